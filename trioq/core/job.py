@@ -1,0 +1,95 @@
+"""What a job is: as it is enqueued, as it is stored, and as its handler sees it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import threading
+import time
+from typing import Any
+
+import attrs
+
+Uid = str
+"""32 hex digits, time-ordered, made by the client that enqueues, never reused."""
+
+
+@attrs.frozen
+class Options:
+    """What one call asks for itself; None leaves it to the handler, the queue, the engine."""
+
+    max_attempts: int | None = None
+    timeout_s: float | None = None
+
+
+@attrs.frozen
+class Record:
+    """A job as it is stored: written once by the client, never rewritten."""
+
+    uid: Uid
+    name: str
+    """Which handler runs it."""
+    queue: str
+    payload: bytes
+    """A JSON object, exactly as it was enqueued."""
+    id: str | None = None
+    """The caller's own id, unique in the namespace while the job lives."""
+    enqueued_ms: int = 0
+    """By the client's clock; for people to read, nothing is decided by it."""
+    options: Options = Options()
+
+
+@attrs.frozen
+class Job:
+    """What a handler is told about the job it runs.
+
+    Inject it by annotating the first parameter ``job: trioq.Job``, or ask
+    :func:`trioq.current_job`.
+    """
+
+    uid: Uid
+    name: str
+    queue: str
+    payload: dict[str, Any]
+    attempt: int = 1
+    """The number of this run, from 1; runs that were released or snoozed don't count."""
+    max_attempts: int = 1
+    id: str | None = None
+    """The caller's id, if the job was enqueued with one."""
+    token: str = ""
+    """Names this claim and no other: a fencing token for the handler's own writes."""
+    enqueued_ms: int = 0
+
+
+class UidSource:
+    """Makes uids that are unique without asking anybody and ordered by time.
+
+    48 bits of milliseconds, 16 bits of a counter, 64 random bits of the process: the
+    layout follows UUID version 7 (RFC 9562). After a fork the child draws new bits.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.renew()
+        os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        """Draw new random bits, as a forked child must."""
+        self._lock = threading.Lock()
+        self._process = secrets.token_hex(8)
+        self._ms = 0
+        self._count = itertools.count()
+
+    def __call__(self) -> Uid:
+        with self._lock:
+            now_ms = time.time_ns() // 1_000_000
+            if now_ms > self._ms:
+                self._ms, self._count = now_ms, itertools.count()
+            n = next(self._count)
+            if n > 0xFFFF:  # more than 65,536 in one millisecond, or a clock set back
+                self._ms, self._count, n = self._ms + 1, itertools.count(1), 0
+            return f"{self._ms:012x}{n:04x}{self._process}"
+
+
+new_uid = UidSource()

@@ -1,0 +1,65 @@
+"""How an attempt ended, as values.
+
+A worker produces an outcome; :mod:`trioq.core.retry` decides from it what becomes
+of the job; the next step carries that decision to the server.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+DeadReason = Literal[
+    "failures",  # max_attempts attempts have failed
+    "gave_up",  # the handler, or a command's exit code, said that it's no use
+    "bad_payload",  # the payload doesn't fit the handler's annotations
+    "undecodable",  # the record isn't one that this version can read
+    "unknown_name",  # no engine knew the name for unknown_name_after
+    "worker_lost",  # it killed its engine max_reaps times
+]
+
+
+@attrs.frozen
+class Error:
+    """What went wrong in one attempt, as it is kept in the job's history."""
+
+    type: str
+    """The exception's qualified name, or ``exit 3``, or ``timeout``."""
+    message: str
+    """At most 1 kB, valid UTF-8."""
+    traceback: str = ""
+    """At most 8 kB, the tail."""
+
+
+@attrs.frozen
+class Succeeded:
+    """The handler returned."""
+
+    result: Any = None
+
+
+@attrs.frozen
+class Failed:
+    """The handler raised, or took too long. Counts as an attempt."""
+
+    error: Error
+    delay_s: float | None = None
+    """What :class:`~trioq.errors.RetryLater` asked for; None: the backoff decides."""
+    permanent: DeadReason | None = None
+    """Set where another attempt is no use; the job is then dead with this reason."""
+
+
+@attrs.frozen
+class Snoozed:
+    """The handler asked to be run later. Doesn't count."""
+
+    delay_s: float
+
+
+@attrs.frozen
+class Interrupted:
+    """The engine stopped, or lost its lease, before the handler was through. Doesn't count."""
+
+
+Outcome = Succeeded | Failed | Snoozed | Interrupted

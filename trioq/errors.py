@@ -1,0 +1,126 @@
+"""Every error that trioq raises, by whose fault it is.
+
+    TrioqError                 catch this to catch everything below
+    |-- ConfigError            the configuration is wrong: all faults, each with its path
+    |-- EnqueueError           this job can't be queued; nothing was written
+    |   |-- PayloadRejected    too large, or not a JSON object
+    |   |-- QueueUnknown       the configuration has no such queue
+    |   `-- QueueFull          the queue's max_length is reached
+    |-- EnqueueUnknown         no answer: the jobs may or may not be queued
+    |-- RecordUnreadable       what is stored isn't a job that this version can read
+    |-- StoreError
+    |   |-- StoreUnreachable   no answer from Redis: trying again may help
+    |   |-- StoreBusy          Redis answered "not now" (loading, full, read-only): trying again may help
+    |   `-- StoreRefused       Redis said no (password, permission, wrong type): trying again won't
+    `-- TrioqBug               an invariant is broken; please report, with the message
+
+Raised by handlers, to say how their job goes on:
+
+    JobControl
+    |-- RetryLater(delay_s)    again in a while; counts as a failed attempt
+    |-- Snooze(delay_s)        again in a while; doesn't count
+    `-- GiveUp(reason)         dead, without further attempts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TrioqError(Exception):
+    """The root of all errors that trioq raises."""
+
+
+class ConfigError(TrioqError):
+    """The configuration is wrong.
+
+    ``faults`` has one line for each fault, every one with its path and with what
+    would be right, so that a user mends them all at once.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class EnqueueError(TrioqError):
+    """This job can't be queued. Nothing was written."""
+
+
+class PayloadRejected(EnqueueError):
+    """The payload is too large, or isn't a JSON object."""
+
+
+class QueueUnknown(EnqueueError):
+    """The configuration has no queue of this name."""
+
+
+class QueueFull(EnqueueError):
+    """The queue has reached its ``max_length``. Enqueue later, or raise the limit."""
+
+
+class EnqueueUnknown(TrioqError):
+    """Redis didn't answer, so the jobs may or may not be queued.
+
+    Enqueue again with the same caller's ids: what did arrive is then answered
+    with the existing job and isn't queued a second time.
+    """
+
+    def __init__(self, uids: Sequence[str]) -> None:
+        self.uids = tuple(uids)
+        shown = ", ".join(self.uids[:3]) + (", …" if len(self.uids) > 3 else "")
+        super().__init__(f"no answer for {len(self.uids)} job(s): {shown}")
+
+
+class RecordUnreadable(TrioqError):
+    """What is stored isn't a job that this version of trioq can read."""
+
+
+class StoreError(TrioqError):
+    """Something is wrong with Redis or with the way to it."""
+
+
+class StoreUnreachable(StoreError):
+    """No answer from Redis. The call may have been executed, or may be, later."""
+
+
+class StoreBusy(StoreError):
+    """Redis answered, and the answer was "not now". Nothing was executed."""
+
+
+class StoreRefused(StoreError):
+    """Redis said no, and will say no again until somebody changes something."""
+
+
+class TrioqBug(TrioqError):
+    """An invariant is broken. Please report this, with the message."""
+
+
+class JobControl(Exception):
+    """Raised by a handler to say how its job goes on."""
+
+
+class RetryLater(JobControl):
+    """Run this job again in ``delay_s`` seconds; the attempt counts as failed.
+
+    Without a delay, the job's own backoff decides.
+    """
+
+    def __init__(self, delay_s: float | None = None, reason: str = "") -> None:
+        self.delay_s = delay_s
+        super().__init__(reason or "the handler asked to be run again later")
+
+
+class Snooze(JobControl):
+    """Run this job again in ``delay_s`` seconds; the attempt doesn't count."""
+
+    def __init__(self, delay_s: float) -> None:
+        self.delay_s = delay_s
+        super().__init__(f"snoozed for {delay_s} s")
+
+
+class GiveUp(JobControl):
+    """This job can't succeed: dead at once, with this reason."""
+
+    def __init__(self, reason: str = "the handler gave up") -> None:
+        super().__init__(reason)
