@@ -10,7 +10,7 @@
     |-- RecordUnreadable       what is stored isn't a job that this version can read
     |-- StoreError
     |   |-- StoreUnreachable   no answer from Redis: trying again may help
-    |   |-- StoreBusy          Redis answered "not now" (loading, full, read-only): trying again may help
+    |   |-- StoreBusy          "not now" (loading, full, read-only): trying again may help
     |   `-- StoreRefused       Redis said no (password, permission, wrong type): trying again won't
     `-- TrioqBug               an invariant is broken; please report, with the message
 

@@ -1,0 +1,1 @@
+"""trioq: a structured-concurrency job queue on trio and Redis or Valkey."""

@@ -1,0 +1,106 @@
+"""The name, type and content of every key.
+
+All keys of a namespace share one hash tag, so that every script touches one
+cluster slot. ``docs/keys.md`` is drawn from :data:`CATALOGUE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+
+@attrs.frozen
+class KeyDoc:
+    """One line of the catalogue."""
+
+    name: str
+    type: str
+    holds: str
+    written_by: str
+    removed_by: str
+
+
+CATALOGUE: tuple[KeyDoc, ...] = (
+    KeyDoc("jobs", "HASH", "uid → the job as it was enqueued; never rewritten", "enqueue", "ack, cancel, purge"),
+    KeyDoc("big", "HASH", "uid → a payload above 8 kB, fetched when the job starts", "enqueue", "with the job"),
+    KeyDoc("ids", "HASH", "a caller's id → uid while the job lives, then `state:uid`", "enqueue, ack, cancel", "beat, after id_retention"),
+    KeyDoc("ended", "ZSET", "a caller's id → when it may be forgotten, epoch ms", "ack, cancel, purge", "beat"),
+    KeyDoc("id_of", "HASH", "uid → the caller's id, for jobs that have one", "enqueue", "with the job"),
+    KeyDoc("attempts", "HASH", "uid → failed attempts since it was enqueued or revived", "retry, dead-letter", "with the job; revive"),
+    KeyDoc("reaps", "HASH", "uid → how often it was the suspect of an engine that died", "reap", "with the job; revive"),
+    KeyDoc("history", "HASH", "uid → one JSON line for each failed attempt", "retry, dead-letter, reap", "with the job"),
+    KeyDoc("reasons", "HASH", "uid → why the job is dead", "dead-letter, reap", "revive, purge"),
+    KeyDoc("ready:<queue>", "LIST", "uids, oldest at the right", "enqueue, promote, release", "claim"),
+    KeyDoc("suspects:<queue>", "LIST", "uids that were running when an engine died", "reap", "claim"),
+    KeyDoc("scheduled:<queue>", "ZSET", "uid → due, epoch ms", "enqueue, retry", "promote, cancel"),
+    KeyDoc("parked:<queue>:<name>", "LIST", "uids that met a closed door, oldest at the right", "park", "claim, cancel"),
+    KeyDoc("parked", "HASH", "`queue:name` → since when and how many have waited, for unknown names", "park", "claim"),
+    KeyDoc("dropped:<queue>", "SET", "uids that were cancelled and still lie in `ready`", "cancel", "claim"),
+    KeyDoc("running:<engine>", "HASH", "uid → `n:i:suspect:queue`: step, place in the batch, where it came from", "claim", "settle, reap, sign-off"),
+    KeyDoc("steps", "HASH", "engine → its last step and what that refused", "register, step", "sign-off, reap"),
+    KeyDoc("beats", "HASH", "engine → its signs of life, counted", "register, beat, step", "sign-off, reap"),
+    KeyDoc("engines", "HASH", "engine → what it said of itself, JSON", "register", "sign-off, reap"),
+    KeyDoc("dead", "ZSET", "uid → when it died, epoch ms", "dead-letter, reap", "revive, purge"),
+    KeyDoc("done", "LIST", "JSON summaries of the last `keep_done` jobs, newest first", "ack", "ack, by trimming"),
+    KeyDoc("strays", "LIST", "uids found without a record: a bug, kept for inquiry", "claim", "an operator"),
+    KeyDoc("stats", "HASH", "counters, changed only by the script that accepts", "all scripts", "never"),
+    KeyDoc("queues", "SET", "the names of all queues ever enqueued to", "enqueue", "never"),
+    KeyDoc("paused", "SET", "the names of paused queues", "pause", "resume"),
+    KeyDoc("seen", "HASH", "path → `size:mtime_ns` of each file the producer has enqueued", "enqueue", "never"),
+    KeyDoc("sender:<id>", "STRING", "the number of a client's last write, and how much of it was taken", "enqueue and other client writes", "expires after an hour"),
+    KeyDoc("limit:<name>", "STRING", "the limiter's theoretical arrival time, epoch µs", "enqueue", "expires when the bucket is full"),
+    KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine"),
+)  # fmt: skip
+
+FIXED: frozenset[str] = frozenset(doc.name for doc in CATALOGUE if "<" not in doc.name)
+"""Keys that a namespace has one of; scripts name them in their headers."""
+
+
+@attrs.frozen
+class Keys:
+    """Makes the keys of one namespace.
+
+    A namespace can later have several shards, each with a tag of its own; shard 0's
+    tag is the namespace's name.
+    """
+
+    namespace: str
+    shard: int = 0
+
+    @property
+    def tag(self) -> str:
+        return self.namespace if self.shard == 0 else f"{self.namespace}/{self.shard}"
+
+    def fixed(self, name: str) -> str:
+        """A key that the namespace has one of, such as ``jobs``."""
+        assert name in FIXED, name
+        return f"{{{self.tag}}}:{name}"
+
+    def of(self, kind: str, *names: str) -> str:
+        """A key that there are several of: ``of("ready", "high")``."""
+        return ":".join((f"{{{self.tag}}}", kind, *names))
+
+    def of_queues(self, queues: Iterable[str], *kinds: str) -> list[str]:
+        """The named kinds of key for each queue, queue by queue."""
+        return [self.of(kind, queue) for queue in queues for kind in kinds]
+
+    def running(self, engine: str) -> str:
+        return self.of("running", engine)
+
+
+def keys_md() -> str:
+    """The page ``docs/keys.md``."""
+    rows = "\n".join(
+        f"| `{d.name}` | {d.type} | {d.holds} | {d.written_by} | {d.removed_by} |"
+        for d in CATALOGUE
+    )
+    return (
+        "# Keys\n\n"
+        "<!-- drawn from trioq/store/keys.py by `make docs` -->\n\n"
+        "Every key of a namespace starts with its hash tag: `{jobqueue}:jobs`. No correctness\n"
+        "rests on a time to live. A uid is in exactly one container at any time.\n\n"
+        "| key | type | holds | written by | removed by |\n| --- | --- | --- | --- | --- |\n"
+        f"{rows}\n"
+    )

@@ -1,0 +1,81 @@
+#!lua flags=allow-oom
+-- cancel: a job that isn't running shall not run.
+--
+-- KEYS  steps
+--       jobs, big, attempts, reaps, history, reasons, id_of, ids, ended
+--       dead      ZSET  uid -> died, epoch ms
+--       stats     HASH  counters
+--       parked    HASH  queue:name -> since when, how many
+--       then sender:<id>; scheduled, suspects, dropped of its queue; its parked list;
+--       then running:<engine> for each engine
+-- ARGV  number    int   the sender's number of this write
+--       uid       str
+--       door      str   queue:name of its parked list
+--       retention int   ms for which the caller's id is remembered
+--       given_now int   epoch ms, or empty for the server's clock
+--       then the engines' names
+-- REPLY cancelled
+--       again, word: executed before; nothing changed
+--       running   an engine has it; nothing changed
+--       dead      it is dead already; nothing changed
+--       unknown   there is no such job; nothing changed
+--       look again: there are other engines than these; nothing changed
+--
+-- Invariant: the record goes at once. A uid that lies in `ready` stays there, counted in
+--   `dropped`, until a claim passes over it.
+-- Repeat: the sender's number decides; without it, the job is unknown.
+-- Cost: O(engines), and O(length) of the parked and suspect lists.
+local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, dead, stats, parked = unpack(KEYS, 1, 13)
+local number, uid, door, retention, given_now = unpack(ARGV, 1, 5)
+local sender, scheduled, suspects, dropped, waiting = unpack(KEYS, 14, 18)
+-- @use now
+-- @use drop
+-- @use forget
+-- @use sender
+
+for _, key in ipairs({ big, attempts, reaps, history, reasons, id_of, ids, stats, parked }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", ended)
+redis.call("LLEN", suspects)
+redis.call("LLEN", waiting)
+redis.call("SCARD", dropped)
+redis.call("ZCARD", scheduled)
+local before = sent_before(sender, number)
+if before then
+  return { "again", string.match(before, "%a+$") }
+end
+if redis.call("HEXISTS", jobs, uid) == 0 then
+  return { "unknown" }
+end
+if redis.call("ZSCORE", dead, uid) then
+  return { "dead" }
+end
+local listed = {}
+for a = 6, #ARGV do
+  listed[ARGV[a]] = true
+end
+for _, engine in ipairs(redis.call("HKEYS", steps)) do
+  if not listed[engine] then
+    return { "look again" }
+  end
+end
+for k = 19, #KEYS do
+  if redis.call("HEXISTS", KEYS[k], uid) == 1 then
+    return { "running" }
+  end
+end
+local now_ms = math.floor(clock(given_now) / 1000)
+
+if redis.call("ZREM", scheduled, uid) == 0 and redis.call("LREM", suspects, 1, uid) == 0 then
+  if redis.call("LREM", waiting, 1, uid) == 0 then
+    redis.call("SADD", dropped, uid)
+  elseif redis.call("LLEN", waiting) == 0 then
+    redis.call("HDEL", parked, door)
+    redis.call("HINCRBY", stats, "parked_version", 1)
+  end
+end
+forget({ uid }, "cancelled", now_ms, tonumber(retention))
+redis.call("HINCRBY", stats, "cancelled", 1)
+remember(sender, number, "cancelled")
+return { "cancelled" }

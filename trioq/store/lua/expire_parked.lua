@@ -1,0 +1,60 @@
+#!lua flags=allow-oom
+-- expire_parked: dead-letter jobs whose name no engine has known for too long.
+--
+-- KEYS  parked    HASH  queue:name -> since when, how many
+--       attempts, history, reasons
+--       dead      ZSET  uid -> died, epoch ms
+--       stats     HASH  counters
+--       then the parked list
+-- ARGV  door      str   queue:name
+--       after     int   ms that a job waits at least
+--       limit     int   how many at most
+--       line      json  history line
+--       given_now int   epoch ms, or empty for the server's clock
+-- REPLY ok, uids now dead
+--
+-- Invariant: `parked` notes since when how many have waited. Only these die; the others
+--   are noted then, so that each waits between once and twice the time.
+-- Repeat: what is dead is no longer parked, and the rest waits from a later time.
+-- Cost: O(limit).
+local parked, attempts, history, reasons, dead, stats = unpack(KEYS, 1, 6)
+local door, after, limit, line, given_now = unpack(ARGV, 1, 5)
+local list = KEYS[7]
+-- @use now
+-- @use history
+
+for _, key in ipairs({ attempts, history, reasons, stats }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", dead)
+local length = redis.call("LLEN", list)
+local since, marked = string.match(redis.call("HGET", parked, door) or "", "^(%d+):(%d+)$")
+local now_ms = math.floor(clock(given_now) / 1000)
+if not since or now_ms - tonumber(since) < tonumber(after) then
+  return { "ok", {} }
+end
+marked = math.min(tonumber(marked), length)
+local count = math.min(marked, tonumber(limit))
+local uids = count > 0 and redis.call("RPOP", list, count) or {}
+if #uids > 0 then
+  local died, reason_of, lines = {}, {}, {}
+  local old = redis.call("HMGET", history, unpack(uids))
+  for i, uid in ipairs(uids) do
+    died[#died + 1], died[#died + 2] = string.format("%d", now_ms), uid
+    reason_of[#reason_of + 1], reason_of[#reason_of + 2] = uid, "unknown_name"
+    lines[#lines + 1], lines[#lines + 2] = uid, appended(old[i], line)
+  end
+  redis.call("ZADD", dead, unpack(died))
+  redis.call("HSET", reasons, unpack(reason_of))
+  redis.call("HSET", history, unpack(lines))
+  redis.call("HINCRBY", stats, "dead_letters", #uids)
+end
+if length == #uids then
+  redis.call("HDEL", parked, door)
+  redis.call("HINCRBY", stats, "parked_version", 1)
+elseif marked == #uids then
+  redis.call("HSET", parked, door, string.format("%d:%d", now_ms, length - #uids))
+else
+  redis.call("HSET", parked, door, string.format("%d:%d", since, marked - #uids))
+end
+return { "ok", uids }

@@ -1,0 +1,32 @@
+#!lua flags=allow-oom
+-- pause: stop claiming from a queue, or go on.
+--
+-- KEYS  paused    SET   queues that nobody claims from
+--       then sender:<id>, bell:<queue>
+-- ARGV  number    int   the sender's number of this write
+--       queue     str
+--       pause     0|1   0: go on
+-- REPLY ok, 1 if that was a change, else 0
+--       again, the same: executed before; nothing changed
+--
+-- Invariant: jobs stay where they are; running ones run on.
+-- Repeat: the sender's number decides, so a late copy can't pause a queue again.
+-- Cost: O(1).
+local paused = unpack(KEYS, 1, 1)
+local number, queue, pause = unpack(ARGV, 1, 3)
+local sender, bell = unpack(KEYS, 2, 3)
+-- @use ring
+-- @use sender
+
+redis.call("SCARD", paused)
+redis.call("LLEN", bell)
+local before = sent_before(sender, number)
+if before then
+  return { "again", tonumber(string.match(before, "%d+$")) }
+end
+local changed = redis.call(pause == "1" and "SADD" or "SREM", paused, queue)
+if pause == "0" then
+  ring(bell)
+end
+remember(sender, number, changed)
+return { "ok", changed }

@@ -1,0 +1,76 @@
+#!lua flags=allow-oom
+-- purge: forget waiting jobs of one queue, a page at a time.
+--
+-- KEYS  jobs, big, attempts, reaps, history, reasons, id_of, ids, ended
+--       parked    HASH  queue:name -> since when, how many
+--       stats     HASH  counters
+--       then sender:<id>; ready, suspects, scheduled, dropped of the queue; its parked lists
+-- ARGV  number    int   the sender's number of this write
+--       limit     int   how many at most
+--       retention int   ms for which a caller's id is remembered
+--       given_now int   epoch ms, or empty for the server's clock
+--       then queue:name of each parked list
+-- REPLY ok, how many
+--       again, how many: executed before; nothing changed
+--
+-- Invariant: running and dead jobs stay.
+-- Repeat: the sender's number decides, so a late copy can't take what came later.
+-- Cost: O(limit).
+local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats = unpack(KEYS, 1, 11)
+local number, limit, retention, given_now = unpack(ARGV, 1, 4)
+local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 12, 16)
+-- @use now
+-- @use drop
+-- @use forget
+-- @use sender
+
+for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, parked, stats }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", ended)
+redis.call("ZCARD", scheduled)
+redis.call("SCARD", dropped)
+redis.call("LLEN", ready)
+redis.call("LLEN", suspects)
+for k = 17, #KEYS do
+  redis.call("LLEN", KEYS[k])
+end
+local before = sent_before(sender, number)
+if before then
+  return { "again", tonumber(string.match(before, "%d+$")) }
+end
+local uids, room = {}, tonumber(limit)
+local function gather(found)
+  for _, uid in ipairs(found or {}) do
+    uids[#uids + 1] = uid
+  end
+  room = tonumber(limit) - #uids
+end
+for _, list in ipairs({ suspects, ready }) do
+  if room > 0 then
+    gather(redis.call("RPOP", list, room))
+  end
+end
+for k = 17, #KEYS do
+  if room > 0 then
+    gather(redis.call("RPOP", KEYS[k], room))
+    if redis.call("LLEN", KEYS[k]) == 0 and redis.call("HDEL", parked, ARGV[k - 12]) == 1 then
+      redis.call("HINCRBY", stats, "parked_version", 1)
+    end
+  end
+end
+if room > 0 then
+  local due = redis.call("ZRANGE", scheduled, 0, room - 1)
+  if #due > 0 then
+    redis.call("ZREM", scheduled, unpack(due))
+    gather(due)
+  end
+end
+local purged = #uids
+if #uids > 0 then
+  purged = purged - redis.call("SREM", dropped, unpack(uids))
+  forget(uids, "cancelled", math.floor(clock(given_now) / 1000), tonumber(retention))
+  redis.call("HINCRBY", stats, "purged", purged)
+end
+remember(sender, number, purged)
+return { "ok", purged }

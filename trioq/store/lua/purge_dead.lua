@@ -1,0 +1,45 @@
+#!lua flags=allow-oom
+-- purge_dead: forget dead jobs.
+--
+-- KEYS  dead      ZSET  uid -> died, epoch ms
+--       jobs, big, attempts, reaps, history, reasons, id_of, ids, ended
+--       stats     HASH  counters
+--       then sender:<id>
+-- ARGV  number    int   the sender's number of this write
+--       retention int   ms for which a caller's id is remembered
+--       given_now int   epoch ms, or empty for the server's clock
+--       then the uids
+-- REPLY ok, how many
+--       again, how many: executed before; nothing changed
+--
+-- Invariant: what isn't dead stays where it is.
+-- Repeat: the sender's number decides.
+-- Cost: O(jobs).
+local dead, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, stats = unpack(KEYS, 1, 11)
+local number, retention, given_now = unpack(ARGV, 1, 3)
+local sender = KEYS[12]
+-- @use now
+-- @use drop
+-- @use forget
+-- @use sender
+
+for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, stats }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", ended)
+local before = sent_before(sender, number)
+if before then
+  return { "again", tonumber(string.match(before, "%d+$")) }
+end
+local uids = {}
+for a = 4, #ARGV do
+  if redis.call("ZREM", dead, ARGV[a]) == 1 then
+    uids[#uids + 1] = ARGV[a]
+  end
+end
+forget(uids, "dead", math.floor(clock(given_now) / 1000), tonumber(retention))
+if #uids > 0 then
+  redis.call("HINCRBY", stats, "purged", #uids)
+end
+remember(sender, number, #uids)
+return { "ok", #uids }

@@ -1,0 +1,78 @@
+#!lua flags=allow-oom
+-- reap: take the jobs of an engine that has stopped beating.
+--
+-- KEYS  steps, beats, engines
+--       jobs      HASH  uid -> record
+--       reaps     HASH  uid -> times it was the suspect
+--       history   HASH  uid -> lines
+--       reasons   HASH  uid -> why it is dead
+--       dead      ZSET  uid -> died, epoch ms
+--       stats     HASH  counters
+--       then running:<engine>; then for each queue: ready, suspects, bell
+-- ARGV  engine    str   the one to reap
+--       seen      int   the counter that stood still
+--       max_reaps int   crashes as a suspect before a job is dead
+--       line      json  history line for a job that dies of it
+--       given_now int   epoch ms, or empty for the server's clock
+--       then the queues' names
+-- REPLY reaped, jobs moved, uids now dead
+--       alive     it has beaten since; nothing changed
+--       gone      not registered; nothing changed
+--       look again, queues: some of its jobs came from these; nothing changed
+--
+-- Invariant: every job of the engine becomes a suspect, at the head of its queue and in
+--   the order of its claims. Only the one that was a suspect, or ran alone, is blamed.
+-- Repeat: the second time the engine is gone.
+-- Cost: O(jobs held), at most 1,000.
+local steps, beats, engines, jobs, reaps, history, reasons, dead, stats = unpack(KEYS, 1, 9)
+local engine, seen, max_reaps, line, given_now = unpack(ARGV, 1, 5)
+local running = KEYS[10]
+-- @use now
+-- @use ring
+-- @use history
+-- @use release
+
+for _, key in ipairs({ engines, jobs, reaps, history, reasons, stats }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", dead)
+if redis.call("HEXISTS", steps, engine) == 0 then
+  return { "gone" }
+end
+if redis.call("HGET", beats, engine) ~= seen then
+  return { "alive" }
+end
+local entries = entries_of(running)
+local place, missing = places(11, 6, entries)
+if #missing > 0 then
+  return { "look again", missing }
+end
+local now_ms = math.floor(clock(given_now) / 1000)
+
+local back, died = {}, {}
+for _, entry in ipairs(entries) do
+  if entry.suspect or #entries == 1 then
+    if redis.call("HINCRBY", reaps, entry.uid, 1) >= tonumber(max_reaps) then
+      died[#died + 1] = entry.uid
+    else
+      back[#back + 1] = entry
+    end
+  else
+    back[#back + 1] = entry
+  end
+end
+for _, uid in ipairs(died) do
+  redis.call("ZADD", dead, string.format("%d", now_ms), uid)
+  redis.call("HSET", reasons, uid, "worker_lost")
+  redis.call("HSET", history, uid, appended(redis.call("HGET", history, uid), line))
+end
+give_back(back, place, true)
+redis.call("DEL", running)
+redis.call("HDEL", steps, engine)
+redis.call("HDEL", beats, engine)
+redis.call("HDEL", engines, engine)
+redis.call("HINCRBY", stats, "reaped", #entries)
+if #died > 0 then
+  redis.call("HINCRBY", stats, "dead_letters", #died)
+end
+return { "reaped", #back, died }

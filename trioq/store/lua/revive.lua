@@ -1,0 +1,59 @@
+#!lua flags=allow-oom
+-- revive: dead jobs become ready again, with a new set of attempts.
+--
+-- KEYS  dead      ZSET  uid -> died, epoch ms
+--       attempts  HASH  uid -> failed attempts
+--       reaps     HASH  uid -> times it was the suspect
+--       reasons   HASH  uid -> why it is dead
+--       stats     HASH  counters
+--       then sender:<id>; then for each queue: ready, bell
+-- ARGV  number    int   the sender's number of this write
+--       n_queues  int   how many queues there are in KEYS
+--       then for each job: queue's place, uid
+-- REPLY ok, how many
+--       again, how many: executed before; nothing changed
+--
+-- Invariant: what isn't dead stays where it is. The history goes on.
+-- Repeat: the sender's number decides, so a late copy can't revive a job that died again.
+-- Cost: O(jobs).
+local dead, attempts, reaps, reasons, stats = unpack(KEYS, 1, 5)
+local number, n_queues = unpack(ARGV, 1, 2)
+local sender = KEYS[6]
+-- @use drop
+-- @use ring
+-- @use sender
+
+for _, key in ipairs({ attempts, reaps, reasons, stats }) do
+  redis.call("HLEN", key)
+end
+for k = 7, #KEYS do
+  redis.call("LLEN", KEYS[k])
+end
+local before = sent_before(sender, number)
+if before then
+  return { "again", tonumber(string.match(before, "%d+$")) }
+end
+local uids, heads = {}, {}
+for a = 3, #ARGV, 2 do
+  local q, uid = tonumber(ARGV[a]), ARGV[a + 1]
+  if redis.call("ZSCORE", dead, uid) then
+    redis.call("ZREM", dead, uid)
+    uids[#uids + 1] = uid
+    heads[q] = heads[q] or {}
+    table.insert(heads[q], uid)
+  end
+end
+if #uids > 0 then
+  for _, key in ipairs({ attempts, reaps, reasons }) do
+    drop(key, uids)
+  end
+  for q = 1, n_queues do
+    if heads[q] then
+      redis.call("LPUSH", KEYS[5 + q * 2], unpack(heads[q]))
+      ring(KEYS[6 + q * 2])
+    end
+  end
+  redis.call("HINCRBY", stats, "revived", #uids)
+end
+remember(sender, number, #uids)
+return { "ok", #uids }

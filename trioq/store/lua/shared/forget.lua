@@ -1,0 +1,25 @@
+-- A job's life ends: its record goes, and its caller's id remembers how it ended.
+local function forget(uids, state, now_ms, retention_ms)
+  if #uids == 0 then
+    return
+  end
+  redis.call("HDEL", jobs, unpack(uids))
+  for _, key in ipairs({ big, attempts, reaps, history, reasons }) do
+    drop(key, uids)
+  end
+  if redis.call("HLEN", id_of) == 0 then
+    return
+  end
+  local tombs, ends = {}, {}
+  for i, id in ipairs(redis.call("HMGET", id_of, unpack(uids))) do
+    if id then
+      tombs[#tombs + 1], tombs[#tombs + 2] = id, state .. ":" .. uids[i]
+      ends[#ends + 1], ends[#ends + 2] = string.format("%d", now_ms + retention_ms), id
+    end
+  end
+  if #tombs > 0 then
+    redis.call("HDEL", id_of, unpack(uids))
+    redis.call("HSET", ids, unpack(tombs))
+    redis.call("ZADD", ended, unpack(ends))
+  end
+end

@@ -1,0 +1,18 @@
+-- A history keeps its first 5 and last 20 lines, and between them how many were left out.
+local function appended(old, line)
+  if not old then
+    return line
+  end
+  local lines = {}
+  for each in string.gmatch(old .. "\n" .. line, "[^\n]+") do
+    lines[#lines + 1] = each
+  end
+  local omitted = tonumber(string.match(lines[6] or "", '^{"omitted":(%d+)}$'))
+  if omitted and #lines > 26 then
+    table.remove(lines, 7)
+    lines[6] = string.format('{"omitted":%d}', omitted + 1)
+  elseif not omitted and #lines > 25 then
+    lines[6] = '{"omitted":1}'
+  end
+  return table.concat(lines, "\n")
+end

@@ -1,0 +1,42 @@
+#!lua flags=allow-oom
+-- sign_off: an engine gives everything back and is forgotten.
+--
+-- KEYS  steps, beats, engines
+--       stats     HASH  counters
+--       then running:<engine>; then for each queue: ready, suspects, bell
+-- ARGV  engine    str
+--       then the queues' names
+-- REPLY ok, jobs given back
+--       gone      not registered; nothing changed
+--       look again, queues: some of its jobs came from these; nothing changed
+--
+-- Invariant: every job of the engine is again where it was claimed from, at the head and in
+--   order; no attempt is counted and nobody is blamed.
+-- Repeat: the second time the engine is gone.
+-- Cost: O(jobs held), at most 1,000.
+local steps, beats, engines, stats = unpack(KEYS, 1, 4)
+local engine = unpack(ARGV, 1, 1)
+local running = KEYS[5]
+-- @use ring
+-- @use release
+
+redis.call("HLEN", beats)
+redis.call("HLEN", engines)
+redis.call("HLEN", stats)
+if redis.call("HEXISTS", steps, engine) == 0 then
+  return { "gone" }
+end
+local entries = entries_of(running)
+local place, missing = places(6, 2, entries)
+if #missing > 0 then
+  return { "look again", missing }
+end
+give_back(entries, place, false)
+redis.call("DEL", running)
+redis.call("HDEL", steps, engine)
+redis.call("HDEL", beats, engine)
+redis.call("HDEL", engines, engine)
+if #entries > 0 then
+  redis.call("HINCRBY", stats, "released", #entries)
+end
+return { "ok", #entries }

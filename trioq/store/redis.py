@@ -1,0 +1,287 @@
+"""The store on Redis or Valkey: one method for each script.
+
+Blocking, without trio; each object has one connection (a :class:`~trioq.store.lane.Lane`)
+and is used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+
+from trioq.core.job import Uid
+from trioq.errors import QueueFull, TrioqBug
+from trioq.store.keys import Keys
+from trioq.store.lane import Lane
+from trioq.store.protocol import (
+    Ack,
+    Beat,
+    CancelWord,
+    Claim,
+    DeadLetter,
+    Engine,
+    Enqueued,
+    Existing,
+    Gone,
+    NewJob,
+    Park,
+    Rate,
+    Reaped,
+    Release,
+    RetryAt,
+    Step,
+    StepReply,
+)
+from trioq.store.scripts import load
+
+#: Records in one claim: more than this many bytes wait for the next step.
+CLAIM_BYTES = 1 << 20
+
+
+@attrs.frozen
+class StoreOptions:
+    """What the scripts are told each time."""
+
+    keep_done: int = 1000
+    id_retention_ms: int = 24 * 3600 * 1000
+    max_lengths: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    clock_ms: Callable[[], int] | None = None
+    """For tests: a time of their own. None: the server's clock."""
+
+
+class RedisStore:
+    """Both protocols of :mod:`trioq.store.protocol`, on one connection."""
+
+    def __init__(self, keys: Keys, lane: Lane, options: StoreOptions | None = None) -> None:
+        self.keys = keys
+        self.lane = lane
+        self.options = options or StoreOptions()
+
+    # -- the engine's calls ------------------------------------------------------------
+
+    def register(self, engine: Engine, info: bytes) -> bool:
+        return bool(self._run("register", [], [engine, info])[0] == "ok")
+
+    def beat(self, engine: Engine) -> Beat | Gone:
+        word, *rest = self._run("beat", [self.keys.running(engine)], [engine, self._now()])
+        return Gone() if word == "gone" else Beat(int(rest[0]), int(rest[1]))
+
+    def step(self, step: Step) -> StepReply | Gone:
+        keys, args = self._encode(step)
+        word, *rest = self._run("step", keys, args)
+        if word in ("gone", "old"):
+            return Gone(word)
+        if word == "changed":
+            raise TrioqBug(f"step {step.engine}:{step.n} was re-sent with other settlements")
+        refused, uids, records, attempts, flags, held, left, next_due, version, index = rest
+        claims = tuple(
+            Claim(uid.decode(), record, int(tries or 0), flag == b"s")
+            for uid, record, tries, flag in zip(uids, records, attempts, flags, strict=True)
+        )
+        return StepReply(
+            word,
+            frozenset(refused.decode().split()),
+            claims,
+            held,
+            left,
+            next_due if next_due >= 0 else None,
+            int(version),
+            None if index is None else tuple(_door(field) for field in index),
+        )
+
+    def observe(self) -> Mapping[Engine, int]:
+        return {e.decode(): int(n) for e, n in self._hash("beats").items()}
+
+    def engines(self) -> Mapping[Engine, bytes]:
+        return {e.decode(): info for e, info in self._hash("engines").items()}
+
+    def reap(self, engine: Engine, seen: int, max_reaps: int) -> Reaped:
+        args = [engine, seen, max_reaps, _LOST, self._now()]
+        word, *rest = self._with_all_queues("reap", engine, args)
+        if word != "reaped":
+            return Reaped(cast(Any, word))
+        return Reaped("reaped", rest[0], tuple(uid.decode() for uid in rest[1]))
+
+    def sign_off(self, engine: Engine) -> None:
+        self._with_all_queues("sign_off", engine, [engine])
+
+    def payload(self, uid: Uid) -> bytes | None:
+        return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("big"), uid))
+
+    def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
+        bells = self.keys.of_queues(queues, "bell")
+        # The server answers up to 100 ms after its timeout, so the reader waits longer.
+        return self.lane.call("BLPOP", *bells, timeout_s, timeout_s=timeout_s + 2.0) is not None
+
+    def expire_parked(self, queue: str, name: str, after_ms: int, line: bytes) -> int:
+        args = [f"{queue}:{name}", after_ms, 256, line, self._now()]
+        return len(self._run("expire_parked", [self.keys.of("parked", queue, name)], args)[1])
+
+    # -- the clients' calls ------------------------------------------------------------
+
+    def enqueue(
+        self, sender: str, n: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
+    ) -> Enqueued:
+        queues = list(dict.fromkeys(job.queue for job in jobs))
+        place = {queue: i for i, queue in enumerate(queues, 1)}
+        limit = rate.name if rate else "none"
+        keys = [self.keys.of("sender", sender), self.keys.of("limit", limit)]
+        keys += self.keys.of_queues(queues, "ready", "scheduled", "bell")
+        args: list[Any] = [n, rate.interval_us if rate else 0, rate.burst if rate else 0]
+        args += [self._now(), len(queues)]
+        for queue in queues:
+            args += (queue, self.options.max_lengths.get(queue, 0))
+        for job in jobs:
+            path, mark = job.seen or ("", "")
+            args += (
+                place[job.queue], job.uid, job.delay_ms, job.id or "", job.stored, job.big,
+                _bytes(path), mark,
+            )  # fmt: skip
+        word, *rest = self._run("enqueue", keys, args)
+        if word == "full":
+            queue, room = rest
+            raise QueueFull(f"queue {queue.decode()!r} is full: room for {room} more job(s)")
+        taken, wait_us, found = rest
+        pairs = [(int(found[i]), found[i + 1].decode()) for i in range(0, len(found), 2)]
+        return Enqueued(
+            taken,
+            {i: _existing(what) for i, what in pairs if not what.startswith("seen:")},
+            frozenset(i for i, what in pairs if what.startswith("seen:")),
+            int(wait_us),
+        )
+
+    def cancel(self, sender: str, n: int, uid: Uid, queue: str, name: str) -> CancelWord:
+        first = [self.keys.of("sender", sender)]
+        first += self.keys.of_queues([queue], "scheduled", "suspects", "dropped")
+        first.append(self.keys.of("parked", queue, name))
+        while True:
+            engines = [e.decode() for e in self.lane.call("HKEYS", self.keys.fixed("steps"))]
+            keys = [*first, *map(self.keys.running, engines)]
+            args = [n, uid, f"{queue}:{name}", self.options.id_retention_ms, self._now(), *engines]
+            word, *rest = self._run("cancel", keys, args)
+            if word == "again":
+                return cast(CancelWord, rest[0].decode())
+            if word != "look again":
+                return cast(CancelWord, word)
+
+    def revive(self, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+        queues = list(dict.fromkeys(queue for _, queue in jobs))
+        place = {queue: i for i, queue in enumerate(queues, 1)}
+        keys = [self.keys.of("sender", sender), *self.keys.of_queues(queues, "ready", "bell")]
+        args: list[Any] = [n, len(queues)]
+        for uid, queue in jobs:
+            args += (place[queue], uid)
+        return cast(int, self._run("revive", keys, args)[1])
+
+    def purge_dead(self, sender: str, n: int, uids: Sequence[Uid]) -> int:
+        args = [n, self.options.id_retention_ms, self._now(), *uids]
+        return cast(int, self._run("purge_dead", [self.keys.of("sender", sender)], args)[1])
+
+    def purge(self, sender: str, n: int, queue: str, names: Sequence[str], limit: int) -> int:
+        keys = [self.keys.of("sender", sender)]
+        keys += self.keys.of_queues([queue], "ready", "suspects", "scheduled", "dropped")
+        keys += [self.keys.of("parked", queue, name) for name in names]
+        args: list[Any] = [n, limit, self.options.id_retention_ms, self._now()]
+        args += [f"{queue}:{name}" for name in names]
+        return cast(int, self._run("purge", keys, args)[1])
+
+    def pause(self, sender: str, n: int, queue: str, paused: bool) -> bool:
+        keys = [self.keys.of("sender", sender), self.keys.of("bell", queue)]
+        return cast(int, self._run("pause", keys, [n, queue, int(paused)])[1]) == 1
+
+    def seen(self, paths: Sequence[str]) -> list[str | None]:
+        """The remembered marks of these paths, in their order."""
+        if not paths:
+            return []
+        marks = self.lane.call("HMGET", self.keys.fixed("seen"), *map(_bytes, paths))
+        return [None if mark is None else mark.decode() for mark in marks]
+
+    # -- below -------------------------------------------------------------------------
+
+    def _now(self) -> int | str:
+        return "" if self.options.clock_ms is None else self.options.clock_ms()
+
+    def _hash(self, name: str) -> dict[bytes, bytes]:
+        flat = self.lane.call("HGETALL", self.keys.fixed(name))
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
+        script = load(name)
+        fixed = [self.keys.fixed(key) for key in script.fixed_keys]
+        reply = self.lane.run(script, [*fixed, *keys], args)
+        reply[0] = reply[0].decode()
+        return cast("list[Any]", reply)
+
+    def _with_all_queues(self, name: str, engine: Engine, args: Sequence[Any]) -> list[Any]:
+        """Run a script that must be told of every queue an engine's jobs came from."""
+        queues: set[str] = set()
+        while True:
+            values = self.lane.call("HVALS", self.keys.running(engine))
+            queues |= {value.decode().split(":", 3)[3] for value in values}
+            names = sorted(queues)
+            keys = [self.keys.running(engine)]
+            keys += self.keys.of_queues(names, "ready", "suspects", "bell")
+            reply = self._run(name, keys, [*args, *names])
+            if reply[0] != "look again":
+                return reply
+
+    def _encode(self, step: Step) -> tuple[list[str], list[Any]]:
+        """A step's KEYS and ARGV: the same bytes each time it is encoded."""
+        verbs: dict[type, list[Any]] = {Ack: [], RetryAt: [], DeadLetter: [], Release: [], Park: []}
+        for settlement in step.settlements:
+            verbs[type(settlement)].append(settlement)
+        doors: dict[tuple[str, str], int] = {(a.queue, a.name): a.limit for a in step.admits}
+        for park in verbs[Park]:
+            doors.setdefault((park.queue, park.name), 0)
+        door_place = {door: i for i, door in enumerate(doors, 1)}
+        queue_place = {queue: i for i, queue in enumerate(step.queues, 1)}
+
+        keys = [self.keys.running(step.engine)]
+        keys += self.keys.of_queues(
+            step.queues, "ready", "suspects", "scheduled", "dropped", "bell"
+        )
+        keys += [self.keys.of("parked", *door) for door in doors]
+        options = self.options
+        args: list[Any] = [
+            step.engine, step.n, step.want, int(step.suspect), step.parked_version,
+            options.keep_done, options.id_retention_ms, CLAIM_BYTES, self._now(),
+            len(step.queues), len(doors), *(len(group) for group in verbs.values()),
+            *step.queues,
+        ]  # fmt: skip
+        for (queue, name), limit in doors.items():
+            args += (queue_place[queue], name, limit)
+        keep = options.keep_done > 0
+        for s in verbs[Ack]:
+            args += (s.uid, s.n, s.summary if keep else b"")
+        for s in verbs[RetryAt]:
+            args += (s.uid, s.n, s.delay_ms, s.attempts, s.line)
+        for s in verbs[DeadLetter]:
+            args += (s.uid, s.n, s.attempts, s.reason, s.line)
+        for s in verbs[Release]:
+            args += (s.uid, s.n)
+        for s in verbs[Park]:
+            args += (s.uid, s.n, door_place[s.queue, s.name])
+        return keys, args
+
+
+_LOST = (
+    b'{"attempt":0,"type":"worker_lost",'
+    b'"message":"the engine died while this job was its suspect, max_reaps times"}'
+)
+
+
+def _door(field: bytes) -> tuple[str, str]:
+    queue, _, name = field.decode().partition(":")
+    return queue, name
+
+
+def _existing(what: str) -> Existing:
+    state, _, uid = what.partition(":")
+    return Existing(uid, cast(Any, state))
+
+
+def _bytes(path: str) -> bytes:
+    # File names may hold bytes that aren't UTF-8.
+    return path.encode("utf-8", "surrogateescape")
