@@ -81,7 +81,14 @@ class StoreError(TrioqError):
 
 
 class StoreUnreachable(StoreError):
-    """No answer from Redis. The call may have been executed, or may be, later."""
+    """No answer from Redis. The call may have been executed, or may be, later.
+
+    ``sent`` is False where there was no connection, so that it surely wasn't.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        self.sent = sent
+        super().__init__(message)
 
 
 class StoreBusy(StoreError):

@@ -268,3 +268,10 @@ class ClientStore(Protocol):
 
     def pause(self, sender: str, n: int, queue: str, paused: bool) -> bool:
         """Stop or resume claiming from a queue. True: that was a change."""
+
+    def seen(self, paths: Sequence[str]) -> list[str | None]:
+        """The directory producer's remembered marks of these paths, in their order."""
+
+
+class Store(EngineStore, ClientStore, Protocol):
+    """All of it: what :mod:`~trioq.store.redis` and :mod:`~trioq.store.memory` keep."""

@@ -16,7 +16,7 @@
 --       seen path, seen mark (empty: none)
 -- REPLY ok, taken, us until the next permit, positions and what was found there instead
 --       again     the same, for a number that was executed before; nothing changed
---       full, queue, room: its max length would be passed; nothing changed
+--       full, queue, room: its max length would be passed; nothing is queued, by this number ever
 --
 -- Invariant: a job is written with its place in one queue; an id or a file's mark that is
 --   known already queues nothing. No more than burst + rate * t jobs in any time t.
@@ -150,6 +150,8 @@ for j = 0, count - 1 do
 end
 for _, queue in ipairs(place) do
   if queue.max > 0 and queue.length + #queue.new + #queue.due / 2 > queue.max then
+    -- Remembered: an old copy of a request that was told "full" must not queue anything later.
+    remember(sender, number, 0)
     return { "full", queue.name, math.max(0, queue.max - queue.length) }
   end
 end

@@ -1,0 +1,39 @@
+# The two commands a newcomer needs: `make serve` and `make test`.
+
+PYTHON ?= python3
+VENV   ?= .venv
+CONFIG ?= jobqueue.toml
+ARGS   ?=
+BIN    := $(VENV)/bin
+
+.PHONY: serve test check props docs clean
+
+serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
+	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
+
+test: check  ## lint, types, and all tests with a quick property profile
+	@$(BIN)/pytest -q --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(VENV)/.test  ## lint and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+
+props: $(VENV)/.test  ## the property suite, long profile
+	@TRIOQ_TEST_PROPS=long $(BIN)/pytest -q props $(ARGS)
+
+docs: $(VENV)/.test  ## draw the pages of docs/ that are drawn from code
+	@$(BIN)/python -m tests.write_docs
+
+clean:
+	rm -rf $(VENV) .trioq .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.serve: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trioq needs Python 3.11 or newer: make PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.serve
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@

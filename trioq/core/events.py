@@ -1,0 +1,249 @@
+"""What an engine reports, as values.
+
+The engine calls ``report(event)`` and knows no more: logs, metrics and traces are made
+from these at the face. A listener must be quick and must not raise; it runs in the
+engine's loop. The idea is that of trio's instruments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+
+from trioq.core.job import Uid
+from trioq.core.outcome import DeadReason, Error
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@attrs.frozen
+class Event:
+    """The root of all events."""
+
+
+Report = Callable[[Event], None]
+
+
+# -- the engine's life ---------------------------------------------------------------------
+
+
+@attrs.frozen
+class EngineStarted(Event):
+    """Registered, and the workers stand."""
+
+    engine: str
+    workers: int
+    queues: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+@attrs.frozen
+class EngineStopping(Event):
+    """No more claims; what runs may finish."""
+
+    engine: str
+    running: int
+    grace_s: float
+
+
+@attrs.frozen
+class EngineStopped(Event):
+    """All is settled or given back, or left to the reaper."""
+
+    engine: str
+    signed_off: bool
+
+
+@attrs.frozen
+class BootLost(Event):
+    """The server doesn't know this boot any more: its handlers are cancelled, a fresh one starts."""
+
+    engine: str
+    why: Literal["gone", "old", "count differs", "bug"]
+    lost: int
+    """Outcomes that were refused: their jobs run, or ran, elsewhere."""
+    unknown: int
+    """Outcomes that may or may not have been accepted."""
+
+
+@attrs.frozen
+class RedisAway(Event):
+    """No answer; everything waits. Reported once, then every 30 s."""
+
+    lane: str
+    error: str
+    for_s: float
+    tries: int
+
+
+@attrs.frozen
+class RedisBack(Event):
+    """An answer again."""
+
+    lane: str
+    after_s: float
+
+
+@attrs.frozen
+class LoopStalled(Event):
+    """The event loop makes no progress: a handler blocks it. The lease isn't renewed meanwhile."""
+
+    for_s: float
+    where: str
+    """The innermost line that isn't ours or trio's."""
+
+
+# -- a job's way through the engine --------------------------------------------------------
+
+
+@attrs.frozen
+class Claimed(Event):
+    """One step's claims and settlements."""
+
+    count: int
+    settled: int
+    took_s: float
+
+
+@attrs.frozen
+class JobStarted(Event):
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    enqueued_ms: int
+
+
+@attrs.frozen
+class JobSucceeded(Event):
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    took_s: float
+
+
+@attrs.frozen
+class JobFailed(Event):
+    """An attempt failed and there will be another."""
+
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    took_s: float
+    error: Error
+    again_in_s: float
+
+
+@attrs.frozen
+class JobDied(Event):
+    """No more attempts."""
+
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    reason: DeadReason
+    error: Error
+
+
+@attrs.frozen
+class JobSnoozed(Event):
+    uid: Uid
+    name: str
+    queue: str
+    again_in_s: float
+
+
+@attrs.frozen
+class JobReleased(Event):
+    """Given back unfinished; the attempt doesn't count."""
+
+    uid: Uid
+    name: str
+    queue: str
+
+
+@attrs.frozen
+class JobParked(Event):
+    """This engine may not run it now."""
+
+    uid: Uid
+    name: str
+    queue: str
+    why: Literal["unknown name", "breaker open"]
+
+
+@attrs.frozen
+class SettlementRefused(Event):
+    """A late settlement: the claim wasn't ours any more, nothing was changed."""
+
+    uid: Uid
+    name: str
+
+
+# -- the services --------------------------------------------------------------------------
+
+
+@attrs.frozen
+class EngineReaped(Event):
+    """A dead engine's jobs are ready again."""
+
+    engine: str
+    jobs: int
+    dead: tuple[Uid, ...]
+
+
+@attrs.frozen
+class ParkedExpired(Event):
+    """Jobs whose name no engine has known for too long are dead."""
+
+    queue: str
+    name: str
+    jobs: int
+
+
+@attrs.frozen
+class BreakerChanged(Event):
+    name: str
+    before: str
+    after: str
+
+
+@attrs.frozen
+class FileSkipped(Event):
+    path: str
+    reason: str
+    detail: str
+
+
+@attrs.frozen
+class FilesEnqueued(Event):
+    count: int
+
+
+@attrs.frozen
+class ScanFinished(Event):
+    """One look through the directory."""
+
+    found: int
+    enqueued: int
+    skipped: int
+    took_s: float
+
+
+@attrs.frozen
+class ScanFailed(Event):
+    """The directory can't be read at all; the next interval tries again."""
+
+    error: str
+
+
+@attrs.frozen
+class EnqueueRefused(Event):
+    """A queue is full or the server is; the producer waits."""
+
+    error: str

@@ -1,0 +1,70 @@
+"""Claimed jobs that wait in this process for a free worker.
+
+Empty unless jobs are tiny: then a few milliseconds of work lie here, so that a worker
+doesn't wait for a round trip. What isn't started within :data:`STALE_S` goes back, so
+that a long job never sits on short ones that another engine could run.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import trio
+
+from trioq.engine.boot import Held
+
+#: A job that waits here for longer than this is given back.
+STALE_S = 0.5
+
+
+class Backlog:
+    """A queue between the dispatcher and the workers, all in one event loop."""
+
+    def __init__(self) -> None:
+        self._jobs = deque[Held]()
+        self._idle = trio.lowlevel.ParkingLot()
+        self._closed = False
+        self._since = 0.0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def put(self, jobs: Iterable[Held]) -> None:
+        """Add jobs and wake as many workers. Never waits."""
+        before = len(self._jobs)
+        self._jobs.extend(jobs)
+        if before == 0:
+            self._since = trio.current_time()
+        self._idle.unpark(count=len(self._jobs) - before)
+
+    async def take(self) -> Held | None:
+        """The next job; None once closed.
+
+        A checkpoint only when there is nothing to take, so a worker of tiny jobs must make
+        its own.
+        """
+        while not self._jobs:
+            if self._closed:
+                return None
+            await self._idle.park()
+        self._since = trio.current_time()
+        return self._jobs.popleft()
+
+    def stale(self) -> list[Held]:
+        """Take out what nobody has started for too long."""
+        if not self._jobs or trio.current_time() - self._since < STALE_S:
+            return []
+        return self._take_all()
+
+    def close(self) -> list[Held]:
+        """No worker gets another job; returns those that none had started."""
+        self._closed = True
+        left = self._take_all()
+        self._idle.unpark_all()
+        return left
+
+    def _take_all(self) -> list[Held]:
+        jobs = list(self._jobs)
+        self._jobs.clear()
+        return jobs

@@ -1,0 +1,72 @@
+"""Owns the circuit breakers: one for each job name.
+
+When ``thumbnail`` fails all the time its jobs are parked and the others run. The
+decisions are :mod:`trioq.core.breaker`'s; this task lets time pass for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from trioq.core.breaker import Breaker, Change, Permit, Settings, Verdict
+from trioq.core.events import BreakerChanged, Report
+
+#: Nothing limits claims from the parked list of a closed breaker.
+UNLIMITED = 1 << 30
+
+
+@attrs.define
+class Breakers:
+    """The breakers of one engine, made as names are first seen.
+
+    Args:
+      opened: Called when a door opens: parked jobs may be claimable.
+    """
+
+    settings: Settings
+    report: Report
+    opened: Callable[[], None]
+    _breakers: dict[str, Breaker] = attrs.field(factory=dict[str, Breaker], init=False)
+    _tripped: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def run(self) -> None:
+        """Turn open breakers half-open in time, until cancelled."""
+        while True:
+            times = (b.reopens_at(trio.current_time()) for b in self._breakers.values())
+            next_time = min((t for t in times if t is not None), default=float("inf"))
+            self._tripped = trio.Event()
+            with trio.move_on_at(next_time):
+                await self._tripped.wait()
+            for name, breaker in self._breakers.items():
+                self._tell(name, breaker.poll(trio.current_time()))
+
+    def admit(self, name: str) -> Permit | None:
+        """A permit to run one job of this name, or None: park it."""
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            breaker = self._breakers[name] = Breaker(self.settings)
+        return breaker.admit(trio.current_time())
+
+    def record(self, name: str, permit: Permit, verdict: Verdict) -> None:
+        """How it went; every permit comes back exactly once."""
+        change = self._breakers[name].record(permit, verdict, trio.current_time())
+        self._tell(name, change)
+
+    def admits(self, name: str) -> int:
+        """How many parked jobs of this name may be claimed now."""
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            return UNLIMITED
+        return {"closed": UNLIMITED, "half_open": 1, "open": 0}[breaker.state(trio.current_time())]
+
+    def _tell(self, name: str, change: Change | None) -> None:
+        if change is None:
+            return
+        self.report(BreakerChanged(name, change.before, change.after))
+        if change.after == "open":
+            self._tripped.set()
+        else:
+            self.opened()

@@ -1,0 +1,192 @@
+"""Where trio meets blocking calls: the only module that hops to a thread for the store.
+
+Each purpose has one connection and one thread at a time. A call has a deadline of its
+own, and ends early when its scope is cancelled: either way the socket is shut down,
+which wakes the thread, and the thread is waited for. A call that writes is never
+abandoned; what became of it is then unknown, and the caller knows what that means.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, Protocol, TypeVar
+
+import trio
+
+from trioq.errors import StoreUnreachable
+from trioq.store.lane import Lane
+from trioq.store.memory import MemoryStore
+from trioq.store.protocol import Store
+from trioq.store.redis import RedisStore
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Caller(Protocol):
+    """A store for one purpose, made awaitable."""
+
+    @property
+    def store(self) -> Store:
+        """What :meth:`call` calls: pass its methods."""
+
+    @property
+    def generation(self) -> int:
+        """Counts connections: who watches something over time starts anew with each."""
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a method of ``store``.
+
+        Raises:
+          StoreUnreachable: No answer in time; the call may have been executed, or may be.
+          StoreBusy, StoreRefused: It was answered, and not executed.
+
+        Cancellation:
+          Ends the call at once; it may have been executed, or may be. An answer that was
+          there already is returned.
+        """
+
+    async def wait_bell(self, queues: Sequence[str], timeout_s: float) -> bool:
+        """Wait until a bell of these queues rings. False: none did, in this time."""
+
+    async def drive(self, step: Callable[[], float]) -> None:
+        """Call ``step`` again and again, after the seconds it returns, until cancelled.
+
+        It runs outside of the event loop where there are threads, so that it goes on while
+        a handler blocks the loop.
+        """
+
+
+Access = Callable[[str], Caller]
+"""Opens a store for a purpose: ``step``, ``wait``, ``beat``, ``watch``, ``produce``."""
+
+#: Attempts to connect, of all lanes. An abandoned one holds its place until it ends.
+_DIALLING = trio.CapacityLimiter(math.inf)
+
+
+class ThreadCaller:
+    """Calls a :class:`RedisStore`, each call in a thread.
+
+    Args:
+      deadline_s: How long a call may take, connecting included. redis-py's own timeout is
+          for each read, so a server that drips would never end a call.
+    """
+
+    def __init__(self, store: RedisStore, deadline_s: float) -> None:
+        self.store = store
+        self.deadline_s = deadline_s
+        # A limiter of its own: handlers that use threads can't starve it.
+        self._limiter = trio.CapacityLimiter(1)
+        self._turn = trio.Lock()
+
+    @property
+    def generation(self) -> int:
+        return self.store.lane.generation
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._within(self.deadline_s, lambda: function(*args, **kwargs))
+
+    async def wait_bell(self, queues: Sequence[str], timeout_s: float) -> bool:
+        deadline_s = timeout_s + self.deadline_s
+        return await self._within(deadline_s, lambda: self.store.wait(queues, timeout_s))
+
+    async def drive(self, step: Callable[[], float]) -> None:
+        stop = threading.Event()
+
+        def loop() -> None:
+            delay_s = 0.0
+            while not stop.wait(delay_s):
+                self.store.lane.arm()
+                delay_s = step()
+
+        async def stop_when_cancelled() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                stop.set()
+                self.store.lane.interrupt()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_when_cancelled)
+            await trio.to_thread.run_sync(loop, limiter=self._limiter)
+
+    async def _within(self, deadline_s: float, function: Callable[[], T]) -> T:
+        lane = self.store.lane
+        async with self._turn:
+            deadline = trio.current_time() + deadline_s
+            if not lane.connected:
+                await _connect(lane, deadline)
+            lane.arm()
+            answered = False
+
+            async def interrupt_in_time() -> None:
+                try:
+                    await trio.sleep_until(deadline)
+                except trio.Cancelled:
+                    # Not raised again: the answer may be there in spite of it, and then the
+                    # caller must have it. Without one, the call ends in the error below.
+                    if answered:
+                        return
+                lane.interrupt()
+
+            failure: Exception | None = None
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(interrupt_in_time)
+                try:
+                    result = await trio.to_thread.run_sync(function, limiter=self._limiter)
+                except Exception as error:
+                    failure = error
+                answered = True
+                nursery.cancel_scope.cancel()
+            if failure is not None:
+                await trio.lowlevel.checkpoint_if_cancelled()
+                raise failure
+            return result
+
+
+async def _connect(lane: Lane, deadline: float) -> None:
+    """Connect, and give up at the deadline or when cancelled.
+
+    Connecting writes nothing and nobody else has the connection yet, so that, alone of
+    all calls, it may be abandoned: a name server that doesn't answer can't be interrupted.
+    """
+    with trio.move_on_at(deadline):
+        lane.adopt(
+            await trio.to_thread.run_sync(lane.connect, abandon_on_cancel=True, limiter=_DIALLING)
+        )
+        return
+    raise StoreUnreachable(f"{lane.name}: no connection in time", sent=False)
+
+
+class InlineCaller:
+    """Calls a :class:`MemoryStore` in the loop: threads and a virtual clock don't mix."""
+
+    generation = 1
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self._rung = trio.Event()
+        store.on_ring(self._ring)
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        await trio.lowlevel.checkpoint()
+        return function(*args, **kwargs)
+
+    async def wait_bell(self, queues: Sequence[str], timeout_s: float) -> bool:
+        with trio.move_on_after(timeout_s):
+            while not self.store.wait(queues, 0):
+                await self._rung.wait()
+            return True
+        return False
+
+    async def drive(self, step: Callable[[], float]) -> None:
+        delay_s = 0.0
+        while True:
+            await trio.sleep(delay_s)
+            delay_s = step()
+
+    def _ring(self, queue: str) -> None:
+        self._rung.set()
+        self._rung = trio.Event()

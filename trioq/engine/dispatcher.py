@@ -1,0 +1,286 @@
+"""Sends the steps: settlements go out, claims come in, many in one round trip.
+
+One step is in flight; what finishes meanwhile goes with the next. So batches grow by
+themselves when there is much to do, and when there is little a job starts one hop after
+the bell. While Redis is away the same step is sent again and again, unchanged, and the
+outcomes wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import trio
+
+from trioq.core.events import BootLost, Claimed, Report, SettlementRefused
+from trioq.core.pacemaker import Pacemaker
+from trioq.engine.backlog import Backlog
+from trioq.engine.boot import Boot, Held
+from trioq.engine.bridge import Caller
+from trioq.engine.outage import Outage
+from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
+from trioq.store.protocol import Admit, Gone, Release, Settlement, StepReply
+
+#: An idle engine looks for work this often even if no bell rings: a bell is a hint.
+POLL_S = 1.0
+
+#: How much work to hold ahead of the workers, and the longest mean run for which it pays.
+AHEAD_S = 0.010
+AHEAD_MAX = 512
+TINY_S = 0.0025
+
+#: Outcomes wait this long for company while the workers have enough to do.
+LINGER_S = 0.003
+
+Why = Literal["gone", "old", "count differs", "bug"]
+
+
+class Dispatcher:
+    """Drives one boot until it is told to finish or loses the boot.
+
+    Args:
+      caller: The lane for steps; nobody else uses it.
+      order: Names the queues in the order of the next claim.
+      admits: How many jobs of a name may be claimed from its parked list now.
+      clock: The pacemaker's clock.
+    """
+
+    def __init__(
+        self,
+        boot: Boot,
+        caller: Caller,
+        backlog: Backlog,
+        *,
+        workers: int,
+        order: Callable[[], tuple[str, ...]],
+        admits: Callable[[str], int],
+        pacemaker: Pacemaker,
+        clock: Callable[[], float],
+        outage: Outage,
+        report: Report,
+    ) -> None:
+        self.lost = trio.Event()
+        self.parked: tuple[tuple[str, str], ...] = ()
+        self.next_due = float("inf")
+        """When the next scheduled job is due, by trio's clock."""
+        self.due_changed: Callable[[], None] = lambda: None
+        self._boot = boot
+        self._caller = caller
+        self._backlog = backlog
+        self._workers = workers
+        self._order = order
+        self._admits = admits
+        self.pacemaker = pacemaker
+        self._clock = clock
+        self._outage = outage
+        self._report = report
+        self._claiming = True
+        self._hungry = True
+        self._parked_version = -1
+        self._mean_run_s = TINY_S
+        self._last_step = 0.0
+        self._first_outcome = 0.0
+        self._awake = trio.Event()
+        self._room_made = trio.Event()
+        self._rung = False
+
+    # -- what the others tell it -----------------------------------------------------------
+
+    @property
+    def engine(self) -> str:
+        """The boot's name."""
+        return self._boot.engine
+
+    def poke(self) -> None:
+        """Something may be claimable, or due: make a step soon."""
+        self._hungry = True
+        self._awake.set()
+
+    def rung(self) -> None:
+        """A bell rang, and we took its token: step even without room, to pass it on."""
+        self._rung = True
+        self.poke()
+
+    async def wait_room(self) -> None:
+        """Wait until a job could be claimed: who listens for bells without it deprives others."""
+        while self._room() <= 0:
+            self._room_made = trio.Event()
+            with trio.move_on_after(POLL_S):
+                await self._room_made.wait()
+
+    def parked_changed(self, version: int) -> None:
+        """A beat brought the version of the parked index."""
+        if version != self._parked_version:
+            self.poke()
+
+    def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
+        """Let the next step carry this; ``took_s`` teaches how long jobs run."""
+        if took_s is not None:
+            # A moving average, so that the look-ahead follows when jobs get longer.
+            self._mean_run_s += 0.1 * (took_s - self._mean_run_s)
+        if not self._boot.outcomes:
+            self._first_outcome = trio.current_time()
+        self._boot.settle(settlement)
+        self._room_made.set()
+        if not self._awake.is_set() and not self._may_linger():
+            self._awake.set()
+
+    def stop_claiming(self) -> None:
+        """Claim nothing more; what nobody has started goes back at once."""
+        self._claiming = False
+        self._give_back(self._backlog.close())
+        self._awake.set()
+
+    # -- its own life ----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Make steps until the boot is lost.
+
+        Cancellation: a step in flight stays in flight; :meth:`finish` sends it again.
+        """
+        while not self.lost.is_set():
+            while not self._is_due():
+                self._awake = trio.Event()
+                with trio.move_on_at(self._look_again_at()):
+                    await self._awake.wait()
+                self._give_back(self._backlog.stale())
+            await self._step()
+
+    async def finish(self) -> bool:
+        """Get the step in flight answered, settle the rest and sign off.
+
+        Returns:
+          Whether all of that was answered. If not, the reaper has what is left.
+
+        Cancellation: gives up; call it in a shielded scope with a deadline.
+        """
+        self._claiming = False
+        with trio.CancelScope() as scope:
+            while not self.lost.is_set() and (self._boot.in_flight or self._boot.outcomes):
+                await self._step()
+                # An answer may bring claims that were under way when claiming ended.
+                self._give_back(self._backlog.close())
+            if not self.lost.is_set():
+                await self._sign_off()
+        return not scope.cancelled_caught
+
+    def _is_due(self) -> bool:
+        now = trio.current_time()
+        if self._boot.in_flight is not None or self._rung or now >= self._last_step + POLL_S:
+            return True
+        if self._boot.outcomes and not self._may_linger():
+            return True
+        return self._hungry and (self._room() > 0 or now >= self.next_due)
+
+    def _look_again_at(self) -> float:
+        at = self._last_step + POLL_S
+        if self._boot.outcomes:
+            at = min(at, self._first_outcome + LINGER_S)
+        return at
+
+    def _may_linger(self) -> bool:
+        """Whether outcomes may wait for company: the workers have enough to do meanwhile."""
+        ahead = self._ahead()
+        return (
+            ahead > 0
+            and len(self._backlog) > ahead // 2
+            and trio.current_time() < self._first_outcome + LINGER_S
+        )
+
+    def _ahead(self) -> int:
+        if not self._claiming or self._mean_run_s >= TINY_S:
+            return 0
+        return min(AHEAD_MAX, int(self._workers * AHEAD_S / max(self._mean_run_s, 1e-5)))
+
+    def _room(self) -> int:
+        if not self._claiming or not self.pacemaker.may_claim(self._clock()):
+            return 0
+        unsettled = len(self._boot.held) - len(self._boot.outcomes)
+        return self._workers + self._ahead() - unsettled
+
+    async def _step(self) -> None:
+        boot = self._boot
+        if boot.in_flight is None:
+            want = max(0, self._room())
+            boot.next_step(
+                want=want,
+                queues=self._order(),
+                admits=self._open_doors(want),
+                parked_version=self._parked_version,
+            )
+            self._hungry = self._rung = False
+        step = boot.in_flight
+        assert step is not None
+        while True:
+            boot.sends += 1
+            sent_at, started = self._clock(), trio.current_time()
+            try:
+                reply = await self._caller.call(self._caller.store.step, step)
+                break
+            except (StoreUnreachable, StoreBusy) as error:
+                await self._outage.failed("step", error)
+            except TrioqBug:
+                await self._lose("bug")
+                return
+        # No await from here to the hand-over: a claim that is here can't be lost.
+        self._outage.answered("step")
+        self._last_step = trio.current_time()
+        if isinstance(reply, Gone):
+            await self._lose(reply.word)
+            return
+        self.pacemaker.step_answered(sent_at)
+        agrees = self._absorb(reply, took_s=self._last_step - started)
+        if not agrees:
+            await self._lose("count differs")
+
+    def _absorb(self, reply: StepReply, took_s: float) -> bool:
+        settled = len(self._boot.in_flight.settlements) if self._boot.in_flight else 0
+        absorbed = self._boot.absorb(reply)
+        if self._claiming:
+            self._backlog.put(absorbed.claims)
+        else:
+            self._give_back(absorbed.claims)
+        self._hungry |= reply.left > 0
+        if reply.parked is not None:
+            self._parked_version, self.parked = reply.parked_version, reply.parked
+            self._hungry |= bool(self._open_doors(1))
+        self.next_due = (
+            float("inf")
+            if reply.next_due_ms is None
+            else trio.current_time() + reply.next_due_ms / 1000
+        )
+        self.due_changed()
+        if reply.claims or settled:
+            self._report(Claimed(len(reply.claims), settled, took_s))
+        for held in absorbed.refused:
+            name = held.job.record.name if held.job else ""
+            self._report(SettlementRefused(held.uid, name))
+        return absorbed.agrees
+
+    def _open_doors(self, want: int) -> tuple[Admit, ...]:
+        doors = ((queue, name, min(want, self._admits(name))) for queue, name in self.parked)
+        ours = set(self._order())
+        return tuple(Admit(q, name, limit) for q, name, limit in doors if limit > 0 and q in ours)
+
+    def _give_back(self, jobs: list[Held] | tuple[Held, ...]) -> None:
+        for held in jobs:
+            self.settle(Release(held.uid, held.n))
+
+    async def _lose(self, why: Why) -> None:
+        """The boot is void: nothing of it is sent again."""
+        lost, unknown = self._boot.lost_and_unknown()
+        self._report(BootLost(self._boot.engine, why, lost, unknown))
+        self.lost.set()
+        self._backlog.close()
+        if why in ("count differs", "bug"):
+            # The server still knows the boot: all it holds for us goes back.
+            await self._sign_off()
+
+    async def _sign_off(self) -> None:
+        while True:
+            try:
+                await self._caller.call(self._caller.store.sign_off, self._boot.engine)
+                return
+            except (StoreUnreachable, StoreBusy) as error:
+                await self._outage.failed("step", error)

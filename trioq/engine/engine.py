@@ -1,0 +1,322 @@
+"""The nursery: what an engine is made of, in what order it starts and in what order it ends.
+
+    services: reaper, scheduler, breakers, limiter, producer       outlive every boot
+      lease: heartbeat                                             outlives the settling
+        stepping: dispatcher                                       outlives the jobs
+          jobs: workers × N                                        one handler at a time each
+            claiming: bell                                         stops first
+
+A boot is one registration with the server. When the server doesn't know it any more, all
+from ``lease`` inwards is cancelled, handlers too, and begins afresh with a new boot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+import trio
+
+from trioq.core.config import Config
+from trioq.core.events import EngineStarted, EngineStopped, EngineStopping, Report
+from trioq.core.fairness import order
+from trioq.engine import parts
+from trioq.engine.backlog import Backlog
+from trioq.engine.bell import listen
+from trioq.engine.boot import Boot
+from trioq.engine.breaker import Breakers
+from trioq.engine.bridge import Access, Caller
+from trioq.engine.dispatcher import Dispatcher
+from trioq.engine.handlers import Handler
+from trioq.engine.heartbeat import Heartbeat
+from trioq.engine.limiter import Limiter
+from trioq.engine.outage import Outage
+from trioq.engine.producer import Producer
+from trioq.engine.reaper import Reaper
+from trioq.engine.scheduler import Scheduler
+from trioq.engine.worker import Workers
+from trioq.errors import StoreBusy, StoreUnreachable
+from trioq.store.protocol import Beat, Gone, NewJob
+
+#: What signing off gets when nothing is left to settle; the reaper has the rest.
+SIGN_OFF_S = 0.05
+
+#: What settling gets after the jobs have ended, where Redis doesn't answer.
+SETTLE_S = 5.0
+
+ROLES = frozenset({"worker", "producer"})
+
+
+@attrs.define(eq=False)
+class Engine:
+    """One engine, over a store that somebody else opened.
+
+    Args:
+      access: Opens a lane for each purpose.
+      report: Is told all events, in the engine's loop.
+      roles: ``worker`` claims and runs, ``producer`` scans.
+      clock: A monotonic clock for the lease, in seconds; it goes on while the loop is blocked.
+    """
+
+    config: Config
+    handlers: Mapping[str, Handler]
+    access: Access
+    report: Report
+    roles: frozenset[str] = ROLES
+    clock: Callable[[], float] = time.monotonic
+    name: str = attrs.field(factory=parts.engine_name)
+    draining: trio.Event = attrs.field(factory=trio.Event)
+    """Set by :meth:`drain`."""
+
+    produced: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when the producer has finished and all it found is enqueued."""
+    _hurried: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _outage: Outage = attrs.field(init=False)
+    _breakers: Breakers = attrs.field(init=False)
+    _scheduler: Scheduler = attrs.field(init=False)
+    _dispatcher: Dispatcher | None = attrs.field(default=None, init=False)
+
+    def drain(self) -> None:
+        """Claim nothing more, finish what runs within the grace period, return from run."""
+        self.draining.set()
+
+    def hurry(self) -> None:
+        """Drain without grace: cancel the handlers now and give their jobs back."""
+        self.draining.set()
+        self._hurried.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[Engine] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until drained or cancelled.
+
+        ``task_status.started(engine)`` comes when Redis has answered and the workers stand.
+
+        Raises:
+          StoreRefused: Redis said no: a password, a permission, a wrong type.
+
+        Cancellation:
+          Handlers are cancelled; jobs are settled or given back, shielded, for a bounded
+          time. What that doesn't reach, the reaper of another engine has.
+        """
+        self._outage = Outage(self.report, random.random)
+        self._breakers = Breakers(parts.breaker_settings(self.config), self.report, self._poke)
+        async with trio.open_nursery() as services:
+            services.start_soon(self._breakers.run)
+            if "producer" in self.roles and self.config.producer is not None:
+                services.start_soon(self._produce)
+            else:
+                self.produced.set()
+            if "worker" in self.roles:
+                self._start_watching(services)
+                while not self.draining.is_set():
+                    await self._live_one_boot(task_status)
+                    task_status = trio.TASK_STATUS_IGNORED
+            else:
+                task_status.started(self)
+                await self.draining.wait()
+            services.cancel_scope.cancel()
+
+    async def _live_one_boot(self, task_status: trio.TaskStatus[Engine]) -> None:
+        boot, step_lane = await self._register()
+        backlog = Backlog()
+        dispatcher = self._make_dispatcher(boot, step_lane, backlog)
+        heartbeat = self._make_heartbeat(boot, dispatcher)
+        workers = self._make_workers(boot, backlog, dispatcher, heartbeat)
+        signed_off = False
+        async with trio.open_nursery() as lease:
+            lease.start_soon(heartbeat.run)
+            try:
+                async with trio.open_nursery() as stepping:
+                    stepping.start_soon(dispatcher.run)
+                    async with trio.open_nursery() as jobs:
+                        stepping.start_soon(self._cancel_when_hurried, jobs.cancel_scope)
+                        for _ in range(self.config.worker.count):
+                            jobs.start_soon(workers.work)
+                        async with trio.open_nursery() as claiming:
+                            claiming.start_soon(self._listen, dispatcher)
+                            # started() comes last: whoever waits for us may enqueue at once.
+                            self._report_started(boot)
+                            task_status.started(self)
+                            await _first_of(self.draining, dispatcher.lost)
+                            claiming.cancel_scope.cancel()
+                        dispatcher.stop_claiming()
+                        grace_s = 0.0 if dispatcher.lost.is_set() else self.config.worker.grace_s
+                        self.report(EngineStopping(boot.engine, workers.running, grace_s))
+                        jobs.cancel_scope.deadline = trio.current_time() + grace_s
+                    stepping.cancel_scope.cancel()
+            finally:
+                with trio.CancelScope(shield=True) as scope:
+                    scope.deadline = trio.current_time() + _settling_s(boot)
+                    signed_off = await dispatcher.finish()
+                lease.cancel_scope.cancel()
+        self.report(EngineStopped(boot.engine, signed_off))
+
+    # -- the tasks' wiring -----------------------------------------------------------------
+
+    async def _register(self) -> tuple[Boot, Caller]:
+        """A boot that the server knows. An unanswered registration is never sent again."""
+        caller = self.access("step")
+        while True:
+            boot = Boot(f"{self.name}.{secrets.token_hex(16)}")
+            try:
+                await caller.call(caller.store.register, boot.engine, self._info())
+            except (StoreUnreachable, StoreBusy) as error:
+                await self._outage.failed("step", error)
+                continue
+            self._outage.answered("step")
+            return boot, caller
+
+    def _make_dispatcher(self, boot: Boot, caller: Caller, backlog: Backlog) -> Dispatcher:
+        dispatcher = self._dispatcher = Dispatcher(
+            boot,
+            caller,
+            backlog,
+            workers=self.config.worker.count,
+            order=self._queues_in_order,
+            admits=lambda name: self._breakers.admits(name) if name in self.handlers else 0,
+            pacemaker=parts.pacemaker(self.config),
+            clock=self.clock,
+            outage=self._outage,
+            report=self.report,
+        )
+        dispatcher.due_changed = self._scheduler.due_changed
+        return dispatcher
+
+    def _make_heartbeat(self, boot: Boot, dispatcher: Dispatcher) -> Heartbeat:
+        def answered(reply: Beat | Gone) -> None:
+            if isinstance(reply, Gone):
+                dispatcher.poke()  # the next step is told the same, and knows what is lost
+            else:
+                dispatcher.parked_changed(reply.parked_version)
+
+        return Heartbeat(
+            boot.engine,
+            self.access("beat"),
+            dispatcher.pacemaker,
+            self.clock,
+            self.config.worker.loop_stall_s,
+            answered,
+            self.report,
+        )
+
+    def _make_workers(
+        self, boot: Boot, backlog: Backlog, dispatcher: Dispatcher, heartbeat: Heartbeat
+    ) -> Workers:
+        return Workers(
+            boot=boot,
+            backlog=backlog,
+            handlers=self.handlers,
+            rules=parts.rules(self.config),
+            breakers=self._breakers,
+            threads=trio.CapacityLimiter(self.config.worker.count),
+            payloads=self.access("payload"),
+            outage=self._outage,
+            settle=dispatcher.settle,
+            hold=heartbeat.hold,
+            let_go=heartbeat.let_go,
+            report=self.report,
+        )
+
+    def _start_watching(self, services: trio.Nursery) -> None:
+        worker, caller = self.config.worker, self.access("watch")
+        reaper = Reaper(
+            caller,
+            lambda: self._dispatcher.engine if self._dispatcher else "",
+            worker.lease_s,
+            self.config.reaper.interval_s,
+            worker.max_reaps,
+            self._outage,
+            self.report,
+        )
+        self._scheduler = Scheduler(
+            caller,
+            lambda: self._dispatcher.next_due if self._dispatcher else float("inf"),
+            lambda: self._dispatcher.parked if self._dispatcher else (),
+            self._poke,
+            worker.unknown_name_after_s,
+            self._outage,
+            self.report,
+        )
+        services.start_soon(reaper.run)
+        services.start_soon(self._scheduler.run)
+
+    async def _produce(self) -> None:
+        """Scan, and enqueue at the shared rate, until the producer is through."""
+        config = self.config.producer
+        assert config is not None
+        send, receive = trio.open_memory_channel[Sequence[NewJob]](0)
+        rate = parts.rate(self.config)
+        limiter = Limiter(self.access("produce"), rate, self._outage, self.report, random.random)
+        producer = Producer(
+            self.access("scan"),
+            parts.scan_rules(self.config, config),
+            config.job,
+            config.watch,
+            config.scan_interval_s,
+            self._outage,
+            self.report,
+            send,
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(limiter.run, receive)
+            nursery.start_soon(producer.run)
+        self.produced.set()
+
+    async def _listen(self, dispatcher: Dispatcher) -> None:
+        await listen(
+            self.access("wait"),
+            [queue.name for queue in self.config.queues],
+            wait_room=dispatcher.wait_room,
+            rung=dispatcher.rung,
+            outage=self._outage,
+        )
+
+    async def _cancel_when_hurried(self, jobs: trio.CancelScope) -> None:
+        await self._hurried.wait()
+        jobs.cancel()
+
+    def _poke(self) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.poke()
+
+    def _queues_in_order(self) -> tuple[str, ...]:
+        return tuple(order([(q.name, q.weight) for q in self.config.queues], random.random))
+
+    def _info(self) -> bytes:
+        """What the engine says of itself to whoever asks the server."""
+        info = {
+            "name": self.name,
+            "pid": os.getpid(),
+            "started_ms": time.time_ns() // 1_000_000,
+            "queues": [queue.name for queue in self.config.queues],
+            "names": sorted(self.handlers),
+            "workers": self.config.worker.count,
+        }
+        return json.dumps(info).encode()
+
+    def _report_started(self, boot: Boot) -> None:
+        queues = tuple(queue.name for queue in self.config.queues)
+        names = tuple(sorted(self.handlers))
+        self.report(EngineStarted(boot.engine, self.config.worker.count, queues, names))
+
+
+def _settling_s(boot: Boot) -> float:
+    """How long to try to settle what is left, if Redis doesn't answer."""
+    in_flight = boot.in_flight.settlements if boot.in_flight else ()
+    return SETTLE_S if boot.outcomes or in_flight else SIGN_OFF_S
+
+
+async def _first_of(*events: trio.Event) -> None:
+    """Wait for any of these."""
+
+    async def wait(event: trio.Event) -> None:
+        await event.wait()
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for event in events:
+            nursery.start_soon(wait, event)

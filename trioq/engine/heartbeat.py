@@ -1,0 +1,120 @@
+"""Tells the server, and with it every reaper, that this engine lives.
+
+The beat runs beside the event loop, on a connection of its own, so that a handler that
+blocks the loop for a while doesn't cost the lease. But it beats only while the loop makes
+progress at all: an engine that is stuck for longer than ``loop_stall`` loses its lease,
+and the log names the line that blocks.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from trioq.core.events import LoopStalled, Report
+from trioq.core.pacemaker import Pacemaker
+from trioq.engine.bridge import Caller
+from trioq.errors import StoreBusy, StoreUnreachable
+from trioq.store.protocol import Beat, Gone
+
+#: How often the loop shows that it turns.
+TICK_S = 0.25
+
+
+@attrs.define
+class Heartbeat:
+    """Beats for one boot.
+
+    Args:
+      clock: The pacemaker's clock: a monotonic one, in seconds.
+      answered: Called in the loop with each answer.
+    """
+
+    engine: str
+    caller: Caller
+    pacemaker: Pacemaker
+    clock: Callable[[], float]
+    loop_stall_s: float
+    answered: Callable[[Beat | Gone], None]
+    report: Report
+    _turned: float = attrs.field(default=0.0, init=False)
+    _told: bool = attrs.field(default=False, init=False)
+    _loop_thread: int = attrs.field(factory=threading.get_ident, init=False)
+    _leases: set[trio.CancelScope] = attrs.field(factory=set[trio.CancelScope], init=False)
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        token = trio.lowlevel.current_trio_token()
+        self._turned = self.clock()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._turn)
+            await self.caller.drive(lambda: self._beat(token))
+
+    def hold(self, scope: trio.CancelScope) -> None:
+        """Cancel this scope when the lease ends, before anyone else may take the job."""
+        self._leases.add(scope)
+        self._extend()
+
+    def let_go(self, scope: trio.CancelScope) -> None:
+        """The job of this scope has ended."""
+        self._leases.discard(scope)
+
+    async def _turn(self) -> None:
+        while True:
+            self._turned = self.clock()
+            self._extend()
+            await trio.sleep(TICK_S)
+
+    def _extend(self) -> None:
+        end = self.pacemaker.lease_end
+        if self._leases and end is not None:
+            deadline = trio.current_time() + end - self.clock()
+            for scope in self._leases:
+                scope.deadline = deadline
+
+    def _beat(self, token: trio.lowlevel.TrioToken) -> float:
+        """One look: beat if it is time. Returns the seconds until the next. Blocks."""
+        now = self.clock()
+        wait_s = self.pacemaker.due(now)
+        if wait_s > 0:
+            return wait_s
+        stalled_s = now - self._turned
+        if stalled_s > self.loop_stall_s:
+            if not self._told:
+                self._told = True
+                event = LoopStalled(stalled_s, _where(self._loop_thread))
+                token.run_sync_soon(self.report, event)
+                print_stall(event)
+            return TICK_S
+        self._told = False
+        self.pacemaker.sent(now)
+        try:
+            reply = self.caller.store.beat(self.engine)
+        except (StoreUnreachable, StoreBusy):
+            self.pacemaker.answered(self.clock(), ok=False)
+        else:
+            self.pacemaker.answered(self.clock(), ok=True)
+            token.run_sync_soon(self.answered, reply)
+        return self.pacemaker.due(self.clock())
+
+
+def print_stall(event: LoopStalled) -> None:
+    """The loop can't write its own log line while it is blocked, so this thread does."""
+    print(
+        f"trioq: the event loop has been blocked for {event.for_s:.0f} s at {event.where};"
+        " the lease isn't renewed until it turns again",
+        file=sys.stderr,
+    )
+
+
+def _where(thread: int) -> str:
+    frame = sys._current_frames().get(thread)
+    if frame is None:
+        return "unknown"
+    last = traceback.extract_stack(frame)[-1]
+    return f"{last.filename}:{last.lineno} in {last.name}"

@@ -1,0 +1,84 @@
+"""Enqueues what the producer finds, no faster than all producers together may.
+
+The permits are granted by the script that enqueues, on the server's clock, so that the
+limit holds exactly and for any number of producers. This task keeps the order, waits for
+permits and outlives outages.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+
+import attrs
+import trio
+
+from trioq.core.events import EnqueueRefused, FilesEnqueued, Report
+from trioq.engine.bridge import Caller
+from trioq.engine.outage import Outage
+from trioq.errors import QueueFull, StoreBusy, StoreUnreachable
+from trioq.store.protocol import Enqueued, NewJob, Rate
+
+#: Jobs in one request. Permits come one by one, so a limited request needn't be large.
+BATCH = 200
+
+#: Waiters for the same permit spread over this part of an interval.
+JITTER = 0.1
+
+
+@attrs.define
+class Limiter:
+    """Takes batches from a channel and enqueues them.
+
+    Args:
+      rate: What the producers of the namespace may enqueue together; None: no limit.
+    """
+
+    caller: Caller
+    rate: Rate | None
+    outage: Outage
+    report: Report
+    random: Callable[[], float]
+    _sender: str = attrs.field(factory=lambda: secrets.token_hex(16), init=False)
+    _number: int = attrs.field(default=0, init=False)
+
+    async def run(self, batches: trio.MemoryReceiveChannel[Sequence[NewJob]]) -> None:
+        """Enqueue until the channel closes.
+
+        Cancellation: a request in flight may or may not be executed; files that were enqueued
+        are remembered with it, so the next scan knows.
+        """
+        async with batches:
+            async for jobs in batches:
+                await self._enqueue_all(jobs)
+
+    async def _enqueue_all(self, jobs: Sequence[NewJob]) -> None:
+        while jobs:
+            batch = jobs[:BATCH]
+            try:
+                enqueued = await self._enqueue(batch)
+            except QueueFull as error:
+                self.report(EnqueueRefused(str(error)))
+                await trio.sleep(1.0)
+                continue
+            written = enqueued.taken - len(enqueued.seen) - len(enqueued.existing)
+            if written:
+                self.report(FilesEnqueued(written))
+            jobs = jobs[enqueued.taken :]
+            if enqueued.wait_us and self.rate:
+                spread_us = self.rate.interval_us * JITTER * self.random()
+                await trio.sleep((enqueued.wait_us + spread_us) / 1e6)
+
+    async def _enqueue(self, batch: Sequence[NewJob]) -> Enqueued:
+        """One numbered request, re-sent until it is answered."""
+        self._number += 1
+        while True:
+            try:
+                enqueued = await self.caller.call(
+                    self.caller.store.enqueue, self._sender, self._number, batch, rate=self.rate
+                )
+            except (StoreUnreachable, StoreBusy) as error:
+                await self.outage.failed("produce", error)
+                continue
+            self.outage.answered("produce")
+            return enqueued

@@ -1,0 +1,58 @@
+"""What the engine does while Redis doesn't answer: wait, and say so once.
+
+Shared by all tasks. One failed call that the next try mends isn't worth a line; a
+second one is an outage, which is told when it begins, every 30 s, and when it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from trioq.core.events import RedisAway, RedisBack, Report
+
+#: Between two tries: full jitter between nothing and a bound that doubles up to this.
+CAP_S = 1.0
+FIRST_S = 0.02
+REPEAT_S = 30.0
+
+
+@attrs.define
+class _Trouble:
+    since: float
+    tries: int = 0
+
+
+@attrs.define
+class Outage:
+    """Counts unanswered calls by lane."""
+
+    report: Report
+    random: Callable[[], float]
+    _lanes: dict[str, _Trouble] = attrs.field(factory=dict[str, _Trouble], init=False)
+    _told_at: float | None = attrs.field(default=None, init=False)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether some lane has failed twice in a row."""
+        return self._told_at is not None
+
+    async def failed(self, lane: str, error: Exception) -> None:
+        """A call wasn't answered, or with "not now": tell, and wait before the next try."""
+        now = trio.current_time()
+        trouble = self._lanes.setdefault(lane, _Trouble(now))
+        trouble.tries += 1
+        if trouble.tries > 1 and (self._told_at is None or now - self._told_at >= REPEAT_S):
+            self._told_at = now
+            self.report(RedisAway(lane, str(error), now - trouble.since, trouble.tries))
+        bound_s = min(CAP_S, FIRST_S * 2 ** min(trouble.tries, 10))
+        await trio.sleep(bound_s * self.random())
+
+    def answered(self, lane: str) -> None:
+        """A call was answered."""
+        trouble = self._lanes.pop(lane, None)
+        if trouble is not None and self._told_at is not None and not self._lanes:
+            self._told_at = None
+            self.report(RedisBack(lane, trio.current_time() - trouble.since))

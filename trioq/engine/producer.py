@@ -1,0 +1,139 @@
+"""Looks through a directory and hands new and changed files to the limiter.
+
+What was enqueued is remembered on the server, in the same script that enqueues: a restart
+or another producer on the same directory enqueues nothing twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+import trio
+
+from trioq.core.codec import encode
+from trioq.core.events import FileSkipped, Report, ScanFailed, ScanFinished
+from trioq.core.job import Record, new_uid
+from trioq.engine.bridge import Caller
+from trioq.engine.outage import Outage
+from trioq.engine.scan import Found, ScanError, ScanRules, Skipped, look_again, scan
+from trioq.errors import StoreBusy, StoreUnreachable
+from trioq.store.protocol import NewJob
+
+#: Files looked at in one hop.
+CHUNK = 200
+
+#: Files that were still being written are looked at again so often before the next scan.
+LOOKS = 10
+
+
+@attrs.define
+class Producer:
+    """Scans once, or again and again.
+
+    Args:
+      job: The handler that gets each file.
+      found: Takes what is to be enqueued.
+    """
+
+    caller: Caller
+    rules: ScanRules
+    job: str
+    watch: bool
+    interval_s: float
+    outage: Outage
+    report: Report
+    found: trio.MemorySendChannel[Sequence[NewJob]]
+    _reported: set[tuple[str, str]] = attrs.field(factory=set[tuple[str, str]], init=False)
+
+    async def run(self) -> None:
+        """Scan until cancelled, or once where ``watch`` is off."""
+        async with self.found:
+            while True:
+                try:
+                    await self._scan_once()
+                except ScanError as error:
+                    self.report(ScanFailed(str(error)))
+                if not self.watch:
+                    return
+                await trio.sleep(self.interval_s)
+
+    async def _scan_once(self) -> None:
+        started = trio.current_time()
+        count = _Count()
+        young = await self._send_all(scan(self.rules, now_ns=time.time_ns), count)
+        for _ in range(LOOKS):
+            if not young:
+                break
+            await trio.sleep(self.rules.settle_s)
+            again = look_again(self.rules, young, now_ns=time.time_ns)
+            young = await self._send_all(again, count)
+        took_s = trio.current_time() - started
+        self.report(ScanFinished(count.found, count.new, count.skipped, took_s))
+
+    async def _send_all(self, looks: Iterator[Found | Skipped], count: _Count) -> list[str]:
+        """Send what is new; return the paths that are still being written."""
+        young: list[str] = []
+        try:
+            while chunk := await _next_chunk(looks):
+                files = [look for look in chunk if isinstance(look, Found)]
+                skipped = [look for look in chunk if isinstance(look, Skipped)]
+                count.found += len(files)
+                count.skipped += len(skipped)
+                for skip in skipped:
+                    if skip.reason == "still_written":
+                        young.append(skip.path)
+                    else:
+                        self._tell_once(skip)
+                marks = await self._marks([file.path for file in files])
+                new = [f for f, mark in zip(files, marks, strict=True) if mark != f.mark]
+                if new:
+                    count.new += len(new)
+                    await self.found.send([self._new_job(file) for file in new])
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(looks.close)  # type: ignore[attr-defined]
+        return young
+
+    async def _marks(self, paths: list[str]) -> list[str | None]:
+        while True:
+            try:
+                marks = await self.caller.call(self.caller.store.seen, paths)
+            except (StoreUnreachable, StoreBusy) as error:
+                await self.outage.failed("scan", error)
+                continue
+            self.outage.answered("scan")
+            return marks
+
+    def _new_job(self, file: Found) -> NewJob:
+        uid = new_uid()
+        record = Record(
+            uid=uid,
+            name=self.job,
+            queue=file.queue,
+            payload=json.dumps(file.payload(), separators=(",", ":")).encode("ascii"),
+            enqueued_ms=time.time_ns() // 1_000_000,
+        )
+        stored, big = encode(record)
+        return NewJob(uid, file.queue, stored, big, seen=(file.path, file.mark))
+
+    def _tell_once(self, skip: Skipped) -> None:
+        """Every scan meets the same socket again; one line for it is enough."""
+        if (skip.path, skip.reason) not in self._reported and len(self._reported) < 10_000:
+            self._reported.add((skip.path, skip.reason))
+            self.report(FileSkipped(skip.path, skip.reason, skip.detail))
+
+
+@attrs.define
+class _Count:
+    found: int = 0
+    new: int = 0
+    skipped: int = 0
+
+
+async def _next_chunk(looks: Iterator[Found | Skipped]) -> list[Found | Skipped]:
+    take: Callable[[], list[Found | Skipped]] = lambda: list(itertools.islice(looks, CHUNK))  # noqa: E731
+    return await trio.to_thread.run_sync(take)

@@ -1,0 +1,61 @@
+"""Takes the jobs of engines that have stopped beating.
+
+It watches counters, by its own monotonic clock, and forgets all it has seen when it was
+itself cut off: so neither an outage nor a jumping clock makes it reap the living.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from trioq.core.events import EngineReaped, Report
+from trioq.core.watch import Watch, look, next_three
+from trioq.engine.bridge import Caller
+from trioq.engine.outage import Outage
+from trioq.errors import StoreBusy, StoreUnreachable
+
+
+@attrs.define
+class Reaper:
+    """Polls every ``interval_s``, with its own lane.
+
+    Args:
+      me: The name of this engine's current boot, which it leaves alone.
+    """
+
+    caller: Caller
+    me: Callable[[], str]
+    lease_s: float
+    interval_s: float
+    max_reaps: int
+    outage: Outage
+    report: Report
+
+    async def run(self) -> None:
+        """Reap until cancelled."""
+        watch = Watch(self.lease_s, self.interval_s)
+        poll = 0
+        while True:
+            try:
+                await self._look(watch, poll)
+                poll += 1
+                self.outage.answered("watch")
+            except (StoreUnreachable, StoreBusy) as error:
+                await self.outage.failed("watch", error)
+            await trio.sleep(self.interval_s)
+
+    async def _look(self, watch: Watch, poll: int) -> None:
+        store = self.caller.store
+        beats = await self.caller.call(store.observe)
+        me = self.me()
+        others = [engine for engine in beats if engine != me]
+        mine = others if look(poll) else next_three(me, others)
+        seen = {engine: beats[engine] for engine in mine}
+        for engine, counter in watch.saw(trio.current_time(), seen, self.caller.generation):
+            reaped = await self.caller.call(store.reap, engine, counter, self.max_reaps)
+            watch.forget(engine)
+            if reaped.word == "reaped":
+                self.report(EngineReaped(engine, reaped.moved, reaped.dead))

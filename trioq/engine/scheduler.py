@@ -1,0 +1,85 @@
+"""Moves what time moves: scheduled jobs when they are due, and parked jobs that nobody knows.
+
+The server promotes in every step. This task sees to it that there is a step at the right
+moment, because the timeout of a blocking command fires tens of milliseconds late.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from trioq.core.events import ParkedExpired, Report
+from trioq.engine.bridge import Caller
+from trioq.engine.outage import Outage
+from trioq.errors import StoreBusy, StoreUnreachable
+
+
+@attrs.define
+class Scheduler:
+    """Two clocks.
+
+    Args:
+      next_due: When the next scheduled job is due, by trio's clock; infinity: none is.
+      parked: All (queue, name) with parked jobs, as far as this engine has heard.
+      poke: Asks for a step.
+    """
+
+    caller: Caller
+    next_due: Callable[[], float]
+    parked: Callable[[], tuple[tuple[str, str], ...]]
+    poke: Callable[[], None]
+    unknown_after_s: float
+    outage: Outage
+    report: Report
+    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def run(self) -> None:
+        """Promote and expire until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._promote)
+            nursery.start_soon(self._expire)
+
+    def due_changed(self) -> None:
+        """The time of the next due job may be another."""
+        self._changed.set()
+
+    async def _promote(self) -> None:
+        while True:
+            self._changed = trio.Event()
+            with trio.move_on_at(self.next_due()):
+                await self._changed.wait()
+                continue
+            self.poke()
+            # The step that this asks for tells what is due next.
+            await self._changed.wait()
+
+    async def _expire(self) -> None:
+        every_s = max(0.05, min(60.0, self.unknown_after_s / 4))
+        while True:
+            await trio.sleep(every_s)
+            try:
+                await self._expire_once()
+                self.outage.answered("watch")
+            except (StoreUnreachable, StoreBusy) as error:
+                await self.outage.failed("watch", error)
+
+    async def _expire_once(self) -> None:
+        if not self.parked():
+            return
+        store = self.caller.store
+        infos = await self.caller.call(store.engines)
+        known = {name for info in infos.values() for name in json.loads(info)["names"]}
+        after_ms = int(self.unknown_after_s * 1000)
+        for queue, name in self.parked():
+            if name in known:
+                continue
+            message = f"no engine has known the name {name!r} for {self.unknown_after_s:g} s"
+            line = json.dumps({"attempt": 0, "type": "unknown_name", "message": message})
+            while died := await self.caller.call(
+                store.expire_parked, queue, name, after_ms, line.encode()
+            ):
+                self.report(ParkedExpired(queue, name, died))

@@ -1,0 +1,261 @@
+"""Runs one job at a time, from the claim to the settlement.
+
+Whatever way a handler ends, its claim is settled exactly once; and if the engine is gone
+before that, the reaper sees to it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import attrs
+import trio
+
+from trioq.core.breaker import Verdict
+from trioq.core.codec import Stored, decode, decode_payload
+from trioq.core.events import (
+    JobDied,
+    JobFailed,
+    JobParked,
+    JobReleased,
+    JobSnoozed,
+    JobStarted,
+    JobSucceeded,
+    Report,
+)
+from trioq.core.job import Job
+from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Succeeded
+from trioq.core.retry import Ack as AckVerdict
+from trioq.core.retry import Dead, Retry, RetryIn, decide
+from trioq.engine.backlog import Backlog
+from trioq.engine.boot import Boot, Held
+from trioq.engine.breaker import Breakers
+from trioq.engine.bridge import Caller
+from trioq.engine.handlers import Handler, invoke
+from trioq.engine.outage import Outage
+from trioq.errors import RecordUnreadable, StoreBusy, StoreUnreachable
+from trioq.store.protocol import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+
+#: A worker with nothing but tiny jobs lets the others run this often.
+SLICE_S = 0.002
+
+
+@attrs.frozen
+class Rules:
+    """What holds for a job that doesn't say otherwise.
+
+    The order is: option of the call, decorator, queue, ``[worker]``.
+    """
+
+    retry: Retry
+    timeout_s: float
+    queue_timeouts_s: Mapping[str, float]
+
+    def retry_of(self, handler: Handler, stored: Stored) -> Retry:
+        retry = handler.retry or self.retry
+        wanted = stored.record.options.max_attempts
+        return retry if wanted is None else attrs.evolve(retry, max_attempts=wanted)
+
+    def timeout_of(self, handler: Handler, stored: Stored) -> float:
+        for timeout_s in (
+            stored.record.options.timeout_s,
+            handler.timeout_s,
+            self.queue_timeouts_s.get(stored.record.queue),
+        ):
+            if timeout_s is not None:
+                return timeout_s
+        return self.timeout_s
+
+
+@attrs.define
+class Workers:
+    """What the workers of one boot share.
+
+    Args:
+      hold: Puts a scope under the lease: it's cancelled before anyone else may take the job.
+    """
+
+    boot: Boot
+    backlog: Backlog
+    handlers: Mapping[str, Handler]
+    rules: Rules
+    breakers: Breakers
+    threads: trio.CapacityLimiter
+    payloads: Caller
+    outage: Outage
+    settle: Callable[..., None]
+    hold: Callable[[trio.CancelScope], None]
+    let_go: Callable[[trio.CancelScope], None]
+    report: Report
+    running: int = 0
+    """Handlers that run now."""
+
+    async def work(self) -> None:
+        """One worker: run jobs until the backlog closes.
+
+        Cancellation: the handler is cancelled and its job released.
+        """
+        slice_ends = trio.current_time() + SLICE_S
+        while (held := await self.backlog.take()) is not None:
+            await self._run_and_settle(held)
+            if trio.current_time() >= slice_ends:
+                await trio.lowlevel.checkpoint()
+                slice_ends = trio.current_time() + SLICE_S
+
+    async def _run_and_settle(self, held: Held) -> None:
+        settlement: Settlement = Release(held.uid, held.n)  # true until we know better
+        started = time.perf_counter()
+        try:
+            held.job = stored = decode(held.uid, held.stored)
+            handler = self.handlers.get(stored.record.name)
+            permit = self.breakers.admit(stored.record.name) if handler else None
+            if handler is None or permit is None:
+                settlement = self._park(held, stored, known=handler is not None)
+                return
+            outcome: Outcome = Interrupted()
+            self.running += 1
+            try:
+                outcome = await self._run(handler, held, stored)
+            finally:
+                self.running -= 1
+                self.breakers.record(stored.record.name, permit, _breaker_verdict(outcome))
+            took_s = time.perf_counter() - started
+            settlement = self._settle(outcome, handler, held, stored, took_s)
+        except RecordUnreadable as error:
+            settlement = self._undecodable(held, error)
+        finally:
+            if isinstance(settlement, Release) and held.job:
+                record = held.job.record
+                self.report(JobReleased(held.uid, record.name, record.queue))
+            self.settle(settlement, took_s=time.perf_counter() - started)
+
+    def _park(self, held: Held, stored: Stored, *, known: bool) -> Park:
+        record = stored.record
+        why: Literal["breaker open", "unknown name"] = "breaker open" if known else "unknown name"
+        self.report(JobParked(held.uid, record.name, record.queue, why))
+        return Park(held.uid, held.n, record.queue, record.name)
+
+    async def _run(self, handler: Handler, held: Held, stored: Stored) -> Outcome:
+        record = stored.record
+        payload = record.payload
+        if stored.payload_is_big:
+            payload = await self._big_payload(held)
+        job = Job(
+            uid=held.uid,
+            name=record.name,
+            queue=record.queue,
+            payload=decode_payload(payload),
+            attempt=held.attempts + 1,
+            max_attempts=self.rules.retry_of(handler, stored).max_attempts,
+            id=record.id,
+            token=self.boot.token(held),
+            enqueued_ms=record.enqueued_ms,
+        )
+        self.report(JobStarted(job.uid, job.name, job.queue, job.attempt, job.enqueued_ms))
+        timeout_s = self.rules.timeout_of(handler, stored)
+        if handler.on_lease_loss == "continue":
+            return await invoke(handler, job, timeout_s=timeout_s, threads=self.threads)
+        with trio.CancelScope() as scope:
+            self.hold(scope)
+            try:
+                return await invoke(handler, job, timeout_s=timeout_s, threads=self.threads)
+            finally:
+                self.let_go(scope)
+        return Interrupted()
+
+    async def _big_payload(self, held: Held) -> bytes:
+        while True:
+            try:
+                payload = await self.payloads.call(self.payloads.store.payload, held.uid)
+            except (StoreUnreachable, StoreBusy) as error:
+                await self.outage.failed("payload", error)
+                continue
+            self.outage.answered("payload")
+            if payload is None:
+                raise RecordUnreadable("its payload is gone")
+            return payload
+
+    def _settle(
+        self, outcome: Outcome, handler: Handler, held: Held, stored: Stored, took_s: float
+    ) -> Settlement:
+        """What becomes of the job, decided by :func:`trioq.core.retry.decide`."""
+        record, attempt = stored.record, held.attempts + 1
+        who = (held.uid, record.name, record.queue)
+        verdict = decide(
+            outcome,
+            attempt=attempt,
+            retry=self.rules.retry_of(handler, stored),
+            random=random.random(),
+        )
+        if isinstance(verdict, AckVerdict):
+            self.report(JobSucceeded(*who, attempt, took_s))
+            return Ack(held.uid, held.n, self._summary(held, stored, attempt, took_s))
+        if isinstance(verdict, Dead):
+            self.report(JobDied(*who, attempt, verdict.reason, verdict.error))
+            line = self._line(attempt, verdict.error)
+            return DeadLetter(held.uid, held.n, attempt, verdict.reason, line)
+        if isinstance(verdict, RetryIn):
+            again_in_s = verdict.delay_ms / 1000
+            if verdict.error is None:
+                self.report(JobSnoozed(*who, again_in_s))
+                return RetryAt(held.uid, held.n, verdict.delay_ms, held.attempts)
+            self.report(JobFailed(*who, attempt, took_s, verdict.error, again_in_s))
+            line = self._line(attempt, verdict.error)
+            return RetryAt(held.uid, held.n, verdict.delay_ms, attempt, line)
+        return Release(held.uid, held.n)
+
+    def _undecodable(self, held: Held, error: RecordUnreadable) -> DeadLetter:
+        what = Error("RecordUnreadable", str(error))
+        name, queue = (held.job.record.name, held.job.record.queue) if held.job else ("", "")
+        attempt = held.attempts + 1
+        self.report(JobDied(held.uid, name, queue, attempt, "undecodable", what))
+        return DeadLetter(held.uid, held.n, attempt, "undecodable", self._line(attempt, what))
+
+    def _line(self, attempt: int, error: Error) -> bytes:
+        """One line of the job's history."""
+        line = {
+            "attempt": attempt,
+            "type": error.type,
+            "message": error.message,
+            "traceback": error.traceback,
+            "engine": self.boot.engine,
+            "at_ms": time.time_ns() // 1_000_000,
+        }
+        return json.dumps(line, separators=(",", ":")).encode("ascii")
+
+    def _summary(self, held: Held, stored: Stored, attempt: int, took_s: float) -> bytes:
+        """What ``done`` keeps of a job."""
+        record = stored.record
+        summary = {
+            "uid": held.uid,
+            "name": record.name,
+            "queue": record.queue,
+            "attempt": attempt,
+            "took_ms": round(took_s * 1000, 3),
+            "at_ms": time.time_ns() // 1_000_000,
+            "enqueued_ms": record.enqueued_ms,
+            "engine": self.boot.engine,
+        }
+        if record.id is not None:
+            summary["id"] = record.id
+        return _dumps(summary).encode("ascii")
+
+
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _breaker_verdict(outcome: Outcome) -> Verdict:
+    """A breaker counts what the handler is to blame for.
+
+    Not what is the job's own fault (a payload that doesn't fit, a handler that gave up on
+    it), and not what the engine did.
+    """
+    if isinstance(outcome, Succeeded):
+        return "success"
+    if isinstance(outcome, Failed) and outcome.permanent is None:
+        return "failure"
+    return "ignored"

@@ -1,0 +1,1 @@
+"""What people see of an engine: logs and a live line, made from its events."""
