@@ -1,0 +1,161 @@
+"""The kinds of numbers: plain ones, durations, sizes."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import attrs
+
+from trioq.core.config.kinds import Kind
+
+YEAR_S = 365 * 86400.0
+SECONDS = {
+    "d": Fraction(86400),
+    "h": Fraction(3600),
+    "m": Fraction(60),
+    "s": Fraction(1),
+    "ms": Fraction(1, 1000),
+}
+BYTES = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "GB": 10**9, "MB": 10**6, "kB": 1000, "B": 1}
+
+
+@attrs.frozen(kw_only=True)
+class Number(Kind):
+    """A number within bounds; where ``above`` is given, it excludes itself."""
+
+    noun: ClassVar[str] = "a number"
+
+    at_least: float = 0
+    above: float | None = None
+    at_most: float | None = None
+
+    def words(self) -> str:
+        high = "" if self.at_most is None else self._show(self.at_most)
+        if self.above is not None:
+            bounds = f"above {self._show(self.above)}" + (high and f" and at most {high}")
+        elif high:
+            bounds = f"from {self._show(self.at_least)} to {high}"
+        else:
+            bounds = f"of at least {self._show(self.at_least)}"
+        return f"{self.noun} {bounds}"
+
+    def _show(self, bound: float) -> str:
+        return str(self.write(bound))
+
+    def schema(self) -> dict[str, Any]:
+        low = {"minimum": self.at_least} if self.above is None else {"exclusiveMinimum": self.above}
+        high = {} if self.at_most is None else {"maximum": self.at_most}
+        return {"type": "number", **low, **high}
+
+    def allows(self, value: Any) -> bool:
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+            and (value >= self.at_least if self.above is None else value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+        )
+
+    def parse(self, raw: Any) -> Any:
+        return _as_float(raw)
+
+    def write(self, value: Any) -> Any:
+        return int(value) if value == round(value) and abs(value) < 2**53 else value
+
+    def from_text(self, text: str) -> Any:
+        return _number(text)
+
+
+@attrs.frozen(kw_only=True)
+class Whole(Number):
+    """A whole number."""
+
+    noun = "a whole number"
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "type": "integer"}
+
+    def allows(self, value: Any) -> bool:
+        return isinstance(value, int) and super().allows(value)
+
+    def parse(self, raw: Any) -> Any:
+        return raw
+
+
+@attrs.frozen(kw_only=True)
+class Duration(Number):
+    """A time, in seconds; written ``"500ms"``, or as a plain number of seconds."""
+
+    unit = "_s"
+    noun = 'a duration such as "500ms", "30s" or "5m",'
+    pattern: ClassVar[str] = r"[0-9]{1,15}(\.[0-9]{1,30})?(ms|s|m|h|d)"
+
+    at_most: float | None = 10 * YEAR_S
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "anyOf": [
+                super().schema(),
+                {"type": "string", "pattern": f"^{self.pattern}$"},
+            ]
+        }
+
+    def parse(self, raw: Any) -> Any:
+        if isinstance(raw, str) and (found := re.fullmatch(self.pattern, raw)):
+            return float(Fraction(raw.removesuffix(found[2])) * SECONDS[found[2]])
+        return _as_float(raw)
+
+    def write(self, value: Any) -> Any:
+        for unit, seconds in SECONDS.items():
+            count = round(Fraction(value) / seconds)
+            # By way of parse, so that a float comes back as exactly the same float.
+            if self.parse(f"{count}{unit}") == value and (count or unit == "s"):
+                return f"{count}{unit}"
+        return value
+
+
+@attrs.frozen(kw_only=True)
+class Size(Number):
+    """A number of bytes; written ``"1MiB"``, or as a plain number."""
+
+    unit = "_bytes"
+    noun = 'a size such as "64kB" or "1MiB",'
+    pattern: ClassVar[str] = r"[0-9]{1,15}(\.[0-9]{1,15})?(GiB|MiB|KiB|GB|MB|kB|B)"
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "anyOf": [
+                {**super().schema(), "type": "integer"},
+                {"type": "string", "pattern": f"^{self.pattern}$"},
+            ]
+        }
+
+    def allows(self, value: Any) -> bool:
+        return isinstance(value, int) and super().allows(value)
+
+    def parse(self, raw: Any) -> Any:
+        if isinstance(raw, str) and (found := re.fullmatch(self.pattern, raw)):
+            count = Fraction(raw.removesuffix(found[2])) * BYTES[found[2]]
+            return int(count) if count.denominator == 1 else raw
+        return raw
+
+    def write(self, value: Any) -> Any:
+        unit = next(unit for unit, size in BYTES.items() if value % size == 0)
+        return f"{int(value) // BYTES[unit]}{unit}"
+
+
+def _as_float(raw: Any) -> Any:
+    whole = isinstance(raw, int) and not isinstance(raw, bool)
+    return float(raw) if whole and abs(raw) < 2**53 else raw
+
+
+def _number(text: str) -> Any:
+    """A number, if it is written like one in TOML."""
+    if re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        return int(text)
+    if re.fullmatch(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,3})?", text):
+        return float(text)
+    return text

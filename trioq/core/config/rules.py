@@ -1,0 +1,226 @@
+"""What must hold between the values of a configuration.
+
+A rule yields faults. A fault names all the keys it judged, so that nobody is told about
+a combination when one of its values is already known to be wrong.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from trioq.core.config.keys import Section, entries
+from trioq.core.config.kinds import Kind, Path
+from trioq.core.config.numbers import Duration
+from trioq.core.config.sections import Config
+from trioq.core.config.texts import placeholders
+from trioq.errors import ConfigError
+
+BUILT_IN = ("fingerprint",)
+"""Handlers that every engine has."""
+
+BEATS_PER_LEASE = 4
+"""Two may get lost, and one may be late, before a lease is in danger."""
+
+POLLS_PER_LEASE = 3
+"""A reaper has to see the same counter this often before it takes anything."""
+
+ABOUT_EQUAL = 1e-9
+"""Relative: 0.1 s is a third of 0.3 s, whatever floats say."""
+
+
+@attrs.frozen
+class Fault:
+    """Something wrong at ``path``; ``also`` are the other keys that were looked at."""
+
+    path: Path
+    message: str
+    also: tuple[Path, ...] = ()
+
+
+def check(config: Config) -> None:
+    """Check a configuration that was made by hand.
+
+    Raises:
+      ConfigError: With all faults.
+    """
+    if found := list(faults(config)):
+        raise ConfigError([f"{dotted(fault.path)}: {fault.message}" for fault in found])
+
+
+def faults(config: Config) -> Iterator[Fault]:
+    """All that is wrong: each value by itself, then the combinations."""
+    wrong = list(_values(config, ()))
+    yield from wrong
+    if wrong:  # the rules compare values, so these have to be sound
+        return
+    for rule in (_queues, _extensions, _commands, _times, _tls):
+        yield from rule(config)
+
+
+def dotted(path: Path) -> str:
+    """``("queues", 1, "name")`` as a person writes it: ``queues[1].name``."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{_quoted(step)}" for step in path]
+    return "".join(steps).removeprefix(".")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that may have been meant, or ""."""
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean "count"?``, or nothing."""
+    found = nearest(word, known)
+    return f'; did you mean "{found}"?' if found else ""
+
+
+def _quoted(step: str) -> str:
+    return step if re.fullmatch("[A-Za-z0-9_-]+", step) else f'"{step}"'
+
+
+def _values(value: Any, path: Path) -> Iterator[Fault]:
+    for entry in entries(type(value)).values():
+        below = getattr(value, entry.field)
+        here = (*path, entry.key)
+        if below is None and entry.unsettable:
+            continue
+        if isinstance(entry.kind, Kind):
+            for inside, message in entry.kind.problems(below, below):
+                yield Fault(here + inside, message)
+        else:
+            yield from _sections(entry.kind, below, here)
+
+
+def _sections(section: Section, value: Any, path: Path) -> Iterator[Fault]:
+    match section.shape:
+        case "one":
+            yield from _values(value, path)
+        case "list":
+            for index, item in enumerate(value):
+                yield from _values(item, (*path, index))
+        case "named":
+            for name, item in value.items():
+                yield from _values(item, (*path, name))
+
+
+def _queues(config: Config) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for index, name in enumerate(config.queue_names):
+        if name in first:
+            other: Path = ("queues", first[name], "name")
+            yield Fault(
+                ("queues", index, "name"), f'"{name}" is already {dotted(other[:2])}', (other,)
+            )
+        first.setdefault(name, index)
+    for path, name in _queue_references(config):
+        if config.queues and name not in first:
+            yield Fault(path, f"expected {_one_of(first)}, got {name!r}", _names(config))
+
+
+def _queue_references(config: Config) -> Iterator[tuple[Path, str]]:
+    yield ("default_queue",), config.default_queue
+    if config.producer is not None:
+        if config.producer.default_queue is not None:
+            yield ("producer", "default_queue"), config.producer.default_queue
+        for name in config.producer.queues_by_extension:
+            yield ("producer", "queues_by_extension", name), name
+    for name, command in config.commands.items():
+        if command.queue is not None:
+            yield ("commands", name, "queue"), command.queue
+
+
+def _names(config: Config) -> tuple[Path, ...]:
+    return tuple(("queues", index, "name") for index in range(len(config.queues)))
+
+
+def _one_of(names: Collection[str]) -> str:
+    listed = ", ".join(f'"{name}"' for name in list(names)[:8])
+    return f"one of the queues ({listed}{', …' if len(names) > 8 else ''})"
+
+
+def _extensions(config: Config) -> Iterator[Fault]:
+    if config.producer is None:
+        return
+    first: dict[str, Path] = {}
+    for queue, extensions in config.producer.queues_by_extension.items():
+        for index, extension in enumerate(extensions):
+            here: Path = ("producer", "queues_by_extension", queue, index)
+            other = first.setdefault(extension.lower(), here)
+            if other != here:
+                yield Fault(
+                    here,
+                    f'"{extension}" is already {dotted(other)}; an extension has one queue',
+                    (other,),
+                )
+
+
+def _commands(config: Config) -> Iterator[Fault]:
+    for name, command in config.commands.items():
+        if name in BUILT_IN:
+            yield Fault(("commands", name), "is a built-in handler; choose another name")
+        path: Path = ("commands", name, "argv")
+        if command.argv and placeholders(command.argv[0]):
+            yield Fault(
+                (*path, 0), "a payload may not choose the program; only arguments have placeholders"
+            )
+
+
+def _times(config: Config) -> Iterator[Fault]:
+    worker, reaper = config.worker, config.reaper
+    least_s = BEATS_PER_LEASE * worker.heartbeat_interval_s
+    if not _at_most(least_s, worker.lease_s):
+        yield Fault(
+            ("worker", "lease"),
+            f"expected at least {BEATS_PER_LEASE} × worker.heartbeat_interval, "
+            f"{_written(least_s)}, got {_written(worker.lease_s)}",
+            (("worker", "heartbeat_interval"),),
+        )
+    most_s = worker.lease_s / POLLS_PER_LEASE
+    if not _at_most(reaper.interval_s, most_s):
+        yield Fault(
+            ("reaper", "interval"),
+            f"expected at most a third of worker.lease, "
+            f"{_written(most_s)}, got {_written(reaper.interval_s)}",
+            (("worker", "lease"),),
+        )
+    if worker.backoff.base_s > worker.backoff.cap_s:
+        yield Fault(
+            ("worker", "backoff", "base"),
+            f"expected at most worker.backoff.cap, "
+            f"{_written(worker.backoff.cap_s)}, got {_written(worker.backoff.base_s)}",
+            (("worker", "backoff", "cap"),),
+        )
+
+
+def _tls(config: Config) -> Iterator[Fault]:
+    redis = config.redis
+    given = {
+        key: getattr(redis, key)
+        for key in ("tls_ca", "tls_cert", "tls_key")
+        if getattr(redis, key) is not None
+    }
+    if not redis.url.startswith("rediss:"):
+        for key in given:
+            yield Fault(
+                ("redis", key), "only used with a rediss:// URL in redis.url", (("redis", "url"),)
+            )
+    for key, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+        if key in given and other not in given:
+            yield Fault(("redis", key), f"expected redis.{other} as well", (("redis", other),))
+
+
+def _at_most(low: float, high: float) -> bool:
+    return low <= high or math.isclose(low, high, rel_tol=ABOUT_EQUAL)
+
+
+def _written(seconds: float) -> str:
+    text = Duration().write(round(seconds, 3) or seconds)
+    return text if isinstance(text, str) else f"{seconds:.3g}s"

@@ -1,0 +1,298 @@
+# ruff: noqa: RUF009  key() makes an attrs.field; nothing is shared between instances.
+"""The sections of a configuration, with their defaults."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+
+import attrs
+
+from trioq.core.config.keys import Section, about, key
+from trioq.core.config.kinds import Flag, ListOf, TableOf, Text
+from trioq.core.config.numbers import Duration, Number, Size, Whole
+from trioq.core.config.redis import RedisConfig
+from trioq.core.config.texts import (
+    ADDRESS,
+    ENDPOINT,
+    EXTENSION,
+    GLOBS,
+    NAME,
+    OBJECT,
+    PATH,
+    QUEUE,
+    VARIABLE,
+    Template,
+)
+
+SOME_TIME = Duration(above=0)
+UNLIMITED = 10_000_000
+
+
+@attrs.frozen
+class QueueConfig:
+    """A queue. Queues are listed in order of priority."""
+
+    name: str = attrs.field(metadata=about(NAME, "What jobs and listings call it.", "high"))
+    weight: float | None = key(
+        Number(above=0, at_most=UNLIMITED),
+        "Its share of the claims; where no queue has a weight, priority is strict.",
+        None,
+    )
+    rate: float | None = key(
+        Number(above=0, at_most=UNLIMITED), "Jobs started per second, over all engines.", None
+    )
+    concurrency: int | None = key(
+        Whole(at_least=1, at_most=UNLIMITED), "Jobs running at a time, over all engines.", None
+    )
+    max_length: int | None = key(
+        Whole(at_least=1), "Enqueueing into a queue of this length is refused.", None
+    )
+    timeout_s: float | None = key(
+        SOME_TIME, "How long a job of this queue may run; absent: `worker.timeout`.", None
+    )
+
+
+@attrs.frozen
+class Backoff:
+    """How long a failed job waits: base, doubled with each failure, up to cap."""
+
+    base_s: float = key(Duration(), "The wait after the first failure.", 0.5)
+    cap_s: float = key(Duration(), "The longest wait.", 10.0)
+    jitter: float = key(
+        Number(at_most=1), "The part of a wait that is random, so that retries spread.", 0.5
+    )
+
+
+@attrs.frozen(kw_only=True)
+class WorkerConfig:
+    """How jobs are run."""
+
+    count: int = key(
+        Whole(at_least=1, at_most=1000), "Handlers that run at a time in one engine.", 16
+    )
+    max_attempts: int = key(
+        Whole(at_least=1, at_most=UNLIMITED), "Attempts until a job is dead: 1 run, 3 retries.", 4
+    )
+    backoff: Backoff = key(Section(Backoff), "How long a failed job waits.", Backoff())
+    timeout_s: float = key(SOME_TIME, "How long a handler may run.", 300.0)
+    grace_s: float = key(
+        Duration(), "How long running handlers have when the engine is told to stop.", 10.0
+    )
+    heartbeat_interval_s: float = key(SOME_TIME, "How often an engine says that it lives.", 1.0)
+    lease_s: float = key(
+        SOME_TIME,
+        "An engine silent for this long has lost its jobs. At least 4 × `heartbeat_interval`.",
+        5.0,
+    )
+    loop_stall_s: float = key(
+        SOME_TIME, "A handler that blocks the loop for this long costs the engine its lease.", 30.0
+    )
+    max_reaps: int = key(
+        Whole(at_least=1, at_most=UNLIMITED),
+        "A job that has killed its engine this often is dead.",
+        3,
+    )
+    unknown_name_after_s: float = key(
+        Duration(), "A job whose name no engine knows waits this long, then it is dead.", 3600.0
+    )
+    id_retention_s: float = key(
+        Duration(), "A caller's id is remembered for this long after its job has ended.", 86400.0
+    )
+    keep_done: int = key(
+        Whole(at_most=UNLIMITED), "Summaries of finished jobs that are kept.", 1000
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ProducerConfig:
+    """Turns the files of a directory into jobs. Without this section nothing is scanned."""
+
+    scan_dir: str = key(PATH, "The directory. It may come into being later.", "./data")
+    include_globs: tuple[str, ...] = key(GLOBS, "Files that become jobs.", ("**/*",))
+    exclude_globs: tuple[str, ...] = key(
+        GLOBS, "Files that don't, also if included.", ("**/*.tmp", "**/.*")
+    )
+    job: str = key(NAME, "Which handler gets `{path, size, mtime}`.", "fingerprint")
+    default_queue: str | None = key(
+        QUEUE, "The queue of files with other extensions; absent: the top `default_queue`.", None
+    )
+    scan_interval_s: float = key(SOME_TIME, "How often the directory is read again.", 10.0)
+    watch: bool = key(Flag(), "Go on after the first scan.", True)
+    queues_by_extension: Mapping[str, tuple[str, ...]] = key(
+        TableOf(QUEUE, ListOf(EXTENSION)),
+        "Queue → extensions, in any case; the longest that fits decides.",
+        attrs.Factory(dict),
+    )
+
+    def queue_of(self, filename: str) -> str | None:
+        """The queue for a file by its extension, or None where no extension fits."""
+        lower = filename.lower()
+        fitting = [
+            (len(extension), queue)
+            for queue, extensions in self.queues_by_extension.items()
+            for extension in extensions
+            if lower.endswith(extension.lower())
+        ]
+        return max(fitting)[1] if fitting else self.default_queue
+
+
+@attrs.frozen(kw_only=True)
+class LimiterConfig:
+    """What producers may enqueue, over all engines."""
+
+    rate: float = key(Number(at_most=UNLIMITED), "Jobs per second; 0: no limit.", 100.0)
+    burst: int = key(
+        Whole(at_least=1, at_most=UNLIMITED), "Jobs that may come at once after a quiet time.", 20
+    )
+
+
+@attrs.frozen(kw_only=True)
+class BreakerConfig:
+    """When handlers of one name fail too often, they are left alone for a while."""
+
+    failure_threshold: float = key(
+        Number(above=0, at_most=1), "The breaker opens at this part of failures.", 0.5
+    )
+    window_s: float = key(SOME_TIME, "Failures are counted over this time.", 60.0)
+    cooldown_s: float = key(SOME_TIME, "How long it stays open before one job is tried.", 30.0)
+    min_samples: int = key(
+        Whole(at_least=1, at_most=UNLIMITED), "Fewer runs than this prove nothing.", 20
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ReaperConfig:
+    """Takes the jobs of engines that have died."""
+
+    interval_s: float = key(
+        SOME_TIME, "How often the others are looked at. At most a third of `worker.lease`.", 1.0
+    )
+
+
+@attrs.frozen(kw_only=True)
+class TracingConfig:
+    """Where traces go."""
+
+    endpoint: str = key(ENDPOINT, "An OTLP collector; empty: off.", "")
+
+
+@attrs.frozen(kw_only=True)
+class ObservabilityConfig:
+    """What an engine tells about itself."""
+
+    bind: str = key(
+        ADDRESS,
+        "Where `/metrics`, `/healthz` and `/readyz` are served; port 0: any free one; empty: off.",
+        "127.0.0.1:9090",
+    )
+    log_level: str = key(
+        Text(choices=("debug", "info", "warning", "error")), "The least that is logged.", "info"
+    )
+    log_format: str = key(
+        Text(choices=("auto", "console", "json")),
+        "`auto`: console on a terminal, else JSON.",
+        "auto",
+    )
+    queue_sample_interval_s: float = key(
+        SOME_TIME, "How often the lengths of the queues are measured.", 2.0
+    )
+    tracing: TracingConfig = key(Section(TracingConfig), "Where traces go.", TracingConfig())
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of ``bind``, or None for off."""
+        host, _, port = self.bind.rpartition(":")
+        return (host.strip("[]"), int(port)) if self.bind else None
+
+
+@attrs.frozen(kw_only=True)
+class CommandConfig:
+    """A handler without Python: a program, run without a shell."""
+
+    name: str = ""
+    """Its key in ``[commands]``; what jobs call it."""
+    argv: tuple[str, ...] = attrs.field(
+        metadata=about(
+            ListOf(Template(), at_least=1),
+            "The program and its arguments; `{field}` is a field of the payload.",
+            ["convert", "{path}", "{path}.png"],
+        )
+    )
+    timeout_s: float | None = key(
+        SOME_TIME, "How long it may run; absent: its queue's, or `worker.timeout`.", None
+    )
+    queue: str | None = key(QUEUE, "Where its jobs go; absent: `default_queue`.", None)
+    permanent_exit_codes: tuple[int, ...] = key(
+        ListOf(Whole(at_least=1, at_most=255)), "Ends that another attempt wouldn't change.", ()
+    )
+    cwd: str | None = key(PATH, "Where it runs; absent: this file's directory.", None)
+    env: Mapping[str, str] = key(
+        # Such values are often keys to something, so nothing shows them.
+        TableOf(VARIABLE, Text(pattern="(?s:.*)", hidden=True)),
+        "Variables that it gets besides the engine's own.",
+        attrs.Factory(dict),
+        repr=lambda env: repr(sorted(env)),
+    )
+    max_attempts: int | None = key(
+        Whole(at_least=1, at_most=UNLIMITED), "Attempts; absent: `worker.max_attempts`.", None
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """A whole configuration."""
+
+    namespace: str = key(NAME, "Keeps several systems apart on one Redis.", "jobqueue")
+    app: str | None = key(OBJECT, "Where your own handlers are, if there are any.", None)
+    queues: tuple[QueueConfig, ...] = key(
+        Section(QueueConfig, "list"),
+        "The queues, in order of priority.",
+        (QueueConfig("high"), QueueConfig("low")),
+    )
+    """Empty where they aren't known, as for ``connect(url=…)``; then any name will do."""
+    default_queue: str = attrs.field(
+        metadata=about(QUEUE, "Where jobs go that don't say; absent: the last queue listed.")
+    )
+    max_payload_bytes: int = key(
+        Size(at_least=2, at_most=2**28), "A larger payload is refused.", 2**20
+    )
+    redis: RedisConfig = key(Section(RedisConfig), "Where the jobs are kept.", RedisConfig())
+    worker: WorkerConfig = key(Section(WorkerConfig), "How jobs are run.", WorkerConfig())
+    producer: ProducerConfig | None = key(Section(ProducerConfig), "Turns files into jobs.", None)
+    limiter: LimiterConfig = key(
+        Section(LimiterConfig), "What producers may enqueue.", LimiterConfig()
+    )
+    circuit_breaker: BreakerConfig = key(
+        Section(BreakerConfig), "When failing handlers are left alone.", BreakerConfig()
+    )
+    reaper: ReaperConfig = key(Section(ReaperConfig), "Takes the jobs of the dead.", ReaperConfig())
+    observability: ObservabilityConfig = key(
+        Section(ObservabilityConfig), "What an engine tells.", ObservabilityConfig()
+    )
+    commands: Mapping[str, CommandConfig] = key(
+        Section(CommandConfig, "named"), "Handlers without Python.", attrs.Factory(dict)
+    )
+    path: pathlib.Path | None = attrs.field(default=None, eq=False)
+    """The file it was read from."""
+    directory: pathlib.Path = pathlib.Path()
+    """Relative paths are relative to it."""
+    environment: Mapping[str, str] = attrs.field(factory=dict, eq=False)
+    """Which variable each key came from that came from one: ``worker.count`` → its name."""
+
+    @default_queue.default
+    def _last_queue(self) -> str:
+        return self.queues[-1].name if self.queues else "low"
+
+    def resolve(self, path: str | pathlib.Path) -> pathlib.Path:
+        """A path of this configuration, seen from the configuration's directory."""
+        return self.directory / path
+
+    @property
+    def queue_names(self) -> tuple[str, ...]:
+        """The names of the queues, in order of priority; empty where they aren't known."""
+        return tuple(queue.name for queue in self.queues)
+
+    def queue(self, name: str) -> QueueConfig | None:
+        """What is configured for a queue, or None if it isn't listed."""
+        return next((queue for queue in self.queues if queue.name == name), None)
