@@ -256,7 +256,12 @@ def test_a_directory_larger_than_a_piece_is_found_once_and_whole(tmp_path: Path)
     names = [f"{n:04d}" for n in range(scanning.PIECE * 2 + 3)]
     write(tmp_path, *names)
 
-    assert sorted(found(tmp_path)) == names
+    all_found = found(tmp_path)
+
+    assert sorted(all_found) == names
+    for start in range(0, len(names), scanning.PIECE):
+        piece = all_found[start : start + scanning.PIECE]
+        assert piece == sorted(piece)
 
 
 # The root
@@ -331,13 +336,22 @@ def test_links_to_files_in_the_root_are_files(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").symlink_to("sub/real.txt")
     (tmp_path / "b").symlink_to(tmp_path / "sub/real.txt")
     (tmp_path / "sub/c").symlink_to("../sub/./../sub//real.txt")
+    (tmp_path / "sub/e").symlink_to(tmp_path / "sub/real.txt")
     (tmp_path / "d").symlink_to("a.pdf")
     (tmp_path / "through").symlink_to("dir_link/real.txt")
     (tmp_path / "dir_link").symlink_to("sub")
 
     all_found = {one.path: one for one in results(tmp_path) if isinstance(one, Found)}
 
-    assert set(all_found) == {"a.pdf", "b", "d", "sub/c", "sub/real.txt", "through"}
+    assert set(all_found) == {
+        "a.pdf",
+        "b",
+        "d",
+        "sub/c",
+        "sub/e",
+        "sub/real.txt",
+        "through",
+    }
     assert {one.size for one in all_found.values()} == {4}
     assert all_found["a.pdf"].queue == "high"
     assert skipped(tmp_path) == {"dir_link": "symlink_directory"}
@@ -504,23 +518,27 @@ def test_a_root_that_cannot_be_read_is_an_error(ordinary_user: Path) -> None:
 
 
 def test_what_vanishes_during_the_scan_is_no_error(tmp_path: Path) -> None:
-    write(tmp_path, "a", "b", "c/x", "d/x", "e", "f", "z")
-    walk = scan(rules(tmp_path), now_ns=an_hour_later)
+    write(tmp_path, "outside", text="secret")
+    root = tmp_path / "root"
+    write(root, "a", "b", "c/x", "d/x", "e", "f", "g", "z")
+    walk = scan(rules(root), now_ns=an_hour_later)
     first = next(walk)
-    (tmp_path / "b").unlink()
-    (tmp_path / "c/x").unlink()
-    (tmp_path / "c").rmdir()
-    (tmp_path / "d").rename(tmp_path / "moved")
-    (tmp_path / "d").symlink_to("moved")
-    (tmp_path / "e").unlink()
-    (tmp_path / "e").mkdir()
+    (root / "b").unlink()
+    (root / "c/x").unlink()
+    (root / "c").rmdir()
+    (root / "d").rename(root / "moved")
+    (root / "d").symlink_to("moved")
+    (root / "e").unlink()
+    (root / "e").mkdir()
+    (root / "g").unlink()
+    (root / "g").symlink_to(tmp_path / "outside")
 
     rest = list(walk)
 
     assert first.path == "a"
     assert [one.path for one in rest if isinstance(one, Found)] == ["f", "z"]
     assert {one.path: one.reason for one in rest if isinstance(one, Skipped)} == dict.fromkeys(
-        ("b", "c", "d", "e"), "vanished"
+        ["b", "c", "d", "e", "g"], "vanished"
     )
 
 
@@ -566,19 +584,51 @@ def test_a_deep_tree_ends_at_the_limit(tmp_path: Path) -> None:
     assert most - before <= scanning.MAX_DEPTH + 4
 
 
+def test_a_link_to_a_file_far_below_costs_a_bounded_number_of_descriptors(tmp_path: Path) -> None:
+    make_deep(tmp_path, ["d"] * 140)
+    (tmp_path / "near").symlink_to("/".join(["d"] * 100 + ["f"]))
+    (tmp_path / "far").symlink_to("/".join(["d"] * 140 + ["f"]))
+
+    results_of = {one.path: one for one in results(tmp_path, include=("*",))}
+
+    assert isinstance(results_of["near"], Found)
+    assert results_of["far"] == Skipped("far", "unreadable", "File name too long")
+
+
 def test_a_path_that_no_program_could_open_is_reported(tmp_path: Path) -> None:
     make_deep(tmp_path, ["d" * 250] * 20)
 
-    reasons = skipped(tmp_path)
+    everything = results(tmp_path)
 
-    assert set(reasons.values()) == {"path_too_long"}
-    for one in results(tmp_path):
+    assert {one.reason for one in everything if isinstance(one, Skipped)} == {"path_too_long"}
+    for one in everything:
         absolute = os.path.join(tmp_path, one.path)
         if isinstance(one, Found):
             os.stat(absolute)
         else:
             with pytest.raises(OSError, match="File name too long"):
                 os.stat(absolute)
+
+
+def test_the_longest_path_that_can_be_opened_is_found(tmp_path: Path) -> None:
+    room = scanning.PATH_MAX - 1 - len(os.fsencode(tmp_path)) - 1
+    names = ["d" * 199] * ((room - 100) // 200)
+    make_deep(tmp_path, names)
+    left = room - 200 * len(names)
+    fits, too_long = "x" * left, "y" * (left + 1)
+    deepest = os.path.join(tmp_path, *names)
+    fd = os.open(deepest, os.O_RDONLY)
+    for name in (fits, too_long):
+        os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.close(fd)
+
+    by_name = {one.path.rpartition("/")[2]: one for one in results(tmp_path)}
+
+    os.stat(os.path.join(deepest, fits))
+    assert isinstance(by_name[fits], Found)
+    with pytest.raises(OSError, match="File name too long"):
+        os.stat(os.path.join(deepest, too_long))
+    assert by_name[too_long].reason == "path_too_long"
 
 
 # Files that are still being written
