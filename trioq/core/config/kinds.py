@@ -59,9 +59,13 @@ class Kind:
 
     unit: ClassVar[str] = ""
     """How the names of fields of this kind end; the keys in TOML don't."""
+    form: ClassVar[str] = ""
+    """How a value is written, as it follows :meth:`words`, where that isn't plain."""
 
     hidden: bool = False
-    """Whether messages and listings must not show the value."""
+    """Messages don't repeat what the user wrote: it may hold a password by mistake."""
+    secret: bool = False
+    """Nothing shows the value at all."""
 
     def words(self) -> str:
         """What is expected, as it follows "expected"."""
@@ -90,8 +94,8 @@ class Kind:
     def problems(self, value: Any, raw: Any) -> Iterator[Problem]:
         """What is wrong with a value; ``raw`` is what the user wrote."""
         if not self.allows(value):
-            got = type_of(raw) if self.hidden else shown(raw)
-            yield (), f"expected {self.words()}, got {got}"
+            got = type_of(raw) if self.hidden or self.secret else shown(raw)
+            yield (), f"expected {self.words()}{self.form}, got {got}"
 
     def read(self, raw: Any) -> Any:
         """Parse and check.

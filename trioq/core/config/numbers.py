@@ -90,7 +90,8 @@ class Duration(Number):
     """A time, in seconds; written ``"500ms"``, or as a plain number of seconds."""
 
     unit = "_s"
-    noun = 'a duration such as "500ms", "30s" or "5m",'
+    noun = "a duration"
+    form = ', such as "500ms", "30s" or "5m"'
     pattern: ClassVar[str] = r"[0-9]{1,15}(\.[0-9]{1,30})?(ms|s|m|h|d)"
 
     at_most: float | None = 10 * YEAR_S
@@ -122,7 +123,8 @@ class Size(Number):
     """A number of bytes; written ``"1MiB"``, or as a plain number."""
 
     unit = "_bytes"
-    noun = 'a size such as "64kB" or "1MiB",'
+    noun = "a size"
+    form = ', such as "64kB" or "1MiB"'
     pattern: ClassVar[str] = r"[0-9]{1,15}(\.[0-9]{1,15})?(GiB|MiB|KiB|GB|MB|kB|B)"
 
     def schema(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from trioq.core.config.keys import Section, entries
 from trioq.core.config.kinds import Kind, Path
 from trioq.core.config.numbers import Duration
 from trioq.core.config.sections import Config
-from trioq.core.config.texts import placeholders
+from trioq.core.config.texts import NAME, placeholders
 from trioq.errors import ConfigError
 
 BUILT_IN = ("fingerprint",)
@@ -108,6 +108,8 @@ def _sections(section: Section, value: Any, path: Path) -> Iterator[Fault]:
                 yield from _values(item, (*path, index))
         case "named":
             for name, item in value.items():
+                for inside, message in NAME.problems(name, name):
+                    yield Fault((*path, name, *inside), message)
                 yield from _values(item, (*path, name))
 
 

@@ -125,17 +125,6 @@ class ProducerConfig:
         attrs.Factory(dict),
     )
 
-    def queue_of(self, filename: str) -> str | None:
-        """The queue for a file by its extension, or None where no extension fits."""
-        lower = filename.lower()
-        fitting = [
-            (len(extension), queue)
-            for queue, extensions in self.queues_by_extension.items()
-            for extension in extensions
-            if lower.endswith(extension.lower())
-        ]
-        return max(fitting)[1] if fitting else self.default_queue
-
 
 @attrs.frozen(kw_only=True)
 class LimiterConfig:
@@ -229,7 +218,7 @@ class CommandConfig:
     cwd: str | None = key(PATH, "Where it runs; absent: this file's directory.", None)
     env: Mapping[str, str] = key(
         # Such values are often keys to something, so nothing shows them.
-        TableOf(VARIABLE, Text(pattern="(?s:.*)", hidden=True)),
+        TableOf(VARIABLE, Text(pattern="(?s:.*)", secret=True)),
         "Variables that it gets besides the engine's own.",
         attrs.Factory(dict),
         repr=lambda env: repr(sorted(env)),

@@ -75,7 +75,7 @@ class RedisAddress(Text):
 class Hidden(Kind):
     """Text that is never shown, wrapped into a :class:`Secret`."""
 
-    hidden: bool = True
+    secret: bool = True
 
     def words(self) -> str:
         return "text"

@@ -1,0 +1,144 @@
+"""Reads a configuration: file, environment and call, then the rules; all faults at once."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+import tomli
+
+from trioq.core.config.kinds import Path
+from trioq.core.config.rules import Fault, dotted, faults
+from trioq.core.config.sections import Config
+from trioq.errors import ConfigError
+from trioq.settings.environ import from_environment
+from trioq.settings.layers import Layer, Merged, Tree, merged, under
+from trioq.settings.structure import structure
+
+
+def load(path: str | pathlib.Path, *, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read a configuration file.
+
+    Arguments:
+      path: The file. Relative paths in it are relative to its directory.
+      environ: Where ``TRIOQ_…`` variables are looked up; they win over the file.
+
+    Raises:
+      ConfigError: With all faults, one line each.
+    """
+    file = pathlib.Path(path)
+    text = _text(file, str(path))
+    # Absolute, so that the program may change its directory later.
+    directory = file.absolute().parent
+    config = parse(text, name=str(path), directory=directory, environ=environ)
+    return attrs.evolve(config, path=file.absolute())
+
+
+def parse(
+    text: str,
+    *,
+    name: str,
+    directory: str | pathlib.Path,
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """Read a configuration from its text; ``name`` is what faults call it.
+
+    Raises:
+      ConfigError: With all faults, one line each.
+    """
+    tree = _tree(text, name)
+    commands = tree.get("commands")
+    layers = [
+        Layer(tree),
+        from_environment(environ, commands if isinstance(commands, dict) else ()),
+    ]
+    return _config(layers, name, pathlib.Path(directory))
+
+
+def from_url(
+    url: str, *, namespace: str | None = None, environ: Mapping[str, str] = os.environ
+) -> Config:
+    """The configuration of a program that knows only where Redis is.
+
+    What isn't said here comes from the environment, then from the defaults. The queues
+    aren't known (``queues`` is empty) unless the environment lists them.
+
+    Raises:
+      ConfigError: With all faults, one line each.
+    """
+    call: Tree = {"redis": {"url": url}}
+    if namespace is not None:
+        call["namespace"] = namespace
+    layers = [from_environment(environ), Layer(call)]
+    known = "queues" in layers[0].tree
+    return _config(layers, "connect", pathlib.Path.cwd(), queues_are_known=known)
+
+
+def _text(file: pathlib.Path, name: str) -> str:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError([f"{name}: no such file"]) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError([f"{name}: can't be read: {reason}"]) from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{name}: not UTF-8 in line {line}"]) from None
+
+
+def _tree(text: str, name: str) -> Tree:
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ConfigError([f"{name}: not TOML: {place}: {error.msg}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{name}: not TOML: too deeply nested"]) from None
+    except ValueError as error:  # a number of more than 4,300 digits
+        raise ConfigError([f"{name}: not TOML: {error}"]) from None
+
+
+def _config(
+    layers: Sequence[Layer], source: str, directory: pathlib.Path, *, queues_are_known: bool = True
+) -> Config:
+    all_of_it = merged(layers)
+    config, wrong_values, wrong = structure(all_of_it.tree)
+    if not queues_are_known:
+        config = attrs.evolve(config, queues=())
+    wrong += [path for layer in layers for path in layer.wrong]
+    wrong += [fault.path for fault in all_of_it.faults]
+    found = [*all_of_it.faults, *wrong_values, *_not_about(wrong, faults(config))]
+    lines = [line for layer in layers for line in layer.lines]
+    lines += [_line(fault, source, all_of_it) for fault in found]
+    if lines:
+        raise ConfigError(lines)
+    environment = {dotted(path): name for path, name in all_of_it.variables.items()}
+    return attrs.evolve(config, directory=directory, environment=environment)
+
+
+def _not_about(wrong: Sequence[Path], found: Iterator[Fault]) -> Iterator[Fault]:
+    """Leave out combinations with values that have been reported already."""
+    for fault in found:
+        if not any(under(path, wrong) for path in (fault.path, *fault.also)):
+            yield fault
+
+
+def _line(fault: Fault, source: str, merged: Merged) -> str:
+    """``jobqueue.toml: worker.count: expected …``, or with the variable in front."""
+    here, others = _variable(fault.path, merged), []
+    for path in fault.also:
+        variable = _variable(path, merged)
+        if variable not in (None, here):
+            others.append(f"{dotted(path)} is from {variable}")
+    also = f" ({'; '.join(others)})" if others else ""
+    return f"{here or source}: {dotted(fault.path)}: {fault.message}{also}"
+
+
+def _variable(path: Path, merged: Merged) -> str | None:
+    above = under(path, merged.variables)
+    return merged.variables[above] if above is not None else None
