@@ -26,6 +26,7 @@ from trioq.engine.bridge import ThreadCaller
 from trioq.errors import (
     EnqueueUnknown,
     PayloadRejected,
+    QueueFull,
     QueueUnknown,
     StoreBusy,
     StoreUnreachable,
@@ -153,7 +154,13 @@ def batches(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
 
 
 def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
-    """What became of these jobs."""
+    """What became of these jobs.
+
+    Raises:
+      QueueFull: They were refused by an earlier send of this request, whose answer was lost.
+    """
+    if enqueued.taken < len(jobs):
+        raise QueueFull("the queue is full")
     made = []
     for i, job in enumerate(jobs):
         other = enqueued.existing.get(i)

@@ -1,0 +1,62 @@
+"""When ``trioq serve --drain`` is done: pure, from what the store says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+
+@attrs.frozen
+class QueueCounts:
+    """What waits in one queue."""
+
+    ready: int
+    due: int
+    """Scheduled, and due within the horizon."""
+    later: int
+    """Scheduled, and due later than that."""
+    parked: Mapping[str, int]
+    """Name → jobs behind its door."""
+    paused: bool
+
+
+@attrs.frozen
+class Verdict:
+    """What holds the end back, and what is left behind when it comes."""
+
+    waiting_for: tuple[str, ...]
+    left_behind: tuple[str, ...]
+
+    @property
+    def is_done(self) -> bool:
+        return not self.waiting_for
+
+
+def judge(queues: Mapping[str, QueueCounts], running: int, known_names: frozenset[str]) -> Verdict:
+    """Whether all is done.
+
+    Jobs that are paused, due later than the horizon, or parked because no engine knows
+    their name don't hold the end back.
+    """
+    waiting = {"ready": 0, "running": running, "scheduled": 0, "parked": 0}
+    behind: list[str] = []
+    for queue, counts in queues.items():
+        if counts.paused:
+            paused = counts.ready + counts.due
+            if paused:
+                behind.append(f"{paused} in {queue} (paused)")
+        else:
+            waiting["ready"] += counts.ready
+            waiting["scheduled"] += counts.due
+        if counts.later:
+            behind.append(f"{counts.later} in {queue} (due later)")
+        for name, parked in counts.parked.items():
+            if name in known_names and not counts.paused:
+                waiting["parked"] += parked
+            elif parked:
+                why = "paused" if name in known_names else "no engine knows it"
+                behind.append(f"{parked} × {name} in {queue} ({why})")
+    return Verdict(
+        tuple(f"{count} {what}" for what, count in waiting.items() if count), tuple(behind)
+    )

@@ -1,0 +1,148 @@
+"""``trioq serve``: one engine, from a configuration, until a signal or until all is done."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+
+import attrs
+import click
+import structlog
+import trio
+from rich.console import Console
+from trioq.app import App, load_app
+from trioq.cli.common import fail
+from trioq.store.checks import check_server, explain
+from trioq.store.connect import Connector, open_store
+from trioq.store.inspect import outstanding
+
+from trioq.cli.drained import Verdict, judge
+from trioq.core.config import Config
+from trioq.core.events import Event
+from trioq.embed import open_access, registry
+from trioq.engine.bridge import Caller
+from trioq.engine.engine import ROLES, Engine
+from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
+from trioq.observe.live import Tally, show
+from trioq.observe.logs import LogLines, logger
+from trioq.settings import load
+
+#: How often a drain looks whether all is done, and how often it says what it waits for.
+LOOK_S = 0.1
+TELL_S = 10.0
+
+Log = structlog.typing.FilteringBoundLogger
+
+
+@click.command()
+@click.argument("config", type=click.Path())
+@click.option("--role", type=click.Choice(["all", "producer", "worker"]), default="all")
+@click.option("--drain", is_flag=True, help="Scan once, run all there is, and end.")
+@click.option(
+    "--drain-horizon",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds: jobs due later than this don't hold the end back.",
+)
+def serve(config: str, role: str, drain: bool, drain_horizon: float) -> None:
+    """Run an engine: claim and run jobs, and scan for files.
+
+    SIGTERM or Ctrl-C lets running jobs finish within the grace period; a second one cuts
+    that short. The exit code is then 0.
+    """
+    made = load(config)
+    if drain and made.producer is not None:
+        made = attrs.evolve(made, producer=attrs.evolve(made.producer, watch=False))
+    app = load_app(made.app, made.directory) if made.app else App()
+    if role == "producer" and made.producer is None:
+        raise ConfigError([f"{config}: producer: the producer role needs a [producer] section"])
+    log = logger(made.observability.log_level, made.observability.log_format)
+    roles = ROLES if role == "all" else frozenset({role})
+    horizon_s = drain_horizon if drain else None
+    described, refused = made.redis.url, None
+    try:
+        with open_store(made, log=lambda line: log.info("server", message=line)) as connector:
+            described = connector.description
+            facts = check_server(connector.store("check"))
+            log.info("connected", to=described, durability=facts.durability)
+            trio.run(_Session(made, app, connector, roles, log, horizon_s).run)
+    except* StoreError as group:
+        refused = _first(group)
+    if refused is not None:
+        fail(explain(refused, described))
+
+
+@attrs.define
+class _Session:
+    config: Config
+    app: App
+    connector: Connector
+    roles: frozenset[str]
+    log: Log
+    horizon_s: float | None
+
+    async def run(self) -> None:
+        tally, lines = Tally(), LogLines(self.log)
+
+        def report(event: Event) -> None:
+            tally(event)
+            lines(event)
+
+        access = open_access(self.connector, self.config)
+        engine = Engine(
+            self.config, registry(self.app, self.config), access, report, roles=self.roles
+        )
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_obey, signals, engine, self.log)
+                if sys.stderr.isatty():
+                    nursery.start_soon(show, tally, Console(stderr=True))
+                if self.horizon_s is not None:
+                    nursery.start_soon(self._end_when_done, engine, access("drain"))
+                await engine.run()
+                nursery.cancel_scope.cancel()
+
+    async def _end_when_done(self, engine: Engine, caller: Caller) -> None:
+        """Stop the engine when there is nothing left that it could do."""
+        await engine.produced.wait()
+        tell_at = trio.current_time() + TELL_S
+        while True:
+            verdict = await self._judge(caller)
+            if verdict is not None and verdict.is_done:
+                self.log.info("drained", left_behind=list(verdict.left_behind))
+                engine.drain()
+                return
+            if verdict is not None and trio.current_time() >= tell_at:
+                self.log.info("draining", waiting_for=list(verdict.waiting_for))
+                tell_at = trio.current_time() + TELL_S
+            await trio.sleep(LOOK_S)
+
+    async def _judge(self, caller: Caller) -> Verdict | None:
+        queues = [queue.name for queue in self.config.queues]
+        horizon_ms = int((self.horizon_s or 0) * 1000)
+        try:
+            counts, running, names = await caller.call(
+                outstanding, caller.store, queues, horizon_ms
+            )
+        except (StoreUnreachable, StoreBusy):
+            return None  # the engine tells of the outage
+        return judge(counts, running, names)
+
+
+async def _obey(signals: object, engine: Engine, log: Log) -> None:
+    """The first signal drains, the second cuts the grace period short."""
+    act: Callable[[], None] = engine.drain
+    async for number in signals:  # type: ignore[attr-defined]
+        log.info("signal", signal=signal.Signals(number).name)
+        act()
+        act = engine.hurry
+
+
+def _first(group: BaseExceptionGroup[StoreError]) -> StoreError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, StoreError)
+    return error
