@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import attrs
 import trio
@@ -26,8 +26,10 @@ from trioq.store.protocol import NewJob
 #: Files looked at in one hop.
 CHUNK = 200
 
-#: Files that were still being written are looked at again so often before the next scan.
+#: Files that were still being written are looked at again so often before the next scan,
+#: and of so many of them the looks are kept.
 LOOKS = 10
+YOUNG_MAX = 1000
 
 
 @attrs.define
@@ -64,30 +66,46 @@ class Producer:
     async def _scan_once(self) -> None:
         started = trio.current_time()
         count = _Count()
-        young = await self._send_all(scan(self.rules, now_ns=time.time_ns), count)
+        for _ in range(LOOKS):
+            overflow = await self._look_through(count)
+            if not overflow or self.watch:
+                break  # the next scan has the rest
+        took_s = trio.current_time() - started
+        self.report(ScanFinished(count.found, count.new, count.skipped, took_s))
+
+    async def _look_through(self, count: _Count) -> bool:
+        """One walk, and further looks at what was still being written.
+
+        Returns:
+          Whether there were more such files than are kept for another look.
+        """
+        young = await self._send_all(scan(self.rules, now_ns=time.time_ns, check=_check), count)
+        overflow = len(young) > YOUNG_MAX
         for _ in range(LOOKS):
             if not young:
                 break
             await trio.sleep(self.rules.settle_s)
-            again = look_again(self.rules, young, now_ns=time.time_ns)
+            again = look_again(self.rules, young[:YOUNG_MAX], now_ns=time.time_ns)
             young = await self._send_all(again, count)
-        took_s = trio.current_time() - started
-        self.report(ScanFinished(count.found, count.new, count.skipped, took_s))
+        return overflow
 
-    async def _send_all(self, looks: Iterator[Found | Skipped], count: _Count) -> list[str]:
-        """Send what is new; return the paths that are still being written."""
-        young: list[str] = []
+    async def _send_all(
+        self, looks: Generator[Found | Skipped, None, None], count: _Count
+    ) -> list[Skipped]:
+        """Send what is new; return what is still being written."""
+        young: list[Skipped] = []
         try:
-            while chunk := await _next_chunk(looks):
+            while chunk := await trio.to_thread.run_sync(_take, looks):
                 files = [look for look in chunk if isinstance(look, Found)]
-                skipped = [look for look in chunk if isinstance(look, Skipped)]
                 count.found += len(files)
-                count.skipped += len(skipped)
-                for skip in skipped:
-                    if skip.reason == "still_written":
-                        young.append(skip.path)
-                    else:
+                for skip in chunk:
+                    if isinstance(skip, Found):
+                        continue
+                    if skip.reason != "still_written":
+                        count.skipped += 1
                         self._tell_once(skip)
+                    elif len(young) <= YOUNG_MAX:
+                        young.append(skip)
                 marks = await self._marks([file.path for file in files])
                 new = [f for f, mark in zip(files, marks, strict=True) if mark != f.mark]
                 if new:
@@ -95,7 +113,7 @@ class Producer:
                     await self.found.send([self._new_job(file) for file in new])
         finally:
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(looks.close)  # type: ignore[attr-defined]
+                await trio.to_thread.run_sync(looks.close)
         return young
 
     async def _marks(self, paths: list[str]) -> list[str | None]:
@@ -134,6 +152,10 @@ class _Count:
     skipped: int = 0
 
 
-async def _next_chunk(looks: Iterator[Found | Skipped]) -> list[Found | Skipped]:
-    take: Callable[[], list[Found | Skipped]] = lambda: list(itertools.islice(looks, CHUNK))  # noqa: E731
-    return await trio.to_thread.run_sync(take)
+def _take(looks: Generator[Found | Skipped, None, None]) -> list[Found | Skipped]:
+    return list(itertools.islice(looks, CHUNK))
+
+
+def _check() -> None:
+    """Ends a long walk that finds nothing, when the producer is cancelled."""
+    trio.from_thread.check_cancelled()
