@@ -102,8 +102,8 @@ def _section_page(section: type, path: Path, doc: str) -> Iterator[str]:
     yield "| key | value | default | what it is for |"
     yield "| --- | --- | --- | --- |"
     for entry, kind in own:
-        default = _default(entry, kind, path)
-        yield f"| `{entry.key}` | {_cell(kind.words())} | {default} | {_cell(entry.doc)} |"
+        words, default = _cell(kind.words(), plain=True), _default(entry, kind, path)
+        yield f"| `{entry.key}` | {words} | {default} | {_cell(entry.doc)} |"
     if own and "queues" not in path:
         yield f"\nVariables: `{variable_of((*path, own[0][0].key))}` and so on."
     elif "queues" in path:
@@ -131,5 +131,7 @@ def _default(entry: Entry, kind: Kind, path: Path) -> str:
     return f"`{_cell(toml_value(kind.write(entry.default)))}`"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _cell(text: str, *, plain: bool = False) -> str:
+    """What stands in a cell; in ``plain`` text a star is only a star."""
+    text = text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("*", "\\*") if plain else text

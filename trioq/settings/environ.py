@@ -42,7 +42,8 @@ def from_environment(environ: Mapping[str, str], commands: Iterable[str] = ()) -
     for variable in sorted(_ours(environ), key=lambda name: (name.count("__"), name)):
         target = _target(Config, variable.removeprefix(PREFIX), (), commands)
         if target is None:
-            lines.append(f"{variable}: unknown variable{_meant(variable)}")
+            shown = variable if variable.isprintable() else repr(variable)
+            lines.append(f"{shown}: unknown variable{_meant(variable)}")
             continue
         path, kind = target
         try:

@@ -127,10 +127,7 @@ def _in_section(error: ClassValidationError, path: Path) -> Iterator[Found]:
     known = entries(error.cl)
     by_field = {entry.field: entry for entry in known.values()}
     placed, others = error.group_exceptions()
-    for inner, note in placed:
-        entry = by_field[note.name]
-        yield from _found(inner, (*path, entry.key), entry)
-    for inner in others:
+    for inner in others:  # first, for a key that is missing is often one of these
         if not isinstance(inner, ForbiddenExtraKeysError):
             raise inner
         for key in sorted(inner.extra_fields):
@@ -138,6 +135,9 @@ def _in_section(error: ClassValidationError, path: Path) -> Iterator[Found]:
             hint = did_you_mean(key, known) or f"; known here: {', '.join(known)}"
             also = ((*path, meant),) if meant else ()
             yield Found(Fault((*path, key), f"unknown key{hint}", also), (*path, key))
+    for inner, note in placed:
+        entry = by_field[note.name]
+        yield from _found(inner, (*path, entry.key), entry)
 
 
 def _in_items(error: IterableValidationError, path: Path, entry: Entry | None) -> Iterator[Found]:

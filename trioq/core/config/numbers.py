@@ -54,7 +54,7 @@ class Number(Kind):
         return (
             isinstance(value, int | float)
             and not isinstance(value, bool)
-            and math.isfinite(value)
+            and (isinstance(value, int) or math.isfinite(value))
             and (value >= self.at_least if self.above is None else value > self.above)
             and (self.at_most is None or value <= self.at_most)
         )

@@ -7,6 +7,7 @@ a combination when one of its values is already known to be wrong.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -17,7 +18,7 @@ import attrs
 from trioq.core.config.keys import Section, entries
 from trioq.core.config.kinds import Kind, Path
 from trioq.core.config.numbers import Duration
-from trioq.core.config.sections import Config
+from trioq.core.config.sections import SLOWEST, Config
 from trioq.core.config.texts import NAME, placeholders
 from trioq.errors import ConfigError
 
@@ -59,7 +60,7 @@ def faults(config: Config) -> Iterator[Fault]:
     yield from wrong
     if wrong:  # the rules compare values, so these have to be sound
         return
-    for rule in (_queues, _extensions, _commands, _times, _tls):
+    for rule in (_queues, _extensions, _commands, _times, _rate, _tls):
         yield from rule(config)
 
 
@@ -83,7 +84,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _quoted(step: str) -> str:
-    return step if re.fullmatch("[A-Za-z0-9_-]+", step) else f'"{step}"'
+    if re.fullmatch("[A-Za-z0-9_-]+", step):
+        return step
+    # A line stays a line, and nothing in it moves the cursor of a terminal.
+    return json.dumps(step, ensure_ascii=not step.isprintable())
 
 
 def _values(value: Any, path: Path) -> Iterator[Fault]:
@@ -199,6 +203,14 @@ def _times(config: Config) -> Iterator[Fault]:
             f"expected at most worker.backoff.cap, "
             f"{_written(worker.backoff.cap_s)}, got {_written(worker.backoff.base_s)}",
             (("worker", "backoff", "cap"),),
+        )
+
+
+def _rate(config: Config) -> Iterator[Fault]:
+    if 0 < config.limiter.rate < SLOWEST:
+        yield Fault(
+            ("limiter", "rate"),
+            f"expected 0 for no limit, or at least {SLOWEST}, got {config.limiter.rate}",
         )
 
 

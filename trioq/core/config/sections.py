@@ -27,6 +27,8 @@ from trioq.core.config.texts import (
 
 SOME_TIME = Duration(above=0)
 UNLIMITED = 10_000_000
+SLOWEST = 0.0001
+"""Jobs per second: less than ten a day is a schedule, not a rate."""
 
 
 @attrs.frozen
@@ -40,13 +42,15 @@ class QueueConfig:
         None,
     )
     rate: float | None = key(
-        Number(above=0, at_most=UNLIMITED), "Jobs started per second, over all engines.", None
+        Number(at_least=SLOWEST, at_most=UNLIMITED),
+        "Jobs started per second, over all engines.",
+        None,
     )
     concurrency: int | None = key(
         Whole(at_least=1, at_most=UNLIMITED), "Jobs running at a time, over all engines.", None
     )
     max_length: int | None = key(
-        Whole(at_least=1), "Enqueueing into a queue of this length is refused.", None
+        Whole(at_least=1, at_most=10**9), "Enqueueing into a queue of this length is refused.", None
     )
     timeout_s: float | None = key(
         SOME_TIME, "How long a job of this queue may run; absent: `worker.timeout`.", None
