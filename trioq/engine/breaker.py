@@ -11,11 +11,8 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from trioq.core.breaker import Breaker, Change, Permit, Settings, Verdict
+from trioq.core.breaker import UNLIMITED, Breaker, Change, Permit, Settings, Verdict
 from trioq.core.events import BreakerChanged, Report
-
-#: Nothing limits claims from the parked list of a closed breaker.
-UNLIMITED = 1 << 30
 
 
 @attrs.define
@@ -48,19 +45,21 @@ class Breakers:
         breaker = self._breakers.get(name)
         if breaker is None:
             breaker = self._breakers[name] = Breaker(self.settings)
-        return breaker.admit(trio.current_time())
+        now = trio.current_time()
+        self._tell(name, breaker.poll(now))
+        return breaker.admit(now)
 
     def record(self, name: str, permit: Permit, verdict: Verdict) -> None:
         """How it went; every permit comes back exactly once."""
         change = self._breakers[name].record(permit, verdict, trio.current_time())
         self._tell(name, change)
+        if permit.is_probe and change is None:
+            self.opened()  # it proved nothing: there is room for another probe
 
     def admits(self, name: str) -> int:
         """How many parked jobs of this name may be claimed now."""
         breaker = self._breakers.get(name)
-        if breaker is None:
-            return UNLIMITED
-        return {"closed": UNLIMITED, "half_open": 1, "open": 0}[breaker.state(trio.current_time())]
+        return UNLIMITED if breaker is None else breaker.room(trio.current_time())
 
     def _tell(self, name: str, change: Change | None) -> None:
         if change is None:

@@ -1,0 +1,100 @@
+"""What becomes of a job after an attempt: pure, from how the attempt ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from attrs import validators as v
+
+from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
+
+#: Doubling stops here; by then every sensible cap is reached.
+MAX_DOUBLINGS = 60
+
+
+@attrs.frozen
+class Retry:
+    """How often a job is tried, and how long it waits in between.
+
+    After the n-th failure it waits ``base * 2 ** (n - 1)`` seconds, at most ``cap``, of which
+    the part ``jitter`` is random, so that jobs that failed together don't come back together.
+    """
+
+    max_attempts: int = attrs.field(default=4, validator=v.ge(1))
+    base: float = attrs.field(default=0.5, validator=v.ge(0))
+    """Seconds."""
+    cap: float = attrs.field(default=10.0, validator=v.ge(0))
+    """Seconds."""
+    jitter: float = attrs.field(default=0.5, validator=[v.ge(0), v.le(1)])
+
+
+@attrs.frozen
+class Ack:
+    """Done."""
+
+    result: Any
+
+
+@attrs.frozen
+class RetryIn:
+    """Scheduled again."""
+
+    delay_ms: int
+    error: Error | None
+    """None where there is nothing to remember: a snooze."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether this was one of the job's attempts."""
+        return self.error is not None
+
+
+@attrs.frozen
+class Dead:
+    """No more attempts."""
+
+    reason: DeadReason
+    error: Error
+
+
+@attrs.frozen
+class Release:
+    """Given back; the attempt doesn't count."""
+
+
+Verdict = Ack | RetryIn | Dead | Release
+
+
+def backoff_s(attempt: int, retry: Retry, random: float) -> float:
+    """How long to wait after the ``attempt``-th failure, in seconds.
+
+    Args:
+      attempt: From 1. However large, the wait is the cap, never an overflow.
+      random: In [0, 1); draws from the jittered part.
+    """
+    full_s = min(retry.cap, retry.base * 2.0 ** min(attempt - 1, MAX_DOUBLINGS))
+    return full_s * (1 - retry.jitter * random)
+
+
+def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Verdict:
+    """What becomes of a job whose ``attempt``-th run ended like this."""
+    match outcome:
+        case Succeeded(result):
+            return Ack(result)
+        case Snoozed(delay_s):
+            return RetryIn(_ms(delay_s), None)
+        case Interrupted():
+            return Release()
+        case Failed(error, _, permanent) if permanent is not None:
+            return Dead(permanent, error)
+        case Failed(error) if attempt >= retry.max_attempts:
+            return Dead("failures", error)
+        case Failed(error, None):
+            return RetryIn(_ms(backoff_s(attempt, retry, random)), error)
+        case Failed(error, delay_s):
+            return RetryIn(_ms(delay_s), error)
+
+
+def _ms(delay_s: float) -> int:
+    return max(0, round(delay_s * 1000))
