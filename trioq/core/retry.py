@@ -90,10 +90,9 @@ def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Ve
             return Dead(permanent, error)
         case Failed(error) if attempt >= retry.max_attempts:
             return Dead("failures", error)
-        case Failed(error, None):
-            return RetryIn(_ms(backoff_s(attempt, retry, random)), error)
         case Failed(error, delay_s):
-            return RetryIn(_ms(delay_s), error)
+            again_s = backoff_s(attempt, retry, random) if delay_s is None else delay_s
+            return RetryIn(_ms(again_s), error)
 
 
 def _ms(delay_s: float) -> int:
