@@ -506,6 +506,7 @@ def test_what_the_call_says_wins_over_the_environment() -> None:
     config = from_url("redis://h", namespace="mine", environ={**environ})
     assert (config.namespace, config.redis.url, config.redis.db) == ("mine", "redis://h", 0)
     assert (config.redis.password, config.default_queue) == (Secret("pw"), "anything")
+    assert set(config.environment) == {"redis.password", "default_queue"}
     assert from_url("redis://h", environ=environ).namespace == "theirs"
 
 

@@ -45,17 +45,15 @@ class Merged:
 
 def merged(layers: Sequence[Layer]) -> Merged:
     """Lay the layers over each other, and take the Redis URL that holds apart."""
-    with_url = [index for index, layer in enumerate(layers) if "url" in _redis(layer.tree)]
+    url_of = max((i for i, layer in enumerate(layers) if "url" in _redis(layer.tree)), default=None)
     tree: Tree = {}
     variables: dict[Path, str] = {}
     faults: list[Fault] = []
     for index, layer in enumerate(layers):
         origins = dict(layer.variables)
-        if with_url and index == with_url[-1]:
+        # Only the URL that holds: a password in another one isn't for this server.
+        if index == url_of:
             faults += _spread_url(_redis(layer.tree), origins)
-        elif index in with_url:
-            # Another server is meant: the password in this URL isn't for that one.
-            del _redis(layer.tree)["url"]
         for path in merge(tree, layer.tree, Config):
             variables.pop(path, None)
             if path in origins:
