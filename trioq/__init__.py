@@ -1,1 +1,106 @@
-"""trioq: a structured-concurrency job queue on trio and Redis or Valkey."""
+"""trioq: a structured-concurrency job queue on trio and Redis or Valkey.
+
+The public names, and nothing else. Each is imported when it is first used, so that a
+command line that only prints its help doesn't load an engine.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trioq.app import App, Call, current_job
+    from trioq.client import Client, Handle, SyncClient, connect, connect_sync
+    from trioq.core.config import Config
+    from trioq.core.job import Job
+    from trioq.core.retry import Retry
+    from trioq.embed import Engine
+    from trioq.errors import (
+        ConfigError,
+        EnqueueError,
+        EnqueueUnknown,
+        GiveUp,
+        PayloadRejected,
+        QueueFull,
+        QueueUnknown,
+        RetryLater,
+        Snooze,
+        StoreBusy,
+        StoreError,
+        StoreRefused,
+        StoreUnreachable,
+        TrioqError,
+    )
+
+__all__ = [
+    "App",
+    "Call",
+    "Client",
+    "Config",
+    "ConfigError",
+    "Engine",
+    "EnqueueError",
+    "EnqueueUnknown",
+    "GiveUp",
+    "Handle",
+    "Job",
+    "PayloadRejected",
+    "QueueFull",
+    "QueueUnknown",
+    "Retry",
+    "RetryLater",
+    "Snooze",
+    "StoreBusy",
+    "StoreError",
+    "StoreRefused",
+    "StoreUnreachable",
+    "SyncClient",
+    "TrioqError",
+    "connect",
+    "connect_sync",
+]
+
+_HOMES = {
+    "trioq.app": (
+        "App",
+        "Call",
+        "current_job",
+    ),
+    "trioq.client": (
+        "Client",
+        "Handle",
+        "SyncClient",
+        "connect",
+        "connect_sync",
+    ),
+    "trioq.core.config": ("Config",),
+    "trioq.core.job": ("Job",),
+    "trioq.core.retry": ("Retry",),
+    "trioq.embed": ("Engine",),
+    "trioq.errors": (
+        "ConfigError",
+        "EnqueueError",
+        "EnqueueUnknown",
+        "GiveUp",
+        "PayloadRejected",
+        "QueueFull",
+        "QueueUnknown",
+        "RetryLater",
+        "Snooze",
+        "StoreBusy",
+        "StoreError",
+        "StoreRefused",
+        "StoreUnreachable",
+        "TrioqError",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        return getattr(import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module 'trioq' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
