@@ -20,7 +20,7 @@ import trio
 
 from trioq.app import Call
 from trioq.core.codec import encode, encode_payload
-from trioq.core.config import Config
+from trioq.core.config import Config, check
 from trioq.core.job import Options, Record, Uid, new_uid
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import (
@@ -200,7 +200,7 @@ class _Patience:
                 raise EnqueueUnknown(self.uids) from error
             raise error
         self.tries += 1
-        return min(1.0, 0.02 * 2 ** min(self.tries, 8)) * random()
+        return min(1.0, 0.02 * 2.0 ** min(self.tries, 8)) * random()
 
 
 class SyncClient:
@@ -335,10 +335,15 @@ def _configured(
     if (config is None) == (url is None):
         raise TypeError("connect takes a configuration or a url")
     if url is not None:
-        return from_url(url, namespace=namespace or "jobqueue"), False
+        made = from_url(url, namespace=namespace)
+        return made, bool(made.queues)
     if namespace is not None:
         raise TypeError("the namespace is in the configuration")
-    return (config if isinstance(config, Config) else load(str(config))), True
+    if isinstance(config, Config):
+        check(config)
+        return config, True
+    assert config is not None
+    return load(config), True
 
 
 @asynccontextmanager

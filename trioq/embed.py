@@ -14,14 +14,14 @@ from typing import Literal
 
 import trio
 
-from trioq.app import App
+from trioq.app import App, all_handlers
 from trioq.builtin import builtin
-from trioq.core.config import Config
+from trioq.core.config import Config, check
 from trioq.core.events import Report
 from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
-from trioq.engine.handlers import Handler, all_handlers
+from trioq.engine.handlers import Handler
 from trioq.observe.logs import LogLines, logger
 from trioq.settings import load
 from trioq.store.checks import check_server
@@ -48,7 +48,7 @@ def open_access(connector: Connector, config: Config) -> Access:
 
 def registry(app: App, config: Config) -> Mapping[str, Handler]:
     """All handlers: the app's, the configured commands, and the built-in ones."""
-    return all_handlers(app, config.commands, builtin)
+    return all_handlers(app, config.commands, builtin, config.directory)
 
 
 class Engine:
@@ -73,6 +73,7 @@ class Engine:
         report: Report | None = None,
     ) -> None:
         self.config = config if isinstance(config, Config) else load(config)
+        check(self.config)
         self._handlers = registry(app, self.config)
         self._roles = ROLES if role == "all" else frozenset({role})
         observability = self.config.observability

@@ -11,12 +11,12 @@ import click
 import structlog
 import trio
 from rich.console import Console
-from trioq.app import App, load_app
 from trioq.cli.common import fail
 from trioq.store.checks import check_server, explain
 from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import outstanding
 
+from trioq.app import App, load_app
 from trioq.cli.drained import Verdict, judge
 from trioq.core.config import Config
 from trioq.core.events import Event

@@ -17,7 +17,6 @@ import trio
 
 from trioq.errors import StoreUnreachable
 from trioq.store.lane import Lane
-from trioq.store.memory import MemoryStore
 from trioq.store.protocol import Store
 from trioq.store.redis import RedisStore
 
@@ -160,12 +159,18 @@ async def _connect(lane: Lane, deadline: float) -> None:
     raise StoreUnreachable(f"{lane.name}: no connection in time", sent=False)
 
 
+class RingingStore(Store, Protocol):
+    """A store that tells when it rings a bell: :class:`~trioq.store.memory.MemoryStore`."""
+
+    def on_ring(self, listener: Callable[[str], None]) -> None: ...
+
+
 class InlineCaller:
-    """Calls a :class:`MemoryStore` in the loop: threads and a virtual clock don't mix."""
+    """Calls a store in the loop: threads and a virtual clock don't mix."""
 
     generation = 1
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: RingingStore) -> None:
         self.store = store
         self._rung = trio.Event()
         store.on_ring(self._ring)
