@@ -1,0 +1,9 @@
+"""What can go wrong with a server of one's own."""
+
+from __future__ import annotations
+
+from trioq.errors import StoreRefused
+
+
+class EmbeddedError(StoreRefused):
+    """The embedded server can't be used; the message says what to do."""
