@@ -251,6 +251,7 @@ class Dispatcher:
             else trio.current_time() + reply.next_due_ms / 1000
         )
         self.due_changed()
+        self._room_made.set()
         if reply.claims or settled:
             self._report(Claimed(len(reply.claims), settled, took_s))
         for held in absorbed.refused:

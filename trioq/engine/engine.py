@@ -25,12 +25,13 @@ import trio
 from trioq.core.config import Config
 from trioq.core.events import EngineStarted, EngineStopped, EngineStopping, Report
 from trioq.core.fairness import order
+from trioq.core.pacemaker import Pacemaker
 from trioq.engine import parts
 from trioq.engine.backlog import Backlog
 from trioq.engine.bell import listen
 from trioq.engine.boot import Boot
 from trioq.engine.breaker import Breakers
-from trioq.engine.bridge import Access, Caller
+from trioq.engine.bridge import Access
 from trioq.engine.dispatcher import Dispatcher
 from trioq.engine.handlers import Handler
 from trioq.engine.heartbeat import Heartbeat
@@ -121,9 +122,9 @@ class Engine:
             services.cancel_scope.cancel()
 
     async def _live_one_boot(self, task_status: trio.TaskStatus[Engine]) -> None:
-        boot, step_lane = await self._register()
+        boot, pacemaker = await self._register()
         backlog = Backlog()
-        dispatcher = self._make_dispatcher(boot, step_lane, backlog)
+        dispatcher = self._make_dispatcher(boot, backlog, pacemaker)
         heartbeat = self._make_heartbeat(boot, dispatcher)
         workers = self._make_workers(boot, backlog, dispatcher, heartbeat)
         signed_off = False
@@ -157,28 +158,33 @@ class Engine:
 
     # -- the tasks' wiring -----------------------------------------------------------------
 
-    async def _register(self) -> tuple[Boot, Caller]:
-        """A boot that the server knows. An unanswered registration is never sent again."""
-        caller = self.access("step")
+    async def _register(self) -> tuple[Boot, Pacemaker]:
+        """A boot that the server knows, and its lease, which begins with the registration.
+
+        An unanswered registration is never sent again: the next try is another boot.
+        """
+        caller, pacemaker = self.access("step"), parts.pacemaker(self.config)
         while True:
             boot = Boot(f"{self.name}.{secrets.token_hex(16)}")
+            sent_at = self.clock()
             try:
                 await caller.call(caller.store.register, boot.engine, self._info())
             except (StoreUnreachable, StoreBusy) as error:
                 await self._outage.failed("step", error)
                 continue
             self._outage.answered("step")
-            return boot, caller
+            pacemaker.step_answered(sent_at)
+            return boot, pacemaker
 
-    def _make_dispatcher(self, boot: Boot, caller: Caller, backlog: Backlog) -> Dispatcher:
+    def _make_dispatcher(self, boot: Boot, backlog: Backlog, pacemaker: Pacemaker) -> Dispatcher:
         dispatcher = self._dispatcher = Dispatcher(
             boot,
-            caller,
+            self.access("step"),
             backlog,
             workers=self.config.worker.count,
             order=self._queues_in_order,
             admits=lambda name: self._breakers.admits(name) if name in self.handlers else 0,
-            pacemaker=parts.pacemaker(self.config),
+            pacemaker=pacemaker,
             clock=self.clock,
             outage=self._outage,
             report=self.report,

@@ -1,0 +1,5 @@
+"""python -m trioq"""
+
+from trioq.cli import main
+
+main()
