@@ -57,6 +57,7 @@ __all__ = [
     "TrioqError",
     "connect",
     "connect_sync",
+    "current_job",
 ]
 
 _HOMES = {

@@ -6,19 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-
-@attrs.frozen
-class QueueCounts:
-    """What waits in one queue."""
-
-    ready: int
-    due: int
-    """Scheduled, and due within the horizon."""
-    later: int
-    """Scheduled, and due later than that."""
-    parked: Mapping[str, int]
-    """Name → jobs behind its door."""
-    paused: bool
+from trioq.store.inspect import Outstanding
 
 
 @attrs.frozen
@@ -33,7 +21,7 @@ class Verdict:
         return not self.waiting_for
 
 
-def judge(queues: Mapping[str, QueueCounts], running: int, known_names: frozenset[str]) -> Verdict:
+def judge(queues: Mapping[str, Outstanding], running: int, known_names: frozenset[str]) -> Verdict:
     """Whether all is done.
 
     Jobs that are paused, due later than the horizon, or parked because no engine knows

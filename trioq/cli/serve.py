@@ -11,22 +11,22 @@ import click
 import structlog
 import trio
 from rich.console import Console
-from trioq.cli.common import fail
-from trioq.store.checks import check_server, explain
-from trioq.store.connect import Connector, open_store
-from trioq.store.inspect import outstanding
 
 from trioq.app import App, load_app
+from trioq.cli.common import fail
 from trioq.cli.drained import Verdict, judge
 from trioq.core.config import Config
 from trioq.core.events import Event
 from trioq.embed import open_access, registry
-from trioq.engine.bridge import Caller
+from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
 from trioq.observe.live import Tally, show
 from trioq.observe.logs import LogLines, logger
 from trioq.settings import load
+from trioq.store.checks import check_server, explain
+from trioq.store.connect import Connector, open_store
+from trioq.store.inspect import outstanding
 
 #: How often a drain looks whether all is done, and how often it says what it waits for.
 LOOK_S = 0.1
@@ -100,13 +100,16 @@ class _Session:
                 if sys.stderr.isatty():
                     nursery.start_soon(show, tally, Console(stderr=True))
                 if self.horizon_s is not None:
-                    nursery.start_soon(self._end_when_done, engine, access("drain"))
+                    nursery.start_soon(self._end_when_done, engine)
                 await engine.run()
                 nursery.cancel_scope.cancel()
 
-    async def _end_when_done(self, engine: Engine, caller: Caller) -> None:
+    async def _end_when_done(self, engine: Engine) -> None:
         """Stop the engine when there is nothing left that it could do."""
         await engine.produced.wait()
+        redis = self.config.redis
+        deadline_s = redis.connect_timeout_s + redis.read_timeout_s
+        caller = ThreadCaller(self.connector.store("drain"), deadline_s)
         tell_at = trio.current_time() + TELL_S
         while True:
             verdict = await self._judge(caller)
@@ -119,7 +122,7 @@ class _Session:
                 tell_at = trio.current_time() + TELL_S
             await trio.sleep(LOOK_S)
 
-    async def _judge(self, caller: Caller) -> Verdict | None:
+    async def _judge(self, caller: ThreadCaller) -> Verdict | None:
         queues = [queue.name for queue in self.config.queues]
         horizon_ms = int((self.horizon_s or 0) * 1000)
         try:

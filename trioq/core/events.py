@@ -58,7 +58,7 @@ class EngineStopped(Event):
 
 @attrs.frozen
 class BootLost(Event):
-    """The server doesn't know this boot any more: its handlers are cancelled, a fresh one starts."""
+    """The server doesn't know this boot any more: handlers are cancelled, a fresh one starts."""
 
     engine: str
     why: Literal["gone", "old", "count differs", "bug"]

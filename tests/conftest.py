@@ -1,0 +1,41 @@
+"""Fixtures for all tests: one real server, a fresh data set for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import Server
+from trioq.store.redis import RedisStore
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[Server]:
+    """A server for tests that don't hurt it."""
+    server = Server().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """The shared server, empty."""
+    shared_server.call("FLUSHALL")
+    return shared_server
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server of the test's own, to be stopped, killed and restarted; its AOF is synced always."""
+    server = Server(options=("--appendonly", "yes", "--appendfsync", "always")).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def store(server: Server) -> Iterator[RedisStore]:
+    """A store on an empty data set."""
+    store = server.store()
+    yield store
+    store.lane.close()

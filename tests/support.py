@@ -1,0 +1,160 @@
+"""What tests share: a real server to hurt, stores on it, and the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+from redis.connection import UnixDomainSocketConnection
+
+from trioq.core.codec import encode
+from trioq.core.job import Record, new_uid
+from trioq.store.embedded import find_server
+from trioq.store.keys import Keys
+from trioq.store.lane import Lane, no_retries
+from trioq.store.protocol import NewJob
+from trioq.store.redis import RedisStore, StoreOptions
+
+T = TypeVar("T")
+
+#: What anything here may take before a test fails: far more than it takes.
+PATIENCE_S = 30.0
+
+
+def wait_until(what: Callable[[], T], timeout_s: float = PATIENCE_S) -> T:
+    """The first true answer; looks again every few milliseconds."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = what()
+        if answer:
+            return answer
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {timeout_s} s: {what}")
+        time.sleep(0.005)
+
+
+@attrs.define
+class Server:
+    """A server process of the test's own, on a Unix socket."""
+
+    directory: Path = attrs.field(
+        factory=lambda: Path(tempfile.mkdtemp(prefix="trioq-test-", dir="/tmp"))
+    )
+    options: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> str:
+        return str(self.directory / "s.sock")
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> Server:
+        """Start it on its directory, and wait until it answers."""
+        argv = [
+            str(find_server().path), "--port", "0", "--unixsocket", self.socket, "--dir", ".",
+            "--save", "", "--logfile", "server.log", "--enable-debug-command", "yes", *self.options,
+        ]  # fmt: skip
+        self.process = subprocess.Popen(argv, cwd=self.directory, start_new_session=True)
+        wait_until(self._answers)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.call("PING") == b"PONG")
+        except Exception:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it and forget its data."""
+        if self.process is not None and self.process.poll() is None:
+            self.resume()
+            self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def dial(self, name: str, **options: Any) -> UnixDomainSocketConnection:
+        """A connection that isn't connected yet."""
+        options = {"socket_timeout": 5.0, **options}
+        return UnixDomainSocketConnection(  # type: ignore[abstract]
+            path=self.socket, protocol=2, retry=no_retries(), client_name=name,
+            driver_info=None, **options,
+        )  # fmt: skip
+
+    def lane(self, name: str = "test") -> Lane:
+        return Lane(self.dial, name)
+
+    def store(self, namespace: str = "t", options: StoreOptions | None = None) -> RedisStore:
+        return RedisStore(Keys(namespace), self.lane(), options)
+
+    def call(self, *command: Any) -> Any:
+        """One command on a connection of its own."""
+        lane = self.lane("once")
+        try:
+            return lane.call(*command)
+        finally:
+            lane.close()
+
+
+def new_job(
+    queue: str = "low",
+    name: str = "noop",
+    payload: bytes = b"{}",
+    *,
+    delay_ms: int = 0,
+    id: str | None = None,
+    seen: tuple[str, str] | None = None,
+) -> NewJob:
+    """A job to be enqueued through a store."""
+    uid = new_uid()
+    stored, big = encode(Record(uid, name, queue, payload, id))
+    return NewJob(uid, queue, stored, big, delay_ms, id, seen)
+
+
+def trioq(
+    *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None,
+    **options: Any,
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    """Run the command line and wait for its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "trioq", *map(str, arguments)],
+        check=False, capture_output=True, text=True, timeout=120, cwd=cwd,
+        env={**os.environ, **(env or {})}, **options,
+    )  # fmt: skip
+
+
+def trioq_started(
+    *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None,
+    **options: Any,
+) -> subprocess.Popen[str]:  # fmt: skip
+    """Run the command line beside the test."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "trioq", *map(str, arguments)],
+        cwd=cwd, env={**os.environ, **(env or {})}, text=True, **options,
+    )  # fmt: skip
