@@ -32,6 +32,13 @@ _BUSY = (
     "MISCONF", "OOM", "READONLY", "UNBLOCKED",
 )  # fmt: skip
 
+#: redis-py gives these a class of their own and takes the code off the text.
+_STRIPPED = {
+    redis.exceptions.BusyLoadingError: "LOADING",
+    redis.exceptions.ReadOnlyError: "READONLY",
+    redis.exceptions.OutOfMemoryError: "OOM",
+}
+
 
 class Dialer(Protocol):
     """Makes a connection object, not yet connected."""
@@ -71,7 +78,7 @@ class Lane:
             connection.connect()
         except Exception as error:
             connection.disconnect()
-            raise translated(error) from error
+            raise translated(error, sent=False) from error
         return connection
 
     def adopt(self, connection: AbstractConnection) -> None:
@@ -162,8 +169,12 @@ class Lane:
                 connection.disconnect()
 
 
-def translated(error: Exception) -> Exception:
-    """The error in our own words, with its cause's text."""
+def translated(error: Exception, *, sent: bool = True) -> Exception:
+    """The error in our own words, with its cause's text.
+
+    Args:
+      sent: Whether a request may have reached the server before it.
+    """
     if isinstance(error, StoreUnreachable | StoreBusy | StoreRefused):
         return error
     text = str(error) or type(error).__name__
@@ -171,14 +182,13 @@ def translated(error: Exception) -> Exception:
         return StoreRefused(text)
     if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
         return StoreRefused(text)
-    if isinstance(error, redis.exceptions.BusyLoadingError):
-        return StoreBusy(f"LOADING {text}")
-    if isinstance(error, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError):
-        return StoreBusy(text)
+    for kind, code in _STRIPPED.items():
+        if isinstance(error, kind):
+            return StoreBusy(f"{code} {text}")
     if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
         if "max number of clients" in text:
             return StoreBusy(text)
-        return StoreUnreachable(text)
+        return StoreUnreachable(text, sent=sent)
     if isinstance(error, redis.ResponseError):
         return StoreBusy(text) if _says_busy(text) else StoreRefused(text)
     return error
