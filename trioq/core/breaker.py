@@ -3,15 +3,17 @@
 The pattern is Nygard's (*Release It!*). Failures are counted over a sliding window of
 fixed buckets, so that a record costs the same however busy the window is. In half-open one
 probe runs. Every change begins a new generation, and a late result from an earlier one
-decides nothing. A permit always comes back, if only because its lease ends: no state keeps a
-breaker shut for ever.
+decides nothing. A probe's place always comes back, if only because its lease ends: no state
+keeps a breaker shut for ever.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import attrs
+from attrs import validators as v
 
 from trioq.errors import TrioqBug
 
@@ -29,14 +31,18 @@ BUCKETS = 60
 class Settings:
     """When a breaker opens, and for how long."""
 
-    failure_threshold: float
+    failure_threshold: float = attrs.field(validator=[v.gt(0), v.le(1)])
     """The part of failures that opens it."""
-    window_s: float
-    cooldown_s: float
-    min_samples: int
+    window_s: float = attrs.field(validator=v.gt(0))
+    """Results are counted for this long."""
+    cooldown_s: float = attrs.field(validator=v.ge(0))
+    """How long it stays open before a probe."""
+    min_samples: int = attrs.field(validator=v.ge(1))
     """Fewer results than this prove nothing."""
-    probe_lease_s: float | None = None
-    """A probe that isn't heard of for so long gives its place to another; None: the window."""
+    probe_lease_s: float = attrs.field(
+        default=attrs.Factory(lambda self: self.window_s, takes_self=True), validator=v.gt(0)
+    )
+    """A probe that isn't heard of for so long gives its place to another."""
 
 
 @attrs.define(eq=False)
@@ -44,6 +50,7 @@ class Permit:
     """The right to run one job; goes back with :meth:`Breaker.record`, exactly once."""
 
     generation: int
+    """How often the breaker had changed when this was given."""
     is_probe: bool = False
     returned: bool = False
 
@@ -59,34 +66,33 @@ class Change:
 
 @attrs.define
 class _Window:
-    """Results of the last ``window_s`` seconds, in buckets."""
+    """Results of the last ``window_s`` seconds, in a ring of buckets."""
 
     window_s: float
-    _good: list[int] = attrs.field(factory=lambda: [0] * BUCKETS, init=False)
-    _bad: list[int] = attrs.field(factory=lambda: [0] * BUCKETS, init=False)
-    _newest: int = attrs.field(default=-1, init=False)
-    good: int = attrs.field(default=0, init=False)
-    bad: int = attrs.field(default=0, init=False)
+    total: int = attrs.field(default=0, init=False)
+    failed: int = attrs.field(default=0, init=False)
+    _totals: list[int] = attrs.field(factory=lambda: [0] * BUCKETS, init=False)
+    _failures: list[int] = attrs.field(factory=lambda: [0] * BUCKETS, init=False)
+    # Invariant: total == sum(_totals) and failed == sum(_failures).
+    _newest: int | None = attrs.field(default=None, init=False)
 
     def add(self, now: float, *, failed: bool) -> None:
-        slot = int(now / self.window_s * BUCKETS)
-        self._slide(slot)
-        i = slot % BUCKETS
-        if failed:
-            self._bad[i] += 1
-            self.bad += 1
-        else:
-            self._good[i] += 1
-            self.good += 1
+        bucket = self._slide(math.floor(now / self.window_s * BUCKETS)) % BUCKETS
+        self._totals[bucket] += 1
+        self._failures[bucket] += failed
+        self.total += 1
+        self.failed += failed
 
-    def _slide(self, slot: int) -> None:
-        """Let go of the buckets between the newest and this one: each only once."""
-        for passed in range(max(self._newest + 1, slot - BUCKETS + 1), slot + 1):
-            i = passed % BUCKETS
-            self.good -= self._good[i]
-            self.bad -= self._bad[i]
-            self._good[i] = self._bad[i] = 0
-        self._newest = max(self._newest, slot)
+    def _slide(self, slot: int) -> int:
+        """Let go of the buckets between the newest and this one; returns the newest now."""
+        newest = slot if self._newest is None else self._newest
+        for passed in range(max(newest + 1, slot - BUCKETS + 1), slot + 1):
+            bucket = passed % BUCKETS
+            self.total -= self._totals[bucket]
+            self.failed -= self._failures[bucket]
+            self._totals[bucket] = self._failures[bucket] = 0
+        self._newest = max(newest, slot)
+        return self._newest
 
 
 @attrs.define
@@ -106,43 +112,47 @@ class Breaker:
 
     def state(self, now: float) -> State:
         """The state at this time: an open breaker turns half-open by itself."""
-        reopens = self.reopens_at(now)
-        return "half_open" if reopens is not None and now >= reopens else self._state
+        is_over = self._state == "open" and self.reopens_at(now) == now
+        return "half_open" if is_over else self._state
 
     def reopens_at(self, now: float) -> float | None:
-        """When an open breaker will admit a probe; None if it isn't open."""
-        return self._since + self.settings.cooldown_s if self._state == "open" else None
+        """When an open breaker admits a probe, ``now`` at the earliest; None if it isn't open."""
+        if self._state != "open":
+            return None
+        return max(now, self._since + self.settings.cooldown_s)
 
     def poll(self, now: float) -> Change | None:
-        """The change that time alone has made."""
-        if self._state == "open" and self.state(now) == "half_open":
-            return self._turn("half_open", now)
-        return None
+        """The change that time alone has made, told once: an open breaker turns half-open."""
+        after = self.state(now)
+        return None if after == self._state else self._turn(after, now)
 
     def room(self, now: float) -> int:
         """How many permits there are now: a probe's, none, or as many as anyone wants."""
-        match self.state(now):
-            case "closed":
-                return UNLIMITED
-            case "open":
-                return 0
-            case "half_open":
-                return 0 if self._probe is not None and now < self._probe_ends else 1
+        state = self.state(now)
+        if state == "closed":
+            return UNLIMITED
+        is_taken = self._probe is not None and now < self._probe_ends
+        return 1 if state == "half_open" and not is_taken else 0
 
     def admit(self, now: float) -> Permit | None:
-        """A permit, or None where no job of this name may run now."""
+        """A permit, or None where no job of this name may run now.
+
+        It polls too; who wants to be told of that change polls first.
+        """
         self.poll(now)
         if self._state == "closed":
             return Permit(self._generation)
         if self.room(now) == 0:
             return None
         self._probe = Permit(self._generation, is_probe=True)
-        lease_s = self.settings.probe_lease_s
-        self._probe_ends = now + (self.settings.window_s if lease_s is None else lease_s)
+        self._probe_ends = now + self.settings.probe_lease_s
         return self._probe
 
     def record(self, permit: Permit, verdict: Verdict, now: float) -> Change | None:
         """Give a permit back, with what came of it; returns the change that this made.
+
+        ``ignored`` is for what says nothing about the job's name: it was cancelled, or the
+        engine stopped.
 
         Raises:
           TrioqBug: This permit came back before.
@@ -152,22 +162,23 @@ class Breaker:
         permit.returned = True
         if permit.generation != self._generation:
             return None  # from before the last change: it decides nothing
-        if permit.is_probe:
-            if permit is not self._probe:
-                return None  # its lease had ended, another probe runs
-            self._probe = None
-            if verdict == "ignored":
-                return None
-            return self._turn("closed" if verdict == "success" else "open", now)
         if verdict == "ignored":
+            if permit is self._probe:
+                self._probe = None  # its place is free
             return None
+        if permit.is_probe:
+            # One whose lease has ended counts as well, though another may run: where jobs take
+            # longer than the lease, every probe is late, and the breaker must close all the same.
+            return self._turn("closed" if verdict == "success" else "open", now)
         self._window.add(now, failed=verdict == "failure")
         return self._turn("open", now) if self._is_too_bad() else None
 
     def _is_too_bad(self) -> bool:
-        total = self._window.good + self._window.bad
-        enough = total >= self.settings.min_samples
-        return enough and self._window.bad >= self.settings.failure_threshold * total
+        failed, total = self._window.failed, self._window.total
+        # Divided, not multiplied: 0.55 * 20 is more than 11, but 11 / 20 is 0.55.
+        return (
+            total >= self.settings.min_samples and failed / total >= self.settings.failure_threshold
+        )
 
     def _turn(self, after: State, now: float) -> Change:
         change = Change(self._state, after, now)

@@ -1,17 +1,32 @@
 """When to beat, and how long the lease lasts: pure, on any monotonic clock.
 
-A thread drives it in production and a task in a simulation.
+A thread drives it in production and a task in a simulation. The loop's thread extends the
+lease too, with its steps, and takes no lock for it: at worst one of two extensions at the
+same moment is lost, which makes the lease end earlier than it must, never later.
 """
 
 from __future__ import annotations
 
 import attrs
 
-#: Safety before the end of the lease, as a part of it: for clock rates, not for clock times.
-MARGIN = 0.2
+from trioq.errors import TrioqBug
 
-#: A beat that isn't answered is tried again within this part of the lease.
+#: Safety before the end of the lease, as a part of it: for cancelling what runs, and for
+#: clocks that don't run equally fast.
+MARGIN = 1 / 5
+
+#: A beat is given up after this part of the lease: a late answer is worth less than a new beat.
+DEADLINE = 1 / 4
+
+#: A beat that failed is tried again within this part of the lease. An interval and a deadline of
+#: a quarter each, and this: the next try is sent before the lease ends, margin and all.
 RETRY_WITHIN = 1 / 5
+
+#: Before the first retry, in seconds; doubled for each further failure.
+FIRST_RETRY_S = 0.1
+
+#: The last power of two that a float can hold.
+MAX_DOUBLINGS = 1023
 
 
 @attrs.define
@@ -27,8 +42,16 @@ class Pacemaker:
     lease_s: float
     _next: float = attrs.field(default=float("-inf"), init=False)
     _sent: float | None = attrs.field(default=None, init=False)
+    """When the beat in flight was sent."""
     _good: float | None = attrs.field(default=None, init=False)
+    """When the last beat or step that was answered well was sent."""
     _failures: int = attrs.field(default=0, init=False)
+    """In a row."""
+
+    @property
+    def deadline_s(self) -> float:
+        """How long one beat may take."""
+        return self.lease_s * DEADLINE
 
     def due(self, now: float) -> float:
         """Seconds until the next beat is due; 0: now."""
@@ -40,19 +63,25 @@ class Pacemaker:
         self._next = now + self.interval_s
 
     def answered(self, now: float, *, ok: bool) -> None:
-        """The beat that was sent was answered, or failed."""
+        """The beat that was sent was answered, or failed.
+
+        Raises:
+          TrioqBug: None was sent since the last answer.
+        """
+        sent, self._sent = self._sent, None
+        if sent is None:
+            raise TrioqBug("a beat was answered that wasn't sent")
         if ok:
-            assert self._sent is not None
-            self._extend(self._sent)
             self._failures = 0
-        else:
-            self._failures += 1
-            backoff_s = min(0.05 * 2 ** min(self._failures, 10), self.lease_s * RETRY_WITHIN)
-            self._next = now + backoff_s
+            self.step_answered(sent)
+            return
+        wait_s = FIRST_RETRY_S * 2.0 ** min(self._failures, MAX_DOUBLINGS)
+        self._failures += 1
+        self._next = now + min(wait_s, self.lease_s * RETRY_WITHIN)
 
     def step_answered(self, sent: float) -> None:
         """A step is a sign of life too: it counts from before it was sent."""
-        self._extend(sent)
+        self._good = sent if self._good is None else max(self._good, sent)
 
     @property
     def lease_end(self) -> float | None:
@@ -68,6 +97,3 @@ class Pacemaker:
     def may_claim(self, now: float) -> bool:
         """Whether more than half of the lease is left: no job starts on a dying lease."""
         return self._good is not None and now - self._good < self.lease_s / 2
-
-    def _extend(self, sent: float) -> None:
-        self._good = sent if self._good is None else max(self._good, sent)

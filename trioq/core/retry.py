@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
@@ -9,8 +10,12 @@ from attrs import validators as v
 
 from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
 
-#: Doubling stops here; by then every sensible cap is reached.
-MAX_DOUBLINGS = 60
+#: The last power of two that a float can hold.
+MAX_DOUBLINGS = 1023
+
+#: A century: a job that waits for longer is as good as lost, and the sum with an epoch time
+#: stays a whole number that Redis scores and Lua hold exactly.
+LONGEST_MS = 100 * 365 * 24 * 3600 * 1000
 
 
 @attrs.frozen
@@ -19,12 +24,16 @@ class Retry:
 
     After the n-th failure it waits ``base * 2 ** (n - 1)`` seconds, at most ``cap``, of which
     the part ``jitter`` is random, so that jobs that failed together don't come back together.
+
+    Raises:
+      ValueError, TypeError: Where a value makes no sense.
     """
 
-    max_attempts: int = attrs.field(default=4, validator=v.ge(1))
-    base: float = attrs.field(default=0.5, validator=v.ge(0))
+    max_attempts: int = attrs.field(default=4, validator=[v.instance_of(int), v.ge(1)])
+    """All runs, the first included."""
+    base: float = attrs.field(default=0.5, validator=[v.ge(0), v.lt(math.inf)])
     """Seconds."""
-    cap: float = attrs.field(default=10.0, validator=v.ge(0))
+    cap: float = attrs.field(default=10.0, validator=[v.ge(0), v.lt(math.inf)])
     """Seconds."""
     jitter: float = attrs.field(default=0.5, validator=[v.ge(0), v.le(1)])
 
@@ -70,7 +79,7 @@ def backoff_s(attempt: int, retry: Retry, random: float) -> float:
     """How long to wait after the ``attempt``-th failure, in seconds.
 
     Args:
-      attempt: From 1. However large, the wait is the cap, never an overflow.
+      attempt: From 1. However large, the wait is at most the cap, and never an overflow.
       random: In [0, 1); draws from the jittered part.
     """
     full_s = min(retry.cap, retry.base * 2.0 ** min(attempt - 1, MAX_DOUBLINGS))
@@ -78,7 +87,10 @@ def backoff_s(attempt: int, retry: Retry, random: float) -> float:
 
 
 def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Verdict:
-    """What becomes of a job whose ``attempt``-th run ended like this."""
+    """What becomes of a job whose ``attempt``-th run ended like this.
+
+    Total: whatever a handler asks for, infinity included, this has an answer.
+    """
     match outcome:
         case Succeeded(result):
             return Ack(result)
@@ -90,10 +102,12 @@ def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Ve
             return Dead(permanent, error)
         case Failed(error) if attempt >= retry.max_attempts:
             return Dead("failures", error)
-        case Failed(error, delay_s):
+        case Failed(error, delay_s):  # pragma: no branch (there is no other outcome)
             again_s = backoff_s(attempt, retry, random) if delay_s is None else delay_s
             return RetryIn(_ms(again_s), error)
 
 
 def _ms(delay_s: float) -> int:
-    return max(0, round(delay_s * 1000))
+    if not delay_s > 0:  # also what isn't a number
+        return 0
+    return round(min(delay_s * 1000, LONGEST_MS))

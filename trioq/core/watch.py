@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-#: Looks at a counter before it may be called still.
+#: Looks, over which a counter has stood still, before its engine is dead.
 MIN_POLLS = 3
 
 #: A gap between two looks longer than so many intervals: forget everything.
@@ -24,18 +24,27 @@ FULL_LOOK_EVERY = 10
 
 @attrs.define
 class _Seen:
+    """One engine's counter, since it was first seen to stand there."""
+
     counter: int
     since: float
-    polls: int = 1
+    first_poll: int
+    last_poll: int
 
 
 @attrs.define
 class Watch:
-    """The observations of one reaper."""
+    """The observations of one reaper.
+
+    Args:
+      lease_s: A counter that stands still for so long belongs to a dead engine.
+      interval_s: Between two looks.
+    """
 
     lease_s: float
     interval_s: float
     _engines: dict[str, _Seen] = attrs.field(factory=dict[str, _Seen], init=False)
+    _poll: int = attrs.field(default=0, init=False)
     _last: float | None = attrs.field(default=None, init=False)
     _connection: int | None = attrs.field(default=None, init=False)
 
@@ -44,42 +53,51 @@ class Watch:
     ) -> list[tuple[str, int]]:
         """Note one look; return the engines to reap with the counter that stood still.
 
+        An engine that this look left out isn't reaped, and is forgotten if it isn't seen again
+        up to the next full look. A counter only grows, so one that is the same at two looks
+        stood still in between, also when the looks between them were at others.
+
         Args:
+          now: When the look's answer was here.
           connection: Which connection the look was made on: a new one may mean anything.
         """
         gap = self._last is not None and now - self._last > MAX_GAP * self.interval_s
         if gap or connection != self._connection:
             self._engines.clear()
         self._last, self._connection = now, connection
-        for engine in set(self._engines) - set(counters):
-            del self._engines[engine]
+        self._poll += 1
         for engine, counter in counters.items():
             seen = self._engines.get(engine)
             if seen is None or seen.counter != counter:
-                self._engines[engine] = _Seen(counter, now)
+                self._engines[engine] = _Seen(counter, now, self._poll, self._poll)
             else:
-                seen.polls += 1
-        return [
-            (engine, seen.counter)
-            for engine, seen in self._engines.items()
-            if seen.polls >= MIN_POLLS and now - seen.since >= self.lease_s
-        ]
+                seen.last_poll = self._poll
+        for engine in [e for e, s in self._engines.items() if self._is_lost(s)]:
+            del self._engines[engine]
+        return [item for item in counters.items() if self._is_dead(self._engines[item[0]], now)]
 
     def forget(self, engine: str) -> None:
         """It was reaped, or turned out to live: start over with it."""
         self._engines.pop(engine, None)
 
+    def _is_lost(self, seen: _Seen) -> bool:
+        return self._poll - seen.last_poll > FULL_LOOK_EVERY
 
-def next_three(me: str, others: Iterable[str]) -> list[str]:
-    """The engines that follow ``me`` in the ring of names; all of them if they are few.
+    def _is_dead(self, seen: _Seen, now: float) -> bool:
+        polls = self._poll - seen.first_poll + 1
+        return polls >= MIN_POLLS and now - seen.since >= self.lease_s
+
+
+def next_three(me: str, engines: Iterable[str]) -> list[str]:
+    """The engines that follow ``me`` in the ring of names; all others if they are few.
 
     So 500 engines cost what 3 do, and a dead one is always followed by somebody.
     """
-    ring = sorted(others)
-    after = [engine for engine in ring if engine > me]
-    return (after + ring[: len(ring) - len(after)])[:WATCHED]
+    ring = sorted({*engines} - {me})
+    before = sum(engine < me for engine in ring)
+    return (ring[before:] + ring[:before])[:WATCHED]
 
 
 def look(poll: int) -> bool:
-    """Whether this poll looks at all engines."""
+    """Whether this poll, counted from 0, looks at all engines."""
     return poll % FULL_LOOK_EVERY == 0

@@ -1,0 +1,190 @@
+"""A machine that uses a breaker as engines do, and as engines that lose permits do.
+
+Beside the breaker it keeps a model: a plain list of results, and a ledger of permits.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from trioq.core.breaker import (
+    BUCKETS,
+    UNLIMITED,
+    Breaker,
+    Change,
+    Permit,
+    Settings,
+    State,
+    Verdict,
+)
+
+CHANGES = {
+    ("closed", "open"),
+    ("open", "half_open"),
+    ("half_open", "closed"),
+    ("half_open", "open"),
+}
+
+steps_s = st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0, 3.0, 10.0, 100.0]) | st.floats(0, 20)
+verdicts = st.sampled_from(["success", "failure", "failure", "ignored"])
+all_settings = st.builds(
+    Settings,
+    failure_threshold=st.sampled_from([0.05, 0.3, 0.5, 0.55, 1.0]),
+    window_s=st.sampled_from([0.5, 6.0, 7.3]),
+    cooldown_s=st.sampled_from([0.0, 1.0, 5.0]),
+    min_samples=st.integers(1, 5),
+    probe_lease_s=st.sampled_from([0.2, 2.0]),
+)
+
+
+class BreakerMachine(RuleBasedStateMachine):
+    @initialize(settings=all_settings, now=st.floats(-1e3, 1e6))
+    def begin(self, settings: Settings, now: float) -> None:
+        self.settings = settings
+        self.breaker = Breaker(settings)
+        self.now = now
+        self.state: State = "closed"
+        self.held: list[tuple[Permit, float, int]] = []
+        self.dropped: list[tuple[Permit, float, int]] = []
+        self.changes = 0
+        self.opened_at = now
+        self.results: list[tuple[int, bool]] = []
+        self.ledger = {"admitted": 0, "success": 0, "failure": 0, "ignored": 0}
+
+    def told(self, change: Change | None) -> None:
+        """Note a change; it must be one that there is, from where the breaker was."""
+        if change is None:
+            return
+        assert change.before == self.state
+        assert (change.before, change.after) in CHANGES
+        assert change.at == self.now
+        if change.after == "half_open":
+            assert self.now >= self.opened_at + self.settings.cooldown_s
+        if change.after == "open":
+            self.opened_at = self.now
+        self.state = change.after
+        self.changes += 1
+        self.results.clear()
+
+    def live_probes(self) -> int:
+        return sum(
+            permit.is_probe
+            and changes == self.changes
+            and self.now < admitted_at + self.settings.probe_lease_s
+            for permit, admitted_at, changes in self.held + self.dropped
+        )
+
+    @rule(dt=steps_s)
+    def let_time_pass(self, dt: float) -> None:
+        self.now += dt
+
+    @rule()
+    def poll(self) -> None:
+        self.told(self.breaker.poll(self.now))
+        assert self.breaker.poll(self.now) is None
+
+    @rule()
+    def admit(self) -> None:
+        self.told(self.breaker.poll(self.now))
+        room, live = self.breaker.room(self.now), self.live_probes()
+        permit = self.breaker.admit(self.now)
+        assert (permit is not None) == (room > 0)
+        assert self.breaker.state(self.now) == self.state
+        if self.state == "open":
+            assert permit is None
+        if self.state == "closed":
+            assert room == UNLIMITED
+            assert permit is not None
+            assert not permit.is_probe
+        if self.state == "half_open":
+            assert (permit is not None) == (live == 0)
+        if permit is not None:
+            self.ledger["admitted"] += 1
+            self.held.append((permit, self.now, self.changes))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), verdict=verdicts)
+    def finish(self, data: st.DataObject, verdict: Verdict) -> None:
+        permit, _, changes = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        is_late = changes != self.changes
+        before = (self.breaker.state(self.now), self.breaker.room(self.now))
+        change = self.breaker.record(permit, verdict, self.now)
+        self.ledger[verdict] += 1
+        if is_late:
+            assert change is None
+            assert before == (self.breaker.state(self.now), self.breaker.room(self.now))
+        else:
+            self.check_change(change, permit, verdict)
+        self.told(change)
+
+    def check_change(self, change: Change | None, permit: Permit, verdict: Verdict) -> None:
+        """A result that counts changes what the model says."""
+        if verdict == "ignored":
+            assert change is None
+            return
+        if permit.is_probe:
+            assert change is not None
+            assert change.after == ("closed" if verdict == "success" else "open")
+            return
+        slot = math.floor(self.now / self.settings.window_s * BUCKETS)
+        self.results.append((slot, verdict == "failure"))
+        inside = [failed for s, failed in self.results if s > slot - BUCKETS]
+        too_bad = (
+            len(inside) >= self.settings.min_samples
+            and sum(inside) / len(inside) >= self.settings.failure_threshold
+        )
+        assert (change is not None) == too_bad
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        """The holder vanishes: nobody will ever give this permit back."""
+        self.dropped.append(self.held.pop(data.draw(st.integers(0, len(self.held) - 1))))
+
+    @invariant()
+    def open_never_admits(self) -> None:
+        if self.breaker.state(self.now) == "open":
+            assert copy.deepcopy(self.breaker).admit(self.now) is None
+
+    @invariant()
+    def at_most_one_probe_lives(self) -> None:
+        assert self.live_probes() <= 1
+
+    @invariant()
+    def every_permit_is_accounted_for(self) -> None:
+        ended = sum(self.ledger[verdict] for verdict in ("success", "failure", "ignored"))
+        assert self.ledger["admitted"] == ended + len(self.held) + len(self.dropped)
+
+    @invariant()
+    def no_state_is_for_ever(self) -> None:
+        """Whoever asks again after cool-down and probe lease gets in, and can close it."""
+        other = copy.deepcopy(self.breaker)
+        later = self.now + self.settings.cooldown_s + self.settings.probe_lease_s
+        permit: Any = other.admit(later * (1 + 1e-12) + 1e-9)
+        assert permit is not None
+        other.record(permit, "success", later)
+        assert permit.is_probe == (self.state != "closed")
+        if permit.is_probe:
+            assert other.state(later) == "closed"
+
+    @invariant()
+    def it_is_known_when_an_open_breaker_admits(self) -> None:
+        at = self.breaker.reopens_at(self.now)
+        assert (at is None) == (self.state != "open")
+        if at is not None:
+            assert at == max(self.now, self.opened_at + self.settings.cooldown_s)
+            assert self.breaker.state(at) == "half_open"
+
+
+TestBreaker = BreakerMachine.TestCase

@@ -1,0 +1,249 @@
+"""A job's life as a table: from which state which move leads where.
+
+What the table lacks can't happen. ``docs/lifecycle.md`` is drawn from it, and the scripts in
+``store/lua`` make its moves, each as a whole or not at all. The idea of a state machine that
+is data, and draws its own picture, is h11's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+import attrs
+
+from trioq.errors import TrioqBug
+
+
+class State(Enum):
+    """Where a job is in its life; always in exactly one."""
+
+    SCHEDULED = "scheduled"
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class Place(Enum):
+    """Where a ready job lies: places of one state, not states of their own."""
+
+    LINE = "line"
+    PARKED = "parked"
+    SUSPECT = "suspect"
+
+
+class Move(Enum):
+    """What happens to a job; the value is the word that Lua, metrics and docs use."""
+
+    ENQUEUE = "enqueue"
+    DELAY = "delay"
+    PROMOTE = "promote"
+    CLAIM = "claim"
+    ACK = "ack"
+    RETRY = "retry"
+    SNOOZE = "snooze"
+    DEAD_LETTER = "dead_letter"
+    RELEASE = "release"
+    PARK = "park"
+    REAP = "reap"
+    BLAME = "blame"
+    EXPIRE = "expire"
+    REVIVE = "revive"
+    CANCEL = "cancel"
+    PURGE = "purge"
+    FORGET = "forget"
+
+
+STATES: Mapping[State, str] = {
+    State.SCHEDULED: "due later: enqueued with a delay, failed and to be retried, or snoozed",
+    State.READY: "there for the next engine with room for it",
+    State.RUNNING: "claimed by one engine, which holds it until it settles",
+    State.DONE: "succeeded; its record is gone, its summary among the last `keep_done`",
+    State.DEAD: "doesn't run again by itself; record, reason and errors are kept",
+    State.CANCELLED: "taken back while it waited; its record is gone",
+}
+
+PLACES: Mapping[Place, str] = {
+    Place.LINE: "in its queue, first in, first out",
+    Place.PARKED: "behind a door that was closed: a name the engine didn't know, an open breaker",
+    Place.SUSPECT: "was running when an engine died; claimed first, one at a time in each engine",
+}
+
+
+@attrs.frozen
+class Rule:
+    """One move: from any of these states to that one. None is outside: no record of it."""
+
+    move: Move
+    before: tuple[State | None, ...]
+    after: State | None
+    scripts: tuple[str, ...]
+    """Which make the move; files of ``store/lua``."""
+    why: str
+    places: tuple[Place, ...] = ()
+    """Where a job that becomes ready by it may lie."""
+    counts: bool = False
+    """Whether it counts as one of the job's attempts."""
+
+
+RULES = (
+    Rule(Move.ENQUEUE, (None,), State.READY, ("enqueue",), "a client wants it run", (Place.LINE,)),
+    Rule(Move.DELAY, (None,), State.SCHEDULED, ("enqueue",), "a client wants it run later"),
+    Rule(
+        Move.PROMOTE,
+        (State.SCHEDULED,),
+        State.READY,
+        ("step",),
+        "it is due: to the tail",
+        (Place.LINE,),
+    ),
+    Rule(Move.CLAIM, (State.READY,), State.RUNNING, ("step",), "an engine has room for it"),
+    Rule(Move.ACK, (State.RUNNING,), State.DONE, ("step",), "its handler returned"),
+    Rule(
+        Move.RETRY,
+        (State.RUNNING,),
+        State.SCHEDULED,
+        ("step",),
+        "its handler failed, and attempts are left",
+        counts=True,
+    ),
+    Rule(
+        Move.SNOOZE,
+        (State.RUNNING,),
+        State.SCHEDULED,
+        ("step",),
+        "its handler asked to be run later",
+    ),
+    Rule(
+        Move.DEAD_LETTER,
+        (State.RUNNING,),
+        State.DEAD,
+        ("step",),
+        "its attempts ran out, or another is no use",
+        counts=True,
+    ),
+    Rule(
+        Move.RELEASE,
+        (State.RUNNING,),
+        State.READY,
+        ("step", "sign_off"),
+        "its engine stops, or has no room for it: to the head, a suspect among suspects",
+        (Place.LINE, Place.SUSPECT),
+    ),
+    Rule(
+        Move.PARK,
+        (State.RUNNING,),
+        State.READY,
+        ("step",),
+        "its engine may not run its name now",
+        (Place.PARKED,),
+    ),
+    Rule(
+        Move.REAP,
+        (State.RUNNING,),
+        State.READY,
+        ("reap",),
+        "its engine died: to the head",
+        (Place.SUSPECT,),
+    ),
+    Rule(
+        Move.BLAME,
+        (State.RUNNING,),
+        State.DEAD,
+        ("reap",),
+        "its engine died of it, as a suspect or with nothing else running, `max_reaps` times",
+    ),
+    Rule(
+        Move.EXPIRE,
+        (State.READY,),
+        State.DEAD,
+        ("expire_parked",),
+        "it was parked, and no engine knew its name for `unknown_name_after`",
+    ),
+    Rule(
+        Move.REVIVE,
+        (State.DEAD,),
+        State.READY,
+        ("revive",),
+        "an operator gives it a new set of attempts",
+        (Place.LINE,),
+    ),
+    Rule(
+        Move.CANCEL,
+        (State.SCHEDULED, State.READY),
+        State.CANCELLED,
+        ("cancel",),
+        "somebody doesn't want it any more",
+    ),
+    Rule(
+        Move.PURGE,
+        (State.SCHEDULED, State.READY),
+        State.CANCELLED,
+        ("purge",),
+        "an operator empties its queue",
+    ),
+    Rule(Move.FORGET, (State.DEAD,), None, ("purge_dead",), "an operator has seen enough of it"),
+)
+
+MOVES: Mapping[tuple[State | None, Move], State | None] = {
+    (before, rule.move): rule.after for rule in RULES for before in rule.before
+}
+"""The table: what isn't in it can't happen."""
+
+
+def after(state: State | None, move: Move) -> State | None:
+    """The state that this move leads to from that one; None is outside.
+
+    Raises:
+      TrioqBug: There is no such move from that state.
+    """
+    if (state, move) not in MOVES:
+        raise TrioqBug(f"no {move.value} from {_name(state)}")
+    return MOVES[state, move]
+
+
+def mermaid() -> str:
+    """The table as a Mermaid state diagram: an arrow for each pair of states."""
+    arrows: dict[tuple[State | None, State | None], list[str]] = {}
+    for (before, move), target in MOVES.items():
+        arrows.setdefault((before, target), []).append(move.value)
+    lines = [
+        f"    {_name(before)} --> {_name(target)}: {', '.join(moves)}"
+        for (before, target), moves in arrows.items()
+    ]
+    return "\n".join(["stateDiagram-v2", *lines])
+
+
+def lifecycle_md() -> str:
+    """The page ``docs/lifecycle.md``."""
+    states = "\n".join(f"| `{state.value}` | {what} |" for state, what in STATES.items())
+    places = "\n".join(f"| {place.value} | {what} |" for place, what in PLACES.items())
+    rules = "\n".join(map(_row, RULES))
+    return (
+        "# A job's life\n\n"
+        "<!-- drawn from trioq/core/lifecycle.py by `make docs` -->\n\n"
+        f"```mermaid\n{mermaid()}\n```\n\n"
+        f"| state | means |\n| --- | --- |\n{states}\n\n"
+        "*Parked* and *suspect* aren't states: they are places where a ready job lies.\n\n"
+        f"| place | means |\n| --- | --- |\n{places}\n\n"
+        "What isn't in this table can't happen. Each move is one script's, as a whole or not at\n"
+        "all.\n\n"
+        "| move | from | to | because | attempt counts | script |\n"
+        f"| --- | --- | --- | --- | --- | --- |\n{rules}\n"
+    )
+
+
+def _row(rule: Rule) -> str:
+    before = ", ".join(map(_name, rule.before))
+    places = " or ".join(place.value for place in rule.places)
+    after = _name(rule.after) + (f" ({places})" if places else "")
+    counts = "yes" if rule.counts else ""
+    scripts = ", ".join(f"`{script}`" for script in rule.scripts)
+    return f"| `{rule.move.value}` | {before} | {after} | {rule.why} | {counts} | {scripts} |"
+
+
+def _name(state: State | None) -> str:
+    """As Mermaid writes it: ``[*]`` is the world outside."""
+    return "[*]" if state is None else state.value
