@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import attrs
@@ -19,6 +17,7 @@ from trioq.engine.handlers import Command, Function, current_job
 from trioq.engine.handlers import Handler as AnyHandler
 from trioq.engine.handlers.function import LeaseLoss
 from trioq.errors import ConfigError
+from trioq.importing import import_object
 
 __all__ = ["App", "Call", "Handler", "all_handlers", "current_job", "load_app"]
 
@@ -34,34 +33,42 @@ class Call:
     name: str
     payload: dict[str, Any]
     queue: str | None = None
+    """The handler's own; None: the configuration's default."""
 
 
 class Handler(Generic[F, P, R]):
-    """A registered function: still called like one, and able to make calls for later."""
+    """A registered function: still called like one, and able to make calls for later.
+
+    ``F`` is what the function takes, ``P`` the same without the job.
+    """
 
     def __init__(self, registered: Function) -> None:
-        self.registered = registered
         functools.update_wrapper(self, registered.function)
+        self.registered = registered
 
-    def __call__(self, *args: F.args, **kwargs: F.kwargs) -> R:
+    def __call__(self, /, *args: F.args, **kwargs: F.kwargs) -> R:
         """Run the function now, here, without any queue."""
         result: R = self.registered.function(*args, **kwargs)
         return result
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call:
         """The same arguments, without the job, for a run by an engine.
 
         Raises:
           TypeError: The function can't be called like this.
+          PayloadRejected: A value that JSON can't hold (NaN is one).
         """
         payload = self.registered.binding.payload(*args, **kwargs)
         return Call(self.registered.name, payload, self.registered.queue)
+
+    def __repr__(self) -> str:
+        return f"<trioq handler {self.registered.name!r}: {self.registered.binding.where}>"
 
 
 class _Register:
     """What ``app.job(…)`` returns: the decorator, with its two types."""
 
-    def __init__(self, app: App, name: str | None, options: dict[str, Any]) -> None:
+    def __init__(self, app: App, name: str | None, options: Mapping[str, Any]) -> None:
         self._app, self._name, self._options = app, name, options
 
     @overload
@@ -71,9 +78,9 @@ class _Register:
     @overload
     def __call__(self, function: Callable[P, R]) -> Handler[P, P, R]: ...
     def __call__(self, function: Callable[..., R]) -> Handler[..., ..., R]:
-        name = self._name or function.__name__
+        name = function.__name__ if self._name is None else self._name
         registered = Function(name, function, **self._options)
-        self._app._add(registered)
+        self._app._add([registered])
         return Handler(registered)
 
 
@@ -86,8 +93,15 @@ class App:
     @property
     def handlers(self) -> Mapping[str, Function]:
         """The registered handlers by name."""
-        return self._handlers
+        return MappingProxyType(self._handlers)
 
+    @overload
+    def job(
+        self, name: Callable[Concatenate[Job, P], R], /
+    ) -> Handler[Concatenate[Job, P], P, R]: ...
+    @overload
+    def job(self, name: Callable[P, R], /) -> Handler[P, P, R]: ...
+    @overload
     def job(
         self,
         name: str | None = None,
@@ -96,14 +110,25 @@ class App:
         timeout: float | None = None,
         retry: Retry | None = None,
         on_lease_loss: LeaseLoss = "continue",
-    ) -> _Register:
+    ) -> _Register: ...
+    def job(
+        self,
+        name: str | Callable[..., Any] | None = None,
+        *,
+        queue: str | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        on_lease_loss: LeaseLoss = "continue",
+    ) -> Any:
         """Register a function, ``async def`` or ``def``, under a stable name.
 
-        The first parameter is the :class:`trioq.Job` if it is annotated so; the others are
-        the fields of the payload.
+        ``@app.job``, ``@app.job()`` and ``@app.job("name", …)`` are decorators. The first
+        parameter is the :class:`trioq.Job` if it is annotated so; the others are the fields of
+        the payload.
 
         Args:
-          name: Default: the function's own.
+          name: Default: the function's own. Jobs that wait know their handler by it, so it
+              outlives a renamed function only if it is given.
           queue: Where its jobs go if the enqueuer doesn't say.
           timeout: Seconds a run may take.
           retry: How often it is tried, and how long it waits in between.
@@ -112,10 +137,10 @@ class App:
 
         Raises:
           TypeError: A parameter that no field of a JSON object can fill.
-          ValueError: The name is taken.
+          ValueError: The name is taken, or an option can't be.
         """
         if callable(name):
-            raise TypeError("write @app.job(), with parentheses")
+            return _Register(self, None, {})(name)
         options = {
             "queue": queue,
             "timeout_s": timeout,
@@ -125,18 +150,20 @@ class App:
         return _Register(self, name, options)
 
     def include(self, other: App) -> None:
-        """Take over the handlers of another app.
+        """Take over the handlers that another app has by now.
 
         Raises:
-          ValueError: A name is in both.
+          ValueError: A name is in both; nothing was taken over.
         """
-        for registered in other.handlers.values():
-            self._add(registered)
+        self._add(list(other.handlers.values()))
 
-    def _add(self, registered: Function) -> None:
-        if registered.name in self._handlers:
-            raise ValueError(f"there is a handler {registered.name!r} already")
-        self._handlers[registered.name] = registered
+    def _add(self, functions: list[Function]) -> None:
+        for new in functions:
+            if old := self._handlers.get(new.name):
+                raise ValueError(
+                    f"two handlers are called {new.name!r}: {_where(old)} and {_where(new)}"
+                )
+        self._handlers |= {new.name: new for new in functions}
 
 
 def load_app(where: str, directory: Path) -> App:
@@ -147,28 +174,24 @@ def load_app(where: str, directory: Path) -> App:
     Raises:
       ConfigError: With the module, the places tried and the original traceback.
     """
-    module_name, _, attribute = where.partition(":")
-    places = [str(directory), str(Path.cwd())]
-    for place in reversed(places):
-        if sys.path[:1] != [place]:
-            sys.path.insert(0, place)
-    try:
-        module = importlib.import_module(module_name)
-        app = functools.reduce(getattr, (attribute or "app").split("."), module)
-    except Exception:
-        tried = " and ".join(dict.fromkeys(places))
-        raise ConfigError(
-            [f"app: can't import {where!r}, looked in {tried}:\n{traceback.format_exc().rstrip()}"]
-        ) from None
+    app = import_object(where, [directory.resolve(), Path.cwd()], key="app")
     if not isinstance(app, App):
         raise ConfigError([f"app: {where!r} is a {type(app).__name__}, not a trioq.App"])
     return app
 
 
 def all_handlers(
-    app: App, commands: Mapping[str, CommandConfig], builtin: App, directory: Path
+    app: App,
+    commands: Mapping[str, CommandConfig],
+    builtin: App,
+    directory: Path,
+    retry: Retry | None = None,
 ) -> dict[str, AnyHandler]:
     """The handlers of an engine: the app's, the configured commands, the built-in ones.
+
+    Args:
+      directory: Where commands run that don't say where.
+      retry: The engine's; a command that has only ``max_attempts`` of its own waits as it says.
 
     Raises:
       ConfigError: Two of them have one name.
@@ -177,24 +200,32 @@ def all_handlers(
     faults = []
     for name, function in app.handlers.items():
         if name in handlers:
-            faults.append(f"app: the name {name!r} is that of a built-in handler")
+            faults.append(f"app: {_where(function)} is called {name!r}, as is a built-in handler")
         handlers[name] = function
     for name, config in commands.items():
-        if name in handlers:
-            faults.append(f"commands.{name}: the app or trioq has a handler of this name")
-        handlers[name] = _command(name, config, directory)
+        if other := app.handlers.get(name):
+            faults.append(f"commands.{name}: the app's {_where(other)} has this name, too")
+        elif name in builtin.handlers:
+            faults.append(f"commands.{name}: a built-in handler has this name, too")
+        handlers[name] = _command(name, config, directory, retry or Retry())
     if faults:
         raise ConfigError(faults)
     return handlers
 
 
-def _command(name: str, config: CommandConfig, directory: Path) -> Command:
+def _command(name: str, config: CommandConfig, directory: Path, retry: Retry) -> Command:
+    tries = config.max_attempts
     return Command(
         name,
         config.argv,
         queue=config.queue,
         timeout_s=config.timeout_s,
+        retry=None if tries is None else attrs.evolve(retry, max_attempts=tries),
         permanent_exit_codes=config.permanent_exit_codes,
         cwd=str(directory / config.cwd) if config.cwd else str(directory),
         env=config.env,
     )
+
+
+def _where(function: Function) -> str:
+    return f"{function.function.__module__}.{function.binding.where}"

@@ -1,8 +1,25 @@
-"""Handlers: what runs a job, and how its end is told."""
+"""Handlers: what runs a job, and how its end is told.
+
+invoke      runs one handler under its timeout; whatever it does becomes an outcome
+function    a Python function; binding gives it its arguments, convert makes their values,
+            isolated and threads are where it runs
+command     a program; group is the process group it runs in
+describe    an exception in bounded text
+"""
 
 from trioq.engine.handlers.binding import BadPayload, Binding
 from trioq.engine.handlers.command import Command
 from trioq.engine.handlers.function import Function, current_job
 from trioq.engine.handlers.invoke import Handler, invoke
+from trioq.engine.handlers.threads import abandoned_threads
 
-__all__ = ["BadPayload", "Binding", "Command", "Function", "Handler", "current_job", "invoke"]
+__all__ = [
+    "BadPayload",
+    "Binding",
+    "Command",
+    "Function",
+    "Handler",
+    "abandoned_threads",
+    "current_job",
+    "invoke",
+]

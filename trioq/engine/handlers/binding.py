@@ -1,59 +1,42 @@
 """From a payload to a function's arguments, and back.
 
-A payload is a JSON object whose fields are the function's parameters by name. cattrs
-structures them from the annotations, strictly: ``"5"`` is not an int. What the
-annotations ask for is worked out once, when the handler is registered.
+A payload is a JSON object whose fields are the function's parameters by name. What the
+annotations ask for is worked out once, when the handler is registered; a run then costs a
+comparison of types for each field that JSON gives as it is wanted.
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
-import uuid
+import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from math import isfinite
+from types import NoneType, SimpleNamespace
 from typing import Any, get_type_hints
 
 import attrs
-import cattrs
-from cattrs.preconf.json import make_converter
+from cattrs import StructureHandlerNotFoundError
 
+from trioq.core.codec import decode_payload, encode_payload
 from trioq.core.job import Job
+from trioq.engine.handlers.convert import CONVERTER, NATIVE, Hook, faults_of, noun
+from trioq.errors import PayloadRejected
 
-#: Types whose values JSON gives us as they are; bool is not an int here.
-_NATIVE = (str, bool, int, float)
+#: A payload in a thousand fields may have a thousand faults; the record shows this many.
+SHOWN_FAULTS = 10
 
 
 class BadPayload(Exception):
     """The payload doesn't fit the handler; another attempt is no use."""
 
-
-def _strict(kind: type) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _: Any) -> Any:
-        if type(value) is kind:
-            return value
-        if kind is float and type(value) is int:
-            return float(value)
-        raise TypeError(f"expected {kind.__name__}, got {value!r:.80}")
-
-    return structure
-
-
-def _text_kind(kind: Any) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _: Any) -> Any:
-        if not isinstance(value, str):
-            raise TypeError(f"expected {kind.__name__} as a string, got {value!r:.80}")
-        return kind(value)
-
-    return structure
-
-
-CONVERTER = make_converter(detailed_validation=True, forbid_extra_keys=True)
-for _kind in _NATIVE:
-    CONVERTER.register_structure_hook(_kind, _strict(_kind))
-for _text in (Path, uuid.UUID):
-    CONVERTER.register_structure_hook(_text, _text_kind(_text))
-    CONVERTER.register_unstructure_hook(_text, str)
+    @classmethod
+    def of(cls, faults: list[str]) -> BadPayload:
+        """All faults in one line, the first ones of very many."""
+        more = len(faults) - SHOWN_FAULTS
+        shown = [*faults[:SHOWN_FAULTS], *([f"and {more} more"] if more > 0 else [])]
+        return cls("; ".join(shown))
 
 
 @attrs.frozen
@@ -62,25 +45,48 @@ class Field:
 
     name: str
     annotation: Any
-    required: bool
+    hook: Hook | None
+    """None where any value will do."""
+    exact: type | None
+    """Values of this type are taken as they are."""
 
-    def structure(self, value: Any) -> Any:
-        """The value as the annotation wants it; raises what cattrs raises."""
-        wanted = self.annotation
-        if wanted is Any or (type(value) is wanted and wanted in _NATIVE):
-            return value
-        return CONVERTER.structure(value, wanted)
+    @classmethod
+    def of(cls, parameter: inspect.Parameter, hints: Mapping[str, Any], where: str) -> Field:
+        """What a parameter takes.
+
+        Raises:
+          TypeError: It has to be given, and nothing in JSON can become what it asks for.
+        """
+        annotation = hints.get(parameter.name, Any)
+        if annotation in (Any, object):
+            return cls(parameter.name, annotation, None, None)
+        exact = annotation if annotation in (*NATIVE, dict, list, NoneType) else None
+        try:
+            hook = CONVERTER.get_structure_hook(annotation)
+        except StructureHandlerNotFoundError:
+            if parameter.default is parameter.empty:
+                raise TypeError(
+                    f"{where}: no JSON value can be turned into {parameter.name!r},"
+                    f" a {noun(annotation)}"
+                ) from None
+            hook = functools.partial(_refuse, noun(annotation))
+        return cls(parameter.name, annotation, hook, exact)
 
 
 @attrs.frozen
 class Binding:
     """How a function's payload becomes its arguments."""
 
+    where: str
+    """The function's name, for messages."""
     fields: Mapping[str, Field]
-    wants_job: bool
-    """Whether the first parameter is the job itself."""
-    takes_rest: bool
-    """Whether the function has ``**kwargs``."""
+    rest: Field | None
+    """``**kwargs``, if the function has it: takes every field that has no parameter."""
+    required: frozenset[str]
+    positional: tuple[str, ...]
+    """The parameters that may be given by position, in order."""
+    job_parameter: str | None
+    """The first parameter, if it is the job itself."""
     signature: inspect.Signature
     """Without the job."""
 
@@ -91,30 +97,36 @@ class Binding:
         Raises:
           TypeError: A parameter that no field of a JSON object can fill.
         """
+        where = getattr(function, "__qualname__", repr(function))
         signature = inspect.signature(function)
-        hints = get_type_hints(function)
+        hints = _hints_of(function, where)
         parameters = list(signature.parameters.values())
-        wants_job = bool(parameters) and hints.get(parameters[0].name) is Job
-        if wants_job:
-            parameters = parameters[1:]
-        fields, takes_rest = {}, False
+        job_parameter = None
+        if parameters and hints.get(parameters[0].name) is Job:
+            job_parameter = parameters.pop(0).name
+        fields, rest = {}, None
         for parameter in parameters:
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
-                what = str(parameter)
                 raise TypeError(
-                    f"{function.__qualname__}: a payload has names, so {what!r} can't be filled"
+                    f"{where}: a payload has names, so no field can fill {str(parameter)!r}"
                 )
+            field = Field.of(parameter, hints, where)
             if parameter.kind is parameter.VAR_KEYWORD:
-                takes_rest = True
-                continue
-            annotation = hints.get(parameter.name, Any)
-            required = parameter.default is parameter.empty
-            fields[parameter.name] = Field(parameter.name, annotation, required)
-        without_job = signature.replace(parameters=parameters)
-        return cls(fields, wants_job, takes_rest, without_job)
+                rest = field
+            else:
+                fields[parameter.name] = field
+        return cls(
+            where,
+            fields,
+            rest,
+            frozenset(n for n in fields if signature.parameters[n].default is inspect._empty),
+            tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD),
+            job_parameter,
+            signature.replace(parameters=parameters),
+        )
 
     def bind(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments for this payload.
+        """The arguments for this payload, without the job.
 
         Raises:
           BadPayload: All that doesn't fit, each with its field.
@@ -122,42 +134,79 @@ class Binding:
         arguments: dict[str, Any] = {}
         faults: list[str] = []
         for name, value in payload.items():
-            field = self.fields.get(name)
-            if field is None:
-                if self.takes_rest:
-                    arguments[name] = value
-                else:
-                    faults.append(f"unexpected: {name}{self._meant(name)}")
-                continue
-            try:
-                arguments[name] = field.structure(value)
-            except Exception as error:
-                faults.append(f"{name}: {_told(error)}")
-        missing = [f.name for f in self.fields.values() if f.required and f.name not in payload]
-        faults += [f"missing: {name}" for name in missing]
+            field = self.fields.get(name) or self.rest
+            if field is None or name == self.job_parameter:
+                faults.append(f"unexpected: {name}{self._meant(name)}")
+            elif field.hook is None or type(value) is field.exact:
+                arguments[name] = value
+            else:
+                try:
+                    arguments[name] = field.hook(value, field.annotation)
+                except Exception as error:
+                    faults += faults_of(error, name)
+        if not self.required <= payload.keys():
+            faults += [f"missing: {n}" for n in self.fields if n in self.required - payload.keys()]
         if faults:
-            raise BadPayload("; ".join(faults))
+            raise BadPayload.of(faults)
         return arguments
 
-    def payload(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def payload(self, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The payload of a call, checked as Python checks calls.
 
         Raises:
           TypeError: The function can't be called like this.
+          PayloadRejected: A value that JSON can't hold.
         """
-        bound = self.signature.bind(*args, **kwargs).arguments
-        for parameter in self.signature.parameters.values():
-            if parameter.kind is parameter.VAR_KEYWORD:
-                bound |= bound.pop(parameter.name, {})
-        unstructured: dict[str, Any] = CONVERTER.unstructure(bound)
-        return unstructured
+        given = dict(zip(self.positional, args, strict=False)) | kwargs
+        if (
+            len(given) != len(args) + len(kwargs)
+            or not self.required <= given.keys()
+            or self.job_parameter in given
+            or (self.rest is None and not given.keys() <= self.fields.keys())
+        ):
+            self._refuse_call(args, kwargs)
+        return {n: v if _is_plain(v) else _to_json(n, v) for n, v in given.items()}
+
+    def _refuse_call(self, args: Any, kwargs: Mapping[str, Any]) -> None:
+        """Raise the TypeError that Python would raise."""
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.where}.call(): {error}") from None
+        raise TypeError(f"{self.where}.call(): {self.job_parameter!r} is given by the engine")
 
     def _meant(self, name: str) -> str:
         close = difflib.get_close_matches(name, self.fields, 1)
         return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _told(error: Exception) -> str:
-    """A structuring error in one line."""
-    lines = cattrs.transform_error(error) if isinstance(error, ExceptionGroup) else [str(error)]
-    return "; ".join(lines) or type(error).__name__
+def _hints_of(function: Callable[..., Any], where: str) -> dict[str, Any]:
+    """The parameters' annotations, resolved. What is returned need not be resolvable here."""
+    annotations = dict(getattr(function, "__annotations__", {}))
+    annotations.pop("return", None)
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        return get_type_hints(SimpleNamespace(__annotations__=annotations, __globals__=scope))
+    except NameError as error:
+        raise TypeError(f"{where}: an annotation can't be resolved: {error}") from error
+
+
+def _refuse(wanted: str, value: Any, _: Any) -> None:
+    raise TypeError(f"no JSON value can be turned into a {wanted}")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether JSON holds the value as it is."""
+    kind = type(value)
+    return kind in (str, int, bool, NoneType) or (kind is float and isfinite(value))
+
+
+def _to_json(name: str, value: Any) -> Any:
+    """A value as it will come out of JSON."""
+    try:
+        field = {name: CONVERTER.unstructure(value)}
+        return decode_payload(encode_payload(field, sys.maxsize))[name]
+    except RecursionError:
+        raise PayloadRejected(f"{name}: it contains itself, or is nested too deeply") from None
+    except (PayloadRejected, TypeError, ValueError) as error:
+        raise PayloadRejected(f"{name}: {error}") from None

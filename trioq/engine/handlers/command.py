@@ -1,16 +1,16 @@
 """A program as a handler, without a shell.
 
-Each element of ``argv`` makes exactly one argument, whatever the payload holds. The program
-runs in a process group of its own, which is ended as a whole when its time is up.
+Each element of ``argv`` makes exactly one argument, whatever the payload holds: a value can't
+become two arguments, nor a redirection. It can still look like an option (``--output=x``),
+so a template that takes values from strangers has ``--`` before them.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,25 +21,21 @@ from trioq.core.job import Job
 from trioq.core.outcome import DeadReason, Error
 from trioq.core.retry import Retry
 from trioq.engine.handlers.binding import BadPayload
+from trioq.engine.handlers.describe import MESSAGE_BYTES, clip, clip_front
 from trioq.engine.handlers.function import LeaseLoss
+from trioq.engine.handlers.group import TAIL_BYTES, Ended, run_group
 
 #: sysexits.h: a temporary failure, the caller is invited to try again.
 EX_TEMPFAIL = 75
 
-#: What is kept of a program's output, from its end.
-TAIL_BYTES = 8192
-
-#: How long a process group has between SIGTERM and SIGKILL.
-KILL_AFTER_S = 5.0
-
-#: Something that the program left behind may hold its output open; it isn't waited for longer.
-LINGER_S = 1.0
+#: Where our own configuration, passwords too, may stand in the environment.
+OURS = "TRIOQ_"
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
 class CommandFailed(Exception):
-    """The program ended, and not well."""
+    """The program couldn't be started, or ended, and not well."""
 
     def __init__(self, error: Error, permanent: DeadReason | None = None) -> None:
         self.error = error
@@ -58,119 +54,95 @@ class Command:
     retry: Retry | None = None
     permanent_exit_codes: tuple[int, ...] = ()
     cwd: str | None = None
-    env: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    env: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     on_lease_loss: LeaseLoss = "continue"
 
     def arguments(self, payload: Mapping[str, Any]) -> list[str]:
-        """The program and its arguments for this payload.
+        """The program and its arguments for this payload. Fields that aren't named are ignored.
 
         Raises:
-          BadPayload: A placeholder's field is missing, or isn't a plain value.
+          BadPayload: A placeholder's field is missing, or can't be an argument.
         """
-        faults: list[str] = []
+        faults: dict[str, None] = {}  # a set that keeps its order
 
         def fill(match: re.Match[str]) -> str:
-            if match[1] is None:
+            field = match[1]
+            if field is None:
                 return match[0][0]
-            value = payload.get(match[1])
-            if isinstance(value, bool):
-                value = "true" if value else "false"
-            if not isinstance(value, str | int | float):
-                got = f"got {type(value).__name__}" if match[1] in payload else "missing"
-                faults.append(f"{match[1]}: expected a string or a number, {got}")
+            if field not in payload:
+                faults[f"missing: {field}"] = None
                 return ""
-            if "\0" in str(value):
-                faults.append(f"{match[1]}: a NUL can't be in an argument")
-            return str(value)
+            try:
+                return _argument(payload[field])
+            except ValueError as error:
+                faults[f"{field}: {error}"] = None
+                return ""
 
         filled = [_PLACEHOLDER.sub(fill, element) for element in self.argv]
         if faults:
-            raise BadPayload("; ".join(dict.fromkeys(faults)))
+            raise BadPayload.of(list(faults))
         return filled
 
-    async def run(self, job: Job, threads: trio.CapacityLimiter) -> dict[str, Any]:
+    async def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Any:
         """Run the program with the job's payload.
 
         Raises:
           BadPayload: The arguments can't be made.
           CommandFailed: It can't be started, or its exit code isn't 0.
 
-        Cancellation: SIGTERM to its process group, then SIGKILL; it is always waited for.
+        Cancellation: see :func:`~trioq.engine.handlers.group.run_group`.
         """
         argv = self.arguments(job.payload)
-        env = {
-            **os.environ,
+        try:
+            ended = await run_group(
+                argv, cwd=self.cwd, env=self._environment(job), kill_after_s=kill_after_s
+            )
+        except OSError as error:
+            if error.errno == errno.E2BIG:
+                raise BadPayload("its arguments are longer than the system takes") from None
+            # Not permanent: the next deployment may bring the program.
+            what = f"{error.filename or argv[0]}: {error.strerror or error}"
+            raise CommandFailed(Error("can't start", clip(what, MESSAGE_BYTES))) from None
+        except ValueError as error:  # a NUL in the caller's id
+            raise BadPayload(f"it can't be handed over: {error}") from None
+        return self._judge(ended)
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+        return {
+            **inherited,
             "TRIOQ_JOB_ID": job.id or job.uid,
             "TRIOQ_JOB_ATTEMPT": str(job.attempt),
             "TRIOQ_JOB_TOKEN": job.token,
             **self.env,
         }
-        try:
-            process = await trio.lowlevel.open_process(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                cwd=self.cwd,
-                env=env,
-            )
-        except OSError as error:
-            message = f"{argv[0]}: {error.strerror or error}"
-            raise CommandFailed(Error("can't start", message)) from None
-        out, err = _Tail(), _Tail()
-        try:
-            async with trio.open_nursery() as pipes:
-                pipes.start_soon(out.read, process.stdout)
-                pipes.start_soon(err.read, process.stderr)
-                await process.wait()
-                pipes.cancel_scope.deadline = trio.current_time() + LINGER_S
-        finally:
-            await _end_group(process)
-        return self._judge(process.returncode, out.text(), err.text())
 
-    def _judge(self, code: int | None, out: str, err: str) -> dict[str, Any]:
+    def _judge(self, ended: Ended) -> dict[str, Any]:
+        code = ended.code
         if code == 0:
-            return {"exit": 0, "stdout": out}
-        assert code is not None
-        if code < 0:
-            raise CommandFailed(Error(f"killed by {_signal_name(-code)}", err, ""))
+            return {"exit": 0, "stdout": ended.stdout}
+        said = ended.stderr.rstrip().rpartition("\n")[2].strip() or "nothing on its stderr"
+        kind = f"exit {code}" if code > 0 else f"killed by {_signal_name(-code)}"
         permanent: DeadReason | None = "gave_up" if code in self.permanent_exit_codes else None
-        kind = "exit 75 (try again)" if code == EX_TEMPFAIL else f"exit {code}"
-        raise CommandFailed(Error(kind, err[-1000:], err), permanent)
+        if code == EX_TEMPFAIL and permanent is None:
+            said = f"it asks to be tried again: {said}"
+        error = Error(kind, clip(said, MESSAGE_BYTES), clip_front(ended.stderr, TAIL_BYTES))
+        raise CommandFailed(error, permanent)
 
 
-@attrs.define
-class _Tail:
-    """The end of a stream, in bounded memory."""
-
-    data: bytearray = attrs.field(factory=bytearray)
-
-    async def read(self, stream: trio.abc.ReceiveStream | None) -> None:
-        assert stream is not None
-        async with stream:
-            while chunk := await stream.receive_some(65536):
-                self.data += chunk
-                del self.data[:-TAIL_BYTES]
-
-    def text(self) -> str:
-        return self.data.decode("utf-8", "backslashreplace")
-
-
-async def _end_group(process: trio.Process) -> None:
-    """End what is left of a process group, and wait for its leader."""
-    with trio.CancelScope(shield=True):
-        if process.returncode is None:
-            _signal_group(process.pid, signal.SIGTERM)
-            with trio.move_on_after(KILL_AFTER_S):
-                await process.wait()
-            _signal_group(process.pid, signal.SIGKILL)
-            await process.wait()
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended by itself
-        os.killpg(pid, number)
+def _argument(value: Any) -> str:
+    """A field of the payload as text; raises ValueError where it can't be."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        kinds = {dict: "an object", list: "a list", type(None): "null"}
+        got = kinds.get(type(value), type(value).__name__)
+        raise ValueError(f"expected a string, a number, true or false, got {got}")
+    text = str(value)
+    if "\0" in text:
+        raise ValueError("a NUL can't be in an argument")
+    os.fsencode(text)  # UnicodeEncodeError is a ValueError
+    return text
 
 
 def _signal_name(number: int) -> str:

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar, copy_context
 from typing import Any, Literal
 
 import attrs
 import trio
+from attrs import validators as v
 
 from trioq.core.job import Job
 from trioq.core.retry import Retry
 from trioq.engine.handlers.binding import Binding
+from trioq.engine.handlers.isolated import Isolated
+from trioq.engine.handlers.threads import run_in_thread
 
 LeaseLoss = Literal["continue", "cancel"]
+
+NAME_CHARS = 200
 
 running_job: ContextVar[Job] = ContextVar("trioq_job")
 
 
 def current_job() -> Job:
-    """The job that runs here, also in a ``def`` handler's thread.
+    """The job that runs here, also in a ``def`` handler's thread and in a handler's tasks.
 
     Raises:
       LookupError: No job runs here.
@@ -29,46 +34,71 @@ def current_job() -> Job:
     try:
         return running_job.get()
     except LookupError:
-        raise LookupError("no job runs here: current_job() is for handlers") from None
+        raise LookupError(
+            "no job runs here: current_job() is for handlers, while an engine runs them"
+        ) from None
+
+
+def _is_name(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if not (isinstance(value, str) and 0 < len(value) <= NAME_CHARS and value.isprintable()):
+        raise ValueError(f"not a handler's name: {value!r}")
+
+
+def _is_timeout(_: object, attribute: attrs.Attribute[float], value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise ValueError(f"not a timeout in seconds: {value!r}")
 
 
 @attrs.frozen(eq=False)
 class Function:
-    """A function under a name."""
+    """A function under a name.
 
-    name: str
+    Raises:
+      TypeError: A parameter that no field of a JSON object can fill, or a generator.
+      ValueError: A name, a timeout or another option that can't be.
+    """
+
+    name: str = attrs.field(validator=_is_name)
     function: Callable[..., Any]
-    queue: str | None = None
-    timeout_s: float | None = None
-    retry: Retry | None = None
-    on_lease_loss: LeaseLoss = "continue"
+    queue: str | None = attrs.field(
+        default=None, validator=v.optional(v.matches_re("[A-Za-z0-9_.-]{1,64}"))
+    )
+    timeout_s: float | None = attrs.field(default=None, validator=_is_timeout)
+    retry: Retry | None = attrs.field(default=None, validator=v.optional(v.instance_of(Retry)))
+    on_lease_loss: LeaseLoss = attrs.field(
+        default="continue", validator=v.in_(("continue", "cancel"))
+    )
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "binding", Binding.of(self.function))
-        object.__setattr__(self, "is_async", inspect.iscoroutinefunction(self.function))
+    @binding.default
+    def _bind(self) -> Binding:
+        return Binding.of(self.function)
 
-    async def run(self, job: Job, threads: trio.CapacityLimiter) -> Any:
-        """Run it with the job's payload.
+    @is_async.default
+    def _look(self) -> bool:
+        if inspect.isgeneratorfunction(self.function) or inspect.isasyncgenfunction(self.function):
+            raise TypeError(f"{self.name}: a handler returns, it doesn't yield")
+        return inspect.iscoroutinefunction(self.function)
+
+    def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Awaitable[Any]:
+        """Bind the job's payload, and return what runs the function, in a context of its own.
+
+        Args:
+          threads: Bounds how many ``def`` handlers run at a time.
+          kill_after_s: Is for commands; nothing can kill a thread.
 
         Raises:
           BadPayload: The payload doesn't fit; the function wasn't called.
-          BaseException: Whatever the function raises.
 
-        Cancellation:
-          A thread can't be stopped: it is left alone, and keeps its place under ``threads``
-          until it ends. It may ask ``trio.from_thread.check_cancelled()``.
+        When awaited, it raises whatever the function raises; and of a ``def`` handler that is
+        cancelled, NoThread or ThreadLeftBehind.
         """
         arguments = self.binding.bind(job.payload)
-        reset = running_job.set(job)
-        try:
-            if self.is_async:
-                if self.binding.wants_job:
-                    return await self.function(job, **arguments)
-                return await self.function(**arguments)
-            first = (job,) if self.binding.wants_job else ()
-            call = functools.partial(self.function, *first, **arguments)
-            return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=threads)
-        finally:
-            running_job.reset(reset)
+        context = copy_context()
+        context.run(running_job.set, job)
+        first = () if self.binding.job_parameter is None else (job,)
+        if self.is_async:
+            return Isolated(self.function(*first, **arguments), context)
+        call = functools.partial(context.run, self.function, *first, **arguments)
+        return run_in_thread(call, self.name, threads)

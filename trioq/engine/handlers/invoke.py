@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 import trio
@@ -11,9 +13,19 @@ from trioq.core.outcome import Error, Failed, Outcome, Snoozed, Succeeded
 from trioq.core.retry import Retry
 from trioq.engine.handlers.binding import BadPayload
 from trioq.engine.handlers.command import CommandFailed
-from trioq.engine.handlers.describe import describe, leaves_of
+from trioq.engine.handlers.describe import MESSAGE_BYTES, clip, describe, leaves_of
 from trioq.engine.handlers.function import LeaseLoss
-from trioq.errors import GiveUp, RetryLater, Snooze
+from trioq.engine.handlers.threads import NoThread, ThreadLeftBehind
+from trioq.errors import GiveUp, JobControl, RetryLater, Snooze, TrioqBug
+
+#: How long a command's process group has between SIGTERM and SIGKILL.
+KILL_AFTER_S = 5.0
+
+#: A job that found no thread within its timeout comes back after this.
+NO_THREAD_SNOOZE_S = 1.0
+
+#: What a handler may ask for; the client allows as much.
+MAX_DELAY_S = 100 * 365 * 86400
 
 
 class Handler(Protocol):
@@ -30,49 +42,93 @@ class Handler(Protocol):
     @property
     def on_lease_loss(self) -> LeaseLoss: ...
 
-    async def run(self, job: Job, threads: trio.CapacityLimiter) -> Any:
-        """Run it; raises whatever it raises."""
+    def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Awaitable[Any]:
+        """Run it; raises whatever it raises, at once or when awaited."""
 
 
 # A real Ctrl-C is the engine's to handle: without the protection it could be raised inside of
 # a handler, and would be taken for the handler's own.
 @trio.lowlevel.enable_ki_protection
 async def invoke(
-    handler: Handler, job: Job, *, timeout_s: float, threads: trio.CapacityLimiter
+    handler: Handler,
+    job: Job,
+    *,
+    timeout_s: float | None,
+    threads: trio.CapacityLimiter,
+    kill_after_s: float = KILL_AFTER_S,
 ) -> Outcome:
     """Run a handler for a job.
 
     Args:
-      timeout_s: The handler is cancelled after this; what ignores that and returns all the
-          same has still done its work, and counts as such.
-      threads: The limit of ``def`` handlers.
+      timeout_s: The handler is cancelled after this; None: never.
+      threads: Bounds how many ``def`` handlers run at a time.
+      kill_after_s: How long a cancelled command has between SIGTERM and SIGKILL.
 
-    Cancellation: the handler is cancelled, and :exc:`trio.Cancelled` comes out.
+    Cancellation: the handler is cancelled. If it ends with anything but a result,
+    :exc:`trio.Cancelled` comes out, whatever the handler made of it, since what it raised while
+    it was being stopped must not cost the job an attempt.
     """
-    scope = trio.CancelScope(deadline=trio.current_time() + timeout_s)
+    scope = trio.CancelScope(
+        deadline=math.inf if timeout_s is None else trio.current_time() + timeout_s
+    )
     try:
-        # What is raised passes the scope first, so that a cancellation of ours is taken out of
-        # a group; whatever cancellation is left is the engine's, and wins.
         with scope:
-            return Succeeded(await handler.run(job, threads))
+            result = await handler.run(job, threads, kill_after_s)
     except BaseException as error:
-        if any(isinstance(leaf, trio.Cancelled) for leaf in leaves_of(error)):
-            raise
-        return _outcome(error)
-    return Failed(Error("timeout", f"took longer than {timeout_s:g} s and was cancelled"))
+        # The scope has taken its own Cancelled out of a group; what is left of cancellation
+        # counts only if we are really being cancelled: a handler can raise one that it kept.
+        if trio.current_effective_deadline() != -math.inf:
+            return _timed_out(timeout_s, error) if scope.cancel_called else _outcome(error)
+    else:
+        if not scope.cancel_called:
+            return Succeeded(result)
+        return _timed_out(timeout_s, None, swallowed=not scope.cancelled_caught)
+    await trio.lowlevel.checkpoint_if_cancelled()
+    raise TrioqBug("a cancellation that isn't one")
+
+
+def _timed_out(
+    timeout_s: float | None, error: BaseException | None, *, swallowed: bool = False
+) -> Outcome:
+    """What becomes of a handler that was cancelled at its deadline, and of what it made of it."""
+    if isinstance(error, NoThread):
+        return Snoozed(NO_THREAD_SNOOZE_S)  # a limit never costs an attempt
+    told, traceback = f"took longer than {timeout_s:g} s", ""
+    if swallowed:
+        told += " and swallowed its cancellation"
+    elif isinstance(error, ThreadLeftBehind):
+        told += "; its thread still runs"
+    elif error is not None:
+        leaves = leaves_of(error)
+        if len(leaves) == 1 and isinstance(leaves[0], JobControl):
+            return _outcome(error)  # it was asked to end, and ended with a wish
+        raised = describe(error)
+        told += f"; then, while it was cancelled, {raised.type}: {raised.message}"
+        traceback = raised.traceback
+    return Failed(Error("timeout", clip(told, MESSAGE_BYTES), traceback))
 
 
 def _outcome(error: BaseException) -> Outcome:
-    leaves = list(leaves_of(error))
+    leaves = leaves_of(error)
     match leaves[0] if len(leaves) == 1 else None:
         case BadPayload() as bad:
-            return Failed(Error("BadPayload", str(bad)[:1000]), permanent="bad_payload")
+            return Failed(
+                Error("BadPayload", clip(str(bad), MESSAGE_BYTES)), permanent="bad_payload"
+            )
         case CommandFailed() as failed:
             return Failed(failed.error, permanent=failed.permanent)
-        case RetryLater() as later:
+        case RetryLater() as later if later.delay_s is None or _is_delay(later.delay_s):
             return Failed(describe(later), delay_s=later.delay_s)
-        case Snooze() as snooze:
+        case Snooze() as snooze if _is_delay(snooze.delay_s):
             return Snoozed(snooze.delay_s)
+        case RetryLater() | Snooze() as asked:
+            what = f"{describe(asked).type}: not a delay in seconds: {asked.delay_s!r}"
+            return Failed(Error("ValueError", clip(what, MESSAGE_BYTES), describe(asked).traceback))
         case GiveUp() as gave_up:
             return Failed(describe(gave_up), permanent="gave_up")
     return Failed(describe(error))
+
+
+def _is_delay(delay_s: object) -> bool:
+    """Whether a job can wait for so long; what a handler says may be anything."""
+    return isinstance(delay_s, int | float) and 0 <= delay_s <= MAX_DELAY_S

@@ -1,0 +1,99 @@
+"""What it costs to run a handler, beyond running it.
+
+    python -m benchmarks.invoke [--runs 100000] [--rounds 7]
+
+Calls a handler that does nothing, first bare and then through ``invoke`` with the default
+timeout, in one task, and prints microseconds per run: the median of the rounds, and the
+difference to the bare call. The goal is less than 10 µs above the bare call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import trio
+
+import trioq
+from trioq.core.outcome import Succeeded
+from trioq.engine.handlers import invoke
+
+DEFAULT_TIMEOUT_S = 300.0
+
+app = trioq.App()
+
+
+@app.job()
+async def nothing() -> None:
+    pass
+
+
+@app.job()
+async def three_fields(job: trioq.Job, path: str, width: int = 256, quality: float = 0.9) -> None:
+    pass
+
+
+@app.job()
+async def one_checkpoint() -> None:
+    await trio.lowlevel.checkpoint()
+
+
+@app.job()
+def in_a_thread() -> None:
+    pass
+
+
+#: Handler, payload, and how many times fewer runs it gets.
+CASES: list[tuple[Any, dict[str, Any], int]] = [
+    (nothing, {}, 1),
+    (three_fields, {"path": "a.png", "width": 512, "quality": 0.5}, 1),
+    (one_checkpoint, {}, 1),
+    (in_a_thread, {}, 20),
+]
+
+
+async def time_of(call: Callable[[], Awaitable[Any]], runs: int) -> float:
+    """Microseconds per call."""
+    started = time.perf_counter()
+    for _ in range(runs):
+        await call()
+    return (time.perf_counter() - started) / runs * 1e6
+
+
+async def measure(handler: Any, payload: dict[str, Any], runs: int, rounds: int) -> None:
+    registered = handler.registered
+    job = trioq.Job(uid="0" * 32, name=registered.name, queue="low", payload=payload)
+    threads = trio.CapacityLimiter(1)
+    wrapped = partial(invoke, registered, job, timeout_s=DEFAULT_TIMEOUT_S, threads=threads)
+    assert isinstance(await wrapped(), Succeeded)
+    first = (job,) if registered.binding.job_parameter else ()
+    bare = partial(registered.function, *first, **payload)
+    if not registered.is_async:
+        bare = partial(trio.to_thread.run_sync, bare, limiter=threads)
+    bare_us, invoke_us = [], []
+    for _ in range(rounds):  # alternating, so that both see the machine's good and bad moments
+        bare_us.append(await time_of(bare, runs))
+        invoke_us.append(await time_of(wrapped, runs))
+    bare_median, invoke_median = statistics.median(bare_us), statistics.median(invoke_us)
+    print(
+        f"{registered.name:<16}{bare_median:>10.2f}{invoke_median:>10.2f}"
+        f"{invoke_median - bare_median:>10.2f}"
+    )
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    print(f"{'µs per run':<16}{'bare':>10}{'invoke':>10}{'above':>10}")
+    for handler, payload, fewer in CASES:
+        await measure(handler, payload, arguments.runs // fewer, arguments.rounds)
+
+
+if __name__ == "__main__":
+    trio.run(main)

@@ -1,0 +1,149 @@
+"""A program in a process group of its own: fed nothing, drained, ended as a whole.
+
+The group is what makes an end complete: the program's own children are in it, unless they
+left it on purpose (``setsid``). Signals go to the group only while its leader isn't reaped:
+a zombie keeps its number, so that the number can't have been given to strangers meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+import trio
+
+#: What is kept of a program's output, from its end.
+TAIL_BYTES = 8192
+
+#: What the program left behind may hold its output open; that isn't waited for longer.
+LINGER_S = 1.0
+
+
+@attrs.frozen
+class Ended:
+    """How a program ended."""
+
+    code: int
+    """Its exit code; negative: the signal that killed it."""
+    stdout: str
+    """At most the last 8 kB."""
+    stderr: str
+
+
+async def run_group(
+    argv: Sequence[str], *, cwd: str | None, env: Mapping[str, str], kill_after_s: float
+) -> Ended:
+    """Run a program until it has ended, and all that it left behind in its group.
+
+    Args:
+      kill_after_s: How long the group has between SIGTERM and SIGKILL when it's cancelled.
+
+    Raises:
+      OSError, ValueError: It can't be started.
+
+    Cancellation: the group gets SIGTERM, then SIGKILL, and the leader is reaped; up to
+    ``kill_after_s`` later :exc:`trio.Cancelled` comes out. Its output is read until then,
+    so that it isn't stopped from ending by a full pipe.
+    """
+    process = await trio.lowlevel.open_process(
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        cwd=cwd,
+        env=env,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    stdout, stderr = _Output(process.stdout), _Output(process.stderr)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stdout.read)
+        nursery.start_soon(stderr.read)
+        with _Leader.of(process) as leader:
+            try:
+                await leader.ended()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await _end(leader, (stdout, stderr), kill_after_s)
+    assert process.returncode is not None
+    return Ended(process.returncode, stdout.text(), stderr.text())
+
+
+async def _end(leader: _Leader, outputs: Sequence[_Output], kill_after_s: float) -> None:
+    """See the whole group off. Isn't cancellable: runs shielded, and takes a bounded time."""
+    patience_s = LINGER_S
+    if leader.is_running:
+        leader.signal_group(signal.SIGTERM)
+        patience_s = kill_after_s
+    with trio.move_on_after(patience_s):
+        await leader.ended()
+        for output in outputs:
+            await output.ended.wait()
+    leader.signal_group(signal.SIGKILL)
+    await leader.ended()
+    await leader.process.wait()
+    for output in outputs:
+        output.scope.cancel()
+
+
+@attrs.define
+class _Leader:
+    """The process that leads a group, watched without being reaped where the system can."""
+
+    process: trio.Process
+    pidfd: int | None
+    is_running: bool = True
+
+    @classmethod
+    @contextlib.contextmanager
+    def of(cls, process: trio.Process) -> Iterator[_Leader]:
+        try:
+            pidfd = os.pidfd_open(process.pid)
+        except (AttributeError, OSError):  # not Linux, or forbidden
+            pidfd = None
+        try:
+            yield cls(process, pidfd)
+        finally:
+            if pidfd is not None:
+                os.close(pidfd)
+
+    async def ended(self) -> None:
+        """Wait until it has ended."""
+        if self.is_running:
+            if self.pidfd is not None:
+                await trio.lowlevel.wait_readable(self.pidfd)
+            else:
+                await self.process.wait()
+            self.is_running = False
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Signal all that is left of the group, if anything is."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+@attrs.define
+class _Output:
+    """The end of a stream, in bounded memory. Read until all its writers are gone, or stopped."""
+
+    stream: trio.abc.ReceiveStream
+    scope: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    _tail: bytearray = attrs.field(factory=bytearray)
+
+    async def read(self) -> None:
+        with self.scope:
+            async with self.stream:
+                while chunk := await self.stream.receive_some(65536):
+                    self._tail += chunk
+                    del self._tail[:-TAIL_BYTES]
+        self.ended.set()
+
+    def text(self) -> str:
+        """What is kept, as text; what isn't UTF-8 is escaped."""
+        return self._tail.decode("utf-8", "backslashreplace")

@@ -1,0 +1,94 @@
+"""``def`` handlers in threads, and the threads that were left behind.
+
+A thread can't be stopped from outside. One that should be is left alone, so that its worker
+can go on; it keeps its place under the limit until it ends, and is counted here meanwhile.
+A handler that wants to end in time asks ``trio.from_thread.check_cancelled()`` now and then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import trio
+
+
+class NoThread(BaseException):
+    """It was cancelled while it waited for a thread; the function wasn't called, and won't be."""
+
+
+class ThreadLeftBehind(BaseException):
+    """It was cancelled, and its thread runs on."""
+
+
+def abandoned_threads() -> Mapping[str, int]:
+    """How many threads run on after their job was given up, by the name of the handler.
+
+    Each holds a place under its engine's limit. An engine whose places are all taken like
+    this runs no ``def`` handlers any more.
+    """
+    return Counter(call.name for call in tuple(_left_behind))
+
+
+async def run_in_thread(
+    function: Callable[[], Any], name: str, limiter: trio.CapacityLimiter
+) -> Any:
+    """Call a function in a thread.
+
+    Raises:
+      BaseException: Whatever the function raises.
+      NoThread, ThreadLeftBehind: It was cancelled. They stand in for :exc:`trio.Cancelled`,
+          which can't say what became of the function.
+    """
+    call = _Call(function, name)
+    try:
+        return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)
+    except trio.Cancelled:
+        if call.withdraw():
+            raise NoThread from None
+        if call.leave():
+            raise ThreadLeftBehind from None
+        raise
+
+
+@attrs.define(eq=False)
+class _Call:
+    """One call, seen from two threads; the lock makes them agree on whether it was made."""
+
+    function: Callable[[], Any]
+    name: str
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+    _started: bool = False
+    _withdrawn: bool = False
+    _ended: bool = False
+
+    def __call__(self) -> Any:
+        with self._lock:
+            if self._withdrawn:
+                return None
+            self._started = True
+        try:
+            return self.function()
+        finally:
+            with self._lock:
+                self._ended = True
+                _left_behind.discard(self)
+
+    def withdraw(self) -> bool:
+        """Don't make the call; False if it's too late for that."""
+        with self._lock:
+            self._withdrawn = not self._started
+            return self._withdrawn
+
+    def leave(self) -> bool:
+        """Count it as left behind; False if it has ended by now."""
+        with self._lock:
+            if not self._ended:
+                _left_behind.add(self)
+            return not self._ended
+
+
+_left_behind: set[_Call] = set()
