@@ -50,12 +50,12 @@ def test_breaker_opens_at_the_threshold_and_not_below_it(breaker: Breaker) -> No
 
 
 def test_the_threshold_is_met_exactly_whatever_floats_say() -> None:
-    breaker = Breaker(Settings(0.55, window_s=60, cooldown_s=30, min_samples=20))
-    for _ in range(9):
+    breaker = Breaker(Settings(0.28, window_s=60, cooldown_s=30, min_samples=25))
+    for _ in range(18):
         assert run(breaker, "success") is None
-    for _ in range(10):
+    for _ in range(6):
         assert run(breaker, "failure") is None
-    assert run(breaker, "failure")  # 11 of 20, though 0.55 * 20 > 11 in floats
+    assert run(breaker, "failure")  # 7 of 25, though 0.28 * 25 > 7 in floats
 
 
 def test_too_few_results_prove_nothing(breaker: Breaker) -> None:

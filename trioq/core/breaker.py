@@ -175,7 +175,7 @@ class Breaker:
 
     def _is_too_bad(self) -> bool:
         failed, total = self._window.failed, self._window.total
-        # Divided, not multiplied: 0.55 * 20 is more than 11, but 11 / 20 is 0.55.
+        # Divided, not multiplied: 0.28 * 25 is more than 7, but 7 / 25 is 0.28.
         return (
             total >= self.settings.min_samples and failed / total >= self.settings.failure_threshold
         )
