@@ -176,7 +176,9 @@ def load_app(where: str, directory: Path) -> App:
     """
     app = import_object(where, [directory.resolve(), Path.cwd()], key="app")
     if not isinstance(app, App):
-        raise ConfigError([f"app: {where!r} is a {type(app).__name__}, not a trioq.App"])
+        raise ConfigError(
+            [f"app: {where!r} is an object of type {type(app).__name__}, not a trioq.App"]
+        )
     return app
 
 

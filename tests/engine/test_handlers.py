@@ -59,7 +59,10 @@ def as_async(function: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
 
 
 def as_sync(function: Callable[[], Any]) -> Callable[[], Any]:
-    return function
+    def handler() -> Any:
+        return function()
+
+    return handler
 
 
 BOTH = pytest.mark.parametrize("kind", [as_async, as_sync])

@@ -1,0 +1,302 @@
+"""Apps: handlers by name, calls for later, and finding them from a configuration."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from mypy import api as mypy
+
+import trioq
+from trioq.app import Call, all_handlers, load_app
+from trioq.builtin import builtin
+from trioq.core.config import CommandConfig
+from trioq.engine.handlers import Command
+
+
+def make_app() -> tuple[trioq.App, Any]:
+    app = trioq.App()
+
+    @app.job("thumbnail", queue="high", timeout=30, retry=trioq.Retry(max_attempts=5))
+    async def make_thumbnail(job: trioq.Job, path: str, width: int = 256) -> dict[str, Any]:
+        """Make it small."""
+        return {"path": path, "width": width, "attempt": job.attempt}
+
+    return app, make_thumbnail
+
+
+JOB = trioq.Job(uid="0" * 32, name="thumbnail", queue="high", payload={}, attempt=3)
+
+
+# --- registering ----------------------------------------------------------------------------
+
+
+def test_a_handler_stays_an_ordinary_function() -> None:
+    _, thumbnail = make_app()
+
+    assert trio.run(thumbnail, JOB, "a.png") == {"path": "a.png", "width": 256, "attempt": 3}
+    assert thumbnail.__name__ == "make_thumbnail"
+    assert thumbnail.__doc__ == "Make it small."
+    assert list(inspect.signature(thumbnail).parameters) == ["job", "path", "width"]
+
+
+def test_a_call_has_the_name_the_payload_and_the_queue() -> None:
+    _, thumbnail = make_app()
+
+    assert thumbnail.call("a.png", width=512) == Call(
+        "thumbnail", {"path": "a.png", "width": 512}, "high"
+    )
+
+
+def test_a_parameter_may_be_called_self() -> None:
+    app = trioq.App()
+
+    @app.job
+    def odd(self: int, args: int) -> int:
+        return self + args
+
+    assert odd(self=1, args=2) == 3
+    assert odd.call(self=1, args=2).payload == {"self": 1, "args": 2}
+
+
+def test_options_are_kept_for_the_engine() -> None:
+    app, _ = make_app()
+
+    registered = app.handlers["thumbnail"]
+
+    assert registered.queue == "high"
+    assert registered.timeout_s == 30
+    assert registered.retry == trioq.Retry(max_attempts=5)
+    assert registered.on_lease_loss == "continue"
+
+
+def test_without_a_name_it_is_the_functions_own() -> None:
+    app = trioq.App()
+
+    @app.job
+    async def bare() -> None: ...
+
+    @app.job()
+    def called() -> None: ...
+
+    assert list(app.handlers) == ["bare", "called"]
+    assert (bare.call().name, called.call().name) == ("bare", "called")
+
+
+def test_a_name_is_taken_once() -> None:
+    app, _ = make_app()
+
+    with pytest.raises(ValueError, match=r"two handlers are called 'thumbnail'.*make_thumbnail"):
+        app.job("thumbnail")(lambda: None)
+
+
+def test_handlers_cannot_be_added_from_outside() -> None:
+    app, _ = make_app()
+
+    with pytest.raises(TypeError):
+        app.handlers["other"] = app.handlers["thumbnail"]  # type: ignore[index]
+
+
+def test_an_app_includes_another_or_nothing_of_it() -> None:
+    app, _ = make_app()
+    other = trioq.App()
+    other.job("first")(lambda: None)
+    other.job("thumbnail")(lambda: None)
+    whole = trioq.App()
+
+    whole.include(other)
+    with pytest.raises(ValueError, match="'thumbnail'"):
+        app.include(other)
+
+    assert list(whole.handlers) == ["first", "thumbnail"]
+    assert list(app.handlers) == ["thumbnail"]
+
+
+def test_type_checkers_see_calls_without_the_job(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        from typing import assert_type
+        import trioq
+        from trioq.app import Call
+        app = trioq.App()
+        @app.job("a", queue="high")
+        async def a(job: trioq.Job, path: str, width: int = 1) -> dict[str, int]: return {}
+        @app.job
+        async def b(job: trioq.Job, path: str) -> dict[str, int]: return {}
+        @app.job()
+        def c(path: str) -> int: return 1
+        async def right(job: trioq.Job) -> None:
+            assert_type(a.call("x", width=2), Call)
+            assert_type(await a(job, "x"), dict[str, int])
+            assert_type(await b(job, "x"), dict[str, int])
+            assert_type(c("x"), int)
+        a.call(5)
+        a.call("x", colour=1)
+        b.call()
+        c.call(1)
+    """)
+
+    path = tmp_path / "program.py"
+    path.write_text(program)
+
+    out, _, _ = mypy.run(["--strict", "--follow-imports=silent", str(path)])
+
+    wrong = [line.split(":")[1] for line in out.splitlines() if ": error:" in line]
+    assert [program.splitlines()[int(number) - 1] for number in wrong] == [
+        "a.call(5)",
+        'a.call("x", colour=1)',
+        "b.call()",
+        "c.call(1)",
+    ], out
+
+
+# --- from a configuration -------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory for modules, beside another one that is current."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "project").mkdir()
+    (tmp_path / "current").mkdir()
+    monkeypatch.chdir(tmp_path / "current")
+    before = set(sys.modules)
+    yield tmp_path / "project"
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+SOURCE = "import trioq\napp = trioq.App()\n@app.job\ndef {}(): ...\n"
+
+
+def names_of(where: str, directory: Path) -> list[str]:
+    return list(load_app(where, directory).handlers)
+
+
+def test_an_app_is_found_beside_its_configuration_first_then_in_the_current_directory(
+    project: Path,
+) -> None:
+    (project / "both.py").write_text(SOURCE.format("beside"))
+    Path("both.py").write_text(SOURCE.format("current"))
+    Path("here_only.py").write_text(SOURCE.format("current"))
+
+    assert names_of("both:app", project) == ["beside"]
+    assert names_of("here_only:app", project) == ["current"]
+    assert sys.path[:2] == [str(project), str(Path.cwd())]
+
+
+def test_an_app_may_be_in_a_package_and_in_an_object(project: Path) -> None:
+    (project / "pack").mkdir()
+    (project / "pack" / "jobs.py").write_text(SOURCE.format("x") + "class Holder: inner = app\n")
+
+    assert names_of("pack.jobs:Holder.inner", project) == ["x"]
+
+
+def test_a_directory_that_is_relative_is_found_after_the_current_one_changes(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "relative.py").write_text(SOURCE.format("x"))
+    (project / "later.py").write_text("")
+
+    assert names_of("relative:app", Path("../project")) == ["x"]
+    monkeypatch.chdir("/")
+
+    assert importlib.import_module("later").__file__ == str(project / "later.py")
+
+
+@pytest.mark.parametrize(
+    ("source", "where", "told"),
+    [
+        (None, "nowhere:app", ["can't import 'nowhere'", "No module named 'nowhere'"]),
+        ("import missing_thing", "broken:app", ["No module named 'missing_thing'", "broken.py"]),
+        ("def f(:", "broken:app", ["SyntaxError", "broken.py"]),
+        ("1 / 0", "broken:app", ["ZeroDivisionError", "1 / 0"]),
+        ("raise SystemExit(3)", "broken:app", ["SystemExit: 3"]),
+        ("", "broken:app", ["'broken'", "broken.py", "has no 'app'"]),
+        ("app = 5", "broken:app", ["'broken:app' is an object of type int, not a trioq.App"]),
+    ],
+)
+def test_what_cannot_be_loaded_is_told_with_places_and_traceback(
+    project: Path, source: str | None, where: str, told: list[str]
+) -> None:
+    if source is not None:
+        (project / "broken.py").write_text(source)
+
+    with pytest.raises(trioq.ConfigError) as caught:
+        load_app(where, project)
+
+    (fault,) = caught.value.faults
+    assert fault.startswith("app: ")
+    for part in told:
+        assert part in fault
+    if "can't import" in fault:
+        assert f"looked in {project} and {Path.cwd()} first" in fault
+        assert caught.value.__cause__ is not None
+        assert "importlib" not in fault
+
+
+# --- all handlers of an engine --------------------------------------------------------------
+
+
+def command(*argv: str, **options: Any) -> CommandConfig:
+    return CommandConfig(argv=argv, **options)
+
+
+def test_an_engine_has_the_apps_the_configured_and_the_built_in_handlers() -> None:
+    app, _ = make_app()
+
+    handlers = all_handlers(app, {"convert": command("convert")}, builtin, Path("/x"))
+
+    assert sorted(handlers) == ["convert", "fingerprint", "thumbnail"]
+    assert all(handler.name == name for name, handler in handlers.items())
+
+
+def test_a_command_is_made_as_configured() -> None:
+    config = command(
+        "convert",
+        queue="high",
+        timeout_s=7.0,
+        permanent_exit_codes=(2,),
+        cwd="work",
+        env={"A": "b"},
+        max_attempts=9,
+    )
+
+    made = all_handlers(
+        trioq.App(), {"convert": config}, builtin, Path("/x"), trioq.Retry(base=3.0)
+    )["convert"]
+
+    assert isinstance(made, Command)
+    assert (made.queue, made.timeout_s, made.permanent_exit_codes) == ("high", 7.0, (2,))
+    assert (made.cwd, made.env) == ("/x/work", {"A": "b"})
+    assert made.retry == trioq.Retry(max_attempts=9, base=3.0)
+
+
+def test_a_command_without_attempts_of_its_own_leaves_them_to_the_engine() -> None:
+    made = all_handlers(trioq.App(), {"x": command("x")}, builtin, Path("/x"))["x"]
+
+    assert made.retry is None
+    assert isinstance(made, Command)
+    assert made.cwd == "/x"
+
+
+def test_names_that_are_given_twice_are_all_told() -> None:
+    app, _ = make_app()
+    app.job("fingerprint")(lambda: None)
+
+    with pytest.raises(trioq.ConfigError) as caught:
+        all_handlers(app, {"thumbnail": command("x")}, builtin, Path())
+
+    clash, other = caught.value.faults
+    assert "'fingerprint', as is a built-in handler" in clash
+    assert other.startswith("commands.thumbnail: the app's ")
+    assert other.endswith("make_thumbnail has this name, too")
+
+    with pytest.raises(trioq.ConfigError, match=r"commands\.fingerprint: a built-in"):
+        all_handlers(trioq.App(), {"fingerprint": command("x")}, builtin, Path())

@@ -1,0 +1,120 @@
+"""The built-in handlers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+import trio
+
+import trioq
+from trioq.builtin import BLOCK_BYTES, builtin, fingerprint, media_type
+from trioq.core.outcome import Failed, Outcome, Succeeded
+from trioq.engine.handlers import abandoned_threads, invoke
+
+
+async def run(
+    path: Path, timeout_s: float = 60, limiter: trio.CapacityLimiter | None = None
+) -> Outcome:
+    job = trioq.Job(
+        uid="0" * 32,
+        name="fingerprint",
+        queue="low",
+        payload={"path": str(path), "size": 1, "mtime": 2.5},  # as a producer sends it
+    )
+    return await invoke(
+        builtin.handlers["fingerprint"],
+        job,
+        timeout_s=timeout_s,
+        threads=limiter or trio.CapacityLimiter(1),
+    )
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("length", [0, 1, BLOCK_BYTES, 2 * BLOCK_BYTES + 1])
+async def test_a_fingerprint_tells_size_digest_and_media_type(tmp_path: Path, length: int) -> None:
+    path, content = tmp_path / "a.pdf", os.urandom(length)
+    await trio.Path(path).write_bytes(content)
+
+    assert await run(path) == Succeeded(
+        {
+            "path": str(path),
+            "size": length,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "media_type": "application/pdf",
+        }
+    )
+
+
+def test_it_can_be_called_like_a_function(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("hello")
+
+    assert fingerprint(str(path))["size"] == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.txt", "text/plain"),
+        ("A.PDF", "application/pdf"),
+        ("a.tar.gz", "application/gzip"),
+        ("a.json", "application/json"),
+        ("no-extension", "application/octet-stream"),
+        ("a.unheard-of", "application/octet-stream"),
+        ("data:text/html,x", "application/octet-stream"),
+    ],
+)
+def test_the_media_type_is_told_from_the_name(name: str, kind: str) -> None:
+    assert media_type(f"some.zip/{name}") == kind
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("make", ["nothing", "directory", "pipe", "under a file", "nul"])
+async def test_what_is_no_plain_file_is_given_up(tmp_path: Path, make: str) -> None:
+    path = tmp_path / "it"
+    if make == "directory":
+        os.mkdir(path)
+    elif make == "pipe":
+        os.mkfifo(path)
+    elif make == "under a file":
+        await trio.Path(path).write_text("")
+        path = path / "below"
+    elif make == "nul":
+        path = tmp_path / "a\0b"
+
+    outcome = await run(path)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.permanent == "gave_up"
+    assert not abandoned_threads()
+
+
+@pytest.mark.trio
+async def test_a_cancelled_fingerprint_ends_its_thread_soon(tmp_path: Path) -> None:
+    path, limiter = tmp_path / "large", trio.CapacityLimiter(1)
+    with open(path, "wb") as file:  # noqa: ASYNC230  # a hole: it takes no time, nor space
+        file.truncate(1 << 40)
+
+    outcome = await run(path, timeout_s=0.05, limiter=limiter)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error.type == "timeout"
+    with trio.fail_after(10):
+        while limiter.borrowed_tokens:  # noqa: ASYNC110  # it is a thread that we wait for
+            await trio.sleep(0.001)
+
+
+@pytest.mark.trio
+async def test_descriptors_are_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    await trio.Path(path).write_text("x")
+    await run(path)
+    before = len(os.listdir("/proc/self/fd"))
+
+    await run(path)
+    await run(tmp_path)
+
+    assert len(os.listdir("/proc/self/fd")) == before
