@@ -3,49 +3,50 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import NoReturn
 
 import attrs
 
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
+from trioq.store.keys import CATALOGUE, Keys
 from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
 
 #: The first versions with script flags, which keep a full server drainable.
 NEEDED = {"redis": (7, 0, 0), "valkey": (7, 2, 0)}
 
-#: Commands that trioq sends itself, besides those in its scripts.
-OWN_COMMANDS = frozenset(
-    {"BLPOP", "EVAL", "EVALSHA", "EXEC", "HGET", "HGETALL", "HKEYS", "HLEN", "HMGET", "HVALS"}
-    | {"INFO", "LLEN", "LRANGE", "MULTI", "PING", "SCARD", "SMEMBERS", "TIME", "ZCARD", "ZCOUNT"}
-    | {"ZRANGE", "ZSCORE"}
+#: What trioq sends itself, besides what its scripts call. ``%`` stands for any key.
+CONNECTING = ("CLIENT SETNAME trioq", "SELECT 0")
+REQUIRED = ("EVAL 0 1 %", "EVALSHA 0 1 %", "EXEC", "MULTI", "TIME")
+REQUIRED_ON_KEYS = frozenset(
+    {"BLPOP", "HEXISTS", "HGET", "HGETALL", "HKEYS", "HMGET", "HVALS", "LLEN", "LPOS"}
+    | {"LRANGE", "SCARD", "SMEMBERS", "ZCARD", "ZCOUNT", "ZRANGE", "ZSCORE"}
 )
+INFO = "INFO"
+CONFIG_GET = "CONFIG GET appendfsync"
 
-#: Commands without a key.
-KEYLESS = frozenset({"EXEC", "INFO", "MULTI", "PING", "TIME"})
-
-#: Asks without doing: which of these commands may the user run on this key?
-PROBE = """#!lua flags=no-writes
+#: Asks, without doing or logging anything, which commands the user may not run on this key.
+#: It may write, so that the server refuses it wherever it would refuse the scripts.
+PROBE = """#!lua flags=allow-oom
 local missing = {}
-for i = 1, #ARGV do
-  local name = ARGV[i]
-  local allowed
-  if string.sub(name, 1, 1) == "*" then
-    name = string.sub(name, 2)
-    allowed = redis.acl_check_cmd(name)
-  elseif name == "EVAL" or name == "EVALSHA" then
-    allowed = redis.acl_check_cmd(name, "return 1", "1", KEYS[1])
-  else
-    allowed = redis.acl_check_cmd(name, KEYS[1], "0", "0")
+for _, asked in ipairs(ARGV) do
+  local words = {}
+  for word in string.gmatch(asked, "%S+") do
+    words[#words + 1] = word == "%" and KEYS[1] or word
   end
-  if not allowed then
-    missing[#missing + 1] = name
+  local known, allowed = pcall(redis.acl_check_cmd, unpack(words))
+  if not (known and allowed) then
+    missing[#missing + 1] = asked
   end
 end
 return missing
 """
 
-_CALLED = re.compile(r'redis\.call\("([A-Z]+)"')
+_CALL = re.compile(r"redis\.call\(([^,)]+)|\bput\(([^,)]+)")
+_NAME = re.compile(r'"([A-Z]+)"')
 
 
 @attrs.frozen
@@ -53,104 +54,227 @@ class ServerFacts:
     """What a start-up log says of the server."""
 
     kind: str
+    """``redis`` or ``valkey``; empty where the user may not ask."""
     version: tuple[int, ...]
     durability: str
     """What a crash of the server can cost."""
 
 
-def commands() -> frozenset[str]:
-    """Every command that trioq needs to be allowed."""
-    called = {name for script in all_scripts() for name in _CALLED.findall(script.text)}
-    # Some scripts choose their command: `put("HSET", …)`, and pause its SADD or SREM.
-    return OWN_COMMANDS | called | {"HSET", "SADD", "SREM", "LPUSH", "ZADD", "ZREM"}
+def called_by_scripts() -> frozenset[str]:
+    """The commands in ``lua/``; one can choose between two, or hand its name to ``put``."""
+    return frozenset(
+        name
+        for script in all_scripts()
+        for call in _CALL.finditer(script.text)
+        for name in _NAME.findall(call[0])
+    )
 
 
-def minimal_acl(namespace: str) -> str:
-    """The rule of a user that may do what trioq needs in this namespace, and nothing else."""
-    allowed = " ".join(f"+{name.lower()}" for name in sorted(commands()))
-    return f"resetkeys resetchannels -@all ~{{{namespace}}}:* {allowed}"
+def required() -> list[str]:
+    """Every command that the user must be allowed, as the probe asks for it."""
+    on_keys = sorted(REQUIRED_ON_KEYS | called_by_scripts() - {"TIME"})
+    # As many keys as any of them takes: what isn't a key isn't looked at.
+    return [*REQUIRED, *(f"{name} % % %" for name in on_keys)]
+
+
+def minimal_acl(namespace: str) -> list[str]:
+    """The rules of a user that may do what trioq needs in this namespace, and nothing else.
+
+    For ``ACL SETUSER name on >password …``. INFO isn't needed, but without it neither a
+    replica's primary nor a wrong ``maxmemory-policy`` is noticed at the start.
+    """
+    allowed = sorted({_rule(asked) for asked in (*CONNECTING, *required(), INFO)})
+    return ["resetkeys", "resetchannels", "-@all", f"~{{{namespace}}}:*", *allowed]
 
 
 def check_server(store: RedisStore) -> ServerFacts:
-    """Look at the server before working with it.
+    """Look at the server before working with it. Changes nothing.
 
     Raises:
       StoreUnreachable, StoreBusy: It doesn't answer, or not now.
       StoreRefused: It can't be used as it is; the message says what to do.
     """
-    info = _info(store)
-    kind = "valkey" if "valkey_version" in info else "redis"
-    told = info.get("valkey_version") or info.get("redis_version", "")
-    version = tuple(int(part) for part in re.findall(r"\d+", told)[:3])
-    if version and version < NEEDED[kind]:
-        needed = ".".join(map(str, NEEDED[kind][:2]))
-        raise StoreRefused(f"the server is {kind} {told}; trioq needs {kind} {needed} or newer")
-    if info.get("role") == "slave":
-        raise StoreRefused("the server is a read-only replica: connect to its primary")
+    optional = (INFO, CONFIG_GET)
+    try:
+        missing = _probe(store, [*required(), *optional])
+    except (StoreRefused, StoreBusy) as error:
+        _refuse(store, error)
+    info = {} if INFO in missing else _info(store)
+    kind, version = _version(info)
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise StoreRefused(
             f"the server's maxmemory-policy is {policy}, so it would throw jobs away:"
             " CONFIG SET maxmemory-policy noeviction, and set it in the server's configuration"
         )
-    _check_permissions(store)
-    return ServerFacts(kind, version, _durability(info))
+    if lacking := [_rule(asked) for asked in missing if asked not in optional]:
+        raise StoreRefused(f"the user lacks permissions: ACL SETUSER … {' '.join(lacking)}")
+    may_ask = CONFIG_GET not in missing
+    return ServerFacts(kind, version, _durability(info, _config(store) if may_ask else {}))
 
 
-def explain(error: StoreError, description: str) -> str:
-    """One line for a person: what was wrong, with which server, and what to do."""
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, StoreUnreachable):
-        return f"{description}: no answer from the server: {text}"
-    if isinstance(error, StoreBusy):
-        return f"{description}: the server says not now: {text}"
-    if re.search("WRONGPASS|invalid username-password|invalid password", text, re.IGNORECASE):
-        return (
-            f"{description}: wrong user name or password:"
-            " set redis.username and redis.password, or TRIOQ_REDIS__PASSWORD"
-        )
-    if re.search("NOAUTH|Authentication required", text, re.IGNORECASE):
-        return f"{description}: the server wants a password: set TRIOQ_REDIS__PASSWORD"
-    if text.startswith(description):
-        return text
-    return f"{description}: {text}"
+def _probe(store: RedisStore, asked: list[str]) -> list[str]:
+    """Those of the commands that the user may not run, or that the server doesn't have."""
+    keys = _sample_keys(store.keys)
+    return [name.decode() for name in store.lane.call("EVAL", PROBE, len(keys), *keys, *asked)]
+
+
+def _sample_keys(keys: Keys) -> list[str]:
+    """One key of each kind: to run a script, a user needs every key that it names."""
+    return [f"{{{keys.tag}}}:{re.sub('<.*?>', 'any', doc.name)}" for doc in CATALOGUE]
+
+
+def _refuse(store: RedisStore, error: StoreRefused | StoreBusy) -> NoReturn:
+    """Say why a server or a user can't run scripts."""
+    text = str(error)
+    if text.startswith("NOPERM"):
+        if "command" in text:
+            rules = " ".join(minimal_acl(store.keys.namespace))
+            raise StoreRefused(
+                f"the user may not run scripts: ACL SETUSER … +eval; all that is needed: {rules}"
+            ) from error
+        raise StoreRefused(
+            "the user may not use all keys of the namespace:"
+            f" ACL SETUSER … ~{{{store.keys.namespace}}}:*"
+        ) from error
+    if text.startswith("MOVED"):
+        raise StoreRefused(
+            "the server is one node of a cluster, and another one has this namespace:"
+            f" connect to {text.rsplit(maxsplit=1)[-1]} (trioq doesn't follow a cluster by itself)"
+        ) from error
+    if not (text.startswith("READONLY") or isinstance(error, StoreRefused)):
+        raise error
+    try:
+        info = _info(store)
+    except StoreRefused:
+        info = {}
+    if text.startswith("READONLY"):
+        primary = f", {info['master_host']}:{info['master_port']}" if "master_host" in info else ""
+        raise StoreRefused(
+            f"the server is a read-only replica: connect to its primary{primary}"
+        ) from error
+    _version(info)
+    raise StoreRefused(f"the server can't run trioq's scripts: {text}") from error
 
 
 def _info(store: RedisStore) -> dict[str, str]:
-    """What INFO says; empty where the user may not ask."""
-    info: dict[str, str] = {}
-    for section in ("server", "replication", "memory", "persistence"):
-        try:
-            raw: Any = store.lane.call("INFO", section)
-        except StoreRefused as error:
-            if "NOPERM" in str(error) or "no permissions" in str(error).lower():
-                return info
-            raise
-        for line in raw.decode().splitlines():
-            name, colon, value = line.partition(":")
-            if colon:
-                info[name] = value
-    return info
+    text: str = store.lane.call("INFO").decode("utf-8", "replace")
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {name: value for name, colon, value in pairs if colon}
 
 
-def _check_permissions(store: RedisStore) -> None:
-    """Name every command that the user lacks, before a script breaks off in the middle."""
-    asked = [f"*{name}" if name in KEYLESS else name for name in sorted(commands())]
-    key = store.keys.fixed("stats")
-    try:
-        missing = [name.decode() for name in store.lane.call("EVAL", PROBE, 1, key, *asked)]
-    except StoreRefused as error:
-        raise StoreRefused(
-            f"{error}: the user needs at least: ACL SETUSER … {minimal_acl(store.keys.namespace)}"
-        ) from None
-    if missing:
-        allow = " ".join(f"+{name.lower()}" for name in missing)
-        raise StoreRefused(f"the user lacks permissions: ACL SETUSER … {allow}")
+def _config(store: RedisStore) -> dict[str, str]:
+    flat = store.lane.call("CONFIG", "GET", "appendfsync", "save")
+    words = [word.decode() for word in flat]
+    return dict(zip(words[::2], words[1::2], strict=True))
 
 
-def _durability(info: dict[str, str]) -> str:
+def _version(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
+    """Which server it is; empty where it doesn't say."""
+    if "redis_version" not in info and "valkey_version" not in info:
+        return "", ()
+    kind = "valkey" if "valkey_version" in info else "redis"
+    told = info[f"{kind}_version"]
+    version = tuple(int(part) for part in re.findall(r"\d+", told)[:3])
+    if version < NEEDED[kind]:
+        needed = ".".join(map(str, NEEDED[kind][:2]))
+        raise StoreRefused(f"the server is {kind} {told}; trioq needs {kind} {needed} or newer")
+    return kind, version
+
+
+def _durability(info: dict[str, str], config: dict[str, str]) -> str:
     if not info:
         return "unknown: the user may not ask"
     if info.get("aof_enabled") == "1":
-        return "append-only file on: a crash of the server loses at most the last writes"
+        cost = {
+            "always": "a crash of the server loses nothing that was answered",
+            "everysec": "a crash of the machine loses up to two seconds",
+            "no": "a crash of the machine loses what the system hasn't written, often 30 s",
+        }.get(config.get("appendfsync", ""), "a crash of the machine loses the last writes")
+        return f"append-only file, appendfsync {config.get('appendfsync', 'unknown')}: {cost}"
+    if config.get("save"):
+        return f"snapshots only (save {config['save']}): a crash loses all since the last one"
     return "no append-only file: a crash of the server loses jobs"
+
+
+def _rule(asked: str) -> str:
+    """``+name``, or ``+name|subcommand`` for commands that have some."""
+    name, *rest = asked.lower().split()
+    return f"+{name}|{rest[0]}" if name in ("client", "config") else f"+{name}"
+
+
+# -- in plain words --------------------------------------------------------------------------
+
+#: What the server says at the beginning of an error, and what to do.
+_SAID = {
+    "WRONGPASS": "wrong user name or password: set redis.username and redis.password,"
+    " or TRIOQ_REDIS__PASSWORD",
+    "NOAUTH": "the server wants a password: set redis.password or TRIOQ_REDIS__PASSWORD",
+    "AUTH <password> called without": "the server has no password: leave redis.password and"
+    " TRIOQ_REDIS__PASSWORD out",
+    "DB index is out of range": "the server has no database of this number: change redis.db",
+    "MOVED": "another node of the cluster has this namespace now: connect to that one",
+    "WRONGTYPE": "something else uses a key of this namespace: choose another namespace",
+    "LOADING": "the server is loading its data: try again in a while",
+    "READONLY": "the server is a read-only replica: connect to its primary",
+    "MISCONF": "the server can't write to its disk and takes no jobs: see its log",
+    "OOM": "the server has no memory left (maxmemory): let engines drain it, or give it more",
+    "BUSY": "the server is running somebody's long script: try again in a while",
+    "CLUSTERDOWN": "the cluster isn't complete: see its nodes' logs",
+    "max number of clients": "the server has too many clients (maxclients)",
+}
+
+
+def explain(error: StoreError, description: str) -> str:
+    """One line for a person: with which server, what was wrong, and what to do.
+
+    Args:
+      description: Where it is; see :class:`~trioq.store.connect.Connector`.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, StoreUnreachable):
+        text = _why_unreachable(error, text)
+    elif denied := re.match(r"NOPERM (?:User (\S+) has )?no permissions to (.*)", text, re.I):
+        text = f"the user {denied[1] or ''} may not {denied[2]}".replace("user  ", "user ")
+        if command := re.search(r"run the '([\w|]+)' command", text):
+            text += f": ACL SETUSER {denied[1] or '…'} +{command[1]}"
+        elif "key" in text:
+            text += ": allow ~{namespace}:* with ACL SETUSER"
+    else:
+        for beginning, meaning in _SAID.items():
+            if text.startswith(beginning):
+                text = f"{meaning} ({text})" if isinstance(error, StoreBusy) else meaning
+                break
+    return text if text.startswith(description) else f"{description}: {text}"
+
+
+def _why_unreachable(error: StoreUnreachable, text: str) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            return f"the host's name can't be resolved ({cause.strerror}): check redis.url"
+        if isinstance(cause, ConnectionRefusedError):
+            return "nothing listens there: is the server running?"
+        if isinstance(cause, FileNotFoundError):
+            return "there is no such socket: is the server running?"
+        if isinstance(cause, PermissionError):
+            return "the socket may not be used by this user: see its permissions"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the server's certificate isn't accepted: {cause.verify_message}:"
+                " redis.tls_ca is the CA that signed it"
+            )
+        if isinstance(cause, ssl.SSLError):
+            reason = (cause.reason or str(cause)).replace("_", " ").lower()
+            return f"TLS failed ({reason}): is it a TLS port, and TLS 1.2 or newer?"
+        if isinstance(cause, TimeoutError):
+            return "no answer in time: is that the right host, and is the server running?"
+    if "closed by server" in text:
+        return "the server hung up: does it want TLS (rediss://)?"
+    return f"no answer from the server: {text}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

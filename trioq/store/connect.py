@@ -1,7 +1,8 @@
 """From a configuration to lanes: embedded server, TCP, TLS or a Unix socket.
 
 redis-py is told to do nothing by itself: no re-sends, no maintenance notifications (they
-would disable its check for a stale reply), no commands of its own beyond AUTH and SELECT.
+would disable its check for a stale reply), no commands of its own beyond AUTH, SELECT and
+CLIENT SETNAME.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import secrets
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
@@ -20,8 +22,9 @@ from redis.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
+from redis.credentials import CredentialProvider
 
-from trioq.core.config import Config, RedisConfig
+from trioq.core.config import Config, RedisConfig, Secret
 from trioq.errors import StoreRefused
 from trioq.store import embedded
 from trioq.store.keys import Keys
@@ -29,15 +32,20 @@ from trioq.store.lane import Lane, no_retries
 from trioq.store.redis import RedisStore, StoreOptions
 
 #: A connection that is dead without a word is noticed after about 20 s of silence, a send that
-#: nobody takes after 10 s.
+#: nobody takes after 10 s. Not every system has all of these.
 KEEPALIVE: dict[int, int] = {
-    socket.TCP_KEEPIDLE: 10,
-    socket.TCP_KEEPINTVL: 3,
-    socket.TCP_KEEPCNT: 3,
-    socket.TCP_USER_TIMEOUT: 10_000,
+    getattr(socket, name): value
+    for name, value in {
+        "TCP_KEEPIDLE": 10,
+        "TCP_KEEPINTVL": 3,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 10_000,
+    }.items()
+    if hasattr(socket, name)
 }
 
 Log = Callable[[str], None]
+Dial = Callable[..., AbstractConnection]
 
 
 @attrs.define
@@ -49,17 +57,26 @@ class Connector:
     description: str
     """For people: where it leads, without any secret."""
     redis: RedisConfig
-    _dial: Callable[..., AbstractConnection]
+    _dial: Dial = attrs.field(repr=False)
     _embedded: embedded.Embedded | None = None
-    _lanes: list[Lane] = attrs.field(factory=list[Lane], init=False)
+    _lanes: list[Lane] = attrs.field(factory=list[Lane], init=False, repr=False)
     _token: str = attrs.field(factory=lambda: secrets.token_hex(4), init=False)
 
     def lane(self, purpose: str, *, read_timeout_s: float | None = None) -> Lane:
-        """A connection for one purpose, made when it is first used."""
+        """A connection for one purpose, made when it is first used.
+
+        The server lists it as ``trioq:<purpose>:<8 hex digits of this connector>``.
+
+        Args:
+          read_timeout_s: How long a piece of an answer may take; None: as configured.
+        """
         read_s = self.redis.read_timeout_s if read_timeout_s is None else read_timeout_s
 
         def dial(name: str) -> AbstractConnection:
-            return self._dial(client_name=name, socket_timeout=read_s)
+            connection = self._dial(client_name=name, socket_timeout=read_s)
+            # redis-py's defaults have changed twice; a re-sent write would be executed twice.
+            assert connection.retry.get_retries() == 0, "redis-py would send again by itself"
+            return connection
 
         lane = Lane(dial, f"trioq:{purpose}:{self._token}")
         self._lanes.append(lane)
@@ -90,12 +107,15 @@ def open_store(
 ) -> Connector:
     """The way to a configuration's namespace; starts or joins the embedded server.
 
+    A server elsewhere isn't asked for anything yet: lanes connect when they are first used.
+
     Args:
       read_only: Start nothing where there is no data yet.
       log: Is told what the embedded server had to say at its start.
 
     Raises:
-      StoreRefused: The embedded server can't be started, or there is none to read from.
+      StoreRefused: The embedded server can't be started, there is none to read from, or a
+          TLS file can't be used. The message says what to do.
     """
     keys = Keys(config.namespace)
     options = StoreOptions(
@@ -103,35 +123,41 @@ def open_store(
         id_retention_ms=int(config.worker.id_retention_s * 1000),
         max_lengths={q.name: q.max_length for q in config.queues if q.max_length is not None},
     )
-    common: dict[str, Any] = {
-        "db": config.redis.db,
-        "username": config.redis.username,
-        "password": config.redis.password.reveal() if config.redis.password else None,
-        "socket_connect_timeout": config.redis.connect_timeout_s,
-        "retry": no_retries(),
-        "protocol": 2,
-        "driver_info": None,
-        "health_check_interval": 0,
-    }
+    common = _common(config.redis)
     directory = config.redis.embedded
     if directory is None:
         dial_there, description = _elsewhere(config, common)
         return Connector(keys, options, description, config.redis, dial_there)
     path = config.resolve(directory)
     if read_only and not embedded.exists(path):
-        raise StoreRefused(f"{path}: there is no data yet; `trioq serve` and `enqueue` make it")
+        raise StoreRefused(f"{path}: no data there yet; `trioq serve` makes it")
     server = embedded.start(path, log=log)
     for notice in server.notices:
         log(notice)
-    description = f"embedded:{directory}"
 
     def dial(**more: Any) -> AbstractConnection:
         return _EmbeddedConnection(server, **common, **more)  # type: ignore[abstract]
 
-    return Connector(keys, options, description, config.redis, dial, server)
+    return Connector(keys, options, f"embedded:{directory}", config.redis, dial, server)
 
 
-def _elsewhere(config: Config, common: dict[str, Any]) -> tuple[Callable[..., Any], str]:
+def _common(redis: RedisConfig) -> dict[str, Any]:
+    """What every connection is told, of whatever kind it is."""
+    has_credentials = bool(redis.username or redis.password)
+    return {
+        "db": redis.db,
+        "credential_provider": (
+            _Credentials(redis.username, redis.password) if has_credentials else None
+        ),
+        "socket_connect_timeout": redis.connect_timeout_s,
+        "retry": no_retries(),
+        "protocol": 2,
+        "driver_info": None,
+        "health_check_interval": 0,
+    }
+
+
+def _elsewhere(config: Config, common: dict[str, Any]) -> tuple[Dial, str]:
     """How to reach a server that somebody else runs."""
     redis = config.redis
     parts = urlsplit(redis.url)
@@ -150,18 +176,70 @@ def _elsewhere(config: Config, common: dict[str, Any]) -> tuple[Callable[..., An
         "socket_keepalive": True,
         "socket_keepalive_options": KEEPALIVE,
     }
-    description = f"{parts.scheme}://{host}:{port}/{redis.db}"
+    shown_host = f"[{host}]" if ":" in host else host
+    description = f"{parts.scheme}://{shown_host}:{port}/{redis.db}"
     if parts.scheme == "redis":
         return lambda **more: Connection(**common, **more), description
-    common |= {
+    common |= _tls(config)
+    return lambda **more: SSLConnection(**common, **more), description
+
+
+def _tls(config: Config) -> dict[str, Any]:
+    """How to speak TLS; its files are tried now, and read again for each connection."""
+    redis = config.redis
+    ca, cert, key = (
+        None if name is None else config.resolve(name)
+        for name in (redis.tls_ca, redis.tls_cert, redis.tls_key)
+    )
+    _try_tls_files(ca, cert, key)
+    return {
         "ssl_cert_reqs": "required",
         "ssl_check_hostname": True,
         "ssl_min_version": ssl.TLSVersion.TLSv1_2,
-        "ssl_ca_certs": str(config.resolve(redis.tls_ca)) if redis.tls_ca else None,
-        "ssl_certfile": str(config.resolve(redis.tls_cert)) if redis.tls_cert else None,
-        "ssl_keyfile": str(config.resolve(redis.tls_key)) if redis.tls_key else None,
+        "ssl_ca_certs": str(ca) if ca else None,
+        "ssl_certfile": str(cert) if cert else None,
+        "ssl_keyfile": str(key) if key else None,
     }
-    return lambda **more: SSLConnection(**common, **more), description
+
+
+def _try_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> None:
+    """Say now what is wrong with them: later it would look like a server that is away."""
+    for path in filter(None, (ca, cert, key)):
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise StoreRefused(f"{path}: can't be read: {error.strerror}") from None
+    context = ssl.create_default_context()
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except ssl.SSLError as error:
+            raise StoreRefused(f"{ca}: has no certificate in PEM form: {_reason(error)}") from None
+    if cert is not None:
+        try:
+            # A passphrase that is wrong, rather than none: OpenSSL would ask on the terminal.
+            context.load_cert_chain(cert, key, password="")
+        except ssl.SSLError as error:
+            raise StoreRefused(
+                f"{cert}, {key}: not a certificate and its key, in PEM form and without a"
+                f" passphrase: {_reason(error)}"
+            ) from None
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).replace("_", " ").lower()
+
+
+@attrs.frozen
+class _Credentials(CredentialProvider):
+    """User and password, revealed only while they are sent."""
+
+    username: str | None
+    password: Secret | None
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        password = self.password.reveal() if self.password else ""
+        return (password,) if self.username is None else (self.username, password)
 
 
 class _EmbeddedConnection(UnixDomainSocketConnection):
@@ -171,10 +249,15 @@ class _EmbeddedConnection(UnixDomainSocketConnection):
         self._server = server
         super().__init__(path=server.socket_path, **options)  # type: ignore[no-untyped-call]
 
-    def connect(self) -> None:
+    def _connect(self) -> socket.socket:
         try:
-            super().connect()  # type: ignore[no-untyped-call]
-        except Exception:
+            return self._dialled()
+        except (ConnectionRefusedError, FileNotFoundError):
+            # Nobody listens. A server that is stopped or loading does, and is waited for.
             if not self._server.revive():
                 raise
-            super().connect()  # type: ignore[no-untyped-call]
+            return self._dialled()
+
+    def _dialled(self) -> socket.socket:
+        sock: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+        return sock

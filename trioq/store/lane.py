@@ -3,7 +3,8 @@
 A lane calls Redis and turns what can go wrong into three errors: no answer
 (:class:`StoreUnreachable`), not now (:class:`StoreBusy`), no (:class:`StoreRefused`).
 It never sends anything twice: redis-py's own retries are off, because only who made a
-request knows whether it may be repeated.
+request knows whether it may be repeated. A connection on which anything went wrong is never
+used again, so that a late answer is nobody's.
 
 Another thread can :meth:`~Lane.interrupt` a call. It shuts the socket down, which wakes
 the reader at once, also when the server is stopped; ``CLIENT UNBLOCK`` would hang exactly
@@ -13,9 +14,10 @@ then.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import redis
@@ -23,21 +25,9 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
-from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
+from trioq.errors import StoreRefused, StoreUnreachable
+from trioq.store.answers import translated
 from trioq.store.scripts import Script
-
-#: "Not now": nothing was executed, and it may work in a while.
-_BUSY = (
-    "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS",
-    "MISCONF", "OOM", "READONLY", "UNBLOCKED",
-)  # fmt: skip
-
-#: redis-py gives these a class of their own and takes the code off the text.
-_STRIPPED = {
-    redis.exceptions.BusyLoadingError: "LOADING",
-    redis.exceptions.ReadOnlyError: "READONLY",
-    redis.exceptions.OutOfMemoryError: "OOM",
-}
 
 
 class Dialer(Protocol):
@@ -60,7 +50,12 @@ class Lane:
         """Counts connections: whoever watches something over time starts anew with each."""
         self._dial = dial
         self._lock = threading.Lock()
+        # Guarded by the lock. While a call is under way, only its own thread closes the
+        # connection: a descriptor that another thread closes may name something else by the
+        # time the reader gets to it.
         self._connection: AbstractConnection | None = None
+        self._attempt: _Attempt | None = None
+        self._calling = False
         self._interrupted = False
         self._closed = False
 
@@ -79,17 +74,20 @@ class Lane:
         except Exception as error:
             connection.disconnect()
             raise translated(error, sent=False) from error
+        except BaseException:
+            connection.disconnect()
+            raise
         return connection
 
     def adopt(self, connection: AbstractConnection) -> None:
         """Use this connection from now on."""
         with self._lock:
-            closed = self._closed
-            if not closed:
-                self._connection = connection
-                self.generation += 1
-        if closed:
-            connection.disconnect()
+            if self._closed:
+                connection.disconnect()
+                return
+            self._forget()
+            self._connection = connection
+            self.generation += 1
 
     def arm(self) -> None:
         """Before a call: interrupts from now on are meant for it."""
@@ -99,18 +97,13 @@ class Lane:
         """Make the call under way, if any, fail with :class:`StoreUnreachable`. Never blocks."""
         with self._lock:
             self._interrupted = True
-            sock = getattr(self._connection, "_sock", None)
-            if sock is not None:
-                # The base method: SSLSocket.shutdown would drop TLS under the reader.
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            self._wake()
 
     def close(self) -> None:
-        """Disconnect for good."""
+        """Disconnect for good. A call under way fails, and disconnects when it has noticed."""
         with self._lock:
             self._closed = True
-        self.interrupt()
-        self._drop()
+            self._wake()
 
     def call(self, *command: Any, timeout_s: float | None = None) -> Any:
         """Send one command and read its answer."""
@@ -122,27 +115,26 @@ class Lane:
         """Send commands in one go and read all answers; the first error answer is raised.
 
         Args:
-          timeout_s: How long to wait for each answer; None: the connection's default.
+          timeout_s: How long to wait for each piece of the answers; None: the connection's
+              default. A server that sends a byte now and then is waited for without end:
+              who needs a deadline interrupts.
         """
-        if self._connection is None:
-            self.adopt(self.connect())
-        connection = self._connection
+        connection = self._begin()
         try:
-            if connection is None or self._closed or self._interrupted:
-                raise StoreUnreachable(f"{self.name}: interrupted")
-            connection.send_packed_command(
-                connection.pack_commands(commands) if len(commands) > 1
-                else connection.pack_command(*commands[0]),
-                check_health=False,
-            )  # fmt: skip
-            answers = [self._read(connection, timeout_s) for _ in commands]
+            answers = _exchange(connection, commands, timeout_s)
         except Exception as error:
-            self._drop()
+            self._end(broken=True)
             raise translated(error) from error
-        for answer in answers:
-            if isinstance(answer, redis.ResponseError):
-                raise translated(answer) from answer
-        return answers
+        except BaseException:
+            # Ctrl-C: an answer that is still to come must not be taken for the next call's.
+            self._end(broken=True)
+            raise
+        self._end()
+        return _without_errors(answers)
+
+    def transaction(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The answers of commands that the server executes at one moment."""
+        return _without_errors(self.pipeline([("MULTI",), *commands, ("EXEC",)])[-1])
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script: by its SHA-1, or by its text where the server doesn't have it."""
@@ -153,47 +145,155 @@ class Lane:
                 raise
         return self.call("EVAL", script.text, len(keys), *keys, *args)
 
-    @staticmethod
-    def _read(connection: AbstractConnection, timeout_s: float | None) -> Any:
-        try:
-            if timeout_s is None:
-                return connection.read_response(disconnect_on_error=False)
-            return connection.read_response(timeout=timeout_s, disconnect_on_error=False)
-        except redis.ResponseError as error:
-            return error
+    # -- a call's beginning and end ----------------------------------------------------------
 
-    def _drop(self) -> None:
+    def _begin(self) -> AbstractConnection:
+        """The connection for a call, which from now on is under way."""
         with self._lock:
+            if self._connection is not None and self._connection.pid != os.getpid():
+                self._forget()  # this is a forked child, and the connection is its parent's
+            if self._connection is not None:
+                return self._started()
+            self._check()
+            attempt = self._attempt = _Attempt(self.name)
+        try:
+            connection = attempt.run(self.connect)
+        finally:
+            with self._lock:
+                self._attempt = None
+        self.adopt(connection)
+        with self._lock:
+            return self._started()
+
+    def _started(self) -> AbstractConnection:
+        self._check()
+        assert self._connection is not None
+        self._calling = True
+        return self._connection
+
+    def _check(self) -> None:
+        if self._closed or self._interrupted:
+            why = "closed" if self._closed else "interrupted"
+            raise StoreUnreachable(f"{self.name}: {why}", sent=False)
+
+    def _end(self, *, broken: bool = False) -> None:
+        with self._lock:
+            self._calling = False
+            # An answer may have come in spite of an interrupt, but its socket is shut down.
+            if broken or self._closed or self._interrupted:
+                self._forget()
+
+    # -- with the lock held ------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """Whatever holds the lane's thread up ends; where nothing does, the connection goes."""
+        if self._attempt is not None:
+            self._attempt.abandon()
+        elif not self._calling:
+            self._forget()
+        elif self._connection is not None and self._connection.pid == os.getpid():
+            # The base method: SSLSocket.shutdown would drop TLS under the reader.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(_socket(self._connection), socket.SHUT_RDWR)
+
+    def _forget(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+
+
+class _Attempt:
+    """Connecting in a thread that can be left behind.
+
+    Neither a name server nor a server that takes connections and says nothing can be
+    interrupted. Connecting writes nothing, so nobody has to know how it ends.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._abandoned = False
+        self._connection: AbstractConnection | None = None
+        self._error: Exception | None = None
+
+    def run(self, connect: Callable[[], AbstractConnection]) -> AbstractConnection:
+        """The connection that ``connect`` makes.
+
+        Raises:
+          StoreUnreachable: Abandoned. Else what ``connect`` raises.
+        """
+        thread = threading.Thread(
+            target=self._work, args=(connect,), name=f"{self._name}:connect", daemon=True
+        )
+        thread.start()
+        try:
+            self._over.wait()
+        except BaseException:
+            self.abandon()
+            raise
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if self._error is not None:
+            raise self._error
+        if connection is None:
+            raise StoreUnreachable(f"{self._name}: interrupted while connecting", sent=False)
+        return connection
+
+    def abandon(self) -> None:
+        """Whoever waits for the connection is told that there is none."""
+        with self._lock:
+            self._abandoned = True
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.disconnect()
+            self._over.set()
+
+    def _work(self, connect: Callable[[], AbstractConnection]) -> None:
+        connection, failure = None, None
+        try:
+            connection = connect()
+        except Exception as error:
+            failure = error
+        with self._lock:
+            if not self._abandoned:
+                self._connection, self._error = connection, failure
+            elif connection is not None:
+                connection.disconnect()
+            self._over.set()
 
 
-def translated(error: Exception, *, sent: bool = True) -> Exception:
-    """The error in our own words, with its cause's text.
+def _socket(connection: AbstractConnection) -> socket.socket:
+    sock = connection._get_socket()
+    assert sock is not None
+    return sock
 
-    Args:
-      sent: Whether a request may have reached the server before it.
-    """
-    if isinstance(error, StoreUnreachable | StoreBusy | StoreRefused):
+
+def _exchange(
+    connection: AbstractConnection, commands: Sequence[tuple[Any, ...]], timeout_s: float | None
+) -> list[Any]:
+    """Send and read. Not by redis-py's own ways, which reconnect and disconnect by themselves."""
+    packed = (
+        connection.pack_command(*commands[0])
+        if len(commands) == 1
+        else connection.pack_commands(commands)
+    )
+    for chunk in packed:
+        _socket(connection).sendall(chunk)
+    return [_read(connection, timeout_s) for _ in commands]
+
+
+def _read(connection: AbstractConnection, timeout_s: float | None) -> Any:
+    try:
+        if timeout_s is None:
+            return connection.read_response(disconnect_on_error=False)
+        return connection.read_response(timeout=timeout_s, disconnect_on_error=False)
+    except redis.ResponseError as error:
         return error
-    text = str(error) or type(error).__name__
-    if isinstance(error, redis.exceptions.NoScriptError):
-        return StoreRefused(text)
-    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
-        return StoreRefused(text)
-    for kind, code in _STRIPPED.items():
-        if isinstance(error, kind):
-            return StoreBusy(f"{code} {text}")
-    if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
-        if "max number of clients" in text:
-            return StoreBusy(text)
-        return StoreUnreachable(text, sent=sent)
-    if isinstance(error, redis.ResponseError):
-        return StoreBusy(text) if _says_busy(text) else StoreRefused(text)
-    return error
 
 
-def _says_busy(text: str) -> bool:
-    # Older servers wrap the code: "Error running script …: -READONLY You can't write …".
-    return text.startswith(_BUSY) or any(f"-{code} " in text for code in _BUSY)
+def _without_errors(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, redis.ResponseError):
+            raise translated(answer) from answer
+    return answers

@@ -1,0 +1,507 @@
+"""A lane never sends twice, never mistakes an answer, and can be woken at any moment."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from redis.connection import AbstractConnection, UnixDomainSocketConnection
+
+from tests.support import PATIENCE_S, Server, wait_until
+from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
+from trioq.store.lane import Lane, no_retries
+from trioq.store.scripts import load
+
+#: An interrupt wakes within this, on a machine with other things to do.
+AT_ONCE_S = 0.05
+
+
+@attrs.define
+class Started:
+    """A call under way in a thread of its own."""
+
+    function: Callable[[], Any]
+    thread: threading.Thread = attrs.field(init=False)
+    result: Any = None
+    error: BaseException | None = None
+    ended_at: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.result = self.function()
+        except BaseException as error:
+            self.error = error
+        self.ended_at = time.monotonic()
+
+    def ended(self) -> Started:
+        self.thread.join(PATIENCE_S)
+        assert not self.thread.is_alive()
+        return self
+
+
+class Script:
+    """A peer that answers each connection as it is told, byte for byte."""
+
+    def __init__(self, directory: Path, *answers: list[bytes | None]) -> None:
+        """Each connection sends the next list's pieces, one for each read; None hangs up."""
+        self.path = str(directory / "fake.sock")
+        self.received: list[bytes] = []
+        self.connections = 0
+        self._answers = list(answers)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen()
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.append(sock)
+            answers = self._answers[min(self.connections, len(self._answers) - 1)]
+            self.connections += 1
+            threading.Thread(target=self._talk, args=(sock, answers), daemon=True).start()
+
+    def _talk(self, sock: socket.socket, answers: list[bytes | None]) -> None:
+        for answer in answers:
+            request = sock.recv(1 << 16)
+            if not request:
+                return
+            self.received.append(request)
+            if answer is None:
+                sock.close()
+                return
+            for piece in answer.split(b"|"):
+                sock.sendall(piece)
+
+    def lane(self, **options: Any) -> Lane:
+        def dial(name: str) -> AbstractConnection:
+            return UnixDomainSocketConnection(  # type: ignore[abstract]
+                path=self.path, protocol=2, retry=no_retries(), driver_info=None,
+                **{"socket_timeout": 5.0, **options},
+            )  # fmt: skip
+
+        return Lane(dial, "fake")
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in self._open:
+            sock.close()
+        self._thread.join(PATIENCE_S)
+
+
+Fake = Callable[..., Script]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[Fake]:
+    made: list[Script] = []
+
+    def make(*answers: list[bytes | None]) -> Script:
+        made.append(Script(tmp_path, *answers))
+        return made[-1]
+
+    yield make
+    for script in made:
+        script.close()
+
+
+@pytest.fixture
+def lane(server: Server) -> Iterator[Lane]:
+    lane = server.lane()
+    yield lane
+    lane.close()
+
+
+def waits(server: Server, name: str) -> bool:
+    """Whether the server lists a connection of this name that waits in BLPOP."""
+    clients: bytes = server.call("CLIENT", "LIST")
+    return any(
+        f" name={name} ".encode() in line and b"cmd=blpop" in line for line in clients.splitlines()
+    )
+
+
+# -- interrupts, at every moment ---------------------------------------------------------------
+
+
+def test_interrupt_before_a_call_stops_it_before_anything_is_sent(lane: Lane) -> None:
+    lane.call("PING")
+    lane.arm()
+    lane.interrupt()
+    with pytest.raises(StoreUnreachable) as caught:
+        lane.call("SET", "k", "v")
+    assert caught.value.sent is False
+    lane.arm()
+    assert lane.call("EXISTS", "k") == 0
+
+
+def test_interrupt_of_an_idle_lane_leaves_no_connection_that_only_looks_usable(lane: Lane) -> None:
+    lane.call("PING")
+    lane.interrupt()
+    assert not lane.connected
+    lane.arm()
+    assert lane.call("PING") == b"PONG"
+
+
+def test_interrupt_wakes_a_call_that_waits_for_its_answer(server: Server, lane: Lane) -> None:
+    lane.call("PING")
+    call = Started(lambda: lane.call("BLPOP", "nothing", 0, timeout_s=60.0))
+    wait_until(lambda: waits(server, "test"))
+    before = time.monotonic()
+    lane.interrupt()
+    call.ended()
+    assert call.ended_at - before < AT_ONCE_S
+    assert isinstance(call.error, StoreUnreachable)
+    assert call.error.sent is True
+
+
+def test_interrupt_wakes_a_call_on_a_server_that_is_stopped(own_server: Server) -> None:
+    lane = own_server.lane()
+    lane.call("PING")
+    own_server.pause()
+    sent = threading.Event()
+
+    def call() -> Any:
+        sent.set()
+        return lane.call("PING")
+
+    started = Started(call)
+    sent.wait()
+    before = time.monotonic()
+    lane.interrupt()
+    started.ended()
+    assert started.ended_at - before < AT_ONCE_S
+    assert isinstance(started.error, StoreUnreachable)
+    own_server.resume()
+    lane.close()
+
+
+def test_interrupt_wakes_a_call_whose_connection_is_not_yet_made(own_server: Server) -> None:
+    # The kernel takes the connection; the stopped server never answers the handshake.
+    lane = own_server.lane()
+    own_server.pause()
+    call = Started(lambda: lane.call("PING"))
+    wait_until(lambda: lane._attempt is not None)
+    before = time.monotonic()
+    lane.interrupt()
+    call.ended()
+    assert call.ended_at - before < AT_ONCE_S
+    assert isinstance(call.error, StoreUnreachable)
+    assert call.error.sent is False
+    own_server.resume()
+    lane.arm()
+    assert lane.call("PING") == b"PONG"
+    assert lane.generation == 1  # the abandoned one was never this lane's
+    lane.close()
+    wait_until(lambda: b"name=test " not in own_server.call("CLIENT", "LIST"))
+
+
+def test_close_wakes_a_call_whose_connection_is_not_yet_made(own_server: Server) -> None:
+    lane = own_server.lane()
+    own_server.pause()
+    call = Started(lambda: lane.call("PING"))
+    wait_until(lambda: lane._attempt is not None)
+    lane.close()
+    assert isinstance(call.ended().error, StoreUnreachable)
+    own_server.resume()
+
+
+def test_interrupt_after_a_call_does_not_reach_the_next_one(lane: Lane) -> None:
+    assert lane.call("PING") == b"PONG"
+    lane.interrupt()
+    lane.arm()
+    assert lane.call("ECHO", "next") == b"next"
+
+
+def test_interrupts_and_closes_at_random_moments_never_mix_up_answers(server: Server) -> None:
+    """Two lanes side by side: a descriptor closed too early would be reused by the other."""
+    lanes = [server.lane(f"mixed{i}") for i in range(2)]
+    stop = threading.Event()
+    answered = [0, 0]
+
+    def calls(i: int) -> None:
+        n = 0
+        while not stop.is_set():
+            n += 1
+            text = f"{i}:{n}".encode()
+            lanes[i].arm()
+            try:
+                assert lanes[i].pipeline([("ECHO", text), ("ECHO", text)]) == [text, text]
+                answered[i] += 1
+            except StoreUnreachable:
+                pass
+
+    running = [Started(lambda i=i: calls(i)) for i in range(2)]  # type: ignore[misc]
+    for n in range(400):
+        lanes[n % 2].interrupt()
+        time.sleep(0.0005 * (n % 3))  # the moments are the point
+    wait_until(lambda: all(answered))
+    stop.set()
+    for call in running:
+        assert call.ended().error is None
+    for lane in lanes:
+        lane.close()
+
+
+def test_closing_during_a_call_leaves_the_descriptor_to_the_caller(
+    server: Server, lane: Lane
+) -> None:
+    lane.call("PING")
+    call = Started(lambda: lane.call("BLPOP", "nothing", 0, timeout_s=60.0))
+    wait_until(lambda: waits(server, "test"))
+    connection = lane._connection
+    assert connection is not None
+    with lane._lock:  # the caller can't get on before we have looked
+        lane._closed = True
+        lane._wake()
+        assert connection._get_socket() is not None
+    assert isinstance(call.ended().error, StoreUnreachable)
+    assert connection._get_socket() is None
+
+
+def test_a_closed_lane_stays_closed(server: Server, lane: Lane) -> None:
+    lane.close()
+    lane.arm()
+    with pytest.raises(StoreUnreachable, match="closed") as caught:
+        lane.call("PING")
+    assert caught.value.sent is False
+    connection = server.lane("late").connect()
+    lane.adopt(connection)
+    assert not lane.connected
+    assert connection._get_socket() is None
+
+
+def test_adopting_another_connection_ends_the_one_before(server: Server, lane: Lane) -> None:
+    first, second = lane.connect(), lane.connect()
+    lane.adopt(first)
+    lane.adopt(second)
+    assert first._get_socket() is None
+    assert lane.call("PING") == b"PONG"
+    assert lane.generation == 2
+
+
+# -- late and torn answers ---------------------------------------------------------------------
+
+
+def test_an_answer_that_comes_too_late_is_never_the_next_calls(own_server: Server) -> None:
+    lane = own_server.lane()
+    lane.call("PING")
+    own_server.pause()
+    with pytest.raises(StoreUnreachable):
+        lane.call("ECHO", "late", timeout_s=0.05)
+    own_server.resume()
+    assert lane.call("ECHO", "next") == b"next"
+    assert lane.generation == 2
+    lane.close()
+
+
+def test_ctrl_c_during_a_call_costs_the_connection(server: Server, lane: Lane) -> None:
+    """KeyboardInterrupt is raised in the middle of a read; its answer must be nobody's."""
+    lane.call("SET", "k", "v")
+    connection = lane._connection
+    assert connection is not None
+    read = connection.read_response
+
+    def interrupted(**options: Any) -> Any:
+        connection.read_response = read  # type: ignore[method-assign]
+        raise KeyboardInterrupt
+
+    connection.read_response = interrupted  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        lane.call("GET", "k")
+    assert not lane.connected
+    assert lane.call("ECHO", "next") == b"next"
+
+
+@pytest.mark.parametrize("torn", [b"", b"$", b"$5\r\nhel", b"*2\r\n$1\r\na\r\n", b"+OK"])
+def test_a_torn_answer_is_no_answer(fake: Fake, torn: bytes) -> None:
+    peer = fake([torn, None], [b"+whole\r\n"])
+    lane = peer.lane()
+    call = Started(lambda: lane.call("GET", "k"))
+    wait_until(lambda: peer.received)
+    peer._open[0].shutdown(socket.SHUT_RDWR)
+    error = call.ended().error
+    assert isinstance(error, StoreUnreachable)
+    assert error.sent is True
+    assert lane.call("GET", "k") == b"whole"
+    lane.close()
+
+
+def test_garbage_instead_of_an_answer_is_no_answer(fake: Fake) -> None:
+    peer = fake([b"HTTP/1.1 400 Bad Request\r\n\r\n"], [b"+whole\r\n"])
+    lane = peer.lane()
+    with pytest.raises(StoreUnreachable, match="protocol"):
+        lane.call("GET", "k")
+    assert lane.call("GET", "k") == b"whole"
+    lane.close()
+
+
+def test_what_follows_an_answer_unasked_is_not_taken_for_the_next_one_after_a_failure(
+    fake: Fake,
+) -> None:
+    peer = fake([b"-LOADING wait\r\n+stale\r\n"], [b"+fresh\r\n"])
+    lane = peer.lane()
+    with pytest.raises(StoreBusy):
+        lane.call("GET", "k")
+    assert lane.call("GET", "k") == b"fresh"
+    lane.close()
+
+
+def test_nothing_is_ever_sent_twice(fake: Fake) -> None:
+    peer = fake([None])
+    lane = peer.lane()
+    with pytest.raises(StoreUnreachable):
+        lane.call("INCR", "k")
+    assert len(peer.received) == 1
+    assert peer.connections == 1
+    lane.close()
+
+
+def test_a_timeout_is_for_each_piece_so_a_dripping_server_is_ended_by_an_interrupt(
+    fake: Fake,
+) -> None:
+    peer = fake([b"$1000\r\n"])
+    lane = peer.lane()
+    call = Started(lambda: lane.call("GET", "k", timeout_s=0.2))
+    wait_until(lambda: peer.received)
+    ends = time.monotonic() + 0.5
+    while time.monotonic() < ends:
+        peer._open[0].sendall(b"x")
+        time.sleep(0.02)  # the drip
+    assert call.thread.is_alive()
+    lane.interrupt()
+    assert isinstance(call.ended().error, StoreUnreachable)
+    lane.close()
+
+
+def test_a_timeout_of_one_call_is_not_the_next_ones(lane: Lane) -> None:
+    with pytest.raises(StoreUnreachable):
+        lane.call("BLPOP", "nothing", 0, timeout_s=0.02)
+    assert lane.call("BLPOP", "nothing", 0.2) is None
+
+
+# -- errors, in three kinds --------------------------------------------------------------------
+
+
+def test_all_answers_are_read_before_an_error_among_them_is_raised(lane: Lane) -> None:
+    lane.call("SET", "text", "x")
+    with pytest.raises(StoreRefused, match="WRONGTYPE"):
+        lane.pipeline([("ECHO", "1"), ("LLEN", "text"), ("ECHO", "3")])
+    assert lane.call("ECHO", "next") == b"next"
+    assert lane.generation == 1
+
+
+def test_an_error_inside_a_transaction_is_raised(lane: Lane) -> None:
+    lane.call("SET", "text", "x")
+    with pytest.raises(StoreRefused, match="WRONGTYPE"):
+        lane.transaction([("GET", "text"), ("LLEN", "text")])
+    with pytest.raises(StoreRefused, match="unknown command"):
+        lane.transaction([("GET", "text"), ("NOSUCH",)])
+    assert lane.transaction([("GET", "text"), ("EXISTS", "text")]) == [b"x", 1]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("LOADING Redis is loading the dataset in memory", StoreBusy),
+        ("BUSY Redis is busy running a script", StoreBusy),
+        ("READONLY You can't write against a read only replica.", StoreBusy),
+        ("OOM command not allowed when used memory > 'maxmemory'.", StoreBusy),
+        ("MISCONF Errors writing to the AOF file", StoreBusy),
+        ("CLUSTERDOWN Hash slot not served", StoreBusy),
+        ("MASTERDOWN Link with MASTER is down", StoreBusy),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", StoreBusy),
+        ("UNBLOCKED the instance has changed", StoreBusy),
+        ("MOVED 3999 127.0.0.1:6381", StoreRefused),
+        ("NOAUTH Authentication required.", StoreRefused),
+        ("NOPERM this user has no permissions", StoreRefused),
+        ("WRONGPASS invalid username-password pair", StoreRefused),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", StoreRefused),
+        ("CROSSSLOT Keys in request don't hash to the same slot", StoreRefused),
+    ],
+)
+def test_an_error_keeps_its_code_and_says_whether_to_try_again(
+    fake: Fake, said: str, kind: type[StoreError]
+) -> None:
+    peer = fake([f"-{said}\r\n".encode()])
+    lane = peer.lane()
+    with pytest.raises(kind) as caught:
+        lane.call("GET", "k")
+    assert type(caught.value) is kind
+    assert str(caught.value) == said
+    lane.close()
+
+
+def test_too_many_clients_is_not_now(fake: Fake) -> None:
+    peer = fake([b"-ERR max number of clients reached\r\n"])
+    lane = peer.lane()
+    with pytest.raises(StoreBusy, match="max number of clients"):
+        lane.call("PING")
+    lane.close()
+
+
+def test_no_server_is_no_answer_and_nothing_was_sent(tmp_path: Path) -> None:
+    lane = Server(directory=tmp_path).lane()
+    with pytest.raises(StoreUnreachable) as caught:
+        lane.call("PING")
+    assert caught.value.sent is False
+    lane.close()
+
+
+# -- scripts, forks, restarts ------------------------------------------------------------------
+
+
+def test_a_script_is_sent_whole_where_the_server_lacks_it(server: Server, lane: Lane) -> None:
+    server.call("SCRIPT", "FLUSH")
+    script = load("register")
+    keys = ["{t}:steps", "{t}:beats", "{t}:engines"]
+    assert lane.run(script, keys, ["e.1", "{}"]) == [b"ok"]
+    assert lane.run(script, keys, ["e.1", "{}"]) == [b"again"]
+    assert server.call("SCRIPT", "EXISTS", script.sha) == [1]
+
+
+def test_a_restarted_server_is_a_new_generation(own_server: Server) -> None:
+    lane = own_server.lane()
+    lane.call("PING")
+    own_server.kill()
+    with pytest.raises(StoreUnreachable):
+        lane.call("PING")
+    own_server.start()
+    assert lane.call("PING") == b"PONG"
+    assert lane.generation == 2
+    lane.close()
+
+
+def test_a_forked_child_makes_a_connection_of_its_own(server: Server, lane: Lane) -> None:
+    ours = lane.call("CLIENT", "ID")
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - measured in the parent only
+        try:
+            os.write(writes, b"%d" % lane.call("CLIENT", "ID"))
+            lane.interrupt()
+            lane.close()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    theirs = int(os.read(reads, 100))
+    os.close(reads)
+    os.close(writes)
+    assert theirs != ours
+    assert lane.call("CLIENT", "ID") == ours

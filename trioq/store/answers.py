@@ -1,0 +1,47 @@
+"""What can come instead of an answer, as one of three errors of our own.
+
+Whoever calls the store decides by them alone: no answer (:class:`StoreUnreachable`), not
+now (:class:`StoreBusy`), no (:class:`StoreRefused`).
+"""
+
+from __future__ import annotations
+
+import redis
+
+from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
+
+#: "Not now": nothing was executed, and it may work in a while.
+_BUSY = (
+    "LOADING", "BUSY", "TRYAGAIN", "ASK ", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS",
+    "MISCONF", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
+)  # fmt: skip
+
+
+def translated(error: Exception, *, sent: bool = True) -> Exception:
+    """The error in our own words, with its cause's text.
+
+    Args:
+      sent: Whether a request may have reached the server before it.
+    """
+    text = _text(error)
+    if isinstance(error, redis.ResponseError | redis.exceptions.BusyLoadingError):
+        return StoreBusy(text) if _says_busy(text) else StoreRefused(text)
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthorizationError):
+        return StoreRefused(text)
+    if isinstance(error, redis.exceptions.InvalidResponse):
+        return StoreUnreachable(f"what answers doesn't speak Redis's protocol: {text}", sent=sent)
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
+        return StoreBusy(text) if _says_busy(text) else StoreUnreachable(text, sent=sent)
+    return error
+
+
+def _text(error: Exception) -> str:
+    """What the server said, with the code that redis-py takes off where it knows it."""
+    text = str(error) or type(error).__name__
+    code = getattr(error, "status_code", None)
+    return text if code in (None, "ERR") or text.startswith(code) else f"{code} {text}"
+
+
+def _says_busy(text: str) -> bool:
+    # Older servers wrap the code: "Error running script …: -READONLY You can't write …".
+    return text.startswith(_BUSY) or any(f"-{code} " in text for code in _BUSY)

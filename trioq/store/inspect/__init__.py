@@ -1,0 +1,23 @@
+"""Questions that change nothing: how many jobs there are, where one is, what became of it.
+
+Every round trip is bounded, so that a question about a million jobs doesn't hold up the
+server.
+"""
+
+from trioq.store.inspect.counts import Outstanding, QueueStats, Stats, outstanding, stats
+from trioq.store.inspect.jobs import dead, done, find, peek
+from trioq.store.inspect.views import JobView, history
+
+__all__ = [
+    "JobView",
+    "Outstanding",
+    "QueueStats",
+    "Stats",
+    "dead",
+    "done",
+    "find",
+    "history",
+    "outstanding",
+    "peek",
+    "stats",
+]

@@ -1,0 +1,270 @@
+"""How many jobs are where, all counted at one moment."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import attrs
+
+from trioq.errors import StoreBusy
+from trioq.store.redis import RedisStore
+
+#: Which queues, engines and parked lists there are changes seldom; so often in a row, never.
+TRIES = 20
+
+
+@attrs.frozen
+class QueueStats:
+    """What is in one queue."""
+
+    ready: int
+    scheduled: int
+    parked: int
+    running: int
+    suspects: int
+    """Of the ready ones: those that were running when an engine died."""
+    paused: bool
+    served: bool
+    """Whether a live engine claims from it."""
+
+
+@attrs.frozen
+class Stats:
+    """One moment of a namespace."""
+
+    namespace: str
+    queues: Mapping[str, QueueStats]
+    counters: Mapping[str, int]
+    dead: int
+    strays: int
+    engines: tuple[dict[str, Any], ...]
+
+    @property
+    def running(self) -> int:
+        return sum(engine["running"] for engine in self.engines)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of ``trioq stats --json``."""
+        return {
+            "namespace": self.namespace,
+            "queues": {name: attrs.asdict(queue) for name, queue in self.queues.items()},
+            "running": self.running,
+            "done": self.counters.get("done", 0),
+            "dead": self.dead,
+            "cancelled": self.counters.get("cancelled", 0),
+            "enqueued": self.counters.get("enqueued", 0),
+            "retried": self.counters.get("retried", 0),
+            "reaped": self.counters.get("reaped", 0),
+            "strays": self.strays,
+            "engines": list(self.engines),
+        }
+
+
+@attrs.frozen
+class Outstanding:
+    """What a drain waits for, in one queue."""
+
+    ready: int
+    due: int
+    """Scheduled, and due within the horizon."""
+    later: int
+    parked: Mapping[str, int]
+    paused: bool
+
+
+def stats(store: RedisStore, queues: Sequence[str] = ()) -> Stats:
+    """Count everything.
+
+    Args:
+      queues: The configured ones, which are shown even if nothing was ever in them.
+
+    Raises:
+      StoreBusy: Queues or engines came and went each time it was tried.
+    """
+    return _moment(store, queues).stats(store.keys.namespace)
+
+
+def outstanding(
+    store: RedisStore, queues: Sequence[str], horizon_ms: int
+) -> tuple[dict[str, Outstanding], int, frozenset[str]]:
+    """What is left to do in these queues, how much runs, and which names engines know.
+
+    Counted at one moment: a job that is promoted or claimed meanwhile isn't overlooked.
+    """
+    seconds, micros = store.lane.call("TIME")
+    horizon = int(seconds) * 1000 + int(micros) // 1000 + horizon_ms
+    moment = _moment(store, queues, horizon)
+    return (
+        {queue: moment.outstanding(queue) for queue in queues},
+        sum(sum(held.values()) for held in moment.running.values()),
+        frozenset(name for info in moment.engines.values() for name in info.get("names", ())),
+    )
+
+
+@attrs.frozen
+class _Index:
+    """What there is to be counted."""
+
+    queues: frozenset[str]
+    engines: frozenset[str]
+    doors: frozenset[str]
+
+    #: How it is asked for.
+    QUESTIONS = (("SMEMBERS", "queues"), ("HKEYS", "engines"), ("HKEYS", "parked"))
+
+    @classmethod
+    def read(cls, answers: Iterator[Any]) -> Self:
+        return cls(*(frozenset(n.decode() for n in next(answers)) for _ in cls.QUESTIONS))
+
+    def covers(self, other: _Index) -> bool:
+        return (
+            other.queues <= self.queues
+            and other.engines <= self.engines
+            and other.doors <= self.doors
+        )
+
+
+@attrs.frozen
+class _Lengths:
+    ready: int
+    suspects: int
+    dropped: int
+    scheduled: int
+    due: int
+
+    @property
+    def claimable(self) -> int:
+        return self.ready + self.suspects - self.dropped
+
+
+@attrs.frozen
+class _Moment:
+    """All that is counted."""
+
+    counters: Mapping[str, int]
+    dead: int
+    strays: int
+    paused: frozenset[str]
+    engines: Mapping[str, dict[str, Any]]
+    lengths: Mapping[str, _Lengths]
+    parked: Mapping[tuple[str, str], int]
+    """(queue, name) → how many."""
+    running: Mapping[str, Counter[str]]
+    """Engine → queue → how many."""
+
+    def stats(self, namespace: str) -> Stats:
+        served = {queue for info in self.engines.values() for queue in info.get("queues", ())}
+        queues = {
+            name: QueueStats(
+                ready=lengths.claimable,
+                scheduled=lengths.scheduled,
+                parked=sum(self._parked(name).values()),
+                running=sum(held[name] for held in self.running.values()),
+                suspects=lengths.suspects,
+                paused=name in self.paused,
+                served=name in served,
+            )
+            for name, lengths in self.lengths.items()
+        }
+        engines = tuple(
+            {"id": engine, **info, "running": self.running[engine].total()}
+            for engine, info in self.engines.items()
+        )
+        return Stats(namespace, queues, self.counters, self.dead, self.strays, engines)
+
+    def outstanding(self, queue: str) -> Outstanding:
+        lengths = self.lengths[queue]
+        return Outstanding(
+            lengths.claimable,
+            lengths.due,
+            lengths.scheduled - lengths.due,
+            self._parked(queue),
+            queue in self.paused,
+        )
+
+    def _parked(self, queue: str) -> dict[str, int]:
+        return {name: n for (behind, name), n in self.parked.items() if behind == queue}
+
+
+def _moment(store: RedisStore, queues: Sequence[str], horizon_ms: int = 0) -> _Moment:
+    """Count in one transaction, which also asks whether nothing was left out.
+
+    Args:
+      horizon_ms: Until when a scheduled job counts as due, in epoch milliseconds.
+    """
+    asked = _Index(frozenset(queues), frozenset(), frozenset())
+    for _ in range(TRIES):
+        names = [*dict.fromkeys(queues), *sorted(asked.queues - set(queues))]
+        engines, doors = sorted(asked.engines), sorted(asked.doors)
+        questions = _questions(store, names, engines, doors, horizon_ms)
+        answers = iter(store.lane.transaction(questions))
+        there = _Index.read(answers)
+        if asked.covers(there):
+            return _read(answers, names, engines, doors)
+        asked = attrs.evolve(there, queues=there.queues | set(queues))
+    raise StoreBusy("queues and engines come and go faster than they can be counted")
+
+
+def _questions(
+    store: RedisStore, names: list[str], engines: list[str], doors: list[str], horizon_ms: int
+) -> list[tuple[Any, ...]]:
+    keys = store.keys
+    questions: list[tuple[Any, ...]] = [
+        *((command, keys.fixed(key)) for command, key in _Index.QUESTIONS),
+        ("HGETALL", keys.fixed("stats")),
+        ("ZCARD", keys.fixed("dead")),
+        ("LLEN", keys.fixed("strays")),
+        ("SMEMBERS", keys.fixed("paused")),
+        ("HGETALL", keys.fixed("engines")),
+    ]
+    for name in names:
+        questions += [
+            ("LLEN", keys.of("ready", name)),
+            ("LLEN", keys.of("suspects", name)),
+            ("SCARD", keys.of("dropped", name)),
+            ("ZCARD", keys.of("scheduled", name)),
+            ("ZCOUNT", keys.of("scheduled", name), "-inf", horizon_ms),
+        ]
+    questions += [("LLEN", keys.of("parked", door)) for door in doors]
+    # An engine holds at most 1,000 jobs.
+    questions += [("HVALS", keys.running(engine)) for engine in engines]
+    return questions
+
+
+def _read(
+    answers: Iterator[Any], names: list[str], engines: list[str], doors: list[str]
+) -> _Moment:
+    counters = {name.decode(): int(count) for name, count in _items(next(answers))}
+    dead, strays = next(answers), next(answers)
+    paused = frozenset(name.decode() for name in next(answers))
+    infos = {engine.decode(): _info(info) for engine, info in _items(next(answers))}
+    lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
+    parked = {_door(door): next(answers) for door in doors}
+    running = {engine: Counter(map(_queue, next(answers))) for engine in engines}
+    return _Moment(counters, dead, strays, paused, infos, lengths, parked, running)
+
+
+def _items(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _info(raw: bytes) -> dict[str, Any]:
+    """What an engine says of itself; another version of trioq may say other things."""
+    try:
+        info = json.loads(raw)
+    except ValueError:
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
+def _door(field: str) -> tuple[str, str]:
+    queue, _, name = field.partition(":")
+    return queue, name
+
+
+def _queue(place: bytes) -> str:
+    """The queue in ``n:i:suspect:queue``."""
+    return place.decode().split(":", 3)[3]

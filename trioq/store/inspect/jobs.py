@@ -1,0 +1,191 @@
+"""Finding jobs: by id, at the head of a queue, among the dead and the done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from trioq.core.codec import decode
+from trioq.core.job import Uid
+from trioq.errors import RecordUnreadable, StoreBusy
+from trioq.store.inspect.counts import TRIES
+from trioq.store.inspect.views import JobView, views
+from trioq.store.redis import RedisStore
+
+#: Jobs read in one round trip, each with a record of at most 8 kB and its history.
+PAGE = 100
+
+#: Summaries of finished jobs read in one round trip.
+DONE_PAGE = 500
+
+
+def find(store: RedisStore, id_or_uid: str) -> JobView | None:
+    """A job by its caller's id or its uid, wherever it is; None: nobody knows it."""
+    for _ in range(2):  # a job can end between two looks, and then lies among the done
+        known = store.lane.call("HGET", store.keys.fixed("ids"), id_or_uid)
+        state, _, uid = known.decode().rpartition(":") if known else ("", "", id_or_uid)
+        if not state and (view := _living(store, uid)) is not None:
+            return view
+        if state in ("", "done"):
+            for summary in done(store):
+                if uid == summary.get("uid") or (not known and id_or_uid == summary.get("id")):
+                    return JobView(summary["uid"], None, "done", summary=summary)
+        if state:
+            return JobView(uid, None, state, summary={"id": id_or_uid})
+    return None
+
+
+def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
+    """The jobs of a queue that would be claimed next, in that order.
+
+    What is parked isn't among them: it depends on who claims.
+    """
+    found: dict[Uid, JobView] = {}
+    for kind in ("suspects", "ready"):
+        key, offset = store.keys.of(kind, queue), 0
+        while len(found) < count:
+            size = min(PAGE, count - len(found))
+            page = store.lane.call("LRANGE", key, -offset - size, -offset - 1)
+            if not page:
+                break
+            offset += len(page)
+            uids = [uid.decode() for uid in reversed(page)]
+            stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *uids)
+            # Without a record it is one that was cancelled and still lies here.
+            found.update((view.uid, view) for view in views(store, uids, stored, "ready"))
+    return list(found.values())
+
+
+def dead(
+    store: RedisStore,
+    *,
+    name: str | None = None,
+    error: str | None = None,
+    older_than_s: float | None = None,
+    limit: int | None = None,
+) -> Iterator[JobView]:
+    """The jobs that are dead now, the longest dead first.
+
+    Whoever reads may revive or purge what it has read: nothing is skipped.
+
+    Args:
+      name: Only of this handler.
+      error: Only those whose reason or last error has this text in it.
+      older_than_s: Only those dead for longer.
+    """
+    count = 0
+    for page in _dead_pages(store, older_than_s):
+        uids = [uid.decode() for uid, _ in page]
+        stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *uids)
+        died = {uid.decode(): int(score) for uid, score in page}
+        for view in views(store, uids, stored, "dead"):
+            if limit is not None and count >= limit:
+                return
+            if _matches(view, name, error):
+                count += 1
+                yield attrs.evolve(view, died_ms=died[view.uid])
+
+
+def done(store: RedisStore) -> Iterator[dict[str, Any]]:
+    """The summaries of finished jobs that are kept, newest first."""
+    start, key = 0, store.keys.fixed("done")
+    while page := store.lane.call("LRANGE", key, start, start + DONE_PAGE - 1):
+        start += len(page)
+        for summary in page:
+            yield json.loads(summary)
+
+
+def _dead_pages(
+    store: RedisStore, older_than_s: float | None
+) -> Iterator[list[tuple[bytes, float]]]:
+    """Uids and times of death, by the place of the last one read and not by their number.
+
+    Many die in the same millisecond, so a page may begin inside of one. It then overlaps
+    the last by one uid: if that isn't there any more, what follows has moved up, and the
+    page is looked for from the beginning of its millisecond.
+    """
+    key = store.keys.fixed("dead")
+    newest = store.lane.call("ZRANGE", key, 0, 0, "REV", "WITHSCORES")
+    if not newest:
+        return
+    # Who dies again while this is read isn't shown again.
+    until = float(newest[1])
+    if older_than_s is not None:
+        until = min(until, int(store.lane.call("TIME")[0]) * 1000 - older_than_s * 1000)
+    last: tuple[float, bytes] = (float("-inf"), b"")
+    offset = 0
+    while True:
+        flat = store.lane.call(
+            "ZRANGE", key, last[0], until, "BYSCORE", "LIMIT", offset, PAGE, "WITHSCORES"
+        )
+        there = [(float(score), uid) for uid, score in zip(flat[::2], flat[1::2], strict=True)]
+        if offset and (not there or there[0] > last):
+            offset = 0
+            continue
+        if page := [(uid, score) for score, uid in there if (score, uid) > last]:
+            yield page
+        if len(there) < PAGE:
+            return
+        sharing = sum(score == there[-1][0] for score, _ in there)
+        offset = sharing - 1 + (offset if there[-1][0] == last[0] else 0)
+        last = max(last, there[-1])
+
+
+def _matches(view: JobView, name: str | None, error: str | None) -> bool:
+    if name is not None and (view.record is None or view.record.name != name):
+        return False
+    if error is None:
+        return True
+    last = view.attempts[-1].get("error", {}) if view.attempts else {}
+    return error in f"{view.reason} {last.get('type', '')} {last.get('message', '')}"
+
+
+def _living(store: RedisStore, uid: Uid) -> JobView | None:
+    """A job that has a record; None: it has none, or no longer."""
+    stored = store.lane.call("HGET", store.keys.fixed("jobs"), uid)
+    if stored is None:
+        return None
+    place = _place(store, uid, stored)
+    if place is None:
+        return None
+    return attrs.evolve(views(store, [uid], [stored], "")[0], **place)
+
+
+def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
+    """The state of a job that had this record, and what belongs to the state."""
+    keys = store.keys
+    try:
+        record = decode(uid, stored).record
+        queue, name = record.queue, record.name
+    except RecordUnreadable:
+        queue = name = ""
+    engines: list[bytes] = []
+    for _ in range(TRIES):
+        there, lives, died, due, parked, *running = store.lane.transaction(
+            [
+                ("HKEYS", keys.fixed("engines")),
+                ("HEXISTS", keys.fixed("jobs"), uid),
+                ("ZSCORE", keys.fixed("dead"), uid),
+                ("ZSCORE", keys.of("scheduled", queue), uid),
+                ("LPOS", keys.of("parked", queue, name), uid),
+                *(("HEXISTS", keys.running(engine.decode()), uid) for engine in engines),
+            ]
+        )
+        if not lives:
+            return None
+        if died is not None:
+            return {"state": "dead", "died_ms": int(float(died))}
+        if due is not None:
+            return {"state": "scheduled", "due_ms": int(float(due))}
+        if parked is not None:
+            return {"state": "parked"}
+        for engine, held in zip(engines, running, strict=True):
+            if held:
+                return {"state": "running", "engine": engine.decode()}
+        if set(there) <= set(engines):
+            return {"state": "ready"}
+        engines = there
+    raise StoreBusy("engines come and go faster than they can be asked")
