@@ -12,11 +12,11 @@ from typing import Any
 
 import attrs
 import pytest
-from redis.connection import AbstractConnection, UnixDomainSocketConnection
 
+from tests.store.conftest import Fake
 from tests.support import PATIENCE_S, Server, wait_until
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
-from trioq.store.lane import Lane, no_retries
+from trioq.store.lane import Lane
 from trioq.store.scripts import load
 
 #: An interrupt wakes within this, on a machine with other things to do.
@@ -48,78 +48,6 @@ class Started:
         self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
         return self
-
-
-class Script:
-    """A peer that answers each connection as it is told, byte for byte."""
-
-    def __init__(self, directory: Path, *answers: list[bytes | None]) -> None:
-        """Each connection sends the next list's pieces, one for each read; None hangs up."""
-        self.path = str(directory / "fake.sock")
-        self.received: list[bytes] = []
-        self.connections = 0
-        self._answers = list(answers)
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self.path)
-        self._listener.listen()
-        self._open: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self._open.append(sock)
-            answers = self._answers[min(self.connections, len(self._answers) - 1)]
-            self.connections += 1
-            threading.Thread(target=self._talk, args=(sock, answers), daemon=True).start()
-
-    def _talk(self, sock: socket.socket, answers: list[bytes | None]) -> None:
-        for answer in answers:
-            request = sock.recv(1 << 16)
-            if not request:
-                return
-            self.received.append(request)
-            if answer is None:
-                sock.close()
-                return
-            for piece in answer.split(b"|"):
-                sock.sendall(piece)
-
-    def lane(self, **options: Any) -> Lane:
-        def dial(name: str) -> AbstractConnection:
-            return UnixDomainSocketConnection(  # type: ignore[abstract]
-                path=self.path, protocol=2, retry=no_retries(), driver_info=None,
-                **{"socket_timeout": 5.0, **options},
-            )  # fmt: skip
-
-        return Lane(dial, "fake")
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for sock in self._open:
-            sock.close()
-        self._thread.join(PATIENCE_S)
-
-
-Fake = Callable[..., Script]
-
-
-@pytest.fixture
-def fake(tmp_path: Path) -> Iterator[Fake]:
-    made: list[Script] = []
-
-    def make(*answers: list[bytes | None]) -> Script:
-        made.append(Script(tmp_path, *answers))
-        return made[-1]
-
-    yield make
-    for script in made:
-        script.close()
 
 
 @pytest.fixture

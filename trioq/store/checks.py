@@ -127,12 +127,12 @@ def _sample_keys(keys: Keys) -> list[str]:
 def _refuse(store: RedisStore, error: StoreRefused | StoreBusy) -> NoReturn:
     """Say why a server or a user can't run scripts."""
     text = str(error)
-    if text.startswith("NOPERM"):
-        if "command" in text:
-            rules = " ".join(minimal_acl(store.keys.namespace))
-            raise StoreRefused(
-                f"the user may not run scripts: ACL SETUSER … +eval; all that is needed: {rules}"
-            ) from error
+    if text.startswith("NOPERM") and "'eval'" in text:
+        rules = " ".join(minimal_acl(store.keys.namespace))
+        raise StoreRefused(
+            f"the user may not run scripts: ACL SETUSER … +eval; all that is needed: {rules}"
+        ) from error
+    if text.startswith("NOPERM") and "key" in text:
         raise StoreRefused(
             "the user may not use all keys of the namespace:"
             f" ACL SETUSER … ~{{{store.keys.namespace}}}:*"
@@ -142,19 +142,23 @@ def _refuse(store: RedisStore, error: StoreRefused | StoreBusy) -> NoReturn:
             "the server is one node of a cluster, and another one has this namespace:"
             f" connect to {text.rsplit(maxsplit=1)[-1]} (trioq doesn't follow a cluster by itself)"
         ) from error
-    if not (text.startswith("READONLY") or isinstance(error, StoreRefused)):
-        raise error
-    try:
-        info = _info(store)
-    except StoreRefused:
-        info = {}
     if text.startswith("READONLY"):
+        info = _info_if_allowed(store)
         primary = f", {info['master_host']}:{info['master_port']}" if "master_host" in info else ""
         raise StoreRefused(
             f"the server is a read-only replica: connect to its primary{primary}"
         ) from error
-    _version(info)
-    raise StoreRefused(f"the server can't run trioq's scripts: {text}") from error
+    if re.match("Error compiling script|unknown command", text, re.IGNORECASE):
+        _version(_info_if_allowed(store))
+        raise StoreRefused(f"the server can't run trioq's scripts: {text}") from error
+    raise error
+
+
+def _info_if_allowed(store: RedisStore) -> dict[str, str]:
+    try:
+        return _info(store)
+    except StoreRefused:
+        return {}
 
 
 def _info(store: RedisStore) -> dict[str, str]:
@@ -233,7 +237,7 @@ def explain(error: StoreError, description: str) -> str:
     """
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, StoreUnreachable):
-        text = _why_unreachable(error, text)
+        text = _why_unreachable(error, text, is_tls=description.startswith("rediss:"))
     elif denied := re.match(r"NOPERM (?:User (\S+) has )?no permissions to (.*)", text, re.I):
         text = f"the user {denied[1] or ''} may not {denied[2]}".replace("user  ", "user ")
         if command := re.search(r"run the '([\w|]+)' command", text):
@@ -248,7 +252,7 @@ def explain(error: StoreError, description: str) -> str:
     return text if text.startswith(description) else f"{description}: {text}"
 
 
-def _why_unreachable(error: StoreUnreachable, text: str) -> str:
+def _why_unreachable(error: StoreUnreachable, text: str, *, is_tls: bool) -> str:
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return f"the host's name can't be resolved ({cause.strerror}): check redis.url"
@@ -267,9 +271,11 @@ def _why_unreachable(error: StoreUnreachable, text: str) -> str:
             reason = (cause.reason or str(cause)).replace("_", " ").lower()
             return f"TLS failed ({reason}): is it a TLS port, and TLS 1.2 or newer?"
         if isinstance(cause, TimeoutError):
-            return "no answer in time: is that the right host, and is the server running?"
+            # A server without TLS waits for the end of what it takes for a command.
+            hint = "is it a TLS port" if is_tls else "is that the right host"
+            return f"no answer in time: {hint}, and is the server running?"
     if "closed by server" in text:
-        return "the server hung up: does it want TLS (rediss://)?"
+        return "the server hung up" + ("" if is_tls else ": does it want TLS (rediss://)?")
     return f"no answer from the server: {text}"
 
 

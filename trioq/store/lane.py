@@ -73,7 +73,8 @@ class Lane:
             connection.connect()
         except Exception as error:
             connection.disconnect()
-            raise translated(error, sent=False) from error
+            # Without redis-py's frames: one of them has the password in a variable.
+            raise translated(error, sent=False) from error.with_traceback(None)
         except BaseException:
             connection.disconnect()
             raise

@@ -1,0 +1,77 @@
+"""An engine as the store sees it: numbers its steps and remembers nothing else."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+import attrs
+
+from tests.support import new_job
+from trioq.store.protocol import Admit, Claim, NewJob, Settlement, Step, StepReply
+from trioq.store.redis import RedisStore
+
+
+@attrs.define
+class Driver:
+    """Registers when made."""
+
+    store: RedisStore
+    queues: tuple[str, ...] = ("high", "low")
+    names: tuple[str, ...] = ("noop",)
+    engine: str = attrs.field(factory=lambda: f"e.{secrets.token_hex(16)}")
+    n: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        info = {"name": "e", "pid": 1, "queues": self.queues, "names": self.names}
+        assert self.store.register(self.engine, json.dumps(info).encode())
+
+    def step(self, want: int = 0, *settlements: Settlement, admits: tuple[Admit, ...] = ()) -> Any:
+        """Claim up to ``want``, after these settlements; the claims."""
+        self.n += 1
+        step = Step(
+            self.engine, self.n, want, self.queues, admits=admits, settlements=settlements
+        )  # fmt: skip
+        reply = self.store.step(step)
+        assert isinstance(reply, StepReply)
+        assert not reply.refused
+        return reply.claims
+
+    def claim(self) -> Claim:
+        """One job; fails if there is none."""
+        (claim,) = self.step(1)
+        assert isinstance(claim, Claim)
+        return claim
+
+
+@attrs.define
+class Sender:
+    """A client's numbered writes."""
+
+    store: RedisStore
+    id: str = attrs.field(factory=lambda: secrets.token_hex(16))
+    n: int = 0
+
+    def next(self) -> tuple[str, int]:
+        """What each write begins with."""
+        self.n += 1
+        return self.id, self.n
+
+    def enqueue(self, *jobs: NewJob) -> list[str]:
+        """Queue these, all in one batch; their uids."""
+        assert self.store.enqueue(*self.next(), jobs).taken == len(jobs)
+        return [job.uid for job in jobs]
+
+    def enqueue_new(self, queue: str = "low", **options: Any) -> str:
+        """Queue one new job; its uid."""
+        return self.enqueue(new_job(queue, **options))[0]
+
+
+def line(message: str, attempt: int = 1) -> bytes:
+    """A line of a history."""
+    told = {
+        "attempt": attempt, "type": "ValueError", "message": message, "traceback": "Traceback …",
+        "engine": "e", "at_ms": 1_000,
+    }  # fmt: skip
+    return json.dumps(told).encode()

@@ -1,0 +1,475 @@
+"""From a configuration to a connection, on real servers of each kind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from redis.connection import AbstractConnection
+
+from tests.support import PATIENCE_S, Server, wait_until
+from trioq.core.config import Config, RedisConfig, Secret
+from trioq.errors import StoreRefused, StoreUnreachable
+from trioq.store import embedded
+from trioq.store.checks import explain
+from trioq.store.connect import KEEPALIVE, Connector, open_store
+
+PASSWORD = "S3CRET-canary"
+
+
+def configured(url: str, directory: Path | None = None, **fields: Any) -> Config:
+    return Config(
+        redis=RedisConfig.from_url(url, **fields), directory=directory or Path("/nowhere")
+    )
+
+
+def connection_of(connector: Connector) -> AbstractConnection:
+    connection = connector.lane("look").connect()
+    connector._lanes[-1].adopt(connection)
+    return connection
+
+
+@pytest.fixture
+def tcp() -> Iterator[tuple[Server, int]]:
+    """A server on a TCP port too, and the port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(options=("--port", str(port), "--bind", "127.0.0.1")).start()
+    yield server, port
+    server.close()
+
+
+# -- Unix sockets and TCP ----------------------------------------------------------------------
+
+
+def test_a_unix_socket_is_reached_by_its_url(server: Server) -> None:
+    with open_store(configured(server.url)) as connector:
+        assert connector.description == server.url
+        assert connector.store("x").lane.call("PING") == b"PONG"
+
+
+def test_user_password_and_database_of_a_url_are_used(tcp: tuple[Server, int]) -> None:
+    server, port = tcp
+    server.call("ACL", "SETUSER", "worker", "on", f">{PASSWORD}", "~*", "+@all")
+    url = f"redis://worker:{PASSWORD}@127.0.0.1:{port}/3"
+    with open_store(configured(url)) as connector:
+        lane = connector.lane("x")
+        assert lane.call("ACL", "WHOAMI") == b"worker"
+        assert b" db=3 " in lane.call("CLIENT", "INFO")
+        assert connector.description == f"redis://127.0.0.1:{port}/3"
+
+
+def test_a_password_alone_is_that_of_the_default_user(own_server: Server) -> None:
+    with open_store(configured(own_server.url, password=Secret(PASSWORD))) as connector:
+        own_server.call("CONFIG", "SET", "requirepass", PASSWORD)
+        assert connector.lane("x").call("ACL", "WHOAMI") == b"default"
+
+
+def test_connections_are_named_by_purpose_and_connector(server: Server) -> None:
+    with open_store(configured(server.url)) as one, open_store(configured(server.url)) as two:
+        names = [c.lane(p).call("CLIENT", "GETNAME").decode() for c in (one, two) for p in "ab"]
+    assert [name.rpartition(":")[0] for name in names] == ["trioq:a", "trioq:b"] * 2
+    tokens = [name.rpartition(":")[2] for name in names]
+    assert tokens[0] == tokens[1] != tokens[2] == tokens[3]
+    assert all(len(token) == 8 for token in tokens)
+
+
+def test_nothing_is_sent_to_make_a_connection_but_what_is_needed(server: Server) -> None:
+    before = server.call("INFO", "commandstats")
+    with open_store(configured(server.url)) as connector:
+        connector.lane("x").call("PING")
+    after = server.call("INFO", "commandstats")
+
+    def counts(info: bytes) -> dict[bytes, int]:
+        lines = [line for line in info.splitlines() if line.startswith(b"cmdstat_")]
+        return {
+            line.split(b":")[0][8:]: int(line.split(b"calls=")[1].split(b",")[0]) for line in lines
+        }
+
+    seen = {
+        name
+        for name, count in counts(after).items()
+        if count > counts(before).get(name, 0) and name not in (b"info",)
+    }
+    assert seen == {b"client|setname", b"ping"}
+
+
+def test_redis_py_neither_resends_nor_pings_nor_listens_for_maintenance(server: Server) -> None:
+    with open_store(configured(server.url)) as connector:
+        connection = connection_of(connector)
+        assert connection.retry.get_retries() == 0
+        assert connection.retry_on_error == []
+        assert connection.health_check_interval == 0
+        assert connection.protocol == 2
+        assert connection.maint_notifications_config is None
+        assert connection.encoder.decode_responses is False
+
+
+def test_timeouts_are_the_configured_ones_and_a_lane_may_have_its_own(server: Server) -> None:
+    made = configured(server.url, connect_timeout_s=7.0, read_timeout_s=2.5)
+    with open_store(made) as connector:
+        assert connector.lane("x")._dial("x").socket_timeout == 2.5
+        assert connector.lane("x")._dial("x").socket_connect_timeout == 7.0
+        assert connector.lane("x", read_timeout_s=0.5)._dial("x").socket_timeout == 0.5
+
+
+def test_a_silent_peer_is_noticed_by_the_kernel(tcp: tuple[Server, int]) -> None:
+    with open_store(configured(f"redis://127.0.0.1:{tcp[1]}")) as connector:
+        sock = connection_of(connector)._get_socket()
+        assert isinstance(sock, socket.socket)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        for option, value in KEEPALIVE.items():
+            assert sock.getsockopt(socket.IPPROTO_TCP, option) == value
+
+
+def test_an_address_of_version_6_is_shown_as_it_is_written() -> None:
+    with open_store(configured("redis://[::1]:7000/2")) as connector:
+        assert connector.description == "redis://[::1]:7000/2"
+
+
+def test_what_the_scripts_are_told_comes_from_the_configuration(server: Server) -> None:
+    made = attrs.evolve(configured(server.url), namespace="other")
+    with open_store(made) as connector:
+        assert connector.keys.fixed("jobs") == "{other}:jobs"
+        assert connector.options.keep_done == made.worker.keep_done
+        assert connector.options.id_retention_ms == made.worker.id_retention_s * 1000
+
+
+def test_closing_closes_every_lane(server: Server) -> None:
+    connector = open_store(configured(server.url))
+    lanes = [connector.lane("a"), connector.lane("b")]
+    for lane in lanes:
+        lane.call("PING")
+    connector.close()
+    connector.close()
+    assert not any(lane.connected for lane in lanes)
+    wait_until(lambda: b"name=trioq:" not in server.call("CLIENT", "LIST"))
+
+
+def test_the_password_is_nowhere_but_on_the_wire(own_server: Server) -> None:
+    own_server.call("CONFIG", "SET", "requirepass", "another")
+    with open_store(configured(own_server.url, username="default", password=Secret(PASSWORD))) as c:
+        lane = c.lane("x")
+        connection = lane._dial("x")
+        with pytest.raises(StoreRefused) as caught:
+            lane.call("PING")
+        rendered = "".join(
+            traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+        )
+        shown = [c, connection, vars(connection), lane, vars(lane), c.redis, c.description]
+        assert PASSWORD not in rendered
+        assert PASSWORD not in repr(shown)
+        assert PASSWORD not in explain(caught.value, c.description)
+
+
+# -- TLS ---------------------------------------------------------------------------------------
+
+
+def openssl(directory: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ca.pem; server.pem for localhost, other.pem for another name, old.pem expired; client.pem."""
+    assert shutil.which("openssl"), "these tests make their certificates with openssl"
+    directory = tmp_path_factory.mktemp("tls")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    for ca in ("ca", "stranger"):
+        openssl(
+            directory, "req", "-x509", *key, "-subj", f"/CN={ca}", "-days", "2",
+            "-addext", "keyUsage=critical,keyCertSign", "-keyout", f"{ca}.key", "-out", f"{ca}.pem",
+        )  # fmt: skip
+    for name, host, days in (
+        ("server", "localhost", "2"),
+        ("other", "elsewhere.test", "2"),
+        ("old", "localhost", "-1"),
+        ("client", "client.test", "2"),
+    ):
+        (directory / f"{name}.ext").write_text(f"subjectAltName=DNS:{host}\n")
+        openssl(
+            directory, "req", *key, "-subj", f"/CN={host}", "-keyout", f"{name}.key",
+            "-out", f"{name}.csr",
+        )  # fmt: skip
+        openssl(
+            directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+            "-days", days, "-extfile", f"{name}.ext", "-out", f"{name}.pem",
+        )  # fmt: skip
+    openssl(
+        directory, "ec", "-in", "client.key", "-aes256", "-passout", "pass:x", "-out", "locked.key"
+    )
+    return directory
+
+
+class TlsFront:
+    """Speaks TLS on a port of localhost, and hands what it hears to a server's socket."""
+
+    def __init__(self, behind: str, context: ssl.SSLContext) -> None:
+        self._behind, self._context = behind, context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        self._sockets.append(plain)
+        try:
+            front = self._context.wrap_socket(plain, server_side=True)
+        except OSError:
+            plain.close()
+            return
+        back = socket.socket(socket.AF_UNIX)
+        back.connect(self._behind)
+        self._sockets += [front, back]
+        answers = threading.Thread(target=_copy, args=(back, front), daemon=True)
+        answers.start()
+        _copy(front, back)
+        answers.join(PATIENCE_S)
+        front.close()
+        back.close()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+Tls = Any
+
+
+@pytest.fixture
+def tls(server: Server, certificates: Path) -> Iterator[Tls]:
+    """Makes TLS fronts of the shared server, and configurations that lead to them."""
+    fronts: list[TlsFront] = []
+
+    def make(name: str = "server", *, ca: str | None = "ca.pem", host: str = "localhost",
+             client: str | None = None, asks: bool = False,
+             oldest: bool = False) -> Config:  # fmt: skip
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+        if asks:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(certificates / "ca.pem")
+            # In 1.3 a client learns of a refusal only when it reads.
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        if oldest:
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+        front = TlsFront(server.socket, context)
+        fronts.append(front)
+        files = {"tls_ca": ca}
+        if client is not None:
+            files |= {"tls_cert": f"{client}.pem", "tls_key": f"{client}.key"}
+        return configured(f"rediss://{host}:{front.port}", certificates, **files)
+
+    yield make
+    for front in fronts:
+        front.close()
+
+
+def said(made: Config) -> str:
+    """What a person is told when this configuration's server is called."""
+    with open_store(made) as connector:
+        with pytest.raises(StoreUnreachable) as caught:
+            connector.lane("x").call("PING")
+        return explain(caught.value, connector.description)
+
+
+def test_a_verified_server_is_spoken_to_in_tls(tls: Tls) -> None:
+    with open_store(tls()) as connector:
+        connection = connection_of(connector)
+        assert connector._lanes[0].call("PING") == b"PONG"
+        sock = connection._get_socket()
+        assert isinstance(sock, ssl.SSLSocket)
+        assert sock.version() in ("TLSv1.2", "TLSv1.3")
+        assert connector.description.startswith("rediss://localhost:")
+
+
+def test_an_interrupt_wakes_a_call_under_tls(tls: Tls) -> None:
+    with open_store(tls()) as connector:
+        lane = connector.lane("x", read_timeout_s=30.0)
+        lane.call("PING")
+        failed: list[BaseException] = []
+
+        def wait() -> None:
+            try:
+                lane.call("BLPOP", "nothing", 0)
+            except StoreUnreachable as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        wait_until(lambda: lane._calling)
+        lane.interrupt()
+        thread.join(5)
+        assert failed
+        lane.arm()
+        assert lane.call("PING") == b"PONG"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"ca": "stranger.pem"}, "isn't accepted"),
+        ({"ca": None}, "isn't accepted"),
+        ({"name": "other"}, "isn't accepted: Hostname mismatch"),
+        ({"name": "old"}, "isn't accepted: certificate has expired"),
+        ({"oldest": True}, "TLS"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ssl.OP_NO_.*:DeprecationWarning")
+def test_a_server_that_cannot_be_trusted_is_refused(
+    tls: Tls, options: dict[str, Any], expected: str
+) -> None:
+    told = said(tls(**options))
+    assert expected in told
+    assert "\n" not in told
+
+
+def test_a_server_that_asks_for_a_certificate_gets_ours(tls: Tls) -> None:
+    with open_store(tls(asks=True, client="client")) as connector:
+        assert connector.lane("x").call("PING") == b"PONG"
+    assert "TLS" in said(tls(asks=True))
+
+
+def test_a_port_without_tls_is_told_as_such(tcp: tuple[Server, int]) -> None:
+    assert "TLS port" in said(configured(f"rediss://localhost:{tcp[1]}", read_timeout_s=0.2))
+
+
+def test_tls_files_are_tried_before_anything_else(certificates: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("")
+
+    def refused(**files: str) -> str:
+        made = configured("rediss://localhost:1", certificates, **files)
+        with pytest.raises(StoreRefused) as caught:
+            open_store(made)
+        return str(caught.value)
+
+    assert "missing.pem: can't be read: No such file" in refused(tls_ca="missing.pem")
+    assert "empty.pem" in refused(tls_ca=str(tmp_path / "empty.pem"))
+    assert "not a certificate and its key" in refused(tls_cert="client.pem", tls_key="server.key")
+    assert "without a passphrase" in refused(tls_cert="client.pem", tls_key="locked.key")
+
+
+# -- the embedded server -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def embedding(tmp_path: Path) -> Iterator[Config]:
+    yield configured("embedded:data", tmp_path)
+    # Its last user is gone: the keeper shuts the server down.
+    wait_until(lambda: not running(tmp_path / "data"))
+
+
+def running(directory: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(str(directory / "server.sock"))
+        except OSError:
+            return False
+        return True
+
+
+def server_pid(connector: Connector) -> int:
+    info: bytes = connector.lane("pid").call("INFO", "server")
+    return int(info.split(b"process_id:")[1].split()[0])
+
+
+def test_an_embedded_server_is_started_shared_and_ended(embedding: Config) -> None:
+    with open_store(embedding) as one:
+        assert one.description == "embedded:data"
+        one.lane("x").call("SET", "k", "v")
+        with open_store(embedding) as two:
+            assert server_pid(one) == server_pid(two)
+            assert two.lane("x").call("GET", "k") == b"v"
+        assert one.lane("x").call("GET", "k") == b"v"
+
+
+def test_an_embedded_server_that_was_killed_comes_back_with_its_data(embedding: Config) -> None:
+    with open_store(embedding) as connector:
+        lane = connector.lane("x")
+        lane.call("CONFIG", "SET", "appendfsync", "always")
+        lane.call("SET", "k", "v")
+        first = server_pid(connector)
+        os.kill(first, signal.SIGKILL)
+
+        def asked() -> bytes | None:
+            try:
+                answer: bytes | None = lane.call("GET", "k")
+            except StoreUnreachable:
+                return None
+            return answer
+
+        assert wait_until(asked) == b"v"
+        assert server_pid(connector) != first
+
+
+def test_an_embedded_server_that_is_stopped_is_not_started_again(embedding: Config) -> None:
+    made = attrs.evolve(embedding, redis=attrs.evolve(embedding.redis, read_timeout_s=0.2))
+    with open_store(made) as connector:
+        pid = server_pid(connector)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(StoreUnreachable):
+                connector.lane("x").call("PING")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert server_pid(connector) == pid
+
+
+def test_reading_where_there_is_no_data_starts_nothing(tmp_path: Path) -> None:
+    made = configured("embedded:data", tmp_path)
+    with pytest.raises(StoreRefused, match="no data there yet; `trioq serve` makes it"):
+        open_store(made, read_only=True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_reading_where_there_is_data_is_like_any_use(embedding: Config) -> None:
+    with open_store(embedding) as connector:
+        connector.lane("x").call("SET", "k", "v")
+    assert embedded.exists(embedding.resolve("data"))
+    with open_store(embedding, read_only=True) as connector:
+        assert connector.lane("x").call("GET", "k") == b"v"
+
+
+def test_an_embedded_server_that_cannot_be_started_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(StoreRefused, match="data"):
+        open_store(configured("embedded:data", tmp_path))
