@@ -46,6 +46,12 @@ class Node:
     children: list[Node] = dataclasses.field(default_factory=list)
 
 
+@attrs.frozen
+class Tree:
+    left: Tree | None = None
+    right: Tree | None = None
+
+
 class Options(TypedDict):
     deep: bool
 
@@ -93,6 +99,7 @@ def takes(annotation: Any) -> Binding:
         (Point, {"x": 1}, Point(1)),
         (Point | None, {"x": 1, "y": 2}, Point(1, 2)),
         (Node, {"value": 1, "children": [{"value": 2}]}, Node(1, [Node(2)])),
+        (Tree, {"left": {"right": {}}, "right": None}, Tree(Tree(None, Tree()))),
         (Options, {"deep": True}, {"deep": True}),
     ],
 )
@@ -123,6 +130,9 @@ def test_a_value_becomes_what_the_annotation_says(annotation: Any, given: Any, g
         (dict[str, int], [], "x: expected an object, got []"),
         (dict[str, int], {"a": "b"}, "x['a']: expected int, got 'b'"),
         (dict[int, str], {"05": "a"}, "x['05']: expected a whole number as a key, got '05'"),
+        (dict[int, str], {"a": "a"}, "x['a']: expected a whole number as a key, got 'a'"),
+        (list[int] | dict[str, int], 5, "x: expected list[int] or dict[str, int], got 5"),
+        (Tree, {"left": {"right": 5}}, "x.left.right: expected an object, got 5"),
         (datetime.date, "soon", "x: expected an ISO 8601 date, got 'soon'"),
         (uuid.UUID, "7", "x: expected a UUID, got '7'"),
         (Literal["a", 1], True, "x: expected one of 'a', 1, got True"),

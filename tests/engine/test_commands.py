@@ -7,10 +7,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -234,13 +235,40 @@ async def test_a_program_finds_its_job_and_no_configuration_in_the_environment(
     assert environment["PATH"] == os.environ["PATH"]
 
 
+@pytest.fixture
+def inherited_stdin() -> Iterator[None]:
+    """Something to read on the engine's own stdin."""
+    kept = os.dup(0)
+    reader, writer = os.pipe()
+    os.write(writer, b"for the engine")
+    os.close(writer)
+    os.dup2(reader, 0)
+    yield
+    os.dup2(kept, 0)
+    os.close(kept)
+    os.close(reader)
+
+
 @pytest.mark.trio
-async def test_a_program_is_fed_nothing_and_leads_a_session_of_its_own() -> None:
+async def test_a_program_is_fed_nothing_and_leads_a_session_of_its_own(
+    inherited_stdin: None,
+) -> None:
     look = "import os, sys; print([sys.stdin.read() == '', os.getsid(0) == os.getpid()])"
 
     outcome = await outcome_of(python(look))
 
     assert outcome == Succeeded({"exit": 0, "stdout": "[True, True]\n"})
+
+
+@pytest.mark.trio
+async def test_the_callers_id_is_the_jobs_id_if_an_environment_can_hold_it() -> None:
+    named = attrs.evolve(job_with(), id="thumb:a")
+
+    _, _, environment = await told(python(TELL), named)
+    failed = await failure_of(python(TELL), job=attrs.evolve(named, id="a\0b"))
+
+    assert environment["TRIOQ_JOB_ID"] == "thumb:a"
+    assert failed.permanent == "bad_payload"
 
 
 # --- how it ends ----------------------------------------------------------------------------
@@ -256,6 +284,7 @@ async def test_a_program_is_fed_nothing_and_leads_a_session_of_its_own() -> None
         ("echo full >&2; exit 75", "exit 75", "it asks to be tried again: full", None),
         ("kill -SEGV $$", "killed by SIGSEGV", "nothing on its stderr", None),
         ("kill -KILL $$", "killed by SIGKILL", "nothing on its stderr", None),
+        ("kill -40 $$", "killed by signal 40", "nothing on its stderr", None),
     ],
 )
 async def test_how_a_program_ends_is_how_its_job_ends(
@@ -283,6 +312,14 @@ async def test_of_its_output_the_end_is_kept_and_memory_is_bounded() -> None:
     assert failed.error.message.startswith("the end")
     assert failed.error.traceback.endswith("the end\u00ff")
     assert len(failed.error.traceback.encode()) <= TAIL_BYTES
+
+
+@pytest.mark.trio
+async def test_of_a_result_the_end_is_kept() -> None:
+    outcome = await outcome_of(python("print('x' * 100_000 + 'the end', end='')"))
+
+    assert isinstance(outcome, Succeeded)
+    assert outcome.result["stdout"] == "x" * (TAIL_BYTES - 7) + "the end"
 
 
 @pytest.mark.trio
@@ -416,6 +453,20 @@ async def test_what_a_program_leaves_behind_neither_hangs_its_job_nor_survives_i
     assert outcome == Succeeded({"exit": 0, "stdout": ""})
     child = await pid_in(tmp_path / "pid.child")
     await until(lambda: not is_alive(child))
+
+
+@pytest.mark.trio
+async def test_what_left_the_group_on_purpose_does_not_hang_the_job(tmp_path: Path) -> None:
+    escape = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen(['sleep', '20'], start_new_session=True)\n"
+        "open(sys.argv[1], 'w').write(f'{child.pid}\\n')"
+    )
+    with trio.fail_after(15):
+        outcome = await outcome_of(python(escape, str(tmp_path / "pid")))
+
+    assert outcome == Succeeded({"exit": 0, "stdout": ""})
+    assert is_alive(await pid_in(tmp_path / "pid"))
 
 
 @pytest.mark.trio

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import math
+import signal
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,7 +22,9 @@ from trioq.engine.handlers import (
     current_job,
     invoke,
 )
-from trioq.engine.handlers.describe import MESSAGE_BYTES, TRACEBACK_BYTES
+from trioq.engine.handlers.describe import MESSAGE_BYTES, TRACEBACK_BYTES, clip, clip_front
+from trioq.engine.handlers.isolated import Isolated
+from trioq.engine.handlers.threads import _Call
 
 THREADS = trio.CapacityLimiter(4)
 
@@ -165,6 +168,68 @@ async def test_errors_are_bounded_and_valid_utf8(character: str) -> None:
 
 
 @pytest.mark.trio
+async def test_half_a_surrogate_pair_is_escaped() -> None:
+    failed = await failure_of(as_async(raising(ValueError("a\udc80b"))))
+
+    assert failed.error.message == r"a\udc80b"
+
+
+@pytest.mark.trio
+async def test_of_a_long_traceback_the_end_is_kept_in_whole_lines() -> None:
+    def even(n: int) -> None:
+        if n == 0:
+            raise ValueError("boo")
+        odd(n - 1)
+
+    def odd(n: int) -> None:
+        even(n - 1)
+
+    def again_and_again(times: int) -> None:
+        try:
+            even(100)
+        except ValueError:
+            if times:
+                again_and_again(times - 1)
+            raise
+
+    traceback = (await failure_of(lambda: again_and_again(10))).error.traceback
+
+    assert len(traceback.encode()) <= TRACEBACK_BYTES
+    assert traceback.startswith("…\n  ")
+    assert traceback.endswith("\nValueError: boo")
+
+
+@pytest.mark.parametrize("limit", range(10, 30))
+def test_clipped_texts_are_as_long_as_they_may_be(limit: int) -> None:
+    for text in ("a" * 20, "é" * 10, "\U0001f600" * 5, "a\ud800" * 3, "", "ab\ncd" * 5):
+        whole = text.encode("utf-8", "backslashreplace").decode()
+        for clipped, part in ((clip(text, limit), 0), (clip_front(text, limit), -1)):
+            assert len(clipped.encode()) <= limit
+            if len(whole.encode()) <= limit:
+                assert clipped == whole
+            else:
+                assert clipped[-1 - part] == "…"
+                kept = clipped.strip("…\n")
+                assert kept
+                assert kept in whole
+
+
+class BrokenLoader:
+    def get_source(self, name: str) -> str:
+        raise ValueError(name)
+
+
+@pytest.mark.trio
+async def test_an_error_whose_lines_cannot_be_read_is_told_without_them() -> None:
+    scope: dict[str, Any] = {"__loader__": BrokenLoader(), "__name__": "strange"}
+    exec(compile("def handler():\n    raise ValueError('boo')", "strange.py", "exec"), scope)
+
+    error = (await failure_of(scope["handler"])).error
+
+    assert (error.message, error.traceback) == ("boo", "<no traceback: ValueError>")
+
+
+@pytest.mark.trio
 async def test_a_group_of_very_many_nested_errors_is_bounded() -> None:
     error: Exception = ValueError("innermost")
     for _ in range(5000):  # deeper than Python's stack
@@ -223,6 +288,21 @@ async def test_a_payload_that_does_not_fit_is_permanent_and_runs_nothing() -> No
     assert failed.error.message == "unexpected: colour; missing: width"
     assert failed.error.traceback == ""
     assert ran == []
+
+
+def test_a_real_ctrl_c_is_not_the_handlers() -> None:
+    outcomes = []
+
+    async def handler() -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "done"
+
+    async def main() -> None:
+        outcomes.append(await outcome_of(handler))
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main)
+    assert outcomes == [Succeeded("done")]
 
 
 # --- time -----------------------------------------------------------------------------------
@@ -452,6 +532,46 @@ async def test_context_variables_survive_the_handlers_waits(autojump_clock: obje
     assert await outcome_of(handler) == Succeeded("red")
 
 
+class Foreign:
+    """Something to await that isn't trio's."""
+
+    def __await__(self) -> Any:
+        yield "a message that trio doesn't know"
+
+
+@pytest.mark.trio
+async def test_context_variables_are_there_when_trio_throws_into_the_handler() -> None:
+    async def handler() -> str:
+        colour.set("red")
+        try:
+            await Foreign()
+        except TypeError:
+            return colour.get()
+        return "not thrown"
+
+    assert await outcome_of(handler) == Succeeded("red")
+
+
+def test_an_isolated_coroutine_that_is_closed_cleans_up_in_its_context() -> None:
+    seen = []
+
+    async def inner() -> None:
+        colour.set("red")
+        try:
+            await Foreign()
+        finally:
+            seen.append(colour.get())
+
+    async def outer() -> None:
+        await Isolated(inner(), contextvars.copy_context())
+
+    coroutine = outer()
+    coroutine.send(None)
+    coroutine.close()
+
+    assert seen == ["red"]
+
+
 @pytest.mark.trio
 async def test_a_waiting_handler_can_be_seen_in_its_task(autojump_clock: object) -> None:
     seen: list[str] = []
@@ -515,6 +635,18 @@ async def test_a_job_that_finds_no_thread_is_snoozed_and_never_starts() -> None:
     release.set()
     await until(lambda: limiter.borrowed_tokens == 0)
     assert not ran.is_set()
+
+
+def test_a_call_that_was_withdrawn_is_not_made_when_its_thread_comes_up_after_all() -> None:
+    ran: list[int] = []
+    early, late = _Call(lambda: ran.append(1), "early"), _Call(lambda: ran.append(2), "late")
+
+    late()
+
+    assert early.withdraw()
+    assert not late.withdraw()
+    early()
+    assert ran == [2]
 
 
 @pytest.mark.trio

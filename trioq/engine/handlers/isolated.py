@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 R = TypeVar("R")
 
@@ -31,10 +31,7 @@ class Isolated(Generic[R]):
         self._context = context
 
     def __await__(self) -> Generator[Any, Any, R]:
-        return self  # it has all that a generator is used for
-
-    def __iter__(self) -> Isolated[R]:
-        return self
+        return cast(Generator[Any, Any, R], self)  # it has all that is used of one
 
     def __next__(self) -> Any:
         return self._context.run(self._coroutine.send, None)
