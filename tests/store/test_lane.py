@@ -157,6 +157,24 @@ def test_interrupt_after_a_call_does_not_reach_the_next_one(lane: Lane) -> None:
     assert lane.call("ECHO", "next") == b"next"
 
 
+def test_an_answer_that_came_in_spite_of_an_interrupt_counts(lane: Lane) -> None:
+    lane.call("PING")
+    connection = lane._connection
+    assert connection is not None
+    read = connection.read_response
+
+    def answered_then_interrupted(**options: Any) -> Any:
+        answer = read(**options)
+        lane.interrupt()
+        return answer
+
+    connection.read_response = answered_then_interrupted  # type: ignore[method-assign,assignment]
+    assert lane.call("ECHO", "in time") == b"in time"
+    assert not lane.connected  # its socket is shut down
+    lane.arm()
+    assert lane.call("ECHO", "next") == b"next"
+
+
 def test_interrupts_and_closes_at_random_moments_never_mix_up_answers(server: Server) -> None:
     """Two lanes side by side: a descriptor closed too early would be reused by the other."""
     lanes = [server.lane(f"mixed{i}") for i in range(2)]
