@@ -12,6 +12,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import trio
+
 import trioq
 
 app = trioq.App()
@@ -20,7 +22,7 @@ app = trioq.App()
 @app.job("compress_when_sorted")
 async def compress_when_sorted(job: trioq.Job, config: str, path: str) -> None:
     """Queue the second step once the first has left its file; ask again in a moment if not."""
-    if not Path(f"{path}.sorted").exists():
+    if not await trio.Path(f"{path}.sorted").exists():
         raise trioq.Snooze(0.2)
     async with trioq.connect(config) as client:
         await client.enqueue("compress", {"path": f"{path}.sorted"}, id=f"compress:{path}")

@@ -41,11 +41,8 @@ async def main(config: Path, port: int) -> None:
         async def handle(stream: trio.SocketStream) -> None:
             await answer(client, stream)
 
-        listeners = await nursery.start(
-            lambda task_status: trio.serve_tcp(
-                handle, port, host="127.0.0.1", task_status=task_status
-            )
-        )
+        listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, handle, listeners)
         address = listeners[0].socket.getsockname()
         print(f"listening on http://{address[0]}:{address[1]}", flush=True)
 
