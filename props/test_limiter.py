@@ -153,9 +153,6 @@ def test_the_script_grants_what_this_function_grants(
     assert_agree(store, clock, steps, interval, burst)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="enqueue.lua writes the clamped time only together with a grant"
-)
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(steps_ms | jumps_ms, wants), max_size=12), intervals, st.integers(1, 9))
 def test_the_script_heals_as_this_function_does_when_the_clock_goes_back(

@@ -52,9 +52,10 @@ local before = sent_before(sender, number)
 interval, burst = tonumber(interval), tonumber(burst)
 
 -- The limiter: the generic cell rate algorithm, on the server's clock, in whole us -------
-local permits, tat = count, now_us
+local permits, tat, stored_tat = count, now_us, 0
 if interval > 0 and not before then
-  tat = math.min(math.max(tonumber(redis.call("GET", limit) or 0), now_us), now_us + burst * interval)
+  stored_tat = tonumber(redis.call("GET", limit) or 0)
+  tat = math.min(math.max(stored_tat, now_us), now_us + burst * interval)
   permits = math.floor((now_us + burst * interval - tat) / interval)
 end
 
@@ -187,8 +188,10 @@ if granted > 0 then
 end
 local wait = 0
 if interval > 0 then
+  -- A clock that went back leaves a time too far ahead: written bounded, so that it heals.
+  local healed = tat < stored_tat
   tat = tat + granted * interval
-  if granted > 0 then
+  if granted > 0 or healed then
     redis.call("SET", limit, string.format("%d", tat), "PX", math.floor((tat - now_us) / 1000) + 1000)
   end
   if taken < count then
