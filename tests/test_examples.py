@@ -1,0 +1,85 @@
+"""The examples do what they say, run as their users would run them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from tests.support import trioq
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    """A copy of the folder, so that its embedded server's data goes away with the test."""
+    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples"))
+
+
+def python(script: Path, *arguments: str | Path) -> list[str]:
+    return [sys.executable, str(script), *map(str, arguments)]
+
+
+@pytest.fixture
+def embedding(examples: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        python(examples / "embedded_engine.py", examples / "example.toml", "0"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        yield process
+        process.kill()
+
+
+def line_with(stream: IO[str] | None, text: str) -> str:
+    """The next line that has this text."""
+    assert stream is not None
+    return next(line.strip() for line in stream if text in line)
+
+
+def test_an_engine_runs_beside_an_http_server(embedding: subprocess.Popen[str]) -> None:
+    url = line_with(embedding.stdout, "listening on").split()[-1]
+    for name in ("Ada", "Grace"):
+        request = urllib.request.Request(f"{url}/greet?name={name}", method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 202
+            assert len(answer.read().strip()) == 32
+        assert line_with(embedding.stdout, "hello") == f"hello {name} (attempt 1)"
+    embedding.send_signal(signal.SIGINT)
+    assert embedding.wait(timeout=30) == 0
+
+
+def test_ordinary_code_enqueues(examples: Path, tmp_path: Path) -> None:
+    config = examples / "example.toml"
+    (tmp_path / "a.txt").write_text("hello")
+    argv = python(examples / "sync_enqueue.py", config, tmp_path / "a.txt")
+    first, second = (
+        subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()[-1]
+        for _ in range(2)
+    )
+    assert (first, second) == ("queued", "live"), "one id, one job"
+
+    assert trioq("serve", config, "--drain").returncode == 0
+    stats = json.loads(trioq("stats", config, "--json").stdout)
+    assert (stats["done"], stats["dead"]) == (1, 0)
+
+
+def test_commands_run_one_after_the_other(examples: Path, tmp_path: Path) -> None:
+    config, path = examples / "pipeline.toml", tmp_path / "fruit"
+    path.write_text("pear\napple\nfig\n")
+    argv = python(examples / "command_pipeline.py", config, path)
+    subprocess.run(argv, check=True, timeout=60)
+
+    assert trioq("serve", config, "--drain", cwd=examples).returncode == 0
+    assert gzip.decompress(Path(f"{path}.sorted.gz").read_bytes()) == b"apple\nfig\npear\n"
