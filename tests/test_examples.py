@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,9 @@ from typing import IO
 import pytest
 
 from tests.support import trioq
+from trioq.settings import load
+from trioq.store.connect import open_store
+from trioq.store.inspect import stats
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -71,8 +73,9 @@ def test_ordinary_code_enqueues(examples: Path, tmp_path: Path) -> None:
     assert (first, second) == ("queued", "live"), "one id, one job"
 
     assert trioq("serve", config, "--drain").returncode == 0
-    stats = json.loads(trioq("stats", config, "--json").stdout)
-    assert (stats["done"], stats["dead"]) == (1, 0)
+    with open_store(load(config), read_only=True) as connector:
+        counted = stats(connector.store("test"))
+    assert (counted.counters["done"], counted.dead) == (1, 0)
 
 
 def test_commands_run_one_after_the_other(examples: Path, tmp_path: Path) -> None:
