@@ -1,0 +1,140 @@
+"""How fast one engine runs jobs that do nothing.
+
+    python -m benchmarks.drain [--jobs 50000] [--payload 200] [--rounds 5] [--json]
+
+Enqueues the jobs, then lets one engine with everything on run them: fences, the last 1,000
+summaries, events and logs at level info. In the same round, on a server of the same kind, the
+prototype of ``benchmarks/prototype.py`` runs as many. Prints medians: jobs per second by the
+clock, and the CPU time of server and client for each job. The goals: 30,000 jobs/s or more,
+and 0.75 of the prototype or more; at most 8 µs of the server for each job, 11 with enqueueing.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import attrs
+import trio
+
+from benchmarks import prototype
+from benchmarks.support import Bench, Row, bench, client_cpu_s, median, parser, show
+from trioq import App, Call, Engine, connect_sync
+from trioq.observe.logs import LogLines, logger
+
+
+@attrs.define
+class Cost:
+    """What a part of a round took, and had of the server and of this process."""
+
+    wall_s: float = 0.0
+    server_s: float = 0.0
+    client_s: float = 0.0
+
+
+@contextmanager
+def measured(b: Bench) -> Iterator[Cost]:
+    """The cost of what is done inside."""
+    gc.collect()
+    cost, server_s = Cost(), b.cpu_s()
+    client_s, started = client_cpu_s(), time.perf_counter()
+    yield cost
+    cost.wall_s = time.perf_counter() - started
+    cost.client_s = client_cpu_s() - client_s
+    cost.server_s = b.cpu_s() - server_s
+
+
+@attrs.define
+class Countdown:
+    """An app whose handler does nothing but count."""
+
+    left: int
+    app: App = attrs.field(factory=App)
+    all_run: trio.Event = attrs.field(factory=trio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        @self.app.job("noop")
+        async def noop(pad: str) -> None:
+            self.one()
+
+    def one(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.all_run.set()
+
+
+async def run_engine(b: Bench, countdown: Countdown, log: TextIO) -> None:
+    """Run an engine until all is run and settled."""
+    report = LogLines(logger("info", "json", log))
+    async with trio.open_nursery() as nursery:
+        engine = await nursery.start(Engine(countdown.app, b.config, report=report).run)
+        await countdown.all_run.wait()
+        engine.drain()
+
+
+def trioq_round(b: Bench, jobs: int, payload: int) -> Row:
+    """Enqueue, then drain."""
+    b.clear()
+    with measured(b) as enqueueing, connect_sync(b.config) as client:
+        client.enqueue_many(Call("noop", {"pad": "x" * payload}) for _ in range(jobs))
+    with open(os.devnull, "w") as log, measured(b) as draining:
+        trio.run(run_engine, b, Countdown(jobs), log)
+    done = int(b.admin.call("HGET", "{bench}:stats", "done"))
+    if done != jobs:
+        raise SystemExit(f"{done} of {jobs} jobs are done")
+    return _row(jobs, draining, enqueueing)
+
+
+def prototype_round(b: Bench, jobs: int, payload: int) -> Row:
+    """The same, by the prototype."""
+    b.clear()
+    lane, countdown = b.connector.lane("prototype"), Countdown(jobs)
+    with measured(b) as enqueueing:
+        prototype.fill(lane, jobs, {"pad": "x" * payload})
+    with measured(b) as draining:
+        prototype.drain(lane, {"noop": lambda pad: countdown.one()})
+    if countdown.left:
+        raise SystemExit(f"the prototype left {countdown.left} jobs")
+    return _row(jobs, draining, enqueueing)
+
+
+def _row(jobs: int, draining: Cost, enqueueing: Cost) -> Row:
+    return {
+        "jobs/s": jobs / draining.wall_s,
+        "server µs": draining.server_s / jobs * 1e6,
+        "+ enqueue": (draining.server_s + enqueueing.server_s) / jobs * 1e6,
+        "client µs": draining.client_s / jobs * 1e6,
+    }
+
+
+def main() -> None:
+    made = parser(__doc__, rounds=5)
+    made.add_argument("--jobs", type=int, default=50_000)
+    made.add_argument("--payload", type=int, default=200, help="bytes")
+    options = made.parse_args()
+    ways: dict[str, Callable[[Bench, int, int], Row]] = {
+        "trioq": trioq_round,
+        "prototype": prototype_round,
+    }
+    rounds: dict[str, list[Row]] = {name: [] for name in ways}
+    with bench() as b:
+        for way in ways.values():
+            way(b, options.jobs // 10, options.payload)  # first uses don't count
+        for _ in range(options.rounds):
+            for name, way in ways.items():
+                rounds[name].append(way(b, options.jobs, options.payload))
+    medians = {name: median(rows) for name, rows in rounds.items()}
+    # Of each round, so that both saw the same good or bad moment of the machine.
+    shares = [
+        {"share": ours["jobs/s"] / bare["jobs/s"]}
+        for ours, bare in zip(rounds["trioq"], rounds["prototype"], strict=True)
+    ]
+    show(options, medians, [("trioq's part of the prototype's rate", median(shares)["share"])])
+
+
+if __name__ == "__main__":
+    main()
