@@ -22,7 +22,10 @@ ONLY_IN = {
 }
 
 #: Inside the engine, tasks don't know each other; these are what they share.
-SHARED = {"backlog", "boot", "bridge", "outage", "handlers", "scan", "found", "globs", "beneath"}
+SHARED = {
+    *("backlog", "boot", "bridge", "outage", "tracing"),
+    *("handlers", "scan", "found", "globs", "beneath"),
+}
 WIRING = {"engine", "parts"}
 #: The worker is handed the breakers it asks for permits.
 KNOWN_PAIRS = {("worker", "breaker")}

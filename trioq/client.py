@@ -21,7 +21,7 @@ import trio
 from trioq.app import Call
 from trioq.core.codec import encode, encode_payload
 from trioq.core.config import Config, check
-from trioq.core.job import Options, Record, Uid, new_uid
+from trioq.core.job import NO_HEADERS, Headers, Options, Record, Uid, new_uid
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import (
     EnqueueUnknown,
@@ -31,6 +31,7 @@ from trioq.errors import (
     StoreBusy,
     StoreUnreachable,
 )
+from trioq.observe.tracing import Tracing
 from trioq.settings import from_url, load
 from trioq.store.connect import Connector, open_store
 from trioq.store.protocol import Enqueued, NewJob
@@ -80,6 +81,7 @@ class Drafts:
         id: str | None,
         max_attempts: int | None,
         timeout: float | None,
+        trace: Headers,
     ) -> NewJob:
         """One job, checked.
 
@@ -101,6 +103,7 @@ class Drafts:
             delay_s=delay,
             id=id,
             options=Options(max_attempts, timeout),
+            trace=trace,
         )
 
     def job(
@@ -112,6 +115,7 @@ class Drafts:
         delay_s: float = 0.0,
         id: str | None = None,
         options: Options | None = None,
+        trace: Headers = NO_HEADERS,
     ) -> NewJob:
         """One job whose payload is encoded already."""
         queue = queue or self.config.default_queue
@@ -133,6 +137,7 @@ class Drafts:
             id=id,
             enqueued_ms=time.time_ns() // 1_000_000,
             options=options or Options(),
+            trace=trace,
         )
         stored, big = encode(record)
         return NewJob(uid, queue, stored, big, round(delay_s * 1000), id)
@@ -206,9 +211,10 @@ class _Patience:
 class SyncClient:
     """Enqueues from ordinary code. Thread-safe; blocks."""
 
-    def __init__(self, connector: Connector, drafts: Drafts) -> None:
+    def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
         self._store = connector.store("client")
         self._drafts = drafts
+        self._tracing = tracing
         self._numbering = Numbering()
         self._lock = threading.Lock()
 
@@ -224,16 +230,26 @@ class SyncClient:
         timeout: float | None = None,
     ) -> Handle:
         """Queue one job; see :meth:`Client.enqueue`."""
-        job = self._drafts.draft(
-            what, payload, queue=queue, delay=delay, id=id,
-            max_attempts=max_attempts, timeout=timeout,
-        )  # fmt: skip
-        return self.send([job])[0]
+        with self._tracing.sending(name_of(what)) as sending:
+            job = self._drafts.draft(
+                what, payload, queue=queue, delay=delay, id=id,
+                max_attempts=max_attempts, timeout=timeout, trace=sending.headers,
+            )  # fmt: skip
+            made = self.send([job])
+            sending.sent([job.uid], {job.queue})
+        return made[0]
 
     def enqueue_many(self, calls: Iterable[Call], *, queue: str | None = None) -> list[Handle]:
         """Queue many jobs, in batches; see :meth:`Client.enqueue_many`."""
-        drafts = (_plain(self._drafts, call, queue) for call in calls)
-        return [handle for batch in batches(drafts) for handle in self.send(batch)]
+        made: list[Handle] = []
+        queues: set[str] = set()
+        with self._tracing.sending(None) as sending:
+            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in calls)
+            for batch in batches(drafts):
+                made += self.send(batch)
+                queues |= {job.queue for job in batch}
+            sending.sent([handle.uid for handle in made], queues)
+        return made
 
     def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         """Queue one batch of jobs that are made already."""
@@ -253,9 +269,12 @@ class SyncClient:
 class Client:
     """Enqueues from trio. Several tasks may share one; calls go one after the other."""
 
-    def __init__(self, store: RedisStore, drafts: Drafts, deadline_s: float) -> None:
+    def __init__(
+        self, store: RedisStore, drafts: Drafts, tracing: Tracing, deadline_s: float
+    ) -> None:
         self._caller = ThreadCaller(store, deadline_s)
         self._drafts = drafts
+        self._tracing = tracing
         self._numbering = Numbering()
         self._turn = trio.Lock()
 
@@ -288,11 +307,14 @@ class Client:
         Cancellation:
           At once. The job may or may not be queued; enqueue again with the same ``id``.
         """
-        job = self._drafts.draft(
-            what, payload, queue=queue, delay=delay, id=id,
-            max_attempts=max_attempts, timeout=timeout,
-        )  # fmt: skip
-        return (await self._send([job]))[0]
+        with self._tracing.sending(name_of(what)) as sending:
+            job = self._drafts.draft(
+                what, payload, queue=queue, delay=delay, id=id,
+                max_attempts=max_attempts, timeout=timeout, trace=sending.headers,
+            )  # fmt: skip
+            made = await self._send([job])
+            sending.sent([job.uid], {job.queue})
+        return made[0]
 
     async def enqueue_many(
         self, calls: Iterable[Call], *, queue: str | None = None
@@ -302,8 +324,13 @@ class Client:
         Each batch is queued whole or not at all; an error leaves the earlier ones queued.
         """
         made: list[Handle] = []
-        for batch in batches(_plain(self._drafts, call, queue) for call in calls):
-            made += await self._send(batch)
+        queues: set[str] = set()
+        with self._tracing.sending(None) as sending:
+            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in calls)
+            for batch in batches(drafts):
+                made += await self._send(batch)
+                queues |= {job.queue for job in batch}
+            sending.sent([handle.uid for handle in made], queues)
         return made
 
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
@@ -322,9 +349,14 @@ class Client:
                     return handles(jobs, enqueued)
 
 
-def _plain(drafts: Drafts, call: Call, queue: str | None) -> NewJob:
+def name_of(what: Call | str) -> str:
+    """The name of the job that this makes."""
+    return what.name if isinstance(what, Call) else what
+
+
+def _plain(drafts: Drafts, call: Call, queue: str | None, trace: Headers) -> NewJob:
     return drafts.draft(
-        call, None, queue=queue, delay=0.0, id=None, max_attempts=None, timeout=None
+        call, None, queue=queue, delay=0.0, id=None, max_attempts=None, timeout=None, trace=trace
     )
 
 
@@ -360,11 +392,13 @@ async def connect(
       StoreRefused: The embedded server can't be started.
     """
     made, knows_queues = _configured(config, url, namespace)
+    tracing = await trio.to_thread.run_sync(Tracing.open, made)
     connector = await trio.to_thread.run_sync(open_store, made)
     try:
         redis = made.redis
         deadline_s = redis.connect_timeout_s + redis.read_timeout_s
-        yield Client(connector.store("client"), Drafts(made, knows_queues), deadline_s)
+        drafts = Drafts(made, knows_queues)
+        yield Client(connector.store("client"), drafts, tracing, deadline_s)
     finally:
         connector.close()
 
@@ -378,8 +412,9 @@ def connect_sync(
 ) -> Iterator[SyncClient]:
     """Open a client for ordinary code; see :func:`connect`."""
     made, knows_queues = _configured(config, url, namespace)
+    tracing = Tracing.open(made)
     connector = open_store(made)
     try:
-        yield SyncClient(connector, Drafts(made, knows_queues))
+        yield SyncClient(connector, Drafts(made, knows_queues), tracing)
     finally:
         connector.close()

@@ -23,6 +23,7 @@ from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler
 from trioq.observe.logs import LogLines, logger
+from trioq.observe.tracing import Tracing
 from trioq.settings import load
 from trioq.store.checks import check_server
 from trioq.store.connect import Connector, open_store
@@ -92,6 +93,7 @@ class Engine:
         Cancellation:
           Handlers are cancelled and their jobs given back, shielded for a bounded time.
         """
+        tracing = await trio.to_thread.run_sync(Tracing.open, self.config)
         connector = await trio.to_thread.run_sync(open_store, self.config)
         try:
             await trio.to_thread.run_sync(check_server, connector.store("check"))
@@ -102,6 +104,7 @@ class Engine:
                 self._report,
                 roles=self._roles,
                 draining=self._draining,
+                tracer=tracing.tracer(),
             )
             async with trio.open_nursery() as nursery:
                 await nursery.start(core.run)

@@ -23,6 +23,7 @@ from trioq.engine.engine import ROLES, Engine
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
 from trioq.observe.live import Tally, show
 from trioq.observe.logs import LogLines, logger
+from trioq.observe.tracing import Tracing
 from trioq.settings import load
 from trioq.store.checks import check_server, explain
 from trioq.store.connect import Connector, open_store
@@ -92,7 +93,12 @@ class _Session:
 
         access = open_access(self.connector, self.config)
         engine = Engine(
-            self.config, registry(self.app, self.config), access, report, roles=self.roles
+            self.config,
+            registry(self.app, self.config),
+            access,
+            report,
+            roles=self.roles,
+            tracer=Tracing.open(self.config).tracer(),
         )
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with trio.open_nursery() as nursery:

@@ -12,13 +12,16 @@ from typing import Any
 
 import attrs
 
-from trioq.core.job import Options, Record
+from trioq.core.job import NO_HEADERS, Headers, Options, Record
 from trioq.errors import PayloadRejected, RecordUnreadable
 
 VERSION = 1
 
 BIG_BYTES = 8192
 """Payloads above this travel when the job starts, not with the claim."""
+
+TRACE = ("traceparent", "tracestate", "baggage")
+"""The headers that a record carries, if its enqueue was traced."""
 
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -62,6 +65,8 @@ def encode(record: Record) -> tuple[bytes, bytes]:
         header["max_attempts"] = record.options.max_attempts
     if record.options.timeout_s is not None:
         header["timeout_s"] = record.options.timeout_s
+    if record.trace:
+        header["trace"] = dict(record.trace)
     is_big = len(record.payload) > BIG_BYTES
     if is_big:
         header["big"] = True
@@ -88,6 +93,7 @@ def decode(uid: str, stored: bytes) -> Stored:
             id=header.get("id"),
             enqueued_ms=header.get("at", 0),
             options=Options(header.get("max_attempts"), header.get("timeout_s")),
+            trace=_headers(header["trace"]) if "trace" in header else NO_HEADERS,
         )
     except RecordUnreadable:
         raise
@@ -109,6 +115,13 @@ def decode_payload(payload: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RecordUnreadable(f"the payload is a {type(value).__name__}, not an object")
     return value
+
+
+def _headers(raw: Any) -> Headers:
+    """What can be read of a trace: no job fails because of one."""
+    if not isinstance(raw, dict):
+        return NO_HEADERS
+    return {name: raw[name] for name in TRACE if isinstance(raw.get(name), str)}
 
 
 def _text(header: dict[str, Any], field: str) -> str:

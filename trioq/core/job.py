@@ -7,12 +7,18 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 Uid = str
 """32 hex digits, time-ordered, made by the client that enqueues, never reused."""
+
+Headers = Mapping[str, str]
+"""Where in a trace something belongs: ``traceparent``, ``tracestate``, ``baggage`` (W3C)."""
+
+NO_HEADERS: Headers = {}
 
 
 @attrs.frozen
@@ -38,6 +44,8 @@ class Record:
     enqueued_ms: int = 0
     """By the client's clock; for people to read, nothing is decided by it."""
     options: Options = Options()
+    trace: Headers = attrs.field(default=NO_HEADERS, hash=False)
+    """Of the enqueue, if that was traced."""
 
 
 @attrs.frozen
@@ -60,6 +68,8 @@ class Job:
     token: str = ""
     """Names this claim and no other: a fencing token for the handler's own writes."""
     enqueued_ms: int = 0
+    trace: Headers = NO_HEADERS
+    """W3C headers of this run: send them along with whatever the handler asks of others."""
 
 
 class UidSource:

@@ -36,6 +36,8 @@ class Held:
     stored: bytes
     job: Stored | None = None
     """Decoded when it starts; None also where it doesn't decode."""
+    traceparent: str | None = None
+    """Names the span of its run, if that is traced."""
 
 
 @attrs.frozen

@@ -19,6 +19,7 @@ from trioq.engine.backlog import Backlog
 from trioq.engine.boot import Boot, Held
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
+from trioq.engine.tracing import Tracer
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
 from trioq.store.protocol import Admit, Gone, Release, Settlement, StepReply
 
@@ -59,6 +60,7 @@ class Dispatcher:
         clock: Callable[[], float],
         outage: Outage,
         report: Report,
+        tracer: Tracer | None = None,
     ) -> None:
         self.lost = trio.Event()
         self.parked: tuple[tuple[str, str], ...] = ()
@@ -75,6 +77,7 @@ class Dispatcher:
         self._clock = clock
         self._outage = outage
         self._report = report
+        self._tracer = tracer
         self._claiming = True
         self._hungry = True
         self._parked_version = -1
@@ -252,6 +255,8 @@ class Dispatcher:
         )
         self.due_changed()
         self._room_made.set()
+        if self._tracer is not None and reply.claims:
+            self._tracer.claimed(self._boot.n, len(reply.claims), settled, took_s)
         if reply.claims or settled:
             self._report(Claimed(len(reply.claims), settled, took_s))
         for held in absorbed.refused:

@@ -40,6 +40,7 @@ from trioq.engine.outage import Outage
 from trioq.engine.producer import Producer
 from trioq.engine.reaper import Reaper
 from trioq.engine.scheduler import Scheduler
+from trioq.engine.tracing import Tracer
 from trioq.engine.worker import Workers
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.protocol import Beat, Gone, NewJob
@@ -62,6 +63,7 @@ class Engine:
       report: Is told all events, in the engine's loop.
       roles: ``worker`` claims and runs, ``producer`` scans.
       clock: A monotonic clock for the lease, in seconds; it goes on while the loop is blocked.
+      tracer: Makes spans of what the engine does; None: there are none.
     """
 
     config: Config
@@ -70,6 +72,7 @@ class Engine:
     report: Report
     roles: frozenset[str] = ROLES
     clock: Callable[[], float] = time.monotonic
+    tracer: Tracer | None = None
     name: str = attrs.field(factory=parts.engine_name)
     draining: trio.Event = attrs.field(factory=trio.Event)
     """Set by :meth:`drain`."""
@@ -188,6 +191,7 @@ class Engine:
             clock=self.clock,
             outage=self._outage,
             report=self.report,
+            tracer=self.tracer,
         )
         dispatcher.due_changed = self._scheduler.due_changed
         return dispatcher
@@ -225,6 +229,7 @@ class Engine:
             hold=heartbeat.hold,
             let_go=heartbeat.let_go,
             report=self.report,
+            tracer=self.tracer,
         )
 
     def _start_watching(self, services: trio.Nursery) -> None:
@@ -266,6 +271,7 @@ class Engine:
             self._outage,
             self.report,
             send,
+            self.tracer,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(limiter.run, receive)

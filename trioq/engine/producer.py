@@ -16,10 +16,11 @@ import trio
 
 from trioq.core.codec import encode
 from trioq.core.events import FileSkipped, Report, ScanFailed, ScanFinished
-from trioq.core.job import Record, new_uid
+from trioq.core.job import NO_HEADERS, Record, new_uid
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.scan import Found, ScanError, ScanRules, Skipped, look_again, scan
+from trioq.engine.tracing import Tracer
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.protocol import NewJob
 
@@ -49,6 +50,7 @@ class Producer:
     outage: Outage
     report: Report
     found: trio.MemorySendChannel[Sequence[NewJob]]
+    tracer: Tracer | None = None
     _reported: set[tuple[str, str]] = attrs.field(factory=set[tuple[str, str]], init=False)
 
     async def run(self) -> None:
@@ -134,6 +136,7 @@ class Producer:
             queue=file.queue,
             payload=json.dumps(file.payload(), separators=(",", ":")).encode("ascii"),
             enqueued_ms=time.time_ns() // 1_000_000,
+            trace=self.tracer.found(uid, self.job, file.queue) if self.tracer else NO_HEADERS,
         )
         stored, big = encode(record)
         return NewJob(uid, file.queue, stored, big, seen=(file.path, file.mark))

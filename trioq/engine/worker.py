@@ -37,11 +37,15 @@ from trioq.engine.breaker import Breakers
 from trioq.engine.bridge import Caller
 from trioq.engine.handlers import Handler, invoke
 from trioq.engine.outage import Outage
+from trioq.engine.tracing import RunSpan, Tracer
 from trioq.errors import RecordUnreadable, StoreBusy, StoreUnreachable
 from trioq.store.protocol import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 
 #: A worker with nothing but tiny jobs lets the others run this often.
 SLICE_S = 0.002
+
+#: What may be spent on finding the span of the attempt before.
+LINK_S = 0.25
 
 
 @attrs.frozen
@@ -91,6 +95,7 @@ class Workers:
     hold: Callable[[trio.CancelScope], None]
     let_go: Callable[[trio.CancelScope], None]
     report: Report
+    tracer: Tracer | None = None
     running: int = 0
     """Handlers that run now."""
 
@@ -108,6 +113,8 @@ class Workers:
 
     async def _run_and_settle(self, held: Held) -> None:
         settlement: Settlement = Release(held.uid, held.n)  # true until we know better
+        outcome: Outcome = Interrupted()
+        span: RunSpan | None = None
         started = time.perf_counter()
         try:
             held.job = stored = decode(held.uid, held.stored)
@@ -116,21 +123,25 @@ class Workers:
             if handler is None or permit is None:
                 settlement = self._park(held, stored, known=handler is not None)
                 return
-            outcome: Outcome = Interrupted()
             self.running += 1
             try:
-                outcome = await self._run(handler, held, stored)
+                if self.tracer is not None:
+                    span = self._trace(self.tracer, held, stored)
+                outcome = await self._run(handler, held, stored, span)
             finally:
                 self.running -= 1
                 self.breakers.record(stored.record.name, permit, _breaker_verdict(outcome))
             took_s = time.perf_counter() - started
             settlement = self._settle(outcome, handler, held, stored, took_s)
         except RecordUnreadable as error:
-            settlement = self._undecodable(held, error)
+            outcome = Failed(Error("RecordUnreadable", str(error)), permanent="undecodable")
+            settlement = self._undecodable(held, outcome.error)
         finally:
             if isinstance(settlement, Release) and held.job:
                 record = held.job.record
                 self.report(JobReleased(held.uid, record.name, record.queue))
+            if span is not None:
+                span.end(settlement, outcome)
             self.settle(settlement, took_s=time.perf_counter() - started)
 
     def _park(self, held: Held, stored: Stored, *, known: bool) -> Park:
@@ -139,11 +150,22 @@ class Workers:
         self.report(JobParked(held.uid, record.name, record.queue, why))
         return Park(held.uid, held.n, record.queue, record.name)
 
-    async def _run(self, handler: Handler, held: Held, stored: Stored) -> Outcome:
+    def _trace(self, tracer: Tracer, held: Held, stored: Stored) -> RunSpan:
+        span = tracer.run(
+            stored.record, attempt=held.attempts + 1, n=held.n, engine=self.boot.engine
+        )
+        held.traceparent = span.headers.get("traceparent")
+        return span
+
+    async def _run(
+        self, handler: Handler, held: Held, stored: Stored, span: RunSpan | None
+    ) -> Outcome:
         record = stored.record
         payload = record.payload
         if stored.payload_is_big:
             payload = await self._big_payload(held)
+        if span is not None and held.attempts and span.is_recorded:
+            await self._link(span, held)
         job = Job(
             uid=held.uid,
             name=record.name,
@@ -154,6 +176,7 @@ class Workers:
             id=record.id,
             token=self.boot.token(held),
             enqueued_ms=record.enqueued_ms,
+            trace=span.headers if span is not None else record.trace,
         )
         self.report(JobStarted(job.uid, job.name, job.queue, job.attempt, job.enqueued_ms))
         timeout_s = self.rules.timeout_of(handler, stored)
@@ -179,6 +202,16 @@ class Workers:
                 raise RecordUnreadable("its payload is gone")
             return payload
 
+    async def _link(self, span: RunSpan, held: Held) -> None:
+        """Link a run to the attempt before, which its history names; not at any price."""
+        with trio.move_on_after(LINK_S):
+            try:
+                lines = await self.payloads.call(self.payloads.store.history, held.uid)
+            except (StoreUnreachable, StoreBusy):
+                return
+            if before := _traceparent(lines):
+                span.link(before)
+
     def _settle(
         self, outcome: Outcome, handler: Handler, held: Held, stored: Stored, took_s: float
     ) -> Settlement:
@@ -196,7 +229,7 @@ class Workers:
             return Ack(held.uid, held.n, self._summary(held, stored, attempt, took_s))
         if isinstance(verdict, Dead):
             self.report(JobDied(*who, attempt, verdict.reason, verdict.error))
-            line = self._line(attempt, verdict.error)
+            line = self._line(held, attempt, verdict.error)
             return DeadLetter(held.uid, held.n, attempt, verdict.reason, line)
         if isinstance(verdict, RetryIn):
             again_in_s = verdict.delay_ms / 1000
@@ -204,18 +237,18 @@ class Workers:
                 self.report(JobSnoozed(*who, again_in_s))
                 return RetryAt(held.uid, held.n, verdict.delay_ms, held.attempts)
             self.report(JobFailed(*who, attempt, took_s, verdict.error, again_in_s))
-            line = self._line(attempt, verdict.error)
+            line = self._line(held, attempt, verdict.error)
             return RetryAt(held.uid, held.n, verdict.delay_ms, attempt, line)
         return Release(held.uid, held.n)
 
-    def _undecodable(self, held: Held, error: RecordUnreadable) -> DeadLetter:
-        what = Error("RecordUnreadable", str(error))
+    def _undecodable(self, held: Held, error: Error) -> DeadLetter:
         name, queue = (held.job.record.name, held.job.record.queue) if held.job else ("", "")
         attempt = held.attempts + 1
-        self.report(JobDied(held.uid, name, queue, attempt, "undecodable", what))
-        return DeadLetter(held.uid, held.n, attempt, "undecodable", self._line(attempt, what))
+        self.report(JobDied(held.uid, name, queue, attempt, "undecodable", error))
+        line = self._line(held, attempt, error)
+        return DeadLetter(held.uid, held.n, attempt, "undecodable", line)
 
-    def _line(self, attempt: int, error: Error) -> bytes:
+    def _line(self, held: Held, attempt: int, error: Error) -> bytes:
         """One line of the job's history."""
         line = {
             "attempt": attempt,
@@ -225,6 +258,8 @@ class Workers:
             "engine": self.boot.engine,
             "at_ms": time.time_ns() // 1_000_000,
         }
+        if held.traceparent is not None:
+            line["trace"] = held.traceparent
         return json.dumps(line, separators=(",", ":")).encode("ascii")
 
     def _summary(self, held: Held, stored: Stored, attempt: int, took_s: float) -> bytes:
@@ -242,7 +277,18 @@ class Workers:
         }
         if record.id is not None:
             summary["id"] = record.id
+        if held.traceparent is not None:
+            summary["trace"] = held.traceparent
         return _dumps(summary).encode("ascii")
+
+
+def _traceparent(lines: bytes | None) -> str | None:
+    """Where in a trace the last attempt that is told of was."""
+    try:
+        last = json.loads((lines or b"").rpartition(b"\n")[2])
+    except ValueError:  # none, or one that another version wrote
+        return None
+    return last.get("trace") if isinstance(last, dict) else None
 
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode

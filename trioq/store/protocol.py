@@ -232,6 +232,9 @@ class EngineStore(Protocol):
     def payload(self, uid: Uid) -> bytes | None:
         """A payload that was too big to travel with the claim; None: the job is gone."""
 
+    def history(self, uid: Uid) -> bytes | None:
+        """A line of JSON for each failed attempt of a job; None: there was none, or it is gone."""
+
     def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
         """Block until a bell of these queues rings; False: it didn't."""
 

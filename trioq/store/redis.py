@@ -110,6 +110,9 @@ class RedisStore:
     def payload(self, uid: Uid) -> bytes | None:
         return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("big"), uid))
 
+    def history(self, uid: Uid) -> bytes | None:
+        return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("history"), uid))
+
     def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
         bells = self.keys.of_queues(queues, "bell")
         # The server answers up to 100 ms after its timeout, so the reader waits longer.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Mapping
+from typing import Literal
 
 import attrs
 
@@ -165,9 +166,24 @@ class ReaperConfig:
 
 @attrs.frozen(kw_only=True)
 class TracingConfig:
-    """Where traces go."""
+    """What becomes of jobs as traces of OpenTelemetry. A program's own set-up comes first."""
 
-    endpoint: str = key(ENDPOINT, "An OTLP collector; empty: off.", "")
+    endpoint: str = key(
+        ENDPOINT,
+        "An OTLP collector, over HTTP; without a path, `/v1/traces` is added. Empty: off.",
+        "",
+    )
+    sample_ratio: float = key(
+        Number(at_least=0, at_most=1),
+        "The part of the traces begun here that is kept; one begun elsewhere has its own say.",
+        1.0,
+    )
+    relation: Literal["child", "link"] = key(
+        Text(choices=("child", "link")),
+        "A run is a `child` of its enqueue, in one trace with it, or a trace of its own with a "
+        "`link` to it.",
+        "child",
+    )
 
 
 @attrs.frozen(kw_only=True)

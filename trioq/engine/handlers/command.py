@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 import trio
 
+from trioq.core.codec import TRACE
 from trioq.core.job import Job
 from trioq.core.outcome import DeadReason, Error
 from trioq.core.retry import Retry
@@ -109,11 +110,15 @@ class Command:
 
     def _environment(self, job: Job) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+        if job.trace:
+            # The engine's own place in a trace, if it was started in one, isn't the job's.
+            inherited = {k: v for k, v in inherited.items() if k.lower() not in TRACE}
         return {
             **inherited,
             "TRIOQ_JOB_ID": job.id or job.uid,
             "TRIOQ_JOB_ATTEMPT": str(job.attempt),
             "TRIOQ_JOB_TOKEN": job.token,
+            **{name.upper(): value for name, value in job.trace.items()},
             **self.env,
         }
 

@@ -61,6 +61,8 @@ class JobView:
             shown["payload_raw"] = base64.b64encode(self.payload_raw).decode()
         if "at_ms" in summary:
             shown["done"] = {k: summary.get(k) for k in ("attempt", "took_ms", "at_ms", "engine")}
+            if "trace" in summary:
+                shown["done"]["trace"] = summary["trace"]
         return shown
 
 
@@ -122,8 +124,9 @@ def _text(raw: bytes) -> str:
 def history(raw: bytes | None) -> tuple[dict[str, Any], ...]:
     """The attempts of a job, from the lines that are kept.
 
-    Each is ``{"attempt", "error": {"type", "message", "traceback"}, "engine", "at_ms"}``, or
-    ``{"omitted": n}`` for those that were left out.
+    Each is ``{"attempt", "error": {"type", "message", "traceback"}, "engine", "at_ms"}``, with
+    ``"trace"``, a ``traceparent``, where its run was traced; or ``{"omitted": n}`` for those
+    that were left out.
     """
     return tuple(map(_attempt, raw.split(b"\n"))) if raw else ()
 
@@ -137,9 +140,12 @@ def _attempt(line: bytes) -> dict[str, Any]:
         told = {"message": _text(line)}
     if "omitted" in told:
         return told
-    return {
+    attempt = {
         "attempt": told.get("attempt"),
         "error": {field: told.get(field, "") for field in ("type", "message", "traceback")},
         "engine": told.get("engine"),
         "at_ms": told.get("at_ms"),
     }
+    if "trace" in told:
+        attempt["trace"] = told["trace"]
+    return attempt

@@ -1,0 +1,264 @@
+"""Spans of OpenTelemetry for what clients and engines do.
+
+Their attributes are those of the semantic conventions for messaging where there is one, and
+``trioq.…`` otherwise. Payloads are in none of them.
+
+A user's sampler, id generator and span processors run in here. What they raise is logged,
+and costs a span, never a job.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Token
+from typing import TypeVar
+
+import attrs
+from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from trioq.core.codec import TRACE
+from trioq.core.job import NO_HEADERS, Headers, Record, Uid
+from trioq.core.outcome import Error, Failed, Outcome, Snoozed
+from trioq.store.protocol import Ack, DeadLetter, RetryAt, Settlement
+
+T = TypeVar("T")
+
+#: Steps whose spans runs can still be linked to: an engine's next run is of a recent one.
+STEPS = 1000
+
+#: A record's header travels with each claim; a baggage above this is left behind.
+BAGGAGE_BYTES = 8192
+
+_TRACE_CONTEXT = TraceContextTextMapPropagator()
+_BAGGAGE = W3CBaggagePropagator()
+
+NO_SPAN: Span = trace.INVALID_SPAN
+
+_log = logging.getLogger("trioq.tracing")
+
+
+def headers_of(span: Span, context: Context | None = None) -> Headers:
+    """What tells others of a span, and the baggage around it."""
+    here = trace.set_span_in_context(span, context)
+    headers: dict[str, str] = {}
+    _TRACE_CONTEXT.inject(headers, here)
+    _BAGGAGE.inject(headers, here)
+    if len(headers.get("baggage", "")) > BAGGAGE_BYTES:
+        del headers["baggage"]
+    return headers
+
+
+def context_of(headers: Headers) -> Context:
+    """Where headers say that something belongs; an empty context if they don't."""
+    if not headers:
+        return Context()
+    return _BAGGAGE.extract(headers, _TRACE_CONTEXT.extract(headers, Context()))
+
+
+def _guarded(what: Callable[[], T], otherwise: T) -> T:
+    try:
+        return what()
+    except Exception:
+        _log.exception("a span was lost")
+        return otherwise
+
+
+# -- clients -------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Sending:
+    """A :class:`trioq.observe.tracing.Sending`."""
+
+    span: Span
+    headers: Headers
+
+    def sent(self, uids: list[Uid], queues: set[str]) -> None:
+        """The server has them."""
+        if len(uids) == 1:
+            self.span.set_attribute("messaging.message.id", uids[0])
+        else:
+            self.span.set_attribute("messaging.batch.message_count", len(uids))
+        if len(queues) == 1:
+            self.span.set_attribute("messaging.destination.name", queues.pop())
+
+
+@contextmanager
+def sending(tracer: trace.Tracer, namespace: str, name: str | None) -> Iterator[Sending]:
+    """The span of one enqueue; what it raises is recorded.
+
+    Args:
+      name: Of the job; None where there are several.
+    """
+    attributes = _about(namespace, name, "enqueue", "send")
+    what = f"enqueue {name}" if name else "enqueue"
+
+    def start() -> Span:
+        return tracer.start_span(what, kind=SpanKind.PRODUCER, attributes=attributes)
+
+    span = _guarded(start, NO_SPAN)
+    try:
+        with trace.use_span(span):
+            yield Sending(span, headers_of(span))
+    finally:
+        _guarded(span.end, None)
+
+
+# -- engines -------------------------------------------------------------------------------
+
+
+@attrs.define
+class EngineTracer:
+    """A :class:`trioq.engine.tracing.Tracer`.
+
+    Args:
+      linked: A run is a trace of its own with a link to its enqueue; else it's a child of it.
+    """
+
+    tracer: trace.Tracer
+    namespace: str
+    linked: bool
+    _steps: dict[int, SpanContext] = attrs.field(factory=dict[int, SpanContext], init=False)
+
+    def found(self, uid: Uid, name: str, queue: str) -> Headers:
+        """Each file begins a trace of its own."""
+        return _guarded(lambda: self._found(uid, name, queue), NO_HEADERS)
+
+    def claimed(self, n: int, jobs: int, settled: int, took_s: float) -> None:
+        """The span of a step, made when it's over: most steps bring nothing."""
+        _guarded(lambda: self._claimed(n, jobs, settled, took_s), None)
+
+    def run(self, record: Record, *, attempt: int, n: int, engine: str) -> Run:
+        """Begin the span of a run, current in the calling task until it ends."""
+        return _guarded(
+            lambda: self._run(record, attempt, n, engine),
+            Run(NO_SPAN, record.trace, None),
+        )
+
+    def _found(self, uid: Uid, name: str, queue: str) -> Headers:
+        attributes = _about(self.namespace, name, "enqueue", "create")
+        attributes |= {"messaging.message.id": uid, "messaging.destination.name": queue}
+        span = self.tracer.start_span(
+            f"enqueue {name}", Context(), kind=SpanKind.PRODUCER, attributes=attributes
+        )
+        span.end()
+        return headers_of(span, Context())
+
+    def _claimed(self, n: int, jobs: int, settled: int, took_s: float) -> None:
+        ended_ns = time.time_ns()
+        attributes = _about(self.namespace, None, "claim", "receive")
+        attributes |= {
+            "messaging.batch.message_count": jobs, "trioq.settled": settled, "trioq.step": n,
+        }  # fmt: skip
+        span = self.tracer.start_span(
+            "claim", Context(), kind=SpanKind.CLIENT, attributes=attributes,
+            start_time=ended_ns - int(took_s * 1e9),
+        )  # fmt: skip
+        span.end(ended_ns)
+        self._steps.pop(n, None)
+        if span.is_recording() or span.get_span_context().trace_flags.sampled:
+            self._steps[n] = span.get_span_context()
+        if len(self._steps) > STEPS:
+            del self._steps[next(iter(self._steps))]
+
+    def _run(self, record: Record, attempt: int, n: int, engine: str) -> Run:
+        attributes = _about(self.namespace, record.name, "run", "process")
+        attributes |= {
+            "messaging.message.id": record.uid, "messaging.destination.name": record.queue,
+            "trioq.attempt": attempt, "trioq.engine_id": engine,
+        }  # fmt: skip
+        context, links = context_of(record.trace), []
+        if self.linked:
+            enqueue = trace.get_current_span(context).get_span_context()
+            links = [Link(enqueue, {"trioq.link": "enqueue"})] if enqueue.is_valid else []
+            context = trace.set_span_in_context(NO_SPAN, context)
+        span = self.tracer.start_span(
+            f"run {record.name}", context, kind=SpanKind.CONSUMER, attributes=attributes,
+            links=links,
+        )  # fmt: skip
+        if span.is_recording() and n in self._steps:
+            span.add_link(self._steps[n], {"trioq.link": "claim"})
+        here = trace.set_span_in_context(span, context)
+        return Run(span, headers_of(span, context), attach(here))
+
+
+@attrs.define(eq=False)
+class Run:
+    """A :class:`trioq.engine.tracing.RunSpan`."""
+
+    span: Span
+    headers: Headers
+    _token: Token[Context] | None
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.span.is_recording()
+
+    def link(self, traceparent: str) -> None:
+        """The span of an earlier attempt."""
+        before = trace.get_current_span(context_of({TRACE[0]: traceparent})).get_span_context()
+        if before.is_valid:
+            self.span.add_link(before, {"trioq.link": "earlier attempt"})
+
+    def end(self, settlement: Settlement, outcome: Outcome) -> None:
+        """Record what came of it; the span isn't current any more."""
+        if self._token is not None:
+            detach(self._token)
+        _guarded(lambda: self._end(settlement, outcome), None)
+
+    def _end(self, settlement: Settlement, outcome: Outcome) -> None:
+        if self.span.is_recording():
+            self.span.set_attribute("trioq.outcome", _word(settlement, outcome))
+            if isinstance(settlement, RetryAt):
+                self.span.set_attribute("trioq.again_in_s", settlement.delay_ms / 1000)
+            if isinstance(settlement, DeadLetter):
+                self.span.set_attribute("trioq.dead_reason", settlement.reason)
+            if isinstance(outcome, Failed):
+                _record(self.span, outcome.error)
+        self.span.end()
+
+
+def _word(settlement: Settlement, outcome: Outcome) -> str:
+    """How the run ended, in one word of a few."""
+    match settlement:
+        case Ack():
+            return "succeeded"
+        case DeadLetter():
+            return "dead"
+        case RetryAt():
+            return "snoozed" if isinstance(outcome, Snoozed) else "failed"
+        case _:
+            return "released"
+
+
+def _record(span: Span, error: Error) -> None:
+    """An error as the conventions have it, from what the job's history keeps of it."""
+    span.set_attribute("error.type", error.type)
+    span.set_status(Status(StatusCode.ERROR, f"{error.type}: {error.message}"))
+    span.add_event(
+        "exception",
+        {
+            "exception.type": error.type,
+            "exception.message": error.message,
+            "exception.stacktrace": error.traceback,
+        },
+    )
+
+
+def _about(namespace: str, name: str | None, operation: str, kind: str) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {
+        "messaging.system": "trioq",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": kind,
+        "trioq.namespace": namespace,
+    }
+    if name is not None:
+        attributes["trioq.job"] = name
+    return attributes
