@@ -149,6 +149,13 @@ class Fleet:
         self.engines.append(engine)
         return engine
 
+    def start_engines(self, count: int) -> None:
+        """Several more; returns when they stand: one that starts during an outage ends."""
+        before = len(self.stats().engines)
+        for _ in range(count):
+            self.start_engine()
+        wait_until(lambda: len(self.stats().engines) >= before + count)
+
     def kill(self, engine: subprocess.Popen[str]) -> None:
         """SIGKILL."""
         engine.kill()

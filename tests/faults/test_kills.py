@@ -63,8 +63,7 @@ def test_every_job_runs_when_engines_are_killed(fleet: Fleet) -> None:
 
 
 def test_no_job_is_lost_when_the_server_is_killed(fleet: Fleet) -> None:
-    fleet.start_engine()
-    fleet.start_engine()
+    fleet.start_engines(2)
     fleet.enqueue(JOBS // 2)
     for _ in range(4 if LONG else 2):
         before = len(fleet.runs())
@@ -80,8 +79,7 @@ def test_no_job_is_lost_when_the_server_is_killed(fleet: Fleet) -> None:
 
 
 def test_no_job_is_lost_when_the_server_stands_still(fleet: Fleet) -> None:
-    fleet.start_engine()
-    fleet.start_engine()
+    fleet.start_engines(2)
     fleet.enqueue(JOBS // 2)
     wait_until(lambda: len(fleet.runs()) > 50)
     fleet.server.pause()
@@ -107,8 +105,7 @@ def test_work_goes_on_while_scripts_are_flushed_and_clients_killed(fleet: Fleet,
             with contextlib.suppress(Exception):  # our own connection may be the one killed
                 fleet.server.call(*command)
 
-    fleet.start_engine()
-    fleet.start_engine()
+    fleet.start_engines(2)
     fleet.enqueue(JOBS // 3)
     thread, stop = beside(disturb)
     try:
