@@ -112,8 +112,9 @@ class Breaker:
 
     def state(self, now: float) -> State:
         """The state at this time: an open breaker turns half-open by itself."""
-        is_over = self._state == "open" and self.reopens_at(now) == now
-        return "half_open" if is_over else self._state
+        if self._state != "open":
+            return self._state
+        return "half_open" if self.reopens_at(now) == now else "open"
 
     def reopens_at(self, now: float) -> float | None:
         """When an open breaker admits a probe, ``now`` at the earliest; None if it isn't open."""
@@ -139,9 +140,9 @@ class Breaker:
 
         It polls too; who wants to be told of that change polls first.
         """
-        self.poll(now)
         if self._state == "closed":
             return Permit(self._generation)
+        self.poll(now)
         if self.room(now) == 0:
             return None
         self._probe = Permit(self._generation, is_probe=True)

@@ -62,14 +62,20 @@ class Boot:
     outcomes: deque[Settlement] = attrs.field(factory=deque[Settlement])
     """Decided, and not yet in a step."""
     in_flight: Step | None = None
+    _token: str = attrs.field(init=False)
+    """What the tokens of this boot begin with."""
     sends: int = 0
     """How often the step in flight was sent."""
     suspects: int = 0
     """How many of the held are suspects; the server gives us one at a time."""
 
+    @_token.default
+    def _make_token(self) -> str:
+        return self.engine.rpartition(".")[2]
+
     def token(self, held: Held) -> str:
         """Names this claim and no other."""
-        return f"{self.engine.rpartition('.')[2]}:{held.n}"
+        return f"{self._token}:{held.n}"
 
     def settle(self, settlement: Settlement) -> None:
         """Let the next step carry this."""

@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from trioq.core.breaker import Verdict
-from trioq.core.codec import Stored, decode, decode_payload
+from trioq.core.codec import Stored, decode, decode_payload, encode_summary
 from trioq.core.events import (
     JobDied,
     JobFailed,
@@ -226,7 +226,15 @@ class Workers:
         )
         if isinstance(verdict, AckVerdict):
             self.report(JobSucceeded(*who, attempt, took_s))
-            return Ack(held.uid, held.n, self._summary(held, stored, attempt, took_s))
+            summary = encode_summary(
+                record,
+                attempt=attempt,
+                took_s=took_s,
+                at_ms=time.time_ns() // 1_000_000,
+                engine=self.boot.engine,
+                trace=held.traceparent,
+            )
+            return Ack(held.uid, held.n, summary)
         if isinstance(verdict, Dead):
             self.report(JobDied(*who, attempt, verdict.reason, verdict.error))
             line = self._line(held, attempt, verdict.error)
@@ -262,25 +270,6 @@ class Workers:
             line["trace"] = held.traceparent
         return json.dumps(line, separators=(",", ":")).encode("ascii")
 
-    def _summary(self, held: Held, stored: Stored, attempt: int, took_s: float) -> bytes:
-        """What ``done`` keeps of a job."""
-        record = stored.record
-        summary = {
-            "uid": held.uid,
-            "name": record.name,
-            "queue": record.queue,
-            "attempt": attempt,
-            "took_ms": round(took_s * 1000, 3),
-            "at_ms": time.time_ns() // 1_000_000,
-            "enqueued_ms": record.enqueued_ms,
-            "engine": self.boot.engine,
-        }
-        if record.id is not None:
-            summary["id"] = record.id
-        if held.traceparent is not None:
-            summary["trace"] = held.traceparent
-        return _dumps(summary).encode("ascii")
-
 
 def _traceparent(lines: bytes | None) -> str | None:
     """Where in a trace the last attempt that is told of was."""
@@ -289,9 +278,6 @@ def _traceparent(lines: bytes | None) -> str | None:
     except ValueError:  # none, or one that another version wrote
         return None
     return last.get("trace") if isinstance(last, dict) else None
-
-
-_dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _breaker_verdict(outcome: Outcome) -> Verdict:

@@ -77,18 +77,27 @@ class LogLines:
     """A listener for an engine's events."""
 
     log: structlog.typing.FilteringBoundLogger
+    _muted: frozenset[type[Event]] = attrs.field(init=False)
+    """Events below the logger's level: asked of it once, as there are two for each job."""
     _told: dict[tuple[str, ...], tuple[float, int]] = attrs.field(
         factory=dict[tuple[str, ...], tuple[float, int]], init=False
     )
 
+    @_muted.default
+    def _find_muted(self) -> frozenset[type[Event]]:
+        return frozenset(
+            kind
+            for kind in Event.__subclasses__()
+            if not self.log.is_enabled_for(getattr(logging, _level(kind).upper()))
+        )
+
     def __call__(self, event: Event) -> None:
         """Write a line for this event, if its level is on."""
+        if type(event) in self._muted:
+            return
         if isinstance(event, e.JobParked) and not self._first(event):
             return
-        level = LEVELS.get(type(event), "info")
-        if not self.log.is_enabled_for(getattr(logging, level.upper())):
-            return
-        getattr(self.log, level)(_snake(type(event).__name__), **_fields(event))
+        getattr(self.log, _level(type(event)))(_snake(type(event).__name__), **_fields(event))
 
     def _first(self, event: e.JobParked) -> bool:
         """Whether to tell this one; the others are counted for the next line."""
@@ -101,6 +110,10 @@ class LogLines:
         if count:
             self.log.warning("jobs_parked", job=event.name, why=event.why, more=count)
         return True
+
+
+def _level(kind: type[Event]) -> str:
+    return LEVELS.get(kind, "info")
 
 
 def _fields(event: Event) -> dict[str, Any]:
