@@ -145,6 +145,7 @@ jumps_ms = st.integers(-(10**6), 0)
 wants = st.integers(1, 12)
 
 
+@pytest.mark.direct  # a repeat isn't told again how long to wait
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(steps_ms, wants), max_size=12), intervals, st.integers(1, 9))
 def test_the_script_grants_what_this_function_grants(

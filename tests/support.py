@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import attrs
 from redis.connection import UnixDomainSocketConnection
 
+from tests.faults.network import NETWORK, ResendingLane, between
+from tests.faults.proxy import Proxy
 from trioq.core.codec import encode
 from trioq.core.job import Record, new_uid
 from trioq.store.embedded import find_server
@@ -51,10 +53,17 @@ class Server:
     )
     options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
+    network: Proxy | None = None
+
+    @property
+    def direct(self) -> str:
+        """The server's own socket."""
+        return str(self.directory / "s.sock")
 
     @property
     def socket(self) -> str:
-        return str(self.directory / "s.sock")
+        """What tests connect to: the network that ``TRIOQ_TEST_NETWORK`` names lies behind it."""
+        return self.direct if NETWORK == "direct" else str(self.directory / "p.sock")
 
     @property
     def url(self) -> str:
@@ -63,11 +72,13 @@ class Server:
     def start(self) -> Server:
         """Start it on its directory, and wait until it answers."""
         argv = [
-            str(find_server().path), "--port", "0", "--unixsocket", self.socket, "--dir", ".",
+            str(find_server().path), "--port", "0", "--unixsocket", self.direct, "--dir", ".",
             "--save", "", "--logfile", "server.log", "--enable-debug-command", "yes", *self.options,
         ]  # fmt: skip
         self.process = subprocess.Popen(argv, cwd=self.directory, start_new_session=True)
         wait_until(self._answers)
+        if self.network is None:
+            self.network = between(self.direct, self.socket)
         return self
 
     def _answers(self) -> bool:
@@ -94,6 +105,8 @@ class Server:
 
     def close(self) -> None:
         """End it and forget its data."""
+        if self.network is not None:
+            self.network.close()
         if self.process is not None and self.process.poll() is None:
             self.resume()
             self.kill()
@@ -101,21 +114,20 @@ class Server:
 
     def dial(self, name: str, **options: Any) -> UnixDomainSocketConnection:
         """A connection that isn't connected yet."""
-        options = {"socket_timeout": 5.0, **options}
+        options = {"socket_timeout": 5.0, "path": self.socket, **options}
         return UnixDomainSocketConnection(  # type: ignore[abstract]
-            path=self.socket, protocol=2, retry=no_retries(), client_name=name,
-            driver_info=None, **options,
-        )  # fmt: skip
+            protocol=2, retry=no_retries(), client_name=name, driver_info=None, **options
+        )
 
     def lane(self, name: str = "test") -> Lane:
-        return Lane(self.dial, name)
+        return (Lane if NETWORK == "direct" else ResendingLane)(self.dial, name)
 
     def store(self, namespace: str = "t", options: StoreOptions | None = None) -> RedisStore:
         return RedisStore(Keys(namespace), self.lane(), options)
 
     def call(self, *command: Any) -> Any:
-        """One command on a connection of its own."""
-        lane = self.lane("once")
+        """One command on a connection of its own, whatever the network does."""
+        lane = Lane(lambda name: self.dial(name, path=self.direct), "once")
         try:
             return lane.call(*command)
         finally:

@@ -164,6 +164,7 @@ def operate(store: RedisStore, sender: Sender) -> None:
     assert store.purge(*sender.next(), "low", ["parked"], 100) >= 2
 
 
+@pytest.mark.direct  # calls each script once, on a connection of its own
 def test_everything_works_with_the_minimal_permissions(
     own_server: Server, user: RedisStore
 ) -> None:
@@ -174,6 +175,7 @@ def test_everything_works_with_the_minimal_permissions(
     assert denied(own_server) == []
 
 
+@pytest.mark.direct  # calls each script once, on a connection of its own
 def test_nothing_is_allowed_that_is_not_used(own_server: Server, user: RedisStore) -> None:
     own_server.call("CONFIG", "RESETSTAT")
     check_server(user)
