@@ -6,13 +6,15 @@ CONFIG ?= jobqueue.toml
 ARGS   ?=
 BIN    := $(VENV)/bin
 
-.PHONY: serve test check props docs clean
+.PHONY: serve test check props faults docs clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
 
 test: check  ## lint, types, and all tests with a quick property profile
 	@$(BIN)/pytest -q --cov --cov-report=term:skip-covered $(ARGS)
+	@TRIOQ_TEST_NETWORK=twice $(BIN)/pytest -q tests/store tests/engine $(ARGS)
+	@TRIOQ_TEST_NETWORK=lost $(BIN)/pytest -q tests/store tests/engine $(ARGS)
 
 check: $(VENV)/.test  ## lint and types
 	@$(BIN)/ruff check --quiet .
@@ -21,6 +23,10 @@ check: $(VENV)/.test  ## lint and types
 
 props: $(VENV)/.test  ## the property suite, long profile
 	@TRIOQ_TEST_PROPS=long $(BIN)/pytest -q props $(ARGS)
+
+faults: $(VENV)/.test  ## every test that talks to a server, scripts executed twice; first replies lost
+	@TRIOQ_TEST_NETWORK=twice $(BIN)/pytest -q $(ARGS)
+	@TRIOQ_TEST_NETWORK=lost $(BIN)/pytest -q $(ARGS)
 
 docs: $(VENV)/.test  ## draw the pages of docs/ that are drawn from code
 	@$(BIN)/python -m tests.write_docs

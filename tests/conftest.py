@@ -12,12 +12,16 @@ from trioq.store.redis import RedisStore
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what can't be on this network: what asks about the connection itself."""
+    """On a network of :mod:`tests.faults.network`, only what talks to a server has a meaning."""
     if NETWORK == "direct":
         return
-    left_out = [item for item in items if item.get_closest_marker("direct")]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not item.get_closest_marker("direct")]
+    kept = [item for item in items if _talks(item) and not item.get_closest_marker("direct")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def _talks(item: pytest.Item) -> bool:
+    return bool({"shared_server", "own_server"} & set(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,8 @@ class Call:
     """The name its connection gave itself."""
     frame: bytes
     asks: bytes
-    """What is the same when it comes again, by the script's SHA-1 or its text."""
+    """What is the same when it comes again: by the script's SHA-1 or its text, and, of a
+    registration, under another boot."""
 
 
 @attrs.define(eq=False)
@@ -381,8 +382,7 @@ class _Link:
         async for frame in self._next:
             words = arguments(frame)
             name = name_of(words)
-            asks = name.encode() + b" ".join(words[2:])
-            call = Call(name, self._name, frame, asks)
+            call = Call(name, self._name, frame, _asks(name, words))
             if [word.upper() for word in words[:2]] == [b"CLIENT", b"SETNAME"]:
                 self._name = words[2].decode()
             await self._pass(call)
@@ -468,3 +468,10 @@ class _Link:
         # Closing with no time to linger sends a reset, where the transport has one.
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise _Over
+
+
+def _asks(name: str, words: list[bytes]) -> bytes:
+    if name == "register":
+        engine = words[-2]
+        return engine.rpartition(b".")[0]
+    return name.encode() + b" ".join(words[2:])
