@@ -141,8 +141,7 @@ class Rule:
         """Whether this one is struck; counts it."""
         if not self.strikes(call) or (self.times is not None and self.struck >= self.times):
             return False
-        if self.spare_repeats and call.asks in self._to_spare:
-            self._to_spare.discard(call.asks)
+        if call.asks in self._to_spare:
             return False
         self._met += 1
         if self._met < self.nth or (self.chance < 1 and seed.random() >= self.chance):
@@ -151,6 +150,10 @@ class Rule:
         if self.spare_repeats:
             self._to_spare.add(call.asks)
         return True
+
+    def answered(self, call: Call) -> None:
+        """It has passed unhurt: from now on the same is another request."""
+        self._to_spare.discard(call.asks)
 
     def take_back(self, call: Call) -> None:
         """The call was refused, not executed: it didn't count."""
@@ -343,6 +346,12 @@ class Proxy:
                     return rule.fault, rule
         return None, None
 
+    def answered(self, call: Call) -> None:
+        """This one was executed and passed unhurt."""
+        with self._lock:
+            for rule in self._rules:
+                rule.answered(call)
+
     def jitter(self, delay: Delay) -> float:
         """How long this one is delayed."""
         return max(0.0, delay.seconds + self._random.uniform(-delay.jitter, delay.jitter))
@@ -391,7 +400,10 @@ class _Link:
         fault, rule = self._proxy.fault_for(call)
         match fault:
             case None:
-                await self._client.send_all(await self._ask(call))
+                reply = await self._ask(call)
+                if not _refused(reply):
+                    self._proxy.answered(call)
+                await self._client.send_all(reply)
             case LoseRequest() | Hold():
                 raise _Over
             case CutRequest(at):
@@ -407,7 +419,7 @@ class _Link:
             case _:
                 copies = 2 if isinstance(fault, Twice) else 1
                 reply = await self._ask(call, copies)
-                if reply.startswith(b"-"):  # not executed: NOSCRIPT, LOADING, …
+                if _refused(reply):
                     assert rule is not None
                     rule.take_back(call)
                     await self._client.send_all(reply)
@@ -468,6 +480,11 @@ class _Link:
         # Closing with no time to linger sends a reset, where the transport has one.
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise _Over
+
+
+def _refused(reply: bytes) -> bool:
+    """Not executed: NOSCRIPT, LOADING, …"""
+    return reply.startswith(b"-")
 
 
 def _asks(name: str, words: list[bytes]) -> bytes:
