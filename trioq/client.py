@@ -128,19 +128,20 @@ class Drafts:
             raise PayloadRejected(f"an id has 1 to 500 characters, not {len(id)}")
         if not 0 <= delay_s < 100 * 365 * 86400:
             raise PayloadRejected(f"not a delay in seconds: {delay_s!r}")
-        uid = new_uid()
+        uid, now_ms, delay_ms = new_uid(), time.time_ns() // 1_000_000, round(delay_s * 1000)
         record = Record(
             uid=uid,
             name=name,
             queue=queue,
             payload=payload,
             id=id,
-            enqueued_ms=time.time_ns() // 1_000_000,
+            enqueued_ms=now_ms,
             options=options or Options(),
             trace=trace,
+            due_ms=now_ms + delay_ms if delay_ms else 0,
         )
         stored, big = encode(record)
-        return NewJob(uid, queue, stored, big, round(delay_s * 1000), id)
+        return NewJob(uid, queue, stored, big, delay_ms, id)
 
 
 def batches(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:

@@ -18,7 +18,7 @@ from tests.support import Server, new_job, wait_until
 from trioq.core.outcome import DeadReason
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.store.checks import called_by_scripts, check_server, explain, minimal_acl, required
-from trioq.store.inspect import dead, find, outstanding, peek, stats
+from trioq.store.inspect import dead, find, glance, outstanding, peek, stats
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
 from trioq.store.protocol import (
@@ -145,6 +145,9 @@ def ask(store: RedisStore, sender: Sender) -> None:
     assert peek(store, "low", 10)
     assert list(dead(store, older_than_s=-60))
     assert find(store, "nobody") is None
+    for had_turn in (False, True):
+        seen = glance(store, "e", had_turn=had_turn, turn_ms=9000, queues=["low"], rate=None)
+        assert seen.has_turn
     for id_or_uid in ("later", delayed):
         found = find(store, id_or_uid)
         assert found is not None

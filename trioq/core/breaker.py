@@ -110,6 +110,11 @@ class Breaker:
     def __attrs_post_init__(self) -> None:
         self._window = _Window(self.settings.window_s)
 
+    @property
+    def last_state(self) -> State:
+        """The state after the last change that was told."""
+        return self._state
+
     def state(self, now: float) -> State:
         """The state at this time: an open breaker turns half-open by itself."""
         if self._state != "open":

@@ -74,6 +74,8 @@ def encode(record: Record) -> tuple[bytes, bytes]:
         header += f',"timeout_s":{_dumps(record.options.timeout_s)}'
     if record.trace:
         header += f',"trace":{_dumps(dict(record.trace))}'
+    if record.due_ms:
+        header += f',"due":{record.due_ms:d}'
     is_big = len(record.payload) > BIG_BYTES
     if is_big:
         header += ',"big":true'
@@ -101,6 +103,7 @@ def decode(uid: str, stored: bytes) -> Stored:
             enqueued_ms=int(header.get("at", 0)),
             options=_options(header),
             trace=_headers(header["trace"]) if "trace" in header else NO_HEADERS,
+            due_ms=int(header.get("due", 0)),
         )
     except RecordUnreadable:
         raise

@@ -108,12 +108,23 @@ class Claimed(Event):
 
 
 @attrs.frozen
+class ClaimsReturned(Event):
+    """Claimed, and given back before a worker had begun with them."""
+
+    count: int
+
+
+@attrs.frozen
 class JobStarted(Event):
     uid: Uid
     name: str
     queue: str
     attempt: int
     enqueued_ms: int
+    wanted_ms: int
+    """When it was enqueued, or due if that was with a delay, by the client's clock."""
+    suspect: bool = False
+    """Whether an engine died while it ran there."""
 
 
 @attrs.frozen
@@ -123,6 +134,7 @@ class JobSucceeded(Event):
     queue: str
     attempt: int
     took_s: float
+    wanted_ms: int
 
 
 @attrs.frozen
@@ -146,6 +158,8 @@ class JobDied(Event):
     name: str
     queue: str
     attempt: int
+    took_s: float
+    wanted_ms: int
     reason: DeadReason
     error: Error
 
@@ -222,7 +236,32 @@ class FileSkipped(Event):
 
 @attrs.frozen
 class FilesEnqueued(Event):
+    """Files became jobs."""
+
+    queue: str
     count: int
+
+
+@attrs.frozen
+class LimiterWaited(Event):
+    """There was no permit for the next job, so its producer waits."""
+
+    limiter: str
+    for_s: float
+
+
+@attrs.frozen
+class QueuePaused(Event):
+    """Somebody has paused a queue: nothing is claimed from it."""
+
+    queue: str
+
+
+@attrs.frozen
+class QueueResumed(Event):
+    """A paused queue is served again."""
+
+    queue: str
 
 
 @attrs.frozen

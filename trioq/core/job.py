@@ -46,6 +46,13 @@ class Record:
     options: Options = Options()
     trace: Headers = attrs.field(default=NO_HEADERS, hash=False)
     """Of the enqueue, if that was traced."""
+    due_ms: int = 0
+    """When it is to run, by the client's clock, if it was enqueued with a delay; 0: at once."""
+
+    @property
+    def wanted_ms(self) -> int:
+        """From when on somebody waits for it."""
+        return self.due_ms or self.enqueued_ms
 
 
 @attrs.frozen

@@ -6,12 +6,12 @@ decisions are :mod:`trioq.core.breaker`'s; this task lets time pass for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 import trio
 
-from trioq.core.breaker import UNLIMITED, Breaker, Change, Permit, Settings, Verdict
+from trioq.core.breaker import UNLIMITED, Breaker, Change, Permit, Settings, State, Verdict
 from trioq.core.events import BreakerChanged, Report
 
 
@@ -60,6 +60,10 @@ class Breakers:
         """How many parked jobs of this name may be claimed now."""
         breaker = self._breakers.get(name)
         return UNLIMITED if breaker is None else breaker.room(trio.current_time())
+
+    def states(self) -> Mapping[str, State]:
+        """The state of each, by name. May be asked in any thread."""
+        return {name: breaker.last_state for name, breaker in tuple(self._breakers.items())}
 
     def _tell(self, name: str, change: Change | None) -> None:
         if change is None:

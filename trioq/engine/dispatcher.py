@@ -13,7 +13,7 @@ from typing import Literal
 
 import trio
 
-from trioq.core.events import BootLost, Claimed, Report, SettlementRefused
+from trioq.core.events import BootLost, Claimed, ClaimsReturned, Report, SettlementRefused
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.backlog import Backlog
 from trioq.engine.boot import Boot, Held
@@ -67,6 +67,8 @@ class Dispatcher:
         self.next_due = float("inf")
         """When the next scheduled job is due, by trio's clock."""
         self.due_changed: Callable[[], None] = lambda: None
+        self.claimed = 0
+        """How many jobs it has ever claimed."""
         self._boot = boot
         self._caller = caller
         self._backlog = backlog
@@ -94,6 +96,11 @@ class Dispatcher:
     def engine(self) -> str:
         """The boot's name."""
         return self._boot.engine
+
+    @property
+    def idle(self) -> int:
+        """How many workers have no job."""
+        return self._workers - self._unsettled
 
     def poke(self) -> None:
         """Something may be claimable, or due: make a step soon."""
@@ -199,8 +206,11 @@ class Dispatcher:
     def _room(self) -> int:
         if not self._claiming or not self.pacemaker.may_claim(self._clock()):
             return 0
-        unsettled = len(self._boot.held) - len(self._boot.outcomes)
-        return self._workers + self._ahead() - unsettled
+        return self._workers + self._ahead() - self._unsettled
+
+    @property
+    def _unsettled(self) -> int:
+        return len(self._boot.held) - len(self._boot.outcomes)
 
     async def _step(self) -> None:
         boot = self._boot
@@ -240,6 +250,7 @@ class Dispatcher:
     def _absorb(self, reply: StepReply, took_s: float) -> bool:
         settled = len(self._boot.in_flight.settlements) if self._boot.in_flight else 0
         absorbed = self._boot.absorb(reply)
+        self.claimed += len(absorbed.claims)
         if self._claiming:
             self._backlog.put(absorbed.claims)
         else:
@@ -270,6 +281,8 @@ class Dispatcher:
         return tuple(Admit(q, name, limit) for q, name, limit in doors if limit > 0 and q in ours)
 
     def _give_back(self, jobs: list[Held] | tuple[Held, ...]) -> None:
+        if jobs:
+            self._report(ClaimsReturned(len(jobs)))
         for held in jobs:
             self.settle(Release(held.uid, held.n))
 

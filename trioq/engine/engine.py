@@ -1,6 +1,6 @@
 """The nursery: what an engine is made of, in what order it starts and in what order it ends.
 
-    services: reaper, scheduler, breakers, limiter, producer       outlive every boot
+    services: reaper, scheduler, breakers, limiter, producer, sampler   outlive every boot
       lease: heartbeat                                             outlives the settling
         stepping: dispatcher                                       outlives the jobs
           jobs: workers × N                                        one handler at a time each
@@ -39,11 +39,14 @@ from trioq.engine.limiter import Limiter
 from trioq.engine.outage import Outage
 from trioq.engine.producer import Producer
 from trioq.engine.reaper import Reaper
+from trioq.engine.sampler import Sampler
 from trioq.engine.scheduler import Scheduler
+from trioq.engine.status import Status
 from trioq.engine.tracing import Tracer
 from trioq.engine.worker import Workers
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.protocol import Beat, Gone, NewJob
+from trioq.store.redis import RedisStore
 
 #: What signing off gets when nothing is left to settle; the reaper has the rest.
 SIGN_OFF_S = 0.05
@@ -73,6 +76,8 @@ class Engine:
     roles: frozenset[str] = ROLES
     clock: Callable[[], float] = time.monotonic
     tracer: Tracer | None = None
+    http: str = ""
+    """Where its metrics are served, for whoever asks the server."""
     name: str = attrs.field(factory=parts.engine_name)
     draining: trio.Event = attrs.field(factory=trio.Event)
     """Set by :meth:`drain`."""
@@ -83,7 +88,17 @@ class Engine:
     _outage: Outage = attrs.field(init=False)
     _breakers: Breakers = attrs.field(init=False)
     _scheduler: Scheduler = attrs.field(init=False)
+    _sampler: Sampler | None = attrs.field(default=None, init=False)
     _dispatcher: Dispatcher | None = attrs.field(default=None, init=False)
+    _workers: Workers | None = attrs.field(default=None, init=False)
+
+    @_outage.default
+    def _make_outage(self) -> Outage:
+        return Outage(self.report, random.random)
+
+    @_breakers.default
+    def _make_breakers(self) -> Breakers:
+        return Breakers(parts.breaker_settings(self.config), self.report, self._poke)
 
     def drain(self) -> None:
         """Claim nothing more, finish what runs within the grace period, return from run."""
@@ -106,10 +121,9 @@ class Engine:
           Handlers are cancelled; jobs are settled or given back, shielded, for a bounded
           time. What that doesn't reach, the reaper of another engine has.
         """
-        self._outage = Outage(self.report, random.random)
-        self._breakers = Breakers(parts.breaker_settings(self.config), self.report, self._poke)
         async with trio.open_nursery() as services:
             services.start_soon(self._breakers.run)
+            self._start_sampling(services)
             if "producer" in self.roles and self.config.producer is not None:
                 services.start_soon(self._produce)
             else:
@@ -158,6 +172,29 @@ class Engine:
                     signed_off = await dispatcher.finish()
                 lease.cancel_scope.cancel()
         self.report(EngineStopped(boot.engine, signed_off))
+
+    def status(self) -> Status:
+        """What can be seen of it now. May be asked in any thread, and before it runs."""
+        now, dispatcher, workers, sampler = (
+            self.clock(), self._dispatcher, self._workers, self._sampler,
+        )  # fmt: skip
+        is_registered = dispatcher is not None and not dispatcher.lost.is_set()
+        seen = sampler.seen if sampler else None
+        return Status(
+            at=now,
+            name=self.name,
+            engine=dispatcher.engine if dispatcher and is_registered else None,
+            roles=self.roles,
+            draining=self.draining.is_set(),
+            redis_away=self._outage.is_on,
+            has_lease=dispatcher is not None and dispatcher.pacemaker.may_claim(now),
+            workers=self.config.worker.count if "worker" in self.roles else 0,
+            running=workers.running if workers else 0,
+            waiting=len(workers.backlog) if workers else 0,
+            breakers=self._breakers.states(),
+            lag_s=sampler.lag_s() if sampler else 0.0,
+            seen=seen if seen and now < seen.ends and not self._outage.is_on else None,
+        )
 
     # -- the tasks' wiring -----------------------------------------------------------------
 
@@ -216,7 +253,7 @@ class Engine:
     def _make_workers(
         self, boot: Boot, backlog: Backlog, dispatcher: Dispatcher, heartbeat: Heartbeat
     ) -> Workers:
-        return Workers(
+        self._workers = Workers(
             boot=boot,
             backlog=backlog,
             handlers=self.handlers,
@@ -231,6 +268,31 @@ class Engine:
             report=self.report,
             tracer=self.tracer,
         )
+        return self._workers
+
+    def _start_sampling(self, services: trio.Nursery) -> None:
+        caller = self.access("sample")
+        if not isinstance(caller.store, RedisStore):
+            return  # there is nothing to measure
+        self._sampler = Sampler(
+            caller,
+            self.name,
+            self.config.queue_names,
+            parts.unlimited_queues(self.config),
+            parts.rate(self.config),
+            self.config.observability.queue_sample_interval_s,
+            self._idle,
+            self._outage,
+            self.report,
+            self.clock,
+        )
+        services.start_soon(self._sampler.run)
+
+    def _idle(self) -> tuple[int, int] | None:
+        """Workers without a job, and jobs ever claimed, while the engine is to claim."""
+        if self._dispatcher is None or self.draining.is_set():
+            return None
+        return self._dispatcher.idle, self._dispatcher.claimed
 
     def _start_watching(self, services: trio.Nursery) -> None:
         worker, caller = self.config.worker, self.access("watch")
@@ -307,6 +369,7 @@ class Engine:
             "queues": [queue.name for queue in self.config.queues],
             "names": sorted(self.handlers),
             "workers": self.config.worker.count,
+            "http": self.http,
         }
         return json.dumps(info).encode()
 

@@ -8,12 +8,13 @@ permits and outlives outages.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import attrs
 import trio
 
-from trioq.core.events import EnqueueRefused, FilesEnqueued, Report
+from trioq.core.events import EnqueueRefused, FilesEnqueued, LimiterWaited, Report
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.errors import QueueFull, StoreBusy, StoreUnreachable
@@ -61,13 +62,14 @@ class Limiter:
                 self.report(EnqueueRefused(str(error)))
                 await trio.sleep(1.0)
                 continue
-            written = enqueued.taken - len(enqueued.seen) - len(enqueued.existing)
-            if written:
-                self.report(FilesEnqueued(written))
+            for queue, count in _written(batch, enqueued).items():
+                self.report(FilesEnqueued(queue, count))
             jobs = jobs[enqueued.taken :]
             if enqueued.wait_us and self.rate:
                 spread_us = self.rate.interval_us * JITTER * self.random()
-                await trio.sleep((enqueued.wait_us + spread_us) / 1e6)
+                wait_s = (enqueued.wait_us + spread_us) / 1e6
+                self.report(LimiterWaited(self.rate.name, wait_s))
+                await trio.sleep(wait_s)
 
     async def _enqueue(self, batch: Sequence[NewJob]) -> Enqueued:
         """One numbered request, re-sent until it is answered."""
@@ -82,3 +84,12 @@ class Limiter:
                 continue
             self.outage.answered("produce")
             return enqueued
+
+
+def _written(batch: Sequence[NewJob], enqueued: Enqueued) -> Counter[str]:
+    """How many jobs are new in each queue."""
+    return Counter(
+        job.queue
+        for i, job in enumerate(batch[: enqueued.taken])
+        if i not in enqueued.seen and i not in enqueued.existing
+    )

@@ -63,3 +63,8 @@ def scan_rules(config: Config, producer: ProducerConfig) -> ScanRules:
         queue_of_extension=by_extension,
         default_queue=producer.default_queue or config.default_queue,
     )
+
+
+def unlimited_queues(config: Config) -> tuple[str, ...]:
+    """Queues whose ready jobs an engine with idle workers claims."""
+    return tuple(q.name for q in config.queues if q.rate is None and q.concurrency is None)

@@ -178,7 +178,12 @@ class Workers:
             enqueued_ms=record.enqueued_ms,
             trace=span.headers if span is not None else record.trace,
         )
-        self.report(JobStarted(job.uid, job.name, job.queue, job.attempt, job.enqueued_ms))
+        self.report(
+            JobStarted(
+                job.uid, job.name, job.queue, job.attempt,
+                job.enqueued_ms, record.wanted_ms, held.suspect,
+            )
+        )  # fmt: skip
         timeout_s = self.rules.timeout_of(handler, stored)
         if handler.on_lease_loss == "continue":
             return await invoke(handler, job, timeout_s=timeout_s, threads=self.threads)
@@ -225,7 +230,7 @@ class Workers:
             random=random.random(),
         )
         if isinstance(verdict, AckVerdict):
-            self.report(JobSucceeded(*who, attempt, took_s))
+            self.report(JobSucceeded(*who, attempt, took_s, record.wanted_ms))
             summary = encode_summary(
                 record,
                 attempt=attempt,
@@ -236,7 +241,9 @@ class Workers:
             )
             return Ack(held.uid, held.n, summary)
         if isinstance(verdict, Dead):
-            self.report(JobDied(*who, attempt, verdict.reason, verdict.error))
+            self.report(
+                JobDied(*who, attempt, took_s, record.wanted_ms, verdict.reason, verdict.error)
+            )
             line = self._line(held, attempt, verdict.error)
             return DeadLetter(held.uid, held.n, attempt, verdict.reason, line)
         if isinstance(verdict, RetryIn):
@@ -250,9 +257,10 @@ class Workers:
         return Release(held.uid, held.n)
 
     def _undecodable(self, held: Held, error: Error) -> DeadLetter:
-        name, queue = (held.job.record.name, held.job.record.queue) if held.job else ("", "")
-        attempt = held.attempts + 1
-        self.report(JobDied(held.uid, name, queue, attempt, "undecodable", error))
+        record, attempt = held.job.record if held.job else None, held.attempts + 1
+        who = (held.uid, record.name, record.queue) if record else (held.uid, "", "")
+        wanted_ms = record.wanted_ms if record else 0
+        self.report(JobDied(*who, attempt, 0.0, wanted_ms, "undecodable", error))
         line = self._line(held, attempt, error)
         return DeadLetter(held.uid, held.n, attempt, "undecodable", line)
 

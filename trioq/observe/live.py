@@ -43,7 +43,7 @@ class Tally:
                 self.dead += 1
             case e.JobReleased() | e.JobSnoozed():
                 self.running = max(0, self.running - 1)
-            case e.FilesEnqueued(count):
+            case e.FilesEnqueued(_, count):
                 self.enqueued += count
             case e.RedisAway():
                 self.away = True

@@ -21,11 +21,13 @@ from trioq.core.events import Event
 #: The level of each event; the others are ``info``.
 LEVELS: dict[type[Event], str] = {
     e.Claimed: "debug",
+    e.ClaimsReturned: "debug",
     e.JobStarted: "debug",
     e.JobSucceeded: "debug",
     e.JobReleased: "debug",
     e.JobSnoozed: "debug",
     e.FilesEnqueued: "debug",
+    e.LimiterWaited: "debug",
     e.JobParked: "warning",
     e.JobFailed: "warning",
     e.JobDied: "error",

@@ -6,18 +6,23 @@ server.
 
 from trioq.store.inspect.counts import Outstanding, QueueStats, Stats, outstanding, stats
 from trioq.store.inspect.jobs import dead, done, find, peek
+from trioq.store.inspect.sample import Glance, Sample, glance, sample
 from trioq.store.inspect.views import JobView, history
 
 __all__ = [
+    "Glance",
     "JobView",
     "Outstanding",
     "QueueStats",
+    "Sample",
     "Stats",
     "dead",
     "done",
     "find",
+    "glance",
     "history",
     "outstanding",
     "peek",
+    "sample",
     "stats",
 ]

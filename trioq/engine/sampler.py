@@ -1,0 +1,127 @@
+"""Measures the server and the loop, so that metrics and health checks need not.
+
+Every engine looks every few seconds; one of them, whose turn it is, counts the whole
+namespace, so that a sum over all engines is right. What was seen is dropped the moment
+Redis doesn't answer: a number that is missing is better than one that is old.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import attrs
+import trio
+
+from trioq.core.events import QueuePaused, QueueResumed, Report
+from trioq.core.standstill import Standstill
+from trioq.engine.bridge import Caller
+from trioq.engine.outage import Outage
+from trioq.engine.status import Seen
+from trioq.errors import StoreBusy, StoreUnreachable
+from trioq.store.inspect import glance, sample
+from trioq.store.protocol import Rate
+from trioq.store.redis import RedisStore
+
+#: A turn to count that isn't renewed for so many intervals ends; what was counted is shown
+#: for less, so that no two engines ever show their counts at a time.
+TURN = 3
+SHOWN = 2
+
+#: How often the loop's lag is measured, and for how long the worst is told.
+TICK_S = 0.25
+LAG_KEPT_S = 15.0
+
+
+@attrs.define
+class Sampler:
+    """Looks every ``interval_s``.
+
+    Args:
+      who: Names this process.
+      queues: All configured ones.
+      claimable: Those that an engine with idle workers claims from without a limit.
+      idle: How many workers have no job, and how many jobs the engine has ever claimed;
+          None while it claims nothing on purpose.
+      clock: A monotonic clock, in seconds.
+    """
+
+    caller: Caller
+    who: str
+    queues: Sequence[str]
+    claimable: Sequence[str]
+    rate: Rate | None
+    interval_s: float
+    idle: Callable[[], tuple[int, int] | None]
+    outage: Outage
+    report: Report
+    clock: Callable[[], float]
+    seen: Seen | None = attrs.field(default=None, init=False)
+    """None: there was no look yet, or Redis doesn't answer."""
+    _lags: deque[tuple[float, float]] = attrs.field(factory=deque, init=False)
+    _standstill: Standstill = attrs.field(factory=Standstill, init=False)
+    _paused: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    _has_turn: bool = attrs.field(default=False, init=False)
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_loop)
+            while True:
+                try:
+                    await self._look()
+                    self.outage.answered("sample")
+                except (StoreUnreachable, StoreBusy) as error:
+                    self.seen = None
+                    self._standstill.forget()
+                    await self.outage.failed("sample", error)
+                    continue
+                await trio.sleep(self.interval_s)
+
+    def lag_s(self) -> float:
+        """The longest that a task was late in the last seconds. May be asked in any thread."""
+        oldest = self.clock() - LAG_KEPT_S
+        return max((lag for at, lag in tuple(self._lags) if at >= oldest), default=0.0)
+
+    async def _watch_loop(self) -> None:
+        while True:
+            due = self.clock() + TICK_S
+            await trio.sleep(TICK_S)
+            now = self.clock()
+            self._lags.append((now, max(0.0, now - due)))
+            while self._lags[0][0] < now - LAG_KEPT_S:
+                self._lags.popleft()
+
+    async def _look(self) -> None:
+        store = self.caller.store
+        assert isinstance(store, RedisStore)
+        sent_at = self.clock()
+        seen = await self.caller.call(
+            glance,
+            store,
+            self.who,
+            had_turn=self._has_turn,
+            turn_ms=round(1000 * TURN * self.interval_s),
+            queues=self.claimable,
+            rate=self.rate,
+        )
+        self._has_turn = seen.has_turn
+        counted = await self.caller.call(sample, store, self.queues) if seen.has_turn else None
+        ends = sent_at + SHOWN * self.interval_s
+        self.seen = Seen(self.clock(), seen, self._stuck_s(seen.ready), counted, ends)
+        self._tell_pauses(seen.paused)
+
+    def _stuck_s(self, ready: int) -> float:
+        idle = self.idle()
+        if idle is None:
+            self._standstill.forget()
+            return 0.0
+        return self._standstill.saw(self.clock(), ready=ready, idle=idle[0], claimed=idle[1])
+
+    def _tell_pauses(self, paused: frozenset[str]) -> None:
+        for queue in self.queues:
+            if queue in paused and queue not in self._paused:
+                self.report(QueuePaused(queue))
+            elif queue in self._paused and queue not in paused:
+                self.report(QueueResumed(queue))
+        self._paused = paused

@@ -1,0 +1,52 @@
+"""What can be seen of an engine from outside, as a value. Metrics and health checks ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from trioq.core.breaker import State
+from trioq.store.inspect import Glance, Sample
+
+
+@attrs.frozen
+class Seen:
+    """What one look saw, and when, by the engine's clock."""
+
+    at: float
+    glance: Glance
+    stuck_s: float
+    """How long the engine has claimed nothing although it could."""
+    sample: Sample | None
+    """The whole namespace, if it was this engine's turn to count."""
+    ends: float
+    """From when on this is too old to be shown."""
+
+
+@attrs.frozen
+class Status:
+    """An engine at one moment."""
+
+    at: float
+    """By the engine's clock."""
+    name: str
+    """The process's."""
+    engine: str | None
+    """The boot's, once it is registered; None also after the server has forgotten it."""
+    roles: frozenset[str]
+    draining: bool
+    redis_away: bool
+    """Whether calls go unanswered."""
+    has_lease: bool
+    """Whether enough is left of the lease to claim by it."""
+    workers: int
+    running: int
+    waiting: int
+    """Jobs that are claimed and that no worker has begun with."""
+    breakers: Mapping[str, State]
+    """Of all names that ever ran here."""
+    lag_s: float
+    """The longest that the loop was late in the last seconds."""
+    seen: Seen | None
+    """What the sampler saw, unless that is too old."""
