@@ -15,12 +15,10 @@ from collections import deque
 
 import attrs
 
+from trioq.core.calls import BATCH_MAX
 from trioq.core.codec import Stored
 from trioq.core.job import Uid
 from trioq.store.protocol import Admit, Claim, Settlement, Step, StepReply
-
-#: Settlements and claims in one step; Lua's unpack ends at 8,000 values.
-BATCH_MAX = 1000
 
 
 @attrs.define(eq=False)

@@ -29,7 +29,8 @@ from trioq.errors import StoreRefused
 from trioq.store import embedded
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
-from trioq.store.redis import RedisStore, StoreOptions
+from trioq.store.protocol import StoreOptions
+from trioq.store.redis import RedisStore
 
 #: A connection that is dead without a word is noticed after about 20 s of silence, a send that
 #: nobody takes after 10 s. Not every system has all of these.

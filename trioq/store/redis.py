@@ -6,16 +6,16 @@ and is used by one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
-
-import attrs
 
 from trioq.core.job import Uid
 from trioq.errors import QueueFull, TrioqBug
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
 from trioq.store.protocol import (
+    CLAIM_BYTES,
+    LOST,
     Ack,
     Beat,
     CancelWord,
@@ -33,22 +33,9 @@ from trioq.store.protocol import (
     RetryAt,
     Step,
     StepReply,
+    StoreOptions,
 )
 from trioq.store.scripts import load
-
-#: Records in one claim: more than this many bytes wait for the next step.
-CLAIM_BYTES = 1 << 20
-
-
-@attrs.frozen
-class StoreOptions:
-    """What the scripts are told each time."""
-
-    keep_done: int = 1000
-    id_retention_ms: int = 24 * 3600 * 1000
-    max_lengths: Mapping[str, int] = attrs.field(factory=dict[str, int])
-    clock_ms: Callable[[], int] | None = None
-    """For tests: a time of their own. None: the server's clock."""
 
 
 class RedisStore:
@@ -98,7 +85,7 @@ class RedisStore:
         return {e.decode(): info for e, info in self._hash("engines").items()}
 
     def reap(self, engine: Engine, seen: int, max_reaps: int) -> Reaped:
-        args = [engine, seen, max_reaps, _LOST, self._now()]
+        args = [engine, seen, max_reaps, LOST, self._now()]
         word, *rest = self._with_all_queues("reap", engine, args)
         if word != "reaped":
             return Reaped(cast(Any, word))
@@ -267,12 +254,6 @@ class RedisStore:
         for s in verbs[Park]:
             args += (s.uid, s.n, door_place[s.queue, s.name])
         return keys, args
-
-
-_LOST = (
-    b'{"attempt":0,"type":"worker_lost",'
-    b'"message":"the engine died while this job was its suspect, max_reaps times"}'
-)
 
 
 def _door(field: bytes) -> tuple[str, str]:

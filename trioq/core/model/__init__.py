@@ -1,0 +1,37 @@
+"""One namespace as plain values: what the store's scripts must do, said a second time.
+
+It is the specification. :class:`~trioq.store.memory.MemoryStore` is these functions behind
+the store's protocol; the state machines in ``props/`` run them in lock-step with the
+scripts and compare every answer and, after each call, the whole data set.
+
+It knows nothing of the scripts, their keys or their encoding. A function is one call: it
+looks first and writes after, and the time is passed in. What the scripts keep so that they
+can answer a call that is executed twice, it keeps too.
+"""
+
+from trioq.core.model.clients import cancel, enqueue, pause, purge, purge_dead, revive
+from trioq.core.model.engines import beat, expire_parked, reap, register, sign_off
+from trioq.core.model.state import Door, Ended, Hold, Life, Namespace, Queue, Registration
+from trioq.core.model.steps import step
+
+__all__ = [
+    "Door",
+    "Ended",
+    "Hold",
+    "Life",
+    "Namespace",
+    "Queue",
+    "Registration",
+    "beat",
+    "cancel",
+    "enqueue",
+    "expire_parked",
+    "pause",
+    "purge",
+    "purge_dead",
+    "reap",
+    "register",
+    "revive",
+    "sign_off",
+    "step",
+]

@@ -1,0 +1,271 @@
+"""What producers and operators do: writes that carry the sender's number.
+
+A number that was executed before is answered as it was then, and changes nothing. So does a
+smaller one, which only a late copy has: nobody waits for its answer any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import attrs
+
+from trioq.core.calls import CancelWord, Enqueued, Existing, NewJob, Rate
+from trioq.core.job import Uid
+from trioq.core.limiter import grant
+from trioq.core.model.state import Ended, Life, Namespace
+from trioq.errors import QueueFull, TrioqBug
+
+
+def _once(space: Namespace, sender: str, n: int, write: Callable[[], Any]) -> Any:
+    """Answer what the number was answered before, or write and remember the answer."""
+    last, answer = space.senders.get(sender, (0, None))
+    if n < last:
+        raise TrioqBug(f"write {n} of sender {sender} is older than its last, {last}")
+    if n > last:
+        answer = write()
+        space.senders[sender] = n, answer
+    return answer
+
+
+def enqueue(
+    space: Namespace,
+    sender: str,
+    n: int,
+    jobs: Sequence[NewJob],
+    *,
+    now_us: int,
+    rate: Rate | None = None,
+) -> Enqueued:
+    """Queue these jobs, all or none of those that the limit admits.
+
+    Raises:
+      QueueFull: A queue's max length would be passed; nothing is queued, by this number ever.
+    """
+    write = _Enqueuing(space, jobs, rate, now_us).run
+    before = space.senders.get(sender, (0, None))[0]
+    answer = _once(space, sender, n, write)
+    if isinstance(answer, QueueFull):
+        raise QueueFull(*answer.args)
+    answer = cast(Enqueued, answer)
+    # The time until the next permit has passed since then, or some of it.
+    return answer if n > before else attrs.evolve(answer, wait_us=0)
+
+
+@attrs.define
+class _Enqueuing:
+    space: Namespace
+    jobs: Sequence[NewJob]
+    rate: Rate | None
+    now_us: int
+    existing: dict[int, Existing] = attrs.field(factory=dict[int, Existing])
+    seen: set[int] = attrs.field(factory=set[int])
+    new: list[NewJob] = attrs.field(factory=list[NewJob])
+
+    @property
+    def now_ms(self) -> int:
+        return self.now_us // 1000
+
+    def run(self) -> Enqueued | QueueFull:
+        taken = self._look(self._granted(len(self.jobs))[0])
+        if full := self._full():
+            return full
+        for job in self.new:
+            self._write(job)
+        wait_us = 0
+        if self.rate:
+            wanted = len(self.new) + (taken < len(self.jobs))
+            _, tat_us, wait_us = self._granted(wanted)
+            if self.new or tat_us < self.space.limits.get(self.rate.name, 0):
+                self.space.limits[self.rate.name] = tat_us
+        self.space.stats["enqueued"] += len(self.new)
+        return Enqueued(taken, self.existing, frozenset(self.seen), wait_us)
+
+    def _granted(self, wanted: int) -> tuple[int, int, int]:
+        if self.rate is None:
+            return wanted, 0, 0
+        stored_us = self.space.limits.get(self.rate.name, 0)
+        got = grant(
+            stored_us,
+            self.now_us,
+            wanted=wanted,
+            interval_us=self.rate.interval_us,
+            burst=self.rate.burst,
+        )
+        return got.granted, got.tat_us, got.wait_us
+
+    def _look(self, permits: int) -> int:
+        """Sort out what is known already, up to the first new job without a permit."""
+        ids: dict[str, Uid] = {}
+        marks: dict[str, str] = {}
+        for i, job in enumerate(self.jobs):
+            path, mark = job.seen or ("", "")
+            if job.id in ids:
+                self.existing[i] = Existing(ids[job.id], "live")
+            elif existing := self._existing(job.id):
+                self.existing[i] = existing
+            elif job.seen and marks.get(path, self.space.seen.get(path)) == mark:
+                self.seen.add(i)
+            elif len(self.new) == permits:
+                return i
+            else:
+                self.new.append(job)
+                marks |= {path: mark}
+                if job.id is not None:
+                    ids[job.id] = job.uid
+        return len(self.jobs)
+
+    def _existing(self, id: str | None) -> Existing | None:
+        if id is None or id not in self.space.ids:
+            return None
+        who = self.space.ids[id]
+        if not isinstance(who, Ended):
+            return Existing(who, "dead" if who in self.space.dead else "live")
+        if self.space.forget.at(id) <= self.now_ms:
+            return None
+        return Existing(who.uid, who.state)
+
+    def _full(self) -> QueueFull | None:
+        for name in dict.fromkeys(job.queue for job in self.jobs):
+            most = self.space.max_lengths.get(name, 0)
+            more = sum(job.queue == name for job in self.new)
+            queue = self.space.queue(name)
+            waiting = len(queue.ready) - len(queue.cancelled) + len(queue.scheduled)
+            if most and waiting + more > most:
+                room = max(0, most - waiting)
+                return QueueFull(f"queue {name!r} is full: room for {room} more job(s)")
+        return None
+
+    def _write(self, job: NewJob) -> None:
+        space, queue = self.space, self.space.queue(job.queue)
+        space.jobs[job.uid] = Life(job.stored, job.big, job.id)
+        if job.id is not None:
+            space.ids[job.id] = job.uid
+            space.forget.drop(job.id)
+        if job.seen is not None:
+            space.seen[job.seen[0]] = job.seen[1]
+        space.used.add(job.queue)
+        if job.delay_ms > 0:
+            queue.scheduled.put(job.uid, self.now_ms + job.delay_ms)
+        else:
+            queue.ready.append(job.uid)
+            space.ring(job.queue)
+
+
+def cancel(
+    space: Namespace, sender: str, n: int, uid: Uid, *, queue: str, name: str, now_ms: int
+) -> CancelWord:
+    """A job that isn't running shall not run."""
+
+    def write() -> CancelWord:
+        if uid not in space.jobs:
+            return "unknown"
+        if uid in space.dead:
+            return "dead"
+        if any(uid in engine.held for engine in space.engines.values()):
+            return "running"
+        lies = space.queue(queue)
+        door = lies.parked.get(name)
+        if lies.scheduled.drop(uid):
+            pass
+        elif uid in lies.suspects:
+            lies.suspects.remove(uid)
+        elif door is not None and door.drop(uid):
+            space.parked_version += space.shut(queue, name)
+        else:
+            lies.cancelled.add(uid)
+        space.end(uid, "cancelled", now_ms)
+        space.stats["cancelled"] += 1
+        return "cancelled"
+
+    return cast(CancelWord, _once(space, sender, n, write))
+
+
+def revive(space: Namespace, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+    """Dead jobs become ready, behind the others, with a new set of attempts."""
+
+    def write() -> int:
+        revived = 0
+        for uid, queue in jobs:
+            if space.dead.pop(uid, None) is None:
+                continue
+            life = space.jobs[uid]
+            life.attempts = life.reaps = 0
+            life.reason = None
+            space.queue(queue).ready.append(uid)
+            space.ring(queue)
+            revived += 1
+        space.stats["revived"] += revived
+        return revived
+
+    return cast(int, _once(space, sender, n, write))
+
+
+def purge_dead(space: Namespace, sender: str, n: int, uids: Sequence[Uid], *, now_ms: int) -> int:
+    """Forget dead jobs."""
+
+    def write() -> int:
+        purged = 0
+        for uid in uids:
+            if space.dead.pop(uid, None) is not None:
+                space.end(uid, "dead", now_ms)
+                purged += 1
+        space.stats["purged"] += purged
+        return purged
+
+    return cast(int, _once(space, sender, n, write))
+
+
+def purge(
+    space: Namespace,
+    sender: str,
+    n: int,
+    queue: str,
+    *,
+    names: Sequence[str],
+    limit: int,
+    now_ms: int,
+) -> int:
+    """Forget jobs that wait, in the order in which they would be claimed.
+
+    Args:
+      names: The doors to look behind.
+      limit: How many at most; cancelled ones that still lie there count.
+    """
+
+    def write() -> int:
+        lies = space.queue(queue)
+        uids = lies.take_suspects(limit)
+        uids += lies.take_ready(limit - len(uids))
+        for name in names:
+            if name in lies.parked:
+                uids += lies.parked[name].take(limit - len(uids))
+                space.parked_version += space.shut(queue, name)
+        uids += lies.scheduled.take(limit - len(uids))
+        purged = 0
+        for uid in uids:
+            if uid in lies.cancelled:
+                lies.cancelled.remove(uid)
+            else:
+                space.end(uid, "cancelled", now_ms)
+                purged += 1
+        space.stats["purged"] += purged
+        return purged
+
+    return cast(int, _once(space, sender, n, write))
+
+
+def pause(space: Namespace, sender: str, n: int, queue: str, paused: bool) -> bool:
+    """Stop claiming from a queue, or go on. True: that was a change."""
+
+    def write() -> bool:
+        change = (queue in space.paused) != paused
+        if paused:
+            space.paused.add(queue)
+        else:
+            space.paused.discard(queue)
+            space.ring(queue)
+        return change
+
+    return cast(bool, _once(space, sender, n, write))

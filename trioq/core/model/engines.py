@@ -1,0 +1,90 @@
+"""What engines do beside their steps, and what is done with those that died."""
+
+from __future__ import annotations
+
+from trioq.core.calls import Beat, Engine, Gone, Reaped
+from trioq.core.model.state import Namespace, Registration
+from trioq.core.model.steps import give_back
+
+#: Ids that one beat forgets, and parked jobs that one call lets expire.
+FORGET_MAX = 500
+EXPIRE_MAX = 256
+
+
+def register(space: Namespace, engine: Engine, info: bytes) -> bool:
+    """Make a boot known. False: it is known already."""
+    if engine in space.engines:
+        return False
+    space.engines[engine] = Registration(info)
+    return True
+
+
+def beat(space: Namespace, engine: Engine, *, now_ms: int) -> Beat | Gone:
+    """Count a sign of life; on the way, forget some ids whose time is over."""
+    boot = space.engines.get(engine)
+    if boot is None:
+        return Gone()
+    boot.beats += 1
+    for id in space.forget.take(FORGET_MAX, now_ms):
+        del space.ids[id]
+    return Beat(len(boot.held), space.parked_version)
+
+
+def reap(
+    space: Namespace, engine: Engine, seen: int, max_reaps: int, *, line: bytes, now_ms: int
+) -> Reaped:
+    """Make suspects of all that an engine held, if its counter still stands at ``seen``.
+
+    Blamed is who was its suspect, or ran alone. Who is blamed ``max_reaps`` times is dead.
+    """
+    boot = space.engines.get(engine)
+    if boot is None:
+        return Reaped("gone")
+    if boot.beats != seen:
+        return Reaped("alive")
+    del space.engines[engine]
+    back, died = [], []
+    for uid, hold in boot.in_order():
+        blamed = hold.suspect or len(boot.held) == 1
+        space.jobs[uid].reaps += blamed
+        if blamed and space.jobs[uid].reaps >= max_reaps:
+            space.die(uid, "worker_lost", line, now_ms)
+            died.append(uid)
+        else:
+            back.append((uid, hold))
+    give_back(space, back, as_suspects=True)
+    for queue in {hold.queue for _, hold in back}:
+        space.ring(queue)
+    space.stats["reaped"] += len(boot.held)
+    return Reaped("reaped", len(back), tuple(died))
+
+
+def sign_off(space: Namespace, engine: Engine) -> None:
+    """Give everything back to where it was claimed from; nobody is blamed."""
+    boot = space.engines.pop(engine, None)
+    if boot is None:
+        return
+    give_back(space, boot.in_order(), as_suspects=False)
+    for hold in boot.held.values():
+        space.ring(hold.queue)
+    space.stats["released"] += len(boot.held)
+
+
+def expire_parked(
+    space: Namespace, queue: str, name: str, after_ms: int, *, line: bytes, now_ms: int
+) -> int:
+    """Dead-letter who has waited behind this door for ``after_ms``, a batch at a time.
+
+    The others are noted then, so that each waits between once and twice that time.
+    """
+    door = space.queue(queue).parked.get(name)
+    if door is None or now_ms - door.since_ms < after_ms:
+        return 0
+    expired = door.take(min(door.noted, EXPIRE_MAX))
+    for uid in expired:
+        space.die(uid, "unknown_name", line, now_ms)
+    if space.shut(queue, name):
+        space.parked_version += 1
+    elif door.noted == 0:
+        door.since_ms, door.noted = now_ms, len(door.jobs)
+    return len(expired)

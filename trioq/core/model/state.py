@@ -1,0 +1,268 @@
+"""What a namespace holds."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import attrs
+
+from trioq.core.calls import Engine
+from trioq.core.job import Uid
+from trioq.core.outcome import DeadReason
+
+#: Of a long history, so many lines are kept from its beginning and from its end.
+FIRST_LINES = 5
+LAST_LINES = 20
+
+
+@attrs.define
+class Life:
+    """A job that has been enqueued and isn't over."""
+
+    stored: bytes
+    big: bytes
+    id: str | None
+    attempts: int = 0
+    """Failed ones, since it was enqueued or revived."""
+    reaps: int = 0
+    """How many engines died of it, since then."""
+    errors: list[bytes] = attrs.field(factory=list[bytes])
+    """A line for each failed attempt, all there ever were."""
+    reason: DeadReason | None = None
+    """Why it is dead; None: it isn't."""
+
+    def fail(self, line: bytes) -> None:
+        """Remember what went wrong; an empty line tells nothing."""
+        if line:
+            self.errors.append(line)
+
+    @property
+    def history(self) -> bytes:
+        """What is kept of the errors: the first, the last, and how many are left out."""
+        omitted = len(self.errors) - FIRST_LINES - LAST_LINES
+        lines = self.errors
+        if omitted > 0:
+            mark = b'{"omitted":%d}' % omitted
+            lines = [*lines[:FIRST_LINES], mark, *lines[-LAST_LINES:]]
+        return b"\n".join(lines)
+
+
+class Agenda:
+    """Names with times, the earliest first; of equal times, in order of the names."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, int] = {}
+        self._heap: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._at
+
+    def items(self) -> Iterator[tuple[str, int]]:
+        """Name and time, in no order."""
+        return iter(self._at.items())
+
+    def at(self, name: str) -> int:
+        """The time of a name that is here."""
+        return self._at[name]
+
+    def put(self, name: str, at_ms: int) -> None:
+        """Note a name's time, instead of the one it had."""
+        self._at[name] = at_ms
+        heapq.heappush(self._heap, (at_ms, name))
+
+    def drop(self, name: str) -> bool:
+        """Forget a name. False: it wasn't there."""
+        return self._at.pop(name, None) is not None
+
+    def first(self) -> tuple[int, str] | None:
+        """The earliest time and its name."""
+        while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)  # dropped, or noted anew with another time
+        return self._heap[0] if self._heap else None
+
+    def take(self, limit: int, until_ms: int | None = None) -> list[str]:
+        """Take out the earliest names, up to this time, ``limit`` at most."""
+        taken: list[str] = []
+        while len(taken) < limit and (first := self.first()):
+            if until_ms is not None and first[0] > until_ms:
+                break
+            taken.append(first[1])
+            self.drop(first[1])
+        return taken
+
+
+@attrs.define
+class Door:
+    """Jobs of one name that wait until somebody may run that name."""
+
+    since_ms: int
+    jobs: deque[Uid] = attrs.field(factory=deque[Uid])
+    """The oldest first."""
+    noted: int = 0
+    """How many of them, the oldest, have waited at least since then."""
+
+    def take(self, limit: int) -> list[Uid]:
+        """Take out the oldest."""
+        taken = _take(self.jobs, limit)
+        self.noted = max(0, self.noted - len(taken))
+        return taken
+
+    def drop(self, uid: Uid) -> bool:
+        """Take one out. False: it isn't here."""
+        if uid not in self.jobs:
+            return False
+        if self.jobs.index(uid) < self.noted:
+            self.noted -= 1
+        self.jobs.remove(uid)
+        return True
+
+
+@attrs.define
+class Queue:
+    """The jobs that wait in one queue."""
+
+    ready: deque[Uid] = attrs.field(factory=deque[Uid])
+    """The oldest first; cancelled ones too, until a claim passes over them."""
+    suspects: deque[Uid] = attrs.field(factory=deque[Uid])
+    """Jobs that ran when an engine died, to be claimed first and one at a time."""
+    scheduled: Agenda = attrs.field(factory=Agenda)
+    parked: dict[str, Door] = attrs.field(factory=dict[str, Door])
+    cancelled: set[Uid] = attrs.field(factory=set[Uid])
+    """Those that lie in ``ready`` and are over."""
+
+    def take_ready(self, limit: int) -> list[Uid]:
+        return _take(self.ready, limit)
+
+    def take_suspects(self, limit: int) -> list[Uid]:
+        return _take(self.suspects, limit)
+
+
+def _take(jobs: deque[Uid], limit: int) -> list[Uid]:
+    return [jobs.popleft() for _ in range(min(limit, len(jobs)))]
+
+
+@attrs.frozen
+class Hold:
+    """A claim: which step made it, as which of that step's claims, and from where."""
+
+    n: int
+    i: int
+    queue: str
+    suspect: bool
+
+
+@attrs.define
+class Registration:
+    """An engine's boot."""
+
+    info: bytes
+    last: int = 0
+    """The number of its last step."""
+    refused: frozenset[Uid] = frozenset()
+    """What that step would have settled without holding it."""
+    beats: int = 0
+    held: dict[Uid, Hold] = attrs.field(factory=dict[Uid, Hold])
+
+    def in_order(self) -> list[tuple[Uid, Hold]]:
+        """What it holds, in the order in which it was claimed."""
+        return sorted(self.held.items(), key=lambda item: (item[1].n, item[1].i))
+
+
+EndState = Literal["done", "dead", "cancelled"]
+
+
+@attrs.frozen
+class Ended:
+    """How the job with a caller's id ended."""
+
+    uid: Uid
+    state: EndState
+
+
+@attrs.define
+class Namespace:
+    """All of it.
+
+    Args:
+      keep_done: How many summaries of finished jobs to keep.
+      id_retention_ms: For how long a caller's id is remembered after the end.
+      max_lengths: How many jobs may wait in a queue, ready and scheduled; others have no limit.
+      claim_bytes: Of records in one step; a larger one is claimed alone.
+    """
+
+    keep_done: int = 1000
+    id_retention_ms: int = 24 * 3600 * 1000
+    max_lengths: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    claim_bytes: int = 1 << 20
+
+    jobs: dict[Uid, Life] = attrs.field(factory=dict[Uid, Life], init=False)
+    queues: dict[str, Queue] = attrs.field(factory=dict[str, Queue], init=False)
+    used: set[str] = attrs.field(factory=set[str], init=False)
+    """The queues that something was ever enqueued to."""
+    paused: set[str] = attrs.field(factory=set[str], init=False)
+    bells: set[str] = attrs.field(factory=set[str], init=False)
+    """The queues whose bell has rung and that nobody has heard yet."""
+    engines: dict[Engine, Registration] = attrs.field(
+        factory=dict[Engine, Registration], init=False
+    )
+    dead: dict[Uid, int] = attrs.field(factory=dict[Uid, int], init=False)
+    """When each of them died, epoch ms."""
+    done: deque[bytes] = attrs.field(factory=deque[bytes], init=False)
+    """Summaries, the newest first."""
+    ids: dict[str, Uid | Ended] = attrs.field(factory=dict[str, "Uid | Ended"], init=False)
+    """A caller's id → the job that has it, or how that ended."""
+    forget: Agenda = attrs.field(factory=Agenda, init=False)
+    """When the ids of ended jobs may be used again."""
+    seen: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
+    """A path → the mark with which its file was enqueued."""
+    limits: dict[str, int] = attrs.field(factory=dict[str, int], init=False)
+    """A limit → its theoretical arrival time, epoch µs."""
+    senders: dict[str, tuple[int, Any]] = attrs.field(
+        factory=dict[str, tuple[int, Any]], init=False
+    )
+    """A client → the number of its last write, and the answer. Never forgotten here."""
+    strays: list[Uid] = attrs.field(factory=list[Uid], init=False)
+    stats: Counter[str] = attrs.field(factory=Counter[str], init=False)
+    parked_version: int = attrs.field(default=0, init=False)
+    """Counts the doors that came and went."""
+
+    def queue(self, name: str) -> Queue:
+        """A queue, which is there as soon as somebody speaks of it."""
+        return self.queues.setdefault(name, Queue())
+
+    def ring(self, queue: str) -> None:
+        """Something in this queue may be claimable."""
+        self.bells.add(queue)
+
+    def doors(self) -> list[tuple[str, str]]:
+        """All (queue, name) with parked jobs."""
+        return sorted((name, door) for name, queue in self.queues.items() for door in queue.parked)
+
+    def shut(self, queue: str, name: str) -> bool:
+        """Forget a door if nobody waits behind it any more. True: it was there."""
+        door = self.queue(queue).parked.get(name)
+        if door is None or door.jobs:
+            return False
+        del self.queue(queue).parked[name]
+        return True
+
+    def die(self, uid: Uid, reason: DeadReason, line: bytes, now_ms: int) -> None:
+        """A job won't run again by itself."""
+        life = self.jobs[uid]
+        life.reason = reason
+        life.fail(line)
+        self.dead[uid] = now_ms
+        self.stats["dead_letters"] += 1
+
+    def end(self, uid: Uid, state: EndState, now_ms: int) -> None:
+        """A job's life is over; its caller's id remembers how."""
+        life = self.jobs.pop(uid)
+        if life.id is not None:
+            self.ids[life.id] = Ended(uid, state)
+            self.forget.put(life.id, now_ms + self.id_retention_ms)

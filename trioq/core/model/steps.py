@@ -1,0 +1,260 @@
+"""A step: an engine settles some claims and takes others, exactly once."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal
+
+import attrs
+
+from trioq.core.calls import (
+    Ack,
+    Admit,
+    Claim,
+    DeadLetter,
+    Gone,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+    Step,
+    StepReply,
+)
+from trioq.core.job import Uid
+from trioq.core.model.state import Door, Hold, Namespace, Queue, Registration
+from trioq.errors import TrioqBug
+
+#: Scheduled jobs that one step makes ready.
+PROMOTE_MAX = 256
+
+
+def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
+    """Settle and claim.
+
+    The numbers of an engine's steps make them a strict sequence. The last one again is
+    answered as it was; a smaller one is a late copy; a larger one than the next comes from
+    a time that this data set doesn't know.
+
+    Raises:
+      TrioqBug: The same number with other settlements; nothing was changed.
+    """
+    engine = space.engines.get(asked.engine)
+    if engine is None or asked.n > engine.last + 1:
+        return Gone()
+    if asked.n < engine.last:
+        return Gone("old")
+    if asked.n == engine.last:
+        return _again(space, engine, asked, now_ms)
+    acting = _Acting(space, engine, asked, now_ms)
+    acting.settle()
+    acting.promote()
+    acting.claim()
+    acting.ring()
+    engine.last = asked.n
+    engine.refused = frozenset(acting.refused)
+    engine.beats += 1
+    return _reply(space, engine, asked, now_ms, "ok")
+
+
+def _again(space: Namespace, engine: Registration, asked: Step, now_ms: int) -> StepReply:
+    for settlement in asked.settlements:
+        held = engine.held.get(settlement.uid)
+        if held is not None and held.n == settlement.n:
+            raise TrioqBug(f"step {asked.engine}:{asked.n} was re-sent with other settlements")
+    return _reply(space, engine, asked, now_ms, "again")
+
+
+def _reply(
+    space: Namespace,
+    engine: Registration,
+    asked: Step,
+    now_ms: int,
+    word: Literal["ok", "again"],
+) -> StepReply:
+    claims = tuple(
+        Claim(uid, space.jobs[uid].stored, space.jobs[uid].attempts, hold.suspect)
+        for uid, hold in engine.in_order()
+        if hold.n == asked.n
+    )
+    queues = [space.queue(name) for name in asked.queues]
+    due = [first[0] for queue in queues if (first := queue.scheduled.first())]
+    return StepReply(
+        word=word,
+        refused=engine.refused,
+        claims=claims,
+        held=len(engine.held),
+        left=sum(len(space.queue(q).ready) for q in asked.queues if q not in space.paused),
+        next_due_ms=max(0, min(due) - now_ms) if due else None,
+        parked_version=space.parked_version,
+        parked=None if asked.parked_version == space.parked_version else tuple(space.doors()),
+    )
+
+
+@attrs.frozen
+class _Found:
+    """A uid that was taken out of a list, to be claimed."""
+
+    uid: Uid
+    queue: str
+    door: str | None = None
+    suspect: bool = False
+
+
+@attrs.define
+class _Acting:
+    """One step as it is carried out."""
+
+    space: Namespace
+    engine: Registration
+    asked: Step
+    now_ms: int
+    refused: set[Uid] = attrs.field(factory=set[Uid])
+    suspects_moved: bool = False
+    """Whether suspects were given back, or one was taken, so that others may have one."""
+    opened: set[tuple[str, str]] = attrs.field(factory=set[tuple[str, str]])
+    """The doors that had nobody behind them before."""
+
+    # -- settle ----------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Verb by verb; a claim is settled once, and by the engine that holds it."""
+        given_back: list[tuple[Uid, Hold]] = []
+        for verb in (Ack, RetryAt, DeadLetter, Release, Park):
+            for settlement in self.asked.settlements:
+                if not isinstance(settlement, verb):
+                    continue
+                hold = self.engine.held.get(settlement.uid)
+                # From a queue that the step doesn't name, it has nowhere to go.
+                if hold is None or hold.n != settlement.n or hold.queue not in self.asked.queues:
+                    self.refused.add(settlement.uid)
+                    continue
+                del self.engine.held[settlement.uid]
+                if isinstance(settlement, Release):
+                    given_back.append((settlement.uid, hold))
+                else:
+                    self._settle(settlement, hold)
+        give_back(self.space, given_back, as_suspects=False)
+        self.space.stats["released"] += len(given_back)
+        self.suspects_moved = any(hold.suspect for _, hold in given_back)
+
+    def _settle(self, settlement: Settlement, hold: Hold) -> None:
+        space = self.space
+        match settlement:
+            case Ack(uid, summary=summary):
+                space.end(uid, "done", self.now_ms)
+                space.stats["done"] += 1
+                if summary and space.keep_done:
+                    space.done.appendleft(summary)
+                    while len(space.done) > space.keep_done:
+                        space.done.pop()
+            case RetryAt(uid, delay_ms=delay_ms, attempts=attempts, line=line):
+                space.jobs[uid].attempts = attempts
+                space.jobs[uid].fail(line)
+                space.queue(hold.queue).scheduled.put(uid, self.now_ms + delay_ms)
+                space.stats["retried"] += 1
+            case DeadLetter(uid, attempts=attempts, reason=reason, line=line):
+                space.jobs[uid].attempts = attempts
+                space.die(uid, reason, line, self.now_ms)
+            case Park(uid, queue=queue, name=name):
+                doors = space.queue(queue).parked
+                if name not in doors:
+                    doors[name] = Door(self.now_ms)
+                    self.opened.add((queue, name))
+                doors[name].jobs.append(uid)
+                doors[name].noted += (queue, name) in self.opened
+                space.stats["parked"] += 1
+
+    # -- promote and claim -----------------------------------------------------------------
+
+    def promote(self) -> None:
+        """What is due becomes ready, in order of its time, behind what is ready already."""
+        room = PROMOTE_MAX
+        for name in self.asked.queues:
+            queue = self.space.queue(name)
+            due = queue.scheduled.take(room, self.now_ms)
+            queue.ready.extend(due)
+            room -= len(due)
+
+    def claim(self) -> None:
+        """In each queue a suspect, then what waited at doors now open, then the rest."""
+        room = self.space.claim_bytes
+        full, taken = False, 0
+        back: list[_Found] = []
+        for found in self._find():
+            life = self.space.jobs.get(found.uid)
+            if life is None:
+                self._pass_over(found)
+            elif full or (taken and len(life.stored) > room):
+                # Whatever comes after it waits too, so that nothing is overtaken.
+                full = True
+                back.append(found)
+            else:
+                room -= len(life.stored)
+                taken += 1
+                hold = Hold(self.asked.n, taken, found.queue, found.suspect)
+                self.engine.held[found.uid] = hold
+        for found in reversed(back):
+            self._origin(found).appendleft(found.uid)
+        self.space.stats["claimed"] += taken
+        shut = [self.space.shut(admit.queue, admit.name) for admit in self.asked.admits]
+        if self.opened or any(shut):
+            self.space.parked_version += 1
+
+    def _find(self) -> list[_Found]:
+        found: list[_Found] = []
+        may_take_suspect = self.asked.suspect
+        for name in self.asked.queues:
+            if name in self.space.paused:
+                continue
+            queue = self.space.queue(name)
+            if may_take_suspect and queue.suspects and len(found) < self.asked.want:
+                found += (_Found(uid, name, suspect=True) for uid in queue.take_suspects(1))
+                may_take_suspect = False
+                self.suspects_moved = True
+            for admit in self.asked.admits:
+                if admit.queue == name:
+                    found += self._admitted(queue, admit, self.asked.want - len(found))
+            ready = queue.take_ready(self.asked.want - len(found))
+            found += (_Found(uid, name) for uid in ready)
+        return found
+
+    def _admitted(self, queue: Queue, admit: Admit, want: int) -> list[_Found]:
+        door = queue.parked.get(admit.name)
+        if door is None or min(want, admit.limit) <= 0:
+            return []
+        taken = door.take(min(want, admit.limit))
+        # Somebody knows the name: whoever still waits has waited since now, for expiry.
+        door.since_ms, door.noted = self.now_ms, 0
+        return [_Found(uid, admit.queue, door=admit.name) for uid in taken]
+
+    def _pass_over(self, found: _Found) -> None:
+        """A uid without a job: cancelled, or a bug."""
+        cancelled = self.space.queue(found.queue).cancelled
+        if found.uid in cancelled:
+            cancelled.remove(found.uid)
+        else:
+            self.space.strays.append(found.uid)
+            self.space.stats["strays"] += 1
+
+    def _origin(self, found: _Found) -> deque[Uid]:
+        queue = self.space.queue(found.queue)
+        if found.door is not None:
+            return queue.parked[found.door].jobs
+        return queue.suspects if found.suspect else queue.ready
+
+    def ring(self) -> None:
+        """Something is left for others: one of them wakes, and rings again."""
+        for name in self.asked.queues:
+            queue = self.space.queue(name)
+            is_left = len(queue.ready) > len(queue.cancelled)
+            if name not in self.space.paused and (
+                is_left or (self.suspects_moved and queue.suspects)
+            ):
+                self.space.ring(name)
+
+
+def give_back(space: Namespace, jobs: list[tuple[Uid, Hold]], *, as_suspects: bool) -> None:
+    """To the heads of their queues, in the order in which they were claimed."""
+    for uid, hold in sorted(jobs, key=lambda item: (item[1].n, item[1].i), reverse=True):
+        queue = space.queue(hold.queue)
+        (queue.suspects if as_suspects or hold.suspect else queue.ready).appendleft(uid)

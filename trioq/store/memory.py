@@ -1,0 +1,169 @@
+"""The store in this process: the specification, behind the store's protocol.
+
+Engine tests under a virtual clock, simulations and users' tests run on it; nothing of it
+outlives the process. Several threads may share one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from trioq.core import model
+from trioq.core.calls import (
+    Beat,
+    CancelWord,
+    Engine,
+    Enqueued,
+    Gone,
+    NewJob,
+    Rate,
+    Reaped,
+    Step,
+    StepReply,
+)
+from trioq.core.job import Uid
+from trioq.store.protocol import CLAIM_BYTES, LOST, StoreOptions
+
+
+class MemoryStore:
+    """Both protocols of :mod:`trioq.store.protocol`, over one :class:`~trioq.core.model.Namespace`.
+
+    Args:
+      clock: The server's clock, in seconds since the epoch; under a virtual clock, trio's.
+          Where ``options`` has one, that is asked instead.
+    """
+
+    def __init__(
+        self, options: StoreOptions | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        options = options or StoreOptions()
+        self.space = model.Namespace(
+            keep_done=options.keep_done,
+            id_retention_ms=options.id_retention_ms,
+            max_lengths=options.max_lengths,
+            claim_bytes=CLAIM_BYTES,
+        )
+        self._clock = clock
+        self._clock_ms = options.clock_ms
+        self._changed = threading.Condition()
+        self._listeners: list[Callable[[str], None]] = []
+
+    def on_ring(self, listener: Callable[[str], None]) -> None:
+        """Tell this listener the queue of each bell that begins to ring, before the call that
+        rang it returns."""
+        self._listeners.append(listener)
+
+    # -- the engine's calls ------------------------------------------------------------
+
+    def register(self, engine: Engine, info: bytes) -> bool:
+        with self._call() as space:
+            return model.register(space, engine, info)
+
+    def beat(self, engine: Engine) -> Beat | Gone:
+        with self._call() as space:
+            return model.beat(space, engine, now_ms=self._now_ms())
+
+    def step(self, step: Step) -> StepReply | Gone:
+        with self._call() as space:
+            return model.step(space, step, now_ms=self._now_ms())
+
+    def observe(self) -> Mapping[Engine, int]:
+        with self._call() as space:
+            return {name: engine.beats for name, engine in space.engines.items()}
+
+    def engines(self) -> Mapping[Engine, bytes]:
+        with self._call() as space:
+            return {name: engine.info for name, engine in space.engines.items()}
+
+    def reap(self, engine: Engine, seen: int, max_reaps: int) -> Reaped:
+        with self._call() as space:
+            return model.reap(space, engine, seen, max_reaps, line=LOST, now_ms=self._now_ms())
+
+    def sign_off(self, engine: Engine) -> None:
+        with self._call() as space:
+            model.sign_off(space, engine)
+
+    def payload(self, uid: Uid) -> bytes | None:
+        with self._call() as space:
+            life = space.jobs.get(uid)
+            return life.big or None if life else None
+
+    def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
+        def rung() -> str | None:
+            return next((queue for queue in queues if queue in self.space.bells), None)
+
+        with self._changed:
+            queue = self._changed.wait_for(rung, timeout_s)
+            if queue is None:
+                return False
+            self.space.bells.remove(queue)
+            return True
+
+    def expire_parked(self, queue: str, name: str, after_ms: int, line: bytes) -> int:
+        with self._call() as space:
+            return model.expire_parked(
+                space, queue, name, after_ms, line=line, now_ms=self._now_ms()
+            )
+
+    # -- the clients' calls ------------------------------------------------------------
+
+    def enqueue(
+        self, sender: str, n: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
+    ) -> Enqueued:
+        with self._call() as space:
+            return model.enqueue(space, sender, n, jobs, now_us=self._now_us(), rate=rate)
+
+    def cancel(self, sender: str, n: int, uid: Uid, queue: str, name: str) -> CancelWord:
+        with self._call() as space:
+            return model.cancel(
+                space, sender, n, uid, queue=queue, name=name, now_ms=self._now_ms()
+            )
+
+    def revive(self, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+        with self._call() as space:
+            return model.revive(space, sender, n, jobs)
+
+    def purge_dead(self, sender: str, n: int, uids: Sequence[Uid]) -> int:
+        with self._call() as space:
+            return model.purge_dead(space, sender, n, uids, now_ms=self._now_ms())
+
+    def purge(self, sender: str, n: int, queue: str, names: Sequence[str], limit: int) -> int:
+        with self._call() as space:
+            return model.purge(
+                space, sender, n, queue, names=names, limit=limit, now_ms=self._now_ms()
+            )
+
+    def pause(self, sender: str, n: int, queue: str, paused: bool) -> bool:
+        with self._call() as space:
+            return model.pause(space, sender, n, queue, paused)
+
+    def seen(self, paths: Sequence[str]) -> list[str | None]:
+        with self._call() as space:
+            return [space.seen.get(path) for path in paths]
+
+    # -- below -------------------------------------------------------------------------
+
+    def _now_us(self) -> int:
+        if self._clock_ms is not None:
+            return self._clock_ms() * 1000
+        return round(self._clock() * 1e6)
+
+    def _now_ms(self) -> int:
+        return self._now_us() // 1000
+
+    @contextmanager
+    def _call(self) -> Iterator[model.Namespace]:
+        """One call at a time; whoever waits for what it changed is told."""
+        with self._changed:
+            silent = set(self.space.bells)
+            try:
+                yield self.space
+            finally:
+                self._changed.notify_all()
+            rung = self.space.bells - silent
+        for queue in rung:
+            for listener in self._listeners:
+                listener(queue)
