@@ -271,6 +271,20 @@ async def test_the_callers_id_is_the_jobs_id_if_an_environment_can_hold_it() -> 
     assert failed.permanent == "bad_payload"
 
 
+@pytest.mark.trio
+async def test_a_program_is_told_of_its_runs_trace_and_never_of_the_engines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRACEPARENT", "the engine's")
+    monkeypatch.setenv("TRACESTATE", "the engine's")
+    traced = attrs.evolve(job_with(), trace={"traceparent": "the run's", "baggage": "a=1"})
+
+    _, _, environment = await told(python(TELL), traced)
+
+    assert (environment["TRACEPARENT"], environment["BAGGAGE"]) == ("the run's", "a=1")
+    assert "TRACESTATE" not in environment
+
+
 # --- how it ends ----------------------------------------------------------------------------
 
 
