@@ -135,7 +135,8 @@ class Place:
         """A Python program of somebody's; returns what it prints."""
         ended = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(program), *arguments],
-            cwd=self.directory, capture_output=True, text=True, timeout=60, check=False,
+            cwd=self.directory, env={**os.environ, "TRIOQ_WORKER__COUNT": "1"},
+            capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
         assert not ended.stderr, ended.stderr
@@ -343,7 +344,7 @@ trace.set_tracer_provider(provider)
 def report(event):
     span = trace.get_current_span().get_span_context().span_id
     print(type(event).__name__, format(span, "016x"), flush=True)
-    if isinstance(event, events.JobSucceeded):
+    if isinstance(event, events.JobParked):
         engine.drain()
 
 
@@ -355,6 +356,7 @@ async def main():
         await nursery.start(engine.run)
         async with trioq.connect("jobqueue.toml") as client:
             await client.enqueue("looks")
+            await client.enqueue("nobody knows it")
 
 
 trio.run(main)
@@ -370,7 +372,7 @@ def test_a_program_with_tracing_of_its_own_has_it_used(place: Place) -> None:
     assert run.parent_id == enqueue.span_id
     current = dict(line.split() for line in printed.splitlines())
     assert current["JobStarted"] == current["JobSucceeded"] == run.span_id
-    assert current["EngineStopped"] == "0" * 16
+    assert current["JobParked"] == "0" * 16
 
 
 def test_its_faults_cost_a_span_and_not_a_job(place: Place) -> None:
