@@ -151,10 +151,14 @@ class Fleet:
 
     def start_engines(self, count: int) -> None:
         """Several more; returns when they stand: one that starts during an outage ends."""
-        before = len(self.stats().engines)
+        before = len(self._standing())
         for _ in range(count):
             self.start_engine()
-        wait_until(lambda: len(self.stats().engines) >= before + count)
+        wait_until(lambda: len(self._standing()) >= before + count)
+
+    def _standing(self) -> set[str]:
+        """Engines by name: one whose registration was lost on the way has made another."""
+        return {engine["name"] for engine in self.stats().engines}
 
     def kill(self, engine: subprocess.Popen[str]) -> None:
         """SIGKILL."""

@@ -156,7 +156,7 @@ class Rule:
         self._to_spare.discard(call.asks)
 
     def take_back(self, call: Call) -> None:
-        """The call was refused, not executed: it didn't count."""
+        """It was refused, or too short for this fault: it didn't count."""
         self._met -= 1
         self.struck -= 1
         self._to_spare.discard(call.asks)
@@ -181,7 +181,6 @@ class Proxy:
 
     server: str
     path: str | None = None
-    seed: int = 0
     counts: Counter[str] = attrs.field(factory=Counter[str], init=False)
     """How many requests of each name have come."""
     held: list[Call] = attrs.field(factory=list[Call], init=False)
@@ -237,6 +236,11 @@ class Proxy:
             self._rules.append(rule)
         return rule
 
+    def reseed(self, seed: int) -> None:
+        """Let all that follows at random come from this seed."""
+        with self._lock:
+            self._random.seed(seed)
+
     def clear(self) -> None:
         """Hurt nothing any more."""
         with self._lock:
@@ -270,7 +274,7 @@ class Proxy:
 
     def start(self) -> Proxy:
         """Listen. Returns when it does."""
-        self._random = random.Random(self.seed)
+        self._random = random.Random(0)
         if self.path is None:
             self._listener = socket.socket()
             self._listener.bind(("127.0.0.1", 0))
@@ -346,13 +350,14 @@ class Proxy:
                     return rule.fault, rule
         return None, None
 
-    def answered(self, call: Call) -> None:
-        """This one was executed and passed unhurt."""
-        with self._lock:
-            for rule in self._rules:
-                rule.answered(call)
+    def answered(self, call: Call, reply: bytes) -> None:
+        """This one has passed unhurt."""
+        if not _refused(reply):
+            with self._lock:
+                for rule in self._rules:
+                    rule.answered(call)
 
-    def jitter(self, delay: Delay) -> float:
+    def delay(self, delay: Delay) -> float:
         """How long this one is delayed."""
         return max(0.0, delay.seconds + self._random.uniform(-delay.jitter, delay.jitter))
 
@@ -399,38 +404,30 @@ class _Link:
     async def _pass(self, call: Call) -> None:
         fault, rule = self._proxy.fault_for(call)
         match fault:
-            case None:
-                reply = await self._ask(call)
-                if not _refused(reply):
-                    self._proxy.answered(call)
-                await self._client.send_all(reply)
             case LoseRequest() | Hold():
                 raise _Over
-            case CutRequest(at):
-                await self._server.send_all(call.frame[:at])
-                raise _Over
-            case Delay():
-                await trio.sleep(self._proxy.jitter(fault))
-                await self._client.send_all(await self._ask(call))
             case Swallow(executed=False):
                 await self._silence()
             case Reset(executed=False):
                 self._reset()
-            case _:
-                copies = 2 if isinstance(fault, Twice) else 1
-                reply = await self._ask(call, copies)
-                if _refused(reply):
-                    assert rule is not None
-                    rule.take_back(call)
-                    await self._client.send_all(reply)
-                else:
-                    await self._hurt(reply, fault)
+            case CutRequest(at) if at < len(call.frame):
+                await self._server.send_all(call.frame[:at])
+                raise _Over
+            case Delay():
+                await trio.sleep(self._proxy.delay(fault))
+        reply = await self._ask(call, copies=2 if isinstance(fault, Twice) else 1)
+        if rule is None:
+            self._proxy.answered(call, reply)
+        elif _refused(reply) or _whole(fault, call, reply):
+            rule.take_back(call)
+        else:
+            await self._hurt(reply, fault)
+            return
+        await self._client.send_all(reply)
 
-    async def _hurt(self, reply: bytes, fault: Fault) -> None:
+    async def _hurt(self, reply: bytes, fault: Fault | None) -> None:
         """The call is executed; now for its reply."""
         match fault:
-            case Twice():
-                await self._client.send_all(reply)
             case LoseReply():
                 raise _Over
             case CutReply(at):
@@ -447,6 +444,8 @@ class _Link:
                 await self._silence()
             case Reset():
                 self._reset()
+            case _:
+                await self._client.send_all(reply)
 
     async def _ask(self, call: Call, copies: int = 1) -> bytes:
         """The server's reply to the first of these copies, once all are executed."""
@@ -485,6 +484,16 @@ class _Link:
 def _refused(reply: bytes) -> bool:
     """Not executed: NOSCRIPT, LOADING, …"""
     return reply.startswith(b"-")
+
+
+def _whole(fault: Fault | None, call: Call, reply: bytes) -> bool:
+    """Whether the cut lies behind the end."""
+    match fault:
+        case CutRequest(at):
+            return at >= len(call.frame)
+        case CutReply(at):
+            return at >= len(reply)
+    return False
 
 
 def _asks(name: str, words: list[bytes]) -> bytes:
