@@ -219,6 +219,11 @@ class SyncClient:
         self._numbering = Numbering()
         self._lock = threading.Lock()
 
+    @property
+    def sender(self) -> str:
+        """What the server knows this client by."""
+        return self._numbering.sender
+
     def enqueue(
         self,
         what: Call | str,

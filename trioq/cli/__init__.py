@@ -15,6 +15,7 @@ import click
 #: Command → the module and attribute it lives in.
 COMMANDS: Mapping[str, str] = {
     "serve": "trioq.cli.serve:serve",
+    "bench": "trioq.cli.bench:bench",
 }
 
 
