@@ -211,12 +211,17 @@ class Fleet:
         ]  # fmt: skip
 
     def stop(self) -> list[int]:
-        """SIGTERM to all; returns the exit codes of those that weren't killed."""
+        """SIGTERM to all that stand; returns the exit codes of those that weren't killed."""
         living = [engine for engine in self.engines if engine.poll() is None]
         for engine in living:
             engine.send_signal(signal.SIGCONT)
+            # Before that, SIGTERM ends a process as it ends any other.
+            wait_until(lambda log=self._log(engine): '"engine_started"' in log.read_text())  # type: ignore[misc]
             engine.send_signal(signal.SIGTERM)
         return [engine.wait(timeout=30) for engine in living]
+
+    def _log(self, engine: subprocess.Popen[str]) -> Path:
+        return self.directory / f"engine-{self.engines.index(engine)}.log"
 
     def logged(self, event: str) -> int:
         """How many lines of this event all engines have written."""
