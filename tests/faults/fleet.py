@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -216,9 +217,12 @@ class Fleet:
         for engine in living:
             engine.send_signal(signal.SIGCONT)
             # Before that, SIGTERM ends a process as it ends any other.
-            wait_until(lambda log=self._log(engine): '"engine_started"' in log.read_text())  # type: ignore[misc]
+            wait_until(partial(self._stands, engine))
             engine.send_signal(signal.SIGTERM)
         return [engine.wait(timeout=30) for engine in living]
+
+    def _stands(self, engine: subprocess.Popen[str]) -> bool:
+        return '"engine_started"' in self._log(engine).read_text()
 
     def _log(self, engine: subprocess.Popen[str]) -> Path:
         return self.directory / f"engine-{self.engines.index(engine)}.log"
