@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trioq.admin import Admin, connect_admin
     from trioq.app import App, Call, current_job
     from trioq.client import Client, Handle, SyncClient, connect, connect_sync
     from trioq.core.config import Config
@@ -30,13 +31,16 @@ if TYPE_CHECKING:
         StoreUnreachable,
         TrioqError,
     )
+    from trioq.store.inspect import DeadFilter
 
 __all__ = [
+    "Admin",
     "App",
     "Call",
     "Client",
     "Config",
     "ConfigError",
+    "DeadFilter",
     "Engine",
     "EnqueueError",
     "EnqueueUnknown",
@@ -56,11 +60,16 @@ __all__ = [
     "SyncClient",
     "TrioqError",
     "connect",
+    "connect_admin",
     "connect_sync",
     "current_job",
 ]
 
 _HOMES = {
+    "trioq.admin": (
+        "Admin",
+        "connect_admin",
+    ),
     "trioq.app": (
         "App",
         "Call",
@@ -93,6 +102,7 @@ _HOMES = {
         "StoreUnreachable",
         "TrioqError",
     ),
+    "trioq.store.inspect": ("DeadFilter",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -187,11 +187,13 @@ class Numbering:
 
 
 @attrs.define
-class _Patience:
+class Patience:
     """Decides after each failure of one request whether to send it again."""
 
     ends: float
-    uids: Sequence[Uid]
+    """By the clock that :meth:`pause_s` is told the time of."""
+    uids: Sequence[Uid] = ()
+    """The jobs of an enqueue, of which nobody knows if it isn't answered."""
     maybe_sent: bool = False
     tries: int = 0
 
@@ -202,7 +204,7 @@ class _Patience:
         elif not str(error).startswith(_SHORT):
             raise error
         if now >= self.ends:
-            if self.maybe_sent:
+            if self.maybe_sent and self.uids:
                 raise EnqueueUnknown(self.uids) from error
             raise error
         self.tries += 1
@@ -261,7 +263,7 @@ class SyncClient:
         """Queue one batch of jobs that are made already."""
         with self._lock:
             number = self._numbering.next()
-            patience = _Patience(time.monotonic() + PATIENCE_S, [job.uid for job in jobs])
+            patience = Patience(time.monotonic() + PATIENCE_S, [job.uid for job in jobs])
             while True:
                 try:
                     self._store.lane.arm()
@@ -342,7 +344,7 @@ class Client:
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         async with self._turn:
             number = self._numbering.next()
-            patience = _Patience(trio.current_time() + PATIENCE_S, [job.uid for job in jobs])
+            patience = Patience(trio.current_time() + PATIENCE_S, [job.uid for job in jobs])
             store = self._caller.store
             while True:
                 try:
@@ -366,7 +368,7 @@ def _plain(drafts: Drafts, call: Call, queue: str | None, trace: Headers) -> New
     )
 
 
-def _configured(
+def configured(
     config: Config | str | Path | None, url: str | None, namespace: str | None
 ) -> tuple[Config, bool]:
     """The configuration, and whether it says which queues there are."""
@@ -397,7 +399,7 @@ async def connect(
       ConfigError: The configuration is wrong.
       StoreRefused: The embedded server can't be started.
     """
-    made, knows_queues = _configured(config, url, namespace)
+    made, knows_queues = configured(config, url, namespace)
     tracing = await trio.to_thread.run_sync(Tracing.open, made)
     connector = await trio.to_thread.run_sync(open_store, made)
     try:
@@ -417,7 +419,7 @@ def connect_sync(
     namespace: str | None = None,
 ) -> Iterator[SyncClient]:
     """Open a client for ordinary code; see :func:`connect`."""
-    made, knows_queues = _configured(config, url, namespace)
+    made, knows_queues = configured(config, url, namespace)
     tracing = Tracing.open(made)
     connector = open_store(made)
     try:

@@ -5,22 +5,53 @@ Commands are imported when they are used, so that ``trioq --help`` is quick.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 import click
 
-#: Command → the module and attribute it lives in.
-COMMANDS: Mapping[str, str] = {
-    "serve": "trioq.cli.serve:serve",
-    "bench": "trioq.cli.bench:bench",
+#: Command → the module and attribute it lives in, and what ``--help`` says of it.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": ("trioq.cli.serve:serve", "Run an engine: claim and run jobs, and scan for files."),
+    "enqueue": ("trioq.cli.enqueue:enqueue", "Queue one job, or one for each line of a file."),
+    "stats": ("trioq.cli.stats:stats", "Show how many jobs are where."),
+    "engines": ("trioq.cli.stats:engines", "List the engines that live."),
+    "peek": ("trioq.cli.jobs:peek", "Show the jobs that would be claimed next."),
+    "job": ("trioq.cli.jobs:job", "Tell the whole story of a job."),
+    "cancel": ("trioq.cli.jobs:cancel", "Take back jobs that don't run yet."),
+    "dead": ("trioq.cli.dead:dead", "List, revive, purge and export dead jobs."),
+    "pause": ("trioq.cli.queues:pause", "Stop claiming from a queue."),
+    "resume": ("trioq.cli.queues:resume", "Claim from a queue again."),
+    "purge": ("trioq.cli.queues:purge", "Forget the jobs that wait in a queue."),
+    "bench": ("trioq.cli.bench:bench", "Measure throughput and latency."),
+    "doctor": ("trioq.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
+    "acl": ("trioq.cli.doctor:acl", "Print the permissions that trioq needs."),
+    "config": ("trioq.cli.config:config", "Check, show and describe configurations."),
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
+class Group(click.Group):
+    """A group that knows which command was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from trioq.core.config.rules import nearest
+
+        name = args[0]
+        known = self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            close = nearest(name, known)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close!r}?" if close else ""))
+        return super().resolve_command(ctx, args)
+
+
+class Trioq(Group):
+    """All commands, each imported when it is asked for, and how they end."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -28,37 +59,54 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name].split(":")
+        module, attribute = COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, says) for name, (_, says) in COMMANDS.items()])
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command; what goes wrong ends as one line each, without a traceback."""
+        from trioq.cli.common import FAILED, INTERRUPTED, WRONG_USE, fail, fail_config
+        from trioq.errors import ConfigError, TrioqError
+
+        extra |= {"prog_name": "trioq", "standalone_mode": False}
+        try:
+            code = super().main(*args, **extra)
+        except (click.Abort, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(WRONG_USE if isinstance(error, click.UsageError) else error.exit_code)
+        except ConfigError as error:
+            fail_config(error)
+        except TrioqError as error:
+            fail(str(error))
+        except BrokenPipeError:
+            _silence()
+            sys.exit(FAILED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _silence() -> None:
+    """Nobody reads any more: what is still buffered must not complain at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
+@click.group(cls=Trioq, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("trioq"), prog_name="trioq")
 def cli() -> None:
-    """A structured-concurrency job queue on trio and Redis or Valkey."""
+    """A structured-concurrency job queue on trio and Redis or Valkey.
+
+    CONFIG is a TOML file; every key can be set from the environment, too:
+    TRIOQ_REDIS__PASSWORD=… The exit code is 0 when it is done, 1 when it failed, 2 for wrong
+    use or a wrong configuration.
+    """
 
 
 def main() -> None:
-    """Run the command line; its errors end as one line each, without a traceback."""
-    from trioq.cli.common import fail, fail_config
-    from trioq.errors import ConfigError, TrioqError
-
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except ConfigError as error:
-        fail_config(error)
-    except TrioqError as error:
-        fail(str(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+    """The command line's entry point."""
+    cli()

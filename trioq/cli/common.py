@@ -1,32 +1,132 @@
-"""What all commands share: how they end, and how they say so."""
+"""What all commands share: what they are given, how they reach the server, how they end."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
 
+import attrs
 import click
+from click.shell_completion import CompletionItem
 
-from trioq.errors import ConfigError
+from trioq.admin import Admin
+from trioq.core.config import Config
+from trioq.core.config.numbers import Duration
+from trioq.core.config.rules import did_you_mean
+from trioq.errors import ConfigError, StoreError
+from trioq.settings import load
+from trioq.store.checks import explain
+from trioq.store.connect import Connector, open_store
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FAILED = 1
 WRONG_USE = 2
+INTERRUPTED = 130
+
+# -- what they are given -----------------------------------------------------------------------
+
+
+def as_seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A duration as the configuration writes it: ``90``, ``1.5``, ``500ms``, ``30s``, ``5m``."""
+    if value is None:
+        return None
+    kind = Duration()
+    if not kind.allows(seconds := kind.parse(kind.from_text(value))):
+        raise click.BadParameter(f'{value!r} is no duration, such as 90, "500ms", "30s" or "5m".')
+    return float(seconds)
+
+
+def duration(name: str, what: str) -> Callable[[F], F]:
+    """An option that takes a duration and gives seconds."""
+    return click.option(name, metavar="DURATION", callback=as_seconds, help=what)
+
+
+def _queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What the shell completes a queue's name to."""
+    try:
+        names = load(ctx.params["config"]).queue_names
+    except (ConfigError, KeyError, TypeError):
+        return []
+    return [CompletionItem(n) for n in names if n.startswith(incomplete)]
+
+
+with_config = click.argument("config", type=click.Path())
+with_queue = click.argument("queue", shell_complete=_queues)
+with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+# -- the server --------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Opened:
+    """A configuration and the way to its namespace."""
+
+    config: Config
+    connector: Connector
+    admin: Admin
+
+    def known_queue(self, name: str) -> str:
+        """The name, if there is such a queue; ends the command if there isn't."""
+        known = self.admin.queue_names()
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+            fail(f"no queue {name!r}{hint}", WRONG_USE)
+        return name
+
+
+@contextmanager
+def opened(path: str, *, starts: bool = False) -> Iterator[Opened]:
+    """What a configuration file leads to; errors of the server end the command with a line.
+
+    Args:
+      starts: Whether to start an embedded server that has no data yet. Who only looks
+          mustn't make any.
+    """
+    config = load(path)
+    described = config.redis.url
+    try:
+        with open_store(config, read_only=not starts, log=note) as connector:
+            described = connector.description
+            yield Opened(config, connector, Admin(connector.store("admin"), config.queue_names))
+    except StoreError as error:
+        fail(explain(error, described))
+
+
+# -- what they say -----------------------------------------------------------------------------
+
+
+def note(message: str) -> None:
+    """A line on stderr, for people."""
+    click.echo(f"trioq: {message}", err=True)
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """End with one line on stderr."""
-    click.echo(f"trioq: {message}", err=True)
+    note(message)
     sys.exit(code)
 
 
 def fail_config(error: ConfigError) -> NoReturn:
     """End with a line for each fault."""
     for fault in error.faults:
-        click.echo(f"trioq: {fault}", err=True)
+        note(fault)
     sys.exit(WRONG_USE)
 
 
 def show_json(value: Any) -> None:
     """Print for programs: one JSON document."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=True, default=str))
+
+
+def show_json_list(values: Iterable[Any]) -> None:
+    """Print one JSON list, an item at a time: there may be a million."""
+    before = "["
+    for value in values:
+        click.echo(f"{before}\n{json.dumps(value, indent=2, default=str)}", nl=False)
+        before = ","
+    click.echo("\n]" if before == "," else "[]")

@@ -28,6 +28,9 @@ REQUIRED_ON_KEYS = frozenset(
 INFO = "INFO"
 CONFIG_GET = "CONFIG GET appendfsync"
 
+#: What only operators ask: how large keys are, and which ones there are.
+OPERATORS = (CONFIG_GET, "DBSIZE", "MEMORY USAGE %", "PTTL %", "SCAN 0", "TYPE %")
+
 #: Asks, without doing or logging anything, which commands the user may not run on this key.
 #: It may write, so that the server refuses it wherever it would refuse the scripts.
 PROBE = """#!lua flags=allow-oom
@@ -77,13 +80,17 @@ def required() -> list[str]:
     return [*REQUIRED, *(f"{name} % % %" for name in on_keys)]
 
 
-def minimal_acl(namespace: str) -> list[str]:
+def minimal_acl(namespace: str, *, operator: bool = False) -> list[str]:
     """The rules of a user that may do what trioq needs in this namespace, and nothing else.
 
     For ``ACL SETUSER name on >password …``. INFO isn't needed, but without it neither a
     replica's primary nor a wrong ``maxmemory-policy`` is noticed at the start.
+
+    Args:
+      operator: With what ``trioq doctor`` and ``trioq stats --keys`` ask besides.
     """
-    allowed = sorted({_rule(asked) for asked in (*CONNECTING, *required(), INFO)})
+    more = OPERATORS if operator else ()
+    allowed = sorted({_rule(asked) for asked in (*CONNECTING, *required(), INFO, *more)})
     return ["resetkeys", "resetchannels", "-@all", f"~{{{namespace}}}:*", *allowed]
 
 
@@ -99,7 +106,7 @@ def check_server(store: RedisStore) -> ServerFacts:
         missing = _probe(store, [*required(), *optional])
     except (StoreRefused, StoreBusy) as error:
         _refuse(store, error)
-    info = {} if INFO in missing else _info(store)
+    info = {} if INFO in missing else server_info(store)
     kind, version = _version(info)
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
@@ -156,12 +163,12 @@ def _refuse(store: RedisStore, error: StoreRefused | StoreBusy) -> NoReturn:
 
 def _info_if_allowed(store: RedisStore) -> dict[str, str]:
     try:
-        return _info(store)
+        return server_info(store)
     except StoreRefused:
         return {}
 
 
-def _info(store: RedisStore) -> dict[str, str]:
+def server_info(store: RedisStore) -> dict[str, str]:
     text: str = store.lane.call("INFO").decode("utf-8", "replace")
     pairs = (line.partition(":") for line in text.splitlines())
     return {name: value for name, colon, value in pairs if colon}
@@ -204,7 +211,7 @@ def _durability(info: dict[str, str], config: dict[str, str]) -> str:
 def _rule(asked: str) -> str:
     """``+name``, or ``+name|subcommand`` for commands that have some."""
     name, *rest = asked.lower().split()
-    return f"+{name}|{rest[0]}" if name in ("client", "config") else f"+{name}"
+    return f"+{name}|{rest[0]}" if name in ("client", "config", "memory") else f"+{name}"
 
 
 # -- in plain words --------------------------------------------------------------------------

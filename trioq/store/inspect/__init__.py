@@ -5,11 +5,15 @@ server.
 """
 
 from trioq.store.inspect.counts import Outstanding, QueueStats, Stats, outstanding, stats
-from trioq.store.inspect.jobs import dead, done, find, peek
+from trioq.store.inspect.dead import Dead, DeadFilter, dead, dead_pages, dead_views
+from trioq.store.inspect.jobs import done, find, peek
+from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, sample
 from trioq.store.inspect.views import JobView, history
 
 __all__ = [
+    "Dead",
+    "DeadFilter",
     "Glance",
     "JobView",
     "Outstanding",
@@ -17,12 +21,17 @@ __all__ = [
     "Sample",
     "Stats",
     "dead",
+    "dead_pages",
+    "dead_views",
     "done",
     "find",
     "glance",
     "history",
     "outstanding",
+    "parked_names",
     "peek",
+    "queue_names",
     "sample",
     "stats",
+    "waiting",
 ]

@@ -41,10 +41,25 @@ class Stats:
     dead: int
     strays: int
     engines: tuple[dict[str, Any], ...]
+    records: int = 0
+    """Jobs that have a record: each lies in one place."""
+    parked: Mapping[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
+    """(queue, name) → how many wait behind that door."""
 
     @property
     def running(self) -> int:
         return sum(engine["running"] for engine in self.engines)
+
+    @property
+    def placed(self) -> int:
+        """Jobs that lie somewhere; as many as there are records."""
+        waiting = sum(q.ready + q.scheduled + q.parked for q in self.queues.values())
+        return waiting + self.running + self.dead
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The handlers that live engines know."""
+        return frozenset(name for info in self.engines for name in info.get("names", ()))
 
     def as_json(self) -> dict[str, Any]:
         """The shape of ``trioq stats --json``."""
@@ -147,6 +162,7 @@ class _Moment:
     counters: Mapping[str, int]
     dead: int
     strays: int
+    records: int
     paused: frozenset[str]
     engines: Mapping[str, dict[str, Any]]
     lengths: Mapping[str, _Lengths]
@@ -173,7 +189,10 @@ class _Moment:
             {"id": engine, **info, "running": self.running[engine].total()}
             for engine, info in self.engines.items()
         )
-        return Stats(namespace, queues, self.counters, self.dead, self.strays, engines)
+        return Stats(
+            namespace, queues, self.counters, self.dead, self.strays, engines, self.records,
+            {door: count for door, count in self.parked.items() if count},
+        )  # fmt: skip
 
     def outstanding(self, queue: str) -> Outstanding:
         lengths = self.lengths[queue]
@@ -217,6 +236,7 @@ def _questions(
         ("HGETALL", keys.fixed("stats")),
         ("ZCARD", keys.fixed("dead")),
         ("LLEN", keys.fixed("strays")),
+        ("HLEN", keys.fixed("jobs")),
         ("SMEMBERS", keys.fixed("paused")),
         ("HGETALL", keys.fixed("engines")),
     ]
@@ -238,13 +258,13 @@ def _read(
     answers: Iterator[Any], names: list[str], engines: list[str], doors: list[str]
 ) -> _Moment:
     counters = {name.decode(): int(count) for name, count in _items(next(answers))}
-    dead, strays = next(answers), next(answers)
+    dead, strays, records = next(answers), next(answers), next(answers)
     paused = frozenset(name.decode() for name in next(answers))
     infos = {engine.decode(): _info(info) for engine, info in _items(next(answers))}
     lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
-    parked = {_door(door): next(answers) for door in doors}
+    parked = {door_of(door): next(answers) for door in doors}
     running = {engine: Counter(map(_queue, next(answers))) for engine in engines}
-    return _Moment(counters, dead, strays, paused, infos, lengths, parked, running)
+    return _Moment(counters, dead, strays, records, paused, infos, lengths, parked, running)
 
 
 def _items(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -260,7 +280,8 @@ def _info(raw: bytes) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
-def _door(field: str) -> tuple[str, str]:
+def door_of(field: str) -> tuple[str, str]:
+    """Queue and name of a field of ``parked``."""
     queue, _, name = field.partition(":")
     return queue, name
 

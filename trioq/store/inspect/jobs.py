@@ -1,4 +1,4 @@
-"""Finding jobs: by id, at the head of a queue, among the dead and the done."""
+"""Finding jobs: by id, at the head of a queue, among the done."""
 
 from __future__ import annotations
 
@@ -59,36 +59,6 @@ def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
     return list(found.values())
 
 
-def dead(
-    store: RedisStore,
-    *,
-    name: str | None = None,
-    error: str | None = None,
-    older_than_s: float | None = None,
-    limit: int | None = None,
-) -> Iterator[JobView]:
-    """The jobs that are dead now, the longest dead first.
-
-    Whoever reads may revive or purge what it has read: nothing is skipped.
-
-    Args:
-      name: Only of this handler.
-      error: Only those whose reason or last error has this text in it.
-      older_than_s: Only those dead for longer.
-    """
-    count = 0
-    for page in _dead_pages(store, older_than_s):
-        uids = [uid.decode() for uid, _ in page]
-        stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *uids)
-        died = {uid.decode(): int(score) for uid, score in page}
-        for view in views(store, uids, stored, "dead"):
-            if limit is not None and count >= limit:
-                return
-            if _matches(view, name, error):
-                count += 1
-                yield attrs.evolve(view, died_ms=died[view.uid])
-
-
 def done(store: RedisStore) -> Iterator[dict[str, Any]]:
     """The summaries of finished jobs that are kept, newest first."""
     start, key = 0, store.keys.fixed("done")
@@ -96,51 +66,6 @@ def done(store: RedisStore) -> Iterator[dict[str, Any]]:
         start += len(page)
         for summary in page:
             yield json.loads(summary)
-
-
-def _dead_pages(
-    store: RedisStore, older_than_s: float | None
-) -> Iterator[list[tuple[bytes, float]]]:
-    """Uids and times of death, by the place of the last one read and not by their number.
-
-    Many die in the same millisecond, so a page may begin inside of one. It then overlaps
-    the last by one uid: if that isn't there any more, what follows has moved up, and the
-    page is looked for from the beginning of its millisecond.
-    """
-    key = store.keys.fixed("dead")
-    newest = store.lane.call("ZRANGE", key, 0, 0, "REV", "WITHSCORES")
-    if not newest:
-        return
-    # Who dies again while this is read isn't shown again.
-    until = float(newest[1])
-    if older_than_s is not None:
-        until = min(until, int(store.lane.call("TIME")[0]) * 1000 - older_than_s * 1000)
-    last: tuple[float, bytes] = (float("-inf"), b"")
-    offset = 0
-    while True:
-        flat = store.lane.call(
-            "ZRANGE", key, last[0], until, "BYSCORE", "LIMIT", offset, PAGE, "WITHSCORES"
-        )
-        there = [(float(score), uid) for uid, score in zip(flat[::2], flat[1::2], strict=True)]
-        if offset and (not there or there[0] > last):
-            offset = 0
-            continue
-        if page := [(uid, score) for score, uid in there if (score, uid) > last]:
-            yield page
-        if len(there) < PAGE:
-            return
-        sharing = sum(score == there[-1][0] for score, _ in there)
-        offset = sharing - 1 + (offset if there[-1][0] == last[0] else 0)
-        last = max(last, there[-1])
-
-
-def _matches(view: JobView, name: str | None, error: str | None) -> bool:
-    if name is not None and (view.record is None or view.record.name != name):
-        return False
-    if error is None:
-        return True
-    last = view.attempts[-1].get("error", {}) if view.attempts else {}
-    return error in f"{view.reason} {last.get('type', '')} {last.get('message', '')}"
 
 
 def _living(store: RedisStore, uid: Uid) -> JobView | None:

@@ -1,0 +1,311 @@
+"""``trioq dead``: what can be done about jobs that don't run again by themselves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, TypeVar
+
+import attrs
+import click
+
+from trioq.cli import Group
+from trioq.cli.bulk import (
+    Pace,
+    Stop,
+    bar,
+    confirm,
+    interrupted,
+    through,
+    with_dry_run,
+    with_rate,
+    with_yes,
+)
+from trioq.cli.common import (
+    Opened,
+    duration,
+    fail,
+    note,
+    opened,
+    show_json,
+    show_json_list,
+    with_config,
+    with_json,
+)
+from trioq.cli.jobs import failures, payload, show_story
+from trioq.cli.screen import ago, cut, numbers, plain, show_table, texts
+from trioq.store.inspect import DeadFilter, JobView
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: What people are shown of a long list.
+SHOWN = 50
+
+
+def with_filters(command: F) -> F:
+    """Options that say which of the dead are meant."""
+    older = duration("--older-than", "Only those dead for longer: 90, 5m, 2d.")
+    error = click.option(
+        "--error", metavar="TEXT", help="Only those with this text in the reason or last error."
+    )
+    name = click.option("--name", metavar="NAME", help="Only jobs of this handler.")
+    return name(error(older(command)))
+
+
+with_ids = click.argument("ids", metavar="[ID...]", nargs=-1)
+with_all = click.option("--all", "all_", is_flag=True, help="All dead jobs.")
+
+
+@click.group(cls=Group)
+def dead() -> None:
+    """List, revive, purge and export dead jobs.
+
+    A job is dead when its attempts ran out, when its error was permanent, or when it has
+    killed its engine too often. Its payload, the reason and the errors are kept until it is
+    revived or purged.
+    """
+
+
+@dead.command("list")
+@with_config
+@with_filters
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), metavar="N",
+    help=f"At most so many; absent: {SHOWN} for people, all with --json.",
+)  # fmt: skip
+@with_json
+def list_(
+    *,
+    config: str,
+    name: str | None,
+    error: str | None,
+    older_than: float | None,
+    count: int | None,
+    as_json: bool,
+) -> None:
+    """List the dead, the longest dead first, each with its reason and last error."""
+    wanted = DeadFilter(None, name, error, older_than)
+    with opened(config) as there:
+        if as_json:
+            show_json_list(view.as_json() for view in there.admin.dead(wanted, limit=count))
+            return
+        shown = count or SHOWN
+        found = list(there.admin.dead(wanted, limit=shown + 1))
+        _show_list(found[:shown])
+        if len(found) > shown:
+            total = f" of {there.admin.stats().dead:,}" if wanted.is_everything else ""
+            click.echo(f"\nthe first {shown}{total}; -n N shows more")
+
+
+def _show_list(found: list[JobView]) -> None:
+    if not found:
+        click.echo("no such job is dead")
+        return
+    columns = [
+        *texts("id", "job", "queue", "died"), *numbers("failed"),
+        *texts("reason", "last error", "payload"),
+    ]  # fmt: skip
+    show_table(columns, map(_row, found))
+
+
+def _row(view: JobView) -> tuple[object, ...]:
+    told = view.as_json()
+    last = view.attempts[-1].get("error", {}) if view.attempts else {}
+    error = cut(f"{last['type']}: {last['message']}") if last else ""
+    return (
+        told["id"], told["name"] or "?", told["queue"] or "?", ago(view.died_ms),
+        failures(view), view.reason or "", error, payload(view),
+    )  # fmt: skip
+
+
+@dead.command()
+@with_config
+@click.argument("id")
+@with_json
+def show(config: str, id: str, as_json: bool) -> None:
+    """Tell the whole story of one dead job."""
+    with opened(config) as there:
+        view = there.admin.job(id)
+    if view is None or view.state != "dead":
+        fail(f"{id!r} isn't dead: it is {view.state}" if view else f"no job {id!r}")
+    if as_json:
+        show_json(view.as_json())
+    else:
+        show_story(view)
+
+
+# -- many at a time ----------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Selected:
+    """The dead jobs that a command is about."""
+
+    wanted: DeadFilter
+    total: int
+    unreadable: int
+    missing: tuple[str, ...]
+    """Ids that were asked for and aren't dead."""
+    queues: frozenset[str]
+    """Where revived jobs would go."""
+
+    def __str__(self) -> str:
+        return f"{self.total:,} dead job{'s' if self.total != 1 else ''}"
+
+
+def _selected(there: Opened, ids: tuple[str, ...], all_: bool, filters: DeadFilter) -> _Selected:
+    """Look for them; ends the command where it isn't said which are meant."""
+    if ids and (all_ or not filters.is_everything):
+        raise click.UsageError("IDs can't be combined with --all or with filters.")
+    if not ids and not all_ and filters.is_everything:
+        raise click.UsageError("Say which: IDs, --all, or a filter such as --name.")
+    uids = there.admin.uids_of(ids)
+    wanted = attrs.evolve(filters, uids=tuple(uids.values())) if ids else filters
+    found: set[str] = set()
+    total = unreadable = 0
+    queues: set[str] = set()
+    with bar(there.admin.stats().dead, "looking for them") as advance:
+        for page in there.admin.dead_pages(wanted):
+            total += len(page)
+            unreadable += sum(job.record is None for job in page)
+            queues |= {job.record.queue for job in page if job.record}
+            if ids:
+                found |= {job.uid for job in page}
+            advance(len(page))
+    missing = tuple(id for id in ids if uids.get(id) not in found)
+    return _Selected(wanted, total, unreadable, missing, frozenset(queues))
+
+
+@dead.command()
+@with_config
+@with_ids
+@with_all
+@with_filters
+@with_dry_run
+@with_rate
+@with_yes
+@with_json
+def revive(
+    *, config: str, ids: tuple[str, ...], all_: bool, name: str | None, error: str | None,
+    older_than: float | None, dry_run: bool, rate: float | None, yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Give dead jobs a new set of attempts, in the queues they came from.
+
+    Which ones is said by their IDs, by filters, or with --all. Their histories go on.
+    """
+    with opened(config) as there:
+        chosen = _selected(there, ids, all_, DeadFilter(None, name, error, older_than))
+        able = chosen.total - chosen.unreadable
+        if chosen.unreadable:
+            note(f"{chosen.unreadable:,} can't be read, so nobody knows their queue: they stay")
+        for queue in sorted(chosen.queues - set(there.config.queue_names)):
+            note(f"warning: the queue {queue!r} isn't configured; is there an engine for it?")
+        revived = 0
+        if able and not dry_run:
+            # Who names them has chosen already.
+            confirm(f"Revive {chosen} of {_where(there)}?", yes=yes or bool(ids))
+            pace = Pace(rate)
+            pages = there.admin.revive(chosen.wanted, page=pace.page)
+            revived = through(pages, pace, total=able, done_word="revived")
+    _tell(chosen, able, revived, "revived", dry_run=dry_run, as_json=as_json)
+
+
+@dead.command()
+@with_config
+@with_ids
+@with_all
+@with_filters
+@with_dry_run
+@with_rate
+@with_yes
+@with_json
+def purge(
+    *, config: str, ids: tuple[str, ...], all_: bool, name: str | None, error: str | None,
+    older_than: float | None, dry_run: bool, rate: float | None, yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Forget dead jobs, with their payloads and errors. `trioq dead export` saves them first.
+
+    Which ones is said by their IDs, by filters, or with --all.
+    """
+    with opened(config) as there:
+        chosen = _selected(there, ids, all_, DeadFilter(None, name, error, older_than))
+        purged = 0
+        if chosen.total and not dry_run:
+            confirm(f"Forget {chosen} of {_where(there)} for good?", yes=yes)
+            pace = Pace(rate)
+            pages = there.admin.purge_dead(chosen.wanted, page=pace.page)
+            purged = through(pages, pace, total=chosen.total, done_word="purged")
+    _tell(chosen, chosen.total, purged, "purged", dry_run=dry_run, as_json=as_json)
+
+
+def _where(there: Opened) -> str:
+    return f"{there.config.namespace} ({there.connector.description})"
+
+
+def _tell(
+    chosen: _Selected, able: int, done: int, done_word: str, *, dry_run: bool, as_json: bool
+) -> None:
+    """Say what was done; ids that aren't dead make it a failure."""
+    if as_json:
+        result = {
+            "selected": chosen.total,
+            done_word: done,
+            "dry_run": dry_run,
+            "not_dead": list(chosen.missing),
+        }
+        show_json(result | ({"unreadable": chosen.unreadable} if done_word == "revived" else {}))
+    elif dry_run:
+        click.echo(f"would have {done_word} {able:,}")
+    elif able or not chosen.missing:
+        click.echo(f"{done_word} {done:,}")
+    for id in chosen.missing:
+        note(f"{plain(id)} isn't dead")
+    if chosen.missing:
+        raise click.exceptions.Exit(1)
+
+
+# -- export ------------------------------------------------------------------------------------
+
+
+@dead.command()
+@with_config
+@with_filters
+@click.option("-o", "--output", type=click.Path(allow_dash=True), default="-", metavar="FILE")
+def export(
+    *, config: str, name: str | None, error: str | None, older_than: float | None, output: str
+) -> None:
+    """Write dead jobs with all that is known of them, one JSON object on each line.
+
+    They stay dead. Each line is what `dead show --json` prints.
+    """
+    wanted = DeadFilter(None, name, error, older_than)
+    written = 0
+    with opened(config) as there:
+        total = there.admin.stats().dead
+        try:
+            with _writing(output) as file, Stop() as stop, bar(total, "exporting") as advance:
+                for view in there.admin.dead(wanted):
+                    file.write(json.dumps(view.as_json()) + "\n")
+                    written += 1
+                    advance(1)
+                    if stop.wanted:
+                        break
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            fail(f"{output}: {problem.strerror or problem}: {written:,} were written")
+    if stop.wanted:
+        interrupted(f"{written:,} written")
+    note(f"{written:,} written" + ("" if output == "-" else f" to {output}"))
+
+
+@contextmanager
+def _writing(output: str) -> Iterator[IO[str]]:
+    if output == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    with open(output, "w", encoding="utf-8") as file:
+        yield file

@@ -1,0 +1,214 @@
+"""``trioq enqueue``: one job, or one for each line of a file."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from typing import IO
+
+import attrs
+import click
+
+from trioq.cli.bulk import Stop, bar, interrupted
+from trioq.cli.common import (
+    WRONG_USE,
+    Opened,
+    duration,
+    fail,
+    note,
+    opened,
+    show_json,
+    with_config,
+    with_json,
+)
+from trioq.cli.known import Known, known_here, known_to_engines
+from trioq.cli.payloads import Line, encoded, open_lines, read_lines
+from trioq.client import Drafts, Handle, SyncClient, batches
+from trioq.core.config import Config
+from trioq.core.config.rules import did_you_mean
+from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
+from trioq.settings import load
+from trioq.store.protocol import NewJob
+
+
+@click.command()
+@with_config
+@click.argument("name")
+@click.argument("payload", metavar="[PAYLOAD_JSON]", required=False)
+@click.option("--queue", metavar="QUEUE", help="Default: the handler's, else default_queue.")
+@duration("--delay", "Ready after this time: 90, 500ms, 5m.")
+@click.option("--id", metavar="ID", help="Your own id: a second job with it isn't queued.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(allow_dash=True),
+    help="One payload object on each line of this file; - is stdin.",
+)
+@with_json
+def enqueue(
+    *,
+    config: str,
+    name: str,
+    payload: str | None,
+    queue: str | None,
+    delay: float | None,
+    id: str | None,
+    source: str | None,
+    as_json: bool,
+) -> None:
+    """Queue a job of the handler NAME, with a JSON object as its payload.
+
+    With --from there is one job for each line. All lines are checked before the first one is
+    queued, and every fault is told with its line's number.
+    """
+    if source is not None and (payload is not None or id is not None):
+        other = "PAYLOAD_JSON" if payload is not None else "--id"
+        raise click.UsageError(f"--from and {other} can't be used together.")
+    made = load(config)
+    known = known_here(made)
+    wanted = _Wanted(made, name, queue or known.queues.get(name) or made.default_queue, delay or 0)
+    try:
+        first = wanted.job(encoded(payload or "{}", made.max_payload_bytes), id)
+    except (PayloadRejected, QueueUnknown) as error:
+        fail(str(error), WRONG_USE)
+    if source is None:
+        with opened(config, starts=True) as there:
+            _one(there, wanted, known, first, as_json)
+        return
+    try:
+        with open_lines(source) as file:
+            end, count = _checked(file, source, made.max_payload_bytes)
+            with opened(config, starts=True) as there:
+                _warn(there, known, name)
+                _Sending(there, wanted, file, source, end, count).run()
+    except BrokenPipeError:
+        raise  # that is about what is printed
+    except OSError as error:
+        fail(f"{source}: {error.strerror or error}")
+    if as_json:
+        show_json({"name": name, "queue": wanted.queue, "queued": count})
+    else:
+        click.echo(f"queued {count:,} {name} in {wanted.queue}")
+
+
+@attrs.frozen
+class _Wanted:
+    """What all jobs of this command have in common."""
+
+    config: Config
+    name: str
+    queue: str
+    delay_s: float
+
+    def job(self, payload: bytes, id: str | None = None) -> NewJob:
+        """Raises PayloadRejected or QueueUnknown where there can't be such a job."""
+        if self.queue not in self.config.queue_names:
+            names = self.config.queue_names
+            hint = did_you_mean(self.queue, names) or f"; there are {', '.join(names)}"
+            raise QueueUnknown(f"no queue {self.queue!r} is configured{hint}")
+        drafts = Drafts(self.config, knows_queues=True)
+        return drafts.job(self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id)
+
+
+def _warn(there: Opened, known: Known, name: str) -> None:
+    if name not in known.queues and (
+        warning := known.warning(name, known_to_engines(there.admin.store))
+    ):
+        note(f"warning: {warning}: it waits for an engine that knows the name")
+
+
+def _one(there: Opened, wanted: _Wanted, known: Known, job: NewJob, as_json: bool) -> None:
+    _warn(there, known, wanted.name)
+    client = SyncClient(there.connector, Drafts(wanted.config, knows_queues=True))
+    (handle,) = client.send([job])
+    if as_json:
+        show_json(_as_json(wanted, handle))
+    elif handle.is_new:
+        click.echo(f"queued {handle.uid} in {wanted.queue}")
+    else:
+        click.echo(f"not queued: {handle.id} is {handle.uid}, {handle.existing}")
+
+
+def _as_json(wanted: _Wanted, handle: Handle) -> dict[str, object]:
+    return {
+        "id": handle.id or handle.uid,
+        "uid": handle.uid,
+        "name": wanted.name,
+        "queue": wanted.queue,
+        "queued": handle.is_new,
+        "existing": handle.existing,
+    }
+
+
+# -- lines -------------------------------------------------------------------------------------
+
+
+def _checked(file: IO[bytes], source: str, max_bytes: int) -> tuple[int, int]:
+    """Where the file ends and how many payloads it has; ends the command if one is faulty."""
+    end = count = faults = 0
+    size = file.seek(0, os.SEEK_END)
+    with bar(size, f"checking {source}", unit="bytes") as advance:
+        for line in read_lines(file, max_bytes, size):
+            if line.fault:
+                note(f"{source}: line {line.number}: {line.fault}")
+            faults += bool(line.fault)
+            count += 1
+            advance(line.end - end)
+            end = line.end
+    if faults:
+        fail(f"{faults:,} of {count:,} lines can't be queued; nothing was queued", WRONG_USE)
+    return size, count
+
+
+@attrs.define
+class _Sending:
+    """The second time through a file whose lines are all good."""
+
+    there: Opened
+    wanted: _Wanted
+    file: IO[bytes]
+    source: str
+    end: int
+    count: int
+    _sent: int = attrs.field(default=0, init=False)
+    _reached: int = attrs.field(default=0, init=False)
+    """The number of the last line that is queued."""
+
+    def run(self) -> None:
+        """Queue them; ends the command if it is interrupted or fails, saying how far it came."""
+        client = SyncClient(self.there.connector, Drafts(self.wanted.config, knows_queues=True))
+        numbers: deque[int] = deque()
+        with Stop() as stop, bar(self.count, f"queueing {self.source}") as advance:
+            try:
+                for batch in batches(self._jobs(numbers)):
+                    client.send(batch)
+                    self._sent += len(batch)
+                    self._reached = [numbers.popleft() for _ in batch][-1]
+                    advance(len(batch))
+                    if stop.wanted:
+                        break
+            except TrioqError:
+                note(f"{self._how_far()} before this:")
+                raise
+        if stop.wanted and self._sent < self.count:
+            interrupted(self._how_far())
+
+    def _jobs(self, numbers: deque[int]) -> Iterator[NewJob]:
+        for line in read_lines(self.file, self.wanted.config.max_payload_bytes, self.end):
+            self._check(line)
+            numbers.append(line.number)
+            yield self.wanted.job(line.payload)
+
+    def _check(self, line: Line) -> None:
+        if line.fault or line.end > self.end:
+            note(f"{self._how_far()} before this:")
+            fail(f"{self.source}: line {line.number}: the file was changed while it was read")
+
+    def _how_far(self) -> str:
+        if not self._sent:
+            return "nothing was queued"
+        return (
+            f"{self._sent:,} of {self.count:,} queued, all up to line {self._reached} of "
+            f"{self.source}"
+        )

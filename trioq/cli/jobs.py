@@ -1,0 +1,171 @@
+"""``trioq peek``, ``job`` and ``cancel``: single jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import click
+
+from trioq.cli.common import (
+    FAILED,
+    fail,
+    note,
+    opened,
+    show_json,
+    with_config,
+    with_json,
+    with_queue,
+)
+from trioq.cli.screen import ago, cut, moment, numbers, plain, show_table, texts
+from trioq.store.inspect import JobView
+
+
+@click.command()
+@with_config
+@with_queue
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N")
+@with_json
+def peek(config: str, queue: str, count: int, as_json: bool) -> None:
+    """Show the jobs of QUEUE that would be claimed next, the first one first."""
+    with opened(config) as there:
+        found = there.admin.peek(there.known_queue(queue), count)
+    if as_json:
+        show_json([view.as_json() for view in found])
+    elif found:
+        columns = [
+            *numbers(""),
+            *texts("id", "job", "queued"),
+            *numbers("failed"),
+            *texts("payload"),
+        ]
+        show_table(columns, [(i, *_row(view)) for i, view in enumerate(found, 1)])
+    else:
+        click.echo(f"nothing is ready in {queue}")
+
+
+def _row(view: JobView) -> tuple[object, ...]:
+    told = view.as_json()
+    return (
+        told["id"],
+        told["name"] or "?",
+        ago(told["enqueued_ms"]),
+        failures(view),
+        payload(view),
+    )
+
+
+@click.command()
+@with_config
+@click.argument("id")
+@with_json
+def job(config: str, id: str, as_json: bool) -> None:
+    """Tell the whole story of the job ID: where it is, its payload, and every attempt.
+
+    ID is the caller's own id, or the uid that enqueue printed.
+    """
+    with opened(config) as there:
+        view = there.admin.job(id)
+    if view is None:
+        fail(f"no job {id!r}: there never was one, or it ended too long ago to be remembered")
+    if as_json:
+        show_json(view.as_json())
+    else:
+        show_story(view)
+
+
+@click.command()
+@with_config
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@with_json
+def cancel(config: str, ids: tuple[str, ...], as_json: bool) -> None:
+    """Cancel jobs that wait; running ones run on, and the exit code is then 1."""
+    with opened(config) as there:
+        results = [there.admin.cancel(id) for id in ids]
+    if as_json:
+        show_json([attrs.asdict(result) for result in results])
+    for result in results:
+        if result.result != "cancelled":
+            note(f"{plain(result.id)}: not cancelled: {WHY_NOT[result.result]}")
+        elif not as_json:
+            click.echo(f"cancelled {plain(result.id)}")
+    if any(result.result != "cancelled" for result in results):
+        raise click.exceptions.Exit(FAILED)
+
+
+WHY_NOT = {
+    "running": "it runs",
+    "done": "it is done",
+    "dead": "it is dead already; `trioq dead purge` forgets it",
+    "unknown": "there is no such job",
+    "unreadable": "its record can't be read, so nobody knows its queue",
+}
+
+
+# -- a story -----------------------------------------------------------------------------------
+
+
+def show_story(view: JobView) -> None:
+    """Print all that is known of a job."""
+    told = view.as_json()
+    for label, value in _facts(view, told):
+        click.echo(f"{label:<10} {plain(value)}")
+    if told["payload"] is not None:
+        click.echo("\npayload")
+        text = json.dumps(told["payload"], indent=2, ensure_ascii=False)
+        click.echo(plain(_indented(text), lines=True))
+    for attempt in view.attempts:
+        click.echo()
+        _show_attempt(attempt)
+
+
+def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "id", told["id"]
+    yield "uid", view.uid
+    yield "job", str(told["name"] or "unknown")
+    yield "queue", str(told["queue"] or "unknown")
+    where = f" on {view.engine}" if view.engine else ""
+    yield "state", f"{view.state}{where}"
+    if told["enqueued_ms"]:
+        yield "enqueued", moment(told["enqueued_ms"])
+    if view.due_ms:
+        yield "due", moment(view.due_ms)
+    if view.died_ms:
+        yield "died", moment(view.died_ms)
+    if view.reason:
+        yield "reason", view.reason
+    if view.reaps:
+        yield "crashes", f"was suspected {view.reaps} times when an engine died"
+    if done := told.get("done"):
+        yield "ended", f"{moment(done['at_ms'])} on {done['engine']}"
+        yield "took", f"{done['took_ms']} ms in attempt {done['attempt']}"
+
+
+def _show_attempt(attempt: dict[str, Any]) -> None:
+    if "omitted" in attempt:
+        click.echo(f"… {attempt['omitted']} attempts left out …")
+        return
+    error = attempt["error"]
+    when = moment(attempt["at_ms"]) if attempt.get("at_ms") else "at some time"
+    click.echo(f"attempt {attempt['attempt']} failed {when} on {plain(str(attempt['engine']))}")
+    click.echo(plain(_indented(f"{error['type']}: {error['message']}"), lines=True))
+    if error["traceback"]:
+        click.echo(plain(_indented(str(error["traceback"]).rstrip()), lines=True))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.split("\n"))
+
+
+def failures(view: JobView) -> int:
+    """How many attempts have failed."""
+    return sum(attempt.get("omitted", 1) for attempt in view.attempts)
+
+
+def payload(view: JobView) -> str:
+    """A payload in one line."""
+    shown = view.payload
+    text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
+    return cut(text)

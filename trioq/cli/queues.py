@@ -1,0 +1,99 @@
+"""``trioq pause``, ``resume`` and ``purge``: whole queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from trioq.cli.bulk import Pace, confirm, through, with_dry_run, with_rate, with_yes
+from trioq.cli.common import Opened, opened, show_json, with_config, with_json, with_queue
+from trioq.cli.screen import numbers, show_table, texts
+from trioq.store.inspect import QueueStats
+
+
+@click.command()
+@with_config
+@with_queue
+@with_json
+def pause(config: str, queue: str, as_json: bool) -> None:
+    """Stop claiming from QUEUE, on all engines. Running jobs run on, and it still fills."""
+    _set_paused(config, queue, True, as_json)
+
+
+@click.command()
+@with_config
+@with_queue
+@with_json
+def resume(config: str, queue: str, as_json: bool) -> None:
+    """Claim from QUEUE again."""
+    _set_paused(config, queue, False, as_json)
+
+
+def _set_paused(config: str, queue: str, paused: bool, as_json: bool) -> None:
+    with opened(config) as there:
+        name = there.known_queue(queue)
+        changed = there.admin.pause(name) if paused else there.admin.resume(name)
+    if as_json:
+        show_json({"queue": name, "paused": paused, "changed": changed})
+    else:
+        state = "paused" if paused else "not paused"
+        click.echo(f"{name} is {state}" + ("" if changed else ", as it was before"))
+
+
+@click.command()
+@with_config
+@click.argument("queue", required=False)
+@click.option("--all", "all_", is_flag=True, help="All queues.")
+@with_dry_run
+@with_rate
+@with_yes
+@with_json
+def purge(
+    *,
+    config: str,
+    queue: str | None,
+    all_: bool,
+    dry_run: bool,
+    rate: float | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Forget the jobs that wait in QUEUE: ready, scheduled and parked ones.
+
+    Running jobs run on, and dead ones stay: `trioq dead purge` is for them.
+    """
+    if (queue is None) == (not all_):
+        raise click.UsageError("Say which: a QUEUE, or --all.")
+    with opened(config) as there:
+        found = there.admin.stats().queues
+        names = list(found) if queue is None else [there.known_queue(queue)]
+        waiting = {name: _waiting(found[name]) for name in names if name in found}
+        total = sum(waiting.values())
+        purged = dict.fromkeys(waiting, 0)
+        if total and not dry_run:
+            where = f"{', '.join(n for n, count in waiting.items() if count)} of {_where(there)}"
+            confirm(f"Forget {total:,} waiting job(s) in {where} for good?", yes=yes)
+            pace = Pace(rate)
+
+            def pages() -> Iterator[int]:
+                for name in waiting:
+                    for count in there.admin.purge(name, page=pace.page):
+                        purged[name] += count
+                        yield count
+
+            through(pages(), pace, total=total, done_word="purged")
+    if as_json:
+        show_json({"waiting": waiting, "purged": purged, "dry_run": dry_run})
+        return
+    shown = waiting if dry_run else purged
+    columns = [*texts("queue"), *numbers("would be purged" if dry_run else "purged")]
+    show_table(columns, list(shown.items()))
+
+
+def _waiting(queue: QueueStats) -> int:
+    return queue.ready + queue.scheduled + queue.parked
+
+
+def _where(there: Opened) -> str:
+    return f"{there.config.namespace} ({there.connector.description})"

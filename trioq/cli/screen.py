@@ -1,0 +1,120 @@
+"""Tables and times for people: pretty on a terminal, plain columns elsewhere.
+
+What comes from jobs may hold anything: markup that isn't meant, or bytes that would
+command the terminal. So texts are never read as markup, and what doesn't print is shown
+escaped.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TextIO
+
+import attrs
+import click
+
+#: A cell of free text, such as a payload, is cut to this.
+CELL = 60
+
+#: Seconds in each, from the largest.
+UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+@attrs.frozen
+class Column:
+    """How one column is shown."""
+
+    title: str
+    right: bool = False
+    """Numbers stand at the right."""
+
+
+def numbers(*titles: str) -> list[Column]:
+    return [Column(title, right=True) for title in titles]
+
+
+def texts(*titles: str) -> list[Column]:
+    return [Column(title) for title in titles]
+
+
+def show_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; nothing is cut to fit."""
+    cells = [[plain(str(cell)) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _show_rich(columns, cells)
+    else:
+        _show_plain(columns, cells)
+
+
+def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _show_plain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    lines = [[column.title for column in columns], *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    for line in lines:
+        placed = (
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        )  # fmt: skip
+        click.echo("  ".join(placed).rstrip())
+
+
+def plain(text: str, *, lines: bool = False) -> str:
+    """A text as it may be printed; ``lines`` keeps the ends of lines."""
+    if text.isprintable():
+        return text
+    keep = "\n\t" if lines else ""
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def cut(text: str, length: int = CELL) -> str:
+    """A text that fits into a cell."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def ago(at_ms: int | None, now_ms: int | None = None) -> str:
+    """How long ago, or in how long: ``3 min ago``, ``in 2 h``."""
+    if not at_ms:
+        return ""
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    seconds = abs(now_ms - at_ms) / 1000
+    for unit, size in UNITS:
+        if seconds >= size:
+            amount = f"{int(seconds // size)} {unit}"
+            return f"{amount} ago" if now_ms >= at_ms else f"in {amount}"
+    return "now"
+
+
+def moment(at_ms: int | None) -> str:
+    """A point in time, in the local zone, and how far away that is."""
+    if not at_ms:
+        return "unknown"
+    when = datetime.fromtimestamp(at_ms / 1000).astimezone()
+    return f"{when.isoformat(sep=' ', timespec='milliseconds')} ({ago(at_ms)})"
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether somebody sits there; a closed stream is nobody."""
+    try:
+        return stream.isatty()
+    except (ValueError, AttributeError):
+        return False

@@ -1,0 +1,118 @@
+"""``trioq stats`` and ``trioq engines``: how many jobs are where, and who works on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import click
+
+from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
+from trioq.cli.screen import ago, numbers, plain, show_table, texts
+from trioq.store.inspect import QueueStats, Stats
+from trioq.store.inspect.sizes import sizes
+
+#: What is counted over all time, in this order, if it ever happened.
+COUNTED = ("done", "dead", "cancelled", "enqueued", "retried", "reaped", "strays")
+
+
+@click.command()
+@with_config
+@click.option("--keys", is_flag=True, help="How large each key is, and what memory it takes.")
+@with_json
+def stats(config: str, keys: bool, as_json: bool) -> None:
+    """Show how many jobs are where, all counted at one moment.
+
+    `done` counts all that ever completed, `dead` those that are dead now.
+    """
+    with opened(config) as there:
+        found = there.admin.stats()
+        if keys:
+            _show_keys(there, found, as_json)
+        elif as_json:
+            show_json(found.as_json())
+        else:
+            _show_stats(there, found)
+
+
+def _show_stats(there: Opened, found: Stats) -> None:
+    click.echo(f"{found.namespace} on {there.connector.description}\n")
+    columns = [
+        *texts("queue"), *numbers("ready", "scheduled", "parked", "running"), *texts("")
+    ]  # fmt: skip
+    rows = [
+        (name, q.ready, q.scheduled, q.parked, q.running, _remarks(q))
+        for name, q in found.queues.items()
+    ]
+    show_table(columns, rows)
+    told = found.as_json()
+    counted = [f"{told[what]:,} {what}" for what in COUNTED if told[what] or what == "done"]
+    click.echo(f"\n{found.running} running, " + ", ".join(counted))
+    if found.engines:
+        click.echo()
+        _show_engines(found.engines)
+    else:
+        click.echo("no engine lives")
+
+
+def _remarks(queue: QueueStats) -> str:
+    """What is out of the ordinary."""
+    remarks = []
+    if queue.paused:
+        remarks.append("paused")
+    if not queue.served and (queue.ready or queue.scheduled or queue.parked):
+        remarks.append("no engine serves it")
+    if queue.suspects:
+        remarks.append(f"{queue.suspects} suspect")
+    return ", ".join(remarks)
+
+
+@click.command()
+@with_config
+@with_json
+def engines(config: str, as_json: bool) -> None:
+    """List the engines that are registered now, and what they know."""
+    with opened(config) as there:
+        found = there.admin.stats().engines
+    if as_json:
+        show_json(list(found))
+    elif found:
+        _show_engines(found)
+        for engine in found:
+            known = {"queues": engine.get("queues", ()), "handlers": engine.get("names", ())}
+            for what, names in known.items():
+                click.echo(f"{plain(_name(engine))} {what}: {plain(', '.join(names))}")
+    else:
+        click.echo("no engine lives")
+
+
+def _show_engines(found: tuple[dict[str, Any], ...]) -> None:
+    columns = [*texts("engine"), *numbers("pid", "workers", "running"), *texts("started")]
+    rows = [
+        (_name(e), e.get("pid", ""), e.get("workers", ""), e["running"], ago(e.get("started_ms")))
+        for e in found
+    ]
+    show_table(columns, rows)
+
+
+def _name(engine: dict[str, Any]) -> str:
+    return str(engine.get("name") or engine["id"])
+
+
+def _show_keys(there: Opened, found: Stats, as_json: bool) -> None:
+    measured = sizes(there.admin.store, found)
+    known = all(size.bytes is not None for size in measured)
+    total = sum(size.bytes or 0 for size in measured) if known else None
+    if as_json:
+        keys = [attrs.asdict(size) for size in measured]
+        show_json({"namespace": found.namespace, "bytes": total, "keys": keys})
+        return
+    columns = [*texts("key", "type"), *numbers("length", "bytes")]
+    rows = [
+        (s.key, s.type.lower(), s.length, "?" if s.bytes is None else s.bytes) for s in measured
+    ]
+    show_table(columns, rows)
+    if total is not None:
+        click.echo(f"\n{len(measured)} keys, about {total:,} bytes")
+    else:
+        note("the user may not ask how large keys are: ACL SETUSER … +memory|usage")

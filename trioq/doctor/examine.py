@@ -1,0 +1,51 @@
+"""One look after the other: the configuration, the server, the jobs, the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from trioq.core.config import Config
+from trioq.doctor import jobs, keys, server
+from trioq.doctor.finding import Finding, fault, ok, warning
+from trioq.errors import StoreError, StoreRefused
+from trioq.settings import warnings
+from trioq.store.checks import explain
+from trioq.store.connect import Connector
+from trioq.store.inspect import stats
+
+
+def examine(config: Config, connector: Connector) -> Iterator[Finding]:
+    """Everything there is to say, as it is found; ends early where the server can't be used.
+
+    Takes a few seconds where engines live: it watches their signs of life.
+    """
+    advice = warnings(config)
+    yield from (warning("configuration", line) for line in advice)
+    if not advice:
+        yield ok("configuration", "nothing is wrong with it")
+    store = connector.store("doctor")
+    try:
+        yield from server.answers(store)
+        yield from server.usable(store)
+    except StoreError as error:
+        yield fault("server", explain(error, connector.description))
+        return
+    looks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "memory": lambda: server.roomy(store),
+        "disk": lambda: server.disk(config),
+        "engines": lambda: jobs.engines(store, config, stats(store, config.queue_names)),
+        "queues": lambda: jobs.queues(config, stats(store, config.queue_names)),
+        "handlers": lambda: jobs.handlers(config, stats(store, config.queue_names)),
+        "records": lambda: jobs.records(stats(store, config.queue_names)),
+        "keys": lambda: keys.leftovers(store, config.queue_names),
+    }
+    for check, look in looks.items():
+        try:
+            yield from look()
+        except StoreRefused as error:
+            said = explain(error, connector.description)
+            denied = str(error).startswith("NOPERM")
+            yield warning(check, f"not looked at: {said}") if denied else fault(check, said)
+        except StoreError as error:
+            yield fault("server", explain(error, connector.description))
+            return

@@ -1,0 +1,173 @@
+"""The dead: which there are, a page at a time, and which of them are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from trioq.core.codec import decode
+from trioq.core.job import Record, Uid
+from trioq.errors import RecordUnreadable
+from trioq.store.inspect.views import JobView, history, views
+from trioq.store.redis import RedisStore
+
+#: Jobs read in one round trip, each with a record of at most 8 kB.
+PAGE = 100
+
+#: Histories read in one round trip: one of many long tracebacks has 200 kB.
+HISTORIES = 25
+
+
+@attrs.frozen
+class DeadFilter:
+    """Which dead jobs are meant: those to which all of this applies."""
+
+    uids: tuple[Uid, ...] | None = None
+    """None: all there are."""
+    name: str | None = None
+    """Of this handler."""
+    error: str | None = None
+    """With this text in the reason or in the last error."""
+    older_than_s: float | None = None
+    """Dead for longer than this."""
+
+    @property
+    def is_everything(self) -> bool:
+        return self == DeadFilter()
+
+
+@attrs.frozen
+class Dead:
+    """A dead job, as far as bulk work needs to know it."""
+
+    uid: Uid
+    died_ms: int
+    stored: bytes | None = attrs.field(default=None, repr=False)
+    record: Record | None = None
+    """None where it can't be read."""
+
+
+def dead_pages(store: RedisStore, wanted: DeadFilter) -> Iterator[list[Dead]]:
+    """The jobs that are dead now, the longest dead first; a page may be empty.
+
+    Whoever reads may revive or purge what it has read: nothing is skipped.
+    """
+    pages = _all(store, wanted) if wanted.uids is None else _named(store, wanted)
+    for page in pages:
+        stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *page) if page else []
+        jobs = [
+            Dead(uid, died_ms, job, _record(uid, job))
+            for (uid, died_ms), job in zip(page.items(), stored, strict=True)
+        ]
+        if wanted.name is not None:
+            jobs = [job for job in jobs if job.record and job.record.name == wanted.name]
+        if wanted.error is not None:
+            jobs = list(_with_error(store, jobs, wanted.error))
+        yield jobs
+
+
+def dead(
+    store: RedisStore,
+    *,
+    name: str | None = None,
+    error: str | None = None,
+    older_than_s: float | None = None,
+    limit: int | None = None,
+) -> Iterator[JobView]:
+    """The dead with all that is known of them; see :class:`DeadFilter`."""
+    wanted = DeadFilter(None, name, error, older_than_s)
+    yield from dead_views(store, wanted, limit=limit)
+
+
+def dead_views(
+    store: RedisStore, wanted: DeadFilter, *, limit: int | None = None
+) -> Iterator[JobView]:
+    """The same for a filter that is made already."""
+    left = float("inf") if limit is None else limit
+    for page in dead_pages(store, wanted):
+        for start in range(0, len(page), HISTORIES):
+            some = page[start : start + HISTORIES]
+            died = {job.uid: job.died_ms for job in some}
+            for view in views(store, [*died], [job.stored for job in some], "dead"):
+                if left <= 0:
+                    return
+                left -= 1
+                yield attrs.evolve(view, died_ms=died[view.uid])
+
+
+def _record(uid: Uid, stored: bytes | None) -> Record | None:
+    try:
+        return decode(uid, stored).record if stored is not None else None
+    except RecordUnreadable:
+        return None
+
+
+def _with_error(store: RedisStore, jobs: Sequence[Dead], error: str) -> Iterator[Dead]:
+    """Those that have this text in their reason or in their last error."""
+    keys = store.keys
+    for start in range(0, len(jobs), HISTORIES):
+        some = jobs[start : start + HISTORIES]
+        uids = [job.uid for job in some]
+        reasons, histories = store.lane.pipeline(
+            [("HMGET", keys.fixed("reasons"), *uids), ("HMGET", keys.fixed("history"), *uids)]
+        )
+        for job, reason, lines in zip(some, reasons, histories, strict=True):
+            attempts = history(lines)
+            last = attempts[-1].get("error", {}) if attempts else {}
+            told = (reason or b"").decode(), last.get("type", ""), last.get("message", "")
+            if error in " ".join(map(str, told)):
+                yield job
+
+
+# -- uids and when they died -------------------------------------------------------------------
+
+
+def _named(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int]]:
+    """Those of the named uids that are dead."""
+    uids = list(dict.fromkeys(wanted.uids or ()))
+    until = _until(store, wanted.older_than_s)
+    for start in range(0, len(uids), PAGE):
+        some = uids[start : start + PAGE]
+        scores = store.lane.call("ZMSCORE", store.keys.fixed("dead"), *some)
+        died = {uid: float(score) for uid, score in zip(some, scores, strict=True) if score}
+        yield {uid: int(score) for uid, score in died.items() if score <= until}
+
+
+def _all(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int]]:
+    """All, by the place of the last one read and not by their number.
+
+    Many die in the same millisecond, so a page may begin inside of one. It then overlaps
+    the last by one uid: if that isn't there any more, what follows has moved up, and the
+    page is looked for from the beginning of its millisecond.
+    """
+    key = store.keys.fixed("dead")
+    newest = store.lane.call("ZRANGE", key, 0, 0, "REV", "WITHSCORES")
+    if not newest:
+        return
+    # Who dies again while this is read isn't shown again.
+    until = min(float(newest[1]), _until(store, wanted.older_than_s))
+    last: tuple[float, bytes] = (float("-inf"), b"")
+    offset = 0
+    while True:
+        flat = store.lane.call(
+            "ZRANGE", key, last[0], until, "BYSCORE", "LIMIT", offset, PAGE, "WITHSCORES"
+        )
+        there = [(float(score), uid) for uid, score in zip(flat[::2], flat[1::2], strict=True)]
+        if offset and (not there or there[0] > last):
+            offset = 0
+            continue
+        if page := {uid.decode(): int(score) for score, uid in there if (score, uid) > last}:
+            yield page
+        if len(there) < PAGE:
+            return
+        sharing = sum(score == there[-1][0] for score, _ in there)
+        offset = sharing - 1 + (offset if there[-1][0] == last[0] else 0)
+        last = max(last, there[-1])
+
+
+def _until(store: RedisStore, older_than_s: float | None) -> float:
+    """The latest death that counts, in epoch milliseconds."""
+    if older_than_s is None:
+        return float("inf")
+    return float(int(store.lane.call("TIME")[0]) * 1000 - older_than_s * 1000)

@@ -1,0 +1,27 @@
+"""Which queues there are, and how much waits in one."""
+
+from __future__ import annotations
+
+from trioq.store.inspect.counts import door_of
+from trioq.store.redis import RedisStore
+
+
+def queue_names(store: RedisStore) -> frozenset[str]:
+    """The queues that anything was ever enqueued to."""
+    names = store.lane.call("SMEMBERS", store.keys.fixed("queues"))
+    return frozenset(name.decode() for name in names)
+
+
+def parked_names(store: RedisStore, queue: str) -> list[str]:
+    """The handlers' names that jobs of this queue are parked under."""
+    doors = [door.decode() for door in store.lane.call("HKEYS", store.keys.fixed("parked"))]
+    return sorted(name for behind, name in map(door_of, doors) if behind == queue)
+
+
+def waiting(store: RedisStore, queue: str) -> int:
+    """How many uids wait in a queue, those that were cancelled and still lie there included."""
+    keys = store.keys
+    lists = [keys.of("ready", queue), keys.of("suspects", queue)]
+    lists += [keys.of("parked", queue, name) for name in parked_names(store, queue)]
+    questions = [("ZCARD", keys.of("scheduled", queue)), *(("LLEN", key) for key in lists)]
+    return sum(store.lane.transaction(questions))
