@@ -33,6 +33,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "config": ("trioq.cli.config:config", "Check, show and describe configurations."),
 }
 
+#: Exit codes besides 0.
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+
 
 class Group(click.Group):
     """A group that knows which command was meant."""
@@ -69,9 +72,6 @@ class Trioq(Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command; what goes wrong ends as one line each, without a traceback."""
-        from trioq.cli.common import FAILED, INTERRUPTED, WRONG_USE, fail, fail_config
-        from trioq.errors import ConfigError, TrioqError
-
         extra |= {"prog_name": "trioq", "standalone_mode": False}
         try:
             code = super().main(*args, **extra)
@@ -80,13 +80,18 @@ class Trioq(Group):
         except click.ClickException as error:
             error.show()
             sys.exit(WRONG_USE if isinstance(error, click.UsageError) else error.exit_code)
-        except ConfigError as error:
-            fail_config(error)
-        except TrioqError as error:
-            fail(str(error))
         except BrokenPipeError:
             _silence()
             sys.exit(FAILED)
+        except Exception as error:
+            from trioq.errors import ConfigError, TrioqError
+
+            if not isinstance(error, TrioqError):
+                raise
+            is_config = isinstance(error, ConfigError)
+            for line in error.faults if isinstance(error, ConfigError) else [str(error)]:
+                click.echo(f"trioq: {line}", err=True)
+            sys.exit(WRONG_USE if is_config else FAILED)
         sys.exit(code if isinstance(code, int) else 0)
 
 

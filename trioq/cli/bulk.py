@@ -14,7 +14,8 @@ import attrs
 import click
 
 from trioq.admin import PAGE
-from trioq.cli.common import INTERRUPTED, WRONG_USE, fail, note
+from trioq.cli import INTERRUPTED, WRONG_USE
+from trioq.cli.common import fail, note
 from trioq.cli.screen import is_terminal
 from trioq.errors import TrioqError
 
@@ -121,11 +122,14 @@ def confirm(question: str, *, yes: bool) -> None:
     if not is_terminal(sys.stdin):
         fail("nobody can be asked, because stdin is no terminal: --yes goes ahead", WRONG_USE)
     try:
-        agreed = click.confirm(question, err=True)
-    except click.Abort:  # Ctrl-C, or the end of the input
+        click.echo(f"{question} [y/N] ", nl=False, err=True)
+        # Not input(): a Ctrl-C while that gets the terminal ready is only seen with the next key.
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer.endswith("\n"):  # Ctrl-C or Ctrl-D
         click.echo(err=True)
-        agreed = False
-    if not agreed:
+    if answer.strip().lower() not in ("y", "yes"):
         fail("nothing was changed")
 
 

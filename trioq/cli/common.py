@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from trioq.admin import Admin
+from trioq.cli import FAILED, WRONG_USE
 from trioq.core.config import Config
 from trioq.core.config.numbers import Duration
 from trioq.core.config.rules import did_you_mean
@@ -22,10 +23,6 @@ from trioq.store.checks import explain
 from trioq.store.connect import Connector, open_store
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-FAILED = 1
-WRONG_USE = 2
-INTERRUPTED = 130
 
 # -- what they are given -----------------------------------------------------------------------
 
@@ -109,13 +106,6 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
     """End with one line on stderr."""
     note(message)
     sys.exit(code)
-
-
-def fail_config(error: ConfigError) -> NoReturn:
-    """End with a line for each fault."""
-    for fault in error.faults:
-        note(fault)
-    sys.exit(WRONG_USE)
 
 
 def show_json(value: Any) -> None:

@@ -8,8 +8,8 @@ import click
 import tomli
 
 from trioq.app import App, load_app
-from trioq.cli import Group
-from trioq.cli.common import WRONG_USE, note, show_json, with_config, with_json
+from trioq.cli import WRONG_USE, Group
+from trioq.cli.common import note, show_json, with_config, with_json
 from trioq.core.config import Config
 from trioq.embed import registry
 from trioq.errors import ConfigError

@@ -7,7 +7,8 @@ import sys
 import attrs
 import click
 
-from trioq.cli.common import FAILED, note, opened, show_json, with_config, with_json
+from trioq.cli import FAILED
+from trioq.cli.common import note, opened, show_json, with_config, with_json
 from trioq.cli.screen import is_terminal, plain
 from trioq.doctor import Finding, examine
 from trioq.settings import load

@@ -10,18 +10,9 @@ from typing import IO
 import attrs
 import click
 
+from trioq.cli import WRONG_USE
 from trioq.cli.bulk import Stop, bar, interrupted
-from trioq.cli.common import (
-    WRONG_USE,
-    Opened,
-    duration,
-    fail,
-    note,
-    opened,
-    show_json,
-    with_config,
-    with_json,
-)
+from trioq.cli.common import Opened, duration, fail, note, opened, show_json, with_config, with_json
 from trioq.cli.known import Known, known_here, known_to_engines
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
 from trioq.client import Drafts, Handle, SyncClient, batches
@@ -112,9 +103,10 @@ class _Wanted:
 
 
 def _warn(there: Opened, known: Known, name: str) -> None:
-    if name not in known.queues and (
-        warning := known.warning(name, known_to_engines(there.admin.store))
-    ):
+    # Asked in any case: a server that isn't there is told at once, and not after the time that
+    # an enqueue is worth waiting for.
+    engines = known_to_engines(there.admin.store)
+    if warning := known.warning(name, engines):
         note(f"warning: {warning}: it waits for an engine that knows the name")
 
 

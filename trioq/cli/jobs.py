@@ -9,16 +9,8 @@ from typing import Any
 import attrs
 import click
 
-from trioq.cli.common import (
-    FAILED,
-    fail,
-    note,
-    opened,
-    show_json,
-    with_config,
-    with_json,
-    with_queue,
-)
+from trioq.cli import FAILED
+from trioq.cli.common import fail, note, opened, show_json, with_config, with_json, with_queue
 from trioq.cli.screen import ago, cut, moment, numbers, plain, show_table, texts
 from trioq.store.inspect import JobView
 
@@ -112,9 +104,12 @@ def show_story(view: JobView) -> None:
     told = view.as_json()
     for label, value in _facts(view, told):
         click.echo(f"{label:<10} {plain(value)}")
-    if told["payload"] is not None:
+    if isinstance(view.payload, str):
+        click.echo(f"\n{'payload' if view.record else 'record'}, which can't be read")
+        click.echo(plain(_indented(view.payload), lines=True))
+    elif view.payload is not None:
         click.echo("\npayload")
-        text = json.dumps(told["payload"], indent=2, ensure_ascii=False)
+        text = json.dumps(view.payload, indent=2, ensure_ascii=False)
         click.echo(plain(_indented(text), lines=True))
     for attempt in view.attempts:
         click.echo()
@@ -150,9 +145,11 @@ def _show_attempt(attempt: dict[str, Any]) -> None:
     error = attempt["error"]
     when = moment(attempt["at_ms"]) if attempt.get("at_ms") else "at some time"
     click.echo(f"attempt {attempt['attempt']} failed {when} on {plain(str(attempt['engine']))}")
-    click.echo(plain(_indented(f"{error['type']}: {error['message']}"), lines=True))
-    if error["traceback"]:
-        click.echo(plain(_indented(str(error["traceback"]).rstrip()), lines=True))
+    said, trace = f"{error['type']}: {error['message']}", str(error["traceback"]).rstrip()
+    if not trace.endswith(said):
+        click.echo(plain(_indented(said), lines=True))
+    if trace:
+        click.echo(plain(_indented(trace), lines=True))
 
 
 def _indented(text: str) -> str:

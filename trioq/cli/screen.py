@@ -43,7 +43,7 @@ def texts(*titles: str) -> list[Column]:
 def show_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; nothing is cut to fit."""
     cells = [[plain(str(cell)) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         _show_rich(columns, cells)
     else:
         _show_plain(columns, cells)
@@ -112,9 +112,6 @@ def moment(at_ms: int | None) -> str:
     return f"{when.isoformat(sep=' ', timespec='milliseconds')} ({ago(at_ms)})"
 
 
-def is_terminal(stream: TextIO) -> bool:
-    """Whether somebody sits there; a closed stream is nobody."""
-    try:
-        return stream.isatty()
-    except (ValueError, AttributeError):
-        return False
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody sits there. None: the program was started without this stream."""
+    return stream is not None and stream.isatty()

@@ -1,0 +1,145 @@
+"""``trioq peek``, ``job`` and ``cancel``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Cli, Scene, lines, only_error
+from tests.store.drive import Driver, line
+from tests.support import Server, new_job
+from trioq.store.inspect import find, stats
+from trioq.store.protocol import Ack, Park, RetryAt
+
+# -- peek --------------------------------------------------------------------------------------
+
+
+def test_the_first_to_be_claimed_is_shown_first(trioq: Cli, scene: Scene) -> None:
+    """The predecessor showed it last."""
+    uids = scene.enqueue(*(new_job("low") for _ in range(12)))
+    assert [job["uid"] for job in trioq.json("peek", "low")] == uids[:10]
+    assert [job["uid"] for job in trioq.json("peek", "low", "-n", 2)] == uids[:2]
+    assert len(trioq.json("peek", "low", "-n", 1000)) == 12
+    assert scene.driver.claim().uid == uids[0]
+
+
+def test_people_see_a_line_for_each_job(trioq: Cli, scene: Scene) -> None:
+    (uid, _) = scene.enqueue(
+        new_job("low", "convert", b'{"path":"a.png"}', id="mine"),
+        new_job("low", payload=b'{"x":"%s"}' % (b"y" * 100)),
+    )
+    first, second = lines(trioq("peek", "low").stdout)[1:]
+    assert first.split()[:3] == ["1", "mine", "convert"]
+    assert first.endswith('{"path": "a.png"}')
+    assert second.endswith("y…")
+    assert find(scene.store, "mine").uid == uid  # type: ignore[union-attr]
+    assert trioq("peek", "high").stdout == "nothing is ready in high\n"
+    assert trioq.json("peek", "high") == []
+
+
+@pytest.mark.parametrize("command", ["peek", "pause", "resume", "purge"])
+def test_a_queue_that_is_not_there_is_told_with_the_nearest(trioq: Cli, command: str) -> None:
+    assert only_error(trioq(command, "hgih"), 2) == "no queue 'hgih'; did you mean \"high\"?"
+    assert only_error(trioq(command, "xyz"), 2) == "no queue 'xyz'; there are high, low"
+
+
+def test_a_queue_that_others_use_is_there(trioq: Cli, scene: Scene) -> None:
+    scene.enqueue(new_job("theirs"))
+    assert len(trioq.json("peek", "theirs")) == 1
+
+
+# -- job ---------------------------------------------------------------------------------------
+
+
+def test_a_jobs_story_has_its_payload_and_every_attempt(trioq: Cli, scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low", "convert", b'{"path":"a.png"}', id="mine"))
+    for attempt in (1, 2):
+        (claim,) = scene.driver.step(1)
+        retry = RetryAt(claim.uid, scene.driver.n, 0, attempt, line(f"no. {attempt}", attempt))
+        scene.driver.step(0, retry)
+    told = trioq.json("job", "mine")
+    assert (told["uid"], told["id"], told["name"], told["queue"]) == (uid, "mine", "convert", "low")
+    assert told["payload"] == {"path": "a.png"}
+    assert [attempt["error"]["message"] for attempt in told["attempts"]] == ["no. 1", "no. 2"]
+    shown = trioq("job", uid).stdout
+    assert "job        convert\n" in shown
+    assert '  "path": "a.png"\n' in shown
+    assert "attempt 2 failed" in shown
+    assert "ValueError: no. 2" in shown
+
+
+def test_a_jobs_state_is_told_wherever_it_is(trioq: Cli, scene: Scene) -> None:
+    (first, second, later) = scene.enqueue(
+        new_job(name="a"), new_job(name="b"), new_job(delay_ms=3_600_000)
+    )
+    (claim, other) = scene.driver.step(2)
+    assert f"state      running on {scene.driver.engine}\n" in trioq("job", first).stdout
+    summary = b'{"uid":"%s","name":"a","at_ms":1,"took_ms":8,"attempt":1,"engine":"e"}'
+    scene.driver.step(
+        0, Ack(claim.uid, 1, summary % first.encode()), Park(other.uid, 1, "low", "b")
+    )
+    assert "took       8 ms in attempt 1\n" in trioq("job", first).stdout
+    assert "state      parked\n" in trioq("job", second).stdout
+    assert "(in 59 min)\n" in trioq("job", later).stdout
+    (dead,) = scene.dead(new_job(id="mine"))
+    shown = trioq("job", dead).stdout
+    assert "state      dead\n" in shown
+    assert "reason     failures\n" in shown
+
+
+def test_a_job_nobody_knows_is_a_failure(trioq: Cli) -> None:
+    said = only_error(trioq("job", "nobody"), 1)
+    assert said == (
+        "no job 'nobody': there never was one, or it ended too long ago to be remembered"
+    )
+
+
+def test_a_record_that_cannot_be_read_is_shown_as_it_is(
+    trioq: Cli, scene: Scene, server: Server
+) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    server.call("HSET", "{t}:jobs", uid, b"\xff{nonsense\x1b")
+    assert "\\xff{nonsense\\x1b" in trioq("job", uid).stdout
+    assert "\\xff{nonsense\\x1b" in trioq("peek", "low").stdout
+
+
+# -- cancel ------------------------------------------------------------------------------------
+
+
+def test_waiting_jobs_are_cancelled_by_uid_or_id(trioq: Cli, scene: Scene) -> None:
+    (uid, _) = scene.enqueue(new_job("low"), new_job("high", id="mine", delay_ms=60_000))
+    result = trioq("cancel", uid, "mine")
+    assert (result.exit_code, result.stdout) == (0, f"cancelled {uid}\ncancelled mine\n")
+    assert stats(scene.store).counters["cancelled"] == 2
+    assert scene.driver.step(10) == ()
+
+
+def test_what_is_not_cancelled_is_told_and_a_failure(trioq: Cli, scene: Scene) -> None:
+    scene.dead(new_job(id="dead"))
+    scene.enqueue(new_job(id="done"))
+    scene.driver.step(0, Ack(scene.driver.claim().uid, scene.driver.n))
+    scene.enqueue(new_job(id="running"))
+    scene.driver.claim()
+    (waits,) = scene.enqueue(new_job(id="waits"))
+    result = trioq("cancel", "running", "dead", "done", "nobody", "waits")
+    assert result.exit_code == 1
+    assert result.stdout == "cancelled waits\n"
+    assert [said.partition(": not cancelled: ")[0] for said in lines(result.stderr)] == [
+        "trioq: running", "trioq: dead", "trioq: done", "trioq: nobody",
+    ]  # fmt: skip
+    again = trioq("cancel", "waits", "--json")
+    assert again.exit_code == 0
+    assert again.stdout.split() == (
+        f'[ {{ "id": "waits", "uid": "{waits}", "result": "cancelled" }} ]'.split()
+    )
+
+
+def test_a_job_whose_record_cannot_be_read_is_not_cancelled(
+    trioq: Cli, scene: Scene, server: Server
+) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    server.call("HSET", "{t}:jobs", uid, b"nonsense")
+    result = trioq("cancel", uid)
+    assert result.exit_code == 1
+    assert "its record can't be read" in result.stderr
+    assert stats(scene.store).queues["low"].ready == 1
+    assert Driver(scene.store).claim().uid == uid

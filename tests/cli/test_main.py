@@ -1,0 +1,254 @@
+"""How every command is found, how it ends, and what it says when it is used wrongly."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.cli.conftest import Cli, Scene, only_error, run
+from tests.cli.terminal import on_terminal
+from tests.support import Server, new_job, trioq_started
+from tests.support import trioq as trioq_process
+from trioq.cli import COMMANDS, cli
+
+ROOT = Path(__file__).parents[2]
+
+
+def leaves(group: click.Group, *path: str) -> list[tuple[tuple[str, ...], click.Command]]:
+    """All commands with their names."""
+    found = []
+    with click.Context(group) as context:
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            if isinstance(command, click.Group):
+                found += leaves(command, *path, name)
+            else:
+                found.append(((*path, name), command))
+    return found
+
+
+ALL = leaves(cli)
+each_command = pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*found, id=" ".join(found[0])) for found in ALL]
+)
+
+
+def test_help_names_every_command_and_imports_none() -> None:
+    code = (
+        "import sys; sys.argv = ['trioq', '--help']\n"
+        "from trioq.cli import main\n"
+        "try: main()\n"
+        "finally: assert not {'trio', 'redis', 'rich'} & set(sys.modules), 'slow'"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} +\S", shown, re.MULTILINE)
+
+
+@each_command
+def test_every_command_has_help_that_explains_each_option(
+    path: tuple[str, ...], command: click.Command
+) -> None:
+    result = run(*path, "--help")
+    assert result.exit_code == 0
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            assert parameter.opts[0] in result.stdout
+            assert parameter.help or parameter.metavar or parameter.type.name == "choice"
+
+
+@each_command
+def test_everything_that_prints_has_json(path: tuple[str, ...], command: click.Command) -> None:
+    options = [option for parameter in command.params for option in parameter.opts]
+    # What export writes is JSON anyhow, and an engine prints its log.
+    assert "--json" in options or path in [("serve",), ("dead", "export")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["stat", "q.toml"], "No such command 'stat'. Did you mean 'stats'?"),
+        (["dead", "lst", "q.toml"], "No such command 'lst'. Did you mean 'list'?"),
+        (["zzz"], "No such command 'zzz'."),
+        (["stats", "q.toml", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
+        (["stats"], "Missing argument 'CONFIG'."),
+        (["stats", "q.toml", "more"], "Got unexpected extra argument (more)"),
+        (["peek", "q.toml", "low", "-n", "0"], "0 is not in the range x>=1"),
+        (["enqueue", "q.toml", "x", "--delay", "soon"], "'soon' is no duration"),
+    ],
+)
+def test_wrong_use_is_told_with_what_was_meant_and_exit_code_2(
+    arguments: list[str], said: str
+) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_name_of_the_program_is_trioq_however_it_is_started() -> None:
+    assert "Usage: trioq stats" in trioq_process("stats").stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["stats", "engines", "peek", "job", "cancel", "pause", "resume", "purge", "doctor", "acl",
+     "dead list", "dead show", "dead revive", "dead purge", "dead export", "enqueue",
+     "config check", "config show", "serve"],
+)  # fmt: skip
+def test_a_configuration_that_is_not_there_is_one_line_and_exit_code_2(
+    command: str, tmp_path: Path
+) -> None:
+    """The predecessor took a mistyped path for a wish to have the defaults."""
+    more = {"peek": ["low"], "job": ["a"], "cancel": ["a"], "pause": ["low"], "resume": ["low"],
+            "purge": ["low"], "dead show": ["a"], "dead revive": ["--all"],
+            "dead purge": ["--all"], "enqueue": ["x"]}  # fmt: skip
+    result = run(*command.split(), tmp_path / "nowhere.toml", *more.get(command, []))
+    assert only_error(result, 2) == f"{tmp_path}/nowhere.toml: no such file"
+
+
+def test_every_fault_of_a_configuration_is_a_line(tmp_path: Path) -> None:
+    config = tmp_path / "q.toml"
+    config.write_text('namespace = "a b"\nworker.count = "four"\nworker.cuont = 4\n')
+    result = run("stats", config)
+    assert result.exit_code == 2
+    assert [line.split(": ")[2] for line in result.stderr.splitlines()] == [
+        "namespace", "worker.cuont", "worker.count",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["stats"], ["peek", "low"], ["dead", "purge", "--all", "--yes"], ["enqueue", "convert"]],
+    ids=str,
+)
+def test_a_server_that_is_not_there_is_one_line_and_exit_code_1(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    config = tmp_path / "q.toml"
+    config.write_text(f'redis.url = "unix://{tmp_path}/s.sock"\n[commands.convert]\nargv=["true"]')
+    at = 2 if arguments[0] == "dead" else 1
+    result = run(*arguments[:at], config, *arguments[at:])
+    assert only_error(result, 1) == (
+        f"unix://{tmp_path}/s.sock: there is no such socket: is the server running?"
+    )
+
+
+def test_a_wrong_password_is_one_line_that_does_not_show_it(
+    own_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_server.call("CONFIG", "SET", "requirepass", "right")
+    config = tmp_path / "q.toml"
+    config.write_text(f'redis.url = "{own_server.url}"')
+    monkeypatch.setenv("TRIOQ_REDIS__PASSWORD", "canary")
+    said = only_error(run("stats", config), 1)
+    assert "wrong user name or password" in said
+    assert "canary" not in said
+
+
+def test_credentials_come_from_the_environment_b15(
+    own_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_server.call("CONFIG", "SET", "requirepass", "right")
+    config = tmp_path / "q.toml"
+    config.write_text(f'redis.url = "{own_server.url}"')
+    monkeypatch.setenv("TRIOQ_REDIS__PASSWORD", "right")
+    assert run("stats", config).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["stats"], ["engines"], ["peek", "low"], ["job", "a"], ["cancel", "a"], ["doctor"],
+     ["pause", "low"], ["purge", "--all"], ["dead", "list"], ["dead", "revive", "--all"],
+     ["dead", "export"]],
+    ids=str,
+)  # fmt: skip
+def test_who_looks_where_nothing_is_makes_nothing(arguments: list[str], tmp_path: Path) -> None:
+    config = tmp_path / "q.toml"
+    config.write_text('redis.url = "embedded:data"')
+    at = 2 if arguments[0] == "dead" else 1
+    said = only_error(run(*arguments[:at], config, *arguments[at:]), 1)
+    assert said == f"embedded:data: {tmp_path}/data: no data there yet; `trioq serve` makes it"
+    assert list(tmp_path.iterdir()) == [config]
+
+
+# -- pipes, terminals, shells ------------------------------------------------------------------
+
+
+def test_a_reader_that_goes_away_is_no_trouble(trioq: Cli, scene: Scene) -> None:
+    scene.many_dead(5000)
+    for arguments in (["dead", "list"], ["dead", "export"]):
+        more = ["--json"] if arguments == ["dead", "list"] else []
+        process = trioq_started(
+            *arguments, trioq.config, *more, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(30) == 1
+        process.stderr.close()
+
+
+def test_a_table_is_plain_text_in_a_pipe_and_cut_nowhere(trioq: Cli, scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("high", "n" * 200))
+    shown = trioq("peek", "high").stdout
+    assert uid in shown
+    assert "n" * 200 in shown
+    assert shown.isascii()
+
+
+def test_what_jobs_say_commands_no_terminal(trioq: Cli, scene: Scene) -> None:
+    evil = b'{"a": "\\u001b[2J\\u202e[red]"}'
+    scene.dead(new_job("low", payload=evil), message="\x1b]0;title\x07[bold]\nnext")
+    (uid,) = [job["uid"] for job in trioq.json("dead list")]
+    with on_terminal("dead", "list", trioq.config) as terminal:
+        assert terminal.end() == 0
+    for shown in (trioq("dead list").stdout, trioq("job", uid).stdout, terminal.shown):
+        assert "\x1b" not in shown
+        assert "\x07" not in shown
+        assert "\u202e" not in shown
+        assert "[red]" in shown
+        assert "[bold]" in shown
+
+
+def test_shells_complete_commands_and_queues(trioq: Cli) -> None:
+    def completed(words: str) -> set[str]:
+        env = {"_TRIOQ_COMPLETE": "bash_complete", "COMP_WORDS": words,
+               "COMP_CWORD": str(len(words.split(" ")) - 1)}  # fmt: skip
+        shown = run(env=env).stdout
+        return {line.partition(",")[2] for line in shown.splitlines()}
+
+    assert completed("trioq p") == {"peek", "pause", "purge"}
+    assert completed("trioq dead re") == {"revive"}
+    assert completed(f"trioq peek {trioq.config} ") == {"high", "low"}
+    source = run(env={"_TRIOQ_COMPLETE": "bash_source"})
+    assert "_TRIOQ_COMPLETE=bash_complete" in source.stdout
+
+
+def test_the_version_is_the_packages() -> None:
+    assert re.fullmatch(r"trioq, version \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+def test_a_closed_output_is_no_traceback(trioq: Cli) -> None:
+    """As cron and some supervisors start programs."""
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        ["sh", "-c", f'exec "{sys.executable}" -m trioq stats "{trioq.config}" >&- <&-'],
+        stderr=write, cwd=ROOT,
+    )  # fmt: skip
+    os.close(write)
+    with open(read) as errors:
+        assert "Traceback" not in errors.read()
+    assert process.wait(30) in (0, 1)
