@@ -18,7 +18,9 @@ from trioq.cli.payloads import Line, encoded, open_lines, read_lines
 from trioq.client import Drafts, Handle, SyncClient, batches
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
+from trioq.core.job import NO_HEADERS, Headers
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
+from trioq.observe.tracing import Tracing
 from trioq.settings import load
 from trioq.store.protocol import NewJob
 
@@ -60,12 +62,15 @@ def enqueue(
     known = known_here(made)
     wanted = _Wanted(made, name, queue or known.queues.get(name) or made.default_queue, delay or 0)
     try:
-        first = wanted.job(encoded(payload or "{}", made.max_payload_bytes), id)
+        content = encoded(payload or "{}", made.max_payload_bytes)
+        wanted.job(content, id)
     except (PayloadRejected, QueueUnknown) as error:
         fail(str(error), WRONG_USE)
     if source is None:
         with opened(config, starts=True) as there:
-            _one(there, wanted, known, first, as_json)
+            _warn(there, known, name)
+            handle = _send_one(there, wanted, content, id)
+        _show(wanted, handle, as_json)
         return
     try:
         with open_lines(source) as file:
@@ -92,14 +97,18 @@ class _Wanted:
     queue: str
     delay_s: float
 
-    def job(self, payload: bytes, id: str | None = None) -> NewJob:
+    def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
         """Raises PayloadRejected or QueueUnknown where there can't be such a job."""
         if self.queue not in self.config.queue_names:
             names = self.config.queue_names
             hint = did_you_mean(self.queue, names) or f"; there are {', '.join(names)}"
             raise QueueUnknown(f"no queue {self.queue!r} is configured{hint}")
-        drafts = Drafts(self.config, knows_queues=True)
-        return drafts.job(self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id)
+        return Drafts(self.config, knows_queues=True).job(
+            self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id, trace=trace
+        )
+
+    def client(self, there: Opened, tracing: Tracing) -> SyncClient:
+        return SyncClient(there.connector, Drafts(self.config, knows_queues=True), tracing)
 
 
 def _warn(there: Opened, known: Known, name: str) -> None:
@@ -110,10 +119,16 @@ def _warn(there: Opened, known: Known, name: str) -> None:
         note(f"warning: {warning}: it waits for an engine that knows the name")
 
 
-def _one(there: Opened, wanted: _Wanted, known: Known, job: NewJob, as_json: bool) -> None:
-    _warn(there, known, wanted.name)
-    client = SyncClient(there.connector, Drafts(wanted.config, knows_queues=True))
-    (handle,) = client.send([job])
+def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) -> Handle:
+    tracing = Tracing.open(wanted.config)
+    with tracing.sending(wanted.name) as sending:
+        job = wanted.job(content, id, sending.headers)
+        (handle,) = wanted.client(there, tracing).send([job])
+        sending.sent([job.uid], {job.queue})
+    return handle
+
+
+def _show(wanted: _Wanted, handle: Handle, as_json: bool) -> None:
     if as_json:
         show_json(_as_json(wanted, handle))
     elif handle.is_new:
@@ -169,11 +184,16 @@ class _Sending:
 
     def run(self) -> None:
         """Queue them; ends the command if it is interrupted or fails, saying how far it came."""
-        client = SyncClient(self.there.connector, Drafts(self.wanted.config, knows_queues=True))
+        tracing = Tracing.open(self.wanted.config)
+        client = self.wanted.client(self.there, tracing)
         numbers: deque[int] = deque()
-        with Stop() as stop, bar(self.count, f"queueing {self.source}") as advance:
+        with (
+            Stop() as stop,
+            bar(self.count, f"queueing {self.source}") as advance,
+            tracing.sending(None) as sending,
+        ):
             try:
-                for batch in batches(self._jobs(numbers)):
+                for batch in batches(self._jobs(numbers, sending.headers)):
                     client.send(batch)
                     self._sent += len(batch)
                     self._reached = [numbers.popleft() for _ in batch][-1]
@@ -186,11 +206,11 @@ class _Sending:
         if stop.wanted and self._sent < self.count:
             interrupted(self._how_far())
 
-    def _jobs(self, numbers: deque[int]) -> Iterator[NewJob]:
+    def _jobs(self, numbers: deque[int], trace: Headers) -> Iterator[NewJob]:
         for line in read_lines(self.file, self.wanted.config.max_payload_bytes, self.end):
             self._check(line)
             numbers.append(line.number)
-            yield self.wanted.job(line.payload)
+            yield self.wanted.job(line.payload, trace=trace)
 
     def _check(self, line: Line) -> None:
         if line.fault or line.end > self.end:

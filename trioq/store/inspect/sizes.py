@@ -16,7 +16,8 @@ from trioq.store.redis import RedisStore
 #: Keys asked for in one round trip.
 KEYS_AT_A_TIME = 100
 
-LENGTH_OF = {"HASH": "HLEN", "LIST": "LLEN", "SET": "SCARD", "ZSET": "ZCARD"}
+#: How to ask for the number of elements. Strings are short, and count as one.
+LENGTH_OF = {"HASH": "HLEN", "LIST": "LLEN", "SET": "SCARD", "ZSET": "ZCARD", "STRING": "GET"}
 
 
 @attrs.frozen
@@ -62,7 +63,7 @@ def _sizes(store: RedisStore, keys: Sequence[tuple[str, str]]) -> Iterator[KeySi
     used = _used(store, [key for key, _ in keys])
     for (key, type_), length, size in zip(keys, lengths, used, strict=True):
         if length:
-            yield KeySize(key, type_, length, size)
+            yield KeySize(key, type_, 1 if type_ == "STRING" else length, size)
 
 
 def _used(store: RedisStore, keys: Sequence[str]) -> list[Any]:
