@@ -21,10 +21,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from trioq.cli import FAILED, WRONG_USE
 from trioq.cli.bench.figures import Measured, Report, Spread
 from trioq.cli.bench.load import NS, Load, offer
 from trioq.cli.bench.place import LOOK_S, Place, Run, own_place
-from trioq.cli.common import FAILED, WRONG_USE, fail, show_json
+from trioq.cli.common import fail, show_json
 from trioq.core.config import Config
 from trioq.settings import load
 
