@@ -255,6 +255,8 @@ class QueuePaused(Event):
     """Somebody has paused a queue: nothing is claimed from it."""
 
     queue: str
+    at_first_look: bool
+    """Whether this engine has never seen it otherwise."""
 
 
 @attrs.frozen

@@ -60,7 +60,7 @@ class Sampler:
     """None: there was no look yet, or Redis doesn't answer."""
     _lags: deque[tuple[float, float]] = attrs.field(factory=deque, init=False)
     _standstill: Standstill = attrs.field(factory=Standstill, init=False)
-    _paused: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    _paused: frozenset[str] | None = attrs.field(default=None, init=False)
     _has_turn: bool = attrs.field(default=False, init=False)
 
     async def run(self) -> None:
@@ -119,9 +119,10 @@ class Sampler:
         return self._standstill.saw(self.clock(), ready=ready, idle=idle[0], claimed=idle[1])
 
     def _tell_pauses(self, paused: frozenset[str]) -> None:
+        before = self._paused or frozenset()
         for queue in self.queues:
-            if queue in paused and queue not in self._paused:
-                self.report(QueuePaused(queue))
-            elif queue in self._paused and queue not in paused:
+            if queue in paused and queue not in before:
+                self.report(QueuePaused(queue, self._paused is None))
+            elif queue in before and queue not in paused:
                 self.report(QueueResumed(queue))
         self._paused = paused

@@ -1,0 +1,113 @@
+"""What is there now: an engine's status, and of the namespace what the sampler saw.
+
+Nothing old is told: while Redis is away, and on all engines but the one whose turn it is to
+count, the families of the namespace have no samples.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+
+import attrs
+from prometheus_client.core import Metric as Family
+
+from trioq.core.config import Config
+from trioq.engine.handlers import abandoned_threads
+from trioq.engine.status import Status
+from trioq.observe.metrics import catalogue as c
+from trioq.observe.metrics.labels import Allowed
+from trioq.observe.metrics.series import Labels, counter, gauge, info
+from trioq.store.inspect import Sample
+
+BREAKER_STATES = ("closed", "open", "half_open")
+LIMITER = ("producer",)
+
+
+@attrs.define
+class Gauges:
+    """A part of :class:`~trioq.observe.metrics.Metrics`."""
+
+    config: Config
+    allowed: Allowed
+    status: Callable[[], Status]
+
+    def collect(self) -> Iterator[Family]:
+        """The families of this moment."""
+        status = self.status()
+        yield info(c.BUILD, (version("trioq"), platform.python_version()))
+        roles = ",".join(sorted(status.roles))
+        yield info(c.ENGINE, (status.engine or status.name, self.config.namespace, roles))
+        plain = {
+            c.WORKERS: status.workers,
+            c.RUNNING: status.running,
+            c.WAITING: status.waiting,
+            c.REGISTERED: status.engine is not None,
+            c.DRAINING: status.draining,
+            c.LAG: status.lag_s,
+        }
+        for metric, value in plain.items():
+            yield gauge(metric, {(): float(value)})
+        yield gauge(c.THREADS_LEFT, self._by_name(abandoned_threads()))
+        yield gauge(c.BREAKER, self._breakers(status))
+        yield from self._redis(status)
+        yield from self._namespace(status.seen.sample if status.seen else None)
+
+    def _by_name(self, counts: Mapping[str, int]) -> dict[Labels, float]:
+        named: dict[Labels, float] = defaultdict(float)
+        for name, count in counts.items():
+            named[(self.allowed.name(name),)] += count
+        return named
+
+    def _breakers(self, status: Status) -> dict[Labels, float]:
+        return {
+            (name, state): float(state == current)
+            for name, current in status.breakers.items()
+            if name in self.allowed.names
+            for state in BREAKER_STATES
+        }
+
+    def _redis(self, status: Status) -> Iterator[Family]:
+        glance = status.seen.glance if status.seen else None
+        yield gauge(c.REDIS_UP, {(): float(glance is not None)})
+        yield gauge(c.REDIS_LATENCY, {(): glance.took_s} if glance else {})
+        yield gauge(c.CLOCK_OFFSET, {(): glance.clock_offset_s} if glance else {})
+        yield gauge(c.STANDSTILL, {(): status.seen.stuck_s} if status.seen else {})
+        used = glance.permits_used if glance else None
+        yield gauge(c.LIMITER_USED, {} if used is None else {LIMITER: used})
+        limiter = self.config.limiter
+        yield gauge(c.LIMITER_BURST, {LIMITER: limiter.burst} if limiter.rate > 0 else {})
+
+    def _namespace(self, sample: Sample | None) -> Iterator[Family]:
+        jobs: dict[Labels, float] = defaultdict(float)
+        oldest: dict[Labels, float] = {}
+        paused: dict[Labels, float] = {}
+        served: dict[Labels, float] = {}
+        plain: dict[c.Metric, float] = {}
+        counters: dict[str, int] | None = None
+        if sample is not None:
+            for name, queue in sample.stats.queues.items():
+                label = (self.allowed.queue(name),)
+                for state in ("scheduled", "ready", "parked", "running"):
+                    jobs[(*label, state)] += getattr(queue, state)
+                paused[label] = max(paused.get(label, 0.0), float(queue.paused))
+                served[label] = min(served.get(label, 1.0), float(queue.served))
+            for name, age_ms in sample.oldest_ready_ms.items():
+                label = (self.allowed.queue(name),)
+                oldest[label] = max(oldest.get(label, 0.0), age_ms / 1000)
+            plain = {
+                c.DEAD_JOBS: sample.stats.dead,
+                c.STRAY_JOBS: sample.stats.strays,
+                c.ENGINES: len(sample.stats.engines),
+            }
+            counters = dict(sample.stats.counters)
+        yield gauge(c.QUEUE_JOBS, jobs)
+        yield gauge(c.OLDEST, oldest)
+        yield gauge(c.PAUSED, paused)
+        yield gauge(c.SERVED, served)
+        for metric in (c.DEAD_JOBS, c.STRAY_JOBS, c.ENGINES):
+            yield gauge(metric, {(): plain[metric]} if metric in plain else {})
+        for name, metric in c.STORE_COUNTERS.items():
+            yield counter(metric, {} if counters is None else {(): counters.get(name, 0)})

@@ -1,0 +1,256 @@
+"""Events to counters and histograms. There are two events for each job, and those are quick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, get_args
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import Metric as Family
+
+from trioq.core import events as e
+from trioq.core.config import Config
+from trioq.core.events import Event
+from trioq.core.outcome import DeadReason
+from trioq.engine.status import Status
+from trioq.observe.metrics import catalogue as c
+from trioq.observe.metrics.gauges import Gauges
+from trioq.observe.metrics.labels import OTHER, PAIRS, Allowed, why_failed
+from trioq.observe.metrics.series import Counts, Histogram, Labels, counter, histogram
+from trioq.observe.metrics.waits import Waits
+
+
+class _OfJob:
+    """What is counted for one queue and name."""
+
+    __slots__ = ("completed", "dead", "end_to_end", "failed", "parked", "retried", "run", "snoozed")
+
+    def __init__(self) -> None:
+        self.completed = self.retried = self.snoozed = 0
+        # From 0 on, because of the first count of a new series Prometheus sees no increase.
+        self.failed = dict.fromkeys(c.FAILURES, 0)
+        self.dead: dict[str, int] = dict.fromkeys(get_args(DeadReason), 0)
+        self.parked = dict.fromkeys(c.DOORS, 0)
+        self.run = Histogram(c.RUN)
+        self.end_to_end = Histogram(c.END_TO_END)
+
+    def ended(self, took_s: float, wanted_ms: int) -> None:
+        self.run.observe(took_s)
+        if wanted_ms:
+            self.end_to_end.observe(max(0.0, time.time() - wanted_ms / 1000))
+
+
+class Metrics:
+    """A listener for an engine's events, and the metrics made of them.
+
+    ``registry`` holds them; register ``self`` with another one to have them there too.
+
+    Args:
+      queues: The handlers' names, and the queues their jobs usually come from. Only these
+          names, and the configured queues, become labels.
+      status: What can be seen of the engine at the time of a scrape.
+    """
+
+    def __init__(
+        self, config: Config, queues: Mapping[str, str], status: Callable[[], Status]
+    ) -> None:
+        self._allowed = Allowed(config.queue_names, queues)
+        self._gauges = Gauges(config, self._allowed, status)
+        self._waits = Waits()
+        self._counts = Counts()
+        self._jobs: dict[Labels, _OfJob] = {(OTHER, OTHER): _OfJob()}
+        for name, queue in queues.items():
+            self._of(queue, name)
+        self._wait = {
+            (self._allowed.queue(q), "ready"): Histogram(c.WAIT) for q in config.queue_names
+        }
+        self._step = Histogram(c.STEP)
+        self._step_claimed = Histogram(c.STEP_CLAIMED)
+        self._step_settled = Histogram(c.STEP_SETTLED)
+        self._on: dict[type[Event], Callable[[Any], None]] = {
+            e.JobStarted: self._job_started,
+            e.JobSucceeded: self._job_succeeded,
+            e.Claimed: self._claimed,
+            e.ClaimsReturned: lambda event: self._counts.add(c.RELEASED, by=event.count),
+            e.JobFailed: self._job_failed,
+            e.JobDied: self._job_died,
+            e.JobSnoozed: self._job_snoozed,
+            e.JobReleased: self._job_released,
+            e.JobParked: self._job_parked,
+            e.SettlementRefused: lambda event: self._counts.add(c.REFUSED),
+            e.BootLost: self._boot_lost,
+            e.EngineReaped: self._engine_reaped,
+            e.ParkedExpired: self._parked_expired,
+            e.RedisAway: self._redis_away,
+            e.RedisBack: self._redis_back,
+            e.LoopStalled: lambda event: self._counts.add(c.STALLS),
+            e.BreakerChanged: self._breaker_changed,
+            e.FilesEnqueued: self._files_enqueued,
+            e.LimiterWaited: self._limiter_waited,
+            e.ScanFinished: lambda event: self._counts.add(c.SCANS),
+            e.ScanFailed: lambda event: self._counts.add(c.SCANS_FAILED),
+            e.FileSkipped: lambda event: self._counts.add(c.FILES_SKIPPED, (event.reason,)),
+            e.QueuePaused: self._queue_paused,
+            e.QueueResumed: lambda event: self._waits.pauses.end(event.queue, time.time()),
+        }
+        self._away = False
+        if config.limiter.rate > 0 and config.producer is not None:
+            self._limiter_waited(e.LimiterWaited("producer", 0.0), hits=0)
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def __call__(self, event: Event) -> None:
+        """Count this event."""
+        on = self._on.get(type(event))
+        if on is not None:
+            on(event)
+
+    def collect(self) -> Iterator[Family]:
+        """All families, for prometheus-client. May be called in any thread."""
+        yield from self._collect_jobs()
+        for metric in c.OTHER_COUNTERS:
+            yield self._counts.family(metric)
+        yield histogram(c.WAIT, list(self._wait.items()))
+        yield histogram(c.STEP, [((), self._step)])
+        yield histogram(c.STEP_CLAIMED, [((), self._step_claimed)])
+        yield histogram(c.STEP_SETTLED, [((), self._step_settled)])
+        yield from self._gauges.collect()
+
+    def _collect_jobs(self) -> Iterator[Family]:
+        jobs = list(self._jobs.items())
+        yield counter(c.COMPLETED, {labels: job.completed for labels, job in jobs})
+        yield counter(c.RETRIED, {labels: job.retried for labels, job in jobs})
+        yield counter(c.SNOOZED, {labels: job.snoozed for labels, job in jobs})
+        by_reason: dict[c.Metric, Callable[[_OfJob], dict[str, int]]] = {
+            c.FAILED: lambda job: job.failed,
+            c.DEAD: lambda job: job.dead,
+            c.PARKED: lambda job: job.parked,
+        }
+        for metric, reasons in by_reason.items():
+            yield counter(
+                metric,
+                {
+                    (*labels, reason): count
+                    for labels, job in jobs
+                    for reason, count in reasons(job).copy().items()
+                },
+            )
+        yield histogram(c.RUN, [(labels, job.run) for labels, job in jobs])
+        yield histogram(c.END_TO_END, [(labels, job.end_to_end) for labels, job in jobs])
+
+    # -- jobs --------------------------------------------------------------------------------
+
+    def _of(self, queue: str, name: str) -> _OfJob:
+        job = self._jobs.get((queue, name))
+        return job if job is not None else self._make(queue, name)
+
+    def _make(self, queue: str, name: str) -> _OfJob:
+        """The numbers of a pair that has none under these very labels."""
+        labels = (self._allowed.queue(queue), self._allowed.name(name))
+        if labels not in self._jobs and len(self._jobs) >= PAIRS:
+            labels = (OTHER, OTHER)
+        return self._jobs.setdefault(labels, _OfJob())
+
+    def _job_started(self, event: e.JobStarted) -> None:
+        wait = self._waits.of(event, time.time())
+        if wait is None:
+            return
+        self._waited(event.queue, "ready", wait.ready)
+        if wait.scheduled > 0:
+            self._waited(event.queue, "scheduled", wait.scheduled)
+        if wait.limited > 0:
+            self._waited(event.queue, "limited", wait.limited)
+        if wait.paused > 0:
+            self._waited(event.queue, "paused", wait.paused)
+
+    def _waited(self, queue: str, state: str, wait_s: float) -> None:
+        values = self._wait.get((queue, state))
+        if values is None:
+            values = self._wait.setdefault((self._allowed.queue(queue), state), Histogram(c.WAIT))
+        values.observe(wait_s)
+
+    def _job_succeeded(self, event: e.JobSucceeded) -> None:
+        job = self._of(event.queue, event.name)
+        job.completed += 1
+        job.ended(event.took_s, event.wanted_ms)
+
+    def _job_failed(self, event: e.JobFailed) -> None:
+        job = self._of(event.queue, event.name)
+        _count(job.failed, why_failed(event.error))
+        job.retried += 1
+        job.run.observe(event.took_s)
+        self._again(event)
+
+    def _job_died(self, event: e.JobDied) -> None:
+        job = self._of(event.queue, event.name)
+        _count(job.failed, why_failed(event.error, event.reason))
+        _count(job.dead, event.reason)
+        if event.reason != "undecodable":
+            job.ended(event.took_s, event.wanted_ms)
+
+    def _job_snoozed(self, event: e.JobSnoozed) -> None:
+        self._of(event.queue, event.name).snoozed += 1
+        self._again(event)
+
+    def _again(self, event: e.JobFailed | e.JobSnoozed) -> None:
+        self._waited(event.queue, "scheduled", event.again_in_s)
+        self._waits.scheduled(event.uid, time.time(), event.again_in_s)
+
+    def _job_released(self, event: e.JobReleased) -> None:
+        self._counts.add(c.RELEASED)
+
+    def _job_parked(self, event: e.JobParked) -> None:
+        _count(self._of(event.queue, event.name).parked, event.why.replace(" ", "_"))
+
+    # -- the rest ----------------------------------------------------------------------------
+
+    def _claimed(self, event: e.Claimed) -> None:
+        self._counts.add(c.CLAIMED, by=event.count)
+        self._step.observe(event.took_s)
+        self._step_claimed.observe(event.count)
+        self._step_settled.observe(event.settled)
+
+    def _boot_lost(self, event: e.BootLost) -> None:
+        self._counts.add(c.BOOTS_LOST, (event.why.replace(" ", "_"),))
+        self._counts.add(c.REFUSED, by=event.lost)
+        self._counts.add(c.UNKNOWN, by=event.unknown)
+
+    def _engine_reaped(self, event: e.EngineReaped) -> None:
+        self._counts.add(c.ENGINES_REAPED)
+        self._counts.add(c.REAPED, by=event.jobs)
+        for _ in event.dead:
+            _count(self._of(OTHER, OTHER).dead, "worker_lost")
+
+    def _parked_expired(self, event: e.ParkedExpired) -> None:
+        _count(self._of(event.queue, event.name).dead, "unknown_name", by=event.jobs)
+
+    def _redis_away(self, event: e.RedisAway) -> None:
+        if not self._away:  # it is told again and again while it lasts
+            self._counts.add(c.OUTAGES)
+        self._away = True
+
+    def _redis_back(self, event: e.RedisBack) -> None:
+        self._away = False
+
+    def _breaker_changed(self, event: e.BreakerChanged) -> None:
+        self._counts.add(c.BREAKER_CHANGES, (self._allowed.name(event.name), event.after))
+        if event.after == "closed":
+            self._waits.doors.end(event.name, time.time())
+        else:
+            self._waits.doors.begin(event.name, time.time())
+
+    def _files_enqueued(self, event: e.FilesEnqueued) -> None:
+        self._counts.add(c.PRODUCED, (self._allowed.queue(event.queue),), by=event.count)
+
+    def _limiter_waited(self, event: e.LimiterWaited, hits: int = 1) -> None:
+        self._counts.add(c.LIMITER_HITS, (event.limiter,), by=hits)
+        self._counts.add(c.LIMITER_WAIT, (event.limiter,), by=event.for_s)
+
+    def _queue_paused(self, event: e.QueuePaused) -> None:
+        self._waits.pauses.begin(event.queue, 0.0 if event.at_first_look else time.time())
+
+
+def _count(counts: dict[str, int], reason: str, by: int = 1) -> None:
+    counts[reason] = counts.get(reason, 0) + by

@@ -1,0 +1,100 @@
+"""Of what a job's wait was made: being scheduled, being ready, a closed door, a pause.
+
+What is known: when a job was enqueued or due (its record says), when this engine saw its
+queue paused and its name's breaker open, and when what failed here was to run again. What
+isn't: when another engine scheduled it again. A run of which that would have to be known is
+left out rather than guessed; what another engine parked or gave back counts as ready.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+from typing import NamedTuple
+
+import attrs
+
+from trioq.core.events import JobStarted
+from trioq.core.job import Uid
+
+#: Intervals kept for each queue and name, and jobs of which it is known when they are due.
+INTERVALS = 50
+JOBS = 10_000
+
+
+class Wait(NamedTuple):
+    """Seconds."""
+
+    scheduled: float
+    ready: float
+    limited: float = 0.0
+    paused: float = 0.0
+
+
+@attrs.define
+class Intervals:
+    """When something was so, by what it was about."""
+
+    _closed: defaultdict[str, deque[tuple[float, float]]] = attrs.field(
+        factory=lambda: defaultdict(lambda: deque(maxlen=INTERVALS)), init=False
+    )
+    _open: dict[str, float] = attrs.field(factory=dict[str, float], init=False)
+
+    def __bool__(self) -> bool:
+        """Whether it was ever so, of anything."""
+        return bool(self._open or self._closed)
+
+    def begin(self, what: str, at: float) -> None:
+        self._open.setdefault(what, at)
+
+    def end(self, what: str, at: float) -> None:
+        begun = self._open.pop(what, None)
+        if begun is not None:
+            self._closed[what].append((begun, at))
+
+    def overlap(self, what: str, since: float, until: float) -> float:
+        """For how long of this time it was so."""
+        if what not in self._open and what not in self._closed:
+            return 0.0
+        intervals = [*self._closed.get(what, ()), (self._open.get(what, math.inf), math.inf)]
+        return math.fsum(max(0.0, min(until, end) - max(since, begun)) for begun, end in intervals)
+
+
+@attrs.define
+class Waits:
+    """Told what happens, it says of what a wait was made. Times are seconds since 1970."""
+
+    pauses: Intervals = attrs.field(factory=Intervals, init=False)
+    """By queue."""
+    doors: Intervals = attrs.field(factory=Intervals, init=False)
+    """Open breakers, by name."""
+    _due: dict[Uid, float] = attrs.field(factory=dict[Uid, float], init=False)
+    """When jobs that ran here are to run again."""
+
+    def scheduled(self, uid: Uid, now: float, again_in_s: float) -> None:
+        """A job that ran here is to run again."""
+        if len(self._due) >= JOBS:
+            del self._due[next(iter(self._due))]
+        self._due[uid] = now + again_in_s
+
+    def forget(self, uid: Uid) -> None:
+        self._due.pop(uid, None)
+
+    def of(self, job: JobStarted, now: float) -> Wait | None:
+        """What this job waited for since it was enqueued, or since its last run here.
+
+        None: it can't be known.
+        """
+        scheduled = 0.0
+        since = self._due.pop(job.uid, None) if self._due else None
+        if since is None:
+            if job.attempt > 1 or job.suspect or not job.wanted_ms:
+                return None
+            since = job.wanted_ms / 1000
+            scheduled = (job.wanted_ms - job.enqueued_ms) / 1000
+        waited = now - since if now > since else 0.0
+        if not (self.pauses or self.doors):
+            return Wait(scheduled, waited)
+        paused = min(waited, self.pauses.overlap(job.queue, since, now))
+        limited = min(waited - paused, self.doors.overlap(job.name, since, now))
+        return Wait(scheduled, waited - paused - limited, limited, paused)
