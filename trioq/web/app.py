@@ -1,0 +1,57 @@
+"""``/metrics``, ``/healthz`` and ``/readyz``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from trioq.engine.status import Status
+from trioq.web.health import readiness
+
+INDEX = """\
+trioq
+
+/metrics   for Prometheus
+/healthz   200 while the process runs
+/readyz    200 while jobs would run, else 503; either way it says why
+"""
+
+
+def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -> Starlette:
+    """The pages of one engine. They read and change nothing."""
+    # Rendering takes tens of milliseconds where there are many series: not in the loop, and
+    # not several at a time, however many ask.
+    rendering = trio.CapacityLimiter(1)
+
+    async def index(request: Request) -> Response:
+        return PlainTextResponse(INDEX)
+
+    async def metrics(request: Request) -> Response:
+        render, content_type = choose_encoder(request.headers.get("accept", ""))
+        text = await trio.to_thread.run_sync(
+            render, registry, limiter=rendering, abandon_on_cancel=True
+        )
+        return Response(text, headers={"content-type": content_type})
+
+    async def healthz(request: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def readyz(request: Request) -> Response:
+        ready, told = readiness(status())
+        return JSONResponse(told, status_code=200 if ready else 503)
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/metrics", metrics),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ]
+    )
