@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import trio
 
@@ -23,7 +23,9 @@ from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler
 from trioq.observe.logs import LogLines, logger
+from trioq.observe.metrics import Metrics
 from trioq.observe.tracing import Tracing
+from trioq.observe.view import View, to_all
 from trioq.settings import load
 from trioq.store.checks import check_server
 from trioq.store.connect import Connector, open_store
@@ -76,41 +78,70 @@ class Engine:
         self.config = config if isinstance(config, Config) else load(config)
         check(self.config)
         self._handlers = registry(app, self.config)
+        self._view = View(self.config, self._handlers)
         self._roles = ROLES if role == "all" else frozenset({role})
         observability = self.config.observability
         self._report = report or LogLines(logger(observability.log_level, observability.log_format))
         self._draining = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[Engine] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run until drained or cancelled.
+        """Run until drained or cancelled, and serve metrics and health meanwhile, as
+        ``observability.bind`` says.
 
         ``task_status.started(engine)`` comes when Redis has answered and the workers stand:
         use it with ``nursery.start``.
 
         Raises:
           StoreError: Redis can't be reached at the start, or said no, then or later.
+          PortError: ``observability.bind`` can't be served on.
 
         Cancellation:
           Handlers are cancelled and their jobs given back, shielded for a bounded time.
         """
         tracing = await trio.to_thread.run_sync(Tracing.open, self.config)
         connector = await trio.to_thread.run_sync(open_store, self.config)
+        view = self._view
         try:
             await trio.to_thread.run_sync(check_server, connector.store("check"))
-            core = Core(
+            await trio.to_thread.run_sync(view.bind)
+            report = to_all(self._report, view)
+            view.engine = core = Core(
                 self.config,
                 self._handlers,
                 open_access(connector, self.config),
-                self._report,
+                report,
                 roles=self._roles,
+                http=view.address,
                 draining=self._draining,
                 tracer=tracing.tracer(),
             )
-            async with trio.open_nursery() as nursery:
-                await nursery.start(core.run)
-                task_status.started(self)
+            async with trio.open_nursery() as serving:
+                serving.start_soon(view.serve, report)
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(core.run)
+                    task_status.started(self)
+                serving.cancel_scope.cancel()
         finally:
+            view.close()
             connector.close()
+
+    @property
+    def metrics(self) -> Metrics:
+        """A collector for prometheus-client, ``metrics.registry`` holds it: for metrics in a
+        program's own pages. Where ``observability.bind`` is empty, they begin to count when
+        they are first asked for: ask before :meth:`run`.
+        """
+        return self._view.metrics
+
+    @property
+    def http(self) -> str:
+        """``host:port`` where metrics and health are served; empty while they aren't."""
+        return self._view.address
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether a job that is enqueued now would be run, and why or why not: what
+        ``/readyz`` answers."""
+        return self._view.readiness()
 
     def drain(self) -> None:
         """Claim nothing more, finish what runs within the grace period, return from run."""

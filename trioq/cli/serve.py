@@ -16,7 +16,6 @@ from trioq.app import App, load_app
 from trioq.cli.common import fail
 from trioq.cli.drained import Verdict, judge
 from trioq.core.config import Config
-from trioq.core.events import Event
 from trioq.embed import open_access, registry
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
@@ -24,6 +23,7 @@ from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
 from trioq.observe.live import Tally, show
 from trioq.observe.logs import LogLines, logger
 from trioq.observe.tracing import Tracing
+from trioq.observe.view import View, to_all
 from trioq.settings import load
 from trioq.store.checks import check_server, explain
 from trioq.store.connect import Connector, open_store
@@ -85,25 +85,26 @@ class _Session:
     horizon_s: float | None
 
     async def run(self) -> None:
+        shows = sys.stderr.isatty()
         tally, lines = Tally(), LogLines(self.log)
-
-        def report(event: Event) -> None:
-            tally(event)
-            lines(event)
-
-        access = open_access(self.connector, self.config)
-        engine = Engine(
+        handlers = registry(self.app, self.config)
+        view = View(self.config, handlers)
+        view.bind()
+        report = to_all(lines, view, *([tally] if shows else []))
+        view.engine = engine = Engine(
             self.config,
-            registry(self.app, self.config),
-            access,
+            handlers,
+            open_access(self.connector, self.config),
             report,
             roles=self.roles,
+            http=view.address,
             tracer=Tracing.open(self.config).tracer(),
         )
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_obey, signals, engine, self.log)
-                if sys.stderr.isatty():
+                nursery.start_soon(view.serve, report)
+                if shows:
                     nursery.start_soon(show, tally, Console(stderr=True))
                 if self.horizon_s is not None:
                     nursery.start_soon(self._end_when_done, engine)

@@ -40,6 +40,14 @@ class EngineStarted(Event):
 
 
 @attrs.frozen
+class HttpServed(Event):
+    """Metrics and health are served."""
+
+    address: str
+    """``host:port``."""
+
+
+@attrs.frozen
 class EngineStopping(Event):
     """No more claims; what runs may finish."""
 

@@ -5,20 +5,30 @@
     app      the pages
     server   hypercorn in the nursery, and clients kept in their place
 
-The libraries for it are imported when something is served.
+The libraries for it are imported when a port is taken: so that who serves nothing has no
+costs, and the loop isn't held up later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
 import trio
 from prometheus_client import CollectorRegistry
 
 from trioq.engine.status import Status
-from trioq.web.ports import Bound, PortError, bind
+from trioq.web import ports
+from trioq.web.ports import Bound, PortError
 
 __all__ = ["Bound", "PortError", "bind", "serve"]
+
+
+def bind(host: str, port: int) -> Bound:
+    """Take a port; see :func:`trioq.web.ports.bind`."""
+    import_module("trioq.web.app")
+    import_module("trioq.web.server")
+    return ports.bind(host, port)
 
 
 async def serve(

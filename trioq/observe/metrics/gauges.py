@@ -20,7 +20,7 @@ from trioq.engine.status import Status
 from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.labels import Allowed
 from trioq.observe.metrics.series import Labels, counter, gauge, info
-from trioq.store.inspect import Sample
+from trioq.store.inspect import Glance, Sample
 
 BREAKER_STATES = ("closed", "open", "half_open")
 LIMITER = ("producer",)
@@ -32,12 +32,19 @@ class Gauges:
 
     config: Config
     allowed: Allowed
-    status: Callable[[], Status]
+    status: Callable[[], Status | None]
 
     def collect(self) -> Iterator[Family]:
         """The families of this moment."""
-        status = self.status()
         yield info(c.BUILD, (version("trioq"), platform.python_version()))
+        yield gauge(c.THREADS_LEFT, self._by_name(abandoned_threads()))
+        status = self.status()
+        if status is not None:
+            yield from self._engine(status)
+            yield from self._redis(status.seen.glance if status.seen else None)
+            yield from self._namespace(status.seen.sample if status.seen else None)
+
+    def _engine(self, status: Status) -> Iterator[Family]:
         roles = ",".join(sorted(status.roles))
         yield info(c.ENGINE, (status.engine or status.name, self.config.namespace, roles))
         plain = {
@@ -50,10 +57,8 @@ class Gauges:
         }
         for metric, value in plain.items():
             yield gauge(metric, {(): float(value)})
-        yield gauge(c.THREADS_LEFT, self._by_name(abandoned_threads()))
+        yield gauge(c.STANDSTILL, {(): status.seen.stuck_s} if status.seen else {})
         yield gauge(c.BREAKER, self._breakers(status))
-        yield from self._redis(status)
-        yield from self._namespace(status.seen.sample if status.seen else None)
 
     def _by_name(self, counts: Mapping[str, int]) -> dict[Labels, float]:
         named: dict[Labels, float] = defaultdict(float)
@@ -69,12 +74,10 @@ class Gauges:
             for state in BREAKER_STATES
         }
 
-    def _redis(self, status: Status) -> Iterator[Family]:
-        glance = status.seen.glance if status.seen else None
+    def _redis(self, glance: Glance | None) -> Iterator[Family]:
         yield gauge(c.REDIS_UP, {(): float(glance is not None)})
         yield gauge(c.REDIS_LATENCY, {(): glance.took_s} if glance else {})
         yield gauge(c.CLOCK_OFFSET, {(): glance.clock_offset_s} if glance else {})
-        yield gauge(c.STANDSTILL, {(): status.seen.stuck_s} if status.seen else {})
         used = glance.permits_used if glance else None
         yield gauge(c.LIMITER_USED, {} if used is None else {LIMITER: used})
         limiter = self.config.limiter

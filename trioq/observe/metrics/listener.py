@@ -49,11 +49,11 @@ class Metrics:
     Args:
       queues: The handlers' names, and the queues their jobs usually come from. Only these
           names, and the configured queues, become labels.
-      status: What can be seen of the engine at the time of a scrape.
+      status: What can be seen of the engine at the time of a scrape; None: it doesn't run.
     """
 
     def __init__(
-        self, config: Config, queues: Mapping[str, str], status: Callable[[], Status]
+        self, config: Config, queues: Mapping[str, str], status: Callable[[], Status | None]
     ) -> None:
         self._allowed = Allowed(config.queue_names, queues)
         self._gauges = Gauges(config, self._allowed, status)

@@ -1,0 +1,96 @@
+"""What can be seen of one engine from outside: its metrics, its health, and where.
+
+Made before the engine, because the engine tells others where it is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import trio
+
+from trioq import web
+from trioq.core.config import Config
+from trioq.core.events import Event, HttpServed, Report
+from trioq.engine.engine import Engine
+from trioq.engine.handlers import Handler
+from trioq.engine.status import Status
+from trioq.observe.metrics import Metrics
+from trioq.web.health import readiness
+
+
+@attrs.define
+class View:
+    """One engine, seen from outside."""
+
+    config: Config
+    handlers: Mapping[str, Handler]
+    engine: Engine | None = None
+    """None: it doesn't run."""
+    _bound: web.Bound | None = attrs.field(default=None, init=False)
+    _metrics: Metrics | None = attrs.field(default=None, init=False)
+
+    @property
+    def metrics(self) -> Metrics:
+        """The engine's metrics. They begin to count when they are first asked for."""
+        if self._metrics is None:
+            default = self.config.default_queue
+            queues = {name: one.queue or default for name, one in self.handlers.items()}
+            self._metrics = Metrics(self.config, queues, self.status)
+        return self._metrics
+
+    @property
+    def address(self) -> str:
+        """``host:port`` where it is served; empty: it isn't."""
+        return self._bound.address if self._bound else ""
+
+    def bind(self) -> None:
+        """Take the configured port, or one after it, if it is to be served at all.
+
+        Raises:
+          PortError: There is none to be had.
+        """
+        where = self.config.observability.address
+        if where is not None:
+            self._bound = web.bind(*where)
+            _ = self.metrics
+
+    def status(self) -> Status | None:
+        return self.engine.status() if self.engine else None
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether the engine is ready, and as JSON why or why not."""
+        return readiness(self.status())
+
+    def __call__(self, event: Event) -> None:
+        """Count this event, if there are metrics."""
+        if self._metrics is not None:
+            self._metrics(event)
+
+    async def serve(self, report: Report) -> None:
+        """Serve until cancelled, on the port that was taken."""
+        if self._bound is None:
+            return
+        async with trio.open_nursery() as nursery:
+            await nursery.start(web.serve, self._bound, self.metrics.registry, self.status)
+            report(HttpServed(self._bound.address))
+
+    def close(self) -> None:
+        """Give the port up."""
+        if self._bound is not None:
+            self._bound.close()
+        self.engine = None
+
+
+def to_all(*reports: Report) -> Report:
+    """A listener that tells all of these."""
+    if len(reports) == 1:
+        return reports[0]
+
+    def report(event: Event) -> None:
+        for one in reports:
+            one(event)
+
+    return report
