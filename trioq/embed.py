@@ -24,8 +24,9 @@ from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler
 from trioq.observe.logs import LogLines, logger
 from trioq.observe.metrics import Metrics
+from trioq.observe.tell import to_all
 from trioq.observe.tracing import Tracing
-from trioq.observe.view import View, to_all
+from trioq.observe.view import View
 from trioq.settings import load
 from trioq.store.checks import check_server
 from trioq.store.connect import Connector, open_store
@@ -104,7 +105,7 @@ class Engine:
         try:
             await trio.to_thread.run_sync(check_server, connector.store("check"))
             await trio.to_thread.run_sync(view.bind)
-            report = to_all(self._report, view)
+            report = to_all(self._report, *view.listeners())
             view.engine = core = Core(
                 self.config,
                 self._handlers,

@@ -22,8 +22,9 @@ from trioq.engine.engine import ROLES, Engine
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
 from trioq.observe.live import Tally, show
 from trioq.observe.logs import LogLines, logger
+from trioq.observe.tell import to_all
 from trioq.observe.tracing import Tracing
-from trioq.observe.view import View, to_all
+from trioq.observe.view import View
 from trioq.settings import load
 from trioq.store.checks import check_server, explain
 from trioq.store.connect import Connector, open_store
@@ -90,7 +91,7 @@ class _Session:
         handlers = registry(self.app, self.config)
         view = View(self.config, handlers)
         view.bind()
-        report = to_all(lines, view, *([tally] if shows else []))
+        report = to_all(lines, *view.listeners(), *([tally] if shows else []))
         view.engine = engine = Engine(
             self.config,
             handlers,

@@ -93,6 +93,10 @@ class LogLines:
             if not self.log.is_enabled_for(getattr(logging, _level(kind).upper()))
         )
 
+    def listener_for(self, kind: type[Event]) -> LogLines | None:
+        """Itself, if events of this type are logged."""
+        return None if kind in self._muted else self
+
     def __call__(self, event: Event) -> None:
         """Write a line for this event, if its level is on."""
         if type(event) in self._muted:

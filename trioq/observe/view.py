@@ -13,7 +13,7 @@ import trio
 
 from trioq import web
 from trioq.core.config import Config
-from trioq.core.events import Event, HttpServed, Report
+from trioq.core.events import HttpServed, Report
 from trioq.engine.engine import Engine
 from trioq.engine.handlers import Handler
 from trioq.engine.status import Status
@@ -64,10 +64,9 @@ class View:
         """Whether the engine is ready, and as JSON why or why not."""
         return readiness(self.status())
 
-    def __call__(self, event: Event) -> None:
-        """Count this event, if there are metrics."""
-        if self._metrics is not None:
-            self._metrics(event)
+    def listeners(self) -> tuple[Report, ...]:
+        """What must be told the engine's events."""
+        return () if self._metrics is None else (self._metrics,)
 
     async def serve(self, report: Report) -> None:
         """Serve until cancelled, on the port that was taken."""
@@ -82,15 +81,3 @@ class View:
         if self._bound is not None:
             self._bound.close()
         self.engine = None
-
-
-def to_all(*reports: Report) -> Report:
-    """A listener that tells all of these."""
-    if len(reports) == 1:
-        return reports[0]
-
-    def report(event: Event) -> None:
-        for one in reports:
-            one(event)
-
-    return report

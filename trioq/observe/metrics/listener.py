@@ -101,6 +101,10 @@ class Metrics:
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
+    def listener_for(self, kind: type[Event]) -> Callable[[Any], None] | None:
+        """Who counts events of this type."""
+        return self._on.get(kind)
+
     def __call__(self, event: Event) -> None:
         """Count this event."""
         on = self._on.get(type(event))

@@ -40,11 +40,11 @@ class Intervals:
     )
     _open: dict[str, float] = attrs.field(factory=dict[str, float], init=False)
 
-    def __bool__(self) -> bool:
-        """Whether it was ever so, of anything."""
-        return bool(self._open or self._closed)
+    known: bool = attrs.field(default=False, init=False)
+    """Whether it was ever so, of anything."""
 
     def begin(self, what: str, at: float) -> None:
+        self.known = True
         self._open.setdefault(what, at)
 
     def end(self, what: str, at: float) -> None:
@@ -85,15 +85,16 @@ class Waits:
 
         None: it can't be known.
         """
+        wanted_ms = job.wanted_ms
         scheduled = 0.0
         since = self._due.pop(job.uid, None) if self._due else None
         if since is None:
-            if job.attempt > 1 or job.suspect or not job.wanted_ms:
+            if job.attempt > 1 or job.suspect or not wanted_ms:
                 return None
-            since = job.wanted_ms / 1000
-            scheduled = (job.wanted_ms - job.enqueued_ms) / 1000
+            since = wanted_ms / 1000
+            scheduled = (wanted_ms - job.enqueued_ms) / 1000
         waited = now - since if now > since else 0.0
-        if not (self.pauses or self.doors):
+        if not (self.pauses.known or self.doors.known):
             return Wait(scheduled, waited)
         paused = min(waited, self.pauses.overlap(job.queue, since, now))
         limited = min(waited - paused, self.doors.overlap(job.name, since, now))
