@@ -133,8 +133,6 @@ def open_store(
     if read_only and not embedded.exists(path):
         raise StoreRefused(f"{path}: no data there yet; `trioq serve` makes it")
     server = embedded.start(path, log=log)
-    for notice in server.notices:
-        log(notice)
 
     def dial(**more: Any) -> AbstractConnection:
         return _EmbeddedConnection(server, **common, **more)  # type: ignore[abstract]

@@ -7,14 +7,13 @@ server and hands it the locked descriptor; whoever finds it taken waits for an a
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import re
 import socket
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
@@ -23,19 +22,19 @@ import attrs
 
 from trioq.store.embedded import keeper
 from trioq.store.embedded.binary import ServerBinary, find_server
+from trioq.store.embedded.directory import check_data, has_data, make_ready
 from trioq.store.embedded.errors import EmbeddedError
 from trioq.store.embedded.locks import shared, try_exclusive
+from trioq.store.embedded.log import ServerLog
 
 SOCKET = "server.sock"
-
-#: The server's log keeps this much from earlier runs.
-LOG_BYTES = 1 << 20
 
 #: Waits between two looks at a server that isn't up yet grow up to this.
 LOOK_S = 0.05
 
-#: A server that was killed is started again this often at most.
+#: A server that was killed is started again this often at most, and waited for so long.
 REVIVE_EVERY_S = 1.0
+REVIVE_S = 5.0
 
 SETTINGS: Sequence[str] = (
     "--port", "0",
@@ -57,7 +56,7 @@ _CHILDREN: list[subprocess.Popen[bytes]] = []
 
 def exists(directory: Path) -> bool:
     """Whether there is, or was, a server with its data in this directory."""
-    return (directory / "server.json").exists()
+    return has_data(directory)
 
 
 def start(
@@ -71,26 +70,28 @@ def start(
 
     Args:
       timeout_s: How long it may take to answer; loading its data doesn't count.
-      log: Is told when there is something to wait for.
+      log: Is told when there is something to wait for, and what had to be mended; from any
+          thread, also later, when the server was killed and is started again.
 
     Raises:
       EmbeddedError: It can't be started; one line with the way out.
     """
     until = time.monotonic() + timeout_s
+    directory = directory.absolute()  # the program may change its own
+    binary = binary or find_server()
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.chmod(0o700)
+        make_ready(directory)
         users_fd = shared(directory / "users.lock", until=until)
+        if users_fd is None:
+            raise EmbeddedError(f"{directory}: the last server is still shutting down; try again")
+        embedded = Embedded(directory, binary, users_fd, log)
+        try:
+            embedded._bring_up(until)
+        except BaseException:
+            embedded.close()
+            raise
     except OSError as error:
         raise EmbeddedError(f"{directory}: can't be written: {error.strerror}") from None
-    if users_fd is None:
-        raise EmbeddedError(f"{directory}: the last server is still shutting down; try again")
-    embedded = Embedded(directory, binary or find_server(), users_fd, log)
-    try:
-        embedded._bring_up(until)
-    except BaseException:
-        embedded.close()
-        raise
     return embedded
 
 
@@ -104,15 +105,16 @@ class Embedded:
     _log: Callable[[str], None]
     started_here: bool = attrs.field(default=False, init=False)
     """Whether this use started the server."""
-    notices: tuple[str, ...] = attrs.field(default=(), init=False)
-    """What the server had to mend when it loaded its data."""
     _directory_fd: int = attrs.field(init=False)
+    _closing: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    """Held where ``_users_fd`` is closed or copied."""
     _revived_at: float = attrs.field(default=float("-inf"), init=False)
+    _told: str = attrs.field(default="", init=False)
+    """Why the last revival failed: said once."""
 
     def __attrs_post_init__(self) -> None:
         self._directory_fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        # A forked child isn't a user of its own: it must not keep the server alive.
-        os.register_at_fork(after_in_child=self._drop_use)
+        _IN_USE.add(self)
 
     @property
     def socket_path(self) -> str:
@@ -121,22 +123,32 @@ class Embedded:
 
     def close(self) -> None:
         """Give up the use. The last one's end shuts the server down, its data complete."""
-        self._drop_use()
-        if self._directory_fd >= 0:
-            os.close(self._directory_fd)
-            self._directory_fd = -1
+        with self._closing:
+            self._drop_use()
+            if self._directory_fd >= 0:
+                os.close(self._directory_fd)
+                self._directory_fd = -1
         _reap_children()
 
     def revive(self) -> bool:
         """Start the server again if it is gone. Returns whether it is worth another try."""
         now = time.monotonic()
-        if now - self._revived_at < REVIVE_EVERY_S or self._users_fd is None:
-            return False
-        self._revived_at = now
+        with self._closing:
+            if now - self._revived_at < REVIVE_EVERY_S or self._users_fd is None:
+                return False
+            self._revived_at = now
+            # A copy, so that a close meanwhile leaves no server without a user and a keeper.
+            use = os.dup(self._users_fd)
         try:
-            self._bring_up(now + 5.0)
-        except EmbeddedError:
+            self._bring_up(now + REVIVE_S)
+        except (EmbeddedError, OSError) as error:
+            told, self._told = self._told, str(error)
+            if self._told != told and self._users_fd is not None:
+                self._log(self._told)
             return False
+        finally:
+            os.close(use)
+        self._told = ""
         return True
 
     def __enter__(self) -> Self:
@@ -155,30 +167,34 @@ class Embedded:
     def _bring_up(self, until: float) -> None:
         self._ensure_keeper()
         pause_s, told = 0.002, False
-        process, log_from = self._try_to_start()
-        while True:
+        log = ServerLog(self.directory)
+        process = self._try_to_start(log)
+        while self._directory_fd >= 0:
             answer = self._ping()
-            if answer == "PONG":
+            if answer == "up":
                 break
-            if answer == "LOADING":
+            if answer == "loading":
                 until = max(until, time.monotonic() + 1.0)
                 if not told:
                     self._log(f"{self.directory}: the server is loading its data")
                     told = True
             if process is not None and process.poll() is not None:
-                raise self._why_it_ended(log_from)
+                raise log.why_it_ended(self._binary)
             if process is None:
-                process, log_from = self._try_to_start()
+                process = self._try_to_start(log)
             if time.monotonic() >= until:
                 raise EmbeddedError(
                     f"{self.directory}: the server doesn't answer; its last line: "
-                    f"{self._last_lines(log_from) or 'none'}"
+                    f"{log.last_words() or 'none'}"
                 )
             time.sleep(pause_s)
             pause_s = min(LOOK_S, pause_s * 1.5)
+        else:
+            raise EmbeddedError(f"{self.directory}: given up meanwhile")
         if process is not None:
             self.started_here = True
-            self.notices = tuple(self._mended(log_from))
+            for notice in log.notices():
+                self._log(notice)
 
     def _ensure_keeper(self) -> None:
         """There is a keeper before there is a server, so that no server is left alone."""
@@ -189,16 +205,15 @@ class Embedded:
             finally:
                 os.close(fd)
 
-    def _try_to_start(self) -> tuple[subprocess.Popen[bytes] | None, int]:
-        """Start the server if nobody else has; returns it and where its log begins."""
+    def _try_to_start(self, log: ServerLog) -> subprocess.Popen[bytes] | None:
+        """Start the server if nobody else has."""
         fd = try_exclusive(self.directory / "server.lock")
         if fd is None:
-            return None, self._log_size()
+            return None
         try:
-            self._check_kind()
-            self._trim_log()
-            size = self._log_size()
-            return self._spawn([str(self._binary.path), *SETTINGS], fd), size
+            check_data(self.directory, self._binary)
+            log.trim()
+            return self._spawn([str(self._binary.path), *SETTINGS], fd)
         finally:
             os.close(fd)  # the server has it now, and holds the lock with it
 
@@ -211,39 +226,16 @@ class Embedded:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # Payloads are nobody else's to read.
+            umask=0o077,
             # Ctrl-C goes to the terminal's process group: not to the server.
             start_new_session=True,
         )
         _CHILDREN.append(process)
         return process
 
-    def _check_kind(self) -> None:
-        """Refuse data that another kind of server, or a newer one, has written."""
-        path = self.directory / "server.json"
-        ours = {"kind": self._binary.kind, "version": list(self._binary.version)}
-        try:
-            wrote = json.loads(path.read_text())
-            kind, version = wrote["kind"], tuple(wrote["version"])
-        except FileNotFoundError:
-            pass
-        except (ValueError, KeyError, TypeError):
-            raise EmbeddedError(
-                f"{path}: can't be read; it says which server wrote the data"
-            ) from None
-        else:
-            if kind != self._binary.kind or version > self._binary.version:
-                wrote_by = f"{kind} {'.'.join(map(str, version))}"
-                raise EmbeddedError(
-                    f"{self.directory}: the data was written by {wrote_by}, this is {self._binary};"
-                    " use that server or a newer one, or another directory"
-                )
-        try:
-            path.write_text(json.dumps(ours) + "\n")
-        except OSError as error:
-            raise EmbeddedError(f"{path}: can't be written: {error.strerror}") from None
-
     def _ping(self) -> str:
-        """What the server says: PONG, LOADING, or nothing."""
+        """What the server is: up, loading, or silent."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(1.0)
             try:
@@ -251,57 +243,23 @@ class Embedded:
                 sock.sendall(b"PING\r\n")
                 reply = sock.recv(256)
             except OSError:
-                return ""
-        if reply.startswith((b"+PONG", b"-NOAUTH")):
-            return "PONG"
-        return "LOADING" if reply.startswith(b"-LOADING") else ""
+                return "silent"
+        if reply.startswith(b"-LOADING"):
+            return "loading"
+        # An error is an answer too: a server on a full disk answers PING with one.
+        return "up" if reply else "silent"
 
-    # -- its log -----------------------------------------------------------------------------
 
-    def _log_size(self) -> int:
-        with contextlib.suppress(FileNotFoundError):
-            return (self.directory / "server.log").stat().st_size
-        return 0
+#: Uses that a forked child must not keep alive: it isn't a user of its own.
+_IN_USE: weakref.WeakSet[Embedded] = weakref.WeakSet()
 
-    def _trim_log(self) -> None:
-        path = self.directory / "server.log"
-        if self._log_size() > LOG_BYTES:
-            path.write_bytes(path.read_bytes()[-LOG_BYTES // 2 :])
 
-    def _lines(self, log_from: int) -> list[str]:
-        try:
-            with open(self.directory / "server.log", "rb") as file:
-                file.seek(log_from)
-                lines = file.read().decode("utf-8", "replace").splitlines()
-        except FileNotFoundError:
-            return []
-        # "123:M 24 Nov 2026 10:00:00.000 * What happened" without all before the mark.
-        return [re.sub(r"^\d+:\w .*?\d\d:\d\d:\d\d\.\d+ [.\-*#] ", "", line) for line in lines]
+def _drop_uses() -> None:
+    for use in list(_IN_USE):
+        use._drop_use()
 
-    def _last_lines(self, log_from: int) -> str:
-        return " / ".join(self._lines(log_from)[-2:])
 
-    def _mended(self, log_from: int) -> list[str]:
-        if any("loaded anyway" in line for line in self._lines(log_from)):
-            return [
-                f"{self.directory}: the last write to the append-only file was torn and has been"
-                " cut off; everything before it is there"
-            ]
-        return []
-
-    def _why_it_ended(self, log_from: int) -> EmbeddedError:
-        for line in self._lines(log_from):
-            if match := re.search(r"Bad file format reading the append only file ([^\s:]+)", line):
-                file = self.directory / "appendonlydir" / Path(match[1]).name
-                return EmbeddedError(
-                    f"{file}: damaged in the middle, so the server doesn't load it; make a copy of"
-                    " the directory, then run valkey-check-aof --fix on the file, or move the"
-                    " directory away to begin with no jobs"
-                )
-        last = self._last_lines(log_from)
-        return EmbeddedError(
-            f"{self.directory}: the server ended at its start: {last or 'no word'}"
-        )
+os.register_at_fork(after_in_child=_drop_uses)
 
 
 def _reap_children() -> None:
