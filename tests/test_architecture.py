@@ -23,7 +23,7 @@ ONLY_IN = {
 
 #: Inside the engine, tasks don't know each other; these are what they share.
 SHARED = {
-    *("backlog", "boot", "bridge", "outage", "status", "tracing"),
+    *("backlog", "boot", "bridge", "outage", "status", "shown", "tracing"),
     *("handlers", "scan", "found", "globs", "beneath"),
 }
 WIRING = {"engine", "parts"}

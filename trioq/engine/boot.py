@@ -34,6 +34,8 @@ class Held:
     stored: bytes
     job: Stored | None = None
     """Decoded when it starts; None also where it doesn't decode."""
+    began: float | None = None
+    """When its handler began, by ``time.perf_counter``; None while none runs."""
     traceparent: str | None = None
     """Names the span of its run, if that is traced."""
 

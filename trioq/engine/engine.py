@@ -41,6 +41,7 @@ from trioq.engine.producer import Producer
 from trioq.engine.reaper import Reaper
 from trioq.engine.sampler import Sampler
 from trioq.engine.scheduler import Scheduler
+from trioq.engine.shown import Recent, told
 from trioq.engine.status import Status
 from trioq.engine.tracing import Tracer
 from trioq.engine.worker import Workers
@@ -88,6 +89,7 @@ class Engine:
     _outage: Outage = attrs.field(init=False)
     _breakers: Breakers = attrs.field(init=False)
     _scheduler: Scheduler = attrs.field(init=False)
+    _recent: Recent = attrs.field(factory=Recent, init=False)
     _sampler: Sampler | None = attrs.field(default=None, init=False)
     _dispatcher: Dispatcher | None = attrs.field(default=None, init=False)
     _workers: Workers | None = attrs.field(default=None, init=False)
@@ -196,6 +198,13 @@ class Engine:
             seen=seen if seen and now < seen.ends and not self._outage.is_on else None,
         )
 
+    def _shown(self) -> tuple[str, bytes] | None:
+        """What whoever watches is told; None while there is no boot."""
+        status, workers = self.status(), self._workers
+        if status.engine is None or workers is None:
+            return None
+        return status.engine, told(status, workers.boot.held.values(), self._recent)
+
     # -- the tasks' wiring -----------------------------------------------------------------
 
     async def _register(self) -> tuple[Boot, Pacemaker]:
@@ -266,6 +275,7 @@ class Engine:
             hold=heartbeat.hold,
             let_go=heartbeat.let_go,
             report=self.report,
+            recent=self._recent,
             tracer=self.tracer,
         )
         return self._workers
@@ -282,6 +292,7 @@ class Engine:
             parts.rate(self.config),
             self.config.observability.queue_sample_interval_s,
             self._idle,
+            self._shown,
             self._outage,
             self.report,
             self.clock,

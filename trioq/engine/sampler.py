@@ -19,7 +19,7 @@ from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.status import Seen
 from trioq.errors import StoreBusy, StoreUnreachable
-from trioq.store.inspect import glance, sample
+from trioq.store.inspect import glance, sample, show
 from trioq.store.protocol import Rate
 from trioq.store.redis import RedisStore
 
@@ -43,6 +43,7 @@ class Sampler:
       claimable: Those that an engine with idle workers claims from without a limit.
       idle: How many workers have no job, and how many jobs the engine has ever claimed;
           None while it claims nothing on purpose.
+      shown: The boot's name, and what it tells those who watch; None: nothing now.
       clock: A monotonic clock, in seconds.
     """
 
@@ -53,6 +54,7 @@ class Sampler:
     rate: Rate | None
     interval_s: float
     idle: Callable[[], tuple[int, int] | None]
+    shown: Callable[[], tuple[str, bytes] | None]
     outage: Outage
     report: Report
     clock: Callable[[], float]
@@ -110,6 +112,8 @@ class Sampler:
         ends = sent_at + SHOWN * self.interval_s
         self.seen = Seen(self.clock(), seen, self._stuck_s(seen.ready), counted, ends)
         self._tell_pauses(seen.paused)
+        if seen.watched and (told := self.shown()) is not None:
+            await self.caller.call(show, store, *told)
 
     def _stuck_s(self, ready: int) -> float:
         idle = self.idle()

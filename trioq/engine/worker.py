@@ -37,6 +37,7 @@ from trioq.engine.breaker import Breakers
 from trioq.engine.bridge import Caller
 from trioq.engine.handlers import Handler, invoke
 from trioq.engine.outage import Outage
+from trioq.engine.shown import Recent
 from trioq.engine.tracing import RunSpan, Tracer
 from trioq.errors import RecordUnreadable, StoreBusy, StoreUnreachable
 from trioq.store.protocol import Ack, DeadLetter, Park, Release, RetryAt, Settlement
@@ -95,6 +96,7 @@ class Workers:
     hold: Callable[[trio.CancelScope], None]
     let_go: Callable[[trio.CancelScope], None]
     report: Report
+    recent: Recent
     tracer: Tracer | None = None
     running: int = 0
     """Handlers that run now."""
@@ -124,12 +126,14 @@ class Workers:
                 settlement = self._park(held, stored, known=handler is not None)
                 return
             self.running += 1
+            held.began = started
             try:
                 if self.tracer is not None:
                     span = self._trace(self.tracer, held, stored)
                 outcome = await self._run(handler, held, stored, span)
             finally:
                 self.running -= 1
+                held.began = None
                 self.breakers.record(stored.record.name, permit, _breaker_verdict(outcome))
             took_s = time.perf_counter() - started
             settlement = self._settle(outcome, handler, held, stored, took_s)
@@ -230,6 +234,7 @@ class Workers:
             random=random.random(),
         )
         if isinstance(verdict, AckVerdict):
+            self.recent.done[record.queue] += 1
             self.report(JobSucceeded(*who, attempt, took_s, record.wanted_ms))
             summary = encode_summary(
                 record,
@@ -244,6 +249,8 @@ class Workers:
             self.report(
                 JobDied(*who, attempt, took_s, record.wanted_ms, verdict.reason, verdict.error)
             )
+            then = f"dead: {verdict.reason}"
+            self.recent.failed(*who, attempt=attempt, error=verdict.error, then=then)
             line = self._line(held, attempt, verdict.error)
             return DeadLetter(held.uid, held.n, attempt, verdict.reason, line)
         if isinstance(verdict, RetryIn):
@@ -252,6 +259,8 @@ class Workers:
                 self.report(JobSnoozed(*who, again_in_s))
                 return RetryAt(held.uid, held.n, verdict.delay_ms, held.attempts)
             self.report(JobFailed(*who, attempt, took_s, verdict.error, again_in_s))
+            then = f"again in {again_in_s:.2g} s"
+            self.recent.failed(*who, attempt=attempt, error=verdict.error, then=then)
             line = self._line(held, attempt, verdict.error)
             return RetryAt(held.uid, held.n, verdict.delay_ms, attempt, line)
         return Release(held.uid, held.n)
@@ -261,6 +270,7 @@ class Workers:
         who = (held.uid, record.name, record.queue) if record else (held.uid, "", "")
         wanted_ms = record.wanted_ms if record else 0
         self.report(JobDied(*who, attempt, 0.0, wanted_ms, "undecodable", error))
+        self.recent.failed(*who, attempt=attempt, error=error, then="dead: undecodable")
         line = self._line(held, attempt, error)
         return DeadLetter(held.uid, held.n, attempt, "undecodable", line)
 

@@ -53,6 +53,8 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("limit:<name>", "STRING", "the limiter's theoretical arrival time, epoch µs", "enqueue", "expires when the bucket is full"),
     KeyDoc("sampler", "STRING", "the engine whose turn it is to count for the metrics: a hint", "that engine", "expires when it stops"),
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine"),
+    KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),
+    KeyDoc("shown:<engine>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched", "expires after 10 s"),
 )  # fmt: skip
 
 FIXED: frozenset[str] = frozenset(doc.name for doc in CATALOGUE if "<" not in doc.name)

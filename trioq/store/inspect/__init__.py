@@ -9,6 +9,7 @@ from trioq.store.inspect.dead import Dead, DeadFilter, dead, dead_pages, dead_vi
 from trioq.store.inspect.jobs import done, find, peek
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, sample
+from trioq.store.inspect.shown import show, shown, watch
 from trioq.store.inspect.views import JobView, history
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
     "peek",
     "queue_names",
     "sample",
+    "show",
+    "shown",
     "stats",
     "waiting",
+    "watch",
 ]

@@ -39,6 +39,8 @@ class Glance:
     """All paused queues."""
     permits_used: float | None
     """Of a limiter's burst; None where none was asked about."""
+    watched: bool
+    """Whether somebody wants to be told what this engine does."""
 
 
 @attrs.frozen
@@ -75,11 +77,12 @@ def glance(
         ("GETEX", turn, "PX", turn_ms) if had_turn else ("GET", turn),
         ("SMEMBERS", keys.fixed("paused")),
         ("GET", keys.of("limit", rate.name if rate else "none")),
+        ("EXISTS", keys.fixed("watched")),
         *(("LLEN", keys.of("ready", queue)) for queue in queues),
         *(("SCARD", keys.of("dropped", queue)) for queue in queues),
     ]
     sent_at, started = time.time(), time.perf_counter()
-    (seconds, micros), holder, names, tat, *lengths = store.lane.transaction(asked)
+    (seconds, micros), holder, names, tat, watched, *lengths = store.lane.transaction(asked)
     took_s = time.perf_counter() - started
     now_us = int(seconds) * 1_000_000 + int(micros)
     paused = frozenset(name.decode() for name in names)
@@ -91,6 +94,7 @@ def glance(
         ready=sum(max(0, n - gone) for queue, n, gone in counted if queue not in paused),
         paused=paused,
         permits_used=_permits_used(rate, int(tat or 0), now_us) if rate else None,
+        watched=bool(watched),
     )
 
 

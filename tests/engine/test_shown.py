@@ -1,0 +1,110 @@
+"""What an engine tells those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import trio
+
+import trioq
+from tests.support import Server, new_job
+from trioq.core.config import Config, ObservabilityConfig, QueueConfig, RedisConfig, WorkerConfig
+from trioq.core.events import Event, JobStarted
+from trioq.store.inspect import shown, stats, watch
+from trioq.store.redis import RedisStore
+
+app = trioq.App()
+
+
+@app.job("stays")
+async def stays() -> None:
+    await trio.sleep_forever()
+
+
+@app.job("fails", retry=trioq.Retry(max_attempts=1))
+async def fails() -> None:
+    raise ValueError("x" * 1000)
+
+
+@app.job("passes")
+async def passes() -> None:
+    pass
+
+
+def config(server: Server) -> Config:
+    return Config(
+        namespace="t",
+        queues=(QueueConfig("low"),),
+        redis=RedisConfig(url=server.url),
+        worker=WorkerConfig(count=4, grace_s=0.0),
+        observability=ObservabilityConfig(bind="", queue_sample_interval_s=0.05),
+    )
+
+
+async def told(store: RedisStore, fits: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
+    """What the only engine tells, as soon as it is this."""
+    with trio.fail_after(20):
+        while True:
+            for engine in stats(store).engines:
+                for each in shown(store, [engine["id"]]).values():
+                    if fits(each):
+                        return each
+            await trio.sleep(0.01)
+
+
+@pytest.mark.trio
+async def test_what_runs_what_failed_and_what_was_done(server: Server, store: RedisStore) -> None:
+    jobs = [new_job(name=name) for name in ("stays", "fails", "passes", "passes", "nobody")]
+    store.enqueue("a", 1, jobs)
+    watch(store)
+    async with trio.open_nursery() as nursery:
+        engine = await nursery.start(trioq.Engine(app, config(server), report=quiet).run)
+        each = await told(store, lambda each: each["done"] == {"low": 2} and each["failures"])
+        engine.drain()
+
+    (run,) = each["running"]
+    assert (run["uid"], run["name"], run["queue"]) == (jobs[0].uid, "stays", "low")
+    assert run["attempt"] == 1
+    assert 0 <= each["at_ms"] - run["since_ms"] < 20_000
+    assert each["busy"] == 1
+    (failure,) = each["failures"]
+    assert (failure["uid"], failure["then"]) == (jobs[1].uid, "dead: failures")
+    assert failure["error"].startswith("ValueError: xxx")
+    assert len(failure["error"]) == 200
+
+
+@pytest.mark.trio
+async def test_an_engine_that_nobody_watches_writes_nothing(
+    server: Server, store: RedisStore
+) -> None:
+    started = trio.Event()
+
+    def report(event: Event) -> None:
+        if isinstance(event, JobStarted):
+            started.set()
+
+    store.enqueue("a", 1, [new_job(name="stays")])
+    async with trio.open_nursery() as nursery:
+        engine = await nursery.start(trioq.Engine(app, config(server), report=report).run)
+        await started.wait()
+        before = looks(server)
+        with trio.fail_after(20):
+            while looks(server) < before + 3:
+                await trio.sleep(0.01)
+        assert not server.call("KEYS", "{t}:shown:*")
+        watch(store)
+        await told(store, lambda each: bool(each["running"]))
+        engine.drain()
+
+
+def looks(server: Server) -> int:
+    """How often engines have asked whether they are watched."""
+    lines = server.call("INFO", "commandstats").decode().splitlines()
+    counted = (line.partition("calls=")[2] for line in lines if line.startswith("cmdstat_exists:"))
+    return int(next(counted, "0").partition(",")[0])
+
+
+def quiet(event: Event) -> None:
+    """Nobody listens."""
