@@ -77,7 +77,7 @@ def glance(
         ("GETEX", turn, "PX", turn_ms) if had_turn else ("GET", turn),
         ("SMEMBERS", keys.fixed("paused")),
         ("GET", keys.of("limit", rate.name if rate else "none")),
-        ("EXISTS", keys.fixed("watched")),
+        ("GET", keys.fixed("watched")),
         *(("LLEN", keys.of("ready", queue)) for queue in queues),
         *(("SCARD", keys.of("dropped", queue)) for queue in queues),
     ]

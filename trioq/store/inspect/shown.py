@@ -40,7 +40,7 @@ def shown(store: RedisStore, engines: Sequence[Engine]) -> dict[Engine, Mapping[
     found: dict[Engine, Mapping[str, Any]] = {}
     for start in range(0, len(engines), PAGE):
         page = engines[start : start + PAGE]
-        told = store.lane.call("MGET", *(store.keys.of("shown", engine) for engine in page))
+        told = store.lane.pipeline([("GET", store.keys.of("shown", engine)) for engine in page])
         for engine, raw in zip(page, told, strict=True):
             with contextlib.suppress(TypeError, ValueError):
                 if isinstance(value := json.loads(raw), dict):
