@@ -6,6 +6,9 @@ lost can be sent again without queueing anything twice.
 
 from __future__ import annotations
 
+import math
+import os
+import re
 import secrets
 import threading
 import time
@@ -29,6 +32,7 @@ from trioq.errors import (
     QueueFull,
     QueueUnknown,
     StoreBusy,
+    StoreError,
     StoreUnreachable,
 )
 from trioq.observe.tracing import Tracing
@@ -43,6 +47,9 @@ BATCH_BYTES = 1 << 20
 
 #: How long an enqueue tries to get an answer.
 PATIENCE_S = 10.0
+
+#: Wherever queues aren't configured, these names will do.
+QUEUE_NAME = "[A-Za-z0-9_.-]{1,64}"
 
 #: What Redis says when waiting a little helps.
 _SHORT = ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN")
@@ -122,12 +129,19 @@ class Drafts:
         known = [q.name for q in self.config.queues]
         if self.knows_queues and queue not in known:
             raise QueueUnknown(f"no queue {queue!r} is configured; there are {', '.join(known)}")
+        if not re.fullmatch(QUEUE_NAME, queue):
+            raise QueueUnknown(f"not a queue's name: {queue!r}")
         if not name or len(name) > 200 or not name.isprintable():
             raise PayloadRejected(f"not a job name: {name!r}")
-        if id is not None and not 0 < len(id) <= 500:
-            raise PayloadRejected(f"an id has 1 to 500 characters, not {len(id)}")
+        if id is not None and not (0 < len(id) <= 500 and _is_text(id)):
+            raise PayloadRejected(f"an id is a text of 1 to 500 characters, not {id[:50]!r}")
         if not 0 <= delay_s < 100 * 365 * 86400:
             raise PayloadRejected(f"not a delay in seconds: {delay_s!r}")
+        options = options or Options()
+        if options.max_attempts is not None and options.max_attempts < 1:
+            raise PayloadRejected(f"not a number of attempts: {options.max_attempts!r}")
+        if options.timeout_s is not None and not 0 < options.timeout_s < math.inf:
+            raise PayloadRejected(f"not a timeout in seconds: {options.timeout_s!r}")
         uid, now_ms, delay_ms = new_uid(), time.time_ns() // 1_000_000, round(delay_s * 1000)
         record = Record(
             uid=uid,
@@ -136,12 +150,17 @@ class Drafts:
             payload=payload,
             id=id,
             enqueued_ms=now_ms,
-            options=options or Options(),
+            options=options,
             trace=trace,
             due_ms=now_ms + delay_ms if delay_ms else 0,
         )
         stored, big = encode(record)
         return NewJob(uid, queue, stored, big, delay_ms, id)
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be sent: half a surrogate pair can't."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def batches(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
@@ -197,34 +216,52 @@ class Patience:
     maybe_sent: bool = False
     tries: int = 0
 
-    def pause_s(self, error: StoreUnreachable | StoreBusy, now: float) -> float:
-        """Seconds to wait before the next try; raises where there is none."""
+    def pause_s(self, error: StoreError, now: float) -> float:
+        """Seconds to wait before the next try; raises where there is none.
+
+        "No" is only known to be no where no earlier try may have arrived.
+        """
         if isinstance(error, StoreUnreachable):
             self.maybe_sent |= error.sent
-        elif not str(error).startswith(_SHORT):
-            raise error
-        if now >= self.ends:
-            if self.maybe_sent and self.uids:
-                raise EnqueueUnknown(self.uids) from error
+            is_over = now >= self.ends
+        else:
+            is_over = now >= self.ends or not _passes(error)
+        if is_over and self.maybe_sent and self.uids:
+            raise EnqueueUnknown(self.uids) from error
+        if is_over:
             raise error
         self.tries += 1
         return min(1.0, 0.02 * 2.0 ** min(self.tries, 8)) * random()
 
 
+def _passes(error: StoreError) -> bool:
+    """Whether it's worth waiting for an end of this."""
+    return isinstance(error, StoreBusy) and str(error).startswith(_SHORT)
+
+
+@attrs.define
+class _Sender:
+    """What one process has of a client: a connection, numbers of its own, one turn at a time."""
+
+    store: RedisStore
+    numbering: Numbering = attrs.field(factory=Numbering)
+    turn: threading.Lock = attrs.field(factory=threading.Lock)
+    pid: int = attrs.field(factory=os.getpid)
+
+
 class SyncClient:
-    """Enqueues from ordinary code. Thread-safe; blocks."""
+    """Enqueues from ordinary code. Blocks; several threads may share one, and forked children."""
 
     def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
-        self._store = connector.store("client")
+        self._connector = connector
         self._drafts = drafts
         self._tracing = tracing
-        self._numbering = Numbering()
-        self._lock = threading.Lock()
+        self._sender = _Sender(connector.store("client"))
 
     @property
     def sender(self) -> str:
         """What the server knows this client by."""
-        return self._numbering.sender
+        return self._sender.numbering.sender
 
     def enqueue(
         self,
@@ -261,14 +298,19 @@ class SyncClient:
 
     def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         """Queue one batch of jobs that are made already."""
-        with self._lock:
-            number = self._numbering.next()
+        if self._sender.pid != os.getpid():
+            # A forked child that went on with its parent's numbers would be told "again" of what
+            # the parent has sent, and its own jobs would be lost.
+            self._sender = _Sender(self._connector.store("client"))
+        sender = self._sender
+        with sender.turn:
+            number = sender.numbering.next()
             patience = Patience(time.monotonic() + PATIENCE_S, [job.uid for job in jobs])
             while True:
                 try:
-                    self._store.lane.arm()
-                    enqueued = self._store.enqueue(self._numbering.sender, number, jobs)
-                except (StoreUnreachable, StoreBusy) as error:
+                    sender.store.lane.arm()
+                    enqueued = sender.store.enqueue(sender.numbering.sender, number, jobs)
+                except StoreError as error:
                     time.sleep(patience.pause_s(error, time.monotonic()))
                 else:
                     return handles(jobs, enqueued)
@@ -351,7 +393,7 @@ class Client:
                     enqueued = await self._caller.call(
                         store.enqueue, self._numbering.sender, number, jobs
                     )
-                except (StoreUnreachable, StoreBusy) as error:
+                except StoreError as error:
                     await trio.sleep(patience.pause_s(error, trio.current_time()))
                 else:
                     return handles(jobs, enqueued)

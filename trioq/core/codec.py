@@ -11,6 +11,7 @@ What is written for every job is put together by hand, and read without the deto
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import attrs
@@ -100,10 +101,10 @@ def decode(uid: str, stored: bytes) -> Stored:
             queue=_text(header, "queue"),
             payload=payload,
             id=None if header.get("id") is None else _text(header, "id"),
-            enqueued_ms=int(header.get("at", 0)),
+            enqueued_ms=_number(header, "at"),
             options=_options(header),
             trace=_headers(header["trace"]) if "trace" in header else NO_HEADERS,
-            due_ms=int(header.get("due", 0)),
+            due_ms=_number(header, "due"),
         )
     except RecordUnreadable:
         raise
@@ -162,10 +163,25 @@ def _loads(encoded: bytes) -> Any:
 
 
 def _options(header: dict[str, Any]) -> Options:
+    """What the call asked for itself; whoever wrote the record, nothing here hurts an engine."""
     max_attempts, timeout_s = header.get("max_attempts"), header.get("timeout_s")
     if max_attempts is None and timeout_s is None:
         return _NO_OPTIONS
+    if max_attempts is not None and _number(header, "max_attempts") < 1:
+        raise RecordUnreadable(f"the record's max_attempts is {max_attempts}")
+    if timeout_s is not None and not (
+        isinstance(timeout_s, int | float) and 0 < timeout_s < math.inf
+    ):
+        raise RecordUnreadable(f"the record's timeout_s is {timeout_s!r}")
     return Options(max_attempts, timeout_s)
+
+
+def _number(header: dict[str, Any], field: str) -> int:
+    """A whole number; 0 where it isn't said."""
+    value = header.get(field, 0)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RecordUnreadable(f"the record's {field} is {value!r}")
+    return value
 
 
 def _text(header: dict[str, Any], field: str) -> str:
