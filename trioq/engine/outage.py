@@ -18,11 +18,15 @@ CAP_S = 1.0
 FIRST_S = 0.02
 REPEAT_S = 30.0
 
+#: A lane that hasn't failed again for so long has nobody who tries: its task has ended.
+FORGOTTEN_S = 60.0
+
 
 @attrs.define
 class _Trouble:
     since: float
     tries: int = 0
+    last: float = 0.0
 
 
 @attrs.define
@@ -44,6 +48,7 @@ class Outage:
         now = trio.current_time()
         trouble = self._lanes.setdefault(lane, _Trouble(now))
         trouble.tries += 1
+        trouble.last = now
         if trouble.tries > 1 and (self._told_at is None or now - self._told_at >= REPEAT_S):
             self._told_at = now
             self.report(RedisAway(lane, str(error), now - trouble.since, trouble.tries))
@@ -52,7 +57,14 @@ class Outage:
 
     def answered(self, lane: str) -> None:
         """A call was answered."""
+        if not self._lanes:
+            return
+        now = trio.current_time()
         trouble = self._lanes.pop(lane, None)
+        for other, its in list(self._lanes.items()):
+            if now - its.last > FORGOTTEN_S:
+                trouble = trouble or its
+                del self._lanes[other]
         if trouble is not None and self._told_at is not None and not self._lanes:
             self._told_at = None
-            self.report(RedisBack(lane, trio.current_time() - trouble.since))
+            self.report(RedisBack(lane, now - trouble.since))
