@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import attrs
 import trio
 
 from trioq.app import App, all_handlers
@@ -22,6 +23,7 @@ from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler
+from trioq.engine.nurseries import plain_store_errors
 from trioq.observe.logs import LogLines, logger
 from trioq.observe.metrics import Metrics
 from trioq.observe.tell import to_all
@@ -103,7 +105,10 @@ class Engine:
         connector = await trio.to_thread.run_sync(open_store, self.config)
         view = self._view
         try:
-            await trio.to_thread.run_sync(check_server, connector.store("check"))
+            # It changes nothing, so it may be left behind; closing the connector ends it.
+            await trio.to_thread.run_sync(
+                check_server, connector.store("check"), abandon_on_cancel=True
+            )
             await trio.to_thread.run_sync(view.bind)
             report = to_all(self._report, *view.listeners())
             view.engine = core = Core(
@@ -116,12 +121,11 @@ class Engine:
                 draining=self._draining,
                 tracer=tracing.tracer(),
             )
-            async with trio.open_nursery() as serving:
-                serving.start_soon(view.serve, report)
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(core.run)
-                    task_status.started(self)
-                serving.cancel_scope.cancel()
+            with plain_store_errors():
+                async with trio.open_nursery() as serving:
+                    serving.start_soon(view.serve, report)
+                    await core.run(task_status=_StartedAs(self, task_status))
+                    serving.cancel_scope.cancel()
         finally:
             view.close()
             connector.close()
@@ -147,3 +151,14 @@ class Engine:
     def drain(self) -> None:
         """Claim nothing more, finish what runs within the grace period, return from run."""
         self._draining.set()
+
+
+@attrs.frozen
+class _StartedAs:
+    """Whoever waits for the start gets the engine that they made."""
+
+    engine: Engine
+    task_status: trio.TaskStatus[Engine]
+
+    def started(self, value: Core | None = None) -> None:
+        self.task_status.started(self.engine)

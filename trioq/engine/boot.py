@@ -89,6 +89,8 @@ class Boot:
         settlements = tuple(
             self.outcomes.popleft() for _ in range(min(BATCH_MAX, len(self.outcomes)))
         )
+        # The server settles before it claims, so a suspect that is settled makes room for another.
+        leaving = self.suspects and sum(self.held[s.uid, s.n].suspect for s in settlements)
         self.n += 1
         self.sends = 0
         self.in_flight = Step(
@@ -96,7 +98,7 @@ class Boot:
             n=self.n,
             want=max(0, min(want, BATCH_MAX, BATCH_MAX - len(self.held))),
             queues=queues,
-            suspect=self.suspects == 0,
+            suspect=self.suspects == leaving,
             admits=admits,
             settlements=settlements,
             parked_version=parked_version,

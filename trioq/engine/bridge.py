@@ -98,6 +98,8 @@ class ThreadCaller:
             delay_s = 0.0
             while not stop.wait(delay_s):
                 self.store.lane.arm()
+                if stop.is_set():
+                    return  # the interrupt may have come before we were armed
                 delay_s = step()
 
         async def stop_when_cancelled() -> None:

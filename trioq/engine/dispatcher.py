@@ -13,9 +13,10 @@ from typing import Literal
 
 import trio
 
+from trioq.core.calls import BATCH_MAX
 from trioq.core.events import BootLost, Claimed, ClaimsReturned, Report, SettlementRefused
 from trioq.core.pacemaker import Pacemaker
-from trioq.engine.backlog import Backlog
+from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.boot import Boot, Held
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
@@ -154,26 +155,29 @@ class Dispatcher:
                 self._awake = trio.Event()
                 with trio.move_on_at(self._look_again_at()):
                     await self._awake.wait()
-                self._give_back(self._backlog.stale())
+                self._give_back_stale()
             await self._step()
 
     async def finish(self) -> bool:
         """Get the step in flight answered, settle the rest and sign off.
 
         Returns:
-          Whether all of that was answered. If not, the reaper has what is left.
+          True: nothing is left for the reaper.
 
-        Cancellation: gives up; call it in a shielded scope with a deadline.
+        Cancellation: gives up, and the reaper has what is left. Call it in a shielded scope
+        with a deadline.
         """
         self._claiming = False
-        with trio.CancelScope() as scope:
-            while not self.lost.is_set() and (self._boot.in_flight or self._boot.outcomes):
-                await self._step()
-                # An answer may bring claims that were under way when claiming ended.
-                self._give_back(self._backlog.close())
-            if not self.lost.is_set():
-                await self._sign_off()
-        return not scope.cancelled_caught
+        while not self.lost.is_set() and (self._boot.in_flight or self._boot.outcomes):
+            await self._step()
+        # A lost boot signs off too: it may be that the server went back in time, and holds
+        # claims for it again.
+        while True:
+            try:
+                await self._caller.call(self._caller.store.sign_off, self._boot.engine)
+                return True
+            except (StoreUnreachable, StoreBusy) as error:
+                await self._outage.failed("step", error)
 
     def _is_due(self) -> bool:
         now = trio.current_time()
@@ -206,7 +210,8 @@ class Dispatcher:
     def _room(self) -> int:
         if not self._claiming or not self.pacemaker.may_claim(self._clock()):
             return 0
-        return self._workers + self._ahead() - self._unsettled
+        room = self._workers + self._ahead() - self._unsettled
+        return min(room, BATCH_MAX - len(self._boot.held))
 
     @property
     def _unsettled(self) -> int:
@@ -234,18 +239,18 @@ class Dispatcher:
             except (StoreUnreachable, StoreBusy) as error:
                 await self._outage.failed("step", error)
             except TrioqBug:
-                await self._lose("bug")
+                self._lose("bug")
                 return
         # No await from here to the hand-over: a claim that is here can't be lost.
         self._outage.answered("step")
         self._last_step = trio.current_time()
         if isinstance(reply, Gone):
-            await self._lose(reply.word)
+            self._lose(reply.word)
             return
         self.pacemaker.step_answered(sent_at)
         agrees = self._absorb(reply, took_s=self._last_step - started)
         if not agrees:
-            await self._lose("count differs")
+            self._lose("count differs")
 
     def _absorb(self, reply: StepReply, took_s: float) -> bool:
         settled = len(self._boot.in_flight.settlements) if self._boot.in_flight else 0
@@ -286,20 +291,16 @@ class Dispatcher:
         for held in jobs:
             self.settle(Release(held.uid, held.n))
 
-    async def _lose(self, why: Why) -> None:
-        """The boot is void: nothing of it is sent again."""
+    def _give_back_stale(self) -> None:
+        """Let go of jobs that no worker has had time for, and don't take them again at once."""
+        if stale := self._backlog.stale():
+            # What the workers do takes long, though none of it has ended to tell us.
+            self._mean_run_s = max(self._mean_run_s, STALE_S)
+            self._give_back(stale)
+
+    def _lose(self, why: Why) -> None:
+        """The boot is void: nothing of it is sent again but its sign-off."""
         lost, unknown = self._boot.lost_and_unknown()
         self._report(BootLost(self._boot.engine, why, lost, unknown))
         self.lost.set()
         self._backlog.close()
-        if why in ("count differs", "bug"):
-            # The server still knows the boot: all it holds for us goes back.
-            await self._sign_off()
-
-    async def _sign_off(self) -> None:
-        while True:
-            try:
-                await self._caller.call(self._caller.store.sign_off, self._boot.engine)
-                return
-            except (StoreUnreachable, StoreBusy) as error:
-                await self._outage.failed("step", error)

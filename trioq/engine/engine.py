@@ -13,6 +13,7 @@ from ``lease`` inwards is cancelled, handlers too, and begins afresh with a new 
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import secrets
@@ -36,6 +37,7 @@ from trioq.engine.dispatcher import Dispatcher
 from trioq.engine.handlers import Handler
 from trioq.engine.heartbeat import Heartbeat
 from trioq.engine.limiter import Limiter
+from trioq.engine.nurseries import cancel_when, first_of, plain_store_errors
 from trioq.engine.outage import Outage
 from trioq.engine.producer import Producer
 from trioq.engine.reaper import Reaper
@@ -54,6 +56,10 @@ SIGN_OFF_S = 0.05
 
 #: What settling gets after the jobs have ended, where Redis doesn't answer.
 SETTLE_S = 5.0
+
+#: A boot that is lost sooner than this is followed by a pause of up to this, so that an engine
+#: whose every boot is lost does no harm by trying.
+HASTY_S = 1.0
 
 ROLES = frozenset({"worker", "producer"})
 
@@ -123,37 +129,44 @@ class Engine:
           Handlers are cancelled; jobs are settled or given back, shielded, for a bounded
           time. What that doesn't reach, the reaper of another engine has.
         """
-        async with trio.open_nursery() as services:
-            services.start_soon(self._breakers.run)
-            self._start_sampling(services)
-            if "producer" in self.roles and self.config.producer is not None:
-                services.start_soon(self._produce)
-            else:
-                self.produced.set()
-            if "worker" in self.roles:
-                self._start_watching(services)
-                while not self.draining.is_set():
-                    await self._live_one_boot(task_status)
-                    task_status = trio.TASK_STATUS_IGNORED
-            else:
-                task_status.started(self)
-                await self.draining.wait()
-            services.cancel_scope.cancel()
+        with plain_store_errors():
+            async with trio.open_nursery() as services:
+                services.start_soon(self._breakers.run)
+                self._start_sampling(services)
+                if "producer" in self.roles and self.config.producer is not None:
+                    services.start_soon(self._produce)
+                else:
+                    self.produced.set()
+                if "worker" in self.roles:
+                    self._start_watching(services)
+                    await self._live(task_status)
+                else:
+                    task_status.started(self)
+                    await self.draining.wait()
+                services.cancel_scope.cancel()
 
-    async def _live_one_boot(self, task_status: trio.TaskStatus[Engine]) -> None:
-        boot, pacemaker = await self._register()
+    async def _live(self, task_status: trio.TaskStatus[Engine]) -> None:
+        """One boot after the other."""
+        born = -math.inf
+        while (registered := await self._register(born)) is not None:
+            born = trio.current_time()
+            await self._live_one_boot(*registered, task_status)
+            task_status = trio.TASK_STATUS_IGNORED
+        task_status.started(self)  # it was told to drain before it began
+
+    async def _live_one_boot(
+        self, boot: Boot, pacemaker: Pacemaker, task_status: trio.TaskStatus[Engine]
+    ) -> None:
         backlog = Backlog()
         dispatcher = self._make_dispatcher(boot, backlog, pacemaker)
         heartbeat = self._make_heartbeat(boot, dispatcher)
         workers = self._make_workers(boot, backlog, dispatcher, heartbeat)
         signed_off = False
-        async with trio.open_nursery() as lease:
-            lease.start_soon(heartbeat.run)
+        async with heartbeat.beating():
             try:
                 async with trio.open_nursery() as stepping:
                     stepping.start_soon(dispatcher.run)
                     async with trio.open_nursery() as jobs:
-                        stepping.start_soon(self._cancel_when_hurried, jobs.cancel_scope)
                         for _ in range(self.config.worker.count):
                             jobs.start_soon(workers.work)
                         async with trio.open_nursery() as claiming:
@@ -161,18 +174,19 @@ class Engine:
                             # started() comes last: whoever waits for us may enqueue at once.
                             self._report_started(boot)
                             task_status.started(self)
-                            await _first_of(self.draining, dispatcher.lost)
+                            await first_of(self.draining, dispatcher.lost)
                             claiming.cancel_scope.cancel()
                         dispatcher.stop_claiming()
                         grace_s = 0.0 if dispatcher.lost.is_set() else self.config.worker.grace_s
                         self.report(EngineStopping(boot.engine, workers.running, grace_s))
                         jobs.cancel_scope.deadline = trio.current_time() + grace_s
+                        for reason in (self._hurried, dispatcher.lost):
+                            stepping.start_soon(cancel_when, reason, jobs.cancel_scope)
                     stepping.cancel_scope.cancel()
             finally:
                 with trio.CancelScope(shield=True) as scope:
-                    scope.deadline = trio.current_time() + _settling_s(boot)
+                    scope.deadline = trio.current_time() + (SETTLE_S if boot.held else SIGN_OFF_S)
                     signed_off = await dispatcher.finish()
-                lease.cancel_scope.cancel()
         self.report(EngineStopped(boot.engine, signed_off))
 
     def status(self) -> Status:
@@ -207,11 +221,24 @@ class Engine:
 
     # -- the tasks' wiring -----------------------------------------------------------------
 
-    async def _register(self) -> tuple[Boot, Pacemaker]:
+    async def _register(self, last_born: float) -> tuple[Boot, Pacemaker] | None:
         """A boot that the server knows, and its lease, which begins with the registration.
 
         An unanswered registration is never sent again: the next try is another boot.
+
+        Returns:
+          None: the engine drains.
         """
+        registered = None
+        async with trio.open_nursery() as trying:
+            trying.start_soon(cancel_when, self.draining, trying.cancel_scope)
+            if trio.current_time() < last_born + HASTY_S:
+                await trio.sleep(HASTY_S * random.random())
+            registered = await self._try_to_register()
+            trying.cancel_scope.cancel()
+        return registered
+
+    async def _try_to_register(self) -> tuple[Boot, Pacemaker]:
         caller, pacemaker = self.access("step"), parts.pacemaker(self.config)
         while True:
             boot = Boot(f"{self.name}.{secrets.token_hex(16)}")
@@ -245,7 +272,7 @@ class Engine:
     def _make_heartbeat(self, boot: Boot, dispatcher: Dispatcher) -> Heartbeat:
         def answered(reply: Beat | Gone) -> None:
             if isinstance(reply, Gone):
-                dispatcher.poke()  # the next step is told the same, and knows what is lost
+                dispatcher.rung()  # a step is told the same, and knows what is lost
             else:
                 dispatcher.parked_changed(reply.parked_version)
 
@@ -271,6 +298,7 @@ class Engine:
             threads=trio.CapacityLimiter(self.config.worker.count),
             payloads=self.access("payload"),
             outage=self._outage,
+            queues=frozenset(queue.name for queue in self.config.queues),
             settle=dispatcher.settle,
             hold=heartbeat.hold,
             let_go=heartbeat.let_go,
@@ -360,10 +388,6 @@ class Engine:
             outage=self._outage,
         )
 
-    async def _cancel_when_hurried(self, jobs: trio.CancelScope) -> None:
-        await self._hurried.wait()
-        jobs.cancel()
-
     def _poke(self) -> None:
         if self._dispatcher is not None:
             self._dispatcher.poke()
@@ -388,21 +412,3 @@ class Engine:
         queues = tuple(queue.name for queue in self.config.queues)
         names = tuple(sorted(self.handlers))
         self.report(EngineStarted(boot.engine, self.config.worker.count, queues, names))
-
-
-def _settling_s(boot: Boot) -> float:
-    """How long to try to settle what is left, if Redis doesn't answer."""
-    in_flight = boot.in_flight.settlements if boot.in_flight else ()
-    return SETTLE_S if boot.outcomes or in_flight else SIGN_OFF_S
-
-
-async def _first_of(*events: trio.Event) -> None:
-    """Wait for any of these."""
-
-    async def wait(event: trio.Event) -> None:
-        await event.wait()
-        nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        for event in events:
-            nursery.start_soon(wait, event)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import attrs
 import trio
@@ -43,17 +44,33 @@ class Heartbeat:
     answered: Callable[[Beat | Gone], None]
     report: Report
     _turned: float = attrs.field(default=0.0, init=False)
-    _told: bool = attrs.field(default=False, init=False)
+    _stalled: LoopStalled | None = attrs.field(default=None, init=False)
+    """What the thread has seen, to be reported by the loop once it turns again."""
     _loop_thread: int = attrs.field(factory=threading.get_ident, init=False)
     _leases: set[trio.CancelScope] = attrs.field(factory=set[trio.CancelScope], init=False)
 
-    async def run(self) -> None:
-        """Beat until cancelled."""
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Beat from the beginning of this block to its end.
+
+        Cancellation: doesn't end the beats. Jobs that are cancelled too may need a while, and
+        nobody else may take them before they have ended.
+        """
+        beats = trio.CancelScope(shield=True)
+        async with trio.open_nursery() as lease:
+            lease.start_soon(self._beat_in, beats)
+            try:
+                yield
+            finally:
+                beats.cancel()
+
+    async def _beat_in(self, scope: trio.CancelScope) -> None:
         token = trio.lowlevel.current_trio_token()
         self._turned = self.clock()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._turn)
-            await self.caller.drive(lambda: self._beat(token))
+        with scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._turn)
+                await self.caller.drive(lambda: self._beat(token))
 
     def hold(self, scope: trio.CancelScope) -> None:
         """Cancel this scope when the lease ends, before anyone else may take the job."""
@@ -67,6 +84,9 @@ class Heartbeat:
     async def _turn(self) -> None:
         while True:
             self._turned = self.clock()
+            if self._stalled is not None:
+                self.report(self._stalled)
+                self._stalled = None
             self._extend()
             await trio.sleep(TICK_S)
 
@@ -85,13 +105,10 @@ class Heartbeat:
             return wait_s
         stalled_s = now - self._turned
         if stalled_s > self.loop_stall_s:
-            if not self._told:
-                self._told = True
-                event = LoopStalled(stalled_s, _where(self._loop_thread))
-                token.run_sync_soon(self.report, event)
-                print_stall(event)
+            if self._stalled is None:
+                self._stalled = LoopStalled(stalled_s, _where(self._loop_thread))
+                print_stall(self._stalled)
             return TICK_S
-        self._told = False
         self.pacemaker.sent(now)
         try:
             reply = self.caller.store.beat(self.engine)

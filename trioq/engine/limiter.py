@@ -20,7 +20,8 @@ from trioq.engine.outage import Outage
 from trioq.errors import QueueFull, StoreBusy, StoreUnreachable
 from trioq.store.protocol import Enqueued, NewJob, Rate
 
-#: Jobs in one request. Permits come one by one, so a limited request needn't be large.
+#: Jobs in one request. A limited one is no larger than the burst, for more permits than that
+#: there never are at once.
 BATCH = 200
 
 #: Waiters for the same permit spread over this part of an interval.
@@ -54,8 +55,9 @@ class Limiter:
                 await self._enqueue_all(jobs)
 
     async def _enqueue_all(self, jobs: Sequence[NewJob]) -> None:
+        size = BATCH if self.rate is None else min(BATCH, self.rate.burst)
         while jobs:
-            batch = jobs[:BATCH]
+            batch = jobs[:size]
             try:
                 enqueued = await self._enqueue(batch)
             except QueueFull as error:

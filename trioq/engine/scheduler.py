@@ -7,6 +7,7 @@ moment, because the timeout of a blocking command fires tens of milliseconds lat
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 
 import attrs
@@ -16,6 +17,11 @@ from trioq.core.events import ParkedExpired, Report
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.errors import StoreBusy, StoreUnreachable
+
+#: Looks in a row that find no engine for a name before jobs die of it. While all engines of a
+#: name are restarted there is none for a moment, and the jobs may have waited for long before,
+#: for another reason.
+LOOKS = 3
 
 
 @attrs.define
@@ -36,6 +42,8 @@ class Scheduler:
     outage: Outage
     report: Report
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _unknown: Counter[str] = attrs.field(factory=Counter[str], init=False)
+    """Names, and how many looks in a row have found no engine for them."""
 
     async def run(self) -> None:
         """Promote and expire until cancelled."""
@@ -68,14 +76,18 @@ class Scheduler:
                 await self.outage.failed("watch", error)
 
     async def _expire_once(self) -> None:
-        if not self.parked():
+        parked = self.parked()
+        if not parked:
+            self._unknown.clear()
             return
         store = self.caller.store
         infos = await self.caller.call(store.engines)
-        known = {name for info in infos.values() for name in json.loads(info)["names"]}
+        known = {name for info in infos.values() for name in json.loads(info).get("names", ())}
+        unknown = {name for _, name in parked} - known
+        self._unknown = Counter({name: self._unknown[name] + 1 for name in unknown})
         after_ms = int(self.unknown_after_s * 1000)
-        for queue, name in self.parked():
-            if name in known:
+        for queue, name in parked:
+            if self._unknown[name] < LOOKS:
                 continue
             message = f"no engine has known the name {name!r} for {self.unknown_after_s:g} s"
             line = json.dumps({"attempt": 0, "type": "unknown_name", "message": message})

@@ -92,6 +92,7 @@ class Workers:
     threads: trio.CapacityLimiter
     payloads: Caller
     outage: Outage
+    queues: frozenset[str]
     settle: Callable[..., None]
     hold: Callable[[trio.CancelScope], None]
     let_go: Callable[[trio.CancelScope], None]
@@ -117,7 +118,7 @@ class Workers:
         settlement: Settlement = Release(held.uid, held.n)  # true until we know better
         outcome: Outcome = Interrupted()
         span: RunSpan | None = None
-        started = time.perf_counter()
+        took_s: float | None = None  # of a run: a job that wasn't run says nothing of runs
         try:
             held.job = stored = decode(held.uid, held.stored)
             handler = self.handlers.get(stored.record.name)
@@ -125,17 +126,17 @@ class Workers:
             if handler is None or permit is None:
                 settlement = self._park(held, stored, known=handler is not None)
                 return
+            started = trio.current_time()
             self.running += 1
-            held.began = started
+            held.began = time.perf_counter()
             try:
                 if self.tracer is not None:
                     span = self._trace(self.tracer, held, stored)
                 outcome = await self._run(handler, held, stored, span)
             finally:
                 self.running -= 1
-                held.began = None
+                took_s, held.began = trio.current_time() - started, None
                 self.breakers.record(stored.record.name, permit, _breaker_verdict(outcome))
-            took_s = time.perf_counter() - started
             settlement = self._settle(outcome, handler, held, stored, took_s)
         except RecordUnreadable as error:
             outcome = Failed(Error("RecordUnreadable", str(error)), permanent="undecodable")
@@ -144,12 +145,14 @@ class Workers:
             if isinstance(settlement, Release) and held.job:
                 record = held.job.record
                 self.report(JobReleased(held.uid, record.name, record.queue))
+            self.settle(settlement, took_s=took_s)
             if span is not None:
                 span.end(settlement, outcome)
-            self.settle(settlement, took_s=time.perf_counter() - started)
 
     def _park(self, held: Held, stored: Stored, *, known: bool) -> Park:
         record = stored.record
+        if record.queue not in self.queues:
+            raise RecordUnreadable(f"its queue is {record.queue!r}, but it isn't from there")
         why: Literal["breaker open", "unknown name"] = "breaker open" if known else "unknown name"
         self.report(JobParked(held.uid, record.name, record.queue, why))
         return Park(held.uid, held.n, record.queue, record.name)

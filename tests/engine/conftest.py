@@ -1,0 +1,24 @@
+"""Fixtures for tests of whole engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.rig import Rig, rig_on
+from tests.support import Server
+
+
+@pytest.fixture
+def rig(server: Server) -> Iterator[Rig]:
+    """A rig on the shared server."""
+    with rig_on(server) as rig:
+        yield rig
+
+
+@pytest.fixture
+def own_rig(own_server: Server) -> Iterator[Rig]:
+    """A rig on a server to be hurt."""
+    with rig_on(own_server) as rig:
+        yield rig

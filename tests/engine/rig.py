@@ -1,0 +1,223 @@
+"""A whole engine in the test's own loop, on a real server, with everything it reports."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+import attrs
+import trio
+
+from tests.support import PATIENCE_S, Server, new_job
+from trioq.app import App
+from trioq.core.config import Config, QueueConfig
+from trioq.core.config.sections import BreakerConfig, ReaperConfig, WorkerConfig
+from trioq.core.events import Event
+from trioq.engine.bridge import ThreadCaller
+from trioq.engine.engine import Engine
+from trioq.errors import StoreUnreachable
+from trioq.store.inspect import Stats, stats
+from trioq.store.keys import Keys
+from trioq.store.lane import Lane
+from trioq.store.protocol import Step
+from trioq.store.redis import RedisStore, StoreOptions
+
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+#: Leases and polls of these tests: short, so that a death is found within two seconds.
+WORKER: dict[str, Any] = {
+    "count": 4, "lease_s": 1.0, "heartbeat_interval_s": 0.2, "grace_s": 5.0, "keep_done": 100,
+}  # fmt: skip
+
+
+def config_of(
+    queues: tuple[str, ...] = ("high", "low"),
+    *,
+    breaker: dict[str, Any] | None = None,
+    reaper_s: float = 0.2,
+    **worker: Any,
+) -> Config:
+    """A configuration; what isn't said is short."""
+    return Config(
+        namespace="t",
+        queues=tuple(QueueConfig(name) for name in queues),
+        worker=WorkerConfig(**{**WORKER, **worker}),
+        circuit_breaker=BreakerConfig(**(breaker or {})),
+        reaper=ReaperConfig(interval_s=reaper_s),
+    )
+
+
+class Wire(RedisStore):
+    """A store whose requests and replies can get lost, and that remembers each step it sent."""
+
+    def __init__(self, lane: Lane, options: StoreOptions, purpose: str) -> None:
+        super().__init__(Keys("t"), lane, options)
+        self.purpose = purpose
+        self.sent: list[tuple[Any, ...]] = []
+        """Every step as it went out: all keys and arguments."""
+        self.last: Step | None = None
+        """The step that was sent last."""
+        self.lose: list[str] = []
+        """What happens to the next calls of scripts, in turn: ``request``, ``reply``, ``""``."""
+        self.only_settling = False
+        """Whether it happens to nothing but steps that settle something."""
+        self.before: Callable[[str], None] = lambda name: None
+        """Called in the thread before each script, with its name."""
+
+    def step(self, step: Step) -> Any:
+        keys, args = self._encode(step)
+        self.sent.append((*keys, *args))
+        self.last = step
+        return super().step(step)
+
+    @property
+    def settles(self) -> bool:
+        """Whether the last step settles something."""
+        return self.last is not None and bool(self.last.settlements)
+
+    def _run(self, name: str, keys: Any, args: Any) -> list[Any]:
+        self.before(name)
+        meant = not self.only_settling or (name == "step" and self.settles)
+        fate = self.lose.pop(0) if self.lose and meant else ""
+        if fate == "request":
+            raise StoreUnreachable("the request got lost")
+        reply = super()._run(name, keys, args)
+        if fate == "reply":
+            raise StoreUnreachable("the reply got lost")
+        return reply
+
+
+@attrs.define
+class Rig:
+    """Engines on one server."""
+
+    server: Server
+    app: App = attrs.field(factory=App)
+    config: Config = attrs.field(factory=config_of)
+    read_timeout_s: float = 1.0
+    events: list[Event] = attrs.field(factory=list[Event])
+    wires: dict[str, Wire] = attrs.field(factory=dict[str, Wire])
+    """By purpose; of the engine that was made last."""
+    _lanes: list[Lane] = attrs.field(factory=list[Lane])
+    _store: RedisStore = attrs.field(init=False)
+    _sent: int = 0
+    _changed: trio.Event = attrs.field(factory=trio.Event)
+    _sender: str = attrs.field(factory=lambda: secrets.token_hex(8))
+
+    def __attrs_post_init__(self) -> None:
+        self._store = self.server.store("t")
+        self._lanes.append(self._store.lane)
+
+    # -- engines ---------------------------------------------------------------------------
+
+    def engine(self, **options: Any) -> Engine:
+        """One that isn't running yet."""
+        wires: dict[str, Wire] = {}
+        callers: dict[str, ThreadCaller] = {}
+        worker = self.config.worker
+        stored = StoreOptions(worker.keep_done, int(worker.id_retention_s * 1000))
+
+        def access(purpose: str) -> ThreadCaller:
+            if purpose not in callers:
+                beat_s = worker.lease_s / 4
+                read_s = beat_s if purpose == "beat" else self.read_timeout_s
+
+                def dial(name: str) -> Any:
+                    return self.server.dial(name, socket_timeout=read_s)
+
+                lane = Lane(dial, f"engine:{purpose}")
+                self._lanes.append(lane)
+                wires[purpose] = Wire(lane, stored, purpose)
+                callers[purpose] = ThreadCaller(wires[purpose], self.read_timeout_s + 1.0)
+            return callers[purpose]
+
+        self.wires = wires
+        handlers: Any = self.app.handlers
+        return Engine(self.config, handlers, access, self.report, **options)
+
+    @asynccontextmanager
+    async def running(self, **options: Any) -> AsyncIterator[Engine]:
+        """One that runs, and is drained in the end."""
+        engine = self.engine(**options)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            yield engine
+            engine.drain()
+
+    def report(self, event: Event) -> None:
+        """Note an event."""
+        self.events.append(event)
+        self._changed.set()
+        self._changed = trio.Event()
+
+    # -- what has happened -----------------------------------------------------------------
+
+    def of(self, kind: type[E], **fields: Any) -> list[E]:
+        """The reported events of a kind that have these fields."""
+        return [
+            event for event in self.events
+            if isinstance(event, kind) and all(getattr(event, k) == v for k, v in fields.items())
+        ]  # fmt: skip
+
+    async def until(self, what: Callable[[], T], timeout_s: float = PATIENCE_S) -> T:
+        """The first true answer; asks again at each event, and every few milliseconds."""
+        with trio.move_on_after(timeout_s):
+            while not (answer := what()):
+                with trio.move_on_after(0.005):
+                    await self._changed.wait()
+            return answer
+        raise AssertionError(f"not within {timeout_s} s; reported: {self.events[-20:]}")
+
+    async def reported(self, kind: type[E], count: int = 1, **fields: Any) -> list[E]:
+        """Wait until so many of these events were reported."""
+        return await self.until(
+            lambda: found if len(found := self.of(kind, **fields)) >= count else []
+        )
+
+    # -- the server's side -----------------------------------------------------------------
+
+    def enqueue(self, name: str, count: int = 1, queue: str = "low", **options: Any) -> list[str]:
+        """Queue jobs of a name; their uids. ``payload`` is an object."""
+        payload = json.dumps(options.pop("payload", {})).encode()
+        jobs = [new_job(queue, name, payload, **options) for _ in range(count)]
+        for start in range(0, count, 500):
+            self._sent += 1
+            self._store.enqueue(self._sender, self._sent, jobs[start : start + 500])
+        return [job.uid for job in jobs]
+
+    def stats(self) -> Stats:
+        """How many jobs are where."""
+        return stats(self._store, [queue.name for queue in self.config.queues])
+
+    @property
+    def store(self) -> RedisStore:
+        """The test's own."""
+        return self._store
+
+    def key(self, *command: Any) -> Any:
+        """One command whose second word is the name of a key in the namespace."""
+        verb, key, *rest = command
+        return self._store.lane.call(verb, f"{{t}}:{key}", *rest)
+
+    def history(self, uid: str) -> list[dict[str, Any]]:
+        """What is kept of a job's failed attempts."""
+        lines = self.key("HGET", "history", uid) or b""
+        return [json.loads(line) for line in lines.splitlines()]
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.close()
+
+
+@contextmanager
+def rig_on(server: Server, **options: Any) -> Iterator[Rig]:
+    """A rig, closed in the end."""
+    rig = Rig(server, **options)
+    try:
+        yield rig
+    finally:
+        rig.close()

@@ -1,0 +1,102 @@
+"""Jobs between the dispatcher and the workers: none is forgotten, none lies there for long."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from trioq.engine.backlog import STALE_S, Backlog
+from trioq.engine.boot import Held
+
+
+def job(uid: str) -> Held:
+    return Held(uid, 1, 0, False, b"")
+
+
+async def take_all(backlog: Backlog, taken: list[str]) -> None:
+    while (held := await backlog.take()) is not None:
+        taken.append(held.uid)
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.trio
+async def test_jobs_are_taken_in_the_order_in_which_they_came() -> None:
+    backlog, taken = Backlog(), list[str]()
+    backlog.put([job("a"), job("b")])
+    backlog.put([job("c")])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_all, backlog, taken)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert taken == ["a", "b", "c"]
+
+
+@pytest.mark.trio
+async def test_idle_workers_are_woken_for_as_many_jobs_as_came() -> None:
+    backlog, taken = Backlog(), list[str]()
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(take_all, backlog, taken)
+        for round_ in range(3):
+            await wait_all_tasks_blocked()
+            backlog.put(job(f"{round_}{n}") for n in range(7))
+        await wait_all_tasks_blocked()
+        assert len(taken) == len(set(taken)) == 21
+        assert backlog.close() == []
+
+
+@pytest.mark.trio
+async def test_a_job_whose_wake_up_meets_a_busy_worker_is_taken_by_it() -> None:
+    backlog, taken = Backlog(), list[str]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_all, backlog, taken)  # becomes idle
+        await wait_all_tasks_blocked()
+        backlog.put([job("a")])
+        # Another worker, which wasn't idle, is quicker than the one that was woken.
+        held = await backlog.take()
+        assert held is not None
+        await wait_all_tasks_blocked()
+        backlog.put([job("b")])
+        await wait_all_tasks_blocked()
+        assert (held.uid, taken) == ("a", ["b"]), "the woken one went back to waiting"
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_closing_ends_the_workers_and_returns_what_none_had_started() -> None:
+    backlog, taken = Backlog(), list[str]()
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(take_all, backlog, taken)
+        await wait_all_tasks_blocked()
+        backlog.put([job("a"), job("b")])
+        left = backlog.close()
+    assert [held.uid for held in left] == ["a", "b"]
+    assert taken == []
+    assert await backlog.take() is None
+
+
+@pytest.mark.trio
+async def test_what_nobody_takes_is_stale_and_what_is_being_taken_is_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    backlog = Backlog()
+    backlog.put(job(str(n)) for n in range(4))
+    for _ in range(3):
+        await trio.sleep(STALE_S * 0.9)
+        assert backlog.stale() == []
+        await backlog.take()
+    await trio.sleep(STALE_S)
+    assert [held.uid for held in backlog.stale()] == ["3"]
+    assert len(backlog) == 0
+
+
+@pytest.mark.trio
+async def test_jobs_that_come_into_an_empty_backlog_are_fresh(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    backlog = Backlog()
+    await trio.sleep(10 * STALE_S)
+    backlog.put([job("a")])
+    assert backlog.stale() == []
