@@ -1,0 +1,129 @@
+"""The files of ``deploy/`` fit the program they deploy, as far as can be told without a cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from trioq.observe.metrics import catalogue
+from trioq.observe.metrics.catalogue import Metric
+from trioq.settings import load
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+
+#: What a query may ask for: each sample of the catalogue, and the label names it has.
+SAMPLES = {
+    metric.sample_name + suffix: {*metric.labels, *(["le"] if suffix == "_bucket" else [])}
+    for metric in vars(catalogue).values()
+    if isinstance(metric, Metric)
+    for suffix in (["_bucket", "_count", "_sum"] if metric.kind == "histogram" else [""])
+}
+
+
+def parsed(path: str) -> Any:
+    return yaml.safe_load((DEPLOY / path).read_text())
+
+
+def alerts() -> list[dict[str, Any]]:
+    [group] = parsed("prometheus/alerts.yml")["groups"]
+    rules: list[dict[str, Any]] = group["rules"]
+    return rules
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    for rule in alerts():
+        yield rule["alert"], rule["expr"]
+    for panel in json.loads((DEPLOY / "grafana/trioq.json").read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"]
+
+
+@pytest.mark.parametrize(("where", "query"), tuple(queries()))
+def test_queries_ask_for_metrics_and_labels_that_exist(where: str, query: str) -> None:
+    asked = re.findall(r"trioq_\w+", query)
+    assert asked, where
+    assert set(asked) <= SAMPLES.keys(), where
+    known = {"instance"}.union(*(SAMPLES[name] for name in asked))
+    grouped = re.findall(r"(?:by|on) \(([\w, ]+)\)", query)
+    labels = {label for group in grouped for label in group.split(", ")}
+    labels |= set(re.findall(r"[{,](\w+)[!=]", query))
+    assert labels <= known, where
+
+
+def test_an_alert_that_has_a_chapter_in_the_runbook_names_it() -> None:
+    chapters = set(re.findall(r"^## (.+)$", (ROOT / "docs/operations.md").read_text(), re.M))
+    named = [
+        re.findall(r'Runbook, "(.+)"', r["annotations"].get("description", "")) for r in alerts()
+    ]
+    assert {name for names in named for name in names} <= chapters
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool isn't installed")
+def test_prometheus_takes_the_rules() -> None:
+    told = subprocess.run(
+        ["promtool", "check", "rules", DEPLOY / "prometheus/alerts.yml"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_the_container_s_configuration_is_sound() -> None:
+    config = load(DEPLOY / "docker/jobqueue.toml")
+    compose = parsed("docker/compose.yaml")["services"]
+    assert config.redis.url == "redis://valkey:6379/0"
+    assert "valkey" in compose
+    assert _seconds(compose["worker"]["stop_grace_period"]) > config.worker.grace_s
+    [scrape] = parsed("prometheus/prometheus.yml")["scrape_configs"]
+    assert set(scrape["dns_sd_configs"][0]["names"]) <= compose.keys()
+
+
+def test_the_image_copies_what_there_is() -> None:
+    lines = (DEPLOY / "docker/Dockerfile").read_text().splitlines()
+    copied = [name for line in lines if line.startswith("COPY ") and "--from" not in line
+              for name in line.split()[1:-1]]  # fmt: skip
+    assert copied
+    assert all((ROOT / name).exists() for name in copied)
+    assert "USER 10001" in lines
+
+
+def test_kubernetes_waits_for_the_grace_period(tmp_path: Path) -> None:
+    config_map, deployment, _ = yaml.safe_load_all((DEPLOY / "kubernetes/trioq.yaml").read_text())
+    path = tmp_path / "jobqueue.toml"
+    path.write_text(config_map["data"]["jobqueue.toml"])
+    config = load(path)
+    spec = deployment["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    assert spec["terminationGracePeriodSeconds"] > config.worker.grace_s + 10
+    assert container["ports"][0]["containerPort"] == int(config.observability.bind.split(":")[1])
+    probes = (container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness"))
+    assert tuple(probes) == ("/healthz", "/readyz")
+
+
+def test_systemd_waits_for_the_grace_period_and_kills_whole_families() -> None:
+    unit = (DEPLOY / "systemd/trioq.service").read_text()
+    [stop_s] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.M)
+    assert int(stop_s) > 10 + 5, "the default grace, and what settling may take"
+    assert "KillMode=mixed" in unit
+    assert "RestartPreventExitStatus=2" in unit, "a wrong configuration isn't tried again"
+
+
+def test_the_workflow_runs_what_this_machine_runs() -> None:
+    text = (ROOT / ".github/workflows/test.yml").read_text()
+    steps = yaml.safe_load(text)["jobs"]["test"]["steps"]
+    assert {"run": "bash .ci/run", "timeout-minutes": 20} in steps
+    python = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert python.removeprefix(">=") in text
+
+
+def _seconds(text: str) -> float:
+    return float(text.removesuffix("s"))
