@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -80,8 +81,7 @@ def test_prometheus_takes_the_rules() -> None:
 def test_the_container_s_configuration_is_sound() -> None:
     config = load(DEPLOY / "docker/jobqueue.toml")
     compose = parsed("docker/compose.yaml")["services"]
-    assert config.redis.url == "redis://valkey:6379/0"
-    assert "valkey" in compose
+    assert urlsplit(config.redis.url).hostname in compose
     assert _seconds(compose["worker"]["stop_grace_period"]) > config.worker.grace_s
     [scrape] = parsed("prometheus/prometheus.yml")["scrape_configs"]
     assert set(scrape["dns_sd_configs"][0]["names"]) <= compose.keys()
