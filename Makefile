@@ -6,7 +6,7 @@ CONFIG ?= jobqueue.toml
 ARGS   ?=
 BIN    := $(VENV)/bin
 
-.PHONY: serve test check props faults docs clean
+.PHONY: serve test check props faults docs sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
@@ -30,6 +30,15 @@ faults: $(VENV)/.test  ## every test that talks to a server, scripts executed tw
 
 docs: $(VENV)/.test  ## draw the pages of docs/ that are drawn from code
 	@$(BIN)/python -m tests.write_docs
+
+sbom:  ## what an installation consists of, as CycloneDX, in build/sbom.json
+	@rm -rf build/sbom && mkdir -p build && $(PYTHON) -m venv build/sbom
+	@build/sbom/bin/pip install --quiet --disable-pip-version-check .
+	@$(PYTHON) -m venv build/sbom-tool
+	@build/sbom-tool/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom
+	@build/sbom-tool/bin/cyclonedx-py environment --pyproject pyproject.toml \
+		--output-reproducible -o build/sbom.json build/sbom/bin/python
+	@rm -rf build/sbom build/sbom-tool
 
 clean:
 	rm -rf $(VENV) .trioq .mypy_cache .ruff_cache .pytest_cache .hypothesis
