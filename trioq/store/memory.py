@@ -25,7 +25,7 @@ from trioq.core.calls import (
     StepReply,
 )
 from trioq.core.job import Uid
-from trioq.store.protocol import CLAIM_BYTES, LOST, StoreOptions
+from trioq.store.protocol import LOST, StoreOptions
 
 
 class MemoryStore:
@@ -44,7 +44,7 @@ class MemoryStore:
             keep_done=options.keep_done,
             id_retention_ms=options.id_retention_ms,
             max_lengths=options.max_lengths,
-            claim_bytes=CLAIM_BYTES,
+            claim_bytes=options.claim_bytes,
         )
         self._clock = clock
         self._clock_ms = options.clock_ms
@@ -90,6 +90,11 @@ class MemoryStore:
         with self._call() as space:
             life = space.jobs.get(uid)
             return life.big or None if life else None
+
+    def history(self, uid: Uid) -> bytes | None:
+        with self._call() as space:
+            life = space.jobs.get(uid)
+            return life.history or None if life else None
 
     def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
         def rung() -> str | None:

@@ -40,7 +40,6 @@ from trioq.core.calls import (
 from trioq.core.job import Uid
 
 __all__ = [
-    "CLAIM_BYTES",
     "LOST",
     "Ack",
     "Admit",
@@ -68,9 +67,6 @@ __all__ = [
 ]
 
 
-#: Records in one claim: more than this many bytes wait for the next step.
-CLAIM_BYTES = 1 << 20
-
 #: What the history of a job says that died of being a suspect too often.
 LOST = (
     b'{"attempt":0,"type":"worker_lost",'
@@ -85,6 +81,9 @@ class StoreOptions:
     keep_done: int = 1000
     id_retention_ms: int = 24 * 3600 * 1000
     max_lengths: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    """How many jobs may wait in a queue, ready and scheduled; others have no limit."""
+    claim_bytes: int = 1 << 20
+    """Records in one step's claims: what is above it waits for the next step."""
     clock_ms: Callable[[], int] | None = None
     """For tests: a time of their own. None: the server's clock."""
 

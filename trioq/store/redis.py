@@ -14,7 +14,6 @@ from trioq.errors import QueueFull, TrioqBug
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
 from trioq.store.protocol import (
-    CLAIM_BYTES,
     LOST,
     Ack,
     Beat,
@@ -75,7 +74,7 @@ class RedisStore:
             left,
             next_due if next_due >= 0 else None,
             int(version),
-            None if index is None else tuple(_door(field) for field in index),
+            None if index is None else tuple(sorted(map(_door, index))),
         )
 
     def observe(self) -> Mapping[Engine, int]:
@@ -118,7 +117,7 @@ class RedisStore:
         place = {queue: i for i, queue in enumerate(queues, 1)}
         limit = rate.name if rate else "none"
         keys = [self.keys.of("sender", sender), self.keys.of("limit", limit)]
-        keys += self.keys.of_queues(queues, "ready", "scheduled", "bell")
+        keys += self.keys.of_queues(queues, "ready", "scheduled", "dropped", "bell")
         args: list[Any] = [n, rate.interval_us if rate else 0, rate.burst if rate else 0]
         args += [self._now(), len(queues)]
         for queue in queues:
@@ -129,18 +128,8 @@ class RedisStore:
                 place[job.queue], job.uid, job.delay_ms, job.id or "", job.stored, job.big,
                 _bytes(path), mark,
             )  # fmt: skip
-        word, *rest = self._run("enqueue", keys, args)
-        if word == "full":
-            queue, room = rest
-            raise QueueFull(f"queue {queue.decode()!r} is full: room for {room} more job(s)")
-        taken, wait_us, found = rest
-        pairs = [(int(found[i]), found[i + 1].decode()) for i in range(0, len(found), 2)]
-        return Enqueued(
-            taken,
-            {i: _existing(what) for i, what in pairs if not what.startswith("seen:")},
-            frozenset(i for i, what in pairs if what.startswith("seen:")),
-            int(wait_us),
-        )
+        _, answer, *wait_us = self._write("enqueue", keys, args)
+        return _enqueued(answer.decode(), int(wait_us[0]) if wait_us else 0)
 
     def cancel(self, sender: str, n: int, uid: Uid, queue: str, name: str) -> CancelWord:
         first = [self.keys.of("sender", sender)]
@@ -150,11 +139,9 @@ class RedisStore:
             engines = [e.decode() for e in self.lane.call("HKEYS", self.keys.fixed("steps"))]
             keys = [*first, *map(self.keys.running, engines)]
             args = [n, uid, f"{queue}:{name}", self.options.id_retention_ms, self._now(), *engines]
-            word, *rest = self._run("cancel", keys, args)
-            if word == "again":
-                return cast(CancelWord, rest[0].decode())
+            word, *rest = self._write("cancel", keys, args)
             if word != "look again":
-                return cast(CancelWord, word)
+                return cast(CancelWord, rest[0].decode() if word == "again" else word)
 
     def revive(self, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
         queues = list(dict.fromkeys(queue for _, queue in jobs))
@@ -163,11 +150,11 @@ class RedisStore:
         args: list[Any] = [n, len(queues)]
         for uid, queue in jobs:
             args += (place[queue], uid)
-        return cast(int, self._run("revive", keys, args)[1])
+        return int(self._write("revive", keys, args)[1])
 
     def purge_dead(self, sender: str, n: int, uids: Sequence[Uid]) -> int:
         args = [n, self.options.id_retention_ms, self._now(), *uids]
-        return cast(int, self._run("purge_dead", [self.keys.of("sender", sender)], args)[1])
+        return int(self._write("purge_dead", [self.keys.of("sender", sender)], args)[1])
 
     def purge(self, sender: str, n: int, queue: str, names: Sequence[str], limit: int) -> int:
         keys = [self.keys.of("sender", sender)]
@@ -175,11 +162,11 @@ class RedisStore:
         keys += [self.keys.of("parked", queue, name) for name in names]
         args: list[Any] = [n, limit, self.options.id_retention_ms, self._now()]
         args += [f"{queue}:{name}" for name in names]
-        return cast(int, self._run("purge", keys, args)[1])
+        return int(self._write("purge", keys, args)[1])
 
     def pause(self, sender: str, n: int, queue: str, paused: bool) -> bool:
         keys = [self.keys.of("sender", sender), self.keys.of("bell", queue)]
-        return cast(int, self._run("pause", keys, [n, queue, int(paused)])[1]) == 1
+        return int(self._write("pause", keys, [n, queue, int(paused)])[1]) == 1
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         """The remembered marks of these paths, in their order."""
@@ -203,6 +190,13 @@ class RedisStore:
         reply = self.lane.run(script, [*fixed, *keys], args)
         reply[0] = reply[0].decode()
         return cast("list[Any]", reply)
+
+    def _write(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
+        """Run a script that carries a sender's number, the first of ``args``."""
+        reply = self._run(name, keys, args)
+        if reply[0] == "old":
+            raise TrioqBug(f"write {args[0]} is older than its sender's last")
+        return reply
 
     def _with_all_queues(self, name: str, engine: Engine, args: Sequence[Any]) -> list[Any]:
         """Run a script that must be told of every queue an engine's jobs came from."""
@@ -236,7 +230,7 @@ class RedisStore:
         options = self.options
         args: list[Any] = [
             step.engine, step.n, step.want, int(step.suspect), step.parked_version,
-            options.keep_done, options.id_retention_ms, CLAIM_BYTES, self._now(),
+            options.keep_done, options.id_retention_ms, options.claim_bytes, self._now(),
             len(step.queues), len(doors), *(len(group) for group in verbs.values()),
             *step.queues,
         ]  # fmt: skip
@@ -261,9 +255,19 @@ def _door(field: bytes) -> tuple[str, str]:
     return queue, name
 
 
-def _existing(what: str) -> Existing:
-    state, _, uid = what.partition(":")
-    return Existing(uid, cast(Any, state))
+def _enqueued(answer: str, wait_us: int) -> Enqueued:
+    taken, *found = answer.split()
+    if taken == "full":
+        queue, room = found
+        raise QueueFull(f"queue {queue!r} is full: room for {room} more job(s)")
+    existing, seen = {}, set()
+    for position, what in zip(found[::2], found[1::2], strict=True):
+        state, _, uid = what.partition(":")
+        if state == "seen":
+            seen.add(int(position))
+        else:
+            existing[int(position)] = Existing(uid, cast(Any, state))
+    return Enqueued(int(taken), existing, frozenset(seen), wait_us)
 
 
 def _bytes(path: str) -> bytes:

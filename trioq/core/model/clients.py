@@ -1,7 +1,7 @@
 """What producers and operators do: writes that carry the sender's number.
 
-A number that was executed before is answered as it was then, and changes nothing. So does a
-smaller one, which only a late copy has: nobody waits for its answer any more.
+The last number again is answered as it was, and changes nothing. A smaller one changes
+nothing either: only a late copy has it, and nobody waits for its answer any more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _once(space: Namespace, sender: str, n: int, write: Callable[[], Any]) -> An
     """Answer what the number was answered before, or write and remember the answer."""
     last, answer = space.senders.get(sender, (0, None))
     if n < last:
-        raise TrioqBug(f"write {n} of sender {sender} is older than its last, {last}")
+        raise TrioqBug(f"write {n} is older than its sender's last")
     if n > last:
         answer = write()
         space.senders[sender] = n, answer

@@ -59,7 +59,8 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
 def _again(space: Namespace, engine: Registration, asked: Step, now_ms: int) -> StepReply:
     for settlement in asked.settlements:
         held = engine.held.get(settlement.uid)
-        if held is not None and held.n == settlement.n:
+        is_settled = held is None or held.n != settlement.n
+        if not is_settled and settlement.uid not in engine.refused:
             raise TrioqBug(f"step {asked.engine}:{asked.n} was re-sent with other settlements")
     return _reply(space, engine, asked, now_ms, "again")
 

@@ -16,6 +16,7 @@
 --       then the engines' names
 -- REPLY cancelled
 --       again, word: executed before; nothing changed
+--       old       a number before the last; nothing changed
 --       running   an engine has it; nothing changed
 --       dead      it is dead already; nothing changed
 --       unknown   there is no such job; nothing changed
@@ -23,7 +24,7 @@
 --
 -- Invariant: the record goes at once. A uid that lies in `ready` stays there, counted in
 --   `dropped`, until a claim passes over it.
--- Repeat: the sender's number decides; without it, the job is unknown.
+-- Repeat: the sender's number decides, also for an answer that changed nothing.
 -- Cost: O(engines), and O(length) of the parked and suspect lists.
 local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, dead, stats, parked = unpack(KEYS, 1, 13)
 local number, uid, door, retention, given_now = unpack(ARGV, 1, 5)
@@ -32,24 +33,31 @@ local sender, scheduled, suspects, dropped, waiting = unpack(KEYS, 14, 18)
 -- @use drop
 -- @use forget
 -- @use sender
+-- @use doors
 
 for _, key in ipairs({ big, attempts, reaps, history, reasons, id_of, ids, stats, parked }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", ended)
 redis.call("LLEN", suspects)
-redis.call("LLEN", waiting)
+local length = redis.call("LLEN", waiting)
 redis.call("SCARD", dropped)
 redis.call("ZCARD", scheduled)
 local before = sent_before(sender, number)
 if before then
-  return { "again", string.match(before, "%a+$") }
+  return before
+end
+-- Remembered whatever it is: a late copy of a request that was told "running" must not cancel
+-- the job when it waits again.
+local function answer(word)
+  remember(sender, number, word)
+  return { word }
 end
 if redis.call("HEXISTS", jobs, uid) == 0 then
-  return { "unknown" }
+  return answer("unknown")
 end
 if redis.call("ZSCORE", dead, uid) then
-  return { "dead" }
+  return answer("dead")
 end
 local listed = {}
 for a = 6, #ARGV do
@@ -62,20 +70,21 @@ for _, engine in ipairs(redis.call("HKEYS", steps)) do
 end
 for k = 19, #KEYS do
   if redis.call("HEXISTS", KEYS[k], uid) == 1 then
-    return { "running" }
+    return answer("running")
   end
 end
 local now_ms = math.floor(clock(given_now) / 1000)
 
 if redis.call("ZREM", scheduled, uid) == 0 and redis.call("LREM", suspects, 1, uid) == 0 then
-  if redis.call("LREM", waiting, 1, uid) == 0 then
+  local at = redis.call("LPOS", waiting, uid)
+  if not at then
     redis.call("SADD", dropped, uid)
-  elseif redis.call("LLEN", waiting) == 0 then
-    redis.call("HDEL", parked, door)
-    redis.call("HINCRBY", stats, "parked_version", 1)
+  else
+    redis.call("LREM", waiting, 1, uid)
+    local older = length - 1 - at
+    left_door(waiting, door, older < noted_behind(door) and 1 or 0)
   end
 end
 forget({ uid }, "cancelled", now_ms, tonumber(retention))
 redis.call("HINCRBY", stats, "cancelled", 1)
-remember(sender, number, "cancelled")
-return { "cancelled" }
+return answer("cancelled")

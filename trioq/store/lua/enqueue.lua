@@ -6,7 +6,7 @@
 --       queues    SET   names
 --       stats     HASH  counters
 --       seen      HASH  path -> size:mtime_ns
---       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, bell
+--       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
@@ -14,13 +14,15 @@
 --       n_queues  int   how many queues follow, each as: name, max length (0: none)
 --       then for each job: queue's place, uid, delay ms, caller's id, record, big payload,
 --       seen path, seen mark (empty: none)
--- REPLY ok, taken, us until the next permit, positions and what was found there instead
---       again     the same, for a number that was executed before; nothing changed
---       full, queue, room: its max length would be passed; nothing is queued, by this number ever
+-- REPLY ok, answer, us until the next permit: how many were taken, and for each that isn't new
+--                 its position and `state:uid` of the job with its id, or `seen:`
+--       full, answer: `full`, a queue and its room; nothing is queued, by this number ever
+--       again, answer: executed before, and answered so; nothing changed
+--       old       a number before the last; nothing changed
 --
 -- Invariant: a job is written with its place in one queue; an id or a file's mark that is
 --   known already queues nothing. No more than burst + rate * t jobs in any time t.
--- Repeat: the sender's number decides; `again` tells from `ids` and `seen` what was new.
+-- Repeat: the sender's number decides.
 -- Cost: a constant number of commands for each queue, and O(jobs).
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen = unpack(KEYS, 1, 9)
 local number, interval, burst, given_now, n_queues = unpack(ARGV, 1, 5)
@@ -38,22 +40,26 @@ redis.call("ZCARD", ended)
 redis.call("ZCARD", dead)
 local place = {}
 for q = 1, n_queues do
-  local k, a = 11 + (q - 1) * 3, 5 + (q - 1) * 2
+  local k, a = 11 + (q - 1) * 4, 5 + (q - 1) * 2
   place[q] = { name = ARGV[a + 1], max = tonumber(ARGV[a + 2]), ready = KEYS[k + 1], scheduled = KEYS[k + 2],
-               bell = KEYS[k + 3], new = {}, due = {} }
+               bell = KEYS[k + 4], new = {}, due = {} }
   redis.call("LLEN", place[q].bell)
-  place[q].length = redis.call("LLEN", place[q].ready) + redis.call("ZCARD", place[q].scheduled)
+  place[q].length = redis.call("LLEN", place[q].ready) - redis.call("SCARD", KEYS[k + 3])
+                    + redis.call("ZCARD", place[q].scheduled)
+end
+local before = sent_before(sender, number)
+if before then
+  return before
 end
 local now_us = clock(given_now)
 local now_ms = math.floor(now_us / 1000)
 local first = 5 + n_queues * 2
 local count = (#ARGV - first) / 8
-local before = sent_before(sender, number)
 interval, burst = tonumber(interval), tonumber(burst)
 
 -- The limiter: the generic cell rate algorithm, on the server's clock, in whole us -------
 local permits, tat, stored_tat = count, now_us, 0
-if interval > 0 and not before then
+if interval > 0 then
   stored_tat = tonumber(redis.call("GET", limit) or 0)
   tat = math.min(math.max(stored_tat, now_us), now_us + burst * interval)
   permits = math.floor((now_us + burst * interval - tat) / interval)
@@ -84,14 +90,10 @@ if #asked_paths > 0 then
     known_paths[asked_paths[i]] = mark or nil
   end
 end
-local function existing(id, uid)
+local function existing(id)
   local value = known_ids[id]
-  if not value or value == uid then
-    return nil
-  end
-  local state, other = string.match(value, "^(%a+):(.*)$")
-  if state then
-    return state .. ":" .. other
+  if not value or string.find(value, ":", 1, true) then
+    return value
   end
   if redis.call("HEXISTS", jobs, value) == 0 then
     return nil
@@ -99,24 +101,12 @@ local function existing(id, uid)
   return (redis.call("ZSCORE", dead, value) and "dead:" or "live:") .. value
 end
 
-if before then
-  local taken, found = tonumber(string.match(before, " (%d+)$")), {}
-  for j = 0, taken - 1 do
-    local a = first + j * 8
-    local other = ARGV[a + 4] ~= "" and existing(ARGV[a + 4], ARGV[a + 2])
-    if other then
-      found[#found + 1], found[#found + 2] = tostring(j), other
-    end
-  end
-  return { "again", taken, 0, found }
-end
-
 local found, records, bigs, marks, new_ids, names, freed = {}, {}, {}, {}, {}, {}, {}
 local taken, granted = 0, 0
 for j = 0, count - 1 do
   local a = first + j * 8
   local queue, uid, delay, id, path = place[tonumber(ARGV[a + 1])], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 7]
-  local other = id ~= "" and existing(id, uid)
+  local other = id ~= "" and existing(id)
   if other then
     found[#found + 1], found[#found + 2] = tostring(j), other
   elseif path ~= "" and known_paths[path] == ARGV[a + 8] then
@@ -152,8 +142,9 @@ end
 for _, queue in ipairs(place) do
   if queue.max > 0 and queue.length + #queue.new + #queue.due / 2 > queue.max then
     -- Remembered: an old copy of a request that was told "full" must not queue anything later.
-    remember(sender, number, 0)
-    return { "full", queue.name, math.max(0, queue.max - queue.length) }
+    local answer = string.format("full %s %d", queue.name, math.max(0, queue.max - queue.length))
+    remember(sender, number, answer)
+    return { "full", answer }
   end
 end
 
@@ -198,5 +189,7 @@ if interval > 0 then
     wait = math.max(0, tat + interval - burst * interval - now_us)
   end
 end
-remember(sender, number, taken)
-return { "ok", taken, string.format("%d", wait), found }
+table.insert(found, 1, tostring(taken))
+local answer = table.concat(found, " ")
+remember(sender, number, answer)
+return { "ok", answer, string.format("%d", wait) }

@@ -8,6 +8,7 @@
 --       pause     0|1   0: go on
 -- REPLY ok, 1 if that was a change, else 0
 --       again, the same: executed before; nothing changed
+--       old       a number before the last; nothing changed
 --
 -- Invariant: jobs stay where they are; running ones run on.
 -- Repeat: the sender's number decides, so a late copy can't pause a queue again.
@@ -22,7 +23,7 @@ redis.call("SCARD", paused)
 redis.call("LLEN", bell)
 local before = sent_before(sender, number)
 if before then
-  return { "again", tonumber(string.match(before, "%d+$")) }
+  return before
 end
 local changed = redis.call(pause == "1" and "SADD" or "SREM", paused, queue)
 if pause == "0" then

@@ -12,6 +12,7 @@
 --       then queue:name of each parked list
 -- REPLY ok, how many
 --       again, how many: executed before; nothing changed
+--       old       a number before the last; nothing changed
 --
 -- Invariant: running and dead jobs stay.
 -- Repeat: the sender's number decides, so a late copy can't take what came later.
@@ -23,6 +24,7 @@ local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 12, 16)
 -- @use drop
 -- @use forget
 -- @use sender
+-- @use doors
 
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, parked, stats }) do
   redis.call("HLEN", key)
@@ -37,7 +39,7 @@ for k = 17, #KEYS do
 end
 local before = sent_before(sender, number)
 if before then
-  return { "again", tonumber(string.match(before, "%d+$")) }
+  return before
 end
 local uids, room = {}, tonumber(limit)
 local function gather(found)
@@ -53,9 +55,10 @@ for _, list in ipairs({ suspects, ready }) do
 end
 for k = 17, #KEYS do
   if room > 0 then
-    gather(redis.call("RPOP", KEYS[k], room))
-    if redis.call("LLEN", KEYS[k]) == 0 and redis.call("HDEL", parked, ARGV[k - 12]) == 1 then
-      redis.call("HINCRBY", stats, "parked_version", 1)
+    local oldest = redis.call("RPOP", KEYS[k], room)
+    if oldest then
+      gather(oldest)
+      left_door(KEYS[k], ARGV[k - 12], math.min(#oldest, (noted_behind(ARGV[k - 12]))))
     end
   end
 end

@@ -11,6 +11,7 @@
 --       then the uids
 -- REPLY ok, how many
 --       again, how many: executed before; nothing changed
+--       old       a number before the last; nothing changed
 --
 -- Invariant: what isn't dead stays where it is.
 -- Repeat: the sender's number decides.
@@ -29,7 +30,7 @@ end
 redis.call("ZCARD", ended)
 local before = sent_before(sender, number)
 if before then
-  return { "again", tonumber(string.match(before, "%d+$")) }
+  return before
 end
 local uids = {}
 for a = 4, #ARGV do

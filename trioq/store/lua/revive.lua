@@ -12,6 +12,7 @@
 --       then for each job: queue's place, uid
 -- REPLY ok, how many
 --       again, how many: executed before; nothing changed
+--       old       a number before the last; nothing changed
 --
 -- Invariant: what isn't dead stays where it is. The history goes on.
 -- Repeat: the sender's number decides, so a late copy can't revive a job that died again.
@@ -31,7 +32,7 @@ for k = 7, #KEYS do
 end
 local before = sent_before(sender, number)
 if before then
-  return { "again", tonumber(string.match(before, "%d+$")) }
+  return before
 end
 local uids, heads = {}, {}
 for a = 3, #ARGV, 2 do

@@ -95,7 +95,7 @@ if n < last_n then
 elseif n > last_n + 1 then
   return { "gone" }
 end
-for _, key in ipairs({ beats, jobs, big, attempts, reaps, history, reasons, id_of, ids, stats, parked }) do
+for _, key in ipairs({ running, beats, jobs, big, attempts, reaps, history, reasons, id_of, ids, stats, parked }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", dead)
@@ -152,8 +152,9 @@ if #settled > 0 then
 end
 
 if n == last_n then
+  local refused = string.match(last, "^%d+ ?(.*)$")
   for i, s in ipairs(settled) do
-    if values[i] and string.match(values[i], "^%d+") == s.step then
+    if values[i] and string.match(values[i], "^%d+") == s.step and not string.find(refused, s.uid, 1, true) then
       return { "changed" }
     end
   end
@@ -175,18 +176,19 @@ if n == last_n then
     end
   end
   claims = mine
-  return reply("again", string.match(last, "^%d+ ?(.*)$"))
+  return reply("again", refused)
 end
 
 -- Settle ---------------------------------------------------------------------------
-local refused, gone_uids = {}, {}
+local refused, gone_uids, is_settled = {}, {}, {}
 local acked, summaries, tries, lines, reason_of, died = {}, {}, {}, {}, {}, {}
 local given_back, due, count = {}, {}, { ack = 0, retry = 0, dead = 0, release = 0, park = 0 }
 for i, s in ipairs(settled) do
   local step, at, flag, from = string.match(values[i] or "", "^(%d+):(%d+):(s?):(.*)$")
-  if step ~= s.step or not place[from] then
+  if step ~= s.step or not place[from] or is_settled[s.uid] then
     refused[#refused + 1] = s.uid
   else
+    is_settled[s.uid] = true
     gone_uids[#gone_uids + 1] = s.uid
     count[s.verb] = count[s.verb] + 1
     local queue, a = place[from], s.at
@@ -251,8 +253,10 @@ table.sort(given_back, function(a, b)
   end
   return a.at > b.at
 end)
+local gave_suspects = false
 for _, back in ipairs(given_back) do
   local kind = back.suspect and "back_suspects" or "back_ready"
+  gave_suspects = gave_suspects or back.suspect
   back.queue[kind] = back.queue[kind] or {}
   table.insert(back.queue[kind], back.uid)
 end
@@ -329,7 +333,7 @@ for _, queue in ipairs(queues) do
   end
 end
 if #found > 0 then
-  local uids, taken, bytes, back = {}, {}, 0, {}
+  local uids, taken, bytes, back, is_full = {}, {}, 0, {}, false
   for i, f in ipairs(found) do
     uids[i] = f.uid
   end
@@ -343,7 +347,8 @@ if #found > 0 then
       else
         f.queue.n_dropped = f.queue.n_dropped - 1
       end
-    elseif bytes > 0 and bytes + #record > max_bytes then
+    elseif is_full or bytes > 0 and bytes + #record > max_bytes then
+      is_full = true  -- and whatever comes after it waits too, so that nothing is overtaken
       back[#back + 1] = f
     else
       bytes = bytes + #record
@@ -361,6 +366,8 @@ if #found > 0 then
       f.door.length = f.door.length + 1
     elseif f.suspect == "" then
       f.queue.n_ready = f.queue.n_ready + 1
+    else
+      f.queue.n_suspects = f.queue.n_suspects + 1
     end
   end
   for origin, uids_back in pairs(heads) do
@@ -393,7 +400,8 @@ if parked_changed then
 end
 local took_suspect = suspect == "1" and not may_take_suspect
 for _, queue in ipairs(queues) do
-  if not is_paused[queue.name] and (queue.n_ready > queue.n_dropped or took_suspect and queue.n_suspects > 0) then
+  local has_suspects = (took_suspect or gave_suspects) and queue.n_suspects > 0
+  if not is_paused[queue.name] and (queue.n_ready > queue.n_dropped or has_suspects) then
     ring(queue.bell)
   end
 end

@@ -1,0 +1,290 @@
+"""All that a namespace holds, at one moment: read from the server, or from the model.
+
+Both give the same :class:`Dump`, so that they can be compared, and checked for what must
+always be true (:mod:`tests.invariants`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from trioq.core.model import Ended, Hold, Namespace
+from trioq.store.keys import FIXED
+from trioq.store.redis import RedisStore
+
+#: Reads everything; for tests alone, since it names keys that aren't declared.
+_READ = """
+local found = {}
+for _, key in ipairs(redis.call("KEYS", ARGV[1])) do
+  local kind, value = redis.call("TYPE", key).ok, nil
+  if kind == "string" then
+    value = redis.call("GET", key)
+  elseif kind == "list" then
+    value = redis.call("LRANGE", key, 0, -1)
+  elseif kind == "set" then
+    value = redis.call("SMEMBERS", key)
+  elseif kind == "hash" then
+    value = redis.call("HGETALL", key)
+  elseif kind == "zset" then
+    value = redis.call("ZRANGE", key, 0, -1, "WITHSCORES")
+  end
+  found[#found + 1] = { key, value }
+end
+return found
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Waiting:
+    """One queue."""
+
+    ready: tuple[str, ...] = ()
+    """The oldest first, here and below."""
+    suspects: tuple[str, ...] = ()
+    scheduled: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    dropped: frozenset[str] = frozenset()
+
+    @property
+    def in_line(self) -> list[str]:
+        """The ready ones that aren't cancelled."""
+        return [uid for uid in self.ready if uid not in self.dropped]
+
+
+@attrs.frozen(kw_only=True)
+class Dump:
+    """One moment of a namespace."""
+
+    jobs: Mapping[str, bytes]
+    big: Mapping[str, bytes]
+    attempts: Mapping[str, int]
+    reaps: Mapping[str, int]
+    history: Mapping[str, bytes]
+    reasons: Mapping[str, str]
+    id_of: Mapping[str, str]
+    ids: Mapping[str, str]
+    """A uid, or ``state:uid``."""
+    ended: Mapping[str, int]
+    queues: Mapping[str, Waiting]
+    parked: Mapping[tuple[str, str], tuple[str, ...]]
+    doors: Mapping[tuple[str, str], tuple[int, int]]
+    """Since when, and how many have waited since then."""
+    running: Mapping[str, Mapping[str, Hold]]
+    steps: Mapping[str, tuple[int, frozenset[str]]]
+    beats: Mapping[str, int]
+    engines: Mapping[str, bytes]
+    dead: Mapping[str, int]
+    done: tuple[bytes, ...]
+    strays: tuple[str, ...]
+    stats: Mapping[str, int]
+    used: frozenset[str]
+    paused: frozenset[str]
+    seen: Mapping[str, str]
+    senders: Mapping[str, int]
+    """Their last numbers."""
+    limits: Mapping[str, int]
+    bells: frozenset[str]
+    unknown: tuple[str, ...] = ()
+    """Keys that nobody knows."""
+
+    def places(self) -> Iterable[tuple[str, str]]:
+        """Each uid and where it lies; twice if it lies twice."""
+        for name, queue in self.queues.items():
+            for uid in queue.in_line:
+                yield uid, f"ready:{name}"
+            for uid in queue.suspects:
+                yield uid, f"suspects:{name}"
+            for uid in queue.scheduled:
+                yield uid, f"scheduled:{name}"
+        for (name, door), uids in self.parked.items():
+            for uid in uids:
+                yield uid, f"parked:{name}:{door}"
+        for engine, held in self.running.items():
+            for uid in held:
+                yield uid, f"running:{engine}"
+        for uid in self.dead:
+            yield uid, "dead"
+
+    def difference(self, other: Dump) -> str:
+        """The fields that differ, for people to read; empty: none does."""
+        mine, theirs = attrs.asdict(self, recurse=False), attrs.asdict(other, recurse=False)
+        return "\n".join(
+            f"{name}:\n  {value}\n  {theirs[name]}"
+            for name, value in mine.items()
+            if value != theirs[name]
+        )
+
+
+def dump(store: RedisStore) -> Dump:
+    """From the server, in one script."""
+    start = f"{{{store.keys.tag}}}:"
+    raw: dict[str, Any] = {}
+    for key, value in store.lane.call("EVAL", _READ, 0, f"{start}*"):
+        raw[key.decode().removeprefix(start)] = value
+    unknown = [key for key in raw if not _is_known(key)]
+
+    def fixed(name: str, value_of: Callable[[bytes], Any]) -> dict[str, Any]:
+        return _pairs(raw.get(name, []), value_of)
+
+    def each(kind: str) -> dict[str, Any]:
+        found = {}
+        for key, value in raw.items():
+            head, _, name = key.partition(":")
+            if head == kind and name:
+                found[name] = value
+        return found
+
+    names = each("ready").keys() | each("suspects").keys() | each("scheduled").keys()
+    queues = {
+        name: Waiting(
+            ready=_oldest_first(raw.get(f"ready:{name}", [])),
+            suspects=_oldest_first(raw.get(f"suspects:{name}", [])),
+            scheduled=_pairs(raw.get(f"scheduled:{name}", []), _number),
+            dropped=frozenset(map(_text, raw.get(f"dropped:{name}", []))),
+        )
+        for name in names | each("dropped").keys()
+    }
+    return Dump(
+        jobs=fixed("jobs", bytes),
+        big=fixed("big", bytes),
+        attempts=_without_zeros(fixed("attempts", int)),
+        reaps=fixed("reaps", int),
+        history=fixed("history", bytes),
+        reasons=fixed("reasons", _text),
+        id_of=fixed("id_of", _text),
+        ids=fixed("ids", _text),
+        ended=fixed("ended", _number),
+        queues=queues,
+        parked={_door(name): _oldest_first(uids) for name, uids in each("parked").items()},
+        doors={_door(name): value for name, value in fixed("parked", _since).items()},
+        running={engine: _pairs(flat, _hold) for engine, flat in each("running").items()},
+        steps=fixed("steps", _last_step),
+        beats=fixed("beats", int),
+        engines=fixed("engines", bytes),
+        dead=fixed("dead", _number),
+        done=tuple(raw.get("done", [])),
+        strays=_oldest_first(raw.get("strays", [])),
+        stats=_without_zeros(fixed("stats", int)),
+        used=frozenset(map(_text, raw.get("queues", []))),
+        paused=frozenset(map(_text, raw.get("paused", []))),
+        seen={_path(path): _text(mark) for path, mark in _flat(raw.get("seen", []))},
+        senders={name: int(value.split()[0]) for name, value in each("sender").items()},
+        limits={name: int(value) for name, value in each("limit").items()},
+        bells=frozenset(name for name, tokens in each("bell").items() if len(tokens) == 1),
+        unknown=tuple(unknown + [f"bell:{n}" for n, tokens in each("bell").items() if tokens[1:]]),
+    )
+
+
+def dump_of_model(space: Namespace) -> Dump:
+    """From the specification."""
+    queues = {
+        name: Waiting(
+            ready=tuple(queue.ready),
+            suspects=tuple(queue.suspects),
+            scheduled=dict(queue.scheduled.items()),
+            dropped=frozenset(queue.cancelled),
+        )
+        for name, queue in space.queues.items()
+    }
+    doors = {(q, n): door for q, queue in space.queues.items() for n, door in queue.parked.items()}
+    jobs = space.jobs
+    return Dump(
+        jobs={uid: life.stored for uid, life in jobs.items()},
+        big={uid: life.big for uid, life in jobs.items() if life.big},
+        attempts={uid: life.attempts for uid, life in jobs.items() if life.attempts},
+        reaps={uid: life.reaps for uid, life in jobs.items() if life.reaps},
+        history={uid: life.history for uid, life in jobs.items() if life.errors},
+        reasons={uid: life.reason for uid, life in jobs.items() if life.reason},
+        id_of={uid: life.id for uid, life in jobs.items() if life.id},
+        ids={
+            id: f"{who.state}:{who.uid}" if isinstance(who, Ended) else who
+            for id, who in space.ids.items()
+        },
+        ended=dict(space.forget.items()),
+        queues={name: waiting for name, waiting in queues.items() if waiting != Waiting()},
+        parked={door: tuple(waits.jobs) for door, waits in doors.items()},
+        doors={door: (waits.since_ms, waits.noted) for door, waits in doors.items()},
+        running={name: dict(boot.held) for name, boot in space.engines.items() if boot.held},
+        steps={name: (boot.last, boot.refused) for name, boot in space.engines.items()},
+        beats={name: boot.beats for name, boot in space.engines.items()},
+        engines={name: boot.info for name, boot in space.engines.items()},
+        dead=dict(space.dead),
+        done=tuple(space.done),
+        strays=tuple(space.strays),
+        stats=_without_zeros({**space.stats, "parked_version": space.parked_version}),
+        used=frozenset(space.used),
+        paused=frozenset(space.paused),
+        seen=dict(space.seen),
+        senders={name: n for name, (n, _) in space.senders.items()},
+        limits=dict(space.limits),
+        bells=frozenset(space.bells),
+    )
+
+
+_SEVERAL = (
+    "ready",
+    "suspects",
+    "scheduled",
+    "parked",
+    "dropped",
+    "running",
+    "sender",
+    "limit",
+    "bell",
+)
+
+
+def _is_known(key: str) -> bool:
+    return key in FIXED or key.partition(":")[0] in _SEVERAL
+
+
+def _flat(flat: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _pairs(flat: list[bytes], value_of: Callable[[bytes], Any]) -> dict[str, Any]:
+    return {name.decode(): value_of(value) for name, value in _flat(flat)}
+
+
+def _oldest_first(uids: list[bytes]) -> tuple[str, ...]:
+    return tuple(uid.decode() for uid in reversed(uids))
+
+
+def _without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
+def _text(value: bytes) -> str:
+    return value.decode()
+
+
+def _path(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _number(value: bytes) -> int:
+    assert float(value) == int(float(value)), value
+    return int(float(value))
+
+
+def _door(name: str) -> tuple[str, str]:
+    queue, _, job = name.partition(":")
+    return queue, job
+
+
+def _since(value: bytes) -> tuple[int, int]:
+    since, _, count = value.decode().partition(":")
+    return int(since), int(count)
+
+
+def _hold(value: bytes) -> Hold:
+    n, i, flag, queue = value.decode().split(":", 3)
+    assert flag in ("", "s"), value
+    return Hold(int(n), int(i), queue, flag == "s")
+
+
+def _last_step(value: bytes) -> tuple[int, frozenset[str]]:
+    n, *refused = value.decode().split()
+    return int(n), frozenset(refused)

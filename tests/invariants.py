@@ -1,0 +1,113 @@
+"""What must be true of a namespace at every moment, whatever happened to it.
+
+Those that need to know what was asked and answered are in ``props/history.py``; the
+numbers are the same in both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.dump import Dump
+
+#: What an engine may hold.
+HELD_MAX = 1000
+
+
+def assert_sound(dump: Dump, *, max_reaps: int | None = None, keep_done: int = 1000) -> None:
+    """Fail with everything that isn't as it must be."""
+    broken = list(broken_invariants(dump, max_reaps=max_reaps, keep_done=keep_done))
+    assert not broken, "\n".join(broken) + f"\n{dump}"
+
+
+def broken_invariants(
+    dump: Dump, *, max_reaps: int | None = None, keep_done: int = 1000
+) -> Iterator[str]:
+    """What isn't as it must be, one line each."""
+    yield from _one_place(dump)
+    yield from _conservation(dump)
+    yield from _ownership(dump)
+    yield from _the_dead(dump, max_reaps)
+    yield from _ids(dump)
+    yield from _nothing_left_over(dump, keep_done)
+
+
+def _one_place(dump: Dump) -> Iterator[str]:
+    """I1: each job is in exactly one place, and nothing else is anywhere."""
+    places = Counter(uid for uid, _ in dump.places())
+    for uid, count in places.items():
+        if count > 1:
+            yield f"I1: {uid} is in {[place for u, place in dump.places() if u == uid]}"
+        if uid not in dump.jobs:
+            yield f"I1: {uid} has no record and isn't counted as cancelled"
+    yield from (f"I1: {uid} is nowhere" for uid in dump.jobs.keys() - places.keys())
+    for name, queue in dump.queues.items():
+        if not queue.dropped <= set(queue.ready):
+            yield f"I1: {name} counts cancelled jobs that don't lie in it"
+        if queue.dropped & dump.jobs.keys():
+            yield f"I1: {name} counts jobs as cancelled that are not"
+
+
+def _conservation(dump: Dump) -> Iterator[str]:
+    """I2: what was enqueued is there or was ended, and counted once."""
+    ended = sum(dump.stats.get(name, 0) for name in ("done", "cancelled", "purged"))
+    if dump.stats.get("enqueued", 0) != len(dump.jobs) + ended:
+        yield f"I2: enqueued {dump.stats.get('enqueued', 0)} != {len(dump.jobs)} + {ended}"
+
+
+def _ownership(dump: Dump) -> Iterator[str]:
+    """I4: running is what a registered engine holds, each by a claim of its own."""
+    if not dump.steps.keys() == dump.beats.keys() == dump.engines.keys():
+        yield f"I4: half registered: {dump.steps}, {dump.beats}, {dump.engines}"
+    for engine, held in dump.running.items():
+        if engine not in dump.steps:
+            yield f"I4: {engine} holds jobs and isn't registered"
+            continue
+        if any(hold.n > dump.steps[engine][0] for hold in held.values()):
+            yield f"I4: {engine} holds claims of a step it hasn't made"
+        if len({(hold.n, hold.i) for hold in held.values()}) < len(held):
+            yield f"I4: two jobs of {engine} have the same claim"
+        if len(held) > HELD_MAX:
+            yield f"I4: {engine} holds {len(held)} jobs"
+
+
+def _the_dead(dump: Dump, max_reaps: int | None) -> Iterator[str]:
+    """I8: dead is who has a reason, and nobody else has used up his reaps."""
+    if odd := dump.reasons.keys() ^ dump.dead.keys():
+        yield f"I8: dead without a reason, or the other way: {odd}"
+    if max_reaps is not None:
+        over = {uid for uid, reaps in dump.reaps.items() if reaps >= max_reaps}
+        lost = {uid for uid, reason in dump.reasons.items() if reason == "worker_lost"}
+        if over != lost:
+            yield f"I8: dead for its reaps, or not: {over ^ lost}"
+
+
+def _ids(dump: Dump) -> Iterator[str]:
+    """I11: a caller's id names the one job that has it, or how that ended."""
+    live = {id: who for id, who in dump.ids.items() if ":" not in who}
+    if live != {id: uid for uid, id in dump.id_of.items()}:
+        yield f"I11: {live} != {dump.id_of}"
+    if not set(live.values()) <= dump.jobs.keys():
+        yield "I11: an id names a job that isn't there"
+    if odd := dump.ended.keys() ^ (dump.ids.keys() - live.keys()):
+        yield f"I11: never forgotten, or too early: {odd}"
+
+
+def _nothing_left_over(dump: Dump, keep_done: int) -> Iterator[str]:
+    """I16: what belongs to a job goes with it; nothing grows without bound."""
+    for what in ("big", "attempts", "reaps", "history", "reasons", "id_of"):
+        left = getattr(dump, what).keys() - dump.jobs.keys()
+        if left:
+            yield f"I16: {what} of jobs that are over: {left}"
+    if odd := dump.parked.keys() ^ dump.doors.keys():
+        yield f"I16: doors without jobs, or the other way: {odd}"
+    for door, (_, noted) in dump.doors.items():
+        if noted > len(dump.parked.get(door, ())):
+            yield f"I16: {noted} are noted behind {door}, more than there are"
+    if len(dump.done) > keep_done:
+        yield f"I16: {len(dump.done)} summaries"
+    if dump.strays:
+        yield f"I16: strays: {dump.strays}"
+    if dump.unknown:
+        yield f"I16: unknown keys: {dump.unknown}"
