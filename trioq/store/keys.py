@@ -49,7 +49,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("queues", "SET", "the names of all queues ever enqueued to", "enqueue", "never"),
     KeyDoc("paused", "SET", "the names of paused queues", "pause", "resume"),
     KeyDoc("seen", "HASH", "path → `size:mtime_ns` of each file the producer has enqueued", "enqueue", "never"),
-    KeyDoc("sender:<id>", "STRING", "the number of a client's last write, and how much of it was taken", "enqueue and other client writes", "expires after an hour"),
+    KeyDoc("sender:<id>", "STRING", "the number of a client's last write, and how it was answered", "enqueue and other client writes", "expires after an hour"),
     KeyDoc("limit:<name>", "STRING", "the limiter's theoretical arrival time, epoch µs", "enqueue", "expires when the bucket is full"),
     KeyDoc("sampler", "STRING", "the engine whose turn it is to count for the metrics: a hint", "that engine", "expires when it stops"),
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine"),
