@@ -89,7 +89,7 @@ class ServerLog:
         try:
             with open(self._directory / _LOG, "rb") as file:
                 file.seek(self._from)
-                lines = file.read().decode("utf-8", "replace").splitlines()
+                lines = file.read(LOG_BYTES).decode("utf-8", "replace").splitlines()
         except OSError:
             return []
         return [_PREFIX.sub("", line).strip() for line in lines]
