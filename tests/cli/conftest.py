@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -78,6 +79,15 @@ def write_config(directory: Path, server: Server, more: str = "") -> Path:
 def trioq(server: Server, tmp_path: Path) -> Cli:
     """The command line on an empty data set."""
     return Cli(write_config(tmp_path, server))
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+    return port
 
 
 @attrs.define

@@ -70,7 +70,7 @@ class ServerLog:
                 f"{appendonly / MANIFEST}: damaged, so the server doesn't load the data; put a"
                 f" copy of the directory back, {_OVER}"
             )
-        last = self.last_words() or "no word"
+        last = self.last_words() or "without a word in its log; is the disk full?"
         return EmbeddedError(f"{self._directory}: the server ended at its start: {last}")
 
     def trim(self) -> None:
