@@ -148,7 +148,9 @@ class Engine:
     async def _live(self, task_status: trio.TaskStatus[Engine]) -> None:
         """One boot after the other."""
         born = -math.inf
-        while (registered := await self._register(born)) is not None:
+        while not self.draining.is_set():
+            if (registered := await self._register(born)) is None:
+                break
             born = trio.current_time()
             await self._live_one_boot(*registered, task_status)
             task_status = trio.TASK_STATUS_IGNORED
