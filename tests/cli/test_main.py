@@ -70,8 +70,8 @@ def test_every_command_has_help_that_explains_each_option(
 @each_command
 def test_everything_that_prints_has_json(path: tuple[str, ...], command: click.Command) -> None:
     options = [option for parameter in command.params for option in parameter.opts]
-    # What export writes is JSON anyhow, and an engine prints its log.
-    assert "--json" in options or path in [("serve",), ("dead", "export")]
+    # What export writes is JSON anyhow, an engine prints its log, and top draws.
+    assert "--json" in options or path in [("serve",), ("dead", "export"), ("top",)]
 
 
 @pytest.mark.parametrize(

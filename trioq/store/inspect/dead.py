@@ -104,6 +104,13 @@ def dead_views(store: RedisStore, jobs: Sequence[Dead]) -> Iterator[JobView]:
             yield attrs.evolve(view, died_ms=died[view.uid])
 
 
+def newest_dead(store: RedisStore, count: int) -> dict[Uid, int]:
+    """Those that died last, the newest first, and when, in epoch milliseconds."""
+    key = store.keys.fixed("dead")
+    flat = store.lane.call("ZRANGE", key, 0, count - 1, "REV", "WITHSCORES")
+    return {u.decode(): int(float(ms)) for u, ms in zip(flat[::2], flat[1::2], strict=True)}
+
+
 def _record(uid: Uid, stored: bytes | None) -> Record | None:
     try:
         return decode(uid, stored).record if stored is not None else None
