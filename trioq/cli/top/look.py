@@ -11,7 +11,16 @@ from trioq.cli.top.moment import EngineView, Failure, Moment, newest
 from trioq.core.config import LimiterConfig
 from trioq.core.job import Uid
 from trioq.core.limiter import interval_us
-from trioq.store.inspect import DeadFilter, JobView, dead_views, newest_dead, shown, stats, watch
+from trioq.store.inspect import (
+    DeadFilter,
+    JobView,
+    dead_pages,
+    dead_views,
+    newest_dead,
+    shown,
+    stats,
+    watch,
+)
 from trioq.store.redis import RedisStore
 
 #: Failures, and of the dead, that are shown at most.
@@ -51,7 +60,8 @@ class Looker:
     def _newly_dead(self) -> list[Failure]:
         died = newest_dead(self.store, FAILURES)
         unknown = tuple(uid for uid in died if uid not in self._dead)
-        views = {v.uid: v for v in dead_views(self.store, DeadFilter(uids=unknown))}
+        pages = dead_pages(self.store, DeadFilter(uids=unknown))
+        views = {v.uid: v for page in pages for v in dead_views(self.store, page.jobs)}
         self._dead = {
             uid: self._dead.get(uid) or _failure(uid, at_ms, views) for uid, at_ms in died.items()
         }
