@@ -190,18 +190,20 @@ async def test_who_waits_for_the_door_is_told_when_it_opens(autojump_clock: Cloc
         nursery.start_soon(breakers.run)
         await trio.sleep(5.0)
         assert breakers.admits("x") == UNLIMITED
-        permit = breakers.admit("x")
+        permit = breakers.admit("x", trio.current_time())
         assert permit is not None
-        breakers.record("x", permit, "failure")
+        breakers.record("x", permit, "failure", trio.current_time())
         assert breakers.admits("x") == 0
-        assert breakers.admit("x") is None
+        assert breakers.admit("x", trio.current_time()) is None
         await trio.sleep(100.0)
         assert opened == [35.0], "by itself, and once"
         assert breakers.admits("x") == 1
-        probe = breakers.admit("x")
+        probe = breakers.admit("x", trio.current_time())
         assert probe is not None
         assert breakers.admits("x") == 0
-        breakers.record("x", probe, "ignored")  # it proved nothing: there is room again
+        breakers.record(
+            "x", probe, "ignored", trio.current_time()
+        )  # it proved nothing: there is room again
         assert opened == [35.0, 105.0]
         assert breakers.admits("x") == 1
         nursery.cancel_scope.cancel()
@@ -222,9 +224,9 @@ async def test_many_breakers_turn_half_open_each_at_its_own_time(autojump_clock:
         nursery.start_soon(breakers.run)
         for n in range(20):
             await trio.sleep(1.5)
-            permit = breakers.admit(f"name {n}")
+            permit = breakers.admit(f"name {n}", trio.current_time())
             assert permit is not None
-            breakers.record(f"name {n}", permit, "failure")
+            breakers.record(f"name {n}", permit, "failure", trio.current_time())
         await trio.sleep(31.0)
         nursery.cancel_scope.cancel()
     assert told == [(1.5 * (n + 1) + 30.0, f"name {n}") for n in range(20)]
