@@ -11,7 +11,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.cli.conftest import CONFIG, Cli, Scene, lines, write_config
+from tests.cli.conftest import CONFIG, Cli, lines, write_config
+from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import Server, new_job, wait_until
 from trioq.doctor import examine

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cli.conftest import Cli, Scene, only_error, run
+from tests.cli.conftest import Cli, only_error, run
 from tests.cli.terminal import on_terminal
+from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started
 from tests.support import trioq as trioq_process
 from trioq.cli import COMMANDS, cli
