@@ -32,7 +32,7 @@ KNOWN_PAIRS = {("worker", "breaker")}
 
 
 def layer(parts: tuple[str, ...]) -> str:
-    if parts[0] == "errors":
+    if parts[0] in ("errors", "failpoints"):
         return "core"
     return parts[0] if parts[0] in LAYERS else "face"
 

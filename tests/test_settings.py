@@ -394,7 +394,7 @@ def test_a_line_stays_a_line_whatever_the_names_are() -> None:
 
 
 def test_variables_of_others_and_of_the_tests_are_let_alone() -> None:
-    environ = {"TRIOQ_TEST_REDIS": "x", "TRIOQ_FP": "x", "TRIOQ_FP_STEP": "x", "WORKER_COUNT": "3"}
+    environ = {"TRIOQ_TEST_REDIS": "x", "TRIOQ_FAILPOINT": "x", "WORKER_COUNT": "3"}
     assert read("", {**environ, "PATH": "/bin"}) == read()
 
 

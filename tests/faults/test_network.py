@@ -8,7 +8,7 @@ equal, key by key; and a copy that the server executes when life has gone on cha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -30,7 +30,8 @@ from tests.faults.proxy import (
     Swallow,
     Twice,
 )
-from tests.support import Server, new_job
+from tests.faults.scenes import NOW, SCRIPTS, TOLD_OTHERWISE, Asked, Scene, contents, new_scenes
+from tests.support import Server
 from trioq.errors import StoreUnreachable
 from trioq.store.keys import Keys
 from trioq.store.lane import Dialer, Lane, no_retries
@@ -38,19 +39,19 @@ from trioq.store.protocol import (
     Ack,
     Admit,
     DeadLetter,
-    NewJob,
     Park,
     Release,
-    RetryAt,
     Settlement,
     Step,
     StepReply,
 )
-from trioq.store.redis import RedisStore, StoreOptions
-from trioq.store.scripts import all_scripts
+from trioq.store.redis import RedisStore
 
 #: How long a reply is waited for: shorter than any silence, longer than any delay.
 READ_S = 0.15
+
+#: They bring a network of their own.
+pytestmark = pytest.mark.direct
 
 LONG = os.environ.get("TRIOQ_TEST_FAULTS") == "long"
 
@@ -70,124 +71,6 @@ FAULTS: dict[str, Fault] = {
     "reset after": Reset(executed=True),
 }
 
-# -- one call of each script ---------------------------------------------------------------------
-
-
-@attrs.define
-class Scene:
-    """One namespace, led to where the call makes sense; the same in each, name for name."""
-
-    store: RedisStore
-    jobs: dict[str, NewJob]
-    n: int = 0
-    """The last step of the engine ``e.1``."""
-    written: int = 0
-    """The last write of the sender ``s``."""
-
-    def write(self) -> tuple[str, int]:
-        self.written += 1
-        return "s", self.written
-
-    def step(self, want: int = 0, *settlements: Settlement) -> StepReply:
-        reply = self.store.step(self.next_step(want, *settlements))
-        assert isinstance(reply, StepReply)
-        return reply
-
-    def next_step(self, want: int = 0, *settlements: Settlement) -> Step:
-        self.n += 1
-        return Step("e.1", self.n, want, ("low",), settlements=settlements)
-
-    def job(self, name: str) -> NewJob:
-        return self.jobs[name]
-
-    def uid(self, name: str) -> str:
-        return self.jobs[name].uid
-
-
-def prepared(scene: Scene) -> None:
-    """Five jobs run, one waits, one is due later, one is dead, one is parked."""
-    store = scene.store
-    store.enqueue(*scene.write(), [scene.job(name) for name in "abcdefgh"])
-    store.register("e.1", b"{}")
-    scene.step(7)
-    line = b'{"attempt":1}'
-    scene.step(
-        0,
-        DeadLetter(scene.uid("f"), 1, 1, "failures", line),
-        Park(scene.uid("g"), 1, "low", "stranger"),
-    )
-    store.enqueue(*scene.write(), [scene.job("later")])
-
-
-def step(scene: Scene) -> Callable[[RedisStore], Any]:
-    """All verbs at once, and a claim."""
-    a, b, c, d, e = (scene.uid(name) for name in "abcde")
-    batch = scene.next_step(
-        2, Ack(a, 1, b"{}"), RetryAt(b, 1, 500, 1, b'{"attempt":1}'),
-        DeadLetter(c, 1, 1, "gave_up", b'{"attempt":1}'), Release(d, 1),
-        Park(e, 1, "low", "stranger"),
-    )  # fmt: skip
-    return lambda store: store.step(batch)
-
-
-def enqueue(scene: Scene) -> Callable[[RedisStore], Any]:
-    write, jobs = scene.write(), [scene.job("new"), scene.job("named")]
-    return lambda store: store.enqueue(*write, jobs)
-
-
-def cancel(scene: Scene) -> Callable[[RedisStore], Any]:
-    write, uid = scene.write(), scene.uid("h")
-    return lambda store: store.cancel(*write, uid, "low", "noop")
-
-
-def revive(scene: Scene) -> Callable[[RedisStore], Any]:
-    write, uid = scene.write(), scene.uid("f")
-    return lambda store: store.revive(*write, [(uid, "low")])
-
-
-def purge_dead(scene: Scene) -> Callable[[RedisStore], Any]:
-    write, uid = scene.write(), scene.uid("f")
-    return lambda store: store.purge_dead(*write, [uid])
-
-
-def purge(scene: Scene) -> Callable[[RedisStore], Any]:
-    write = scene.write()
-    return lambda store: store.purge(*write, "low", ["stranger"], 10)
-
-
-def pause(scene: Scene) -> Callable[[RedisStore], Any]:
-    write = scene.write()
-    return lambda store: store.pause(*write, "low", True)
-
-
-def beat(scene: Scene) -> Callable[[RedisStore], Any]:
-    return lambda store: store.beat("e.1")
-
-
-def sign_off(scene: Scene) -> Callable[[RedisStore], Any]:
-    return lambda store: store.sign_off("e.1")
-
-
-def reap(scene: Scene) -> Callable[[RedisStore], Any]:
-    seen = scene.store.observe()["e.1"]
-    return lambda store: store.reap("e.1", seen, 3)
-
-
-def expire_parked(scene: Scene) -> Callable[[RedisStore], Any]:
-    return lambda store: store.expire_parked("low", "stranger", 1000, b'{"attempt":0}')
-
-
-SCRIPTS = {
-    f.__name__: f
-    for f in (
-        step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
-        expire_parked,
-    )
-}  # fmt: skip
-
-#: A second execution of these is harmless but answered otherwise: see the scripts' headers.
-TOLD_OTHERWISE = {"beat", "reap", "expire_parked"}
-
 # -- two namespaces side by side -------------------------------------------------------------------
 
 
@@ -201,7 +84,7 @@ class Sides:
     far: RedisStore
     """On the hurt side's namespace, through the proxy."""
 
-    def until_answered(self, call: Callable[[RedisStore], Any]) -> Any:
+    def until_answered(self, call: Asked) -> Any:
         """Send it, and send it again, as whoever made it does."""
         for _ in range(3):
             try:
@@ -211,34 +94,19 @@ class Sides:
         raise AssertionError("one fault cost three tries")
 
     def both(self) -> tuple[dict[bytes, Any], dict[bytes, Any]]:
-        return dump(self.hurt.store), dump(self.unhurt.store)
+        return contents(self.hurt.store), contents(self.unhurt.store)
 
 
 @pytest.fixture
 def sides(server: Server) -> Iterator[Sides]:
-    names = ("a", "b", "c", "d", "e", "f", "g", "h", "new", "last")
-    jobs = {name: new_job() for name in names}
-    jobs |= {"later": new_job(delay_ms=60_000), "named": new_job(id="the caller's")}
-    clock = Clock()
-    options = StoreOptions(clock_ms=lambda: clock.now_ms)
-    hurt, unhurt = (Scene(server.store(n, options), jobs) for n in ("hurt", "unhurt"))
-    for script in all_scripts():
-        server.call("SCRIPT", "LOAD", script.text)
-    for scene in (hurt, unhurt):
-        prepared(scene)
-    clock.now_ms += 2000
+    hurt, unhurt = new_scenes(server, "hurt", "unhurt")
     # On a TCP port, where a reset is a reset.
     with Proxy(server.direct) as proxy:
         lane = Lane(dialer(proxy), "far")
-        yield Sides(proxy, hurt, unhurt, RedisStore(Keys("hurt"), lane, options))
+        yield Sides(proxy, hurt, unhurt, RedisStore(Keys("hurt"), lane, NOW))
         lane.close()
     hurt.store.lane.close()
     unhurt.store.lane.close()
-
-
-@attrs.define
-class Clock:
-    now_ms: int = 1_764_000_000_000
 
 
 def dialer(proxy: Proxy) -> Dialer:
@@ -249,38 +117,6 @@ def dialer(proxy: Proxy) -> Dialer:
         )  # fmt: skip
 
     return dial
-
-
-def dump(store: RedisStore) -> dict[bytes, Any]:
-    """Everything in a store's namespace, by key."""
-    prefix = f"{{{store.keys.tag}}}:".encode()
-    keys = store.lane.call("KEYS", prefix + b"*")
-    types = store.lane.pipeline([("TYPE", key) for key in keys])
-    values = store.lane.pipeline(
-        [(READ[kind][0], key, *READ[kind][1:]) for key, kind in zip(keys, types, strict=True)]
-    )
-    return {
-        key.removeprefix(prefix): value if kind in (b"string", b"list") else members(kind, value)
-        for key, kind, value in zip(keys, types, values, strict=True)
-    }
-
-
-READ: dict[bytes, tuple[Any, ...]] = {
-    b"string": ("GET",),
-    b"list": ("LRANGE", 0, -1),
-    b"set": ("SMEMBERS",),
-    b"hash": ("HGETALL",),
-    b"zset": ("ZRANGE", 0, -1, "WITHSCORES"),
-}
-
-
-def members(kind: bytes, flat: list[bytes]) -> Any:
-    """What has no order, in a form that compares."""
-    return sorted(flat) if kind == b"set" else pairs(flat)
-
-
-def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def without_beats(data: dict[bytes, Any]) -> dict[bytes, Any]:
@@ -360,7 +196,7 @@ def test_a_connection_that_ends_after_any_byte_costs_nothing(
         cut += 1 if LONG else 7
         strikes = sides.proxy.on(what(cut), "step")
         batch = sides.hurt.next_step(5, *(Release(uid, n) for uid, n in n_of.items()))
-        reply = sides.until_answered(lambda store, batch=batch: store.step(batch))
+        reply = sides.until_answered(Asked("step", (batch,)))
         assert isinstance(reply, StepReply)
         assert not reply.refused
         assert reply.held == len(reply.claims) == 5

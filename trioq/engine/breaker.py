@@ -38,24 +38,22 @@ class Breakers:
             with trio.move_on_at(next_time):
                 await self._tripped.wait()
             for name, breaker in self._breakers.items():
-                if (change := breaker.poll(trio.current_time())) is not None:
-                    self._tell(name, change)
+                self._tell(name, breaker.poll(trio.current_time()))
 
-    def admit(self, name: str, now: float) -> Permit | None:
+    def admit(self, name: str) -> Permit | None:
         """A permit to run one job of this name, or None: park it."""
         breaker = self._breakers.get(name)
         if breaker is None:
             breaker = self._breakers[name] = Breaker(self.settings)
-        if (change := breaker.poll(now)) is not None:
-            self._tell(name, change)
+        now = trio.current_time()
+        self._tell(name, breaker.poll(now))
         return breaker.admit(now)
 
-    def record(self, name: str, permit: Permit, verdict: Verdict, now: float) -> None:
+    def record(self, name: str, permit: Permit, verdict: Verdict) -> None:
         """How it went; every permit comes back exactly once."""
-        change = self._breakers[name].record(permit, verdict, now)
-        if change is not None:
-            self._tell(name, change)
-        elif permit.is_probe:
+        change = self._breakers[name].record(permit, verdict, trio.current_time())
+        self._tell(name, change)
+        if permit.is_probe and change is None:
             self.opened()  # it proved nothing: there is room for another probe
 
     def admits(self, name: str) -> int:
@@ -67,7 +65,9 @@ class Breakers:
         """The state of each, by name. May be asked in any thread."""
         return {name: breaker.last_state for name, breaker in tuple(self._breakers.items())}
 
-    def _tell(self, name: str, change: Change) -> None:
+    def _tell(self, name: str, change: Change | None) -> None:
+        if change is None:
+            return
         self.report(BreakerChanged(name, change.before, change.after))
         if change.after == "open":
             self._tripped.set()

@@ -22,6 +22,7 @@ from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.tracing import Tracer
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
+from trioq.failpoints import failpoint
 from trioq.store.protocol import Admit, Gone, Release, Settlement, StepReply
 
 #: An idle engine looks for work this often even if no bell rings: a bell is a hint.
@@ -249,6 +250,7 @@ class Dispatcher:
             return
         self.pacemaker.step_answered(sent_at)
         agrees = self._absorb(reply, took_s=self._last_step - started)
+        failpoint("step", "used")
         if not agrees:
             self._lose("count differs")
 

@@ -19,7 +19,7 @@ from trioq.core.config.sections import Config
 from trioq.settings.layers import Layer, Tree, merge
 
 PREFIX = "TRIOQ_"
-NOT_KEYS = ("TRIOQ_TEST_", "TRIOQ_FP")
+NOT_KEYS = ("TRIOQ_TEST_", "TRIOQ_FAILPOINT")
 """What the tests and the failpoints of trioq itself use."""
 
 ANY_NAME = "<NAME>"

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from trioq.core.job import Uid
 from trioq.errors import QueueFull, TrioqBug
+from trioq.failpoints import failpoint
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
 from trioq.store.protocol import (
@@ -187,7 +188,9 @@ class RedisStore:
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         script = load(name)
         fixed = [self.keys.fixed(key) for key in script.fixed_keys]
+        failpoint(name, "before")
         reply = self.lane.run(script, [*fixed, *keys], args)
+        failpoint(name, "after")
         reply[0] = reply[0].decode()
         return cast("list[Any]", reply)
 

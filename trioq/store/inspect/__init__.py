@@ -5,15 +5,7 @@ server.
 """
 
 from trioq.store.inspect.counts import Outstanding, QueueStats, Stats, outstanding, stats
-from trioq.store.inspect.dead import (
-    Dead,
-    DeadFilter,
-    DeadPage,
-    dead,
-    dead_pages,
-    dead_views,
-    newest_dead,
-)
+from trioq.store.inspect.dead import Dead, DeadFilter, dead, dead_pages, dead_views
 from trioq.store.inspect.jobs import done, find, peek
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, sample
@@ -23,7 +15,6 @@ from trioq.store.inspect.views import JobView, history
 __all__ = [
     "Dead",
     "DeadFilter",
-    "DeadPage",
     "Glance",
     "JobView",
     "Outstanding",
@@ -37,7 +28,6 @@ __all__ = [
     "find",
     "glance",
     "history",
-    "newest_dead",
     "outstanding",
     "parked_names",
     "peek",

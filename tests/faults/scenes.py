@@ -1,0 +1,264 @@
+"""A namespace in which each script has something to do, and one call of each.
+
+The same jobs can stand in several namespaces, name for name, so that what happened to them
+can be compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from tests.support import Server, new_job
+from trioq.store.protocol import (
+    Ack,
+    DeadLetter,
+    NewJob,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+    Step,
+    StepReply,
+)
+from trioq.store.redis import RedisStore, StoreOptions
+from trioq.store.scripts import all_scripts
+
+BEGINNING_MS = 1_764_000_000_000
+
+
+@attrs.frozen
+class Asked:
+    """One call of a store's method, to be made on any store, in any process."""
+
+    method: str
+    arguments: tuple[Any, ...]
+
+    def __call__(self, store: RedisStore) -> Any:
+        return getattr(store, self.method)(*self.arguments)
+
+
+@attrs.define
+class Scene:
+    """One namespace, led to where the call makes sense; the same in each, name for name."""
+
+    store: RedisStore
+    jobs: dict[str, NewJob]
+    n: int = 0
+    """The last step of the engine ``e.1``."""
+    written: int = 0
+    """The last write of the sender ``s``."""
+
+    def write(self) -> tuple[str, int]:
+        self.written += 1
+        return "s", self.written
+
+    def step(self, want: int = 0, *settlements: Settlement) -> StepReply:
+        reply = self.store.step(self.next_step(want, *settlements))
+        assert isinstance(reply, StepReply)
+        return reply
+
+    def next_step(self, want: int = 0, *settlements: Settlement) -> Step:
+        self.n += 1
+        return Step("e.1", self.n, want, ("low",), settlements=settlements)
+
+    def job(self, name: str) -> NewJob:
+        return self.jobs[name]
+
+    def uid(self, name: str) -> str:
+        return self.jobs[name].uid
+
+
+def prepared(scene: Scene) -> None:
+    """Five jobs run, one waits, one is due later, one is dead, one is parked."""
+    store = scene.store
+    store.enqueue(*scene.write(), [scene.job(name) for name in "abcdefgh"])
+    store.register("e.1", b"{}")
+    scene.step(7)
+    line = b'{"attempt":1}'
+    scene.step(
+        0,
+        DeadLetter(scene.uid("f"), 1, 1, "failures", line),
+        Park(scene.uid("g"), 1, "low", "stranger"),
+    )
+    store.enqueue(*scene.write(), [scene.job("later")])
+
+
+def step(scene: Scene) -> Asked:
+    """All verbs at once, and a claim."""
+    a, b, c, d, e = (scene.uid(name) for name in "abcde")
+    batch = scene.next_step(
+        2, Ack(a, 1, b"{}"), RetryAt(b, 1, 500, 1, b'{"attempt":1}'),
+        DeadLetter(c, 1, 1, "gave_up", b'{"attempt":1}'), Release(d, 1),
+        Park(e, 1, "low", "stranger"),
+    )  # fmt: skip
+    return Asked("step", (batch,))
+
+
+def enqueue(scene: Scene) -> Asked:
+    write, jobs = scene.write(), [scene.job("new"), scene.job("named")]
+    return Asked(
+        "enqueue",
+        (
+            *write,
+            jobs,
+        ),
+    )
+
+
+def cancel(scene: Scene) -> Asked:
+    write, uid = scene.write(), scene.uid("h")
+    return Asked(
+        "cancel",
+        (
+            *write,
+            uid,
+            "low",
+            "noop",
+        ),
+    )
+
+
+def revive(scene: Scene) -> Asked:
+    write, uid = scene.write(), scene.uid("f")
+    return Asked(
+        "revive",
+        (
+            *write,
+            [(uid, "low")],
+        ),
+    )
+
+
+def purge_dead(scene: Scene) -> Asked:
+    write, uid = scene.write(), scene.uid("f")
+    return Asked(
+        "purge_dead",
+        (
+            *write,
+            [uid],
+        ),
+    )
+
+
+def purge(scene: Scene) -> Asked:
+    write = scene.write()
+    return Asked(
+        "purge",
+        (
+            *write,
+            "low",
+            ["stranger"],
+            10,
+        ),
+    )
+
+
+def pause(scene: Scene) -> Asked:
+    write = scene.write()
+    return Asked(
+        "pause",
+        (
+            *write,
+            "low",
+            True,
+        ),
+    )
+
+
+def beat(scene: Scene) -> Asked:
+    return Asked("beat", ("e.1",))
+
+
+def sign_off(scene: Scene) -> Asked:
+    return Asked("sign_off", ("e.1",))
+
+
+def reap(scene: Scene) -> Asked:
+    seen = scene.store.observe()["e.1"]
+    return Asked(
+        "reap",
+        (
+            "e.1",
+            seen,
+            3,
+        ),
+    )
+
+
+def expire_parked(scene: Scene) -> Asked:
+    return Asked(
+        "expire_parked",
+        (
+            "low",
+            "stranger",
+            1000,
+            b'{"attempt":0}',
+        ),
+    )
+
+
+SCRIPTS = {
+    f.__name__: f
+    for f in (
+        step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
+        expire_parked,
+    )
+}  # fmt: skip
+
+#: A second execution of these is harmless but answered otherwise: see the scripts' headers.
+TOLD_OTHERWISE = {"beat", "reap", "expire_parked"}
+
+
+def new_scenes(server: Server, *namespaces: str) -> list[Scene]:
+    """The same scene in each; their clock stands, two seconds after they were prepared."""
+    names = ("a", "b", "c", "d", "e", "f", "g", "h", "new", "last")
+    jobs = {name: new_job() for name in names}
+    jobs |= {"later": new_job(delay_ms=60_000), "named": new_job(id="the caller's")}
+    for script in all_scripts():
+        server.call("SCRIPT", "LOAD", script.text)
+    scenes = [Scene(server.store(n, at(BEGINNING_MS)), jobs) for n in namespaces]
+    for scene in scenes:
+        prepared(scene)
+        scene.store.options = NOW
+    return scenes
+
+
+def at(now_ms: int) -> StoreOptions:
+    return StoreOptions(clock_ms=lambda: now_ms)
+
+
+NOW = at(BEGINNING_MS + 2000)
+
+
+def contents(store: RedisStore) -> dict[bytes, Any]:
+    """Everything in a store's namespace, by key."""
+    prefix = f"{{{store.keys.tag}}}:".encode()
+    keys = store.lane.call("KEYS", prefix + b"*")
+    types = store.lane.pipeline([("TYPE", key) for key in keys])
+    values = store.lane.pipeline(
+        [(READ[kind][0], key, *READ[kind][1:]) for key, kind in zip(keys, types, strict=True)]
+    )
+    return {
+        key.removeprefix(prefix): value if kind in (b"string", b"list") else members(kind, value)
+        for key, kind, value in zip(keys, types, values, strict=True)
+    }
+
+
+READ: dict[bytes, tuple[Any, ...]] = {
+    b"string": ("GET",),
+    b"list": ("LRANGE", 0, -1),
+    b"set": ("SMEMBERS",),
+    b"hash": ("HGETALL",),
+    b"zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+}
+
+
+def members(kind: bytes, flat: list[bytes]) -> Any:
+    """What has no order, in a form that compares."""
+    return sorted(flat) if kind == b"set" else pairs(flat)
+
+
+def pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,284 @@
+"""An engine, or a client, comes to harm at every named place: the promises are kept."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import multiprocessing
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.faults.fleet import Fleet
+from tests.faults.scenes import NOW, SCRIPTS, Asked, contents, new_scenes
+from tests.faults.story import Story
+from tests.support import PATIENCE_S, Server, new_job, wait_until
+from trioq import failpoints
+from trioq.failpoints import FailpointReached
+from trioq.store.protocol import NewJob
+from trioq.store.scripts import all_scripts
+
+#: What is sent again passes its places again.
+pytestmark = pytest.mark.direct
+
+LONG = os.environ.get("TRIOQ_TEST_FAULTS") == "long"
+JOBS = 20
+
+#: The places that an engine passes, and the pass at which it comes to harm.
+OF_ENGINES = {
+    "register.before": 1, "register.after": 1,
+    "step.before": 3, "step.after": 3, "step.used": 3,
+    "job.before": 5, "job.after": 5,
+    "beat.before": 2, "beat.after": 2,
+    "expire_parked.before": 1, "expire_parked.after": 1,
+    "reap.before": 1, "reap.after": 1,
+    "sign_off.before": 1, "sign_off.after": 1,
+}  # fmt: skip
+
+#: The places that only clients pass.
+OF_CLIENTS = tuple(
+    f"{script}.{moment}"
+    for script in ("enqueue", "cancel", "revive", "purge_dead", "purge", "pause")
+    for moment in ("before", "after")
+)
+
+# -- every call has its places -----------------------------------------------------------------
+
+
+def test_every_script_and_every_failpoint_in_the_code_is_tried() -> None:
+    places = {f"{s.name}.{moment}" for s in all_scripts() for moment in ("before", "after")}
+    for path in Path("trioq").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "failpoint":
+                match node.args:
+                    case [ast.Constant(value=str(call)), ast.Constant(value=str(moment))]:
+                        places.add(f"{call}.{moment}")
+    assert places == {*OF_ENGINES, *OF_CLIENTS}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_call_that_changes_state_passes_a_place_before_and_one_after(
+    server: Server, script: str
+) -> None:
+    """What the data looks like when they are passed shows that they lie around the change."""
+    (scene,) = new_scenes(server, "here")
+    call = SCRIPTS[script](scene)
+    looks = {}
+    for moment in ("before", "after"):
+        look = server.store("here")
+        failpoints.arm(
+            f"{script}.{moment}", lambda m=moment, s=look: looks.update({m: contents(s)})
+        )
+    at_first = contents(scene.store)
+    call(scene.store)
+    assert looks["before"] == at_first
+    assert looks["after"] == contents(scene.store) != at_first
+
+
+def test_scripts_are_run_in_one_place() -> None:
+    """So that a new one has its failpoints."""
+    source = Path("trioq/store/redis.py").read_text()
+    assert source.count("lane.run(") == 1
+    for path in Path("trioq").rglob("*.py"):
+        if path.name != "redis.py":
+            assert ".lane.run(" not in path.read_text(), path
+
+
+@pytest.fixture(autouse=True)
+def _disarmed() -> Iterator[None]:
+    yield
+    failpoints.disarm()
+
+
+# -- an engine is killed at each ---------------------------------------------------------------
+
+
+@pytest.fixture
+def fleet(own_server: Server, tmp_path: Path) -> Iterator[Fleet]:
+    fleet = Fleet(own_server, tmp_path)
+    config = fleet.config.read_text()
+    fleet.config.write_text(config.replace("[worker]", '[worker]\nunknown_name_after = "2s"'))
+    yield fleet
+    for engine in fleet.engines:
+        if engine.poll() is None:
+            engine.kill()
+        engine.wait()
+
+
+@pytest.mark.parametrize(
+    "places",
+    [OF_ENGINES, *({place: n} for place in OF_ENGINES for n in ((1, 2, 7) if LONG else ()))],
+    ids=lambda places: "each" if len(places) > 1 else "@".join(map(str, *places.items())),
+)
+def test_every_job_runs_when_engines_are_killed_at(fleet: Fleet, places: dict[str, int]) -> None:
+    """One dies at each of these places, while jobs come in; one lives on and finishes them."""
+    survivor = fleet.start_engine()
+    victims = {place: fleet.start_engine(f"{place}:kill@{nth}") for place, nth in places.items()}
+    fed = feed_until_dead(fleet, victims)
+    stats = fleet.wait_done(fed + 3)
+
+    runs = fleet.runs()
+    assert (stats.counters["done"], stats.dead) == (fed, 3)
+    assert len({run.uid for run in runs}) == fed
+    assert fleet.second_starts_of_the_living(runs) == []
+    wait_until(lambda: {engine["pid"] for engine in fleet.stats().engines} == {survivor.pid})
+    assert fleet.stop() == [0]
+    left = fleet.stats()
+    assert (left.running, left.strays) == (0, 0)
+
+
+def feed_until_dead(fleet: Fleet, victims: dict[str, subprocess.Popen[str]]) -> int:
+    """Enqueue jobs until all of these are dead, and three that nobody knows; how many jobs."""
+    store, sender, fed, told = fleet.store, itertools.count(1), 0, set[int]()
+    store.enqueue("s", next(sender), [new_job("low", "stranger") for _ in range(3)])
+    deadline = time.monotonic() + 4 * PATIENCE_S
+    while alive := [place for place, victim in victims.items() if victim.poll() is None]:
+        assert time.monotonic() < deadline, f"never passed: {alive}"
+        store.enqueue("s", next(sender), [work(fed + i) for i in range(10)])
+        fed += 10
+        time.sleep(0.05)  # the jobs' rhythm, not a wait for anything
+        standing = {engine["pid"] for engine in fleet.stats().engines}
+        for place, victim in list(victims.items()):
+            if place.startswith("sign_off") and victim.pid in standing - told:
+                victim.send_signal(signal.SIGTERM)
+                told.add(victim.pid)
+            if place.startswith("sign_off") and victim.poll() == 0:
+                # It had no time for it: what it held is the reaper's. Another one, then.
+                fleet.killed.add(victim.pid)
+                victims[place] = fleet.start_engine(f"{place}:kill")
+        if all(place.startswith("reap") for place in alive) and len(standing) <= len(alive) + 1:
+            victims[f"for them, {fed}"] = fleet.start_engine("step.used:kill@5")
+    store.lane.close()
+    for place, victim in victims.items():
+        assert victim.returncode == -signal.SIGKILL, place
+        fleet.killed.add(victim.pid)
+    return fed
+
+
+def work(n: int) -> NewJob:
+    return new_job("low", "work", b'{"n":%d,"wait":0.02}' % n)
+
+
+# -- an engine is cancelled at each, or fails there ----------------------------------------------
+
+
+@pytest.fixture
+def story(server: Server) -> Story:
+    return Story(server, server.url, worker={"lease_s": 1.0, "unknown_name_after_s": 0.3})
+
+
+async def harmed_at(story: Story, place: str, act: Callable[[], None]) -> None:
+    """One engine comes to harm at this place, and another finishes."""
+    struck = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def harm() -> None:
+        token.run_sync_soon(struck.set)
+        act()
+
+    store = story.server.store("t")
+    if place.startswith("reap"):
+        store.register("the.dead", b"{}")
+    if place.startswith("expire_parked"):
+        store.enqueue("s", 1, [new_job("low", "stranger")])
+    store.lane.close()
+    await story.enqueue(JOBS)
+    failpoints.arm(place, harm, OF_ENGINES[place])
+    first = story.engine()
+
+    async def drain_in_the_end() -> None:
+        if place.startswith("sign_off"):
+            await story.until_done(JOBS)
+            first.drain()
+
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drain_in_the_end)
+            await first.run()
+            nursery.cancel_scope.cancel()
+
+
+async def finished(story: Story, place: str) -> None:
+    """Another engine does what is left; then everything is as promised."""
+    failpoints.disarm()
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            second = story.engine()
+            await nursery.start(second.run)
+            await story.until_done(JOBS)
+            if place.startswith("expire_parked"):
+                await trio.to_thread.run_sync(wait_until, lambda: story.stats().dead == 1)
+            second.drain()
+    left = story.stats()
+    assert left.counters["done"] == JOBS
+    assert (left.running, left.strays) == (0, 0)
+    assert set(story.started) == set(range(JOBS))
+    assert max(story.started.values()) <= 2
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("place", OF_ENGINES)
+async def test_an_engine_may_be_cancelled_at(story: Story, place: str) -> None:
+    token = trio.lowlevel.current_trio_token()
+    with trio.CancelScope() as scope:
+        await harmed_at(story, place, lambda: token.run_sync_soon(scope.cancel))
+    assert scope.cancelled_caught or place.startswith("sign_off")
+    await finished(story, place)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("place", OF_ENGINES)
+async def test_an_engine_may_fail_at(story: Story, place: str) -> None:
+    def fail() -> None:
+        raise FailpointReached(place)
+
+    with pytest.RaisesGroup(FailpointReached, flatten_subgroups=True):
+        await harmed_at(story, place, fail)
+    await finished(story, place)
+
+
+@pytest.mark.trio
+async def test_nothing_runs_twice_when_every_place_takes_a_while(server: Server) -> None:
+    for place in (*OF_ENGINES, *OF_CLIENTS):
+        failpoints.arm_from(f"{place}:delay=0.01")
+    story = Story(server, server.url)
+    await story.play(JOBS)
+    story.all_ran_once(JOBS)
+
+
+# -- a client is killed at each --------------------------------------------------------------------
+
+
+#: Processes that are made in no time, from one that has imported what they need.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["__main__", "tests.faults.scenes"])
+
+
+def written(directory: Path, asked: Asked, failpoint: str) -> None:
+    """In a process of its own."""
+    failpoints.arm_from(failpoint)
+    asked(Server(directory).store("hurt", NOW))
+
+
+@pytest.mark.parametrize("place", OF_CLIENTS)
+def test_a_client_killed_at_a_place_has_written_all_or_nothing(server: Server, place: str) -> None:
+    script, _, moment = place.partition(".")
+    hurt, unhurt = new_scenes(server, "hurt", "unhurt")
+    before, asked = contents(hurt.store), SCRIPTS[script](hurt)
+    victim = PROCESSES.Process(target=written, args=(server.directory, asked, f"{place}:kill"))
+    victim.start()
+    victim.join(PATIENCE_S)
+    assert victim.exitcode == -signal.SIGKILL
+    SCRIPTS[script](unhurt)(unhurt.store)
+
+    assert contents(hurt.store) == (before if moment == "before" else contents(unhurt.store))
+    asked(hurt.store)
+    assert contents(hurt.store) == contents(unhurt.store), "it may be tried again"
+    for scene in (hurt, unhurt):
+        scene.store.lane.close()
