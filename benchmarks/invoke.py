@@ -21,7 +21,7 @@ import trio
 
 import trioq
 from trioq.core.outcome import Succeeded
-from trioq.engine.handlers import invoke
+from trioq.engine.handlers import Timebox, invoke
 
 DEFAULT_TIMEOUT_S = 300.0
 
@@ -69,7 +69,9 @@ async def measure(handler: Any, payload: dict[str, Any], runs: int, rounds: int)
     registered = handler.registered
     job = trioq.Job(uid="0" * 32, name=registered.name, queue="low", payload=payload)
     threads = trio.CapacityLimiter(1)
-    wrapped = partial(invoke, registered, job, timeout_s=DEFAULT_TIMEOUT_S, threads=threads)
+    wrapped = partial(
+        invoke, registered, job, timeout_s=DEFAULT_TIMEOUT_S, timebox=Timebox(), threads=threads
+    )
     assert isinstance(await wrapped(), Succeeded)
     first = (job,) if registered.binding.job_parameter else ()
     bare = partial(registered.function, *first, **payload)

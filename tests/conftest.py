@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.network import NETWORK
+from tests.scene import Scene
 from tests.support import Server
 from trioq.store.redis import RedisStore
 
@@ -53,3 +54,9 @@ def store(server: Server) -> Iterator[RedisStore]:
     store = server.store()
     yield store
     store.lane.close()
+
+
+@pytest.fixture
+def scene(store: RedisStore) -> Scene:
+    """Makes jobs lie where a test wants them."""
+    return Scene.on(store)

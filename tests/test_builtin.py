@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import trio
 import trioq
 from trioq.builtin import BLOCK_BYTES, builtin, fingerprint, media_type
 from trioq.core.outcome import Failed, Outcome, Succeeded
-from trioq.engine.handlers import abandoned_threads, invoke
+from trioq.engine.handlers import Timebox, abandoned_threads, invoke
 
 
 async def run(
@@ -24,12 +25,14 @@ async def run(
         queue="low",
         payload={"path": str(path), "size": 1, "mtime": 2.5},  # as a producer sends it
     )
-    return await invoke(
-        builtin.handlers["fingerprint"],
-        job,
-        timeout_s=timeout_s,
-        threads=limiter or trio.CapacityLimiter(1),
-    )
+    with closing(Timebox()) as timebox:
+        return await invoke(
+            builtin.handlers["fingerprint"],
+            job,
+            timeout_s=timeout_s,
+            timebox=timebox,
+            threads=limiter or trio.CapacityLimiter(1),
+        )
 
 
 @pytest.mark.trio

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 
@@ -26,7 +26,7 @@ from trioq.core.job import Uid
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store import inspect
 from trioq.store.connect import open_store
-from trioq.store.inspect import Dead, DeadFilter, JobView, Stats
+from trioq.store.inspect import Dead, DeadFilter, DeadPage, JobView, Stats
 from trioq.store.redis import RedisStore
 
 T = TypeVar("T")
@@ -77,11 +77,19 @@ class Admin:
         """The jobs of a queue that would be claimed next, in that order."""
         return inspect.peek(self.store, queue, count)
 
-    def dead(self, wanted: DeadFilter, *, limit: int | None = None) -> Iterator[JobView]:
-        """Dead jobs with all that is known of them, the longest dead first."""
-        return inspect.dead_views(self.store, wanted, limit=limit)
+    def dead(
+        self, wanted: DeadFilter | None = None, *, progress: Callable[[int], Any] = lambda n: None
+    ) -> Iterator[JobView]:
+        """Dead jobs with all that is known of them, the longest dead first.
 
-    def dead_pages(self, wanted: DeadFilter) -> Iterator[list[Dead]]:
+        Args:
+          progress: Is told how many more of the dead have been looked at.
+        """
+        for page in self.dead_pages(wanted or DeadFilter()):
+            yield from inspect.dead_views(self.store, page.jobs)
+            progress(page.looked_at)
+
+    def dead_pages(self, wanted: DeadFilter) -> Iterator[DeadPage]:
         """The same with less, for many; a page may be empty."""
         return inspect.dead_pages(self.store, wanted)
 
@@ -160,8 +168,8 @@ class Admin:
 
     def _pages(self, wanted: DeadFilter, size: int) -> Iterator[list[Dead]]:
         for read in self.dead_pages(wanted):
-            for start in range(0, len(read), size):
-                yield read[start : start + size]
+            for start in range(0, len(read.jobs), size):
+                yield read.jobs[start : start + size]
 
     def _purge_page(self, queue: str, names: Sequence[str], size: int) -> int:
         return self._write(lambda sender, n: self.store.purge(sender, n, queue, names, size))

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Cli, Scene, lines, only_error, run, write_config
+from tests.cli.conftest import Cli, lines, only_error, run, write_config
 from tests.cli.terminal import on_terminal
+from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started, wait_until
 from trioq.store.inspect import stats
 from trioq.store.protocol import DeadLetter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import Cli, Scene, lines, only_error
+from tests.cli.conftest import Cli, lines, only_error
+from tests.scene import Scene
 from tests.store.drive import Driver, line
 from tests.support import Server, new_job
 from trioq.store.inspect import find, stats

@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.cli.conftest import Cli, Scene, only_error, run
+from tests.cli.conftest import Cli, only_error, run
 from tests.cli.terminal import on_terminal
+from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started
 from tests.support import trioq as trioq_process
 from trioq.cli import COMMANDS, cli
@@ -70,8 +71,8 @@ def test_every_command_has_help_that_explains_each_option(
 @each_command
 def test_everything_that_prints_has_json(path: tuple[str, ...], command: click.Command) -> None:
     options = [option for parameter in command.params for option in parameter.opts]
-    # What export writes is JSON anyhow, and an engine prints its log.
-    assert "--json" in options or path in [("serve",), ("dead", "export")]
+    # What export writes is JSON anyhow, an engine prints its log, and top draws.
+    assert "--json" in options or path in [("serve",), ("dead", "export"), ("top",)]
 
 
 @pytest.mark.parametrize(

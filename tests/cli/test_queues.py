@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import Cli, Scene, lines, only_error
+from tests.cli.conftest import Cli, lines, only_error
 from tests.cli.terminal import on_terminal
+from tests.scene import Scene
 from tests.store.drive import line
 from tests.support import new_job
 from trioq.store.inspect import stats

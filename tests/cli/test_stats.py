@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.conftest import Cli, Scene, lines, write_config
+from tests.cli.conftest import Cli, lines, write_config
+from tests.scene import Scene
 from tests.support import Server, new_job
 from trioq.store.checks import minimal_acl
 from trioq.store.inspect import stats

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import trio
 
 from tests.engine.rig import Rig, rig_on
+from tests.engine.virtual import World
 from tests.support import Server
 
 
@@ -22,3 +24,9 @@ def own_rig(own_server: Server) -> Iterator[Rig]:
     """A rig on a server to be hurt."""
     with rig_on(own_server) as rig:
         yield rig
+
+
+@pytest.fixture
+def world(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -> World:
+    """Engines under a virtual clock. A test that uses it has ``autojump_clock`` as well."""
+    return World(nursery)

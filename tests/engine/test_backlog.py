@@ -100,3 +100,59 @@ async def test_jobs_that_come_into_an_empty_backlog_are_fresh(
     await trio.sleep(10 * STALE_S)
     backlog.put([job("a")])
     assert backlog.stale() == []
+
+
+class Busy:
+    """Workers whose jobs compute: each has had its turn after four."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        self.backlog = backlog
+        self.ran: list[str] = []
+
+    async def work(self) -> None:
+        while (held := await self.backlog.take()) is not None:
+            self.ran.append(held.uid)
+            if len(self.ran) % 4 == 0:
+                await self.backlog.rest()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("workers", [1, 8])
+async def test_a_turn_of_the_loop_is_one_worker_long_while_jobs_compute(workers: int) -> None:
+    backlog, turns = Backlog(), 0
+    busy = Busy(backlog)
+    async with trio.open_nursery() as nursery:
+        for _ in range(workers):
+            nursery.start_soon(busy.work)
+        await wait_all_tasks_blocked()
+        backlog.put(job(f"{n:03}") for n in range(400))
+        while backlog:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+        backlog.close()
+    assert busy.ran == [f"{n:03}" for n in range(400)]
+    assert turns >= 100, "with all of them awake, each turn would be as many jobs longer"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("count", [1, 2, 8, 100])
+async def test_jobs_that_wait_run_on_as_many_workers_as_there_are(count: int) -> None:
+    backlog, running = Backlog(), list[str]()
+    go_on = trio.Event()
+
+    async def work() -> None:
+        while (held := await backlog.take()) is not None:
+            running.append(held.uid)
+            await go_on.wait()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(work)
+        await wait_all_tasks_blocked()
+        backlog.put(job(str(n)) for n in range(count))
+        await wait_all_tasks_blocked()
+        assert len(running) == min(8, count)
+        go_on.set()
+        await wait_all_tasks_blocked()
+        assert len(running) == count
+        backlog.close()

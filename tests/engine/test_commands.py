@@ -17,7 +17,7 @@ import trio
 
 import trioq
 from trioq.core.outcome import Failed, Outcome, Succeeded
-from trioq.engine.handlers import BadPayload, Command, invoke
+from trioq.engine.handlers import BadPayload, Command, Timebox, invoke
 from trioq.engine.handlers.group import TAIL_BYTES
 
 THREADS = trio.CapacityLimiter(1)
@@ -48,13 +48,15 @@ async def outcome_of(
     timeout_s: float | None = 60,
     kill_after_s: float = 30,
 ) -> Outcome:
-    return await invoke(
-        command,
-        job or job_with(),
-        timeout_s=timeout_s,
-        threads=THREADS,
-        kill_after_s=kill_after_s,
-    )
+    with contextlib.closing(Timebox()) as timebox:
+        return await invoke(
+            command,
+            job or job_with(),
+            timeout_s=timeout_s,
+            timebox=timebox,
+            threads=THREADS,
+            kill_after_s=kill_after_s,
+        )
 
 
 async def failure_of(command: Command, **options: Any) -> Failed:

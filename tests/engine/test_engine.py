@@ -275,11 +275,12 @@ async def test_claims_under_way_when_draining_begins_go_back(rig: Rig) -> None:
     engine = rig.engine()
     engine.access("step")
     rig.enqueue("noop", 3)
+    loop = trio.lowlevel.current_trio_token()
 
     def before(name: str) -> None:
         if name == "step" and not drain_in_step.is_set():
-            trio.from_thread.run_sync(engine.drain)
-            trio.from_thread.run_sync(drain_in_step.set)
+            trio.from_thread.run_sync(engine.drain, trio_token=loop)
+            trio.from_thread.run_sync(drain_in_step.set, trio_token=loop)
 
     rig.wires["step"].before = before
     with trio.fail_after(20):
@@ -438,11 +439,11 @@ async def test_an_outcome_that_comes_after_the_reap_changes_nothing(
     async with rig.running():
         await rig.reported(JobStarted)
         first, wire, let_go = boot_of(rig), rig.wires["step"], threading.Event()
-        held_back = trio.Event()
+        held_back, loop = trio.Event(), trio.lowlevel.current_trio_token()
 
         def before(name: str) -> None:
             if name == "step" and wire.settles and not wire.lose:
-                trio.from_thread.run_sync(held_back.set)
+                trio.from_thread.run_sync(held_back.set, trio_token=loop)
                 let_go.wait()
 
         wire.only_settling, wire.lose = True, ["reply"] if was_executed else []

@@ -18,6 +18,7 @@ import trioq
 from trioq.core.outcome import Failed, Outcome, Snoozed, Succeeded
 from trioq.engine.handlers import (
     Function,
+    Timebox,
     abandoned_threads,
     current_job,
     invoke,
@@ -40,9 +41,11 @@ async def outcome_of(
     timeout_s: float | None = 60,
     threads: trio.CapacityLimiter = THREADS,
 ) -> Outcome:
-    return await invoke(
-        Function("it", function), job or job_with(), timeout_s=timeout_s, threads=threads
-    )
+    handler = Function("it", function)
+    with contextlib.closing(Timebox()) as timebox:
+        return await invoke(
+            handler, job or job_with(), timeout_s=timeout_s, timebox=timebox, threads=threads
+        )
 
 
 async def failure_of(function: Callable[..., Any], **options: Any) -> Failed:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import signal
 import subprocess
+import threading
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
 
-from tests.support import Server, new_job, trioq_started, wait_until
+from tests.support import Server, new_job, trioq, trioq_started, wait_until
 from trioq.store.inspect import Stats, stats
 from trioq.store.redis import RedisStore
 
@@ -30,7 +35,8 @@ log = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def note(what, job):
-    os.write(log, f"{what} {job.uid} {job.token} {os.getpid()} {job.attempt}\\n".encode())
+    line = f"{what} {job.uid} {job.token} {os.getpid()} {job.attempt} {time.monotonic()}\\n"
+    os.write(log, line.encode())
 
 
 @app.job("work")
@@ -91,16 +97,54 @@ log_format = "json"
 """
 
 
+#: A job's end and its settlement are so far apart at most, where nothing holds the step up.
+SETTLED_S = 1.0
+
+
 @attrs.frozen
 class Run:
-    """One start of a job, and whether it came to its end."""
+    """One start of a job, and whether it came to its end; all times are of one clock."""
 
     uid: str
     token: str
     pid: int
     attempt: int
-    ended: bool
-    cancelled: bool
+    started_s: float
+    ended_s: float | None = None
+    cancelled: bool = False
+
+
+@attrs.frozen
+class Hurt:
+    """Why an engine may have lost what it ran."""
+
+    pid: int
+    from_s: float
+    until_s: float = float("inf")
+
+    def explains(self, run: Run, again: Run) -> bool:
+        """Whether it hit the engine while it had this job, before that was started again."""
+        had_it = run.ended_s is None or run.ended_s >= self.from_s - SETTLED_S
+        return (
+            run.pid == self.pid
+            and run.started_s <= self.until_s
+            and had_it
+            and again.started_s >= self.from_s
+        )
+
+
+def unexplained(runs: Iterable[Run], hurt: Iterable[Hurt]) -> list[tuple[Run, Run]]:
+    """Second starts although nothing had happened to the engine that had the job before."""
+    by_uid: dict[str, list[Run]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run.started_s):
+        by_uid[run.uid].append(run)
+    hurt = list(hurt)
+    return [
+        (run, again)
+        for of_one_job in by_uid.values()
+        for run, again in pairwise(of_one_job)
+        if not any(each.explains(run, again) for each in hurt)
+    ]
 
 
 @attrs.define
@@ -112,8 +156,8 @@ class Fleet:
     workers: int = 16
     grace: str = "5s"
     engines: list[subprocess.Popen[str]] = attrs.field(factory=list)
-    killed: set[int] = attrs.field(factory=set)
-    """Process ids of engines that were killed, or have killed themselves."""
+    hurt: list[Hurt] = attrs.field(factory=list)
+    """What happened to engines."""
 
     def __attrs_post_init__(self) -> None:
         (self.directory / "fleet_app.py").write_text(APP)
@@ -130,15 +174,22 @@ class Fleet:
 
     def enqueue(self, count: int, name: str = "work", fields: str = "") -> None:
         """Queue ``count`` jobs that differ in ``n``."""
-        store = self.store
+        store, sender = self.store, secrets.token_hex(8)
         jobs = [
             new_job("low", name, f'{{"n":{n}{fields}}}'.encode()) if name == "work"
             else new_job("low", name, f"{{{fields}}}".encode())
             for n in range(count)
         ]  # fmt: skip
         for number, start in enumerate(range(0, count, 500), 1):
-            store.enqueue(f"fleet-{name}-{fields}", number, jobs[start : start + 500])
+            store.enqueue(sender, number, jobs[start : start + 500])
         store.lane.close()
+
+    def enqueue_from_file(self, count: int, wait_s: float) -> None:
+        """Queue ``count`` jobs as a user does who has them in a file."""
+        lines = self.directory / "jobs.jsonl"
+        lines.write_text("".join(f'{{"n": {n}, "wait": {wait_s}}}\n' for n in range(count)))
+        told = trioq("enqueue", self.config, "work", "--from", lines, cwd=self.directory)
+        assert told.returncode == 0, told.stderr
 
     def start_engine(self, failpoint: str = "") -> subprocess.Popen[str]:
         """One more engine, which may have a place where it comes to harm."""
@@ -153,20 +204,68 @@ class Fleet:
 
     def start_engines(self, count: int) -> None:
         """Several more; returns when they stand: one that starts during an outage ends."""
-        before = len(self._standing())
-        for _ in range(count):
-            self.start_engine()
-        wait_until(lambda: len(self._standing()) >= before + count)
-
-    def _standing(self) -> set[str]:
-        """Engines by name: one whose registration was lost on the way has made another."""
-        return {engine["name"] for engine in self.stats().engines}
+        started = {self.start_engine().pid for _ in range(count)}
+        wait_until(lambda: started <= {engine["pid"] for engine in self.stats().engines})
 
     def kill(self, engine: subprocess.Popen[str]) -> None:
         """SIGKILL."""
+        self.hurt.append(Hurt(engine.pid, time.monotonic()))
         engine.kill()
         engine.wait()
-        self.killed.add(engine.pid)
+
+    def kill_when_busy(self, engine: subprocess.Popen[str]) -> None:
+        """SIGKILL, at a moment when it runs jobs."""
+        wait_until(lambda: self._running(engine) > 0)
+        self.kill(engine)
+
+    def _running(self, engine: subprocess.Popen[str]) -> int:
+        return sum(each["running"] for each in self.stats().engines if each["pid"] == engine.pid)
+
+    def kills_that_hit(self) -> int:
+        """How many kills hit an engine that had started a job and not ended it."""
+        unfinished = {run.pid for run in self.runs() if run.ended_s is None}
+        return len({hurt.pid for hurt in self.hurt} & unfinished)
+
+    @contextlib.contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Start another engine for each that ends by itself."""
+        stop = threading.Event()
+
+        def supervise() -> None:
+            seen_s = time.monotonic()
+            while not stop.wait(0.02):
+                now_s = time.monotonic()
+                known = {hurt.pid for hurt in self.hurt}
+                for engine in [*self.engines]:
+                    if engine.pid not in known and engine.poll() is not None:
+                        self.hurt.append(Hurt(engine.pid, seen_s))
+                        self.start_engine()
+                seen_s = now_s
+
+        thread = threading.Thread(target=supervise)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def dead(self) -> list[str]:
+        """The uids of dead jobs."""
+        return [uid.decode() for uid in self.server.call("ZRANGE", "{t}:dead", 0, -1)]
+
+    def pause(self, engine: subprocess.Popen[str]) -> None:
+        """SIGSTOP."""
+        self.hurt.append(Hurt(engine.pid, time.monotonic()))
+        engine.send_signal(signal.SIGSTOP)
+
+    def resume(self, engine: subprocess.Popen[str]) -> None:
+        """SIGCONT."""
+        engine.send_signal(signal.SIGCONT)
+        self.hurt = [
+            attrs.evolve(each, until_s=time.monotonic()) if each.pid == engine.pid else each
+            for each in self.hurt
+        ]
 
     def stats(self) -> Stats:
         store = self.store
@@ -189,28 +288,22 @@ class Fleet:
         path = self.directory / "runs"
         if not path.exists():
             return []
-        starts: dict[tuple[str, str], tuple[int, int]] = {}
-        ends, cancelled = set(), set()
-        for line in path.read_text().splitlines():
-            what, uid, token, pid, attempt = line.split()
+        runs: dict[tuple[str, str], Run] = {}
+        whole, _, _ = path.read_text().rpartition("\n")
+        for line in whole.splitlines():
+            what, uid, token, pid, attempt, at = line.split()
             if what == "start":
-                assert (uid, token) not in starts, "one claim was run twice"
-                starts[uid, token] = (int(pid), int(attempt))
+                assert (uid, token) not in runs, "one claim was run twice"
+                runs[uid, token] = Run(uid, token, int(pid), int(attempt), float(at))
             elif what == "end":
-                ends.add((uid, token))
+                runs[uid, token] = attrs.evolve(runs[uid, token], ended_s=float(at))
             else:
-                cancelled.add((uid, token))
-        return [Run(*claim, *starts[claim], claim in ends, claim in cancelled) for claim in starts]
+                runs[uid, token] = attrs.evolve(runs[uid, token], cancelled=True)
+        return list(runs.values())
 
-    def second_starts_of_the_living(self, runs: Iterable[Run]) -> list[list[Run]]:
-        """Jobs that were started again although nothing had happened to the engine before."""
-        by_uid: dict[str, list[Run]] = defaultdict(list)
-        for run in runs:
-            by_uid[run.uid].append(run)
-        return [
-            all_runs for all_runs in by_uid.values()
-            if len(all_runs) > 1 and any(run.pid not in self.killed for run in all_runs[:-1])
-        ]  # fmt: skip
+    def unexplained(self) -> list[tuple[Run, Run]]:
+        """Second starts for which nothing that was done to an engine is the reason."""
+        return unexplained(self.runs(), self.hurt)
 
     def stop(self) -> list[int]:
         """SIGTERM to all that stand; returns the exit codes of those that weren't killed."""
@@ -221,6 +314,12 @@ class Fleet:
             wait_until(partial(self._stands, engine))
             engine.send_signal(signal.SIGTERM)
         return [engine.wait(timeout=30) for engine in living]
+
+    def close(self) -> None:
+        """SIGKILL to all that are left."""
+        for engine in self.engines:
+            engine.kill()
+            engine.wait()
 
     def _stands(self, engine: subprocess.Popen[str]) -> bool:
         return '"engine_started"' in self._log(engine).read_text()

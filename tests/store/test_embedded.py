@@ -416,6 +416,11 @@ def test_a_disk_with_no_room_for_the_servers_files_is_one_clear_line(directory: 
     assert refusal(directory) == f"{directory}: no space left on the disk: make room"
 
 
+def test_a_server_that_cannot_even_say_why_is_one_line_with_a_guess(directory: Path) -> None:
+    (directory / "server.log").mkdir(parents=True)
+    assert refusal(directory).endswith("without a word in its log; is the disk full?")
+
+
 # -- a server that was killed ------------------------------------------------------------------
 
 

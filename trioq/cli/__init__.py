@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "pause": ("trioq.cli.queues:pause", "Stop claiming from a queue."),
     "resume": ("trioq.cli.queues:resume", "Claim from a queue again."),
     "purge": ("trioq.cli.queues:purge", "Forget the jobs that wait in a queue."),
+    "top": ("trioq.cli.top:top", "Watch queues, engines and failures live."),
     "bench": ("trioq.cli.bench:bench", "Measure throughput and latency."),
     "doctor": ("trioq.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
     "acl": ("trioq.cli.doctor:acl", "Print the permissions that trioq needs."),

@@ -22,6 +22,9 @@ from trioq.errors import TrioqError
 #: A pause looks this often whether Ctrl-C was pressed.
 LOOK_S = 0.05
 
+#: Less than this is done before anybody has looked.
+BAR_FROM = 1000
+
 #: Requests in a second at least, so that a slow pace isn't a jerky one.
 BEATS = 10
 
@@ -100,7 +103,7 @@ def interrupted(how_far: str) -> NoReturn:
 @contextmanager
 def bar(total: int, what: str, *, unit: str = "jobs") -> Iterator[Callable[[int], Any]]:
     """A progress bar on stderr, if that is a terminal; call it with each advance."""
-    if not is_terminal(sys.stderr) or not total:
+    if not is_terminal(sys.stderr) or total < BAR_FROM:
         yield lambda count: None
         return
     from rich.console import Console

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import IO, Any, TypeVar
 
 import attrs
@@ -35,7 +36,7 @@ from trioq.cli.common import (
     with_json,
 )
 from trioq.cli.jobs import failures, payload, show_story
-from trioq.cli.screen import ago, cut, numbers, plain, show_table, texts
+from trioq.cli.screen import ago, cut, free_texts, numbers, plain, show_table, texts
 from trioq.store.inspect import DeadFilter, JobView
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -89,14 +90,16 @@ def list_(
     wanted = DeadFilter(None, name, error, older_than)
     with opened(config) as there:
         if as_json:
-            show_json_list(view.as_json() for view in there.admin.dead(wanted, limit=count))
+            listed = islice(there.admin.dead(wanted), count)
+            show_json_list(view.as_json() for view in listed)
             return
-        shown = count or SHOWN
-        found = list(there.admin.dead(wanted, limit=shown + 1))
+        shown, total = count or SHOWN, there.admin.stats().dead
+        with bar(total, "looking for them") as advance:
+            found = list(islice(there.admin.dead(wanted, progress=advance), shown + 1))
         _show_list(found[:shown])
         if len(found) > shown:
-            total = f" of {there.admin.stats().dead:,}" if wanted.is_everything else ""
-            click.echo(f"\nthe first {shown}{total}; -n N shows more")
+            of_how_many = f" of {total:,}" if wanted.is_everything else ""
+            click.echo(f"\nthe first {shown}{of_how_many}; -n N shows more")
 
 
 def _show_list(found: list[JobView]) -> None:
@@ -105,7 +108,7 @@ def _show_list(found: list[JobView]) -> None:
         return
     columns = [
         *texts("id", "job", "queue", "died"), *numbers("failed"),
-        *texts("reason", "last error", "payload"),
+        *texts("reason"), *free_texts("last error", "payload"),
     ]  # fmt: skip
     show_table(columns, map(_row, found))
 
@@ -168,12 +171,12 @@ def _selected(there: Opened, ids: tuple[str, ...], all_: bool, filters: DeadFilt
     queues: set[str] = set()
     with bar(there.admin.stats().dead, "looking for them") as advance:
         for page in there.admin.dead_pages(wanted):
-            total += len(page)
-            unreadable += sum(job.record is None for job in page)
-            queues |= {job.record.queue for job in page if job.record}
+            total += len(page.jobs)
+            unreadable += sum(job.record is None for job in page.jobs)
+            queues |= {job.record.queue for job in page.jobs if job.record}
             if ids:
-                found |= {job.uid for job in page}
-            advance(len(page))
+                found |= {job.uid for job in page.jobs}
+            advance(page.looked_at)
     missing = tuple(id for id in ids if uids.get(id) not in found)
     return _Selected(wanted, total, unreadable, missing, frozenset(queues))
 
@@ -286,10 +289,9 @@ def export(
         total = there.admin.stats().dead
         try:
             with _writing(output) as file, Stop() as stop, bar(total, "exporting") as advance:
-                for view in there.admin.dead(wanted):
+                for view in there.admin.dead(wanted, progress=advance):
                     file.write(json.dumps(view.as_json()) + "\n")
                     written += 1
-                    advance(1)
                     if stop.wanted:
                         break
         except BrokenPipeError:

@@ -101,19 +101,25 @@ WHY_NOT = {
 
 def show_story(view: JobView) -> None:
     """Print all that is known of a job."""
+    for line in story(view):
+        click.echo(line)
+
+
+def story(view: JobView) -> Iterator[str]:
+    """All that is known of a job, line by line, as it may be printed."""
     told = view.as_json()
     for label, value in _facts(view, told):
-        click.echo(f"{label:<10} {plain(value)}")
+        yield f"{label:<10} {plain(value)}"
     if isinstance(view.payload, str):
-        click.echo(f"\n{'payload' if view.record else 'record'}, which can't be read")
-        click.echo(plain(_indented(view.payload), lines=True))
+        yield ""
+        yield f"{'payload' if view.record else 'record'}, which can't be read"
+        yield from _indented(view.payload)
     elif view.payload is not None:
-        click.echo("\npayload")
-        text = json.dumps(view.payload, indent=2, ensure_ascii=False)
-        click.echo(plain(_indented(text), lines=True))
+        yield from ("", "payload")
+        yield from _indented(json.dumps(view.payload, indent=2, ensure_ascii=False))
     for attempt in view.attempts:
-        click.echo()
-        _show_attempt(attempt)
+        yield ""
+        yield from _attempt(attempt)
 
 
 def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -136,24 +142,29 @@ def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if done := told.get("done"):
         yield "ended", f"{moment(done['at_ms'])} on {done['engine']}"
         yield "took", f"{done['took_ms']} ms in attempt {done['attempt']}"
+        if "trace" in done:
+            yield "trace", str(done["trace"])
 
 
-def _show_attempt(attempt: dict[str, Any]) -> None:
+def _attempt(attempt: dict[str, Any]) -> Iterator[str]:
     if "omitted" in attempt:
-        click.echo(f"… {attempt['omitted']} attempts left out …")
+        yield f"… {attempt['omitted']} attempts left out …"
         return
     error = attempt["error"]
     when = moment(attempt["at_ms"]) if attempt.get("at_ms") else "at some time"
-    click.echo(f"attempt {attempt['attempt']} failed {when} on {plain(str(attempt['engine']))}")
+    yield f"attempt {attempt['attempt']} failed {when} on {plain(str(attempt['engine']))}"
+    if "trace" in attempt:
+        yield f"  trace {plain(str(attempt['trace']))}"
     said, trace = f"{error['type']}: {error['message']}", str(error["traceback"]).rstrip()
     if not trace.endswith(said):
-        click.echo(plain(_indented(said), lines=True))
+        yield from _indented(said)
     if trace:
-        click.echo(plain(_indented(trace), lines=True))
+        yield from _indented(trace)
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.split("\n"))
+def _indented(text: str) -> Iterator[str]:
+    for line in plain(text, lines=True).split("\n"):
+        yield f"  {line}"
 
 
 def failures(view: JobView) -> int:

@@ -1,4 +1,4 @@
-"""Tables and times for people: pretty on a terminal, plain columns elsewhere.
+"""Tables and times for people: fitted to a terminal, plain columns elsewhere.
 
 What comes from jobs may hold anything: markup that isn't meant, or bytes that would
 command the terminal. So texts are never read as markup, and what doesn't print is shown
@@ -7,9 +7,10 @@ escaped.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TextIO
 
@@ -18,6 +19,9 @@ import click
 
 #: A cell of free text, such as a payload, is cut to this.
 CELL = 60
+
+#: Columns of free text that are narrower than this say nothing.
+LEAST = 20
 
 #: Seconds in each, from the largest.
 UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -30,6 +34,8 @@ class Column:
     title: str
     right: bool = False
     """Numbers stand at the right."""
+    free: bool = False
+    """Free text: cut where the terminal is too narrow. Such columns come last."""
 
 
 def numbers(*titles: str) -> list[Column]:
@@ -40,38 +46,49 @@ def texts(*titles: str) -> list[Column]:
     return [Column(title) for title in titles]
 
 
+def free_texts(*titles: str) -> list[Column]:
+    return [Column(title, free=True) for title in titles]
+
+
 def show_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; nothing is cut to fit."""
-    cells = [[plain(str(cell)) for cell in row] for row in rows]
-    if is_terminal(sys.stdout):
-        _show_rich(columns, cells)
-    else:
-        _show_plain(columns, cells)
+    """Print a table. Nothing but free text is ever cut."""
+    lines = [[column.title for column in columns]]
+    lines += [[plain(str(cell)) for cell in row] for row in rows]
+    if not is_terminal(sys.stdout):
+        for line in _placed(columns, lines):
+            click.echo(line)
+        return
+    header, *shown = _fitted(columns, lines, shutil.get_terminal_size().columns)
+    click.secho(header, bold=True)
+    for line in shown:
+        click.echo(line)
 
 
-def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
-
-
-def _show_plain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    lines = [[column.title for column in columns], *rows]
+def _placed(columns: Sequence[Column], lines: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     for line in lines:
         placed = (
             cell.rjust(width) if column.right else cell.ljust(width)
             for cell, width, column in zip(line, widths, columns, strict=True)
         )  # fmt: skip
-        click.echo("  ".join(placed).rstrip())
+        yield "  ".join(placed).rstrip()
+
+
+def _fitted(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    """The table on a terminal: free text is cut, or stands below where it had no room."""
+    firm = [i for i, column in enumerate(columns) if not column.free]
+    free = [i for i, column in enumerate(columns) if column.free]
+    room = width - sum(max(len(line[i]) for line in lines) + 2 for i in firm)
+    each = room // len(free) - 2 if free else 0
+    if not free or each >= LEAST:
+        cut_lines = [[cut(c, each) if i in free else c for i, c in enumerate(li)] for li in lines]
+        yield from _placed(columns, cut_lines)
+        return
+    placed = _placed([columns[i] for i in firm], [[line[i] for i in firm] for line in lines])
+    for number, (line, above) in enumerate(zip(lines, placed, strict=True)):
+        yield above
+        if number and (below := "  ".join(line[i] for i in free if line[i])):
+            yield cut(f"  {below}", width)
 
 
 def plain(text: str, *, lines: bool = False) -> str:

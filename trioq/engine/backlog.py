@@ -3,6 +3,11 @@
 Empty unless jobs are tiny: then a few milliseconds of work lie here, so that a worker
 doesn't wait for a round trip. What isn't started within :data:`STALE_S` goes back, so
 that a long job never sits on short ones that another engine could run.
+
+As long as a worker runs without having to wait for anything, others couldn't do more than
+it does. So one is called, and comes when the first has to wait, or has had its turn; who
+has had its turn rests if another comes. With all of them awake, each turn of the loop
+would be as many slices long as there are workers, for everything else in it.
 """
 
 from __future__ import annotations
@@ -24,6 +29,8 @@ class Backlog:
     def __init__(self) -> None:
         self._jobs = deque[Held]()
         self._idle = trio.lowlevel.ParkingLot()
+        self._called = False
+        """One of the idle workers is on its way here."""
         self._closed = False
         self._since = 0.0
 
@@ -31,12 +38,11 @@ class Backlog:
         return len(self._jobs)
 
     def put(self, jobs: Iterable[Held]) -> None:
-        """Add jobs and wake as many workers. Never waits."""
-        before = len(self._jobs)
-        self._jobs.extend(jobs)
-        if before == 0:
+        """Add jobs. Never waits."""
+        if not self._jobs:
             self._since = trio.current_time()
-        self._idle.unpark(count=len(self._jobs) - before)
+        self._jobs.extend(jobs)
+        self._call()
 
     async def take(self) -> Held | None:
         """The next job; None once closed.
@@ -47,9 +53,18 @@ class Backlog:
         while not self._jobs:
             if self._closed:
                 return None
-            await self._idle.park()
+            await self._wait()
         self._since = trio.current_time()
-        return self._jobs.popleft()
+        held = self._jobs.popleft()
+        self._call()
+        return held
+
+    async def rest(self) -> None:
+        """A worker has had its turn: others may run now. It goes on when it is called."""
+        if self._called:
+            await self._wait()
+        else:
+            await trio.lowlevel.checkpoint()
 
     def stale(self) -> list[Held]:
         """Take out what nobody has started for too long."""
@@ -63,6 +78,16 @@ class Backlog:
         left = self._take_all()
         self._idle.unpark_all()
         return left
+
+    def _call(self) -> None:
+        """See to it that somebody comes for the next job."""
+        if self._jobs and not self._called and self._idle:
+            self._called = True
+            self._idle.unpark()
+
+    async def _wait(self) -> None:
+        await self._idle.park()
+        self._called = False
 
     def _take_all(self) -> list[Held]:
         jobs = list(self._jobs)

@@ -15,6 +15,9 @@ from trioq.errors import StoreBusy, StoreUnreachable
 #: One wait; a connection that died silently is noticed this long after, and the deadline.
 LISTEN_S = 10.0
 
+#: The first wait after a failure is short: it tells that the server answers again.
+PROBE_S = 0.1
+
 
 async def listen(
     caller: Caller,
@@ -25,12 +28,15 @@ async def listen(
     outage: Outage,
 ) -> None:
     """Call ``rung`` for each bell, until cancelled."""
+    listen_s = LISTEN_S
     while True:
         await wait_room()
         try:
-            if await caller.wait_bell(queues, LISTEN_S):
+            if await caller.wait_bell(queues, listen_s):
                 rung()
+            listen_s = LISTEN_S
             outage.answered("wait")
         except (StoreUnreachable, StoreBusy) as error:
+            listen_s = PROBE_S
             await outage.failed("wait", error)
             rung()

@@ -38,22 +38,24 @@ class Breakers:
             with trio.move_on_at(next_time):
                 await self._tripped.wait()
             for name, breaker in self._breakers.items():
-                self._tell(name, breaker.poll(trio.current_time()))
+                if (change := breaker.poll(trio.current_time())) is not None:
+                    self._tell(name, change)
 
-    def admit(self, name: str) -> Permit | None:
+    def admit(self, name: str, now: float) -> Permit | None:
         """A permit to run one job of this name, or None: park it."""
         breaker = self._breakers.get(name)
         if breaker is None:
             breaker = self._breakers[name] = Breaker(self.settings)
-        now = trio.current_time()
-        self._tell(name, breaker.poll(now))
+        if (change := breaker.poll(now)) is not None:
+            self._tell(name, change)
         return breaker.admit(now)
 
-    def record(self, name: str, permit: Permit, verdict: Verdict) -> None:
+    def record(self, name: str, permit: Permit, verdict: Verdict, now: float) -> None:
         """How it went; every permit comes back exactly once."""
-        change = self._breakers[name].record(permit, verdict, trio.current_time())
-        self._tell(name, change)
-        if permit.is_probe and change is None:
+        change = self._breakers[name].record(permit, verdict, now)
+        if change is not None:
+            self._tell(name, change)
+        elif permit.is_probe:
             self.opened()  # it proved nothing: there is room for another probe
 
     def admits(self, name: str) -> int:
@@ -65,9 +67,7 @@ class Breakers:
         """The state of each, by name. May be asked in any thread."""
         return {name: breaker.last_state for name, breaker in tuple(self._breakers.items())}
 
-    def _tell(self, name: str, change: Change | None) -> None:
-        if change is None:
-            return
+    def _tell(self, name: str, change: Change) -> None:
         self.report(BreakerChanged(name, change.before, change.after))
         if change.after == "open":
             self._tripped.set()

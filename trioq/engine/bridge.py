@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import trio
 
@@ -76,8 +76,6 @@ class ThreadCaller:
     def __init__(self, store: RedisStore, deadline_s: float) -> None:
         self.store = store
         self.deadline_s = deadline_s
-        # A limiter of its own: handlers that use threads can't starve it.
-        self._limiter = trio.CapacityLimiter(1)
         self._turn = trio.Lock()
 
     @property
@@ -111,40 +109,51 @@ class ThreadCaller:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stop_when_cancelled)
-            await trio.to_thread.run_sync(loop, limiter=self._limiter)
+            # A limiter of its own: handlers that use threads can't starve it.
+            await trio.to_thread.run_sync(loop, limiter=trio.CapacityLimiter(1))
 
     async def _within(self, deadline_s: float, function: Callable[[], T]) -> T:
         lane = self.store.lane
-        async with self._turn:
+        try:
+            self._turn.acquire_nowait()  # without a turn of the loop, where nobody is before us
+        except trio.WouldBlock:
+            await self._turn.acquire()
+        try:
             deadline = trio.current_time() + deadline_s
             if not lane.connected:
                 await _connect(lane, deadline)
             lane.arm()
-            answered = False
+            return await _hop(function, deadline, lane.interrupt)
+        finally:
+            self._turn.release()
 
-            async def interrupt_in_time() -> None:
-                try:
-                    await trio.sleep_until(deadline)
-                except trio.Cancelled:
-                    # Not raised again: the answer may be there in spite of it, and then the
-                    # caller must have it. Without one, the call ends in the error below.
-                    if answered:
-                        return
-                lane.interrupt()
 
-            failure: Exception | None = None
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(interrupt_in_time)
-                try:
-                    result = await trio.to_thread.run_sync(function, limiter=self._limiter)
-                except Exception as error:
-                    failure = error
-                answered = True
-                nursery.cancel_scope.cancel()
-            if failure is not None:
-                await trio.lowlevel.checkpoint_if_cancelled()
-                raise failure
-            return result
+async def _hop(function: Callable[[], T], deadline: float, interrupt: Callable[[], None]) -> T:
+    """Call a function in a thread and wait for its end, whatever happens.
+
+    With its lane it has a thread of its own, so it needs neither the limiter of
+    ``trio.to_thread.run_sync`` nor, as ``interrupt`` ends it early, a task beside it that looks
+    at the clock. Both would cost turns of a loop that may be busy with jobs.
+    """
+    task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+
+    def deliver(result: Any) -> None:
+        token.run_sync_soon(trio.lowlevel.reschedule, task, result)
+
+    def abort(_: object) -> trio.lowlevel.Abort:
+        interrupt()
+        # The answer may be there in spite of it, and then the caller must have it.
+        return trio.lowlevel.Abort.FAILED
+
+    await trio.lowlevel.checkpoint_if_cancelled()
+    try:
+        with trio.CancelScope(deadline=deadline):
+            trio.lowlevel.start_thread_soon(function, deliver)
+            result = await trio.lowlevel.wait_task_rescheduled(abort)
+    except Exception:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        raise
+    return cast(T, result)
 
 
 async def _connect(lane: Lane, deadline: float) -> None:

@@ -148,7 +148,9 @@ class Engine:
     async def _live(self, task_status: trio.TaskStatus[Engine]) -> None:
         """One boot after the other."""
         born = -math.inf
-        while (registered := await self._register(born)) is not None:
+        while not self.draining.is_set():
+            if (registered := await self._register(born)) is None:
+                break
             born = trio.current_time()
             await self._live_one_boot(*registered, task_status)
             task_status = trio.TASK_STATUS_IGNORED
@@ -195,7 +197,6 @@ class Engine:
             self.clock(), self._dispatcher, self._workers, self._sampler,
         )  # fmt: skip
         is_registered = dispatcher is not None and not dispatcher.lost.is_set()
-        seen = sampler.seen if sampler else None
         return Status(
             at=now,
             name=self.name,
@@ -209,7 +210,7 @@ class Engine:
             waiting=len(workers.backlog) if workers else 0,
             breakers=self._breakers.states(),
             lag_s=sampler.lag_s() if sampler else 0.0,
-            seen=seen if seen and now < seen.ends and not self._outage.is_on else None,
+            seen=None if self._outage.is_on or sampler is None else sampler.seen,
         )
 
     def _shown(self) -> tuple[str, bytes] | None:

@@ -26,7 +26,7 @@ from trioq.store.redis import RedisStore
 #: A turn to count that isn't renewed for so many intervals ends; what was counted is shown
 #: for less, so that no two engines ever show their counts at a time.
 TURN = 3
-SHOWN = 2
+SHOWN = 2.5
 
 #: How often the loop's lag is measured, and for how long the worst is told.
 TICK_S = 0.25

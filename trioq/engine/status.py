@@ -49,4 +49,9 @@ class Status:
     lag_s: float
     """The longest that the loop was late in the last seconds."""
     seen: Seen | None
-    """What the sampler saw, unless that is too old."""
+    """What the sampler saw last; None while Redis doesn't answer."""
+
+    @property
+    def fresh(self) -> Seen | None:
+        """What the sampler saw, if that isn't too old to be shown."""
+        return self.seen if self.seen and self.at < self.seen.ends else None

@@ -10,6 +10,8 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
 from typing import Literal
 
 import attrs
@@ -35,7 +37,7 @@ from trioq.engine.backlog import Backlog
 from trioq.engine.boot import Boot, Held
 from trioq.engine.breaker import Breakers
 from trioq.engine.bridge import Caller
-from trioq.engine.handlers import Handler, invoke
+from trioq.engine.handlers import Handler, Timebox, invoke
 from trioq.engine.outage import Outage
 from trioq.engine.shown import Recent
 from trioq.engine.tracing import RunSpan, Tracer
@@ -43,8 +45,10 @@ from trioq.errors import RecordUnreadable, StoreBusy, StoreUnreachable
 from trioq.failpoints import failpoint
 from trioq.store.protocol import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 
-#: A worker with nothing but tiny jobs lets the others run this often.
+#: A worker with nothing but tiny jobs lets others run this often.
 SLICE_S = 0.002
+
+INTERRUPTED = Interrupted()
 
 #: What may be spent on finding the span of the attempt before.
 LINK_S = 0.25
@@ -109,48 +113,64 @@ class Workers:
         Cancellation: the handler is cancelled and its job released.
         """
         slice_ends = trio.current_time() + SLICE_S
-        while (held := await self.backlog.take()) is not None:
-            await self._run_and_settle(held)
-            if trio.current_time() >= slice_ends:
-                await trio.lowlevel.checkpoint()
-                slice_ends = trio.current_time() + SLICE_S
+        with closing(Timebox()) as timebox:
+            while True:
+                if not self.backlog:
+                    timebox.close()
+                held = await self.backlog.take()
+                if held is None:
+                    return
+                now = await self._run_and_settle(held, timebox)
+                if now >= slice_ends:
+                    timebox.close()
+                    await self.backlog.rest()
+                    slice_ends = trio.current_time() + SLICE_S
 
-    async def _run_and_settle(self, held: Held) -> None:
-        settlement: Settlement = Release(held.uid, held.n)  # true until we know better
-        outcome: Outcome = Interrupted()
+    async def _run_and_settle(self, held: Held, timebox: Timebox) -> float:
+        """Returns the time at its end: for tiny jobs it isn't cheap to ask for it often."""
+        settlement: Settlement | None = None
+        outcome: Outcome = INTERRUPTED
         span: RunSpan | None = None
         took_s: float | None = None  # of a run: a job that wasn't run says nothing of runs
+        now = trio.current_time()
         try:
             held.job = stored = decode(held.uid, held.stored)
-            handler = self.handlers.get(stored.record.name)
-            permit = self.breakers.admit(stored.record.name) if handler else None
+            name = stored.record.name
+            handler = self.handlers.get(name)
+            permit = self.breakers.admit(name, now) if handler else None
             if handler is None or permit is None:
                 settlement = self._park(held, stored, known=handler is not None)
-                return
+                return now
             failpoint("job", "before")
-            started = trio.current_time()
+            started = now
             self.running += 1
             held.began = time.perf_counter()
             try:
                 if self.tracer is not None:
                     span = self._trace(self.tracer, held, stored)
-                outcome = await self._run(handler, held, stored, span)
+                outcome = await self._run(handler, held, stored, span, timebox)
             finally:
                 self.running -= 1
-                took_s, held.began = trio.current_time() - started, None
-                self.breakers.record(stored.record.name, permit, _breaker_verdict(outcome))
+                now = trio.current_time()
+                took_s, held.began = now - started, None
+                self.breakers.record(name, permit, _breaker_verdict(outcome), now)
             failpoint("job", "after")
             settlement = self._settle(outcome, handler, held, stored, took_s)
         except RecordUnreadable as error:
             outcome = Failed(Error("RecordUnreadable", str(error)), permanent="undecodable")
             settlement = self._undecodable(held, outcome.error)
         finally:
-            if isinstance(settlement, Release) and held.job:
-                record = held.job.record
-                self.report(JobReleased(held.uid, record.name, record.queue))
+            if settlement is None:
+                settlement = self._release(held)
             self.settle(settlement, took_s=took_s)
             if span is not None:
                 span.end(settlement, outcome)
+        return now
+
+    def _release(self, held: Held) -> Release:
+        if held.job is not None:
+            self.report(JobReleased(held.uid, held.job.record.name, held.job.record.queue))
+        return Release(held.uid, held.n)
 
     def _park(self, held: Held, stored: Stored, *, known: bool) -> Park:
         record = stored.record
@@ -168,13 +188,20 @@ class Workers:
         return span
 
     async def _run(
-        self, handler: Handler, held: Held, stored: Stored, span: RunSpan | None
+        self,
+        handler: Handler,
+        held: Held,
+        stored: Stored,
+        span: RunSpan | None,
+        timebox: Timebox,
     ) -> Outcome:
         record = stored.record
         payload = record.payload
         if stored.payload_is_big:
+            timebox.close()
             payload = await self._big_payload(held)
         if span is not None and held.attempts and span.is_recorded:
+            timebox.close()
             await self._link(span, held)
         job = Job(
             uid=held.uid,
@@ -195,15 +222,17 @@ class Workers:
             )
         )  # fmt: skip
         timeout_s = self.rules.timeout_of(handler, stored)
+        run = partial(invoke, handler, job, timeout_s=timeout_s, threads=self.threads)
         if handler.on_lease_loss == "continue":
-            return await invoke(handler, job, timeout_s=timeout_s, threads=self.threads)
-        with trio.CancelScope() as scope:
-            self.hold(scope)
+            return await run(timebox=timebox)
+        timebox.close()
+        with trio.CancelScope() as lease, closing(Timebox()) as inside:
+            self.hold(lease)
             try:
-                return await invoke(handler, job, timeout_s=timeout_s, threads=self.threads)
+                return await run(timebox=inside)
             finally:
-                self.let_go(scope)
-        return Interrupted()
+                self.let_go(lease)
+        return INTERRUPTED
 
     async def _big_payload(self, held: Held) -> bytes:
         while True:
@@ -269,7 +298,7 @@ class Workers:
             self.recent.failed(*who, attempt=attempt, error=verdict.error, then=then)
             line = self._line(held, attempt, verdict.error)
             return RetryAt(held.uid, held.n, verdict.delay_ms, attempt, line)
-        return Release(held.uid, held.n)
+        return self._release(held)
 
     def _undecodable(self, held: Held, error: Error) -> DeadLetter:
         record, attempt = held.job.record if held.job else None, held.attempts + 1

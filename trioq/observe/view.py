@@ -80,4 +80,5 @@ class View:
         """Give the port up."""
         if self._bound is not None:
             self._bound.close()
+            self._bound = None
         self.engine = None

@@ -15,7 +15,10 @@ from trioq.engine.status import Status
 #: An engine that claims nothing for so long although it could isn't ready.
 STANDSTILL_S = 10.0
 
-#: Nor is one whose loop was late by so much a moment ago.
+#: Nor is one whose last look at Redis is overdue by so much.
+SILENCE_S = 5.0
+
+#: Nor one whose loop was late by so much a moment ago.
 LAG_S = 5.0
 
 
@@ -52,7 +55,7 @@ def readiness(status: Status | None) -> tuple[bool, dict[str, Any]]:
 def _redis(status: Status) -> Check:
     if status.redis_away:
         return Check("redis", False, "calls go unanswered")
-    if status.seen is None:
+    if status.seen is None or status.at > status.seen.ends + SILENCE_S:
         return Check("redis", False, "hasn't answered lately")
     ago_s, took_s = status.at - status.seen.at, status.seen.glance.took_s
     return Check("redis", True, f"answered in {took_s * 1000:.1f} ms, {ago_s:.1f} s ago")

@@ -65,12 +65,11 @@ def bind(host: str, port: int) -> Bound:
         except OSError as error:
             if mark is not None:
                 mark.close()
-            if error.errno != errno.EADDRINUSE:
-                raise _refused(host, candidate, error) from None
-            if not _is_an_engines(candidate):
+            is_taken = error.errno == errno.EADDRINUSE
+            if not is_taken or (candidate == port and not _is_an_engines(port)):
                 raise _refused(host, candidate, error) from None
     raise PortError(
-        f"observability.bind: engines have port {port} and the {NEXT} after it;"
+        f"observability.bind: an engine has port {port}, and the {NEXT} after it are taken too;"
         f' choose "{_shown(host, 0)}" for any free port, or "" for none'
     )
 

@@ -1,8 +1,9 @@
 """Serves HTTP inside the nursery, with hypercorn, so that no client can hurt the engine.
 
-hypercorn shields what it sends from being cancelled: a client that reads nothing would hold
-up the end of the process. So each connection is wrapped: sending has a deadline, the
-number of connections has a bound, and when serving ends the sockets are closed first.
+hypercorn shields what it sends from being cancelled, so that a client which reads nothing
+would hold up the end of the process; and it waits without end to hand the rest of a request to
+a page that has answered already. So sending has a deadline, a connection has a last moment, their
+number has a bound, and a connection is ended by closing its socket and cancelling its task.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from hypercorn.utils import wrap_app
 
 #: What a client gets for sending a request, and for taking a piece of the answer.
 PATIENCE_S = 5.0
+
+#: A connection ends after this, whatever it's doing.
+LIFETIME_S = 60.0
 
 #: Beyond so many connections the oldest is closed: descriptors belong to Redis and the handlers.
 CONNECTIONS = 64
@@ -70,7 +74,6 @@ def _config() -> Config:
     config.keep_alive_timeout = PATIENCE_S
     config.read_timeout = round(PATIENCE_S)
     config.h11_max_incomplete_size = HEAD_BYTES
-    config.max_app_queue_size = 1
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = LOG
@@ -87,16 +90,17 @@ class _Guard:
 
     async def handle(self, stream: trio.SocketStream) -> None:
         if len(self._open) >= CONNECTIONS:
-            next(iter(self._open)).close_now()
+            next(one for one in self._open if not one.scope.cancel_called).close_now()
         connection = _Connection(stream)
         self._open[connection] = None
         try:
-            await self._handle(connection)
+            with connection.scope:
+                await self._handle(connection)
         except* Exception as errors:
             # Whatever a client sends, it's this connection that ends, not the engine.
             self._tell(errors)
         finally:
-            self._open.pop(connection, None)
+            del self._open[connection]
             connection.close_now()
 
     def _tell(self, errors: ExceptionGroup[Exception]) -> None:
@@ -116,6 +120,7 @@ class _Connection(trio.abc.HalfCloseableStream):
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self.socket = stream.socket
+        self.scope = trio.CancelScope(deadline=trio.current_time() + LIFETIME_S)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         with trio.move_on_after(PATIENCE_S) as scope:
@@ -137,5 +142,6 @@ class _Connection(trio.abc.HalfCloseableStream):
         await self._stream.aclose()
 
     def close_now(self) -> None:
-        """Close; whoever waits for the client finds it gone."""
+        """End it: what is shielded finds its socket closed, the rest is cancelled."""
         self.socket.close()
+        self.scope.cancel()

@@ -1,6 +1,7 @@
 """Handlers: what runs a job, and how its end is told.
 
 invoke      runs one handler under its timeout; whatever it does becomes an outcome
+timebox     is the timeout: a cancel scope for one run after the other
 function    a Python function; binding gives it its arguments, convert makes their values,
             isolated and threads are where it runs
 command     a program; group is the process group it runs in
@@ -12,6 +13,7 @@ from trioq.engine.handlers.command import Command
 from trioq.engine.handlers.function import Function, current_job
 from trioq.engine.handlers.invoke import Handler, invoke
 from trioq.engine.handlers.threads import abandoned_threads
+from trioq.engine.handlers.timebox import Timebox
 
 __all__ = [
     "BadPayload",
@@ -19,6 +21,7 @@ __all__ = [
     "Command",
     "Function",
     "Handler",
+    "Timebox",
     "abandoned_threads",
     "current_job",
     "invoke",

@@ -16,6 +16,7 @@ from trioq.engine.handlers.command import CommandFailed
 from trioq.engine.handlers.describe import MESSAGE_BYTES, clip, describe, leaves_of
 from trioq.engine.handlers.function import LeaseLoss
 from trioq.engine.handlers.threads import NoThread, ThreadLeftBehind
+from trioq.engine.handlers.timebox import Timebox
 from trioq.errors import GiveUp, JobControl, RetryLater, Snooze, TrioqBug
 
 #: How long a command's process group has between SIGTERM and SIGKILL.
@@ -54,6 +55,7 @@ async def invoke(
     job: Job,
     *,
     timeout_s: float | None,
+    timebox: Timebox,
     threads: trio.CapacityLimiter,
     kill_after_s: float = KILL_AFTER_S,
 ) -> Outcome:
@@ -61,6 +63,7 @@ async def invoke(
 
     Args:
       timeout_s: The handler is cancelled after this; None: never.
+      timebox: The calling task's own; it may be left open.
       threads: Bounds how many ``def`` handlers run at a time.
       kill_after_s: How long a cancelled command has between SIGTERM and SIGKILL.
 
@@ -68,21 +71,18 @@ async def invoke(
     :exc:`trio.Cancelled` comes out, whatever the handler made of it, since what it raised while
     it was being stopped must not cost the job an attempt.
     """
-    scope = trio.CancelScope(
-        deadline=math.inf if timeout_s is None else trio.current_time() + timeout_s
-    )
     try:
-        with scope:
+        with timebox.of(timeout_s):
             result = await handler.run(job, threads, kill_after_s)
     except BaseException as error:
         # The scope has taken its own Cancelled out of a group; what is left of cancellation
         # counts only if we are really being cancelled: a handler can raise one that it kept.
         if trio.current_effective_deadline() != -math.inf:
-            return _timed_out(timeout_s, error) if scope.cancel_called else _outcome(error)
+            return _timed_out(timeout_s, error) if timebox.expired else _outcome(error)
     else:
-        if not scope.cancel_called:
+        if not timebox.expired:
             return Succeeded(result)
-        return _timed_out(timeout_s, None, swallowed=not scope.cancelled_caught)
+        return _timed_out(timeout_s, None, swallowed=not timebox.caught)
     await trio.lowlevel.checkpoint_if_cancelled()
     raise TrioqBug("a cancellation that isn't one")
 

@@ -41,8 +41,9 @@ class Gauges:
         status = self.status()
         if status is not None:
             yield from self._engine(status)
-            yield from self._redis(status.seen.glance if status.seen else None)
-            yield from self._namespace(status.seen.sample if status.seen else None)
+            seen = status.fresh
+            yield from self._redis(seen.glance if seen else None)
+            yield from self._namespace(seen.sample if seen else None)
 
     def _engine(self, status: Status) -> Iterator[Family]:
         roles = ",".join(sorted(status.roles))
@@ -57,7 +58,7 @@ class Gauges:
         }
         for metric, value in plain.items():
             yield gauge(metric, {(): float(value)})
-        yield gauge(c.STANDSTILL, {(): status.seen.stuck_s} if status.seen else {})
+        yield gauge(c.STANDSTILL, {(): status.fresh.stuck_s} if status.fresh else {})
         yield gauge(c.BREAKER, self._breakers(status))
 
     def _by_name(self, counts: Mapping[str, int]) -> dict[Labels, float]:

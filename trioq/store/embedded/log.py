@@ -70,7 +70,7 @@ class ServerLog:
                 f"{appendonly / MANIFEST}: damaged, so the server doesn't load the data; put a"
                 f" copy of the directory back, {_OVER}"
             )
-        last = self.last_words() or "no word"
+        last = self.last_words() or "without a word in its log; is the disk full?"
         return EmbeddedError(f"{self._directory}: the server ended at its start: {last}")
 
     def trim(self) -> None:
@@ -89,7 +89,7 @@ class ServerLog:
         try:
             with open(self._directory / _LOG, "rb") as file:
                 file.seek(self._from)
-                lines = file.read().decode("utf-8", "replace").splitlines()
+                lines = file.read(LOG_BYTES).decode("utf-8", "replace").splitlines()
         except OSError:
             return []
         return [_PREFIX.sub("", line).strip() for line in lines]

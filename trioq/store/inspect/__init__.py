@@ -5,7 +5,15 @@ server.
 """
 
 from trioq.store.inspect.counts import Outstanding, QueueStats, Stats, outstanding, stats
-from trioq.store.inspect.dead import Dead, DeadFilter, dead, dead_pages, dead_views
+from trioq.store.inspect.dead import (
+    Dead,
+    DeadFilter,
+    DeadPage,
+    dead,
+    dead_pages,
+    dead_views,
+    newest_dead,
+)
 from trioq.store.inspect.jobs import done, find, peek
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, sample
@@ -15,6 +23,7 @@ from trioq.store.inspect.views import JobView, history
 __all__ = [
     "Dead",
     "DeadFilter",
+    "DeadPage",
     "Glance",
     "JobView",
     "Outstanding",
@@ -28,6 +37,7 @@ __all__ = [
     "find",
     "glance",
     "history",
+    "newest_dead",
     "outstanding",
     "parked_names",
     "peek",

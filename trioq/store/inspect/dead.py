@@ -48,7 +48,17 @@ class Dead:
     """None where it can't be read."""
 
 
-def dead_pages(store: RedisStore, wanted: DeadFilter) -> Iterator[list[Dead]]:
+@attrs.frozen
+class DeadPage:
+    """Some of the dead, in the order of their deaths."""
+
+    jobs: list[Dead]
+    """Those that are meant."""
+    looked_at: int
+    """How many there were to choose from."""
+
+
+def dead_pages(store: RedisStore, wanted: DeadFilter) -> Iterator[DeadPage]:
     """The jobs that are dead now, the longest dead first; a page may be empty.
 
     Whoever reads may revive or purge what it has read: nothing is skipped.
@@ -64,7 +74,7 @@ def dead_pages(store: RedisStore, wanted: DeadFilter) -> Iterator[list[Dead]]:
             jobs = [job for job in jobs if job.record and job.record.name == wanted.name]
         if wanted.error is not None:
             jobs = list(_with_error(store, jobs, wanted.error))
-        yield jobs
+        yield DeadPage(jobs, len(page))
 
 
 def dead(
@@ -76,24 +86,29 @@ def dead(
     limit: int | None = None,
 ) -> Iterator[JobView]:
     """The dead with all that is known of them; see :class:`DeadFilter`."""
-    wanted = DeadFilter(None, name, error, older_than_s)
-    yield from dead_views(store, wanted, limit=limit)
-
-
-def dead_views(
-    store: RedisStore, wanted: DeadFilter, *, limit: int | None = None
-) -> Iterator[JobView]:
-    """The same for a filter that is made already."""
     left = float("inf") if limit is None else limit
-    for page in dead_pages(store, wanted):
-        for start in range(0, len(page), HISTORIES):
-            some = page[start : start + HISTORIES]
-            died = {job.uid: job.died_ms for job in some}
-            for view in views(store, [*died], [job.stored for job in some], "dead"):
-                if left <= 0:
-                    return
-                left -= 1
-                yield attrs.evolve(view, died_ms=died[view.uid])
+    for page in dead_pages(store, DeadFilter(None, name, error, older_than_s)):
+        for view in dead_views(store, page.jobs):
+            if left <= 0:
+                return
+            left -= 1
+            yield view
+
+
+def dead_views(store: RedisStore, jobs: Sequence[Dead]) -> Iterator[JobView]:
+    """All that is known of these; those without a record are left out."""
+    for start in range(0, len(jobs), HISTORIES):
+        some = jobs[start : start + HISTORIES]
+        died = {job.uid: job.died_ms for job in some}
+        for view in views(store, [*died], [job.stored for job in some], "dead"):
+            yield attrs.evolve(view, died_ms=died[view.uid])
+
+
+def newest_dead(store: RedisStore, count: int) -> dict[Uid, int]:
+    """Those that died last, the newest first, and when, in epoch milliseconds."""
+    key = store.keys.fixed("dead")
+    flat = store.lane.call("ZRANGE", key, 0, count - 1, "REV", "WITHSCORES")
+    return {u.decode(): int(float(ms)) for u, ms in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def _record(uid: Uid, stored: bytes | None) -> Record | None:

@@ -1,0 +1,304 @@
+"""``trioq doctor``: each thing that can be wrong is named, and nothing is when nothing is."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.cli.conftest import CONFIG, Cli, lines, write_config
+from tests.scene import Scene
+from tests.store.drive import Driver
+from tests.support import Server, new_job, wait_until
+from trioq.doctor import examine
+from trioq.settings import load
+from trioq.store.checks import minimal_acl
+from trioq.store.connect import open_store
+from trioq.store.protocol import Park
+from trioq.store.redis import RedisStore
+
+
+@pytest.fixture
+def doctor(own_server: Server, tmp_path: Path) -> Cli:
+    """On a server of the test's own; engines are watched for a short time."""
+    more = "[worker]\nheartbeat_interval = '100ms'\n"
+    return Cli(write_config(tmp_path, own_server, more))
+
+
+@pytest.fixture
+def scene_there(own_server: Server) -> Iterator[Scene]:
+    store = own_server.store()
+    yield Scene.on(store)
+    store.lane.close()
+
+
+def findings(cli: Cli, check: str | None = None) -> list[tuple[str, str]]:
+    """(verdict, what is said) of one check, or all that isn't in order."""
+    told = json.loads(cli("doctor", "--json").stdout)["findings"]
+    return [
+        (f["verdict"], f["said"])
+        for f in told
+        if (f["check"] == check if check else f["verdict"] != "ok")
+    ]
+
+
+def the_finding(cli: Cli, check: str) -> tuple[str, str]:
+    (found,) = findings(cli, check)
+    return found
+
+
+def test_where_nothing_is_wrong_nothing_is_said_to_be(doctor: Cli, own_server: Server) -> None:
+    store = own_server.store()
+    with Beating(store):
+        result = doctor("doctor")
+        assert result.exit_code == 0, result.output
+        assert {line.split()[0] for line in lines(result.stdout)} == {"ok"}
+        told = doctor.json("doctor")
+    assert told["verdict"] == "ok"
+    assert {f["check"] for f in told["findings"]} == {
+        "configuration", "latency", "clock", "server", "persistence", "memory", "clients",
+        "engines", "queues", "handlers", "records", "keys",
+    }  # fmt: skip
+    store.lane.close()
+
+
+class Beating:
+    """An engine that gives signs of life meanwhile."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._driver, self._stop = Driver(store), threading.Event()
+        self._thread = threading.Thread(target=self._beat)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(0.02):
+            self._driver.store.beat(self._driver.engine)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def test_it_changes_nothing(trioq: Cli, scene: Scene) -> None:
+    scene.dead(new_job())
+    scene.enqueue(new_job(), new_job(delay_ms=60_000))
+    before = scene.store.lane.call("DEBUG", "DIGEST")
+    assert trioq("doctor").exit_code == 0
+    assert scene.store.lane.call("DEBUG", "DIGEST") == before
+
+
+# -- the server --------------------------------------------------------------------------------
+
+
+def test_a_server_that_cannot_be_used_is_a_fault_and_the_end(
+    doctor: Cli, own_server: Server
+) -> None:
+    own_server.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    result = doctor("doctor")
+    assert result.exit_code == 1
+    (last,) = lines(result.stdout)[-1:]
+    assert last.startswith("fault")
+    assert "CONFIG SET maxmemory-policy noeviction" in last
+
+
+def test_a_server_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    config = tmp_path / "q.toml"
+    config.write_text(CONFIG.format(url=f"unix://{tmp_path}/s.sock"))
+    result = Cli(config)("doctor")
+    assert result.exit_code == 1
+    assert "fault    server:        unix://" in result.stdout
+    assert "is the server running?" in result.stdout
+
+
+def test_a_server_that_forgets_is_a_warning(trioq: Cli) -> None:
+    """The shared server of the tests writes nothing down."""
+    verdict, said = the_finding(trioq, "persistence")
+    assert (verdict, said) == (
+        "warning", "no append-only file: a crash of the server loses jobs",
+    )  # fmt: skip
+
+
+def test_a_server_that_is_nearly_full_is_a_warning(doctor: Cli, own_server: Server) -> None:
+    info = own_server.call("INFO", "memory").decode()
+    used = int(info.split("used_memory:")[1].split()[0])
+    own_server.call("CONFIG", "SET", "maxmemory", str(int(used * 1.1)))
+    verdict, said = the_finding(doctor, "memory")
+    assert verdict == "warning"
+    assert "a full server takes no jobs" in said
+
+
+def test_a_server_that_cannot_write_to_its_disk_is_a_fault(doctor: Cli, own_server: Server) -> None:
+    (own_server.directory / "dump.rdb").mkdir()  # so that a snapshot has nowhere to go
+    own_server.call("BGSAVE")
+    wait_until(lambda: b"rdb_last_bgsave_status:err" in own_server.call("INFO", "persistence"))
+    assert findings(doctor, "persistence")[1] == (
+        "fault", "the last snapshot failed: see the server's log, and its disk",
+    )  # fmt: skip
+    assert doctor("doctor").exit_code == 1
+
+
+def test_clients_that_are_nearly_too_many_are_a_warning(doctor: Cli, own_server: Server) -> None:
+    own_server.call("CONFIG", "SET", "maxclients", "3")
+    lanes = [own_server.lane(f"n{n}") for n in range(2)]
+    for lane in lanes:
+        lane.call("TIME")
+    verdict, said = the_finding(doctor, "clients")
+    assert (verdict, said) == ("warning", "3 of at most 3 clients: raise maxclients")
+    for lane in lanes:
+        lane.close()
+
+
+def test_what_the_user_may_not_ask_is_not_taken_for_good(
+    doctor: Cli, own_server: Server, scene_there: Scene
+) -> None:
+    own_server.call(
+        "ACL", "SETUSER", "worker", "on", ">pw", *minimal_acl("t"), "-info", "-scan"
+    )  # fmt: skip
+    doctor.config.write_text(doctor.config.read_text().replace("unix://", "unix://worker:pw@"))
+    verdict, said = the_finding(doctor, "memory")
+    assert (verdict, said) == (
+        "warning", "not looked at: the user may not ask (ACL SETUSER … +info)",
+    )  # fmt: skip
+    verdict, said = the_finding(doctor, "keys")
+    assert verdict == "warning"
+    assert said.startswith("not looked at: ")
+    assert the_finding(doctor, "records")[0] == "ok"
+
+
+# -- engines and jobs --------------------------------------------------------------------------
+
+
+def test_jobs_without_an_engine_are_a_warning(doctor: Cli, own_server: Server) -> None:
+    assert the_finding(doctor, "engines") == ("warning", "no engine lives: trioq serve starts one")
+    doctor("enqueue", "convert")
+    assert the_finding(doctor, "engines") == (
+        "warning", "no engine lives, and 1 job(s) wait: trioq serve starts one",
+    )  # fmt: skip
+
+
+def test_an_engine_that_gives_no_sign_of_life_is_a_warning(doctor: Cli, scene_there: Scene) -> None:
+    verdict, said = the_finding(doctor, "engines")
+    assert verdict == "warning"
+    assert said.startswith("e gave no sign of life while it was watched")
+
+
+def test_engines_are_watched_no_longer_than_they_need(
+    doctor: Cli, scene_there: Scene, own_server: Server
+) -> None:
+    config = load(doctor.config)
+    store = own_server.store()
+    slow = attrs.evolve(config, worker=attrs.evolve(config.worker, heartbeat_interval_s=60.0))
+    own_server.call("DEL", "{t}:steps", "{t}:beats", "{t}:engines")
+    with Beating(store), open_store(config) as connector:
+        began = time.monotonic()
+        assert [f.verdict for f in examine(slow, connector) if f.check == "engines"] == ["ok"]
+        assert time.monotonic() - began < 60
+    store.lane.close()
+
+
+def test_queues_that_nobody_serves_that_are_paused_or_full_are_named(
+    own_server: Server, scene_there: Scene, tmp_path: Path
+) -> None:
+    more = (
+        "[worker]\nheartbeat_interval = '100ms'\n"
+        '[[queues]]\nname = "high"\n[[queues]]\nname = "low"\nmax_length = 10\n'
+    )
+    cli = Cli(write_config(tmp_path, own_server, more))
+    scene_there.enqueue(*(new_job("low") for _ in range(9)), new_job("old"))
+    assert cli("pause", "high").exit_code == 0
+    assert [said for _, said in findings(cli, "queues")] == [
+        "high: paused with 0 job(s): trioq resume goes on",
+        "low: 9 of at most 10 job(s): enqueueing is refused when it is full",
+        "old: 1 job(s), and no engine serves it",
+        "old: 1 job(s), but it isn't configured here",
+    ]
+
+
+def test_jobs_that_no_engine_knows_are_named_and_dead_ones_counted(
+    doctor: Cli, scene_there: Scene
+) -> None:
+    scene_there.enqueue(*(new_job("low", "thumbnail") for _ in range(2)), new_job("low"))
+    parked = scene_there.driver.step(3)
+    scene_there.driver.step(
+        0,
+        *(Park(claim.uid, 1, "low", "thumbnail") for claim in parked[:2]),
+        Park(parked[2].uid, 1, "low", "noop"),
+    )
+    scene_there.dead(new_job("high"))
+    assert the_finding(doctor, "handlers") == (
+        "warning",
+        "2 thumbnail job(s) wait for an engine that knows the name; each is dead when it has"
+        " waited for 3,600 s",
+    )
+    assert the_finding(doctor, "dead") == (
+        "warning", "1 job(s) are dead: trioq dead list shows why",
+    )  # fmt: skip
+
+
+def test_a_record_without_a_place_and_a_place_without_a_record_are_faults(
+    doctor: Cli, own_server: Server, scene_there: Scene
+) -> None:
+    uids = scene_there.enqueue(new_job("low"), new_job("low"))
+    assert the_finding(doctor, "records") == ("ok", "2 job(s), each in its one place")
+    own_server.call("LREM", "{t}:ready:low", 1, uids[0])
+    verdict, said = the_finding(doctor, "records")
+    assert (verdict, doctor("doctor").exit_code) == ("fault", 1)
+    assert said.startswith("2 jobs have records, but 1 are in a queue, running or dead")
+    own_server.call("LPUSH", "{t}:ready:low", uids[0])
+    own_server.call("HDEL", "{t}:jobs", uids[0])
+    assert the_finding(doctor, "records")[0] == "fault"
+    scene_there.driver.step(2)
+    ((verdict, said),) = findings(doctor, "records")
+    assert verdict == "fault"
+    assert said.startswith("1 uid(s) had no record when they were claimed")
+
+
+# -- keys --------------------------------------------------------------------------------------
+
+
+def test_keys_that_belong_to_nobody_are_named(
+    doctor: Cli, own_server: Server, scene_there: Scene
+) -> None:
+    scene_there.enqueue(new_job("low"))
+    assert the_finding(doctor, "keys") == ("ok", "nothing is left over")
+    own_server.call("SET", "{t}:mine", "x")
+    own_server.call("SET", "{t}:sender:old", "1 1")
+    own_server.call("SET", "{other}:mine", "x")
+    verdict, said = the_finding(doctor, "keys")
+    assert (verdict, said) == (
+        "warning", "in the namespace, but not trioq's: {t}:mine, {t}:sender:old",
+    )  # fmt: skip
+
+
+def test_jobs_of_an_engine_that_is_not_registered_are_a_fault(
+    doctor: Cli, own_server: Server
+) -> None:
+    own_server.call("HSET", "{t}:running:ghost.1", "u", "1:1::low")
+    assert ("fault", "jobs held by engines that aren't registered: {t}:running:ghost.1") in (
+        findings(doctor, "keys")
+    )
+
+
+def test_a_key_of_another_type_is_a_fault(doctor: Cli, own_server: Server) -> None:
+    own_server.call("SET", "{t}:seen", "x")
+    assert the_finding(doctor, "keys") == (
+        "fault", "of another type than they should be: {t}:seen",
+    )  # fmt: skip
+    own_server.call("SET", "{t}:dead", "x")
+    result = doctor("doctor")
+    assert result.exit_code == 1
+    assert "something else uses a key of this namespace" in result.stdout
+
+
+def test_many_keys_of_others_hide_nothing(doctor: Cli, own_server: Server) -> None:
+    pairs = [part for n in range(5000) for part in (f"{{t2}}:{n}", "x")]
+    own_server.call("MSET", *pairs)
+    own_server.call("SET", "{t}:mine", "x")
+    assert the_finding(doctor, "keys")[1].endswith("not trioq's: {t}:mine")

@@ -1,0 +1,385 @@
+"""``trioq top``: screens as they stand on a terminal of 80 columns and 16 colours."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.cli.conftest import Cli, Scene, only_error, write_config
+from tests.cli.emulator import SIXTEEN, emulated
+from tests.support import Server, new_job, trioq_started
+from trioq.cli.top.keys import keys
+from trioq.cli.top.look import Looker
+from trioq.cli.top.moment import EngineView, History, Moment
+from trioq.cli.top.screen import share, short, span, sparkline, wrapped
+from trioq.cli.top.ui import Page, Pause, Peek, Prompt, Question, Quit, Revive, Story, Ui, press
+from trioq.core.config import LimiterConfig
+from trioq.store.inspect import QueueStats, Stats, stats
+from trioq.store.redis import RedisStore
+
+QUICK = ("--interval", "100ms")
+
+APP = """
+import trio
+import trioq
+
+app = trioq.App()
+
+
+@app.job("stays")
+async def stays():
+    await trio.sleep_forever()
+
+
+@app.job("fails", retry=trioq.Retry(max_attempts=2, base=0.01, cap=0.01))
+async def fails():
+    raise ValueError("no such \\x1b[31mfile")
+"""
+
+MORE = """
+[worker]
+count = 3
+grace = "0s"
+[circuit_breaker]
+min_samples = 2
+"""
+
+
+@pytest.fixture
+def config(server: Server, tmp_path: Path) -> Path:
+    return write_config(tmp_path, server)
+
+
+@pytest.fixture
+def working(server: Server, tmp_path: Path) -> Iterator[Path]:
+    """An engine with two jobs that stay and one that dies; its configuration."""
+    (tmp_path / "top_app.py").write_text(APP)
+    config = write_config(tmp_path, server, MORE)
+    text = config.read_text().replace('bind = ""', 'bind = ""\nqueue_sample_interval = "100ms"')
+    config.write_text('app = "top_app:app"\n' + text)
+    with (tmp_path / "log").open("w") as log:
+        engine = trioq_started("serve", config, stderr=log)
+    store = server.store()
+    names = ["stays", "stays", "fails"]
+    store.enqueue("a", 1, [new_job("low", name) for name in names])
+    yield config
+    store.lane.close()
+    engine.send_signal(signal.SIGTERM)
+    engine.wait(30)
+
+
+def has(pattern: str) -> object:
+    return lambda it: re.search(pattern, it.text, re.MULTILINE)
+
+
+# -- screens -----------------------------------------------------------------------------------
+
+
+def test_an_engine_at_work_on_one_screen(working: Path) -> None:
+    with emulated("top", working, *QUICK) as top:
+        top.see(has(r"^low +0 +0 +0 +2 "))
+        top.see(has(r"2/3 +2  stays [\d.]+s · stays [\d.]+s"))
+        top.see(has(r"fails +2  ValueError: no such \\x1b\[31m… · dead: failures"))
+        top.see(has(r"fails +1  ValueError: no such .* · again in 0\.0\d+ s"))
+        top.see(has(r"BREAKERS fails open on 1"))
+        top.see("2 running")
+        top.see("1 dead")
+
+        assert len(top.lines) == 24
+        assert max(map(len, top.lines)) <= 80
+        assert top.lines[-1].startswith("q quit")
+        assert top.colours() <= SIXTEEN
+
+        top.press("\t\r")
+        top.see("runs")
+        top.see(has(r"stays  low  attempt 1"))
+        top.press("\r")
+        top.see(has(r"^state +running on "))
+        top.press("\x1b")
+        top.see(has(r"stays  low  attempt 1"))
+        top.press("\x1b")
+        top.see("QUEUE")
+        top.press("q")
+        assert top.end() == 0
+
+
+def test_a_queue_is_paused_after_a_question_that_only_y_answers(
+    config: Path, store: RedisStore
+) -> None:
+    def is_paused() -> bool:
+        return stats(store, ["high"]).queues["high"].paused
+
+    with emulated("top", config, *QUICK) as top:
+        top.see(has("^high"))
+        for key in ("\r", "n", "q", "\x1b"):
+            top.press("p")
+            top.see("Pause high? No engine claims from it until it is resumed. y/n")
+            top.press(key)
+            top.see("nothing changed")
+        assert not is_paused()
+
+        top.press("py")
+        top.see("high is paused")
+        top.see(has(r"^high +0 .* paused$"))
+        assert is_paused()
+
+        top.press("p")
+        top.see("high is resumed")
+        top.see(has(r"^high .*[▁█]$"))
+        assert not is_paused()
+
+
+def test_the_dead_are_revived_one_or_all_after_a_question(config: Path, scene: Scene) -> None:
+    (uid,) = scene.dead(new_job("high", "thumbnail"))
+    scene.many_dead(999)
+    with emulated("top", config, *QUICK) as top:
+        top.see("1,000 dead")
+        top.press("\t\t")
+        top.see(has(r"thumbnail +1  \w+: no such file"))
+        top.press("r")
+        top.see(f"Revive thumbnail {uid}? y/n")
+        top.press("y")
+        top.see("1 revived")
+        top.see("999 dead")
+
+        top.press("R")
+        top.see("Revive all 999 dead jobs? y/n")
+        top.press("\r")
+        top.see("nothing changed")
+        top.press("Ry")
+        top.see("999 revived")
+        top.see(has(r"^low +999 "))
+        assert stats(scene.store).dead == 0
+
+
+def test_a_job_is_looked_at_by_its_id_and_its_queue_by_a_key(config: Path, scene: Scene) -> None:
+    scene.enqueue(new_job("high", "thumbnail", b'{"path":"a.png"}', id="q1"))
+    with emulated("top", config, *QUICK) as top:
+        top.see("QUEUE")
+        top.press("/")
+        top.see("job:")
+        top.press("nq1\x7f\x7f\x7fq1")  # letters are letters here
+        top.see("job: q1")
+        top.press("\r")
+        top.see('"path": "a.png"')
+        top.press("\x1b\r")
+        top.see("next in high")
+        top.see("thumbnail")
+        top.press("\x1b/nobody\r")
+        top.see("no job nobody")
+
+
+def test_a_server_that_is_away_is_said_and_holds_no_key_up(
+    own_server: Server, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, own_server)
+    text = config.read_text().replace("[observability]", 'read_timeout = "1s"\n[observability]')
+    config.write_text(text)
+    with emulated("top", config, *QUICK) as top:
+        top.see("QUEUE")
+        own_server.pause()
+        try:
+            top.see("no answer")
+            top.press("?")
+            top.see("any key goes back")
+            top.press("?")
+            top.see("QUEUE")
+        finally:
+            own_server.resume()
+        top.see(lambda it: "no answer" not in it.text)
+        own_server.pause()
+        top.press("q")
+        assert top.end() == 0
+
+
+def test_any_size_will_do_and_no_more_than_ascii(config: Path, scene: Scene) -> None:
+    scene.many_dead(30)
+    env = {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    with emulated("top", config, *QUICK, env=env) as top:
+        top.see(has(r"^low .* _+$"))
+        assert top.text.isascii()
+    with emulated("top", config, *QUICK) as top:
+        top.see("FAILED")
+        top.resize(50, 10)
+        top.see(lambda it: "FAILED" not in it.text and "QUEUE" in it.text)
+        top.resize(120, 50)
+        top.see(lambda it: len([line for line in it.lines if "dead: " in line]) == 30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_terminal_is_as_it_was_when_it_ends(config: Path, number: signal.Signals) -> None:
+    with emulated("top", config, *QUICK) as top:
+        before = top.modes()
+        top.see("QUEUE")
+        assert top.modes() != before
+        top.press("\x1a")  # Ctrl-Z would leave it in between
+        os.kill(top.process.pid, number)
+        assert top.end() == 0
+        assert top.modes() == before
+        assert not top.screen.cursor.hidden
+
+
+def test_it_needs_a_terminal(trioq: Cli) -> None:
+    assert only_error(trioq("top"), 2) == ("top needs a terminal; `trioq stats` prints to anything")
+
+
+# -- looking -----------------------------------------------------------------------------------
+
+
+def test_a_look_costs_the_same_however_much_there_is(server: Server, scene: Scene) -> None:
+    def cost() -> tuple[int, int]:
+        before = server.call("INFO", "stats")
+        looker()
+        after = server.call("INFO", "stats")
+        fields = (b"total_commands_processed", b"total_net_output_bytes")
+        return tuple(_field(after, name) - _field(before, name) for name in fields)  # type: ignore[return-value]
+
+    scene.enqueue(new_job("low"))
+    scene.many_dead(100)
+    looker = Looker(scene.store, ("high", "low"), LimiterConfig())
+    looker()
+    little = cost()
+    server.call(
+        "EVAL",
+        "for i = 1, 1000000 do redis.call('LPUSH', KEYS[1], i) end"
+        " for i = 1, 100000 do redis.call('ZADD', KEYS[2], i, 'x' .. i) end",
+        2, "{t}:ready:low", "{t}:scheduled:low",
+    )  # fmt: skip
+    scene.many_dead(20_000)
+    looker()
+    commands, size = cost()
+    assert commands == little[0]
+    assert size < little[1] + 1000
+    assert looker().stats.queues["low"].ready == 1_000_001
+
+
+def _field(info: bytes, name: bytes) -> int:
+    return int(next(line for line in info.splitlines() if line.startswith(name)).split(b":")[1])
+
+
+# -- what is pure ------------------------------------------------------------------------------
+
+
+def moment(at: float, *, done: int = 0, dead: int = 0, paused: bool = False) -> Moment:
+    queue = QueueStats(done, 0, 0, 0, 0, paused, True)
+    counted = Stats("t", {"low": queue}, {"done": done}, dead, 0, ())
+    engine = EngineView("e.boot", "e", 4, 0, True, done={"low": done})
+    return Moment(at, 0, counted, (engine,), ())
+
+
+def test_rates_are_those_of_the_last_seconds() -> None:
+    history = History()
+    assert history.rate("done") is None
+    for at in range(20):
+        history.add(moment(float(at), done=at * 10 if at < 10 else 100 + (at - 10) * 50))
+    assert history.rate("done") == 50
+    assert history.done_rate("low") == 50
+    assert history.done_rate("high") == 0
+    assert history.ready("low")[:3] == [0, 10, 20]
+
+
+def test_an_engine_that_told_nothing_yet_has_no_rate() -> None:
+    history = History()
+    history.add(moment(0.0))
+    quiet = attrs.evolve(moment(1.0), engines=(EngineView("e.boot", "e", 4, 0, False),))
+    history.add(quiet)
+    assert history.done_rate("low") is None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"running": 3, "done": [], "failures": "x", "lag_s": None},
+        {"running": [1, {}], "done": {"a": "b"}},
+    ],
+)
+def test_what_another_version_tells_is_no_harm(told: dict[str, object]) -> None:
+    view = EngineView.of({"id": "e.boot"}, told)
+    assert (view.id, view.name, view.done) == ("e.boot", "e.boot", {})
+
+
+def test_keys_are_read_from_what_terminals_send() -> None:
+    data = b"a\x1b[A\x1bOB\x1b[5~\x1b[1;5Cq\x1b[Z\t\r\x7f\xc3\xa9\x01\xff"
+    assert keys(data) == [
+        "a",
+        "up",
+        "down",
+        "page up",
+        "q",
+        "back",
+        "tab",
+        "enter",
+        "backspace",
+        "é",
+    ]
+    assert keys(b"\x1b") == ["escape"]
+
+
+def test_keys_do_what_the_last_thing_opened_makes_of_them() -> None:
+    now = moment(0.0, dead=3)
+    ui = Ui()
+    assert press(ui, "q", None) == (ui, Quit())
+    assert press(ui, "enter", now) == (ui, Peek("low"))
+    assert press(ui, "p", moment(0.0, paused=True))[1] == Pause("low", False)
+
+    asked, wish = press(ui, "p", now)
+    assert isinstance(asked.above[-1], Question)
+    assert wish is None
+    assert press(asked, "y", now) == (ui, Pause("low", True))
+    assert press(asked, "enter", now)[1] is None
+
+    revived, _ = press(ui, "R", now)
+    assert press(revived, "y", now)[1] == Revive(None)
+    assert press(ui, "R", moment(0.0)) == (ui.told("none is dead"), None)
+
+    typing = ui.opened(Prompt())
+    for key in ("q", "tab", "1"):
+        typing, wish = press(typing, key, now)
+        assert wish is None
+    assert press(typing, "enter", now) == (ui, Story("q1"))
+
+    page = ui.opened(Page(("a", "b")))
+    assert press(page, "page down", now)[0] == ui.opened(Page(("a", "b"), 1))
+    assert press(page, "q", now) == (ui, None)
+
+
+@pytest.mark.parametrize(
+    ("room", "wanted", "given"),
+    [
+        (12, [2, 1, 50], [2, 1, 9]),
+        (12, [50, 50, 50], [4, 4, 4]),
+        (12, [50, 1, 0], [10, 1, 1]),
+        (3, [5, 5, 5], [1, 1, 1]),
+        (12, [0, 0, 0], [1, 1, 1]),
+    ],
+)
+def test_panels_share_the_screen(room: int, wanted: list[int], given: list[int]) -> None:
+    assert share(room, wanted) == given
+
+
+def test_figures_fit() -> None:
+    assert sparkline([0, 1, 50, 100], 4) == "▁▂▅█"
+    assert sparkline([5, 0, 0], 2) == "▁▁"
+    assert sparkline([], 9) == ""
+    assert [short(n) for n in (0, 1234, 9_999_999, 12_345_678)] == [
+        "0",
+        "1,234",
+        "9,999,999",
+        "12.3M",
+    ]
+    assert [span(s) for s in (-1, 3.21, 59.9, 61, 7260)] == [
+        "0.0s",
+        "3.2s",
+        "59.9s",
+        "1m01s",
+        "2h01m",
+    ]
+    assert wrapped("  abcdef", 5) == ["  abc", "  def"]
+    assert wrapped("", 5) == [""]

@@ -1,0 +1,148 @@
+"""What time moves: jobs that are due, and jobs that nobody knows."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import trio
+
+from tests.engine.virtual import World, calm
+from trioq.app import App
+from trioq.core.events import JobParked, JobStarted, JobSucceeded, ParkedExpired
+
+pytestmark = pytest.mark.trio
+
+Clock = trio.testing.MockClock
+
+
+def with_noop(*names: str) -> App:
+    app = App()
+    for name in names or ("noop",):
+
+        @app.job(name)
+        async def handler() -> None:
+            pass
+
+    return app
+
+
+def starts(world: World) -> dict[str, float]:
+    """When each job began, in seconds."""
+    return {event.uid: at for at, event in world.timed(JobStarted)}
+
+
+async def test_jobs_start_exactly_when_they_are_due(autojump_clock: Clock, world: World) -> None:
+    world.app = with_noop()
+    await world.start()
+    draw = random.Random(1)
+    due = {}
+    for _ in range(200):
+        delay_ms = draw.randrange(1, 1200 * 1000)
+        (uid,) = world.enqueue("noop", delay_ms=delay_ms)
+        due[uid] = delay_ms / 1000
+    await world.reported(JobSucceeded, 200)
+    assert starts(world) == pytest.approx(due, abs=1e-6)
+
+
+async def test_a_job_that_is_due_sooner_than_the_one_waited_for_is_not_late(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.app = with_noop()
+    await world.start()
+    (late,) = world.enqueue("noop", delay_ms=3_600_000)
+    await trio.sleep(10.0)
+    (soon,) = world.enqueue("noop", delay_ms=1500)
+    await world.reported(JobSucceeded, 2)
+    began = starts(world)
+    assert began[late] == pytest.approx(3600.0, abs=1e-6)
+    # Nothing rings for a delayed job: the poll brings its time, or the job itself if it is due.
+    assert 11.5 - 1e-6 <= began[soon] < 11.5 + 1.0
+
+
+async def test_a_thousand_jobs_due_at_one_moment_all_start_then(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.app = with_noop()
+    await world.start()
+    uids = world.enqueue("noop", 1000, delay_ms=5000)
+    await world.reported(JobSucceeded, 1000)
+    began = starts(world)
+    assert began == pytest.approx(dict.fromkeys(uids, 5.0), abs=1e-6)
+
+
+async def test_due_jobs_are_promoted_while_all_workers_are_busy_and_keep_their_order(
+    autojump_clock: Clock, world: World
+) -> None:
+    @world.app.job("long")
+    async def long() -> None:
+        await trio.sleep(60.0)
+
+    world.config = calm(count=1)
+    await world.start()
+    (first,) = world.enqueue("long")
+    (due,) = world.enqueue("long", delay_ms=10_000)
+    await trio.sleep(20.0)
+    assert not world.store.space.queue("low").scheduled
+    (later,) = world.enqueue("long")
+    await world.reported(JobSucceeded, 3)
+    assert [event.uid for event in world.of(JobStarted)] == [first, due, later]
+
+
+async def test_a_name_that_nobody_knows_is_dead_after_its_time_and_says_why(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.app = with_noop()
+    world.config = calm(unknown_name_after_s=600.0)
+    await world.start()
+    uids = world.enqueue("stranger", 5)
+    await world.reported(JobParked, 5)
+    await world.until(lambda: len(world.store.space.dead) == 5)
+    # Looks are a quarter of the time apart.
+    assert all(600.0 <= at <= 2 * 600.0 + 150.0 for at, _ in world.timed(ParkedExpired))
+    assert {world.store.space.jobs[uid].reason for uid in uids} == {"unknown_name"}
+    (line,) = world.history(uids[0])
+    assert "stranger" in line["message"]
+
+
+async def test_a_name_that_some_engine_knows_waits_for_ever(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.config = calm(unknown_name_after_s=600.0)
+    await world.start(with_noop())
+    world.enqueue("stranger", 3)
+    await world.reported(JobParked, 3)
+    # Its engine has all its workers busy, so it can't take them.
+    busy = with_noop()
+
+    @busy.job("stranger", timeout=1e6)
+    async def stranger() -> None:
+        await trio.sleep(7200.0)
+
+    await world.start(busy, calm(count=1, unknown_name_after_s=600.0))
+    await trio.sleep(2000.0)
+    assert world.of(ParkedExpired) == []
+    assert len(world.of(JobStarted)) == 1
+
+
+async def test_jobs_that_have_waited_long_outlive_a_restart_of_all_who_know_them(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.config = calm(unknown_name_after_s=600.0)
+    await world.start(with_noop())
+    world.enqueue("stranger", 3)
+    await world.reported(JobParked, 3)
+    # An engine knows them and can't run them: its queue is paused, for a long time.
+    world.store.pause("operator", 1, "low", True)
+    knowing = with_noop("stranger")
+    first = await world.start(knowing)
+    await trio.sleep(1500.0)
+    assert world.of(ParkedExpired) == []
+
+    first.engine.drain()
+    await first.ended.wait()
+    await trio.sleep(90.0)  # a deployment
+    await world.start(knowing)
+    world.store.pause("operator", 2, "low", False)
+    await world.reported(JobSucceeded, 3)
+    assert world.of(ParkedExpired) == []

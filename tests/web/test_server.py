@@ -1,0 +1,182 @@
+"""No client hurts the engine: not one that is slow, not many, not one that sends rubbish."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trio
+
+import trioq
+from tests.observe.scraped import ask, configured, engine, eventually
+from tests.support import PATIENCE_S, Server
+from trioq.web import server as web_server
+
+app = trioq.App()
+
+
+@app.job("noop")
+async def noop() -> None:
+    pass
+
+
+@asynccontextmanager
+async def serving(server: Server, tmp_path: Path) -> AsyncIterator[trioq.Engine]:
+    async with engine(app, configured(server, tmp_path)) as made:
+        yield made
+
+
+async def dial(address: str, receive_buffer: int | None = None) -> trio.SocketStream:
+    host, _, port = address.rpartition(":")
+    client = trio.socket.socket()
+    if receive_buffer is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    await client.connect((host, int(port)))
+    return trio.SocketStream(client)
+
+
+REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def not_reading(address: str) -> trio.SocketStream:
+    """A client that has asked for far more than fits on the way, and takes nothing of it."""
+    stream = await dial(address, receive_buffer=1024)
+    with trio.move_on_after(1.0), suppress(trio.BrokenResourceError):
+        while True:  # until the server doesn't read any more either
+            await stream.send_all(REQUEST * 50)
+    return stream
+
+
+@pytest.mark.trio
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end(
+    server: Server, tmp_path: Path
+) -> None:
+    with trio.fail_after(PATIENCE_S):
+        async with serving(server, tmp_path) as made:
+            clients = [await not_reading(made.http) for _ in range(3)]
+            assert (await ask(made.http, "/healthz")).status == 200
+            started = trio.current_time()
+        # Its own patience with such a client is longer.
+        assert trio.current_time() - started < web_server.PATIENCE_S
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.mark.trio
+async def test_a_client_that_does_not_read_loses_its_connection(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_server, "PATIENCE_S", 0.2)
+    async with serving(server, tmp_path) as made:
+        client = await not_reading(made.http)
+
+        async def closed() -> bool:
+            try:
+                await client.send_all(REQUEST)
+            except trio.BrokenResourceError:
+                return True
+            return False
+
+        await eventually(closed)
+        await client.aclose()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n", REQUEST])
+async def test_a_client_that_says_nothing_more_loses_its_connection(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(web_server, "PATIENCE_S", 0.3)
+    async with serving(server, tmp_path) as made:
+        client = await dial(made.http)
+        if sent:
+            await client.send_all(sent)
+        with trio.fail_after(PATIENCE_S):
+            while await client.receive_some():
+                pass
+        await client.aclose()
+
+
+@pytest.mark.trio
+async def test_many_connections_do_not_keep_a_probe_out(server: Server, tmp_path: Path) -> None:
+    async with serving(server, tmp_path) as made:
+        crowd = [await dial(made.http) for _ in range(web_server.CONNECTIONS + 20)]
+        assert (await ask(made.http, "/readyz")).status == 200
+        # The oldest had to go, so that there is a bound.
+        with trio.fail_after(PATIENCE_S), suppress(trio.BrokenResourceError):
+            assert await crowd[0].receive_some() == b""
+        for client in crowd:
+            await client.aclose()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"\x00\xff\xfe rubbish \r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: nonsense\r\n\r\n",
+        b"GET /%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nx",
+        b"POST /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\nx",
+        b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 10_000 + b"\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 1000,
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        b"HTTP2-Settings: ????\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n\xff\xff",
+    ],
+)  # fmt: skip
+async def test_rubbish_costs_its_sender_a_connection_and_nobody_anything(
+    server: Server, tmp_path: Path, rubbish: bytes
+) -> None:
+    config = configured(server, tmp_path)
+    async with trioq.connect(config) as client, engine(app, config) as made:
+        for _ in range(2):
+            stream = await dial(made.http)
+            with trio.move_on_after(0.3), suppress(trio.BrokenResourceError):
+                await stream.send_all(rubbish)
+                await stream.send_eof()
+                while await stream.receive_some():
+                    pass
+            await stream.aclose()
+        assert (await ask(made.http, "/healthz")).status == 200
+        await client.enqueue(noop.call())
+
+        async def is_done() -> bool:
+            return (
+                'trioq_jobs_completed_total{job_name="noop",queue="low"} 1.0'
+                in (await ask(made.http, "/metrics")).text
+            )
+
+        await eventually(is_done)
+
+
+@pytest.mark.trio
+async def test_no_connection_lasts_for_ever(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_server, "LIFETIME_S", 0.5)
+    async with serving(server, tmp_path) as made:
+        client = await dial(made.http)
+        # The page doesn't want the body, of which there is always more.
+        await client.send_all(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n")
+        with trio.fail_after(PATIENCE_S), suppress(trio.BrokenResourceError):
+            while True:
+                await client.send_all(b"x" * 1000)
+        await client.aclose()
+
+
+@pytest.mark.trio
+async def test_other_pages_and_methods_are_refused(server: Server, tmp_path: Path) -> None:
+    async with serving(server, tmp_path) as made:
+        assert "/readyz" in (await ask(made.http, "/")).text
+        assert (await ask(made.http, "/nothing")).status == 404
+        stream = await dial(made.http)
+        await stream.send_all(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        assert b" 405 " in await stream.receive_some()
+        await stream.aclose()

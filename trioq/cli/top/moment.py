@@ -1,0 +1,191 @@
+"""What is known at one moment, and what several of them say together. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from trioq.store.inspect import Stats
+
+#: Of the lengths of queues.
+SAMPLES = 120
+
+#: A rate is the mean of so many seconds.
+RATE_S = 5.0
+
+
+@attrs.frozen
+class Failure:
+    """An attempt that failed, or the last one of a job that is dead."""
+
+    at_ms: int
+    uid: str
+    name: str
+    attempt: int
+    error: str
+    then: str
+    """What becomes of the job: ``again in 3 s``, ``dead: failures``."""
+
+
+@attrs.frozen
+class Run:
+    """A job that runs, as its engine tells."""
+
+    uid: str
+    name: str
+    queue: str
+    attempt: int
+    since_ms: int
+
+
+@attrs.frozen
+class EngineView:
+    """An engine: what it said of itself when it registered, and what it tells now."""
+
+    id: str
+    name: str
+    workers: int
+    held: int
+    """Jobs that the server holds for it."""
+    told: bool
+    """Whether it has told anything lately; the rest is empty if not."""
+    busy: int = 0
+    draining: bool = False
+    lag_s: float = 0.0
+    runs: tuple[Run, ...] = ()
+    breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    done: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    failures: tuple[Failure, ...] = ()
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any], told: Mapping[str, Any] | None) -> EngineView:
+        """From what `stats` lists and what the engine told; either may be another version's."""
+        id, name = str(info["id"]), str(info.get("name") or info["id"])
+        base = cls(id, name, _count(info, "workers"), _count(info, "running"), told is not None)
+        if told is None:
+            return base
+        return attrs.evolve(
+            base,
+            busy=_count(told, "busy"),
+            draining=told.get("draining") is True,
+            lag_s=float(told["lag_s"]) if isinstance(told.get("lag_s"), int | float) else 0.0,
+            runs=tuple(_run(each) for each in _dicts(told.get("running"))),
+            breakers={str(n): str(state) for n, state in _dict(told.get("breakers")).items()},
+            done={str(q): n for q, n in _dict(told.get("done")).items() if isinstance(n, int)},
+            failures=tuple(_failure(each) for each in _dicts(told.get("failures"))),
+        )
+
+
+@attrs.frozen
+class Moment:
+    """All that one look brought."""
+
+    at: float
+    """By a monotonic clock."""
+    now_ms: int
+    """By ours."""
+    stats: Stats
+    engines: tuple[EngineView, ...]
+    failures: tuple[Failure, ...]
+    """The newest first."""
+    permits_used: float | None = None
+    """Of the limiter's; None: there is no limit."""
+    burst: int = 0
+
+    @property
+    def breakers(self) -> dict[str, dict[str, int]]:
+        """Job → state → on how many engines; only those that aren't closed."""
+        found: dict[str, dict[str, int]] = {}
+        for engine in self.engines:
+            for name, state in engine.breakers.items():
+                states = found.setdefault(name, {})
+                states[state] = states.get(state, 0) + 1
+        return found
+
+
+def newest(failures: Iterable[Failure], count: int) -> tuple[Failure, ...]:
+    """The newest first, each attempt once."""
+    once = {(each.uid, each.attempt, each.then[:4]): each for each in failures}
+    return tuple(sorted(once.values(), key=lambda each: -each.at_ms)[:count])
+
+
+@attrs.define
+class History:
+    """The last moments."""
+
+    _moments: deque[Moment] = attrs.field(factory=deque[Moment], init=False)
+    _ready: dict[str, deque[int]] = attrs.field(factory=dict[str, deque[int]], init=False)
+
+    @property
+    def now(self) -> Moment | None:
+        """The last one."""
+        return self._moments[-1] if self._moments else None
+
+    def add(self, moment: Moment) -> None:
+        self._moments.append(moment)
+        while len(self._moments) > 2 and self._moments[1].at <= moment.at - RATE_S:
+            self._moments.popleft()
+        for name, queue in moment.stats.queues.items():
+            self._ready.setdefault(name, deque(maxlen=SAMPLES)).append(queue.ready)
+
+    def ready(self, queue: str) -> list[int]:
+        """How many jobs were ready, the oldest first."""
+        return list(self._ready.get(queue, ()))
+
+    def rate(self, counter: str) -> float | None:
+        """How fast one of the server's counters grows, per second; None: not known yet."""
+        if len(self._moments) < 2:
+            return None
+        first, last = self._moments[0], self._moments[-1]
+        grown = last.stats.counters.get(counter, 0) - first.stats.counters.get(counter, 0)
+        return max(0.0, grown / (last.at - first.at))
+
+    def done_rate(self, queue: str) -> float | None:
+        """Jobs of a queue that are done, per second, by what its engines tell."""
+        last = self.now
+        rates = []
+        for engine in last.engines if last else ():
+            before = self._before(engine)
+            if last and before is not None:
+                at, done = before
+                grown = engine.done.get(queue, 0) - done.get(queue, 0)
+                rates.append(max(0, grown) / (last.at - at))
+        return sum(rates) if rates else None
+
+    def _before(self, engine: EngineView) -> tuple[float, Mapping[str, int]] | None:
+        """The first that this engine has told lately, and when."""
+        for moment in list(self._moments)[:-1] if engine.told else ():
+            for then in moment.engines:
+                if then.name == engine.name and then.told:
+                    return moment.at, then.done
+        return None
+
+
+def _run(told: Mapping[str, Any]) -> Run:
+    return Run(
+        str(told.get("uid", "")), str(told.get("name", "")), str(told.get("queue", "")),
+        _count(told, "attempt"), _count(told, "since_ms"),
+    )  # fmt: skip
+
+
+def _failure(told: Mapping[str, Any]) -> Failure:
+    return Failure(
+        _count(told, "at_ms"), str(told.get("uid", "")), str(told.get("name", "")),
+        _count(told, "attempt"), str(told.get("error", "")), str(told.get("then", "")),
+    )  # fmt: skip
+
+
+def _count(told: Mapping[str, Any], field: str) -> int:
+    value = told.get(field)
+    return value if isinstance(value, int) else 0
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

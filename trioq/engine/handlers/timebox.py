@@ -1,0 +1,79 @@
+"""A cancel scope with a deadline, for one run after the other.
+
+Opening a scope and closing it costs as much as all else that a tiny job needs. So one that
+nothing has happened to stays open for the next run, and gets a new deadline. What was
+cancelled, raised, or left something open is closed with its run, so that no run is affected
+by another.
+"""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+
+import trio
+
+#: A deadline may be this much later than asked for: moving it isn't free either.
+SLACK_S = 0.002
+
+
+class Timebox:
+    """One task's. ``with box.of(timeout_s)`` around each run; close it before waiting.
+
+    Whoever waited with an open scope would be cancelled by the last run's deadline.
+    """
+
+    def __init__(self) -> None:
+        self.expired = False
+        """Whether the last run's deadline came before its end."""
+        self.caught = False
+        """Whether that ended it."""
+        self._task = trio.lowlevel.current_task()
+        self._scope: trio.CancelScope | None = None
+        self._deadline = math.inf
+        self._innermost: object = None
+
+    def of(self, timeout_s: float | None) -> Timebox:
+        """For a run that may take this long; None: any time."""
+        wanted = math.inf if timeout_s is None else trio.current_time() + timeout_s
+        if self._scope is None:
+            self._scope = trio.CancelScope(deadline=wanted)
+            self._scope.__enter__()
+            self._deadline, self._innermost = wanted, _innermost_scope(self._task)
+        elif not wanted <= self._deadline <= wanted + SLACK_S:
+            self._scope.deadline = self._deadline = wanted + SLACK_S
+        self.expired = self.caught = False
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if error is None and trio.current_time() < self._deadline and self._is_as_it_was():
+            return False
+        scope, self._scope = self._scope, None
+        assert scope is not None
+        try:
+            return scope.__exit__(kind, error, traceback)
+        finally:
+            self.expired, self.caught = scope.cancel_called, scope.cancelled_caught
+
+    def close(self) -> None:
+        """There is nothing to run for now."""
+        if self._scope is not None:
+            scope, self._scope = self._scope, None
+            scope.__exit__(None, None, None)
+
+    def _is_as_it_was(self) -> bool:
+        """Whether the run has closed all scopes that it opened. If that can't be told, no."""
+        return self._innermost is not None and _innermost_scope(self._task) is self._innermost
+
+
+def _innermost_scope(task: trio.lowlevel.Task) -> object:
+    """What stands for the scope that the task is in. trio has no public name for it."""
+    return getattr(task, "_cancel_status", None)
