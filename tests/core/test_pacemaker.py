@@ -90,22 +90,38 @@ def test_lease_counts_from_before_the_beat_was_sent(pacemaker: Pacemaker) -> Non
 def test_answered_step_extends_the_lease_and_a_late_one_does_not_shorten_it(
     pacemaker: Pacemaker,
 ) -> None:
-    pacemaker.step_answered(10)
+    pacemaker.step_answered(10, 10)
     assert pacemaker.lease_end == 14
-    pacemaker.step_answered(9)
+    pacemaker.step_answered(9, 10)
     assert pacemaker.lease_end == 14
     beat(pacemaker, 9.5, 11)
     assert pacemaker.lease_end == 14
-    pacemaker.step_answered(12)
+    pacemaker.step_answered(12, 12)
     assert pacemaker.lease_end == 16
 
 
 def test_engine_claims_only_while_more_than_half_of_its_lease_is_left(
     pacemaker: Pacemaker,
 ) -> None:
-    pacemaker.step_answered(10)
+    pacemaker.step_answered(10, 10)
     assert pacemaker.may_claim(12.49)
     assert not pacemaker.may_claim(12.5)
+
+
+def test_a_span_ends_where_half_a_lease_went_by_without_an_answer(pacemaker: Pacemaker) -> None:
+    assert pacemaker.span(0) is None, "before the first answer"
+    beat(pacemaker, 1, 1.1)
+    first = pacemaker.span(1.1)
+    beat(pacemaker, 2, 3)
+    assert pacemaker.span(4) == first is not None
+    beat(pacemaker, 4, 4.2, ok=False)
+    assert pacemaker.span(4.49) == first
+    assert pacemaker.span(4.5) is None, "2.5 s after the last beat that was answered was sent"
+    beat(pacemaker, 4.6, 4.7)
+    second = pacemaker.span(4.7)
+    assert second not in (first, None)
+    pacemaker.step_answered(4.9, 7.2)
+    assert pacemaker.span(7.2) not in (first, second, None), "sent in time, answered late"
 
 
 def test_answer_without_a_beat_is_a_bug(pacemaker: Pacemaker) -> None:

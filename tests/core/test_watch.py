@@ -63,6 +63,12 @@ def test_gap_of_two_intervals_is_none(watch: Watch) -> None:
     assert looks(watch, range(0, 7, 2)) == [("e", 7)]
 
 
+def test_a_reaper_that_can_read_and_not_write_has_seen_nothing(watch: Watch) -> None:
+    looks(watch, range(5))
+    assert [watch.saw(t, {"e": 7}, None) for t in (5.0, 6.0, 7.0)] == [[]] * 3
+    assert looks(watch, range(8, 14)) == [("e", 7)]
+
+
 def test_new_connection_may_mean_anything(watch: Watch) -> None:
     looks(watch, range(5))
     assert watch.saw(5, {"e": 7}, 2) == []

@@ -164,7 +164,7 @@ class Beside:
         worker = self._rig.config.worker
         store = self._rig.server.store("t")
         reaper = Reaper(
-            ThreadCaller(store, 2.0), lambda: "", worker.lease_s, 0.2, worker.max_reaps,
+            ThreadCaller(store, 2.0), lambda: "", lambda: 0, worker.lease_s, 0.2, worker.max_reaps,
             Outage(report, lambda: 0.5), report,
         )  # fmt: skip
         async with trio.open_nursery() as nursery:

@@ -47,6 +47,7 @@ class Pacemaker:
     """When the last beat or step that was answered well was sent."""
     _failures: int = attrs.field(default=0, init=False)
     """In a row."""
+    _spans: int = attrs.field(default=0, init=False)
 
     @property
     def deadline_s(self) -> float:
@@ -73,14 +74,16 @@ class Pacemaker:
             raise TrioqBug("a beat was answered that wasn't sent")
         if ok:
             self._failures = 0
-            self.step_answered(sent)
+            self.step_answered(sent, now)
             return
         wait_s = FIRST_RETRY_S * 2.0 ** min(self._failures, MAX_DOUBLINGS)
         self._failures += 1
         self._next = now + min(wait_s, self.lease_s * RETRY_WITHIN)
 
-    def step_answered(self, sent: float) -> None:
+    def step_answered(self, sent: float, now: float) -> None:
         """A step is a sign of life too: it counts from before it was sent."""
+        if not self.may_claim(now):
+            self._spans += 1
         self._good = sent if self._good is None else max(self._good, sent)
 
     @property
@@ -97,3 +100,11 @@ class Pacemaker:
     def may_claim(self, now: float) -> bool:
         """Whether more than half of the lease is left: no job starts on a dying lease."""
         return self._good is not None and now - self._good < self.lease_s / 2
+
+    def span(self, now: float) -> int | None:
+        """Numbers the spans of time in which signs of life were answered; None between two.
+
+        Whoever was cut off for half a lease can't tell the others' silence from its own. A
+        server that is read but not written (a replica, a full disk) cuts everybody off.
+        """
+        return self._spans if self.may_claim(now) else None

@@ -7,7 +7,7 @@ else is compared with ours. A reaper that was itself cut off knows nothing and s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 import attrs
 
@@ -46,10 +46,10 @@ class Watch:
     _engines: dict[str, _Seen] = attrs.field(factory=dict[str, _Seen], init=False)
     _poll: int = attrs.field(default=0, init=False)
     _last: float | None = attrs.field(default=None, init=False)
-    _connection: int | None = attrs.field(default=None, init=False)
+    _span: Hashable | None = attrs.field(default=None, init=False)
 
     def saw(
-        self, now: float, counters: Mapping[str, int], connection: int
+        self, now: float, counters: Mapping[str, int], span: Hashable | None
     ) -> list[tuple[str, int]]:
         """Note one look; return the engines to reap with the counter that stood still.
 
@@ -59,12 +59,13 @@ class Watch:
 
         Args:
           now: When the look's answer was here.
-          connection: Which connection the look was made on: a new one may mean anything.
+          span: Changes when the observer was cut off in between, be it that it has another
+              connection or that its own writes didn't go through; None while they don't.
         """
         gap = self._last is not None and now - self._last > MAX_GAP * self.interval_s
-        if gap or connection != self._connection:
+        if gap or span is None or span != self._span:
             self._engines.clear()
-        self._last, self._connection = now, connection
+        self._last, self._span = now, span
         self._poll += 1
         for engine, counter in counters.items():
             seen = self._engines.get(engine)

@@ -248,7 +248,7 @@ class Dispatcher:
         if isinstance(reply, Gone):
             self._lose(reply.word)
             return
-        self.pacemaker.step_answered(sent_at)
+        self.pacemaker.step_answered(sent_at, self._clock())
         agrees = self._absorb(reply, took_s=self._last_step - started)
         failpoint("step", "used")
         if not agrees:

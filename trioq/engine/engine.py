@@ -250,7 +250,7 @@ class Engine:
                 await self._outage.failed("step", error)
                 continue
             self._outage.answered("step")
-            pacemaker.step_answered(sent_at)
+            pacemaker.step_answered(sent_at, self.clock())
             return boot, pacemaker
 
     def _make_dispatcher(self, boot: Boot, backlog: Backlog, pacemaker: Pacemaker) -> Dispatcher:
@@ -334,11 +334,19 @@ class Engine:
             return None
         return self._dispatcher.idle, self._dispatcher.claimed
 
+    def _span(self) -> tuple[str, int] | None:
+        """See :meth:`Pacemaker.span`; each boot has spans of its own."""
+        if self._dispatcher is None:
+            return None
+        span = self._dispatcher.pacemaker.span(self.clock())
+        return None if span is None else (self._dispatcher.engine, span)
+
     def _start_watching(self, services: trio.Nursery) -> None:
         worker, caller = self.config.worker, self.access("watch")
         reaper = Reaper(
             caller,
             lambda: self._dispatcher.engine if self._dispatcher else "",
+            self._span,
             worker.lease_s,
             self.config.reaper.interval_s,
             worker.max_reaps,

@@ -6,7 +6,7 @@ itself cut off: so neither an outage nor a jumping clock makes it reap the livin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import attrs
 import trio
@@ -24,10 +24,13 @@ class Reaper:
 
     Args:
       me: The name of this engine's current boot, which it leaves alone.
+      span: Changes when this engine's own signs of life weren't answered for a while; None
+          while they aren't.
     """
 
     caller: Caller
     me: Callable[[], str]
+    span: Callable[[], Hashable | None]
     lease_s: float
     interval_s: float
     max_reaps: int
@@ -54,7 +57,8 @@ class Reaper:
         others = [engine for engine in beats if engine != me]
         mine = others if look(poll) else next_three(me, others)
         seen = {engine: beats[engine] for engine in mine}
-        for engine, counter in watch.saw(trio.current_time(), seen, self.caller.generation):
+        span = None if (own := self.span()) is None else (self.caller.generation, own)
+        for engine, counter in watch.saw(trio.current_time(), seen, span):
             reaped = await self.caller.call(store.reap, engine, counter, self.max_reaps)
             watch.forget(engine)
             if reaped.word == "reaped":
