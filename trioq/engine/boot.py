@@ -89,14 +89,16 @@ class Boot:
         settlements = tuple(
             self.outcomes.popleft() for _ in range(min(BATCH_MAX, len(self.outcomes)))
         )
-        # The server settles before it claims, so a suspect that is settled makes room for another.
+        # The server settles before it claims, so what is settled makes room, and a suspect that
+        # is settled makes room for another.
+        kept = len(self.held) - len(settlements)
         leaving = self.suspects and sum(self.held[s.uid, s.n].suspect for s in settlements)
         self.n += 1
         self.sends = 0
         self.in_flight = Step(
             engine=self.engine,
             n=self.n,
-            want=max(0, min(want, BATCH_MAX, BATCH_MAX - len(self.held))),
+            want=max(0, min(want, BATCH_MAX - kept)),
             queues=queues,
             suspect=self.suspects == leaving,
             admits=admits,

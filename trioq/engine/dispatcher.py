@@ -115,8 +115,11 @@ class Dispatcher:
         self.poke()
 
     async def wait_room(self) -> None:
-        """Wait until a job could be claimed: who listens for bells without it deprives others."""
-        while self._room() <= 0:
+        """Wait until only a bell could bring more: who listens without need deprives others.
+
+        There is room for a job, and the last step left none behind.
+        """
+        while self._room() <= 0 or self._hungry:
             self._room_made = trio.Event()
             with trio.move_on_after(POLL_S):
                 await self._room_made.wait()
@@ -211,8 +214,7 @@ class Dispatcher:
     def _room(self) -> int:
         if not self._claiming or not self.pacemaker.may_claim(self._clock()):
             return 0
-        room = self._workers + self._ahead() - self._unsettled
-        return min(room, BATCH_MAX - len(self._boot.held))
+        return min(self._workers + self._ahead(), BATCH_MAX) - self._unsettled
 
     @property
     def _unsettled(self) -> int:

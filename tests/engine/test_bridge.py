@@ -1,0 +1,239 @@
+"""Calls in threads: ended by a deadline or by cancellation, never abandoned, never mixed up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from tests.support import Server
+from trioq.engine.bridge import ThreadCaller
+from trioq.errors import StoreUnreachable
+from trioq.store.redis import RedisStore
+
+pytestmark = pytest.mark.trio
+
+
+@pytest.fixture
+def caller(server: Server) -> Iterator[ThreadCaller]:
+    caller = ThreadCaller(server.store("t"), deadline_s=5.0)
+    yield caller
+    caller.store.lane.close()
+
+
+@pytest.fixture
+def own_caller(own_server: Server) -> Iterator[ThreadCaller]:
+    """On a server to be stopped; its connection would wait for 5 s by itself."""
+    caller = ThreadCaller(own_server.store("t"), deadline_s=0.3)
+    yield caller
+    own_server.resume()
+    caller.store.lane.close()
+
+
+def ping(store: RedisStore) -> object:
+    return store.lane.call("PING")
+
+
+async def test_a_call_runs_beside_the_loop(caller: ThreadCaller) -> None:
+    loop = threading.get_ident()
+    assert await caller.call(threading.get_ident) != loop
+    assert await caller.call(ping, caller.store) == b"PONG"
+
+
+async def test_what_the_call_raises_comes_out_plain(caller: ThreadCaller) -> None:
+    def fail() -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await caller.call(fail)
+    assert await caller.call(ping, caller.store) == b"PONG"
+
+
+async def test_calls_go_one_after_the_other(caller: ThreadCaller) -> None:
+    running, most, order = 0, 0, list[int]()
+
+    def one(n: int) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.005)
+        order.append(n)
+        running -= 1
+
+    async with trio.open_nursery() as nursery:
+        for n in range(10):
+            nursery.start_soon(caller.call, one, n)
+            await trio.testing.wait_all_tasks_blocked()
+    assert most == 1
+    assert order == list(range(10))
+
+
+async def test_a_call_to_a_server_that_stands_still_ends_at_its_deadline(
+    own_server: Server, own_caller: ThreadCaller
+) -> None:
+    assert await own_caller.call(ping, own_caller.store) == b"PONG"
+    own_server.pause()
+    started = trio.current_time()
+    with pytest.raises(StoreUnreachable) as caught:
+        await own_caller.call(ping, own_caller.store)
+    assert 0.3 <= trio.current_time() - started < 2.0, "not the connection's own 5 s"
+    assert caught.value.sent, "it may be executed later"
+
+
+async def test_a_call_that_cannot_even_connect_ends_at_its_deadline_and_was_not_sent(
+    own_server: Server, own_caller: ThreadCaller
+) -> None:
+    own_server.pause()
+    started = trio.current_time()
+    with pytest.raises(StoreUnreachable) as caught:
+        await own_caller.call(ping, own_caller.store)
+    assert 0.3 <= trio.current_time() - started < 2.0
+    assert not caught.value.sent
+
+
+async def test_cancelling_ends_a_call_at_once_and_its_thread_with_it(
+    own_server: Server, own_caller: ThreadCaller
+) -> None:
+    ended = threading.Event()
+    own_caller.deadline_s = 60.0
+
+    def call() -> None:
+        try:
+            ping(own_caller.store)
+        finally:
+            ended.set()
+
+    await own_caller.call(ping, own_caller.store)
+    own_server.pause()
+    with trio.move_on_after(0.05) as scope:
+        await own_caller.call(call)
+    assert scope.cancelled_caught
+    assert ended.is_set(), "no thread is left that could answer to somebody else's call"
+    own_server.resume()
+    assert await own_caller.call(ping, own_caller.store) == b"PONG"
+
+
+async def test_an_answer_that_is_there_is_returned_though_the_call_was_cancelled(
+    caller: ThreadCaller,
+) -> None:
+    with trio.CancelScope() as scope:
+
+        def claim() -> str:
+            answer = caller.store.lane.call("PING")
+            trio.from_thread.run_sync(scope.cancel)
+            time.sleep(0.05)  # the loop has time to act on it
+            return f"claimed after {answer!r}"
+
+        claimed = await caller.call(claim)
+    assert claimed == "claimed after b'PONG'", "what was claimed isn't lost"
+
+
+async def test_who_waits_for_the_turn_can_be_cancelled_and_sends_nothing(
+    own_server: Server, own_caller: ThreadCaller
+) -> None:
+    own_caller.deadline_s = 60.0
+    await own_caller.call(ping, own_caller.store)
+    own_server.pause()
+    called = False
+
+    def second() -> None:
+        nonlocal called
+        called = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(own_caller.call, ping, own_caller.store)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(0.02):
+            await own_caller.call(second)
+        own_server.resume()
+    assert not called
+
+
+async def test_the_connection_is_made_anew_after_a_call_that_was_cut_off(
+    own_server: Server, own_caller: ThreadCaller
+) -> None:
+    await own_caller.call(ping, own_caller.store)
+    generation = own_caller.generation
+    own_server.pause()
+    with pytest.raises(StoreUnreachable):
+        await own_caller.call(own_caller.store.lane.call, "ECHO", "late")
+    own_server.resume()
+    # The late answer is nobody's.
+    assert await own_caller.call(own_caller.store.lane.call, "ECHO", "new") == b"new"
+    assert own_caller.generation == generation + 1
+
+
+async def test_a_bell_is_waited_for_longer_than_a_call(caller: ThreadCaller) -> None:
+    caller.deadline_s = 0.2
+    started = trio.current_time()
+    assert not await caller.wait_bell(["low"], timeout_s=0.5)
+    assert trio.current_time() - started >= 0.5
+    caller.store.lane.call("LPUSH", "{t}:bell:low", "1")
+    assert await caller.wait_bell(["high", "low"], timeout_s=0.5)
+
+
+# --- what is driven ---------------------------------------------------------------------------
+
+
+async def test_what_is_driven_runs_again_and_again_while_the_loop_is_blocked(
+    caller: ThreadCaller,
+) -> None:
+    beats: list[float] = []
+
+    def beat() -> float:
+        beats.append(time.monotonic())
+        return 0.01
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(caller.drive, beat)
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        before = len(beats)
+        time.sleep(0.5)  # noqa: ASYNC251 (a handler that blocks)
+        assert len(beats) >= before + 10
+        nursery.cancel_scope.cancel()
+    ended = len(beats)
+    time.sleep(0.05)  # noqa: ASYNC251 (time for one that goes on in spite of it)
+    assert len(beats) == ended
+
+
+@pytest.mark.parametrize("round_", range(5))
+async def test_cancelling_ends_what_is_driven_at_once_though_the_server_stands_still(
+    own_server: Server, round_: int
+) -> None:
+    caller = ThreadCaller(own_server.store("t"), deadline_s=60.0)
+
+    def beat() -> float:
+        ping(caller.store)
+        return 0.0
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(caller.drive, lambda: _never_mind(beat))
+        await trio.sleep(0.02)
+        own_server.pause()
+        await trio.sleep(0.01 * round_)
+        nursery.cancel_scope.cancel()
+        started = time.monotonic()
+    took_s = time.monotonic() - started
+    own_server.resume()
+    caller.store.lane.close()
+    assert took_s < 2.0, "not the connection's own 5 s"
+
+
+def _never_mind(beat: object) -> float:
+    try:
+        assert callable(beat)
+        return float(beat())
+    except StoreUnreachable:
+        return 0.0
+
+
+async def test_what_a_driven_function_raises_comes_out(caller: ThreadCaller) -> None:
+    def fail() -> float:
+        raise LookupError("mine")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await caller.drive(fail)
+    assert caught.group_contains(LookupError, match="mine")
