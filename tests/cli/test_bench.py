@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import only_error, run
 from tests.support import Server, new_job, trioq, trioq_started, wait_until
 from trioq.cli.bench.figures import Spread
 from trioq.cli.bench.load import Load
+from trioq.store.inspect import stats
 
 CONFIG = """
 namespace = "t"
@@ -175,10 +177,79 @@ def test_the_engines_of_a_killed_benchmark_end(server: Server, config: Path) -> 
     bench.communicate()
 
 
-def test_a_queue_that_isnt_configured_is_wrong_use(server: Server, config: Path) -> None:
-    ended = trioq("bench", config, "--queue", "lwo")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "no queue 'lwo'; there are high, low" in ended.stderr
+def test_a_queue_that_isnt_configured_is_wrong_use(config: Path) -> None:
+    said = only_error(run("bench", config, "--queue", "lwo"), 2)
+    assert said == "no queue 'lwo'; did you mean \"low\"?"
+
+
+APP = """
+import trio
+import trioq
+
+app = trioq.App()
+
+
+@app.job("work")
+async def work(wait: float = 0.02):
+    await trio.sleep(wait)
+"""
+
+
+@pytest.fixture
+def theirs(server: Server, config: Path) -> Iterator[Path]:
+    """An engine of theirs, and its configuration."""
+    (config.parent / "their_app.py").write_text(APP)
+    config.write_text('app = "their_app:app"\n' + config.read_text().replace("max_length = 10", ""))
+    with (config.parent / "log").open("w") as log:
+        engine = trioq_started("serve", config, "--role", "worker", stderr=log)
+    store = server.store()
+    wait_until(lambda: stats(store).engines)
+    store.lane.close()
+    yield config
+    engine.send_signal(signal.SIGTERM)
+    engine.wait(30)
+
+
+def test_engines_that_are_there_run_a_job_of_theirs(server: Server, theirs: Path) -> None:
+    options = ("--engines", "existing", "--job", "work", "-n", "60", "--rate", "0", "--yes")
+    ended = trioq("bench", theirs, *options, "--json")
+
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout)
+    assert (report["done"], report["dead"], report["unfinished"]) == (60, 0, 0)
+    assert (report["engines"], report["job"]) == ("existing", "work")
+    assert report["run_ms"]["p50"] >= 20
+    # Four workers: the last of sixty runs begins after fourteen others.
+    assert report["wait_ms"]["max"] >= 14 * 20
+    assert report["done_per_s"] <= 60 / (15 * 0.02)
+    store = server.store()
+    assert stats(store).counters["done"] == 60
+    store.lane.close()
+
+
+def test_what_they_dont_run_in_time_is_taken_back(server: Server, theirs: Path) -> None:
+    job = ("--job", "work", "--with", '{"wait": 0.6}', "-n", "20", "--rate", "0", "--yes")
+    ended = trioq("bench", theirs, "--engines", "existing", *job, "--timeout", "0.3")
+
+    assert ended.returncode == 1
+    assert "the rest is cancelled" in ended.stdout
+    store = server.store()
+    after = stats(store)
+    assert after.queues["low"].ready == 0
+    assert after.counters["cancelled"] >= 12
+    store.lane.close()
+
+
+def test_nobody_is_disturbed_without_being_asked(theirs: Path) -> None:
+    existing = ("--engines", "existing")
+    for options, said in (
+        (("--job", "work"), "--yes goes ahead"),
+        (("--job", "wrok", "--yes"), "no engine that lives knows 'wrok'"),
+        ((), "--engines existing needs --job"),
+    ):
+        ended = run("bench", theirs, *existing, *options)
+        assert ended.exit_code != 0
+        assert said in ended.stderr
 
 
 def test_ranks_are_the_nearest() -> None:

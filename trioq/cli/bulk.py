@@ -36,13 +36,14 @@ class Stop:
         self.wanted = False
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._want)
+        self._before = signal.signal(signal.SIGINT, self.want)
         return self
 
     def __exit__(self, *error: object) -> None:
         signal.signal(signal.SIGINT, self._before)
 
-    def _want(self, number: int, frame: FrameType | None) -> None:
+    def want(self, number: int, frame: FrameType | None) -> None:
+        """A signal's handler."""
         if self.wanted:
             raise KeyboardInterrupt
         self.wanted = True

@@ -8,249 +8,157 @@ already (``--engines existing``).
 
 from __future__ import annotations
 
-import signal
+import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from trioq.cli import FAILED, WRONG_USE
-from trioq.cli.bench.figures import Measured, Report, Spread
-from trioq.cli.bench.load import NS, Load, offer
-from trioq.cli.bench.place import LOOK_S, Place, Run, own_place
-from trioq.cli.common import fail, show_json
+from trioq.cli import FAILED
+from trioq.cli.bench import existing
+from trioq.cli.bench.figures import Report
+from trioq.cli.bench.modes import MODES, Told
+from trioq.cli.bench.place import on_sigterm, own_place
+from trioq.cli.bench.wanted import Wanted, wanted
+from trioq.cli.bulk import confirm, with_yes
+from trioq.cli.common import duration, fail, opened, show_json, with_config, with_json
+from trioq.client import connect_sync
 from trioq.core.config import Config
+from trioq.errors import StoreError
 from trioq.settings import load
+from trioq.store.checks import explain
 
-#: Offered to an idle system: by far less than it can do, and never in step with anything.
-IDLE_RATE = 25.0
+#: What a number of engines can be instead.
+EXISTING = "existing"
 
-#: How many single calls are timed, at most: each is a round trip.
-SINGLE_CALLS = 5000
-
-Told = Callable[[int], None]
+PATIENCE_S = 30.0
 
 
-@attrs.frozen
-class Wanted:
-    """What was asked for."""
+class Engines(click.ParamType[int]):
+    """How many, or those that are there."""
 
-    mode: str
-    load: Load
-    engines: int
-    workers: int
-    patience_s: float
+    name = "N|existing"
 
-    def as_json(self) -> dict[str, Any]:
-        about: dict[str, Any] = {
-            "mode": self.mode,
-            "jobs": self.load.jobs,
-            "payload_bytes": self.load.payload_bytes,
-            "work_s": self.load.work_s,
-            "queues": list(self.load.queues),
-            "seed": self.load.seed,
-        }
-        if self.mode != "enqueue":
-            about |= {"engines": self.engines, "workers": self.workers}
-        return about
-
-    def __str__(self) -> str:
-        load_ = self.load
-        rate = f" at {load_.rate:g}/s" if load_.rate else ""
-        text = (
-            f"{load_.jobs:,} jobs of {load_.payload_bytes:,} B into {'+'.join(load_.queues)}{rate}"
-        )
-        if load_.work_s:
-            text += f", {load_.work_s:g} s each"
-        if self.mode != "enqueue":
-            text += f"; {self.engines} engine{'s'[: self.engines > 1]} of {self.workers} workers"
-        return f"{text}; seed {load_.seed}"
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == EXISTING:
+            return 0
+        return click.IntRange(1, 64).convert(value, param, ctx)
 
 
 @click.command()
-@click.argument("config", type=click.Path())
+@with_config
 @click.option("--latency", "mode", flag_value="latency", help="Single jobs on an idle system.")
 @click.option("--drain", "mode", flag_value="drain", help="A backlog, enqueued before it is run.")
 @click.option("--enqueue", "mode", flag_value="enqueue", help="The client alone; nothing runs.")
 @click.option("-n", "--jobs", type=click.IntRange(min=1), help="How many.")
 @click.option("--rate", type=click.FloatRange(min=0), help="Jobs per second; 0: all at once.")
-@click.option("--payload", "payload_bytes", type=click.IntRange(0, 1 << 20), default=200,
-              show_default=True, help="Bytes.")  # fmt: skip
-@click.option("--work", "work_s", type=click.FloatRange(min=0), default=0.0,
-              help="Seconds that each job takes.")  # fmt: skip
+@click.option("--payload", "payload_bytes", type=click.IntRange(0, 1 << 20),
+              help="Bytes of each. [default: 200]")  # fmt: skip
+@duration("--work", "How long each job takes. [default: 0]")
 @click.option("--queue", "queues", multiple=True, help="Where to; several are mixed.")
-@click.option("--engines", type=click.IntRange(1, 64), default=1, show_default=True,
+@click.option("--engines", type=Engines(), default=1, show_default=True,
               help="How many engines run them.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(1, 1000), help="Of each engine.")
+@click.option("--job", "name", help="With --engines existing: a job of theirs.")
+@click.option("--with", "payload", metavar="JSON", help="The payload of --job.")
 @click.option("--seed", type=int, default=1337, show_default=True,
               help="For payloads, queues and pauses.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True,
-              help="Seconds without any job done after which it gives up.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-def bench(config: str, as_json: bool, **options: Any) -> None:
+@duration("--timeout", "Gives up when no job has ended for so long. [default: 30s]")
+@with_yes
+@with_json
+def bench(  # noqa: PLR0917  click names them
+    config: str,
+    engines: int,
+    name: str | None,
+    payload: str | None,
+    work: float | None,
+    timeout: float | None,
+    yes: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Measure throughput and latency, in a namespace of its own.
 
     Enqueues jobs that do nothing, at a rate, waits for exactly these, and reports how they
     fared. The jobs, counters and lists of others aren't touched; server and machine are
     shared with them. Exit code 1 if not all of the jobs were done.
+
+    With --engines existing it enqueues jobs of yours, in your namespace, for the engines
+    that run there; they are counted with all others, and it asks before it begins.
     """
     made = load(config)
-    wanted = _wanted(made, **options)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with (
-        _progress(wanted.load.jobs) as told,
-        own_place(Path(config), made, wanted.workers) as place,
-    ):
-        measured = MODES[wanted.mode](place, wanted, told)
-        about = {**wanted.as_json(), "server": place.server}
-    report = Report(f"{wanted}; {about['server']}", about, measured)
+    if engines and (name or payload):
+        raise click.UsageError("--job and --with are for --engines existing.")
+    asked = wanted(
+        made,
+        engines=engines,
+        job=None if engines else _job(name, payload, options),
+        work_s=work,
+        timeout=timeout or PATIENCE_S,
+        **options,
+    )
+    report = _in_own_place(config, made, asked) if engines else _existing(config, asked, yes=yes)
     if as_json:
         show_json(report.as_json())
     else:
         report.show(Console())
-    if not measured.complete:
+    if not report.measured.complete:
         sys.exit(FAILED)
 
 
-def _wanted(
-    config: Config,
-    *,
-    mode: str | None,
-    jobs: int | None,
-    rate: float | None,
-    payload_bytes: int,
-    work_s: float,
-    queues: tuple[str, ...],
-    engines: int,
-    workers: int | None,
-    seed: int,
-    timeout: float,
-) -> Wanted:
-    """The options, with defaults that depend on one another."""
-    if unknown := [queue for queue in queues if queue not in config.queue_names]:
-        fail(f"no queue {unknown[0]!r}; there are {', '.join(config.queue_names)}", WRONG_USE)
-    mode = mode or "load"
-    offered = Load(
-        jobs=jobs or {"load": 1000, "latency": 200}.get(mode, 20_000),
-        rate={"load": 500.0, "latency": IDLE_RATE}.get(mode, 0.0) if rate is None else rate,
-        payload_bytes=payload_bytes,
-        queues=queues or (config.default_queue,),
-        seed=seed,
-        work_s=work_s,
-        jitter=1.0 if mode == "latency" else 0.0,
-    )
-    return Wanted(mode, offered, engines, workers or config.worker.count, timeout)
+def _in_own_place(path: str, config: Config, asked: Wanted) -> Report:
+    described = config.redis.url
+    try:
+        with (
+            on_sigterm(_interrupt),
+            _progress(asked.load.jobs) as told,
+            own_place(Path(path), config, asked.workers) as place,
+        ):
+            described = place.server
+            measured = MODES[asked.mode](place, asked, told)
+    except StoreError as error:
+        fail(explain(error, described))
+    return Report(f"{asked}; {described}", {**asked.as_json(), "server": described}, measured)
 
 
-def _load(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
-    """Offer a load to engines that stand."""
-    place.start_engines(wanted.engines)
-    offered = offer(place.client, wanted.load, told("enqueued"))
-    done, dead = _wait(place, wanted, told("done"))
-    runs = _last_of_each(place.stop_engines())
-    rates = {"offered": wanted.load.rate} if wanted.load.rate else {}
-    rates |= {"enqueued": wanted.load.jobs / offered.took_s}
-    if runs:
-        rates["done"] = len(runs) / ((max(run.ended for run in runs) - offered.began_ns) / NS)
-    times = _times(runs) | ({"enqueue call": Spread.of(offered.calls_s)} if offered.calls_s else {})
-    return _measured(wanted, rates, times, done, dead)
+def _existing(path: str, asked: Wanted, *, yes: bool) -> Report:
+    job, described = asked.load.job, ""
+    assert job is not None
+    with opened(path) as there:
+        described = there.connector.description
+        known = there.admin.stats().names
+        if job[0] not in known:
+            fail(f"no engine that lives knows {job[0]!r}; they know {', '.join(sorted(known))}")
+        where = f"{there.config.namespace} on {described}"
+        confirm(f"Run {job[0]} {asked.load.jobs:,} times in {where}?", yes=yes)
+        with _progress(asked.load.jobs) as told, connect_sync(there.config) as client:
+            measured = existing.run(there.connector, client, asked.load, asked.patience_s, told)
+    return Report(f"{asked}; {described}", {**asked.as_json(), "server": described}, measured)
 
 
-def _drain(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
-    """Enqueue all, then let engines have it; their start doesn't count."""
-    offer(place.client, attrs.evolve(wanted.load, rate=0.0), told("enqueued"))
-    place.start_engines(wanted.engines)
-    done, dead = _wait(place, wanted, told("done"))
-    runs = _last_of_each(place.stop_engines())
-    rates = {}
-    if len(runs) > 1:
-        took = max(run.ended for run in runs) - min(run.began for run in runs)
-        rates["done"] = len(runs) / (took / NS)
-    times = {"run": _times(runs)["run"]} if wanted.load.work_s else {}
-    return _measured(wanted, rates, times, done, dead)
-
-
-def _enqueue(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
-    """Single calls, then many in one; payloads are made before."""
-    load_ = wanted.load
-    calls = [load_.call(i, 0, *where) for i, where in enumerate(load_.places())]
-    singles = calls[: max(1, min(SINGLE_CALLS, len(calls) // 2))]
-    tell, calls_s = told("enqueued"), []
-    for i, call in enumerate(singles, 1):
-        before = time.perf_counter()
-        place.client.enqueue(call)
-        calls_s.append(time.perf_counter() - before)
-        tell(i)
-    rates = {"single calls": len(singles) / sum(calls_s)}
-    bulk = calls[len(singles) :]
-    if bulk:
-        before = time.perf_counter()
-        place.client.enqueue_many(bulk)
-        rates["in bulk"] = len(bulk) / (time.perf_counter() - before)
-    tell(len(calls))
-    counts = {"enqueued one by one": len(singles), "enqueued in bulk": len(bulk)}
-    return Measured(rates, {"enqueue call": Spread.of(calls_s)}, counts)
-
-
-MODES: dict[str, Callable[[Place, Wanted, Callable[[str], Told]], Measured]] = {
-    "load": _load,
-    "latency": _load,
-    "drain": _drain,
-    "enqueue": _enqueue,
-}
-
-
-def _wait(place: Place, wanted: Wanted, told: Told) -> tuple[int, int]:
-    """Wait until all are done or dead, or nothing has ended for a while."""
-    before, deadline = (0, 0), time.monotonic() + wanted.patience_s
-    while True:
-        now = place.finished()
-        told(sum(now))
-        if sum(now) >= wanted.load.jobs:
-            return now
-        if now != before:
-            before, deadline = now, time.monotonic() + wanted.patience_s
-        elif time.monotonic() > deadline:
-            return now
-        time.sleep(LOOK_S)
-
-
-def _last_of_each(runs: Sequence[Run]) -> list[Run]:
-    """A job can be run twice, on a machine that stands still for longer than the lease."""
-    last: dict[int, Run] = {}
-    for run in runs:
-        if run.i not in last or run.ended > last[run.i].ended:
-            last[run.i] = run
-    return list(last.values())
-
-
-def _times(runs: Sequence[Run]) -> dict[str, Spread | None]:
-    return {
-        "wait": Spread.of([(run.began - run.due) / NS for run in runs]),
-        "run": Spread.of([(run.ended - run.began) / NS for run in runs]),
-        "end-to-end": Spread.of([(run.ended - run.due) / NS for run in runs]),
-    }
-
-
-def _measured(
-    wanted: Wanted,
-    rates: dict[str, float],
-    times: dict[str, Spread | None],
-    done: int,
-    dead: int,
-) -> Measured:
-    unfinished = wanted.load.jobs - done - dead
-    counts = {"done": done, "dead": dead, "unfinished": unfinished}
-    gave_up = f"gave up: nothing had ended for {wanted.patience_s:g} s"
-    notes = (gave_up,) if unfinished else ()
-    return Measured(rates, times, counts, notes, complete=done == wanted.load.jobs)
+def _job(
+    name: str | None, payload: str | None, options: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Whose job it is, and with what."""
+    if name is None:
+        raise click.UsageError("--engines existing needs --job: a job that they know.")
+    for option in ("payload_bytes", "workers"):
+        if options[option] is not None:
+            raise click.UsageError(f"--{option.partition('_')[0]} is for engines of its own.")
+    if options["mode"] in ("drain", "enqueue"):
+        raise click.UsageError(f"--{options['mode']} is for engines of its own.")
+    try:
+        value = json.loads(payload or "{}")
+    except ValueError as error:
+        raise click.UsageError(f"--with: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise click.UsageError("--with: a payload is a JSON object.")
+    return name, value
 
 
 @contextmanager

@@ -6,12 +6,14 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 
 from trioq.app import Call
 from trioq.cli.bench.app import NAME
 from trioq.client import BATCH_JOBS, SyncClient
+from trioq.core.job import Uid
 
 #: What a payload is padded with: text that doesn't compress to nothing.
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -37,6 +39,8 @@ class Load:
     work_s: float = 0.0
     jitter: float = 0.0
     """The part of the time between two jobs that is random."""
+    job: tuple[str, dict[str, Any]] | None = None
+    """A job of somebody's and its payload; None: the benchmark's own."""
 
     def dues_ns(self) -> Iterator[int]:
         """When each job is due, from the beginning."""
@@ -55,6 +59,8 @@ class Load:
 
     def call(self, i: int, at_ns: int, queue: str, pad: str) -> Call:
         """Job ``i``, due at ``at_ns``; its payload is longer only if its numbers need that."""
+        if self.job is not None:
+            return Call(*self.job, queue)
         payload = {"i": i, "at": at_ns, "work": self.work_s, "pad": ""}
         room = self.payload_bytes - len(json.dumps(payload, separators=(",", ":")))
         return Call(NAME, {**payload, "pad": pad[: max(0, room)]}, queue)
@@ -72,24 +78,32 @@ class Offered:
     """How long each call of the client took."""
 
 
-def offer(client: SyncClient, load: Load, told: Callable[[int], None]) -> Offered:
+def offer(
+    client: SyncClient,
+    load: Load,
+    told: Callable[[int], object],
+    made: dict[Uid, int] | None = None,
+) -> Offered:
     """Enqueue all of a load, each job when it's due or as soon after as can be.
 
     Args:
       told: Is told after each call how many are enqueued.
+      made: Gets each job, and when it was due.
     """
     began = time.monotonic_ns()
     calls_s = []
-    batch: list[Call] = []
+    batch: list[tuple[int, Call]] = []
     enqueued = 0
 
     def send() -> None:
         nonlocal enqueued
         before = time.perf_counter()
         if len(batch) == 1:
-            client.enqueue(batch[0])
-        elif batch:
-            client.enqueue_many(batch)
+            handles = [client.enqueue(batch[0][1])]
+        else:
+            handles = client.enqueue_many([call for _, call in batch])
+        if made is not None:
+            made.update({h.uid: at for h, (at, _) in zip(handles, batch, strict=True)})
         calls_s.append(time.perf_counter() - before)
         enqueued += len(batch)
         batch.clear()
@@ -102,6 +116,6 @@ def offer(client: SyncClient, load: Load, told: Callable[[int], None]) -> Offere
             send()
         while (wait := at - time.monotonic_ns()) > 0:
             time.sleep(wait / NS)
-        batch.append(load.call(i, at, queue, pad))
+        batch.append((at, load.call(i, at, queue, pad)))
     send()
     return Offered(began, (time.monotonic_ns() - began) / NS, tuple(calls_s))

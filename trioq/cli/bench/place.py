@@ -17,10 +17,12 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import attrs
 
 from trioq.cli.bench.app import FIELDS, TIMES
+from trioq.cli.common import note
 from trioq.client import SyncClient, connect_sync
 from trioq.core.config import Config
 from trioq.core.config.sections import TracingConfig
@@ -176,15 +178,29 @@ def own_place(file: Path, config: Config, workers: int) -> Iterator[Place]:
 
 
 def _put_away(place: Place) -> None:
-    """Clear up, also after a Ctrl-C, and not interrupted by another."""
+    with uninterrupted():
+        try:
+            place.clear()
+        except StoreError as error:
+            note(f"the namespace {place.config.namespace} is left behind: {error}")
+
+
+@contextmanager
+def on_sigterm(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """To end in order: Python would be gone at once."""
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """To clear up after a Ctrl-C without another in between."""
     before = [(s, signal.signal(s, signal.SIG_IGN)) for s in (signal.SIGINT, signal.SIGTERM)]
     try:
-        place.clear()
-    except StoreError as error:
-        print(
-            f"trioq: the namespace {place.config.namespace} is left behind: {error}",
-            file=sys.stderr,
-        )
+        yield
     finally:
         for number, handler in before:
             signal.signal(number, handler)
