@@ -15,6 +15,7 @@ from tests.cli.conftest import only_error, run
 from tests.support import Server, new_job, trioq, trioq_started, wait_until
 from trioq.cli.bench.figures import Spread
 from trioq.cli.bench.load import Load
+from trioq.store.checks import minimal_acl
 from trioq.store.inspect import stats
 
 CONFIG = """
@@ -180,6 +181,20 @@ def test_the_engines_of_a_killed_benchmark_end(server: Server, config: Path) -> 
 def test_a_queue_that_isnt_configured_is_wrong_use(config: Path) -> None:
     said = only_error(run("bench", config, "--queue", "lwo"), 2)
     assert said == "no queue 'lwo'; did you mean \"low\"?"
+
+
+def test_an_operators_permissions_are_enough_and_no_others_are(
+    tmp_path: Path, own_server: Server
+) -> None:
+    config = configured(tmp_path, own_server)
+    config.write_text(config.read_text().replace("[[q", 'username = "op"\npassword = "pw"\n[[q', 1))
+    for operator in (True, False):
+        rules = minimal_acl("t", operator=operator)
+        own_server.call("ACL", "SETUSER", "op", "reset", "on", ">pw", *rules)
+        ended = trioq("bench", config, "--enqueue", "-n", "10")
+        assert (ended.returncode == 0) is operator, ended.stderr
+        assert everything(own_server) == {}
+    assert "NOPERM" in ended.stderr
 
 
 APP = """

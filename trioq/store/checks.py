@@ -11,7 +11,7 @@ from typing import NoReturn
 import attrs
 
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
-from trioq.store.keys import CATALOGUE, Keys
+from trioq.store.keys import CATALOGUE, Keys, bench_namespace
 from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
 
@@ -28,8 +28,8 @@ REQUIRED_ON_KEYS = frozenset(
 INFO = "INFO"
 CONFIG_GET = "CONFIG GET appendfsync"
 
-#: What only operators ask: how large keys are, and which ones there are.
-OPERATORS = (CONFIG_GET, "DBSIZE", "MEMORY USAGE %", "PTTL %", "SCAN 0", "TYPE %")
+#: What only operators do: ask how large keys are and which there are, clear up after a benchmark.
+OPERATORS = (CONFIG_GET, "DBSIZE", "MEMORY USAGE %", "PTTL %", "SCAN 0", "TYPE %", "UNLINK %")
 
 #: Asks, without doing or logging anything, which commands the user may not run on this key.
 #: It may write, so that the server refuses it wherever it would refuse the scripts.
@@ -87,11 +87,14 @@ def minimal_acl(namespace: str, *, operator: bool = False) -> list[str]:
     replica's primary nor a wrong ``maxmemory-policy`` is noticed at the start.
 
     Args:
-      operator: With what ``trioq doctor`` and ``trioq stats --keys`` ask besides.
+      operator: With what ``trioq doctor`` and ``trioq stats --keys`` ask besides, and with the
+          namespaces of ``trioq bench``.
     """
     more = OPERATORS if operator else ()
+    namespaces = [namespace, bench_namespace(namespace, "*")] if operator else [namespace]
+    patterns = [f"~{{{name}}}:*" for name in namespaces]
     allowed = sorted({_rule(asked) for asked in (*CONNECTING, *required(), INFO, *more)})
-    return ["resetkeys", "resetchannels", "-@all", f"~{{{namespace}}}:*", *allowed]
+    return ["resetkeys", "resetchannels", "-@all", *patterns, *allowed]
 
 
 def check_server(store: RedisStore) -> ServerFacts:

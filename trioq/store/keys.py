@@ -93,6 +93,11 @@ class Keys:
         return self.of("running", engine)
 
 
+def bench_namespace(namespace: str, which: str) -> str:
+    """What ``trioq bench`` calls a namespace of its own; a name has 64 characters at most."""
+    return f"{namespace[:48]}.bench-{which}"
+
+
 def keys_md() -> str:
     """The page ``docs/keys.md``."""
     rows = "\n".join(

@@ -28,7 +28,7 @@ from trioq.core.config import Config
 from trioq.core.config.sections import TracingConfig
 from trioq.errors import StoreError, TrioqError
 from trioq.store.connect import open_store
-from trioq.store.keys import CATALOGUE, FIXED
+from trioq.store.keys import CATALOGUE, FIXED, bench_namespace
 from trioq.store.redis import RedisStore
 
 #: How long engines have to begin, and to end.
@@ -161,7 +161,7 @@ def own_place(file: Path, config: Config, workers: int) -> Iterator[Place]:
     """A namespace that nobody else uses, until it isn't needed any more."""
     ours = attrs.evolve(
         config,
-        namespace=f"{config.namespace[:48]}.bench-{secrets.token_hex(4)}",
+        namespace=bench_namespace(config.namespace, secrets.token_hex(4)),
         queues=tuple(attrs.evolve(queue, max_length=None) for queue in config.queues),
         worker=attrs.evolve(config.worker, count=workers),
         observability=attrs.evolve(config.observability, tracing=TracingConfig()),
