@@ -39,11 +39,11 @@ name = "low"
 count = 4
 lease = "2s"
 heartbeat_interval = "400ms"
-grace = "5s"
+grace = "300ms"
 backoff = {{ base = "20ms", cap = "100ms" }}
 unknown_name_after = "100ms"
 [reaper]
-interval = "100ms"
+interval = "300ms"
 [circuit_breaker]
 min_samples = 3
 cooldown = "300ms"

@@ -101,6 +101,7 @@ async def test_an_engine_that_drains_is_not_ready_while_its_jobs_end(
     server: Server, tmp_path: Path
 ) -> None:
     config = configured(server, tmp_path)
+    config = attrs.evolve(config, worker=attrs.evolve(config.worker, grace_s=60.0))
     async with trioq.connect(config) as client, trio.open_nursery() as nursery:
         made = await nursery.start(trioq.Engine(app, config, report=lambda event: None).run)
         await client.enqueue(endless.call())
