@@ -24,7 +24,8 @@ import trio
 from benchmarks import prototype
 from benchmarks.support import Bench, Row, bench, client_cpu_s, median, parser, show
 from trioq import App, Call, Engine, connect_sync
-from trioq.observe.logs import LogLines, logger
+from trioq.observe.lines import logger
+from trioq.observe.logs import LogLines
 
 
 @attrs.define

@@ -24,7 +24,8 @@ from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler
 from trioq.engine.nurseries import plain_store_errors
-from trioq.observe.logs import LogLines, logger
+from trioq.observe.lines import logger
+from trioq.observe.logs import LogLines
 from trioq.observe.metrics import Metrics
 from trioq.observe.tell import to_all
 from trioq.observe.tracing import Tracing
@@ -84,7 +85,13 @@ class Engine:
         self._view = View(self.config, self._handlers)
         self._roles = ROLES if role == "all" else frozenset({role})
         observability = self.config.observability
-        self._report = report or LogLines(logger(observability.log_level, observability.log_format))
+        self._report = report or LogLines(
+            logger(
+                observability.log_level,
+                observability.log_format,
+                namespace=self.config.namespace,
+            )
+        )
         self._draining = trio.Event()
 
     async def run(self, *, task_status: trio.TaskStatus[Engine] = trio.TASK_STATUS_IGNORED) -> None:

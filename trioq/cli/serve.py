@@ -20,8 +20,9 @@ from trioq.embed import open_access, registry
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
+from trioq.observe.lines import take_over
 from trioq.observe.live import Tally, show
-from trioq.observe.logs import LogLines, logger
+from trioq.observe.logs import LogLines
 from trioq.observe.tell import to_all
 from trioq.observe.tracing import Tracing
 from trioq.observe.view import View
@@ -57,10 +58,12 @@ def serve(config: str, role: str, drain: bool, drain_horizon: float) -> None:
     made = load(config)
     if drain and made.producer is not None:
         made = attrs.evolve(made, producer=attrs.evolve(made.producer, watch=False))
+    observability = made.observability
+    # Before the handlers are imported: they may bring a configuration of their own.
+    log = take_over(observability.log_level, observability.log_format, namespace=made.namespace)
     app = load_app(made.app, made.directory) if made.app else App()
     if role == "producer" and made.producer is None:
         raise ConfigError([f"{config}: producer: the producer role needs a [producer] section"])
-    log = logger(made.observability.log_level, made.observability.log_format)
     roles = ROLES if role == "all" else frozenset({role})
     horizon_s = drain_horizon if drain else None
     described, refused = made.redis.url, None

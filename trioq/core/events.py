@@ -177,6 +177,7 @@ class JobSnoozed(Event):
     uid: Uid
     name: str
     queue: str
+    attempt: int
     again_in_s: float
 
 
@@ -187,6 +188,7 @@ class JobReleased(Event):
     uid: Uid
     name: str
     queue: str
+    attempt: int
 
 
 @attrs.frozen
@@ -205,6 +207,8 @@ class SettlementRefused(Event):
 
     uid: Uid
     name: str
+    queue: str
+    attempt: int
 
 
 # -- the services --------------------------------------------------------------------------

@@ -280,8 +280,9 @@ class Dispatcher:
         if reply.claims or settled:
             self._report(Claimed(len(reply.claims), settled, took_s))
         for held in absorbed.refused:
-            name = held.job.record.name if held.job else ""
-            self._report(SettlementRefused(held.uid, name))
+            record = held.job.record if held.job else None
+            name, queue = (record.name, record.queue) if record else ("", "")
+            self._report(SettlementRefused(held.uid, name, queue, held.attempts + 1))
         return absorbed.agrees
 
     def _open_doors(self, want: int) -> tuple[Admit, ...]:

@@ -169,8 +169,8 @@ class Engine:
                 async with trio.open_nursery() as stepping:
                     stepping.start_soon(dispatcher.run)
                     async with trio.open_nursery() as jobs:
-                        for _ in range(self.config.worker.count):
-                            jobs.start_soon(workers.work)
+                        for number in range(self.config.worker.count):
+                            jobs.start_soon(workers.work, number)
                         async with trio.open_nursery() as claiming:
                             claiming.start_soon(self._listen, dispatcher)
                             # started() comes last: whoever waits for us may enqueue at once.

@@ -37,7 +37,7 @@ from trioq.engine.backlog import Backlog
 from trioq.engine.boot import Boot, Held
 from trioq.engine.breaker import Breakers
 from trioq.engine.bridge import Caller
-from trioq.engine.handlers import Handler, Timebox, invoke
+from trioq.engine.handlers import Handler, Place, Timebox, invoke, place
 from trioq.engine.outage import Outage
 from trioq.engine.shown import Recent
 from trioq.engine.tracing import RunSpan, Tracer
@@ -107,11 +107,12 @@ class Workers:
     running: int = 0
     """Handlers that run now."""
 
-    async def work(self) -> None:
+    async def work(self, number: int) -> None:
         """One worker: run jobs until the backlog closes.
 
         Cancellation: the handler is cancelled and its job released.
         """
+        place.set(Place(self.boot.engine, number))
         slice_ends = trio.current_time() + SLICE_S
         with closing(Timebox()) as timebox:
             while True:
@@ -169,7 +170,8 @@ class Workers:
 
     def _release(self, held: Held) -> Release:
         if held.job is not None:
-            self.report(JobReleased(held.uid, held.job.record.name, held.job.record.queue))
+            record = held.job.record
+            self.report(JobReleased(held.uid, record.name, record.queue, held.attempts + 1))
         return Release(held.uid, held.n)
 
     def _park(self, held: Held, stored: Stored, *, known: bool) -> Park:
@@ -291,7 +293,7 @@ class Workers:
         if isinstance(verdict, RetryIn):
             again_in_s = verdict.delay_ms / 1000
             if verdict.error is None:
-                self.report(JobSnoozed(*who, again_in_s))
+                self.report(JobSnoozed(*who, attempt, again_in_s))
                 return RetryAt(held.uid, held.n, verdict.delay_ms, held.attempts)
             self.report(JobFailed(*who, attempt, took_s, verdict.error, again_in_s))
             then = f"again in {again_in_s:.2g} s"

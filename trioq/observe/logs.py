@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-import sys
 import time
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 import structlog
@@ -46,44 +46,42 @@ LEVELS: dict[type[Event], str] = {
 #: Fields are named as in metrics and traces, whatever the event calls them.
 RENAMED = {"uid": "job_id", "name": "job", "engine": "engine_id"}
 
-#: The same warning about the same name comes this often at most, with a count.
+#: Where ``engine`` is another engine than the one that tells it.
+OF_ANOTHER: dict[type[Event], str] = {e.EngineReaped: "reaped_engine_id"}
+
+#: What comes once for each job or each try: told once, and then counted for so long.
 STORM_S = 30.0
+STORMS: dict[type[Event], Callable[[Any], tuple[str, ...]]] = {
+    e.JobParked: lambda event: (event.name, event.why),
+    e.EnqueueRefused: lambda event: (),
+}
 
 
-def logger(
-    level: str, log_format: str, stream: TextIO | None = None
-) -> structlog.typing.FilteringBoundLogger:
-    """A logger that writes to ``stream``, by default to stderr.
+@attrs.define
+class _Storm:
+    """Events that are alike."""
 
-    Args:
-      log_format: ``json``, ``console``, or ``auto``: console on a terminal.
-    """
-    out = stream or sys.stderr
-    console = log_format == "console" or (log_format == "auto" and out.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty())
-        if console
-        else structlog.processors.JSONRenderer()
-    )
-    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", key="ts")
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(out),
-        processors=[structlog.processors.add_log_level, stamp, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-    )
-    return logger
+    told_at: float
+    last: Event
+    more: int = 0
 
 
 @attrs.define
 class LogLines:
-    """A listener for an engine's events."""
+    """A listener for an engine's events.
+
+    Args:
+      clock: For storms, in seconds.
+    """
 
     log: structlog.typing.FilteringBoundLogger
+    clock: Callable[[], float] = time.monotonic
     _muted: frozenset[type[Event]] = attrs.field(init=False)
     """Events below the logger's level: asked of it once, as there are two for each job."""
-    _told: dict[tuple[str, ...], tuple[float, int]] = attrs.field(
-        factory=dict[tuple[str, ...], tuple[float, int]], init=False
+    _storms: dict[tuple[type[Event], tuple[str, ...]], _Storm] = attrs.field(
+        factory=dict[tuple[type[Event], tuple[str, ...]], _Storm], init=False
     )
+    _engine: str | None = attrs.field(default=None, init=False)
 
     @_muted.default
     def _find_muted(self) -> frozenset[type[Event]]:
@@ -94,28 +92,47 @@ class LogLines:
         )
 
     def listener_for(self, kind: type[Event]) -> LogLines | None:
-        """Itself, if events of this type are logged."""
-        return None if kind in self._muted else self
+        """Itself, if events of this type are logged, or say who logs."""
+        return None if kind in self._muted and kind is not e.EngineStarted else self
 
     def __call__(self, event: Event) -> None:
         """Write a line for this event, if its level is on."""
+        if isinstance(event, e.EngineStarted):
+            self._engine = event.engine
         if type(event) in self._muted:
             return
-        if isinstance(event, e.JobParked) and not self._first(event):
-            return
-        getattr(self.log, _level(type(event)))(_snake(type(event).__name__), **_fields(event))
+        if isinstance(event, e.EngineStopping):
+            self._end_storms(of_all=True)
+        elif self._storms:
+            self._end_storms()
+        alike = STORMS.get(type(event))
+        if alike is None or self._is_first(event, alike(event)):
+            self._write(event)
 
-    def _first(self, event: e.JobParked) -> bool:
-        """Whether to tell this one; the others are counted for the next line."""
-        key, now = (event.name, event.why), time.monotonic()
-        told_at, count = self._told.get(key, (-STORM_S, 0))
-        if now - told_at < STORM_S:
-            self._told[key] = (told_at, count + 1)
-            return False
-        self._told[key] = (now, 0)
-        if count:
-            self.log.warning("jobs_parked", job=event.name, why=event.why, more=count)
-        return True
+    def _write(self, event: Event, **more: Any) -> None:
+        fields = _fields(event) | more
+        if self._engine is not None:
+            fields.setdefault("engine_id", self._engine)
+        getattr(self.log, _level(type(event)))(_snake(type(event).__name__), **fields)
+
+    def _is_first(self, event: Event, key: tuple[str, ...]) -> bool:
+        """Whether to tell this one; the others are counted."""
+        storm = self._storms.get((type(event), key))
+        if storm is None:
+            self._storms[type(event), key] = _Storm(self.clock(), event)
+            return True
+        storm.more, storm.last = storm.more + 1, event
+        return False
+
+    def _end_storms(self, *, of_all: bool = False) -> None:
+        """Tell how many there were of what was told for the first time long enough ago."""
+        now = self.clock()
+        for key, storm in list(self._storms.items()):
+            if of_all or now - storm.told_at >= STORM_S:
+                del self._storms[key]
+                if storm.more:
+                    for_s = round(now - storm.told_at, 3)
+                    self._write(storm.last, more=storm.more, for_s=for_s)
 
 
 def _level(kind: type[Event]) -> str:
@@ -127,6 +144,8 @@ def _fields(event: Event) -> dict[str, Any]:
     for name, value in attrs.asdict(event, recurse=False).items():
         if name == "error" and not isinstance(value, str):
             fields["error"] = f"{value.type}: {value.message}"
+        elif name == "engine" and type(event) in OF_ANOTHER:
+            fields[OF_ANOTHER[type(event)]] = value
         elif isinstance(value, float):
             fields[RENAMED.get(name, name)] = round(value, 6)
         else:

@@ -5,6 +5,7 @@ timebox     is the timeout: a cancel scope for one run after the other
 function    a Python function; binding gives it its arguments, convert makes their values,
             isolated and threads are where it runs
 command     a program; group is the process group it runs in
+place       which worker runs it, for log lines
 describe    an exception in bounded text
 """
 
@@ -12,6 +13,7 @@ from trioq.engine.handlers.binding import BadPayload, Binding
 from trioq.engine.handlers.command import Command
 from trioq.engine.handlers.function import Function, current_job
 from trioq.engine.handlers.invoke import Handler, invoke
+from trioq.engine.handlers.place import Place, place
 from trioq.engine.handlers.threads import abandoned_threads
 from trioq.engine.handlers.timebox import Timebox
 
@@ -21,8 +23,10 @@ __all__ = [
     "Command",
     "Function",
     "Handler",
+    "Place",
     "Timebox",
     "abandoned_threads",
     "current_job",
     "invoke",
+    "place",
 ]

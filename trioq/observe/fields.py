@@ -1,0 +1,77 @@
+"""What every line of a log says of the job that runs where it is written.
+
+A handler's own lines carry these fields, by whichever way they come, in its tasks and in its
+threads too. Nothing is set up for each job: who writes a line looks at the context then.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+from trioq.engine.handlers.function import running_job
+from trioq.engine.handlers.place import place
+
+#: In the order in which people read them.
+FIELDS = (
+    "ts", "level", "event", "job_id", "job", "queue", "attempt", "engine_id", "worker",
+    "trace_id", "span_id", "namespace",
+)  # fmt: skip
+
+
+def job_fields() -> dict[str, Any]:
+    """The fields of the job that runs here, and of the current span."""
+    fields: dict[str, Any] = {}
+    if (job := running_job.get(None)) is not None:
+        fields |= {
+            "job_id": job.uid, "job": job.name, "queue": job.queue, "attempt": job.attempt,
+        }  # fmt: skip
+    if (here := place.get(None)) is not None:
+        fields |= {"engine_id": here.engine, "worker": here.worker}
+    return fields | _span_fields()
+
+
+def add_job_fields(
+    logger: Any, method: str, event_dict: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A structlog processor: put it into a configuration of your own.
+
+    What a line says already is left as it is.
+    """
+    for name, value in job_fields().items():
+        event_dict.setdefault(name, value)
+    return event_dict
+
+
+class JobFields(logging.Filter):
+    """A filter for handlers of the standard library's logging, in a configuration of your own:
+    it lets every record pass, and gives it the fields as attributes, for ``%(job_id)s``.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        found = job_fields()
+        for name in FIELDS[3:-1]:
+            if not hasattr(record, name):
+                setattr(record, name, found.get(name, ""))
+        return True
+
+
+def in_order(
+    logger: Any, method: str, event_dict: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A structlog processor: the known fields first."""
+    ordered = {name: event_dict[name] for name in FIELDS if name in event_dict}
+    return ordered | dict(event_dict)
+
+
+def _span_fields() -> dict[str, str]:
+    # Nothing is traced where the library was never imported, and importing it costs.
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return {}
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return {}
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}

@@ -1,0 +1,151 @@
+"""Where log lines go and what they look like: one JSON object each, or text for a terminal.
+
+:func:`logger` is a logger of trioq's own, and touches nothing that a program has configured.
+:func:`take_over` is for ``trioq serve``, where there is no such program: what handlers log, with
+structlog or with the standard library, comes out beside trioq's lines and looks the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from typing import Any, TextIO
+
+import attrs
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from trioq.observe.fields import add_job_fields, in_order
+
+
+def logger(
+    level: str, log_format: str, stream: TextIO | None = None, *, namespace: str | None = None
+) -> FilteringBoundLogger:
+    """A logger that writes to ``stream``, by default to stderr.
+
+    Args:
+      log_format: ``json``, ``console``, or ``auto``: console on a terminal.
+      namespace: Is in each line.
+    """
+    form = _Form.of(log_format, stream or sys.stderr)
+    made: FilteringBoundLogger = structlog.wrap_logger(
+        _Writer(stream or sys.stderr),
+        processors=[*form.before(namespace), *form.renderers],
+        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+    )
+    return made
+
+
+def take_over(
+    level: str, log_format: str, stream: TextIO | None = None, *, namespace: str | None = None
+) -> FilteringBoundLogger:
+    """The same logger, and everybody else's lines go where its lines go.
+
+    Call it before the handlers are imported: a configuration that they bring is left alone, and
+    replaces this one.
+    """
+    out = stream or sys.stderr
+    form = _Form.of(log_format, out)
+    writer = _Writer(out)
+    before = form.before(namespace)
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = _Handler(writer)
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=[
+                    structlog.stdlib.add_logger_name,
+                    structlog.stdlib.ExtraAdder(),
+                    *before,
+                ],
+                processors=[
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *form.renderers,
+                ],
+            )
+        )
+        root.addHandler(handler)
+        root.setLevel(_number(level))
+    bound = structlog.make_filtering_bound_logger(_number(level))
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[structlog.contextvars.merge_contextvars, *before, *form.renderers],
+            wrapper_class=bound,
+            logger_factory=lambda *args: writer,
+        )
+    made: FilteringBoundLogger = structlog.wrap_logger(
+        writer, processors=[*before, *form.renderers], wrapper_class=bound
+    )
+    return made
+
+
+@attrs.frozen
+class _Form:
+    """Console or JSON."""
+
+    console: bool
+    renderers: list[Processor]
+
+    @classmethod
+    def of(cls, log_format: str, out: TextIO) -> _Form:
+        console = log_format == "console" or (log_format == "auto" and out.isatty())
+        if console:
+            render = structlog.dev.ConsoleRenderer(
+                colors=out.isatty(),
+                timestamp_key="ts",
+                # The default shows local variables: payloads, passwords.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+            return cls(console, [render])
+        return cls(
+            console,
+            [in_order, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        )
+
+    def before(self, namespace: str | None) -> list[Processor]:
+        """What gives a line its fields."""
+
+        def add_namespace(logger: Any, method: str, event_dict: Any) -> Any:
+            event_dict["namespace"] = namespace
+            return event_dict
+
+        stamp = structlog.processors.TimeStamper(
+            fmt="%H:%M:%S" if self.console else "iso", utc=not self.console, key="ts"
+        )
+        named: list[Processor] = [] if namespace is None else [add_namespace]
+        return [structlog.processors.add_log_level, stamp, add_job_fields, *named]
+
+
+class _Writer:
+    """Writes whole lines, whichever thread they come from: what structlog calls a logger."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def msg(self, line: str) -> None:
+        with self._lock:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = warn = error = critical = fatal = exception = log = msg
+
+
+class _Handler(logging.Handler):
+    """Gives the standard library's lines to a writer."""
+
+    def __init__(self, writer: _Writer) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._writer.msg(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+def _number(level: str) -> int:
+    number: int = getattr(logging, level.upper())
+    return number
