@@ -11,8 +11,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.cli.conftest import Cli, Scene, only_error, write_config
+from tests.cli.conftest import Cli, only_error, write_config
 from tests.cli.emulator import SIXTEEN, emulated
+from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started
 from trioq.cli.top.keys import keys
 from trioq.cli.top.look import Looker
