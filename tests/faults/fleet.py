@@ -311,7 +311,7 @@ class Fleet:
         for engine in living:
             engine.send_signal(signal.SIGCONT)
             # Before that, SIGTERM ends a process as it ends any other.
-            wait_until(partial(self._stands, engine))
+            wait_until(partial(self.stands, engine))
             engine.send_signal(signal.SIGTERM)
         return [engine.wait(timeout=30) for engine in living]
 
@@ -321,7 +321,7 @@ class Fleet:
             engine.kill()
             engine.wait()
 
-    def _stands(self, engine: subprocess.Popen[str]) -> bool:
+    def stands(self, engine: subprocess.Popen[str]) -> bool:
         return '"engine_started"' in self._log(engine).read_text()
 
     def _log(self, engine: subprocess.Popen[str]) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Fleet, Hurt
 from tests.faults.scenes import NOW, SCRIPTS, Asked, contents, new_scenes
 from tests.faults.story import Story
 from tests.support import PATIENCE_S, Server, new_job, wait_until
@@ -126,7 +126,7 @@ def test_every_job_runs_when_engines_are_killed_at(fleet: Fleet, places: dict[st
     runs = fleet.runs()
     assert (stats.counters["done"], stats.dead) == (fed, 3)
     assert len({run.uid for run in runs}) == fed
-    assert fleet.second_starts_of_the_living(runs) == []
+    assert fleet.unexplained() == []
     wait_until(lambda: {engine["pid"] for engine in fleet.stats().engines} == {survivor.pid})
     assert fleet.stop() == [0]
     left = fleet.stats()
@@ -137,27 +137,31 @@ def feed_until_dead(fleet: Fleet, victims: dict[str, subprocess.Popen[str]]) -> 
     """Enqueue jobs until all of these are dead, and three that nobody knows; how many jobs."""
     store, sender, fed, told = fleet.store, itertools.count(1), 0, set[int]()
     store.enqueue("s", next(sender), [new_job("low", "stranger") for _ in range(3)])
-    deadline = time.monotonic() + 4 * PATIENCE_S
+    began = time.monotonic()
+    lived = dict.fromkeys((victim.pid for victim in victims.values()), began)
     while alive := [place for place, victim in victims.items() if victim.poll() is None]:
-        assert time.monotonic() < deadline, f"never passed: {alive}"
+        now = time.monotonic()
+        assert now < began + 4 * PATIENCE_S, f"never passed: {alive}"
+        lived |= {victims[place].pid: now for place in alive}
         store.enqueue("s", next(sender), [work(fed + i) for i in range(10)])
         fed += 10
         time.sleep(0.05)  # the jobs' rhythm, not a wait for anything
         standing = {engine["pid"] for engine in fleet.stats().engines}
-        for place, victim in list(victims.items()):
-            if place.startswith("sign_off") and victim.pid in standing - told:
+        for place in filter(lambda place: place.startswith("sign_off"), victims):
+            victim = victims[place]
+            if victim.pid not in told and fleet.stands(victim):
                 victim.send_signal(signal.SIGTERM)
                 told.add(victim.pid)
-            if place.startswith("sign_off") and victim.poll() == 0:
+            elif victim.poll() == 0:
                 # It had no time for it: what it held is the reaper's. Another one, then.
-                fleet.killed.add(victim.pid)
                 victims[place] = fleet.start_engine(f"{place}:kill")
         if all(place.startswith("reap") for place in alive) and len(standing) <= len(alive) + 1:
             victims[f"for them, {fed}"] = fleet.start_engine("step.used:kill@5")
     store.lane.close()
-    for place, victim in victims.items():
-        assert victim.returncode == -signal.SIGKILL, place
-        fleet.killed.add(victim.pid)
+    fleet.hurt += [Hurt(pid, last) for pid, last in lived.items()]
+    assert {place: victim.returncode for place, victim in victims.items()} == dict.fromkeys(
+        victims, -signal.SIGKILL
+    )
     return fed
 
 
