@@ -77,6 +77,10 @@ class Admin:
         """The jobs of a queue that would be claimed next, in that order."""
         return inspect.peek(self.store, queue, count)
 
+    def held(self, engine: str) -> list[JobView]:
+        """The jobs that an engine, named by its id, has claimed and not settled."""
+        return inspect.held(self.store, engine)
+
     def dead(
         self, wanted: DeadFilter | None = None, *, progress: Callable[[int], Any] = lambda n: None
     ) -> Iterator[JobView]:

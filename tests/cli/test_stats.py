@@ -73,12 +73,18 @@ def test_without_engines_it_says_so(trioq: Cli) -> None:
 
 def test_engines_are_listed_with_what_they_know(trioq: Cli, scene: Scene) -> None:
     scene.store.register("other.1", b"not what this version says")
+    (uid, _) = scene.enqueue(new_job("high", "convert", id="mine"), new_job("low"))
+    scene.driver.step(1)
     listed = trioq.json("engines")
+    ((job,), nothing) = [engine.pop("jobs") for engine in listed]
+    assert (job["id"], job["uid"], job["name"], job["queue"]) == ("mine", uid, "convert", "high")
+    assert nothing == []
     assert listed == trioq.json("stats")["engines"]
     assert [engine["id"] for engine in listed] == [scene.driver.engine, "other.1"]
     shown = trioq("engines").stdout
     assert "e queues: high, low\ne handlers: noop\n" in shown
     assert "other.1 queues: \n" in shown
+    assert lines(shown)[-1].split() == ["e", "mine", "convert", "high"]
 
 
 def test_keys_are_told_with_their_lengths_and_bytes(trioq: Cli, scene: Scene) -> None:

@@ -9,7 +9,7 @@ import click
 
 from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, numbers, plain, show_table, texts
-from trioq.store.inspect import QueueStats, Stats
+from trioq.store.inspect import JobView, QueueStats, Stats
 from trioq.store.inspect.sizes import sizes
 
 #: What is counted over all time, in this order, if it ever happened.
@@ -71,19 +71,37 @@ def _remarks(queue: QueueStats) -> str:
 @with_config
 @with_json
 def engines(config: str, as_json: bool) -> None:
-    """List the engines that are registered now, and what they know."""
+    """List the engines that are registered now: what they know, and which jobs they hold.
+
+    An engine holds what it runs, and a few small jobs ahead.
+    """
     with opened(config) as there:
         found = there.admin.stats().engines
+        held = {engine["id"]: there.admin.held(engine["id"]) for engine in found}
     if as_json:
-        show_json(list(found))
+        jobs = {id: [_held_json(view) for view in views] for id, views in held.items()}
+        show_json([{**engine, "jobs": jobs[engine["id"]]} for engine in found])
     elif found:
         _show_engines(found)
         for engine in found:
             known = {"queues": engine.get("queues", ()), "handlers": engine.get("names", ())}
             for what, names in known.items():
                 click.echo(f"{plain(_name(engine))} {what}: {plain(', '.join(names))}")
+        rows = [
+            (_name(engine), told["id"], told["name"] or "?", told["queue"] or "?")
+            for engine in found
+            for told in map(_held_json, held[engine["id"]])
+        ]
+        if rows:
+            click.echo()
+            show_table(texts("engine", "holds", "job", "queue"), rows)
     else:
         click.echo("no engine lives")
+
+
+def _held_json(view: JobView) -> dict[str, Any]:
+    told = view.as_json()
+    return {field: told[field] for field in ("id", "uid", "name", "queue", "enqueued_ms")}
 
 
 def _show_engines(found: tuple[dict[str, Any], ...]) -> None:

@@ -14,7 +14,7 @@ from trioq.store.inspect.dead import (
     dead_views,
     newest_dead,
 )
-from trioq.store.inspect.jobs import done, find, peek
+from trioq.store.inspect.jobs import done, find, held, peek
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, sample
 from trioq.store.inspect.shown import show, shown, watch
@@ -36,6 +36,7 @@ __all__ = [
     "done",
     "find",
     "glance",
+    "held",
     "history",
     "newest_dead",
     "outstanding",

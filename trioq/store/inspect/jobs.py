@@ -59,6 +59,19 @@ def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
     return list(found.values())
 
 
+def held(store: RedisStore, engine: str) -> list[JobView]:
+    """The jobs that an engine has claimed and not settled, at most 1,000."""
+    found: list[JobView] = []
+    uids = sorted(uid.decode() for uid in store.lane.call("HKEYS", store.keys.running(engine)))
+    for start in range(0, len(uids), PAGE):
+        page = uids[start : start + PAGE]
+        stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *page)
+        found += [
+            attrs.evolve(view, engine=engine) for view in views(store, page, stored, "running")
+        ]
+    return found
+
+
 def done(store: RedisStore) -> Iterator[dict[str, Any]]:
     """The summaries of finished jobs that are kept, newest first."""
     start, key = 0, store.keys.fixed("done")
