@@ -194,6 +194,8 @@ def test_purged_jobs_are_gone_with_all_that_was_kept_of_them(
     }  # fmt: skip
     for key in ("dead", "jobs", "history", "reasons", "attempts", "id_of"):
         assert server.call("EXISTS", f"{{t}}:{key}") == 0
+    assert only_error(trioq("dead show", "mine"), 1) == "'mine' was dead and has been purged"
+    assert "state      dead, and gone: nothing but its id is" in trioq("job", "mine").stdout
     # The caller's id is remembered: a late second enqueue isn't a new job.
     assert trioq.json("enqueue", "convert", "--id", "mine")["existing"] == "dead"
 

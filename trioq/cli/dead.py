@@ -35,7 +35,7 @@ from trioq.cli.common import (
     with_config,
     with_json,
 )
-from trioq.cli.jobs import failures, payload, show_story
+from trioq.cli.jobs import failures, is_gone, payload, show_story
 from trioq.cli.screen import ago, cut, free_texts, numbers, plain, show_table, texts
 from trioq.store.inspect import DeadFilter, JobView
 
@@ -131,8 +131,12 @@ def show(config: str, id: str, as_json: bool) -> None:
     """Tell the whole story of one dead job."""
     with opened(config) as there:
         view = there.admin.job(id)
-    if view is None or view.state != "dead":
-        fail(f"{id!r} isn't dead: it is {view.state}" if view else f"no job {id!r}")
+    if view is None:
+        fail(f"no job {id!r}")
+    if view.state != "dead":
+        fail(f"{id!r} isn't dead: it is {view.state}")
+    if is_gone(view):
+        fail(f"{id!r} was dead and has been purged")
     if as_json:
         show_json(view.as_json())
     else:

@@ -90,7 +90,7 @@ def cancel(config: str, ids: tuple[str, ...], as_json: bool) -> None:
 WHY_NOT = {
     "running": "it runs",
     "done": "it is done",
-    "dead": "it is dead already; `trioq dead purge` forgets it",
+    "dead": "it is dead already",
     "unknown": "there is no such job",
     "unreadable": "its record can't be read, so nobody knows its queue",
 }
@@ -127,8 +127,7 @@ def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "uid", view.uid
     yield "job", str(told["name"] or "unknown")
     yield "queue", str(told["queue"] or "unknown")
-    where = f" on {view.engine}" if view.engine else ""
-    yield "state", f"{view.state}{where}"
+    yield "state", view.state + _where(view)
     if told["enqueued_ms"]:
         yield "enqueued", moment(told["enqueued_ms"])
     if view.due_ms:
@@ -144,6 +143,17 @@ def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "took", f"{done['took_ms']} ms in attempt {done['attempt']}"
         if "trace" in done:
             yield "trace", str(done["trace"])
+
+
+def _where(view: JobView) -> str:
+    if view.engine:
+        return f" on {view.engine}"
+    return ", and gone: nothing but its id is remembered" if is_gone(view) else ""
+
+
+def is_gone(view: JobView) -> bool:
+    """Whether only the id of the job is left: it was purged, or its summary was."""
+    return view.record is None and view.payload is None and "at_ms" not in (view.summary or {})
 
 
 def _attempt(attempt: dict[str, Any]) -> Iterator[str]:

@@ -34,6 +34,9 @@ LOOK_S = 0.05
 
 #: A server that was killed is started again this often at most, and waited for so long.
 REVIVE_EVERY_S = 1.0
+
+#: Nobody wants to hear of a wait that is shorter than this.
+TELL_AFTER_S = 1.0
 REVIVE_S = 5.0
 
 SETTINGS: Sequence[str] = (
@@ -166,7 +169,7 @@ class Embedded:
 
     def _bring_up(self, until: float) -> None:
         self._ensure_keeper()
-        pause_s, told = 0.002, False
+        pause_s, told, tell_at = 0.002, False, time.monotonic() + TELL_AFTER_S
         log = ServerLog(self.directory)
         process = self._try_to_start(log)
         while self._directory_fd >= 0:
@@ -175,7 +178,7 @@ class Embedded:
                 break
             if answer == "loading":
                 until = max(until, time.monotonic() + 1.0)
-                if not told:
+                if not told and time.monotonic() >= tell_at:
                     self._log(f"{self.directory}: the server is loading its data")
                     told = True
             if process is not None and process.poll() is not None:
