@@ -132,9 +132,9 @@ def test_a_handlers_lines_carry_its_jobs_fields_whichever_way_they_come(
 
     succeeded, died = one(lines, "job_succeeded"), one(lines, "job_died")
     engine = one(lines, "engine_started")["engine_id"]
-    for event in ("plain", "bound", "task", "thread of a task", "excused"):
-        found = [line for line in lines if line["event"].startswith(event)]
-        line = found[0]
+    plain = f"plain, {succeeded['job_id']}"
+    for event in (plain, "bound", "task", "thread of a task", "excused"):
+        line = next(line for line in lines if line["event"] == event)
         assert line["job_id"] == succeeded["job_id"], event
         assert (line["job"], line["queue"], line["attempt"]) == ("tell", "low", 1)
         assert (line["engine_id"], line["worker"]) == (engine, succeeded["worker"])
