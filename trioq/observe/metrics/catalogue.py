@@ -167,7 +167,9 @@ ENGINE = Metric(
 WORKERS = Metric("gauge", "trioq_workers", "Handlers that can run at a time.")
 RUNNING = Metric("gauge", "trioq_jobs_running", "Handlers that run now.")
 WAITING = Metric("gauge", "trioq_jobs_waiting", "Jobs claimed and not begun.")
-REGISTERED = Metric("gauge", "trioq_engine_registered", "Whether the server knows this engine.")
+REGISTERED = Metric(
+    "gauge", "trioq_engine_registered", "Whether the server knows it, if it has workers."
+)
 DRAINING = Metric("gauge", "trioq_engine_draining", "Whether it claims nothing more and ends.")
 STANDSTILL = Metric(
     "gauge",

@@ -52,12 +52,13 @@ class Gauges:
             c.WORKERS: status.workers,
             c.RUNNING: status.running,
             c.WAITING: status.waiting,
-            c.REGISTERED: status.engine is not None,
             c.DRAINING: status.draining,
             c.LAG: status.lag_s,
         }
         for metric, value in plain.items():
             yield gauge(metric, {(): float(value)})
+        is_registered = float(status.engine is not None)
+        yield gauge(c.REGISTERED, {(): is_registered} if "worker" in status.roles else {})
         yield gauge(c.STANDSTILL, {(): status.fresh.stuck_s} if status.fresh else {})
         yield gauge(c.BREAKER, self._breakers(status))
 

@@ -1,0 +1,94 @@
+"""The page ``docs/metrics.md``, drawn from the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import get_args
+
+from trioq.core.outcome import DeadReason
+from trioq.observe.metrics import catalogue as c
+from trioq.observe.metrics.labels import NAMED, OTHER, PAIRS
+
+HEAD = f"""\
+# Metrics
+
+<!-- drawn from trioq/observe/metrics/catalogue.py by `make docs` -->
+
+Every engine serves them for Prometheus at `/metrics`, on the address of `observability.bind`:
+`127.0.0.1:9090`, or the next free port where another engine has that one. The log says which
+(`http_served`), and so does `trioq stats`. [observability.md](observability.md) tells the rest.
+
+**Labels are bounded.** `queue` is a configured queue and `job_name` the name of a handler, the
+first {NAMED} of each and at most {PAIRS} pairs; all else is `{OTHER}`. (`job` and `instance` are
+Prometheus's own labels, so a job's name is `job_name`.)
+
+**Sums are right.** What an engine did, it counts itself: `sum` over engines. What lies in Redis is
+told by one engine at a time, and by none while Redis is away: `max`, or `sum`, over engines.
+"""
+
+WAITS = """\
+`trioq_job_wait_seconds` says of what a job's wait before a run was made:
+
+| state | is | known from |
+| --- | --- | --- |
+| `scheduled` | from the enqueue to its being due; after a failure or a snooze, the delay | the job's record; the engine that schedules it again |
+| `ready` | the rest: nothing held it back but other jobs | the difference |
+| `limited` | while the breaker of its name was open in the engine that then ran it | that engine |
+| `paused` | while its queue was paused, by the looks of that engine, every `queue_sample_interval` | that engine |
+
+Only waits whose beginning is known are told: a run after a failure only where the same engine saw
+the failure, a run after its engine died not at all. What another engine had parked, given back or
+snoozed counts as `ready`, and so does the time that a revived job lay dead. The clocks of the
+enqueuer and the engine are taken to agree; a negative wait counts as 0.
+
+`reason` of `trioq_jobs_failed_total` is one of {failures}; of `trioq_jobs_dead_total` one of
+{dead}; of `trioq_jobs_parked_total` one of {doors}.
+"""
+
+QUESTIONS = """\
+## Some questions
+
+| question | query |
+| --- | --- |
+| how many jobs are ready | `max by (queue) (trioq_queue_jobs{state="ready"})` |
+| how late is the oldest | `max by (queue) (trioq_queue_oldest_ready_seconds)` |
+| jobs per second | `sum by (job_name) (rate(trioq_jobs_completed_total[1m]))` |
+| part of the runs that fail | `sum(rate(trioq_jobs_failed_total[5m])) / sum(rate(trioq_job_run_seconds_count[5m]))` |
+| 95 % are through within | `histogram_quantile(0.95, sum by (le) (rate(trioq_job_end_to_end_seconds_bucket[5m])))` |
+| has something died | `sum(increase(trioq_jobs_dead_total[10m])) > 0` |
+| how busy are the workers | `sum(trioq_jobs_running) / sum(trioq_workers)` |
+| who works for which namespace | `trioq_engine_info` |
+
+Besides these there are `process_*` of the Python process: memory, CPU time, open files.
+"""
+
+
+def metrics_md() -> str:
+    """The page."""
+    groups = (
+        ("What an engine did", "Since its process started.", (*c.JOB_COUNTERS, *c.OTHER_COUNTERS)),
+        ("How long it took", "Histograms, of each engine.", (*c.JOB_TIMES, *c.OTHER_TIMES)),
+        ("An engine now", "What it can't know while Redis is away is missing.", c.GAUGES),
+        ("The namespace", "Told by one engine at a time.", c.NAMESPACE),
+    )
+    waits = WAITS.format(
+        failures=_words(c.FAILURES), dead=_words(get_args(DeadReason)), doors=_words(c.DOORS)
+    )
+    done, took, now, namespace = (_group(*group) for group in groups)
+    return "\n".join((HEAD, done, took, waits, now, namespace, QUESTIONS))
+
+
+def _group(title: str, intro: str, metrics: Iterable[c.Metric]) -> str:
+    rows = "\n".join(f"| `{m.sample_name}` | {m.kind} | {_labels(m)} | {m.help} |" for m in metrics)
+    return (
+        f"## {title}\n\n{intro}\n\n| name | type | labels | meaning |\n"
+        f"| --- | --- | --- | --- |\n{rows}\n"
+    )
+
+
+def _labels(metric: c.Metric) -> str:
+    return ", ".join(f"`{label}`" for label in metric.labels)
+
+
+def _words(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
