@@ -1,0 +1,410 @@
+"""Everything that can happen next, with its price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, NamedTuple, cast
+
+from props.protocol import server as scripts
+from props.protocol.server import Boot, Claim, Job, Reply, Sent, Settlement
+from props.protocol.world import (
+    CLIENT,
+    Answer,
+    Client,
+    Process,
+    Request,
+    Setup,
+    World,
+    hung_up,
+)
+
+
+class Move(NamedTuple):
+    """One thing that happens."""
+
+    world: World
+    text: str
+    about: tuple[Any, ...] = ()
+    free: bool = True
+    """No fault: it may be relied on to happen."""
+    broken: str | None = None
+    """The promise that it broke."""
+    executes: Request | None = None
+    """What the server does in it."""
+
+    def __str__(self) -> str:
+        return self.text.format(*self.about)
+
+
+def moves(world: World, setup: Setup) -> Iterator[Move]:
+    """All that can happen next."""
+    for who, process in enumerate(world.processes):
+        yield from _engine(world, setup, who, process)
+    yield from _client(world, setup)
+    for message in world.net:
+        if isinstance(message, Request):
+            yield from _executed(world, setup, message)
+        elif message.boot == CLIENT:
+            yield _enqueued(world, message)
+        else:
+            yield from _answered(world, setup, message)
+    yield from _reaper(world, setup)
+    yield from _rollback(world, setup)
+
+
+def pay(world: World, what: str) -> World | None:
+    """The world in which one more of this has happened; None: there were enough."""
+    left = getattr(world.left, what) - 1
+    return world._replace(left=world.left._replace(**{what: left})) if left >= 0 else None
+
+
+def _with(world: World, who: int, process: Process) -> World:
+    processes = list(world.processes)
+    processes[who] = process
+    return world._replace(processes=tuple(processes))
+
+
+def _send(world: World, *requests: Request) -> World:
+    return world._replace(net=world.net | set(requests))
+
+
+def _waits_for_nothing(world: World, who: int) -> bool:
+    """Whether no answer will come on the connection that this one listens to."""
+    return not any(
+        m.boot[0] == who and (isinstance(m, Answer) or (m.live and m.verb != "beat"))
+        for m in world.net
+    )
+
+
+# -- an engine ---------------------------------------------------------------------------------
+
+
+def _engine(world: World, setup: Setup, who: int, process: Process) -> Iterator[Move]:
+    boot = (who, process.boot)
+    if process.stage == "new":
+        asked = _with(world, who, process._replace(stage="asked"))
+        yield Move(
+            _send(asked, Request("register", boot, (), 0, True)),
+            "engine {} sends register",
+            (boot,),
+        )
+        return
+    if process.stage == "working" and process.sent is None:
+        yield from _next_step(world, setup, who, process)
+        if stopped := pay(world, "stops"):
+            leaving = process._replace(stage="leaving", sends=1)
+            yield Move(
+                _send(_with(stopped, who, leaving), Request("sign_off", boot, (), 1, True)),
+                "engine {} stops: sends sign_off", (boot,), free=False,
+            )  # fmt: skip
+    else:
+        lost = _waits_for_nothing(world, who)
+        if broken := world if lost else pay(world, "resends"):
+            hung = broken._replace(net=hung_up(broken.net, who))
+            yield from _unanswered(hung, setup, who, process, free=lost)
+    if killed := pay(world, "kills"):
+        killed = killed._replace(net=hung_up(killed.net, who))
+        yield Move(
+            _with(killed, who, Process(process.boot + 1)),
+            "engine {} is killed",
+            (boot,),
+            free=False,
+        )
+    if process.stage == "working" and (beating := pay(world, "beats")):
+        request = Request("beat", boot, (), world.left.beats, True)
+        yield Move(_send(beating, request), "engine {} sends beat", (boot,), free=False)
+
+
+def _unanswered(
+    world: World, setup: Setup, who: int, process: Process, *, free: bool
+) -> Iterator[Move]:
+    """The connection is gone: what an engine does about its request."""
+    boot, rules = (who, process.boot), setup.rules
+    sends = process.sends + 1
+    again = process._replace(sends=sends)
+    if process.stage == "asked":
+        if rules.register_resent:
+            request = Request("register", boot, (), sends, True)
+            yield Move(
+                _send(_with(world, who, again), request), "engine {} sends register again", (boot,),
+                free,
+            )  # fmt: skip
+        else:
+            yield Move(
+                _with(world, who, Process(process.boot + 1)),
+                "engine {} had no answer to register: takes a new boot", (boot,), free,
+            )  # fmt: skip
+    elif process.stage == "leaving":
+        request = Request("sign_off", boot, (), sends, True)
+        yield Move(
+            _send(_with(world, who, again), request),
+            "engine {} sends sign_off again",
+            (boot,),
+            free,
+        )
+    elif process.sent is not None and not rules.resends:
+        yield Move(
+            _with(world, who, process._replace(sent=None)), "engine {} gives step {} up",
+            (boot, process.n), free,
+        )  # fmt: skip
+    elif process.sent is not None:
+        sent = process.sent
+        if rules.resend_grows:
+            all_of_it = tuple(_settlement("ack", claim) for claim in sorted(process.held))
+            sent = sent._replace(settlements=all_of_it)
+            again = again._replace(sent=sent)
+        request = Request("step", boot, sent, sends, True)
+        yield Move(
+            _send(_with(world, who, again), request), "engine {} sends step {} again",
+            (boot, sent.n), free,
+        )  # fmt: skip
+
+
+def _next_step(world: World, setup: Setup, who: int, process: Process) -> Iterator[Move]:
+    """Every useful step: what is held is settled in every way, or runs on."""
+    boot, server = (who, process.boot), world.server
+    holds = sorted(process.held | process.old)
+    suspect = not (setup.rules.one_suspect and any(claim.suspect for claim in process.held))
+    claimable = bool(server.ready or server.parked or server.scheduled)
+    claimable |= suspect and bool(server.suspects)
+    for settlements in _ways_to_settle(holds, setup):
+        odd = sum(s.verb in ("retry", "release", "park") for s in settlements)
+        if odd > world.left.odd:
+            continue
+        for want in {0, setup.want if claimable else 0}:
+            if not settlements and not want:
+                continue
+            yield _makes_step(world, who, process, Sent(process.n + 1, want, suspect, settlements))
+    if not holds and not claimable and _is_news(server, boot, setup):
+        # The poll of an idle engine; one that would change nothing is left out.
+        yield _makes_step(world, who, process, Sent(process.n + 1, 0, suspect, ()))
+
+
+def _is_news(server: scripts.Server, boot: Boot, setup: Setup) -> bool:
+    return server.of(boot) is None or (setup.rules.self_check and bool(server.held_by(boot)))
+
+
+def _makes_step(world: World, who: int, process: Process, sent: Sent) -> Move:
+    boot = (who, process.boot)
+    odd = sum(s.verb in ("retry", "release", "park") for s in sent.settlements)
+    world = world._replace(left=world.left._replace(odd=world.left.odd - odd))
+    sender = process._replace(n=sent.n, sent=sent, sends=1)
+    what = [f"{s.verb} {s.job}" for s in sent.settlements]
+    return Move(
+        _send(_with(world, who, sender), Request("step", boot, sent, 1, True)),
+        "engine {} sends step {}: {}, wants {}", (boot, sent.n, what, sent.want), free=not odd,
+    )  # fmt: skip
+
+
+def _ways_to_settle(holds: list[Claim], setup: Setup) -> Iterator[tuple[Settlement, ...]]:
+    choices = [[_settlement(verb, claim) for verb in setup.verbs] for claim in holds]
+    if not setup.at_once:
+        for some in product(*([*each, None] for each in choices)):
+            yield tuple(filter(None, some))
+        return
+    if holds:
+        yield ()
+    yield from product(*choices)
+
+
+def _settlement(verb: scripts.Verb, claim: Claim) -> Settlement:
+    return Settlement(verb, claim.job, claim.n, claim.ghost_claim)
+
+
+def _answered(world: World, setup: Setup, answer: Answer) -> Iterator[Move]:
+    """An engine gets an answer."""
+    who = answer.boot[0]
+    process = world.processes[who]
+    world = world._replace(net=world.net - {answer})
+    if answer.verb == "register":
+        known = process._replace(stage="working", sends=0)
+        yield Move(_with(world, who, known), "engine {} is registered", (answer.boot,))
+    elif answer.verb == "sign_off":
+        yield Move(
+            _with(world, who, Process(process.boot + 1)), "engine {} has signed off", (answer.boot,)
+        )
+    else:
+        yield _step_answered(world, setup, who, cast(Reply, answer.body[0]))
+
+
+def _step_answered(world: World, setup: Setup, who: int, reply: Reply) -> Move:
+    process, rules = world.processes[who], setup.rules
+    sent, boot = process.sent, (who, process.boot)
+    assert sent is not None
+    if reply.word in ("gone", "old"):
+        broken = None
+        if process.sends == 1 and _accepted(world, sent.settlements):
+            broken = "told lost, and it was accepted"
+        fresh = Process(process.boot + 1)
+        if rules.same_boot_again:
+            fresh = Process(process.boot, n=process.n)
+        if rules.replays_outcomes:
+            fresh = fresh._replace(old=process.held | process.old)
+        world = world._replace(net=hung_up(world.net, who))
+        text = "engine {} is told {}: throws its boot away"
+        return Move(_with(world, who, fresh), text, (boot, reply.word), broken=broken)
+    settled = {(s.job, s.n, s.ghost_claim) for s in sent.settlements}
+    held = {c for c in process.held if (c.job, c.n, c.ghost_claim) not in settled}
+    held |= set(reply.claims)
+    starts = list(world.starts)
+    for claim in reply.claims:
+        starts[claim.job] += 1
+    world = world._replace(starts=tuple(starts))
+    process = process._replace(
+        sent=None, sends=0, held=frozenset(held),
+        old=frozenset(c for c in process.old if (c.job, c.n, c.ghost_claim) not in settled),
+    )  # fmt: skip
+    claimed, refused = [c.job for c in reply.claims], sorted(reply.refused)
+    text, about = (
+        "engine {} is told {}: starts {}, refused {}",
+        (boot, reply.word, claimed, refused),
+    )
+    if rules.self_check and reply.held != len(held):
+        process = process._replace(stage="leaving", sends=1)
+        world = _send(world, Request("sign_off", boot, (), 1, True))
+        text += "; the count differs: it signs off"
+    broken = _untrue(world, sent.settlements, reply.refused)
+    return Move(_with(world, who, process), text, about, broken=broken)
+
+
+def _accepted(world: World, settlements: tuple[Settlement, ...]) -> bool:
+    return any((s.job, s.ghost_claim) in world.server.ghost_accepted for s in settlements)
+
+
+def _untrue(
+    world: World, settlements: tuple[Settlement, ...], refused: frozenset[Job]
+) -> str | None:
+    for s in settlements:
+        accepted = (s.job, s.ghost_claim) in world.server.ghost_accepted
+        if accepted and s.job in refused:
+            return "told lost, and it was accepted"
+        if not accepted and s.job not in refused:
+            return "told accepted, and it was refused"
+    return None
+
+
+# -- the client --------------------------------------------------------------------------------
+
+
+def _client(world: World, setup: Setup) -> Iterator[Move]:
+    client = world.client
+    if client.waiting:
+        lost = _waits_for_nothing(world, CLIENT[0])
+        if broken := world if lost else pay(world, "resends"):
+            again = client._replace(sends=client.sends + 1)
+            if setup.rules.client_renumbers:
+                again = again._replace(number=client.number + 1)
+            request = Request("enqueue", CLIENT, (again.number, client.next), again.sends, True)
+            hung = broken._replace(net=hung_up(broken.net, CLIENT[0]), client=again)
+            yield Move(_send(hung, request), "enqueue {} is sent again", (client.next,), lost)
+    elif client.next < len(world.starts):
+        sent = client._replace(number=client.number + 1, waiting=True, sends=1)
+        request = Request("enqueue", CLIENT, (sent.number, sent.next), 1, True)
+        yield Move(
+            _send(world._replace(client=sent), request), "the client sends enqueue {}", (sent.next,)
+        )
+
+
+def _enqueued(world: World, answer: Answer) -> Move:
+    job = world.client.next
+    client = Client(world.client.number, job + 1)
+    world = world._replace(net=world.net - {answer}, client=client)
+    return Move(world, "the client is told that {} is enqueued", (job,))
+
+
+# -- the server --------------------------------------------------------------------------------
+
+
+def _executed(world: World, setup: Setup, request: Request) -> Iterator[Move]:
+    """The server executes a request: in time, or when nobody listens any more."""
+    boot, rules = request.boot, setup.rules
+    late = "" if request.live else " (a late copy)"
+    server, text, about, broken = world.server, "", (), None
+    answer: tuple[object, ...] | None = ()
+    match request.verb:
+        case "register":
+            server, text = scripts.register(server, boot), "register of {0}"
+        case "beat":
+            server, text, answer = scripts.beat(server, boot, rules), "beat of {0}", None
+        case "sign_off":
+            server, text = scripts.sign_off(server, boot), "sign_off of {0}"
+        case "enqueue":
+            number, job = cast(tuple[int, Job], request.body)
+            server = scripts.enqueue(server, number, job, rules)
+            text, about = "enqueue {2} as number {3}", (job, number)
+        case "step":
+            sent = cast(Sent, request.body)
+            server, reply, broken = scripts.step(server, boot, sent, rules)
+            text, about, answer = "step {2} of {0}: {3}", (sent.n, reply.word), (reply,)
+        case "reap":
+            (seen,) = cast(tuple[int], request.body)
+            server, broken = _reaped(server, boot, seen, setup)
+            text, about, answer = "reap of {0}, seen at {2}", (seen,), None
+    net = world.net - {request}
+    if request.live and answer is not None:
+        net |= {Answer(cast(Any, request.verb), boot, answer)}
+    yield Move(
+        world._replace(server=server, net=net), "the server executes " + text + "{1}",
+        (boot, late, *about), request.live, broken, request,
+    )  # fmt: skip
+
+
+def _reaped(
+    server: scripts.Server, boot: Boot, seen: int, setup: Setup
+) -> tuple[scripts.Server, str | None]:
+    known = server.of(boot)
+    after, blamed = scripts.reap(server, boot, seen, setup.rules)
+    if len(blamed) > 1:
+        return after, "one crash was blamed on two jobs"
+    if after is not server and known is not None and known.beats != seen:
+        return after, "an engine that had shown signs of life since was reaped"
+    return after, None
+
+
+def _reaper(world: World, setup: Setup) -> Iterator[Move]:
+    """Somebody has seen a counter stand still for a lease."""
+    for known in world.server.boots:
+        who, number = known.boot
+        process = world.processes[who]
+        if process.boot == number and process.stage != "new":
+            if process.stage == "asked":
+                continue  # its lease has only begun
+            request = Request("reap", known.boot, (known.beats,), 0, True)
+            if request not in world.net and (paused := pay(world, "reaps")):
+                yield Move(
+                    _send(paused, request), "engine {} is paused: somebody sends its reap",
+                    (known.boot,), free=False,
+                )  # fmt: skip
+            continue
+        request = Request("reap", known.boot, (known.beats,), 0, False)
+        server, broken = _reaped(world.server, known.boot, known.beats, setup)
+        yield Move(
+            world._replace(server=server), "the dead engine {} is reaped", (known.boot,),
+            broken=broken, executes=request,
+        )  # fmt: skip
+
+
+def _rollback(world: World, setup: Setup) -> Iterator[Move]:
+    if not setup.budget.rollbacks:
+        return
+    if world.snapshot is None:
+        if world.left.rollbacks:
+            yield Move(
+                world._replace(snapshot=world.server), "the server writes itself down", free=False
+            )
+        return
+    back = pay(world, "rollbacks")
+    if back is None:
+        return
+    now = world.server
+    server = world.snapshot._replace(
+        ghost_claims=now.ghost_claims, ghost_accepted=now.ghost_accepted,
+        ghost_excused=now.ghost_excused,
+    )  # fmt: skip
+    late = {m._replace(live=False) for m in world.net if isinstance(m, Request)}
+    net = frozenset(late) if setup.copies_survive else frozenset()
+    yield Move(
+        back._replace(server=server, net=net, snapshot=None),
+        "the server comes back as it was", free=False,
+    )  # fmt: skip

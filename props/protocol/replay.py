@@ -1,0 +1,138 @@
+"""Holds the searched server and the real scripts together: both execute the same requests."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import attrs
+
+from props.protocol.server import MAX_REAPS, Boot, Entry, Job, Registered, Sent, Server, Settlement
+from props.protocol.world import Request, Setup
+from tests.support import new_job
+from trioq.store.protocol import Ack, Admit, DeadLetter, NewJob, Park, Release, RetryAt, Step
+from trioq.store.protocol import Settlement as RealSettlement
+from trioq.store.redis import RedisStore
+
+QUEUE, NAME = "low", "noop"
+LINE = b'{"attempt":1}'
+
+
+@attrs.define
+class Replay:
+    """The real server, in the words of the searched one. Its store has a clock that stands."""
+
+    store: RedisStore
+    setup: Setup
+    jobs: list[NewJob] = attrs.field(factory=list[NewJob], init=False)
+    uids: list[str] = attrs.field(factory=list[str], init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.jobs = [new_job(QUEUE, NAME) for _ in range(self.setup.jobs + self.setup.new)]
+        self.uids = [job.uid for job in self.jobs]
+        self.store.enqueue("the beginning", 1, self.jobs[: self.setup.jobs])
+
+    def execute(self, request: Request) -> None:
+        """Let the scripts do what the search has done."""
+        engine, store = name(request.boot), self.store
+        match request.verb:
+            case "register":
+                store.register(engine, b"{}")
+            case "beat":
+                store.beat(engine)
+            case "sign_off":
+                store.sign_off(engine)
+            case "enqueue":
+                number, job = cast(tuple[int, Job], request.body)
+                store.enqueue("the client", number, [self.jobs[job]])
+            case "reap":
+                (seen,) = cast(tuple[int], request.body)
+                store.reap(engine, seen, MAX_REAPS)
+            case "step":
+                store.step(self._step(engine, cast(Sent, request.body)))
+
+    def state(self, like: Server) -> Server:
+        """What the real server holds; ``like`` lends what only the search knows."""
+        keys, call = self.store.keys, self.store.lane.call
+        records = set(call("HKEYS", keys.fixed("jobs")))
+        ever = {*range(self.setup.jobs), *range(self.setup.jobs, self._enqueued())}
+        boots = self._boots(like)
+        return like._replace(
+            ready=self._list(keys.of("ready", QUEUE)),
+            suspects=self._list(keys.of("suspects", QUEUE)),
+            parked=self._list(keys.of("parked", QUEUE, NAME)),
+            scheduled=self._jobs_of(call("ZRANGE", keys.of("scheduled", QUEUE), 0, -1)),
+            running=frozenset(e for known in boots for e in self._running(known.boot, like)),
+            boots=boots,
+            done=tuple(job for job in sorted(ever) if self.uids[job].encode() not in records),
+            dead=tuple(sorted(self._jobs_of(call("ZRANGE", keys.fixed("dead"), 0, -1)))),
+            sender=self._number(),
+            reaps=tuple(
+                int(call("HGET", keys.fixed("reaps"), uid) or 0) if uid.encode() in records
+                else like.reaps[job]
+                for job, uid in enumerate(self.uids)
+            ),
+        )  # fmt: skip
+
+    # -- below -----------------------------------------------------------------------------------
+
+    def _step(self, engine: str, sent: Sent) -> Step:
+        return Step(
+            engine, sent.n, sent.want, (QUEUE,), suspect=sent.suspect,
+            admits=(Admit(QUEUE, NAME, sent.want),) if sent.want else (),
+            settlements=tuple(self._settlement(s) for s in sent.settlements),
+        )  # fmt: skip
+
+    def _settlement(self, s: Settlement) -> RealSettlement:
+        uid = self.uids[s.job]
+        match s.verb:
+            case "ack":
+                return Ack(uid, s.n, b"{}")
+            case "retry":
+                return RetryAt(uid, s.n, 0, 1, LINE)
+            case "dead":
+                return DeadLetter(uid, s.n, 1, "failures", LINE)
+            case "release":
+                return Release(uid, s.n)
+            case "park":
+                return Park(uid, s.n, QUEUE, NAME)
+
+    def _list(self, key: str) -> tuple[Job, ...]:
+        return self._jobs_of(reversed(self.store.lane.call("LRANGE", key, 0, -1)))
+
+    def _jobs_of(self, uids: Any) -> tuple[Job, ...]:
+        return tuple(self.uids.index(uid.decode()) for uid in uids)
+
+    def _number(self) -> int:
+        text = self.store.lane.call("GET", self.store.keys.of("sender", "the client"))
+        return int(text.split()[0]) if text else 0
+
+    def _enqueued(self) -> int:
+        return self.setup.jobs + self._number()
+
+    def _boots(self, like: Server) -> frozenset[Registered]:
+        keys, call = self.store.keys, self.store.lane.call
+        flat = call("HGETALL", keys.fixed("steps"))
+        boots = set()
+        for engine, text in zip(flat[::2], flat[1::2], strict=True):
+            n, *refused = text.decode().split()
+            beats = int(call("HGET", keys.fixed("beats"), engine))
+            who, _, boot = engine.decode().removeprefix("e").partition(".")
+            boots.add(
+                Registered(
+                    (int(who), int(boot)), int(n), frozenset(map(self.uids.index, refused)), beats
+                )
+            )
+        return frozenset(boots)
+
+    def _running(self, boot: Boot, like: Server) -> list[Entry]:
+        flat = self.store.lane.call("HGETALL", self.store.keys.running(name(boot)))
+        entries = []
+        for uid, text in zip(flat[::2], flat[1::2], strict=True):
+            n, i, flag, _ = text.decode().split(":")
+            job = self.uids.index(uid.decode())
+            entries.append(Entry(boot, int(n), int(i), job, flag == "s", like.ghost_claims[job]))
+        return entries
+
+
+def name(boot: Boot) -> str:
+    return f"e{boot[0]}.{boot[1]}"

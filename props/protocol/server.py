@@ -1,0 +1,286 @@
+"""The server, as far as the protocol goes: its verbs are the scripts, its state plain values.
+
+One queue, one parked list, jobs are small integers. Fields named ``ghost_…`` exist only in
+the model: they remember what really happened, so that properties can ask.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Job = int
+Boot = tuple[int, int]
+"""An engine's process, and which of its registrations."""
+
+MAX_REAPS = 2
+
+Verb = Literal["ack", "retry", "dead", "release", "park"]
+VERBS: tuple[Verb, ...] = ("ack", "retry", "dead", "release", "park")
+
+
+class Rules(NamedTuple):
+    """What the server and the engines do; the defaults are trioq's, all else is a variant."""
+
+    # the server
+    numbers: Literal["strict", "ignored", "repeats known", "gaps allowed"] = "strict"
+    beat_registers: bool = False
+    reap_compares: bool = True
+    senders_are_numbered: bool = True
+    blames_all: bool = False
+    # the engines
+    resends: bool = True
+    register_resent: bool = False
+    same_boot_again: bool = False
+    resend_grows: bool = False
+    replays_outcomes: bool = False
+    one_suspect: bool = True
+    self_check: bool = True
+    client_renumbers: bool = False
+
+
+class Entry(NamedTuple):
+    """A running job: whose it is, and by which claim."""
+
+    boot: Boot
+    n: int
+    i: int
+    job: Job
+    suspect: bool
+    ghost_claim: int
+
+
+class Registered(NamedTuple):
+    """What the server knows of a boot."""
+
+    boot: Boot
+    n: int
+    refused: frozenset[Job]
+    beats: int
+
+
+class Settlement(NamedTuple):
+    """One settlement of a step."""
+
+    verb: Verb
+    job: Job
+    n: int
+    ghost_claim: int
+
+
+class Sent(NamedTuple):
+    """A step, as it is sent."""
+
+    n: int
+    want: int
+    suspect: bool
+    settlements: tuple[Settlement, ...]
+
+
+class Claim(NamedTuple):
+    """A job that an engine holds."""
+
+    job: Job
+    n: int
+    suspect: bool
+    ghost_claim: int
+
+
+class Reply(NamedTuple):
+    """A step's answer."""
+
+    word: Literal["ok", "again", "old", "gone"]
+    refused: frozenset[Job] = frozenset()
+    claims: tuple[Claim, ...] = ()
+    held: int = 0
+
+
+class Server(NamedTuple):
+    """All of it. Lists have their oldest first."""
+
+    ready: tuple[Job, ...] = ()
+    suspects: tuple[Job, ...] = ()
+    parked: tuple[Job, ...] = ()
+    scheduled: tuple[Job, ...] = ()
+    running: frozenset[Entry] = frozenset()
+    boots: frozenset[Registered] = frozenset()
+    done: tuple[Job, ...] = ()
+    dead: tuple[Job, ...] = ()
+    sender: int = 0
+    reaps: tuple[int, ...] = ()
+    ghost_claims: tuple[int, ...] = ()
+    """How often each job was claimed."""
+    ghost_accepted: frozenset[tuple[Job, int]] = frozenset()
+    """Claims whose settlement was accepted."""
+    ghost_excused: tuple[int, ...] = ()
+    """How often each job was put back by its own engine."""
+
+    def of(self, boot: Boot) -> Registered | None:
+        return next((r for r in self.boots if r.boot == boot), None)
+
+    def held_by(self, boot: Boot) -> list[Entry]:
+        """In the order of the claims."""
+        return sorted(e for e in self.running if e.boot == boot)
+
+    def places(self, job: Job) -> int:
+        """In how many places a job is."""
+        lists = (self.ready, self.suspects, self.parked, self.scheduled, self.done, self.dead)
+        return sum(each.count(job) for each in lists) + sum(e.job == job for e in self.running)
+
+
+def register(server: Server, boot: Boot) -> Server:
+    """``again`` and ``ok`` look alike to who sends it: it learns that it is registered."""
+    if server.of(boot):
+        return server
+    return server._replace(boots=server.boots | {Registered(boot, 0, frozenset(), 0)})
+
+
+def beat(server: Server, boot: Boot, rules: Rules) -> Server:
+    known = server.of(boot)
+    if known is None:
+        return register(server, boot) if rules.beat_registers else server
+    return _known(server, known, known._replace(beats=known.beats + 1))
+
+
+def step(server: Server, boot: Boot, sent: Sent, rules: Rules) -> tuple[Server, Reply, str | None]:
+    """The state after it, the answer, and what the fence let through that it shouldn't have."""
+    n, want, suspect, settlements = sent
+    known = server.of(boot)
+    if known is None:
+        return server, Reply("gone"), None
+    if rules.numbers != "ignored":
+        if n == known.n:
+            return server, _again(server, known), None
+        if rules.numbers != "repeats known" and n < known.n:
+            return server, Reply("old"), None
+        if rules.numbers == "strict" and n != known.n + 1:
+            return server, Reply("gone"), None
+    server, refused, wrong = _settle(server, boot, settlements)
+    server = server._replace(ready=server.ready + server.scheduled, scheduled=())
+    server, claims = _claim(server, boot, n, want, suspect)
+    server = _known(server, known, Registered(boot, n, refused, known.beats + 1))
+    return server, Reply("ok", refused, claims, len(server.held_by(boot))), wrong
+
+
+def reap(server: Server, boot: Boot, seen: int, rules: Rules) -> tuple[Server, list[Job]]:
+    """The state after it, and who was blamed."""
+    known = server.of(boot)
+    if known is None or (rules.reap_compares and known.beats != seen):
+        return server, []
+    entries = server.held_by(boot)
+    blamed = [e.job for e in entries if e.suspect or len(entries) == 1 or rules.blames_all]
+    reaps = tuple(r + (job in blamed) for job, r in enumerate(server.reaps))
+    died = tuple(job for job in blamed if reaps[job] >= MAX_REAPS)
+    back = tuple(e.job for e in entries if e.job not in died)
+    server = server._replace(
+        suspects=back + server.suspects, dead=_sorted(server.dead + died), reaps=reaps
+    )
+    return _without(server, known), blamed
+
+
+def sign_off(server: Server, boot: Boot) -> Server:
+    known = server.of(boot)
+    if known is None:
+        return server
+    entries = server.held_by(boot)
+    server = _put_back(server, entries)
+    return _without(server, known)
+
+
+def enqueue(server: Server, number: int, job: Job, rules: Rules) -> Server:
+    if number <= server.sender and rules.senders_are_numbered:
+        return server
+    return server._replace(ready=(*server.ready, job), sender=max(number, server.sender))
+
+
+# -- below -------------------------------------------------------------------------------------
+
+
+def _again(server: Server, known: Registered) -> Reply:
+    entries = server.held_by(known.boot)
+    claims = tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries if e.n == known.n)
+    return Reply("again", known.refused, claims, len(entries))
+
+
+def _settle(
+    server: Server, boot: Boot, settlements: tuple[Settlement, ...]
+) -> tuple[Server, frozenset[Job], str | None]:
+    refused, wrong, back = set[Job](), None, list[Entry]()
+    held = {e.job: e for e in server.running if e.boot == boot}
+    for verb, job, n, ghost_claim in settlements:
+        entry = held.get(job)
+        if entry is None or entry.n != n:
+            refused.add(job)
+            continue
+        if entry.ghost_claim != ghost_claim:
+            wrong = "a settlement was accepted for a claim it wasn't made for"
+        server = server._replace(
+            running=server.running - {entry},
+            ghost_accepted=server.ghost_accepted | {(job, entry.ghost_claim)},
+        )
+        if verb == "ack":
+            server = server._replace(done=_sorted((*server.done, job)))
+        elif verb == "dead":
+            server = server._replace(dead=_sorted((*server.dead, job)))
+        elif verb == "retry":
+            server = _excused(server, job)
+            server = server._replace(scheduled=_sorted((*server.scheduled, job)))
+        elif verb == "park":
+            server = _excused(server, job)
+            server = server._replace(parked=(*server.parked, job))
+        else:
+            back.append(entry)
+    return _put_back(server, sorted(back)), frozenset(refused), wrong
+
+
+def _claim(
+    server: Server, boot: Boot, n: int, want: int, suspect: bool
+) -> tuple[Server, tuple[Claim, ...]]:
+    suspects, parked, ready = server.suspects, server.parked, server.ready
+    found: list[tuple[Job, bool]] = []
+    if want and suspect and suspects:
+        found, suspects = [(suspects[0], True)], suspects[1:]
+    from_parked = parked[: max(0, want - len(found))]
+    found += [(job, False) for job in from_parked]
+    from_ready = ready[: max(0, want - len(found))]
+    found += [(job, False) for job in from_ready]
+    counts = list(server.ghost_claims)
+    entries = []
+    for i, (job, is_suspect) in enumerate(found, 1):
+        counts[job] += 1
+        entries.append(Entry(boot, n, i, job, is_suspect, counts[job]))
+    server = server._replace(
+        suspects=suspects, parked=parked[len(from_parked) :], ready=ready[len(from_ready) :],
+        running=server.running | set(entries), ghost_claims=tuple(counts),
+    )  # fmt: skip
+    return server, tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries)
+
+
+def _put_back(server: Server, entries: list[Entry]) -> Server:
+    """To the heads of the lists, in the order of the claims."""
+    for entry in entries:
+        server = _excused(server, entry.job)
+    return server._replace(
+        ready=tuple(e.job for e in entries if not e.suspect) + server.ready,
+        suspects=tuple(e.job for e in entries if e.suspect) + server.suspects,
+    )
+
+
+def _excused(server: Server, job: Job) -> Server:
+    excused = tuple(times + (j == job) for j, times in enumerate(server.ghost_excused))
+    return server._replace(ghost_excused=excused)
+
+
+def _known(server: Server, before: Registered, after: Registered) -> Server:
+    return server._replace(boots=server.boots - {before} | {after})
+
+
+def _without(server: Server, known: Registered) -> Server:
+    return server._replace(
+        boots=server.boots - {known},
+        running=frozenset(e for e in server.running if e.boot != known.boot),
+    )
+
+
+def _sorted(jobs: tuple[Job, ...]) -> tuple[Job, ...]:
+    """Where order means nothing, states that differ in it are one."""
+    return tuple(sorted(jobs))

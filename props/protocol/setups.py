@@ -1,0 +1,30 @@
+"""What is searched to the end: who takes part, and what may go wrong.
+
+``QUICK`` runs with every test run, ``LONG`` in ``make props``.
+"""
+
+from __future__ import annotations
+
+from props.protocol.server import VERBS
+from props.protocol.world import Budget, Setup
+
+QUICK = {
+    "two engines, two jobs, one re-send": Setup(engines=2, jobs=2, budget=Budget(resends=1)),
+    "two re-sends": Setup(jobs=2, budget=Budget(resends=2)),
+    "every verb": Setup(jobs=2, verbs=VERBS, budget=Budget(resends=1, odd=1)),
+    "put back and reaped": Setup(verbs=VERBS, budget=Budget(resends=1, odd=2, reaps=1)),
+    "beats that arrive late": Setup(budget=Budget(resends=1, reaps=1, beats=1)),
+    "a rollback": Setup(budget=Budget(resends=1, rollbacks=1)),
+    "a client": Setup(jobs=1, new=1, budget=Budget(resends=2)),
+    "stops and kills": Setup(budget=Budget(resends=1, stops=1, kills=1)),
+    "suspects": Setup(jobs=2, want=2, budget=Budget(kills=2)),
+    "jobs that run on": Setup(jobs=2, want=2, at_once=False, budget=Budget(resends=1, kills=1)),
+}
+
+LONG = {
+    "every verb, a kill": Setup(jobs=2, verbs=VERBS, budget=Budget(resends=1, odd=1, kills=1)),
+    "re-sends, a kill, a pause": Setup(budget=Budget(resends=2, kills=1, reaps=1)),
+    "a rollback, a pause": Setup(budget=Budget(resends=1, rollbacks=1, reaps=1)),
+    "a rollback, a kill": Setup(budget=Budget(resends=1, rollbacks=1, kills=1)),
+    "a client, a kill": Setup(jobs=1, new=1, budget=Budget(resends=1, kills=1)),
+}

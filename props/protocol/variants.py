@@ -1,0 +1,89 @@
+"""Rules that somebody might think of instead, each with the network in which it fails.
+
+A search that finds nothing proves nothing unless it finds these.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from props.protocol.server import Rules
+from props.protocol.world import Budget, Setup
+
+
+class Variant(NamedTuple):
+    """A rule that doesn't hold, and a promise that it breaks."""
+
+    setup: Setup
+    breaks: str
+
+
+VARIANTS = {
+    "the number of a step is not looked at": Variant(
+        Setup(budget=Budget(resends=1), rules=Rules(numbers="ignored")),
+        "told lost, and it was accepted",
+    ),
+    "the last number is known, any other is executed": Variant(
+        Setup(
+            jobs=2, budget=Budget(resends=1), rules=Rules(numbers="repeats known", self_check=False)
+        ),
+        "a job runs for an engine that doesn't have it",
+    ),
+    "who is told gone registers the same boot again": Variant(
+        Setup(
+            budget=Budget(resends=1, reaps=1),
+            rules=Rules(numbers="repeats known", same_boot_again=True, replays_outcomes=True),
+        ),
+        "a job runs for an engine that doesn't have it",
+    ),
+    "a smaller number is refused, a gap is not": Variant(
+        Setup(budget=Budget(rollbacks=1), rules=Rules(numbers="gaps allowed")),
+        "told lost, and it was accepted",
+    ),
+    "an unanswered step is given up": Variant(
+        Setup(budget=Budget(resends=1), rules=Rules(resends=False)),
+        "told lost, and it was accepted",
+    ),
+    "an unanswered register is sent again": Variant(
+        Setup(budget=Budget(resends=2, reaps=1), rules=Rules(register_resent=True)),
+        "a settlement was accepted for a claim it wasn't made for",
+    ),
+    "a step sent again carries what has finished since": Variant(
+        Setup(jobs=2, budget=Budget(resends=1), at_once=False, rules=Rules(resend_grows=True)),
+        "told accepted, and it was refused",
+    ),
+    "outcomes are carried over to the next boot": Variant(
+        Setup(budget=Budget(resends=1, reaps=1), rules=Rules(replays_outcomes=True)),
+        "told lost, and it was accepted",
+    ),
+    "a beat makes its engine known": Variant(
+        Setup(budget=Budget(resends=1, reaps=1, beats=1), rules=Rules(beat_registers=True)),
+        "a settlement was accepted for a claim it wasn't made for",
+    ),
+    "a reap doesn't compare the counter again": Variant(
+        Setup(budget=Budget(reaps=1, beats=1), rules=Rules(reap_compares=False)),
+        "an engine that had shown signs of life since was reaped",
+    ),
+    "a client's writes have no numbers": Variant(
+        Setup(jobs=0, new=1, budget=Budget(resends=1), rules=Rules(senders_are_numbered=False)),
+        "a job is in two places",
+    ),
+    "an unanswered enqueue gets another number": Variant(
+        Setup(jobs=0, new=1, budget=Budget(resends=1), rules=Rules(client_renumbers=True)),
+        "a job is in two places",
+    ),
+    "a reap blames every job of the engine": Variant(
+        Setup(jobs=2, want=2, budget=Budget(kills=1), rules=Rules(blames_all=True)),
+        "one crash was blamed on two jobs",
+    ),
+    "an engine may hold two suspects": Variant(
+        Setup(jobs=2, want=2, budget=Budget(kills=2), rules=Rules(one_suspect=False)),
+        "one crash was blamed on two jobs",
+    ),
+    # Not wrong, but not enough where a connection's bytes can outlive a failover: a step that
+    # was executed, rolled back and executed again by a late copy names its claims as before.
+    "a claim is named by boot and step alone, and copies outlive a rollback": Variant(
+        Setup(budget=Budget(resends=2, rollbacks=1), copies_survive=True),
+        "a settlement was accepted for a claim it wasn't made for",
+    ),
+}

@@ -1,0 +1,137 @@
+"""A state of everything: the server, its engines and a client, and what is on its way between.
+
+Requests and answers are messages. A request that is sent again gets a copy on a new
+connection; the old one stays and may be executed at any later moment, its answer heard by
+nobody. Faults are paid from a budget.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from props.protocol.server import Boot, Claim, Job, Rules, Sent, Server, Verb
+
+
+class Budget(NamedTuple):
+    """How many of each may happen."""
+
+    resends: int = 0
+    """A connection ends before the answer, and the request is sent again."""
+    kills: int = 0
+    """An engine's process is killed, and another takes its place."""
+    reaps: int = 0
+    """A living engine is paused for longer than its lease."""
+    rollbacks: int = 0
+    """The server comes back as it was at some earlier moment."""
+    beats: int = 0
+    stops: int = 0
+    """An engine ends properly, and another takes its place."""
+    odd: int = 0
+    """Settlements that put a job back."""
+
+
+class Setup(NamedTuple):
+    """What is searched: who takes part, and what may go wrong."""
+
+    engines: int = 1
+    jobs: int = 1
+    """Ready at the beginning."""
+    new: int = 0
+    """Enqueued by the client, one after the other."""
+    budget: Budget = Budget()
+    verbs: tuple[Verb, ...] = ("ack",)
+    at_once: bool = True
+    """A step settles all that its engine holds; else some jobs may run on."""
+    want: int = 1
+    copies_survive: bool = False
+    """Late copies outlive a rollback of the server."""
+    rules: Rules = Rules()
+
+
+class Process(NamedTuple):
+    """An engine, as it sees itself."""
+
+    boot: int = 0
+    stage: Literal["new", "asked", "working", "leaving"] = "new"
+    n: int = 0
+    sent: Sent | None = None
+    """The step that waits for its answer."""
+    sends: int = 0
+    held: frozenset[Claim] = frozenset()
+    old: frozenset[Claim] = frozenset()
+    """Claims of an earlier boot: always empty, but for a variant."""
+
+
+class Client(NamedTuple):
+    """Enqueues; its sender numbers the writes."""
+
+    number: int = 0
+    next: Job = 0
+    waiting: bool = False
+    sends: int = 0
+
+
+class Request(NamedTuple):
+    """On its way to the server, or lying somewhere."""
+
+    verb: Literal["register", "beat", "step", "sign_off", "reap", "enqueue"]
+    boot: Boot
+    body: tuple[object, ...]
+    copy: int
+    live: bool
+    """Whether its sender listens for the answer."""
+
+
+class Answer(NamedTuple):
+    """On its way back."""
+
+    verb: Literal["register", "step", "sign_off", "enqueue"]
+    boot: Boot
+    body: tuple[object, ...]
+
+
+CLIENT: Boot = (-1, 0)
+
+
+class World(NamedTuple):
+    server: Server
+    processes: tuple[Process, ...]
+    client: Client
+    net: frozenset[Request | Answer]
+    left: Budget
+    snapshot: Server | None = None
+    starts: tuple[int, ...] = ()
+    """How often each job has begun to run."""
+
+
+def beginning(setup: Setup) -> World:
+    """Jobs are ready; nobody is registered."""
+    total = setup.jobs + setup.new
+    none = (0,) * total
+    server = Server(
+        ready=tuple(range(setup.jobs)), reaps=none, ghost_claims=none, ghost_excused=none
+    )
+    return World(
+        server, (Process(),) * setup.engines, Client(next=setup.jobs), frozenset(), setup.budget,
+        starts=none,
+    )  # fmt: skip
+
+
+def ended(world: World) -> bool:
+    """Every job is done or dead."""
+    return len(world.server.done) + len(world.server.dead) == len(world.starts)
+
+
+def hung_up(net: frozenset[Request | Answer], who: int) -> frozenset[Request | Answer]:
+    """The network after an engine, or the client, has closed its connection.
+
+    Answers on it are lost. Requests may still be executed. Beats have a connection of their
+    own, and nobody waits for their answer.
+    """
+    left = set[Request | Answer]()
+    for message in net:
+        if message.boot[0] != who:
+            left.add(message)
+        elif isinstance(message, Request):
+            left.add(message._replace(live=False))
+    return frozenset(left)

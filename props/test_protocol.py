@@ -1,0 +1,94 @@
+"""The protocol of engines, clients and server: searched to the end, and held to the scripts."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from props.protocol.moves import moves
+from props.protocol.replay import Replay
+from props.protocol.search import search
+from props.protocol.server import VERBS
+from props.protocol.setups import LONG, QUICK, Setup
+from props.protocol.variants import VARIANTS
+from props.protocol.world import Budget, beginning
+from tests.support import Server
+from trioq.store.redis import StoreOptions
+from trioq.store.scripts import all_scripts
+
+IS_LONG = os.environ.get("TRIOQ_TEST_PROPS") == "long"
+SETUPS = {**QUICK, **(LONG if IS_LONG else {})}
+
+#: Scripts that the search leaves out, and why that can be.
+LEFT_OUT = {
+    "cancel": "a client's numbered write, as enqueue is",
+    "revive": "the same",
+    "purge": "the same",
+    "purge_dead": "the same",
+    "pause": "the same",
+    "expire_parked": "moves parked jobs to the dead; no claim and no number is involved",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server().start()
+    yield server
+    server.close()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", SETUPS)
+def test_no_promise_is_broken_in_any_state(name: str) -> None:
+    result = search(SETUPS[name])
+    assert result.complete, f"{result.states} states and no end"
+    assert result.findings == ()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_search_finds_what_is_wrong_with(name: str) -> None:
+    variant = VARIANTS[name]
+    result = search(variant.setup, 50_000, until=variant.breaks)
+    assert variant.breaks in {finding.promise for finding in result.findings}
+
+
+def test_the_same_setups_without_the_variant_are_sound() -> None:
+    """So that it is the variant that is found, not the setup."""
+    for name, variant in VARIANTS.items():
+        setup = variant.setup._replace(rules=type(variant.setup.rules)())
+        if not setup.copies_survive:
+            result = search(setup)
+            assert (result.complete, result.findings) == (True, ()), name
+
+
+def test_every_script_is_searched_or_left_out_for_a_reason() -> None:
+    searched = {"register", "beat", "step", "sign_off", "reap", "enqueue"}
+    assert searched | set(LEFT_OUT) == {script.name for script in all_scripts()}
+
+
+@pytest.mark.parametrize("seed", range(300 if IS_LONG else 30))
+def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
+    """A random walk through the states, with the real server beside it."""
+    choose = random.Random(seed)
+    verbs = tuple(choose.sample(VERBS, 2))
+    setup = Setup(
+        engines=2, jobs=choose.randint(1, 6), new=choose.randint(0, 2), want=choose.randint(1, 4),
+        verbs=verbs, at_once=False,
+        budget=Budget(resends=4, kills=3, reaps=3, beats=3, stops=2, odd=20),
+    )  # fmt: skip
+    server.call("FLUSHALL")
+    store = server.store("t", StoreOptions(clock_ms=lambda: 1_764_000_000_000))
+    replay, world = Replay(store, setup), beginning(setup)
+    for _ in range(150):
+        possible = list(moves(world, setup))
+        if not possible:
+            break
+        move = choose.choice(possible)
+        world = move.world
+        if move.executes is not None:
+            replay.execute(move.executes)
+            assert replay.state(world.server) == world.server, str(move)
+    store.lane.close()
