@@ -32,6 +32,7 @@ from trioq.core.events import (
     JobReleased,
     JobStarted,
     RedisAway,
+    ScanFinished,
 )
 from trioq.core.outcome import Error
 from trioq.observe.fields import JobFields, add_job_fields
@@ -327,6 +328,13 @@ def test_nothing_else_is_left_out() -> None:
     failed = log.of("job_failed")
     assert [line["job_id"] for line in failed] == [f"u{n}" for n in range(500)]
     assert failed[0]["error"] == "ValueError: no", "without the traceback, which the job keeps"
+
+
+def test_looking_without_finding_is_no_news() -> None:
+    log = Log()
+    log.tell(ScanFinished(found=9, enqueued=0, skipped=0, took_s=0.1))
+    log.tell(ScanFinished(found=9, enqueued=1, skipped=0, took_s=0.1))
+    assert [line["level"] for line in log.lines] == ["debug", "info"]
 
 
 def test_what_is_told_names_the_engine_that_tells_it() -> None:

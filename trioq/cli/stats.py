@@ -105,9 +105,16 @@ def _held_json(view: JobView) -> dict[str, Any]:
 
 
 def _show_engines(found: tuple[dict[str, Any], ...]) -> None:
-    columns = [*texts("engine"), *numbers("pid", "workers", "running"), *texts("started")]
+    columns = [*texts("engine"), *numbers("pid", "workers", "running"), *texts("started", "http")]
     rows = [
-        (_name(e), e.get("pid", ""), e.get("workers", ""), e["running"], ago(e.get("started_ms")))
+        (
+            _name(e),
+            e.get("pid", ""),
+            e.get("workers", ""),
+            e["running"],
+            ago(e.get("started_ms")),
+            e.get("http", ""),
+        )
         for e in found
     ]
     show_table(columns, rows)

@@ -113,7 +113,8 @@ class LogLines:
         fields = _fields(event) | more
         if self._engine is not None:
             fields.setdefault("engine_id", self._engine)
-        getattr(self.log, _level(type(event)))(_snake(type(event).__name__), **fields)
+        level = "debug" if _is_no_news(event) else _level(type(event))
+        getattr(self.log, level)(_snake(type(event).__name__), **fields)
 
     def _is_first(self, event: Event, key: tuple[str, ...]) -> bool:
         """Whether to tell this one; the others are counted."""
@@ -137,6 +138,11 @@ class LogLines:
 
 def _level(kind: type[Event]) -> str:
     return LEVELS.get(kind, "info")
+
+
+def _is_no_news(event: Event) -> bool:
+    """A look through the directory, every few seconds, that found nothing to do."""
+    return isinstance(event, e.ScanFinished) and not (event.enqueued or event.skipped)
 
 
 def _fields(event: Event) -> dict[str, Any]:
