@@ -133,10 +133,10 @@ async def test_a_request_is_no_larger_than_what_can_be_granted(autojump_clock: C
 async def test_a_full_queue_is_waited_for_and_said(autojump_clock: Clock) -> None:
     told = Told()
     store = Counting(trio.current_time, max_lengths={"low": 30})
-    limiter = limiter_on(InlineCaller(store), None, told, random.Random(0))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(feed, limiter, files(20))
-        nursery.start_soon(feed, limiter, files(20, "g"))
+        for name in "fg":
+            limiter = limiter_on(InlineCaller(store), None, told, random.Random(0))
+            nursery.start_soon(feed, limiter, files(20, name))
         await trio.sleep(5.5)
         assert store.space.stats["enqueued"] == 20
         assert len([event for event in told if isinstance(event, EnqueueRefused)]) == 6
