@@ -75,7 +75,10 @@ class Server:
             str(find_server().path), "--port", "0", "--unixsocket", self.direct, "--dir", ".",
             "--save", "", "--logfile", "server.log", "--enable-debug-command", "yes", *self.options,
         ]  # fmt: skip
-        self.process = subprocess.Popen(argv, cwd=self.directory, start_new_session=True)
+        # Signals as they are here: a write beyond a limit on a file's size is an error, no end.
+        self.process = subprocess.Popen(
+            argv, cwd=self.directory, start_new_session=True, restore_signals=False
+        )
         wait_until(self._answers)
         if self.network is None:
             self.network = between(self.direct, self.socket)

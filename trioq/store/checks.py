@@ -48,9 +48,6 @@ end
 return missing
 """
 
-_CALL = re.compile(r"redis\.call\(([^,)]+)|\bput\(([^,)]+)")
-_NAME = re.compile(r'"([A-Z]+)"')
-
 
 @attrs.frozen
 class ServerFacts:
@@ -64,13 +61,8 @@ class ServerFacts:
 
 
 def called_by_scripts() -> frozenset[str]:
-    """The commands in ``lua/``; one can choose between two, or hand its name to ``put``."""
-    return frozenset(
-        name
-        for script in all_scripts()
-        for call in _CALL.finditer(script.text)
-        for name in _NAME.findall(call[0])
-    )
+    """The commands in ``lua/``."""
+    return frozenset().union(*(script.commands for script in all_scripts()))
 
 
 def required() -> list[str]:

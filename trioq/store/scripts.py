@@ -3,6 +3,10 @@
 A script is a file. Its header is its signature: tests hold the header and the body
 together, and ``docs/scripts.md`` is drawn from it. A line ``-- @use name`` stands for
 the file ``lua/shared/name.lua``; the server gets one text, pinned by its SHA-1.
+
+A line ``-- @may`` stands before the first write. There the script makes sure that its user
+may run every command in it: permissions can be taken away at any time, and Redis doesn't roll
+back.
 """
 
 from __future__ import annotations
@@ -19,6 +23,19 @@ from trioq.store.keys import FIXED
 _LUA = files("trioq.store") / "lua"
 _USE = re.compile(r"^-- @use (\w+)\n", re.MULTILINE)
 _SECTION = re.compile(r"^(KEYS|ARGV|REPLY|Invariant:|Repeat:|Cost:)\s*(.*)$")
+
+_MAY = "-- @may\n"
+_CALL = re.compile(r"redis\.call\(([^,)]+)|\bput\(([^,)]+)")
+_NAME = re.compile(r'"([A-Z]+)"')
+
+#: As many keys as any command takes: what isn't a key isn't looked at.
+_MAY_NOT = """for _, command in ipairs({{ {names} }}) do
+  if not redis.acl_check_cmd(command, KEYS[1], KEYS[1], KEYS[1]) then
+    local name = string.lower(command)
+    return redis.error_reply("NOPERM no permissions to run the '" .. name .. "' command")
+  end
+end
+"""
 
 SECTIONS = ("KEYS", "ARGV", "REPLY", "Invariant:", "Repeat:", "Cost:")
 
@@ -50,6 +67,11 @@ class Script:
         return tuple(names)
 
     @property
+    def commands(self) -> frozenset[str]:
+        """What it calls; it can choose between two, or hand the name to ``put``."""
+        return _commands(self.text)
+
+    @property
     def words(self) -> tuple[str, ...]:
         """The first word of each reply."""
         return tuple(re.split(r"[,:]|\s\s", line)[0].strip() for line in self.sections["REPLY"])
@@ -70,7 +92,21 @@ def _parse(name: str, source: str) -> Script:
         elif text and sections:
             current.append(text)
     text = _USE.sub(lambda use: (_LUA / "shared" / f"{use[1]}.lua").read_text(), source)
+    names = ", ".join(f'"{command}"' for command in sorted(_unproven(source, _commands(text))))
+    text = text.replace(_MAY, _MAY_NOT.format(names=names))
     return Script(name, summary, sections, text, source, hashlib.sha1(text.encode()).hexdigest())
+
+
+def _commands(text: str) -> frozenset[str]:
+    return frozenset(name for call in _CALL.finditer(text) for name in _NAME.findall(call[0]))
+
+
+def _unproven(source: str, commands: frozenset[str]) -> frozenset[str]:
+    """Those that can't be known to have succeeded before the first write: what a line calls
+    that isn't indented is always called. TIME has no key and is called before it, if at all."""
+    above = source.partition(_MAY)[0].splitlines()
+    called = "\n".join(line for line in above if not line.startswith(" "))
+    return commands - _commands(called) - {"TIME"}
 
 
 @cache

@@ -30,6 +30,7 @@ local old = redis.call("ZRANGEBYSCORE", ended, "-inf", string.format("%d", now_m
 if redis.call("HEXISTS", steps, engine) == 0 then
   return { "gone" }
 end
+-- @may
 redis.call("HINCRBY", beats, engine, 1)
 if #old > 0 then
   redis.call("HDEL", ids, unpack(old))

@@ -47,6 +47,7 @@ local before = sent_before(sender, number)
 if before then
   return before
 end
+-- @may
 -- Remembered whatever it is: a late copy of a request that was told "running" must not cancel
 -- the job when it waits again.
 local function answer(word)

@@ -148,6 +148,7 @@ for _, queue in ipairs(place) do
   end
 end
 
+-- @may
 -- Write -----------------------------------------------------------------------------------
 local function put(command, key, list)
   for from = 1, #list, 1000 do

@@ -33,6 +33,7 @@ local now_ms = math.floor(clock(given_now) / 1000)
 if not since or now_ms - tonumber(since) < tonumber(after) then
   return { "ok", {} }
 end
+-- @may
 marked = math.min(tonumber(marked), length)
 local count = math.min(marked, tonumber(limit))
 local uids = count > 0 and redis.call("RPOP", list, count) or {}

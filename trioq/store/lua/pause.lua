@@ -25,6 +25,7 @@ local before = sent_before(sender, number)
 if before then
   return before
 end
+-- @may
 local changed = redis.call(pause == "1" and "SADD" or "SREM", paused, queue)
 if pause == "0" then
   ring(bell)

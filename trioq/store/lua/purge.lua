@@ -41,6 +41,7 @@ local before = sent_before(sender, number)
 if before then
   return before
 end
+-- @may
 local uids, room = {}, tonumber(limit)
 local function gather(found)
   for _, uid in ipairs(found or {}) do

@@ -32,6 +32,7 @@ local before = sent_before(sender, number)
 if before then
   return before
 end
+-- @may
 local uids = {}
 for a = 4, #ARGV do
   if redis.call("ZREM", dead, ARGV[a]) == 1 then

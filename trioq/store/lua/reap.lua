@@ -49,6 +49,7 @@ if #missing > 0 then
 end
 local now_ms = math.floor(clock(given_now) / 1000)
 
+-- @may
 local back, died = {}, {}
 for _, entry in ipairs(entries) do
   if entry.suspect or #entries == 1 then

@@ -22,6 +22,7 @@ redis.call("HLEN", engines)
 if redis.call("HEXISTS", steps, engine) == 1 then
   return { "again" }
 end
+-- @may
 redis.call("HSET", steps, engine, "0")
 redis.call("HSET", beats, engine, "0")
 redis.call("HSET", engines, engine, info)

@@ -34,6 +34,7 @@ local before = sent_before(sender, number)
 if before then
   return before
 end
+-- @may
 local uids, heads = {}, {}
 for a = 3, #ARGV, 2 do
   local q, uid = tonumber(ARGV[a]), ARGV[a + 1]

@@ -31,6 +31,7 @@ local place, missing = places(6, 2, entries)
 if #missing > 0 then
   return { "look again", missing }
 end
+-- @may
 give_back(entries, place, false)
 redis.call("DEL", running)
 redis.call("HDEL", steps, engine)

@@ -179,6 +179,7 @@ if n == last_n then
   return reply("again", refused)
 end
 
+-- @may
 -- Settle ---------------------------------------------------------------------------
 local refused, gone_uids, is_settled = {}, {}, {}
 local acked, summaries, tries, lines, reason_of, died = {}, {}, {}, {}, {}, {}

@@ -1,0 +1,230 @@
+"""A script that Redis refuses in the middle has written nothing before.
+
+Redis doesn't roll back. So each script is run in a namespace that has something of everything,
+where one key is of the wrong type, or where the user lacks one command: what is refused must
+leave all keys as they were.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.dump import dump
+from tests.invariants import assert_sound
+from tests.store.drive import Driver, Sender, line
+from tests.support import Server, new_job
+from trioq.errors import StoreRefused
+from trioq.store.checks import called_by_scripts, minimal_acl
+from trioq.store.keys import CATALOGUE, Keys
+from trioq.store.lane import Lane
+from trioq.store.protocol import (
+    Ack,
+    Admit,
+    DeadLetter,
+    Park,
+    Rate,
+    Release,
+    RetryAt,
+    Settlement,
+    Step,
+    StepReply,
+)
+from trioq.store.redis import RedisStore, StoreOptions
+
+NOW_MS = 10_000_000
+
+
+@attrs.define
+class World:
+    """A namespace with something of everything, and who is in it."""
+
+    store: RedisStore
+    sender: Sender
+    engine: Driver
+    """Holds five jobs and a suspect."""
+    dying: str
+    """Holds three, one of which was a suspect before."""
+    uids: dict[str, Any] = attrs.field(factory=dict[str, Any])
+
+
+def build(store: RedisStore, clock: list[int]) -> World:
+    """Make it, hour by hour."""
+    sender, dying, engine = Sender(store), Driver(store), Driver(store)
+    world = World(store, sender, engine, dying.engine)
+    file = new_job(seen=("path", "1:2"))
+    big = new_job(payload=b'{"x":"%s"}' % (b"y" * 9000), id="big")
+    assert store.enqueue(*sender.next(), [file, big], rate=Rate("scan", 1000, 10)).taken == 2
+    first, second = engine.step(2)
+    engine.step(0, Ack(first.uid, 1, b"{}"), DeadLetter(second.uid, 1, 1, "failures", line("x")))
+    world.uids["dead"] = second.uid
+    sender.enqueue_new(id="ended")
+    engine.step(0, Ack(engine.claim().uid, engine.n))
+
+    sender.enqueue(*(new_job(id=f"suspect-{n}") for n in range(3)))
+    for _ in range(2):
+        killed = Driver(store)
+        killed.step(3)
+        store.reap(killed.engine, store.observe()[killed.engine], 9)
+    sender.enqueue(new_job("high"), new_job())
+    dying.step(3)
+    world.uids["parked"] = [sender.enqueue_new(name="unknown") for _ in range(3)]
+    claims = engine.step(4)
+    engine.step(0, *(Park(c.uid, engine.n, "low", "unknown") for c in claims if not c.suspect))
+    sender.enqueue(*(new_job() for _ in range(5)))
+    reply = store.step(Step(engine.engine, engine.n + 1, 5, engine.queues, suspect=False))
+    assert isinstance(reply, StepReply)
+    engine.n += 1
+    world.uids["held"] = [(claim.uid, engine.n) for claim in reply.claims]
+
+    world.uids["later"] = sender.enqueue_new(delay_ms=48 * 3_600_000, id="later")
+    sender.enqueue_new(delay_ms=1000)
+    world.uids["ready"] = sender.enqueue(*(new_job(id=f"ready-{n}") for n in range(4)))
+    cancelled = sender.enqueue_new(id="cancelled")
+    store.cancel(*sender.next(), cancelled, "low", "noop")
+    store.pause(*sender.next(), "high", True)
+    clock[0] += 25 * 3_600_000
+    return world
+
+
+def step_of(world: World) -> None:
+    verbs: list[Callable[[str, int], Settlement]] = [
+        Ack,
+        lambda uid, n: RetryAt(uid, n, 1000, 1, line("again")),
+        lambda uid, n: DeadLetter(uid, n, 1, "failures", line("x")),
+        Release,
+        lambda uid, n: Park(uid, n, "low", "other"),
+    ]
+    settlements = [verb(uid, n) for verb, (uid, n) in zip(verbs, world.uids["held"], strict=True)]
+    admits = (Admit("low", "unknown", 2),)
+    n = world.engine.n + 1
+    world.store.step(
+        Step(world.engine.engine, n, 8, ("high", "low"), True, admits, tuple(settlements))
+    )
+
+
+def enqueue(world: World) -> None:
+    jobs = [
+        new_job(id="new"), new_job("other", delay_ms=5), new_job(seen=("another", "1:2")),
+        new_job(payload=b'{"x":"%s"}' % (b"y" * 9000)),
+    ]  # fmt: skip
+    world.store.enqueue(*world.sender.next(), jobs, rate=Rate("scan", 1000, 10))
+
+
+def cancel(uid: Callable[[World], str], name: str = "noop") -> Callable[[World], Any]:
+    return lambda w: w.store.cancel(*w.sender.next(), uid(w), "low", name)
+
+
+OPERATIONS: dict[str, Callable[[World], Any]] = {
+    "enqueue": enqueue,
+    "step": step_of,
+    "beat": lambda w: w.store.beat(w.engine.engine),
+    "register": lambda w: w.store.register(f"e.{secrets.token_hex(16)}", b"{}"),
+    "reap": lambda w: w.store.reap(w.dying, w.store.observe()[w.dying], 2),
+    "reap to death": lambda w: w.store.reap(w.dying, w.store.observe()[w.dying], 1),
+    "sign off": lambda w: w.store.sign_off(w.engine.engine),
+    "cancel ready": cancel(lambda w: w.uids["ready"][1]),
+    "cancel scheduled": cancel(lambda w: w.uids["later"]),
+    "cancel parked": cancel(lambda w: w.uids["parked"][1], "unknown"),
+    "revive": lambda w: w.store.revive(*w.sender.next(), [(w.uids["dead"], "low")]),
+    "purge": lambda w: w.store.purge(*w.sender.next(), "low", ["unknown"], 100),
+    "purge dead": lambda w: w.store.purge_dead(*w.sender.next(), [w.uids["dead"]]),
+    "pause": lambda w: w.store.pause(*w.sender.next(), "low", True),
+    "resume": lambda w: w.store.pause(*w.sender.next(), "high", False),
+    "expire": lambda w: w.store.expire_parked("low", "unknown", 1, line("unknown")),
+}
+
+
+@attrs.define
+class Stage:
+    """Sets the same scene again and again."""
+
+    server: Server
+    world: World
+    _scene: dict[bytes, bytes]
+    _sender_n: int
+    _engine_n: int
+
+    def set(self) -> None:
+        """As it was when it was built."""
+        lane = self.world.store.lane
+        lane.pipeline(
+            [("FLUSHALL",), *(("RESTORE", key, 0, value) for key, value in self._scene.items())]
+        )
+        self.world.sender.n, self.world.engine.n = self._sender_n, self._engine_n
+
+    def keys(self) -> dict[bytes, bytes]:
+        return all_keys(self.server)
+
+
+def all_keys(server: Server) -> dict[bytes, bytes]:
+    """What each key holds, byte for byte."""
+    names = sorted(server.call("KEYS", "*"))
+    lane = server.lane("dump")
+    values = lane.pipeline([("DUMP", name) for name in names])
+    lane.close()
+    return dict(zip(names, values, strict=True))
+
+
+@pytest.fixture
+def stage(own_server: Server) -> Iterator[Stage]:
+    clock = [NOW_MS]
+    own_server.call("CONFIG", "SET", "appendonly", "no")
+    own_server.call("ACL", "SETUSER", "worker", "on", ">pw", *minimal_acl("t"), "+keys", "+dump",
+                    "+restore", "+flushall")  # fmt: skip
+    lane = Lane(partial(own_server.dial, username="worker", password="pw"), "worker")
+    store = RedisStore(Keys("t"), lane, StoreOptions(clock_ms=lambda: clock[0]))
+    world = build(store, clock)
+    assert_sound(dump(own_server.store("t")))
+    yield Stage(own_server, world, all_keys(own_server), world.sender.n, world.engine.n)
+    lane.close()
+
+
+def refused(stage: Stage, operation: str) -> bool:
+    """Try it; whatever is refused must have changed nothing."""
+    before = stage.keys()
+    try:
+        OPERATIONS[operation](stage.world)
+    except StoreRefused:
+        assert stage.keys() == before
+        return True
+    return False
+
+
+@pytest.mark.direct
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_is_refused_for_a_key_of_the_wrong_type_changes_nothing(
+    stage: Stage, operation: str
+) -> None:
+    stage.set()
+    assert not refused(stage, operation), "on whole data it isn't refused"
+    used = {doc.name.partition(":")[0] for doc in CATALOGUE if doc.type != "STRING"}
+    names = {key.decode().split(":")[1] for key in stage._scene}
+    assert used - {"strays", "sampler", "shown"} <= names, "there is something of everything"
+    count = 0
+    for key in [*stage._scene, b"{t}:strays", b"{t}:limit:scan"]:
+        stage.set()
+        wrong = ("SET", key, "x") if b":sender:" not in key else ("LPUSH", key, "x")
+        stage.server.call("DEL", key)
+        stage.server.call(*wrong)
+        count += refused(stage, operation)
+    assert count > 0
+
+
+@pytest.mark.direct
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_is_refused_for_lack_of_a_permission_changes_nothing(
+    stage: Stage, operation: str
+) -> None:
+    count = 0
+    for command in sorted(called_by_scripts()):
+        stage.set()
+        stage.server.call("ACL", "SETUSER", "worker", f"-{command.lower()}")
+        count += refused(stage, operation)
+        stage.server.call("ACL", "SETUSER", "worker", f"+{command.lower()}")
+    assert count > 0
