@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.store.peer import Peer
+from tests.store.world import World
+from tests.support import Server
 
 Fake = Callable[..., Peer]
 
@@ -24,3 +27,17 @@ def fake(tmp_path: Path) -> Iterator[Fake]:
     yield make
     for peer in made:
         peer.close()
+
+
+@pytest.fixture(params=["redis", "memory"])
+def world(request: pytest.FixtureRequest, server: Server) -> Iterator[Callable[..., World]]:
+    """Makes a store of each kind, with options of the test's own."""
+    made: list[World] = []
+
+    def make(**options: Any) -> World:
+        made.append(World.of(request.param, server, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

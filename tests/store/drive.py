@@ -9,15 +9,14 @@ from typing import Any
 import attrs
 
 from tests.support import new_job
-from trioq.store.protocol import Admit, Claim, NewJob, Settlement, Step, StepReply
-from trioq.store.redis import RedisStore
+from trioq.store.protocol import Admit, Claim, NewJob, Settlement, Step, StepReply, Store
 
 
 @attrs.define
 class Driver:
     """Registers when made."""
 
-    store: RedisStore
+    store: Store
     queues: tuple[str, ...] = ("high", "low")
     names: tuple[str, ...] = ("noop",)
     engine: str = attrs.field(factory=lambda: f"e.{secrets.token_hex(16)}")
@@ -27,14 +26,22 @@ class Driver:
         info = {"name": "e", "pid": 1, "queues": self.queues, "names": self.names}
         assert self.store.register(self.engine, json.dumps(info).encode())
 
+    def make(self, want: int = 0, *settlements: Settlement, **more: Any) -> Step:
+        """The next step, not yet sent."""
+        self.n += 1
+        return Step(
+            self.engine, self.n, want, self.queues, settlements=settlements, **more
+        )  # fmt: skip
+
+    def ask(self, want: int = 0, *settlements: Settlement, **more: Any) -> StepReply:
+        """Make a step; the whole answer."""
+        reply = self.store.step(self.make(want, *settlements, **more))
+        assert isinstance(reply, StepReply)
+        return reply
+
     def step(self, want: int = 0, *settlements: Settlement, admits: tuple[Admit, ...] = ()) -> Any:
         """Claim up to ``want``, after these settlements; the claims."""
-        self.n += 1
-        step = Step(
-            self.engine, self.n, want, self.queues, admits=admits, settlements=settlements
-        )  # fmt: skip
-        reply = self.store.step(step)
-        assert isinstance(reply, StepReply)
+        reply = self.ask(want, *settlements, admits=admits)
         assert not reply.refused
         return reply.claims
 
@@ -49,7 +56,7 @@ class Driver:
 class Sender:
     """A client's numbered writes."""
 
-    store: RedisStore
+    store: Store
     id: str = attrs.field(factory=lambda: secrets.token_hex(16))
     n: int = 0
 

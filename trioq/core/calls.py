@@ -13,6 +13,7 @@ import attrs
 
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason
+from trioq.errors import TrioqBug
 
 #: Settlements, claims and jobs in one call, and jobs that one engine holds: Lua's unpack
 #: ends at 8,000 values, and some calls need several for each job.
@@ -206,3 +207,13 @@ class Enqueued:
 
 
 CancelWord = Literal["cancelled", "running", "dead", "unknown"]
+
+
+def check_batch(count: int) -> None:
+    """Refuse more jobs than a script could carry out whole.
+
+    Raises:
+      TrioqBug: More than a batch; nothing was sent.
+    """
+    if count > BATCH_MAX:
+        raise TrioqBug(f"{count} jobs in one call, {BATCH_MAX} at most")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from trioq.core.calls import check_batch
 from trioq.core.job import Uid
 from trioq.errors import QueueFull, TrioqBug
 from trioq.failpoints import failpoint
@@ -56,6 +57,7 @@ class RedisStore:
         return Gone() if word == "gone" else Beat(int(rest[0]), int(rest[1]))
 
     def step(self, step: Step) -> StepReply | Gone:
+        check_batch(max(step.want, len(step.settlements)))
         keys, args = self._encode(step)
         word, *rest = self._run("step", keys, args)
         if word in ("gone", "old"):
@@ -145,6 +147,7 @@ class RedisStore:
                 return cast(CancelWord, rest[0].decode() if word == "again" else word)
 
     def revive(self, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+        check_batch(len(jobs))
         queues = list(dict.fromkeys(queue for _, queue in jobs))
         place = {queue: i for i, queue in enumerate(queues, 1)}
         keys = [self.keys.of("sender", sender), *self.keys.of_queues(queues, "ready", "bell")]
@@ -154,10 +157,12 @@ class RedisStore:
         return int(self._write("revive", keys, args)[1])
 
     def purge_dead(self, sender: str, n: int, uids: Sequence[Uid]) -> int:
+        check_batch(len(uids))
         args = [n, self.options.id_retention_ms, self._now(), *uids]
         return int(self._write("purge_dead", [self.keys.of("sender", sender)], args)[1])
 
     def purge(self, sender: str, n: int, queue: str, names: Sequence[str], limit: int) -> int:
+        check_batch(limit)
         keys = [self.keys.of("sender", sender)]
         keys += self.keys.of_queues([queue], "ready", "suspects", "scheduled", "dropped")
         keys += [self.keys.of("parked", queue, name) for name in names]

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import attrs
 
-from trioq.core.calls import CancelWord, Enqueued, Existing, NewJob, Rate
+from trioq.core.calls import CancelWord, Enqueued, Existing, NewJob, Rate, check_batch
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
 from trioq.core.model.state import Ended, Life, Namespace
@@ -184,6 +184,7 @@ def cancel(
 
 def revive(space: Namespace, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
     """Dead jobs become ready, behind the others, with a new set of attempts."""
+    check_batch(len(jobs))
 
     def write() -> int:
         revived = 0
@@ -204,6 +205,7 @@ def revive(space: Namespace, sender: str, n: int, jobs: Sequence[tuple[Uid, str]
 
 def purge_dead(space: Namespace, sender: str, n: int, uids: Sequence[Uid], *, now_ms: int) -> int:
     """Forget dead jobs."""
+    check_batch(len(uids))
 
     def write() -> int:
         purged = 0
@@ -233,6 +235,7 @@ def purge(
       names: The doors to look behind.
       limit: How many at most; cancelled ones that still lie there count.
     """
+    check_batch(limit)
 
     def write() -> int:
         lies = space.queue(queue)

@@ -19,6 +19,7 @@ from trioq.core.calls import (
     Settlement,
     Step,
     StepReply,
+    check_batch,
 )
 from trioq.core.job import Uid
 from trioq.core.model.state import Door, Hold, Namespace, Queue, Registration
@@ -36,8 +37,9 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
     a time that this data set doesn't know.
 
     Raises:
-      TrioqBug: The same number with other settlements; nothing was changed.
+      TrioqBug: The same number with other settlements, or too many; nothing was changed.
     """
+    check_batch(max(asked.want, len(asked.settlements)))
     engine = space.engines.get(asked.engine)
     if engine is None or asked.n > engine.last + 1:
         return Gone()
