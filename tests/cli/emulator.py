@@ -29,7 +29,7 @@ class Emulator:
     """A screen, and keys to press."""
 
     process: subprocess.Popen[bytes]
-    screen: pyte.Screen
+    screen: pyte.HistoryScreen
     _stream: pyte.ByteStream
     _fd: int
 
@@ -69,6 +69,10 @@ class Emulator:
             pass
         return self.process.wait(PATIENCE_S)
 
+    def scrolled(self) -> int:
+        """How many lines have left the screen at its upper end."""
+        return len(self.screen.history.top)
+
     def modes(self) -> list[object]:
         """How the terminal is set."""
         return termios.tcgetattr(self._fd)
@@ -105,7 +109,7 @@ def emulated(
         env={**without, "TERM": "xterm-16color", "LANG": "C.UTF-8", **(env or {})},
     )  # fmt: skip
     os.close(theirs)
-    screen = pyte.Screen(columns, lines)
+    screen = pyte.HistoryScreen(columns, lines)
     try:
         yield Emulator(process, screen, pyte.ByteStream(screen), ours)
     finally:

@@ -96,6 +96,7 @@ def test_an_engine_at_work_on_one_screen(working: Path) -> None:
         assert max(map(len, top.lines)) <= 80
         assert top.lines[-1].startswith("q quit")
         assert top.colours() <= SIXTEEN
+        assert top.scrolled() == 0
 
         top.press("\t\r")
         top.see("runs")
