@@ -31,7 +31,7 @@ def encoded(text: str | bytes, max_bytes: int) -> bytes:
       PayloadRejected: With what is wrong with it.
     """
     try:
-        value = json.loads(text, parse_constant=_no_json)
+        value = _decode(text if isinstance(text, str) else text.decode())
     except UnicodeDecodeError as error:
         raise PayloadRejected(f"not UTF-8 at byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
@@ -45,6 +45,10 @@ def encoded(text: str | bytes, max_bytes: int) -> bytes:
 
 def _no_json(word: str) -> NoReturn:
     raise ValueError(f"JSON has no {word}")
+
+
+# Made once: json.loads would make one for each payload.
+_decode = json.JSONDecoder(parse_constant=_no_json).decode
 
 
 @attrs.frozen
@@ -96,19 +100,21 @@ def read_lines(file: IO[bytes], max_bytes: int, end: int | None = None) -> Itera
     """
     longest = 2 * max_bytes + SLACK_BYTES
     file.seek(0)
-    number = 0
-    while (end is None or file.tell() < end) and (raw := file.readline(longest)):
+    number = at = 0
+    while (end is None or at < end) and (raw := file.readline(longest)):
         number += 1
+        at += len(raw)
         if len(raw) == longest and not raw.endswith(b"\n"):
             while (rest := file.readline(longest)) and not rest.endswith(b"\n"):
-                pass
+                at += len(rest)
+            at += len(rest)
             fault = f"longer than {longest} bytes; a payload has at most {max_bytes}"
-            yield Line(number, b"", fault, file.tell())
+            yield Line(number, b"", fault, at)
             continue
         if number == 1:
             raw = raw.removeprefix(BOM)
         if text := raw.strip():
-            yield _line(number, text, max_bytes, file.tell())
+            yield _line(number, text, max_bytes, at)
 
 
 def _line(number: int, text: bytes, max_bytes: int, end: int) -> Line:
