@@ -81,8 +81,10 @@ class Trioq(Group):
         except click.ClickException as error:
             error.show()
             sys.exit(WRONG_USE if isinstance(error, click.UsageError) else error.exit_code)
-        except BrokenPipeError:
+        except OSError as error:
             _silence()
+            if not isinstance(error, BrokenPipeError):  # a reader that went away, like head
+                click.echo(f"trioq: {error}", err=True)
             sys.exit(FAILED)
         except Exception as error:
             from trioq.errors import ConfigError, TrioqError
@@ -97,9 +99,10 @@ class Trioq(Group):
 
 
 def _silence() -> None:
-    """Nobody reads any more: what is still buffered must not complain at the end."""
+    """Nobody can read any more: what is still buffered must not complain at the end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 @click.group(cls=Trioq, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -72,6 +73,8 @@ def open_lines(path: str) -> Iterator[IO[bytes]]:
       OSError: It can't be read, or a pipe's content can't be kept.
     """
     if path == "-":
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, "stdin is closed")
         with _spooled(sys.stdin.buffer) as spool:
             yield spool
         return
