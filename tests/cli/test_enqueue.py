@@ -308,6 +308,13 @@ def test_a_terminal_shows_progress(own_server: Server, tmp_path: Path) -> None:
         assert "queued 15,000 convert in high" in terminal.shown
 
 
+def test_lines_can_be_typed_and_one_ctrl_d_ends_them(trioq: Cli, store: RedisStore) -> None:
+    with on_terminal("enqueue", trioq.config, "convert", "--from", "-") as terminal:
+        terminal.press('{"n": 1}\n{"n": 2}\n\x04')
+        assert terminal.end() == 0
+    assert ready(store, "high") == [{"n": 1}, {"n": 2}]
+
+
 def test_an_unknown_name_is_warned_of_once_for_a_file(trioq: Cli) -> None:
     result = run("enqueue", trioq.config, "zzz", "--from", "-", input='{"n": 1}\n' * 3)
     assert (result.exit_code, len(lines(result.stderr))) == (0, 1)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, NoReturn
+from typing import IO, BinaryIO, NoReturn
 
 import attrs
 
@@ -87,9 +86,11 @@ def open_lines(path: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _spooled(stream: IO[bytes]) -> Iterator[IO[bytes]]:
+def _spooled(stream: BinaryIO) -> Iterator[IO[bytes]]:
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
-        shutil.copyfileobj(stream, spool, 1 << 20)
+        # read() would want a second Ctrl-D on a terminal.
+        while chunk := stream.read1(1 << 20):  # type: ignore[attr-defined]
+            spool.write(chunk)
         spool.seek(0)
         yield spool
 
