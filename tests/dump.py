@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from trioq.core.model import Ended, Hold, Namespace
-from trioq.store.keys import FIXED
+from trioq.store.keys import CATALOGUE, FIXED
 from trioq.store.redis import RedisStore
 
 #: Reads everything; for tests alone, since it names keys that aren't declared.
@@ -223,17 +223,8 @@ def dump_of_model(space: Namespace) -> Dump:
     )
 
 
-_SEVERAL = (
-    "ready",
-    "suspects",
-    "scheduled",
-    "parked",
-    "dropped",
-    "running",
-    "sender",
-    "limit",
-    "bell",
-)
+#: Keys that there are several of.
+_SEVERAL = {doc.name.partition(":")[0] for doc in CATALOGUE if "<" in doc.name}
 
 
 def _is_known(key: str) -> bool:

@@ -14,10 +14,9 @@
 --       n_queues  int   how many queues follow, each as: name, max length (0: none)
 --       then for each job: queue's place, uid, delay ms, caller's id, record, big payload,
 --       seen path, seen mark (empty: none)
--- REPLY ok, answer, us until the next permit: how many were taken, and for each that isn't new
---                 its position and `state:uid` of the job with its id, or `seen:`
---       full, answer: `full`, a queue and its room; nothing is queued, by this number ever
---       again, answer: executed before, and answered so; nothing changed
+-- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
+--       full, its queue and the room there; nothing is queued, by this number ever
+--       again, the same answer; executed before, nothing changed
 --       old       a number before the last; nothing changed
 --
 -- Invariant: a job is written with its place in one queue; an id or a file's mark that is

@@ -2,7 +2,7 @@
 -- expire_parked: dead-letter jobs whose name no engine has known for too long.
 --
 -- KEYS  parked    HASH  queue:name -> since when, how many
---       attempts, history, reasons
+--       history, reasons
 --       dead      ZSET  uid -> died, epoch ms
 --       stats     HASH  counters
 --       then the parked list
@@ -17,13 +17,13 @@
 --   are noted then, so that each waits between once and twice the time.
 -- Repeat: what is dead is no longer parked, and the rest waits from a later time.
 -- Cost: O(limit).
-local parked, attempts, history, reasons, dead, stats = unpack(KEYS, 1, 6)
+local parked, history, reasons, dead, stats = unpack(KEYS, 1, 5)
 local door, after, limit, line, given_now = unpack(ARGV, 1, 5)
-local list = KEYS[7]
+local list = KEYS[6]
 -- @use now
 -- @use history
 
-for _, key in ipairs({ attempts, history, reasons, stats }) do
+for _, key in ipairs({ history, reasons, stats }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", dead)

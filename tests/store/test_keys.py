@@ -1,0 +1,95 @@
+"""The catalogue of keys is what there is, and every key of a namespace has its tag."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.store.drive import Driver, Sender, line
+from tests.support import new_job
+from trioq.store.keys import CATALOGUE, FIXED, Keys, keys_md
+from trioq.store.protocol import Ack, DeadLetter, Park, Rate, RetryAt
+from trioq.store.redis import RedisStore
+from trioq.store.scripts import all_scripts
+
+FAMILIES = {doc.name.partition(":")[0]: doc.type for doc in CATALOGUE if "<" in doc.name}
+TYPES = {doc.name: doc.type for doc in CATALOGUE if "<" not in doc.name}
+
+
+def test_every_key_has_the_tag_of_its_namespace() -> None:
+    keys = Keys("shop")
+    made = [keys.fixed(name) for name in FIXED]
+    made += [keys.of("sender", "a"), keys.of("parked", "a", "b:c"), keys.running("e.1")]
+    made += keys.of_queues(["a", "b"], "ready", "bell")
+    assert all(key.startswith("{shop}:") for key in made)
+    assert len(set(made)) == len(made)
+    assert Keys("shop", shard=2).fixed("jobs") == "{shop/2}:jobs"
+
+
+def test_namespaces_do_not_share_a_key() -> None:
+    assert Keys("a").fixed("jobs") != Keys("b").fixed("jobs")
+    assert Keys("a", shard=1).tag != Keys("a").tag
+
+
+def test_a_key_that_is_not_in_the_catalogue_is_not_made() -> None:
+    with pytest.raises(AssertionError):
+        Keys("t").fixed("nonsense")
+
+
+def test_each_key_has_one_row_and_a_type_that_the_server_has() -> None:
+    assert len({doc.name for doc in CATALOGUE}) == len(CATALOGUE)
+    assert {doc.type for doc in CATALOGUE} <= {"HASH", "LIST", "ZSET", "SET", "STRING"}
+    for doc in CATALOGUE:
+        assert f"| `{doc.name}` | {doc.type} |" in keys_md()
+
+
+def test_the_headers_say_the_types_that_the_catalogue_says() -> None:
+    for script in all_scripts():
+        for text in script.sections["KEYS"]:
+            if match := re.match(r"(\w+)\s+(HASH|LIST|ZSET|SET|STRING)\b", text):
+                assert TYPES[match[1]] == match[2], f"{script.name}.lua: {text}"
+
+
+def test_the_fixed_keys_are_those_that_something_uses() -> None:
+    used = {key for script in all_scripts() for key in script.fixed_keys}
+    store = Path(__file__).parents[2] / "trioq" / "store"
+    texts = "".join(path.read_text() for path in store.rglob("*.py") if path.name != "keys.py")
+    unused = {name for name in FIXED - used if f'"{name}"' not in texts}
+    assert unused == set()
+
+
+def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -> None:
+    """One of everything, and each key of the type of its row."""
+    sender, engine = Sender(store), Driver(store)
+    done, again, dead, parked = sender.enqueue(*(new_job(id=str(i)) for i in range(4)))
+    sender.enqueue(new_job(delay_ms=1000), new_job(payload=b"{" + b" " * 9000 + b"}"))
+    rate = Rate("producer", 1_000_000, 5)
+    store.enqueue(*sender.next(), [new_job(seen=("a", "1:1"))], rate=rate)
+    engine.step(4)
+    engine.step(
+        1,
+        Ack(done, 1, b"{}"),
+        RetryAt(again, 1, 1000, 1, line("no")),
+        DeadLetter(dead, 1, 1, "gave_up", line("no")),
+        Park(parked, 1, "low", "noop"),
+    )
+    dying = Driver(store)
+    dying.step(1)
+    store.reap(dying.engine, 1, 3)
+    cancelled = sender.enqueue_new("high")
+    store.cancel(*sender.next(), cancelled, "high", "noop")
+    store.pause(*sender.next(), "elsewhere", True)
+    start = f"{{{store.keys.tag}}}:"
+    found = {}
+    for key in store.lane.call("KEYS", "*"):
+        name = key.decode()
+        assert name.startswith(start)
+        found[name.removeprefix(start)] = store.lane.call("TYPE", key).decode().upper()
+    for name, kind in found.items():
+        expected = TYPES.get(name) or FAMILIES[name.partition(":")[0]]
+        assert kind == expected, name
+    families = {name.partition(":")[0] for name in found if name not in TYPES}
+    assert FAMILIES.keys() - families == {"shown"}
+    assert TYPES.keys() - found.keys() == {"strays", "sampler"}, "the others are all there"

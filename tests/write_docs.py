@@ -1,0 +1,30 @@
+"""Draws the pages of ``docs/`` that are drawn from code: ``python -m tests.write_docs``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trioq.core.lifecycle import lifecycle_md
+from trioq.settings import reference
+from trioq.store.keys import keys_md
+from trioq.store.scripts import scripts_md
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "configuration.md": reference,
+    "keys.md": keys_md,
+    "lifecycle.md": lifecycle_md,
+    "scripts.md": scripts_md,
+}
+
+
+def write_docs() -> None:
+    """Write all pages."""
+    for name, draw in PAGES.items():
+        (DOCS / name).write_text(draw(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_docs()
