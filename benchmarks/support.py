@@ -39,7 +39,7 @@ name = "low"
 keep_done = 1000
 {worker}
 [observability]
-bind = ""
+bind = "{bind}"
 log_format = "json"
 """
 
@@ -74,15 +74,16 @@ class Bench:
 
 
 @contextmanager
-def bench(*, top: str = "", worker: str = "") -> Iterator[Bench]:
+def bench(*, top: str = "", worker: str = "", bind: str = "") -> Iterator[Bench]:
     """A server and a configuration of its own, removed in the end.
 
     Args:
       top, worker: More lines for the configuration.
+      bind: Where engines serve metrics; empty: they don't count any.
     """
     with tempfile.TemporaryDirectory(prefix="trioq-bench-") as name:
         directory = Path(name)
-        (directory / "jobqueue.toml").write_text(CONFIG.format(top=top, worker=worker))
+        (directory / "jobqueue.toml").write_text(CONFIG.format(top=top, worker=worker, bind=bind))
         config = load(directory / "jobqueue.toml")
         with open_store(config) as connector:
             yield Bench(directory, config, connector, connector.lane("admin"))

@@ -77,7 +77,8 @@ class _Window:
     _newest: int | None = attrs.field(default=None, init=False)
 
     def add(self, now: float, *, failed: bool) -> None:
-        bucket = self._slide(math.floor(now / self.window_s * BUCKETS)) % BUCKETS
+        slot = math.floor(now / self.window_s * BUCKETS)
+        bucket = (slot if slot == self._newest else self._slide(slot)) % BUCKETS
         self._totals[bucket] += 1
         self._failures[bucket] += failed
         self.total += 1

@@ -5,13 +5,15 @@ was enqueued. So the payload survives untouched even where the header says somet
 that this version doesn't understand. The server never looks into either.
 
 What is written for every job is put together by hand, and read without the detours of
-``json.loads``: half of the time that a small job costs would go into them.
+``json.loads``; what is the same in many headers is read once. Half of the time that a small
+job costs would go into JSON.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -91,10 +93,13 @@ def decode(uid: str, stored: bytes) -> Stored:
       RecordUnreadable: With what is wrong; the bytes stay where they are.
     """
     line, _, payload = stored.partition(b"\n")
+    # In most of them the time comes last, and all before it is the same for many jobs. No
+    # string in JSON holds a quote like these; where another field does, more than digits follow.
+    start, _, at = line.partition(b',"at":')
     try:
-        header = _loads(line)
-        if header["v"] != VERSION:
-            raise RecordUnreadable(f"record has version {header['v']}, this trioq reads {VERSION}")
+        if at[:-1].isdigit() and (plain := _plain(start + at[-1:])) is not None:
+            return Stored(Record(uid, *plain, payload, enqueued_ms=int(at[:-1])), False)
+        header = _checked(line)
         record = Record(
             uid=uid,
             name=_text(header, "name"),
@@ -160,6 +165,21 @@ def _loads(encoded: bytes) -> Any:
     except ValueError:
         pass  # not ASCII, white space before it, or not JSON: which, the slow way says
     return json.loads(encoded)
+
+
+def _checked(line: bytes) -> dict[str, Any]:
+    """A header of this version."""
+    header: dict[str, Any] = _loads(line)
+    if header["v"] != VERSION:
+        raise RecordUnreadable(f"record has version {header['v']}, this trioq reads {VERSION}")
+    return header
+
+
+@lru_cache(maxsize=256)
+def _plain(line: bytes) -> tuple[str, str] | None:
+    """Name and queue of a header that says nothing else; None of another."""
+    header = _checked(line)
+    return (_text(header, "name"), _text(header, "queue")) if len(header) == 3 else None
 
 
 def _options(header: dict[str, Any]) -> Options:

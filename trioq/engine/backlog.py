@@ -54,9 +54,16 @@ class Backlog:
             if self._closed:
                 return None
             await self._wait()
-        self._since = trio.current_time()
+        return self.take_now(trio.current_time())
+
+    def take_now(self, now: float) -> Held | None:
+        """The next job; None where there is none."""
+        if not self._jobs:
+            return None
+        self._since = now
         held = self._jobs.popleft()
-        self._call()
+        if not self._called:
+            self._call()
         return held
 
     async def rest(self) -> None:
@@ -81,7 +88,7 @@ class Backlog:
 
     def _call(self) -> None:
         """See to it that somebody comes for the next job."""
-        if self._jobs and not self._called and self._idle:
+        if self._jobs and self._idle and not self._called:
             self._called = True
             self._idle.unpark()
 

@@ -117,9 +117,9 @@ class Dispatcher:
     async def wait_room(self) -> None:
         """Wait until only a bell could bring more: who listens without need deprives others.
 
-        There is room for a job, and the last step left none behind.
+        There is room for a job, and the last step, which has been answered, left none behind.
         """
-        while self._room() <= 0 or self._hungry:
+        while self._boot.in_flight or self._hungry or self._room() <= 0:
             self._room_made = trio.Event()
             with trio.move_on_after(POLL_S):
                 await self._room_made.wait()

@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from functools import partial
 from typing import Literal
 
 import attrs
@@ -113,19 +112,22 @@ class Workers:
         Cancellation: the handler is cancelled and its job released.
         """
         place.set(Place(self.boot.engine, number))
-        slice_ends = trio.current_time() + SLICE_S
+        now = trio.current_time()
+        slice_ends = now + SLICE_S
         with closing(Timebox()) as timebox:
             while True:
-                if not self.backlog:
+                held = self.backlog.take_now(now)
+                if held is None:
                     timebox.close()
-                held = await self.backlog.take()
+                    held = await self.backlog.take()
                 if held is None:
                     return
                 now = await self._run_and_settle(held, timebox)
                 if now >= slice_ends:
                     timebox.close()
                     await self.backlog.rest()
-                    slice_ends = trio.current_time() + SLICE_S
+                    now = trio.current_time()
+                    slice_ends = now + SLICE_S
 
     async def _run_and_settle(self, held: Held, timebox: Timebox) -> float:
         """Returns the time at its end: for tiny jobs it isn't cheap to ask for it often."""
@@ -224,14 +226,17 @@ class Workers:
             )
         )  # fmt: skip
         timeout_s = self.rules.timeout_of(handler, stored)
-        run = partial(invoke, handler, job, timeout_s=timeout_s, threads=self.threads)
         if handler.on_lease_loss == "continue":
-            return await run(timebox=timebox)
+            return await invoke(
+                handler, job, timeout_s=timeout_s, timebox=timebox, threads=self.threads
+            )
         timebox.close()
         with trio.CancelScope() as lease, closing(Timebox()) as inside:
             self.hold(lease)
             try:
-                return await run(timebox=inside)
+                return await invoke(
+                    handler, job, timeout_s=timeout_s, timebox=inside, threads=self.threads
+                )
             finally:
                 self.let_go(lease)
         return INTERRUPTED

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from types import FrameType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
 
@@ -31,7 +31,7 @@ class Isolated(Generic[R]):
         self._context = context
 
     def __await__(self) -> Generator[Any, Any, R]:
-        return cast(Generator[Any, Any, R], self)  # it has all that is used of one
+        return self  # type: ignore[return-value]  # it has all that is used of one
 
     def __next__(self) -> Any:
         return self._context.run(self._coroutine.send, None)
