@@ -119,11 +119,12 @@ async def test_cancelling_ends_a_call_at_once_and_its_thread_with_it(
 async def test_an_answer_that_is_there_is_returned_though_the_call_was_cancelled(
     caller: ThreadCaller,
 ) -> None:
+    loop = trio.lowlevel.current_trio_token()
     with trio.CancelScope() as scope:
 
         def claim() -> str:
             answer = caller.store.lane.call("PING")
-            trio.from_thread.run_sync(scope.cancel)
+            trio.from_thread.run_sync(scope.cancel, trio_token=loop)
             time.sleep(0.05)  # the loop has time to act on it
             return f"claimed after {answer!r}"
 
