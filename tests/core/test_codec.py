@@ -23,7 +23,9 @@ RECORDS = st.builds(
     id=st.none() | TEXT,
     enqueued_ms=st.integers(0, 2**53),
     options=st.builds(
-        Options, st.none() | st.integers(1, 9), st.none() | st.floats(0.001, 1e9) | st.integers(1, 9)
+        Options,
+        st.none() | st.integers(1, 9),
+        st.none() | st.floats(0.1, 1e9),
     ),
     trace=st.just({}) | st.fixed_dictionaries({"traceparent": TEXT, "baggage": TEXT}),
 )
