@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -142,10 +143,11 @@ class Place:
         assert not ended.stderr, ended.stderr
         return ended.stdout
 
-    def serve(self) -> None:
-        """An engine, until all is done."""
+    def serve(self) -> str:
+        """An engine, until all is done; returns its log."""
         ended = trioq("serve", "jobqueue.toml", "--drain", cwd=self.directory)
         assert ended.returncode == 0, ended.stderr
+        return ended.stderr
 
 
 @pytest.fixture
@@ -162,6 +164,7 @@ class Day:
     done: list[dict[str, Any]]
     dead: list[JobView]
     told: str
+    log: list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +180,10 @@ def day(shared_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
         place = Place(directory, shared_server, taken)
         place.configure(more='[producer]\nscan_dir = "files"\n')
         place.run(CALLER, "looks", "threaded", "told", "sends", "fails", "snoozes")
-        place.serve()
+        log = [json.loads(line) for line in place.serve().splitlines()]
         store = shared_server.store()
         told = (directory / "told").read_text()
-        yield Day(taken, list(done(store)), list(dead(store)), told)
+        yield Day(taken, list(done(store)), list(dead(store)), told, log)
         store.lane.close()
 
 
@@ -253,6 +256,12 @@ def test_attempts_are_linked_and_tell_their_error_and_outcome(day: Day) -> None:
     (job,) = day.dead
     for run, attempt in zip((first, second), job.attempts, strict=True):
         assert attempt["trace"].startswith(run.traceparent)
+
+
+def test_log_lines_of_a_run_name_its_span(day: Day) -> None:
+    lines = [line for line in day.log if line["event"] in ("job_failed", "job_died")]
+    named = [(line["trace_id"], line["span_id"]) for line in lines]
+    assert named == [(run.trace_id, run.span_id) for run in day.spans.wait("run fails", 2)]
 
 
 def test_a_snooze_is_no_error(day: Day) -> None:
