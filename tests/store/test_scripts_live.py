@@ -1,0 +1,274 @@
+"""What only a server can do to the scripts: wrong types, a full memory, a flushed cache.
+
+And what they cost it: a constant number of commands, whatever the size of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.dump import dump
+from tests.invariants import assert_sound
+from tests.store.drive import Driver, Sender, line
+from tests.store.world import uids
+from tests.support import Server, new_job
+from trioq.errors import StoreBusy, StoreRefused
+from trioq.store.keys import CATALOGUE
+from trioq.store.protocol import Ack, Admit, DeadLetter, Park, Rate, Release, RetryAt
+from trioq.store.redis import RedisStore
+from trioq.store.scripts import all_scripts
+
+RATE = Rate("producer", 1_000_000, 5)
+
+
+class Busy:
+    """A namespace with a job in every place, and a call of every verb that would do much."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self.store = store
+        self.sender = Sender(store)
+        self.engine, self.dying = Driver(store, ("low",)), Driver(store, ("low",))
+        queued = self.sender.enqueue(*(new_job(id=f"id{i}") for i in range(12)))
+        self.engine.step(6)
+        self.dying.step(2)
+        self.engine.step(
+            0,
+            DeadLetter(queued[0], 1, 1, "gave_up", line("no")),
+            Park(queued[1], 1, "low", "noop"),
+        )
+        self.seen = store.observe()[self.dying.engine]
+        self.held, self.waiting, self.dead = queued[2:6], queued[8], queued[0]
+        self.sender.enqueue_new(delay_ms=3_600_000)
+        self.store.cancel(*self.sender.next(), queued[9], "low", "noop")
+
+    def calls(self) -> Mapping[str, Callable[[], Any]]:
+        store, held = self.store, self.held
+        step = self.engine.make(
+            3,
+            Ack(held[0], 1, b"{}"),
+            RetryAt(held[1], 1, 0, 1, line("no")),
+            DeadLetter(held[2], 1, 1, "gave_up", line("no")),
+            Release(held[3], 1),
+            admits=(Admit("low", "noop", 2),),
+        )
+        jobs = [new_job(id="new"), new_job(delay_ms=5), new_job(seen=("a", "1:1"))]
+
+        def numbered(verb: str, *args: Any, **more: Any) -> Callable[[], Any]:
+            number = self.sender.next()
+            return lambda: getattr(store, verb)(self.sender.id, number[1], *args, **more)
+
+        return {
+            "register": lambda: store.register("e.new", b"{}"),
+            "beat": lambda: store.beat(self.engine.engine),
+            "step": lambda: store.step(step),
+            "step that only claims": lambda: store.step(attrs.evolve(step, settlements=())),
+            "reap": lambda: store.reap(self.dying.engine, self.seen, 1),
+            "sign_off": lambda: store.sign_off(self.engine.engine),
+            "expire_parked": lambda: store.expire_parked("low", "noop", 0, line("unknown")),
+            "enqueue": numbered("enqueue", jobs, rate=RATE),
+            "cancel": numbered("cancel", self.waiting, "low", "noop"),
+            "revive": numbered("revive", [(self.dead, "low")]),
+            "purge_dead": numbered("purge_dead", [self.dead]),
+            "purge": numbered("purge", "low", ["noop"], 100),
+            "pause": numbered("pause", "low", True),
+        }
+
+    def keys(self) -> list[str]:
+        """Every key that a script may meet here."""
+        several = {
+            "sender": [self.sender.id],
+            "limit": [RATE.name],
+            "running": [self.engine.engine, self.dying.engine],
+            "parked": ["low:noop"],
+        }
+        names = []
+        for doc in CATALOGUE:
+            kind, _, family = doc.name.partition(":")
+            names += [f"{kind}:{name}" for name in several.get(kind, ["low"])] if family else [kind]
+        return [f"{{{self.store.keys.tag}}}:{name}" for name in names]
+
+
+def outcome(call: Callable[[], Any]) -> str:
+    """``WRONGTYPE`` if the call was refused for that; any other refusal is raised."""
+    try:
+        call()
+    except StoreRefused as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        return "WRONGTYPE"
+    return "done"
+
+
+SCRIPTS = {script.name for script in all_scripts()}
+VERBS = sorted(SCRIPTS | {"step that only claims"})
+
+
+def everything(store: RedisStore) -> dict[bytes, Any]:
+    """Byte for byte."""
+    return {key: store.lane.call("DUMP", key) for key in store.lane.call("KEYS", "*")}
+
+
+def test_there_is_a_call_for_every_script(store: RedisStore) -> None:
+    assert sorted(Busy(store).calls()) == VERBS
+
+
+@pytest.mark.direct  # what it counts is what one execution did
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_key_of_the_wrong_type_is_found_before_the_first_write(
+    verb: str, store: RedisStore, server: Server
+) -> None:
+    """Whichever key it is: either the call never touches it, or it is refused and did nothing."""
+    refused = []
+    for place in range(len(Busy(store).keys())):
+        server.call("FLUSHALL")
+        busy = Busy(store)
+        key = busy.keys()[place]
+        store.lane.call("DEL", key)
+        if ":sender:" in key or ":limit:" in key:  # strings
+            store.lane.call("LPUSH", key, "wrong")
+        else:
+            store.lane.call("SET", key, "wrong")
+        before = everything(store)
+        if outcome(busy.calls()[verb]) == "WRONGTYPE":
+            refused.append(key)
+            assert everything(store) == before, f"{verb} wrote before it met {key}"
+    assert refused
+
+
+@pytest.fixture
+def full(own_server: Server) -> Iterator[RedisStore]:
+    """A store whose server may be filled."""
+    store = own_server.store()
+    yield store
+    store.lane.close()
+
+
+def test_a_full_server_refuses_what_is_new_and_can_be_drained(
+    full: RedisStore, own_server: Server
+) -> None:
+    busy = Busy(full)
+    own_server.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    own_server.call("CONFIG", "SET", "maxmemory", "1")
+    before = dump(full)
+    calls = dict(busy.calls())
+    with pytest.raises(StoreBusy, match="OOM"):
+        calls.pop("enqueue")()
+    assert dump(full) == before, "nothing of it was written"
+    for verb in ("register", "beat", "step", "reap", "cancel", "revive", "pause", "expire_parked"):
+        calls[verb]()
+        assert_sound(dump(full))
+    busy.engine.ask(0)
+    while claims := busy.engine.ask(100).claims:
+        claimed_by = busy.engine.n
+        busy.engine.step(0, *(Ack(uid, claimed_by) for uid in uids(claims)))
+    for verb in ("purge_dead", "purge", "sign_off"):
+        busy.calls()[verb]()
+        assert_sound(dump(full))
+
+
+def test_a_flushed_script_cache_is_filled_again_by_whoever_calls(store: RedisStore) -> None:
+    busy = Busy(store)
+    for verb, call in busy.calls().items():
+        store.lane.call("SCRIPT", "FLUSH")
+        call()
+        assert_sound(dump(store)), verb
+
+
+# -- cost ----------------------------------------------------------------------------------------
+
+
+def commands(store: RedisStore, act: Callable[[], Any]) -> dict[str, int]:
+    """How many commands of each kind the server executed for this."""
+    store.lane.call("CONFIG", "RESETSTAT")
+    act()
+    found = {}
+    for text in store.lane.call("INFO", "commandstats").decode().splitlines():
+        name, _, values = text.removeprefix("cmdstat_").partition(":")
+        if values and name not in ("info", "config|resetstat"):
+            found[name] = int(values.split("calls=")[1].split(",")[0])
+    return found
+
+
+def a_batch(store: RedisStore, size: int) -> list[dict[str, int]]:
+    """The commands of an enqueue, of claims, and of one step that ends them in every way."""
+    sender, engine = Sender(store), Driver(store, ("low",))
+    jobs = [new_job(id=f"{size}:{i}", seen=(f"{size}:{i}", "1:1")) for i in range(size)]
+    used = [commands(store, lambda: sender.enqueue(*jobs))]
+    claims: list[Any] = []
+    used.append(commands(store, lambda: claims.extend(engine.step(size))))
+    ends = []
+    for i, uid in enumerate(uids(claims)):
+        ends.append(
+            (
+                Ack(uid, 1, b"{}"),
+                RetryAt(uid, 1, 1, 1, line("no")),
+                DeadLetter(uid, 1, 1, "gave_up", line("no")),
+                Release(uid, 1),
+                Park(uid, 1, "low", "noop"),
+            )[i % 5]
+        )
+    used.append(commands(store, lambda: engine.step(size, *ends)))
+    return used
+
+
+@pytest.mark.direct
+def test_a_batch_costs_the_same_number_of_commands_whatever_its_size(
+    store: RedisStore, server: Server
+) -> None:
+    a_batch(store, 5)  # the scripts are loaded
+    server.call("FLUSHALL")
+    small = a_batch(store, 20)
+    server.call("FLUSHALL")
+    assert a_batch(store, 200) == small
+    assert sum(small[1].values()) < 40
+    assert sum(small[2].values()) < 80
+
+
+def test_the_largest_batch_is_claimed_and_settled_in_every_way(store: RedisStore) -> None:
+    """Lua can unpack 8,000 values: some commands need several for each job."""
+    sender, engine = Sender(store), Driver(store, ("low",))
+    for way in range(5):
+        sender.enqueue(*(new_job(id=f"{way}:{i}") for i in range(1000)))
+        claims = engine.step(1000)
+        assert len(claims) == 1000
+        claimed_by = engine.n
+        ends = [
+            (
+                Ack(uid, claimed_by, b"{}"),
+                RetryAt(uid, claimed_by, 3_600_000, 1, line("no")),
+                DeadLetter(uid, claimed_by, 1, "gave_up", line("no")),
+                Park(uid, claimed_by, "low", "noop"),
+                Release(uid, claimed_by),
+            )[way]
+            for uid in uids(claims)
+        ]
+        engine.step(0, *ends)
+    found = dump(store)
+    assert_sound(found)
+    assert found.stats["done"] == len(found.dead) == len(found.parked["low", "noop"]) == 1000
+    dying = Driver(store, ("low",))
+    assert len(dying.step(1000)) == 1000
+    assert store.reap(dying.engine, store.observe()[dying.engine], 3).moved == 1000
+    dead = list(found.dead)
+    assert store.revive(*sender.next(), [(uid, "low") for uid in dead]) == 1000
+    for _ in range(4):
+        store.purge(*sender.next(), "low", ["noop"], 1000)
+    assert_sound(dump(store))
+    assert dump(store).jobs == {}
+
+
+def test_a_large_enqueue_is_written_whole_and_repeated_exactly(store: RedisStore) -> None:
+    sender = Sender(store)
+    known = [new_job(id=str(i)) for i in range(3000)]
+    sender.enqueue(*known)
+    number = sender.next()
+    jobs = [new_job(id=str(i)) for i in range(6000)]
+    first = store.enqueue(*number, jobs)
+    assert store.enqueue(*number, jobs) == first
+    assert first.existing.keys() == set(range(3000))
+    assert_sound(dump(store))
+    assert len(dump(store).jobs) == 6000
