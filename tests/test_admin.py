@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import attrs
 import pytest
 
 import trioq
@@ -67,6 +68,18 @@ def test_a_purge_ends_also_while_others_enqueue(admin: Admin, scene: Scene) -> N
         scene.enqueue(*(new_job("low") for _ in range(20)))
     assert purged == 100
     assert stats(scene.store).queues["low"].ready == 80
+
+
+def test_all_of_a_filter_must_apply_also_where_uids_are_named(admin: Admin, scene: Scene) -> None:
+    (recent,) = scene.dead(new_job("low"))
+    scene.many_dead(2)
+    long_ago = f"{0:032x}"
+    named = trioq.DeadFilter(uids=(recent, long_ago, "nobody"))
+    assert {view.uid for view in admin.dead(named)} == {recent, long_ago}
+    old = attrs.evolve(named, older_than_s=3600)
+    assert [view.uid for view in admin.dead(old)] == [long_ago]
+    assert sum(admin.purge_dead(old)) == 1
+    assert stats(scene.store).dead == 2
 
 
 def test_what_died_again_meanwhile_is_not_revived_twice(admin: Admin, scene: Scene) -> None:
