@@ -190,8 +190,9 @@ def test_a_reader_that_goes_away_is_no_trouble(trioq: Cli, scene: Scene) -> None
     for arguments in (["dead", "list"], ["dead", "export"]):
         more = ["--json"] if arguments == ["dead", "list"] else []
         process = trioq_started(
-            *arguments, trioq.config, *more, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+            *arguments, trioq.config, *more, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={"PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -203,7 +204,10 @@ def test_a_reader_that_goes_away_is_no_trouble(trioq: Cli, scene: Scene) -> None
 
 def test_an_output_that_cannot_be_written_is_one_line(trioq: Cli) -> None:
     with open("/dev/full", "w") as full:
-        process = trioq_started("stats", trioq.config, stdout=full, stderr=subprocess.PIPE)
+        process = trioq_started(
+            "stats", trioq.config, stdout=full, stderr=subprocess.PIPE,
+            env={"PYTHONUNBUFFERED": ""},  # what is buffered fails once more at the very end
+        )  # fmt: skip
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (1, "trioq: [Errno 28] No space left on device\n")
 
