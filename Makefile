@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 CONFIG ?= jobqueue.toml
 ARGS   ?=
+MINUTES ?= 30
+SEED   ?=
 BIN    := $(VENV)/bin
 
-.PHONY: serve test check props faults docs sbom clean
+.PHONY: serve test check props faults soak docs sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
@@ -24,7 +26,11 @@ check: $(VENV)/.test  ## lint and types
 props: $(VENV)/.test  ## the property suite, long profile
 	@TRIOQ_TEST_PROPS=long $(BIN)/pytest -q props $(ARGS)
 
-faults: $(VENV)/.test  ## every test that talks to a server, scripts executed twice; first replies lost
+soak: $(VENV)/.test  ## trouble for MINUTES from SEED, and a look at every claim
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+faults: $(VENV)/.test  ## the long profile of all faults, and the suite on two bad networks
+	@TRIOQ_TEST_FAULTS=long $(BIN)/pytest -q tests/faults $(ARGS)
 	@TRIOQ_TEST_NETWORK=twice $(BIN)/pytest -q $(ARGS)
 	@TRIOQ_TEST_NETWORK=lost $(BIN)/pytest -q $(ARGS)
 

@@ -262,10 +262,9 @@ class Fleet:
     def resume(self, engine: subprocess.Popen[str]) -> None:
         """SIGCONT."""
         engine.send_signal(signal.SIGCONT)
-        self.hurt = [
-            attrs.evolve(each, until_s=time.monotonic()) if each.pid == engine.pid else each
-            for each in self.hurt
-        ]
+        for i, each in enumerate(self.hurt):
+            if each.pid == engine.pid:
+                self.hurt[i] = attrs.evolve(each, until_s=time.monotonic())
 
     def stats(self) -> Stats:
         store = self.store
