@@ -381,6 +381,19 @@ async def test_what_is_old_is_not_told_while_redis_is_away(
 
 
 @pytest.mark.trio
+async def test_an_outage_is_told_long_before_the_next_look(
+    own_server: Server, tmp_path: Path
+) -> None:
+    config = configured(own_server, tmp_path)
+    seldom = attrs.evolve(config.observability, queue_sample_interval_s=3600.0)
+    async with engine(app, attrs.evolve(config, observability=seldom)) as made:
+        await becomes(made.http, 1.0, "trioq_engines")
+        await trio.to_thread.run_sync(own_server.kill)
+        seen = await becomes(made.http, 0.0, "trioq_redis_up")
+        assert seen.all("trioq_queue_jobs") == {}
+
+
+@pytest.mark.trio
 async def test_a_stopped_server_is_noticed_too(own_server: Server, tmp_path: Path) -> None:
     async with served(own_server, tmp_path) as (made, _):
         await becomes(made.http, 1.0, "trioq_engines")

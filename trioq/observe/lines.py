@@ -49,24 +49,23 @@ def take_over(
     form = _Form.of(log_format, out)
     writer = _Writer(out)
     before = form.before(namespace)
-    root = logging.getLogger()
-    if not root.handlers:
-        handler = _Handler(writer)
-        handler.setFormatter(
-            structlog.stdlib.ProcessorFormatter(
-                foreign_pre_chain=[
-                    structlog.stdlib.add_logger_name,
-                    structlog.stdlib.ExtraAdder(),
-                    *before,
-                ],
-                processors=[
-                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    *form.renderers,
-                ],
-            )
+    handler = _Handler(writer)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                *before,
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *form.renderers,
+            ],
         )
-        root.addHandler(handler)
-        root.setLevel(_number(level))
+    )
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(_number(level))
     bound = structlog.make_filtering_bound_logger(_number(level))
     if not structlog.is_configured():
         structlog.configure(

@@ -1,9 +1,8 @@
 """Serves HTTP inside the nursery, with hypercorn, so that no client can hurt the engine.
 
 hypercorn shields what it sends from being cancelled, so that a client which reads nothing
-would hold up the end of the process; and it waits without end to hand the rest of a request to
-a page that has answered already. So sending has a deadline, a connection has a last moment, their
-number has a bound, and a connection is ended by closing its socket and cancelling its task.
+would hold up the end of the process. So sending has a deadline, the number of connections has a
+bound, and a connection is ended by closing its socket and cancelling its task.
 """
 
 from __future__ import annotations
@@ -22,9 +21,6 @@ from hypercorn.utils import wrap_app
 
 #: What a client gets for sending a request, and for taking a piece of the answer.
 PATIENCE_S = 5.0
-
-#: A connection ends after this, whatever it's doing.
-LIFETIME_S = 60.0
 
 #: Beyond so many connections the oldest is closed: descriptors belong to Redis and the handlers.
 CONNECTIONS = 64
@@ -120,7 +116,7 @@ class _Connection(trio.abc.HalfCloseableStream):
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self.socket = stream.socket
-        self.scope = trio.CancelScope(deadline=trio.current_time() + LIFETIME_S)
+        self.scope = trio.CancelScope()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         with trio.move_on_after(PATIENCE_S) as scope:

@@ -192,7 +192,8 @@ class ObservabilityConfig:
 
     bind: str = key(
         ADDRESS,
-        "Where `/metrics`, `/healthz` and `/readyz` are served; port 0: any free one; empty: off.",
+        "Where `/metrics`, `/healthz` and `/readyz` are served; where another engine has the port: "
+        "on one of the 20 after it. Port 0: any free one; empty: off.",
         "127.0.0.1:9090",
     )
     log_level: str = key(
