@@ -127,6 +127,12 @@ def redises(draw: st.DrawFn) -> RedisConfig:
     return redis
 
 
+def queues_called(name: str) -> st.SearchStrategy[QueueConfig]:
+    """A queue, without the limits that are refused for now."""
+    no_limits = {"rate": st.none(), "concurrency": st.none()}
+    return sections(QueueConfig, name=st.just(name), **no_limits)
+
+
 @st.composite
 def configs(draw: st.DrawFn) -> Config:
     names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
@@ -158,7 +164,7 @@ def configs(draw: st.DrawFn) -> Config:
     return draw(
         sections(
             Config,
-            queues=st.tuples(*(sections(QueueConfig, name=st.just(name)) for name in names)),
+            queues=st.tuples(*(queues_called(name) for name in names)),
             default_queue=known,
             redis=redises(),
             worker=st.just(worker),

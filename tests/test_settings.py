@@ -608,7 +608,8 @@ def test_the_sample_shows_every_key_and_says_why() -> None:
     keys = [line for line in text.splitlines() if " = " in line]
     assert [line for line in keys if line.rpartition("#")[2].strip() == ""] == []
     named = {line.removeprefix("# ").split(" = ")[0] for line in keys}
-    assert named == {path[-1] for _, path in _leaves(Config, ())}
+    refused = {"concurrency"}  # by this version; queues' rates too, but there is another rate
+    assert named == {path[-1] for _, path in _leaves(Config, ())} - refused
 
 
 def test_what_the_sample_has_commented_out_is_valid_too() -> None:

@@ -99,7 +99,7 @@ def test_show_prints_what_is_in_effect_and_where_it_comes_from(config: Path) -> 
 
 
 def test_what_show_prints_is_a_configuration_of_the_same_meaning(config: Path) -> None:
-    config.write_text('[worker]\nlease = "8s"\n[[queues]]\nname = "only"\nrate = 3\n')
+    config.write_text('[worker]\nlease = "8s"\n[[queues]]\nname = "only"\nmax_length = 3\n')
     again = config.parent / "again.toml"
     again.write_text(run("config", "show", config).stdout)
     assert load(again) == load(config)

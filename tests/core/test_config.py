@@ -398,3 +398,13 @@ def test_a_url_that_cannot_be_used_is_refused_without_being_shown(url: str, why:
         split(url)
     assert "canary" not in str(caught.value)
     assert "nary@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["rate", "concurrency"])
+def test_a_limit_that_no_script_keeps_yet_is_refused(key: str) -> None:
+    queue = attrs.evolve(QueueConfig("high"), **{key: 3})
+    with pytest.raises(ConfigError) as caught:
+        check(Config(queues=(queue,)))
+    assert caught.value.faults == (
+        f"queues[0].{key}: not kept by this version; leave it out, for now",
+    )

@@ -60,7 +60,7 @@ def faults(config: Config) -> Iterator[Fault]:
     yield from wrong
     if wrong:  # the rules compare values, so these have to be sound
         return
-    for rule in (_queues, _extensions, _commands, _times, _rate, _tls):
+    for rule in (_queues, _limits, _extensions, _commands, _times, _rate, _tls):
         yield from rule(config)
 
 
@@ -150,6 +150,16 @@ def _names(config: Config) -> tuple[Path, ...]:
 def _one_of(names: Collection[str]) -> str:
     listed = ", ".join(f'"{name}"' for name in list(names)[:8])
     return f"one of the queues ({listed}{', …' if len(names) > 8 else ''})"
+
+
+def _limits(config: Config) -> Iterator[Fault]:
+    """What no script keeps yet is refused: a limit that isn't kept is worse than none."""
+    for index, queue in enumerate(config.queues):
+        for key in ("rate", "concurrency"):
+            if getattr(queue, key) is not None:
+                yield Fault(
+                    ("queues", index, key), "not kept by this version; leave it out, for now"
+                )
 
 
 def _extensions(config: Config) -> Iterator[Fault]:

@@ -44,11 +44,13 @@ class QueueConfig:
     )
     rate: float | None = key(
         Number(at_least=SLOWEST, at_most=UNLIMITED),
-        "Jobs started per second, over all engines.",
+        "Jobs started per second, over all engines. Refused: this version doesn't keep it.",
         None,
     )
     concurrency: int | None = key(
-        Whole(at_least=1, at_most=UNLIMITED), "Jobs running at a time, over all engines.", None
+        Whole(at_least=1, at_most=UNLIMITED),
+        "Jobs running at a time, over all engines. Refused: this version doesn't keep it.",
+        None,
     )
     max_length: int | None = key(
         Whole(at_least=1, at_most=10**9), "Enqueueing into a queue of this length is refused.", None
