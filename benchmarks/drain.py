@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ import trio
 from benchmarks import prototype
 from benchmarks.support import Bench, Row, bench, client_cpu_s, median, parser, show
 from trioq import App, Call, Engine, connect_sync
+from trioq.cli.serve import GARBAGE, SWITCH_S
 from trioq.observe.lines import logger
 from trioq.observe.logs import LogLines
 
@@ -117,6 +119,8 @@ def main() -> None:
     made.add_argument("--jobs", type=int, default=50_000)
     made.add_argument("--payload", type=int, default=200, help="bytes")
     options = made.parse_args()
+    sys.setswitchinterval(SWITCH_S)  # as `trioq serve` has it
+    gc.set_threshold(GARBAGE)
     ways: dict[str, Callable[[Bench, int, int], Row]] = {
         "trioq": trioq_round,
         "prototype": prototype_round,

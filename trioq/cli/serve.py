@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -35,6 +36,13 @@ from trioq.store.inspect import outstanding
 LOOK_S = 0.1
 TELL_S = 10.0
 
+#: How long a thread that has an answer from Redis waits for one that computes. Python's default
+#: of 5 ms, several times in each step, is longer than the jobs of a step take.
+SWITCH_S = 0.0005
+
+#: New objects between two looks for garbage in cycles; small jobs make hundreds, and none of those.
+GARBAGE = 10_000
+
 Log = structlog.typing.FilteringBoundLogger
 
 
@@ -67,6 +75,8 @@ def serve(config: str, role: str, drain: bool, drain_horizon: float) -> None:
     roles = ROLES if role == "all" else frozenset({role})
     horizon_s = drain_horizon if drain else None
     described, refused = made.redis.url, None
+    sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(GARBAGE)
     try:
         with open_store(made, log=lambda line: log.info("server", message=line)) as connector:
             described = connector.description
