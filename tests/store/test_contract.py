@@ -110,6 +110,15 @@ def test_a_delayed_job_is_claimed_exactly_when_it_is_due(world: Make) -> None:
     assert (uids(reply.claims), reply.next_due_ms) == ([uid], None)
 
 
+def test_a_job_that_is_due_takes_none_with_it_that_is_not(world: Make) -> None:
+    w = world()
+    due = w.sender.enqueue_new(delay_ms=SECOND)
+    w.sender.enqueue_new(delay_ms=SECOND + 1)
+    w.clock.ms += SECOND
+    reply = w.engine().ask(2)
+    assert (uids(reply.claims), reply.next_due_ms) == ([due], 1)
+
+
 def test_what_is_due_stands_behind_what_is_ready_in_order_of_its_time(world: Make) -> None:
     w = world()
     later = w.sender.enqueue_new(delay_ms=2 * SECOND)
