@@ -150,7 +150,7 @@ class _Enqueuing:
             queue.scheduled.put(job.uid, self.now_ms + job.delay_ms)
         else:
             queue.ready.append(job.uid)
-            space.ring(job.queue)
+        space.ring(job.queue)  # for what is due later, too: an idle engine has to hear when
 
 
 def cancel(

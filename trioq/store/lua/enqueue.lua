@@ -166,10 +166,9 @@ local used = {}
 for _, queue in ipairs(place) do
   put("LPUSH", queue.ready, queue.new)
   put("ZADD", queue.scheduled, queue.due)
-  if #queue.new > 0 then
-    ring(queue.bell)
-  end
   if #queue.new + #queue.due > 0 then
+    -- For what is due later, too: an idle engine has to hear when.
+    ring(queue.bell)
     used[#used + 1] = queue.name
   end
 end
