@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, cast
 
 import attrs
@@ -9,6 +10,7 @@ import attrs
 from props.protocol.server import MAX_REAPS, Boot, Entry, Job, Registered, Sent, Server, Settlement
 from props.protocol.world import Request, Setup
 from tests.support import new_job
+from trioq.errors import TrioqBug
 from trioq.store.protocol import Ack, Admit, DeadLetter, NewJob, Park, Release, RetryAt, Step
 from trioq.store.protocol import Settlement as RealSettlement
 from trioq.store.redis import RedisStore
@@ -43,7 +45,9 @@ class Replay:
                 store.sign_off(engine)
             case "enqueue":
                 number, job = cast(tuple[int, Job], request.body)
-                store.enqueue("the client", number, [self.jobs[job]])
+                # A late copy is answered "old". Nobody hears that; where somebody does, it is a bug.
+                with contextlib.suppress(TrioqBug):
+                    store.enqueue("the client", number, [self.jobs[job]])
             case "reap":
                 (seen,) = cast(tuple[int], request.body)
                 store.reap(engine, seen, MAX_REAPS)
