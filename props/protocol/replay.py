@@ -45,7 +45,7 @@ class Replay:
                 store.sign_off(engine)
             case "enqueue":
                 number, job = cast(tuple[int, Job], request.body)
-                # A late copy is answered "old". Nobody hears that; where somebody does, it is a bug.
+                # A late copy is told "old", which nobody hears; where somebody does, it is a bug.
                 with contextlib.suppress(TrioqBug):
                     store.enqueue("the client", number, [self.jobs[job]])
             case "reap":
