@@ -6,7 +6,9 @@ CONFIG ?= jobqueue.toml
 ARGS   ?=
 MINUTES ?= 30
 SEED   ?=
+JOBS   ?= 2
 BIN    := $(VENV)/bin
+PYTEST := $(BIN)/pytest -q -n $(JOBS)
 
 .PHONY: serve test check props faults soak docs sbom clean
 
@@ -14,9 +16,9 @@ serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
 
 test: check  ## lint, types, and all tests with a quick property profile
-	@$(BIN)/pytest -q --cov --cov-report=term:skip-covered $(ARGS)
-	@TRIOQ_TEST_NETWORK=twice $(BIN)/pytest -q tests/store tests/engine $(ARGS)
-	@TRIOQ_TEST_NETWORK=lost $(BIN)/pytest -q tests/store tests/engine $(ARGS)
+	@$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
+	@TRIOQ_TEST_NETWORK=twice $(PYTEST) tests/store tests/engine $(ARGS)
+	@TRIOQ_TEST_NETWORK=lost $(PYTEST) tests/store tests/engine $(ARGS)
 
 check: $(VENV)/.test  ## lint and types
 	@$(BIN)/ruff check --quiet .
@@ -24,15 +26,15 @@ check: $(VENV)/.test  ## lint and types
 	@$(BIN)/mypy
 
 props: $(VENV)/.test  ## the property suite, long profile
-	@TRIOQ_TEST_PROPS=long $(BIN)/pytest -q props $(ARGS)
+	@TRIOQ_TEST_PROPS=long $(PYTEST) props $(ARGS)
 
 soak: $(VENV)/.test  ## trouble for MINUTES from SEED, and a look at every claim
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 faults: $(VENV)/.test  ## the long profile of all faults, and the suite on two bad networks
-	@TRIOQ_TEST_FAULTS=long $(BIN)/pytest -q tests/faults $(ARGS)
-	@TRIOQ_TEST_NETWORK=twice $(BIN)/pytest -q $(ARGS)
-	@TRIOQ_TEST_NETWORK=lost $(BIN)/pytest -q $(ARGS)
+	@TRIOQ_TEST_FAULTS=long $(PYTEST) tests/faults $(ARGS)
+	@TRIOQ_TEST_NETWORK=twice $(PYTEST) $(ARGS)
+	@TRIOQ_TEST_NETWORK=lost $(PYTEST) $(ARGS)
 
 docs: $(VENV)/.test  ## draw the pages of docs/ that are drawn from code
 	@$(BIN)/python -m tests.write_docs

@@ -24,14 +24,16 @@ from trioq.errors import PayloadRejected, RecordUnreadable
 
 UID = "0" * 32
 
-json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
+json_values: st.SearchStrategy[Any] = st.deferred(
+    lambda: (
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text()
+        | st.lists(json_values, max_size=3)
+        | st.dictionaries(st.text(), json_values, max_size=3)
+    )
 )
 payloads = st.dictionaries(st.text(), json_values, max_size=4)
 times_ms = st.sampled_from([0, 1, 1_764_000_000_000]) | st.integers(0, 2**53)

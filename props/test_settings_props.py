@@ -325,10 +325,12 @@ WORDS = st.sampled_from(
     sorted({entry.key for section in (Config, RedisConfig, WorkerConfig, ProducerConfig,
             QueueConfig, CommandConfig, Backoff) for entry in entries(section).values()})
 ) | st.text(max_size=4)  # fmt: skip
-TREES = st.recursive(
-    SCALARS.filter(lambda value: value is not None),
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(WORDS, inside, max_size=4),
-    max_leaves=12,
+TREES: st.SearchStrategy[Any] = st.deferred(
+    lambda: (
+        SCALARS.filter(lambda value: value is not None)
+        | st.lists(TREES, max_size=3)
+        | st.dictionaries(WORDS, TREES, max_size=3)
+    )
 )
 
 
