@@ -76,6 +76,10 @@ def differences(documented: Any, real: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {documented!r} {real!r}"
 
 
+#: With a warning, and engines that are watched for a short time.
+MORE = "[producer]\nscan_dir = 'nowhere'\n[worker]\nheartbeat_interval = '100ms'\n"
+
+
 def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path) -> None:
     engine = json.dumps({
         "name": "e", "pid": 1, "started_ms": 1, "queues": ["low"], "names": ["noop"],
@@ -87,7 +91,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
     scene.enqueue(new_job(id="a"), new_job("high"))
     file = tmp_path / "in.jsonl"
     file.write_text("{}\n")
-    trioq.config.write_text(trioq.config.read_text() + "[producer]\nscan_dir = 'nowhere'\n")
+    trioq.config.write_text(trioq.config.read_text() + MORE)
     real = [
         trioq.json("enqueue", "convert", "--id", "a"),
         trioq.json("enqueue", "convert", "--from", file),

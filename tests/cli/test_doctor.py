@@ -86,11 +86,12 @@ class Beating:
         self._thread.join()
 
 
-def test_it_changes_nothing(trioq: Cli, scene: Scene) -> None:
+def test_it_changes_nothing(server: Server, scene: Scene, tmp_path: Path) -> None:
+    cli = Cli(write_config(tmp_path, server, "[worker]\nheartbeat_interval = '100ms'\n"))
     scene.dead(new_job())
     scene.enqueue(new_job(), new_job(delay_ms=60_000))
     before = scene.store.lane.call("DEBUG", "DIGEST")
-    assert trioq("doctor").exit_code == 0
+    assert cli("doctor").exit_code == 0
     assert scene.store.lane.call("DEBUG", "DIGEST") == before
 
 
