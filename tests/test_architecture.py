@@ -26,7 +26,7 @@ SHARED = {
     *("backlog", "boot", "bridge", "outage", "status", "shown", "tracing"),
     *("handlers", "scan", "found", "globs", "beneath"),
 }
-WIRING = {"engine", "parts"}
+WIRING = {"engine", "assembly", "parts"}
 #: The worker is handed the breakers it asks for permits.
 KNOWN_PAIRS = {("worker", "breaker")}
 

@@ -61,7 +61,7 @@ def noop(world: World, takes_s: float = 0.0) -> None:
 
 def held_by(running: Running) -> int:
     """How many jobs an engine has claimed and not settled."""
-    dispatcher: Any = running.engine._dispatcher
+    dispatcher: Any = running.engine._made.dispatcher
     return len(dispatcher._boot.held)
 
 
