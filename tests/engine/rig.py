@@ -15,7 +15,7 @@ from tests.support import PATIENCE_S, Server, new_job
 from trioq.app import App
 from trioq.core.config import Config, QueueConfig
 from trioq.core.config.sections import BreakerConfig, ReaperConfig, WorkerConfig
-from trioq.core.events import Event
+from trioq.core.events import EngineStopped, Event
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import Engine
 from trioq.errors import StoreUnreachable
@@ -192,6 +192,14 @@ class Rig:
     def stats(self) -> Stats:
         """How many jobs are where."""
         return stats(self._store, [queue.name for queue in self.config.queues])
+
+    def left_properly(self) -> bool:
+        """Whether whoever says that it has signed off is gone.
+
+        Signing off has 50 ms. Who isn't through by then says so, and is the reaper's.
+        """
+        gone = {event.engine for event in self.of(EngineStopped) if event.signed_off}
+        return not gone & {engine["id"] for engine in self.stats().engines}
 
     @property
     def store(self) -> RedisStore:

@@ -44,6 +44,19 @@ async def test_one_failed_call_that_the_next_try_mends_is_not_worth_a_line(
     assert not outage.is_on
 
 
+async def test_the_first_try_follows_at_once_and_the_others_wait(
+    autojump_clock: Clock, outage: Outage
+) -> None:
+    times = []
+    for _ in range(12):
+        await outage.failed("step", GONE)
+        times.append(trio.current_time())
+    waits = [round(b - a, 6) for a, b in itertools.pairwise([0.0, *times])]
+    assert waits[0] == 0
+    assert all(0 < wait <= CAP_S for wait in waits[1:])
+    assert waits[1:] == sorted(waits[1:])
+
+
 async def test_an_outage_is_told_when_it_begins_every_30_seconds_and_when_it_ends(
     autojump_clock: Clock, outage: Outage, told: list[Event]
 ) -> None:

@@ -46,7 +46,8 @@ def test_an_idle_engine_signs_off_and_ends(fleet: Fleet, number: signal.Signals)
     engine = started(fleet)
     engine.send_signal(number)
     assert ends_well(engine)
-    assert fleet.stats().engines == ()
+    assert fleet.logged("engine_stopped") == 1
+    assert fleet.left_properly()
 
 
 def test_an_idle_engine_ends_though_the_server_stands_still(fleet: Fleet) -> None:
@@ -75,7 +76,8 @@ def test_a_running_job_is_finished_first(fleet: Fleet) -> None:
     (run,) = fleet.runs()
     assert run.ended_s is not None
     stats = fleet.stats()
-    assert (stats.counters["done"], stats.engines) == (1, ())
+    assert stats.counters["done"] == 1
+    assert fleet.left_properly()
 
 
 @pytest.mark.parametrize("name", ["work", "threaded"])
@@ -105,7 +107,8 @@ def test_a_second_signal_cuts_the_grace_short(fleet: Fleet) -> None:
     engine.send_signal(signal.SIGTERM)
     assert ends_well(engine)
     stats = fleet.stats()
-    assert (stats.queues["low"].ready, stats.engines) == (1, ())
+    assert (stats.queues["low"].ready, stats.running) == (1, 0)
+    assert fleet.left_properly()
 
 
 def test_outcomes_get_out_before_the_end_where_the_server_comes_back_in_time(

@@ -326,6 +326,15 @@ class Fleet:
     def _log(self, engine: subprocess.Popen[str]) -> Path:
         return self.directory / f"engine-{self.engines.index(engine)}.log"
 
+    def left_properly(self) -> bool:
+        """Whether whoever says that it has signed off is gone.
+
+        Signing off has 50 ms. Who isn't through by then says so, and is the reaper's.
+        """
+        text = "".join(p.read_text() for p in self.directory.glob("engine-*.log"))
+        lines = [line for line in text.splitlines() if '"signed_off": true' in line]
+        return not any(e["id"] in line for e in self.stats().engines for line in lines)
+
     def logged(self, event: str) -> int:
         """How many lines of this event all engines have written."""
         lines = "".join(p.read_text() for p in self.directory.glob("engine-*.log"))

@@ -162,8 +162,11 @@ class Dispatcher:
                 self._give_back_stale()
             await self._step()
 
-    async def finish(self) -> bool:
+    async def finish(self, patient: Callable[[], None]) -> bool:
         """Get the step in flight answered, settle the rest and sign off.
+
+        Args:
+          patient: Called before the first call to the server and after each that was answered.
 
         Returns:
           True: nothing is left for the reaper.
@@ -172,8 +175,10 @@ class Dispatcher:
         with a deadline.
         """
         self._claiming = False
+        patient()
         while not self.lost.is_set() and (self._boot.in_flight or self._boot.outcomes):
             await self._step()
+            patient()
         # A lost boot signs off too: it may be that the server went back in time, and holds
         # claims for it again.
         while True:

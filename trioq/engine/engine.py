@@ -35,7 +35,7 @@ from trioq.engine.status import Status
 from trioq.engine.tracing import Tracer
 from trioq.errors import StoreBusy, StoreUnreachable
 
-#: What signing off gets when nothing is left to settle; the reaper has the rest.
+#: What each answer may take where nothing is left to settle; the reaper has the rest.
 SIGN_OFF_S = 0.05
 
 #: What settling gets after the jobs have ended, where Redis doesn't answer.
@@ -169,8 +169,7 @@ class Engine:
                     stepping.cancel_scope.cancel()
             finally:
                 with trio.CancelScope(shield=True) as scope:
-                    scope.deadline = trio.current_time() + (SETTLE_S if boot.held else SIGN_OFF_S)
-                    signed_off = await dispatcher.finish()
+                    signed_off = await dispatcher.finish(lambda: _extend(scope, boot))
         self.report(EngineStopped(boot.engine, signed_off))
 
     async def _register(self, last_born: float) -> tuple[Boot, Pacemaker] | None:
@@ -243,3 +242,8 @@ class Engine:
         if dispatcher is None or self.draining.is_set():
             return None
         return dispatcher.idle, dispatcher.claimed
+
+
+def _extend(scope: trio.CancelScope, boot: Boot) -> None:
+    """Begin to finish, or go on: a server that answers is worth waiting for once more."""
+    scope.deadline = trio.current_time() + (SETTLE_S if boot.held else SIGN_OFF_S)

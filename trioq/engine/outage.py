@@ -13,7 +13,8 @@ import trio
 
 from trioq.core.events import RedisAway, RedisBack, Report
 
-#: Between two tries: full jitter between nothing and a bound that doubles up to this.
+#: Between two tries after the first, which follows at once: full jitter between nothing and a
+#: bound that doubles up to this.
 CAP_S = 1.0
 FIRST_S = 0.02
 REPEAT_S = 30.0
@@ -52,8 +53,12 @@ class Outage:
         if trouble.tries > 1 and (self._told_at is None or now - self._told_at >= REPEAT_S):
             self._told_at = now
             self.report(RedisAway(lane, str(error), now - trouble.since, trouble.tries))
-        bound_s = min(CAP_S, FIRST_S * 2 ** min(trouble.tries, 10))
-        await trio.sleep(bound_s * self.random())
+        if trouble.tries == 1:
+            # A connection that was closed meanwhile is the usual reason, and a new one will do.
+            await trio.lowlevel.checkpoint()
+        else:
+            bound_s = min(CAP_S, FIRST_S * 2 ** min(trouble.tries, 10))
+            await trio.sleep(bound_s * self.random())
 
     def answered(self, lane: str) -> None:
         """A call was answered."""
