@@ -19,7 +19,7 @@ import pytest
 
 from tests.faults.fleet import Fleet, Hurt, Run, unexplained
 from tests.support import Server, wait_until
-from trioq import EnqueueUnknown, connect_sync
+from trioq import EnqueueUnknown, StoreUnreachable, connect_sync
 
 LONG = os.environ.get("TRIOQ_TEST_FAULTS") == "long"
 JOBS = 20_000 if LONG else 1500
@@ -157,13 +157,13 @@ def test_no_job_is_lost_when_the_server_stands_still(fleet: Fleet) -> None:
 
 
 def enqueue_whatever_happens(fleet: Fleet, count: int) -> None:
-    """Enqueue with ids of one's own, again as long as it isn't known whether that worked."""
+    """Enqueue with ids of one's own, again as long as it isn't known that it worked."""
     with connect_sync(fleet.config) as client:
         for n in range(count):
             while True:
                 try:
                     client.enqueue("work", {"n": -n, "wait": 0.0}, id=f"mine:{n}")
-                except EnqueueUnknown:
+                except (EnqueueUnknown, StoreUnreachable):
                     continue
                 break
 
