@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import Server
+from tests.support import Server, shared
 
 settings.register_profile(
     "quick",
@@ -35,6 +35,6 @@ settings.load_profile(os.environ.get("TRIOQ_TEST_PROPS", "quick"))
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[Server]:
     """A server for all properties."""
-    server = Server().start()
+    server = shared()
     yield server
     server.close()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.network import NETWORK
 from tests.scene import Scene
-from tests.support import Server
+from tests.support import Server, shared
 from trioq.store.redis import RedisStore
 
 
@@ -28,7 +28,7 @@ def _talks(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[Server]:
     """A server for tests that don't hurt it."""
-    server = Server().start()
+    server = shared()
     yield server
     server.close()
 

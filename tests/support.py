@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
-from redis.connection import UnixDomainSocketConnection
+from redis.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 
 from tests.faults.network import NETWORK, ResendingLane, between
 from tests.faults.proxy import Proxy
@@ -115,7 +116,7 @@ class Server:
             self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def dial(self, name: str, **options: Any) -> UnixDomainSocketConnection:
+    def dial(self, name: str, **options: Any) -> AbstractConnection:
         """A connection that isn't connected yet."""
         options = {"socket_timeout": 5.0, "path": self.socket, **options}
         return UnixDomainSocketConnection(  # type: ignore[abstract]
@@ -135,6 +136,40 @@ class Server:
             return lane.call(*command)
         finally:
             lane.close()
+
+
+@attrs.define
+class ServerElsewhere(Server):
+    """A server that somebody else has started, for tests that don't hurt it."""
+
+    address: str = attrs.field(kw_only=True)
+    """``redis://host:port``."""
+
+    @property
+    def url(self) -> str:
+        return self.address
+
+    def start(self) -> Server:
+        wait_until(self._answers)
+        return self
+
+    def close(self) -> None:
+        """It isn't ours."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def dial(self, name: str, **options: Any) -> AbstractConnection:
+        options.pop("path", None)
+        parts = urlsplit(self.address)
+        return Connection(
+            host=parts.hostname, port=parts.port, protocol=2, retry=no_retries(),
+            client_name=name, driver_info=None, **{"socket_timeout": 5.0, **options},
+        )  # fmt: skip
+
+
+def shared() -> Server:
+    """The server for tests that don't hurt it: one of our own, or what ``TRIOQ_TEST_URL`` names."""
+    address = os.environ.get("TRIOQ_TEST_URL")
+    return (ServerElsewhere(address=address) if address else Server()).start()
 
 
 def new_job(
