@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -58,15 +59,16 @@ class Story:
             for n in range(jobs):
                 await client.enqueue("work", {"n": n})
 
-    async def play(self, jobs: int, engines: int = 2) -> None:
-        """Until every job is done and the engines have gone."""
+    async def play(self, jobs: int, also: Callable[[], bool] = lambda: True) -> None:
+        """Two engines, until every job is done, and that is true, and they have gone."""
         with trio.fail_after(PATIENCE_S):
             async with trio.open_nursery() as nursery:
-                standing = [self.engine() for _ in range(engines)]
+                standing = [self.engine() for _ in range(2)]
                 for engine in standing:
                     await nursery.start(engine.run)
                 await self.enqueue(jobs)
                 await self.until_done(jobs)
+                await trio.to_thread.run_sync(wait_until, also)
                 for engine in standing:
                     engine.drain()
 

@@ -1,0 +1,168 @@
+"""What has happened: on the server, where claims begin and end, and in the handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import attrs
+import trio
+
+from trioq.core.job import Job
+from trioq.store.memory import MemoryStore
+from trioq.store.protocol import (
+    Ack,
+    Beat,
+    DeadLetter,
+    Gone,
+    Park,
+    Reaped,
+    Release,
+    RetryAt,
+    Settlement,
+    Step,
+    StepReply,
+)
+
+Boot = str
+End = Literal["ack", "retry", "snooze", "dead", "release", "park", "reaped", "signed off"]
+
+
+@attrs.frozen
+class Claim:
+    """Names a claim: a job, and the step that claimed it."""
+
+    uid: str
+    boot: Boot
+    n: int
+
+
+@attrs.frozen
+class Reap:
+    """The server gave a boot's jobs to others."""
+
+    at: float
+    boot: Boot
+    silent_s: float
+    """For how long it had shown no sign of life."""
+    blamed: tuple[str, ...]
+    """Jobs that it was for them to be blamed for: its suspect, or the one that ran alone."""
+
+
+@attrs.define
+class Run:
+    """A handler ran."""
+
+    claim: Claim
+    name: str
+    attempt: int
+    began: float
+    ended: float | None = None
+    how: str = "runs"
+
+
+class TracedStore(MemoryStore):
+    """The store in memory, and all that it has ever decided."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ends: dict[Claim, End] = {}
+        self.reaps: list[Reap] = []
+        self.signed_off: list[tuple[float, Boot]] = []
+        self.signs: dict[Boot, float] = {}
+        """When each boot showed its last sign of life."""
+
+    def register(self, engine: Boot, info: bytes) -> bool:
+        is_new = super().register(engine, info)
+        if is_new:
+            self.signs[engine] = trio.current_time()
+        return is_new
+
+    def beat(self, engine: Boot) -> Beat | Gone:
+        reply = super().beat(engine)
+        if isinstance(reply, Beat):
+            self.signs[engine] = trio.current_time()
+        return reply
+
+    def step(self, step: Step) -> StepReply | Gone:
+        reply = super().step(step)
+        if isinstance(reply, StepReply) and reply.word == "ok":
+            self.signs[step.engine] = trio.current_time()
+            for settlement in step.settlements:
+                if settlement.uid not in reply.refused:
+                    claim = Claim(settlement.uid, step.engine, settlement.n)
+                    assert claim not in self.ends, f"{claim} ends twice"
+                    self.ends[claim] = _kind(settlement)
+        return reply
+
+    def reap(self, engine: Boot, seen: int, max_reaps: int) -> Reaped:
+        held = self._held_by(engine)
+        reply = super().reap(engine, seen, max_reaps)
+        if reply.word == "reaped":
+            now = trio.current_time()
+            alone = len(held) == 1
+            blamed = tuple(claim.uid for claim, suspect in held if suspect or alone)
+            self.reaps.append(Reap(now, engine, now - self.signs[engine], blamed))
+            self._end(held, "reaped")
+        return reply
+
+    def sign_off(self, engine: Boot) -> None:
+        held = self._held_by(engine)
+        if engine in self.space.engines:
+            self.signed_off.append((trio.current_time(), engine))
+        super().sign_off(engine)
+        self._end(held, "signed off")
+
+    def _held_by(self, engine: Boot) -> list[tuple[Claim, bool]]:
+        boot = self.space.engines.get(engine)
+        held = boot.in_order() if boot else []
+        return [(Claim(uid, engine, hold.n), hold.suspect) for uid, hold in held]
+
+    def _end(self, held: list[tuple[Claim, bool]], end: End) -> None:
+        for claim, _ in held:
+            assert claim not in self.ends, f"{claim} ends twice"
+            self.ends[claim] = end
+
+
+def _kind(settlement: Settlement) -> End:
+    match settlement:
+        case Ack():
+            return "ack"
+        case RetryAt(line=b""):
+            return "snooze"
+        case RetryAt():
+            return "retry"
+        case DeadLetter():
+            return "dead"
+        case Release():
+            return "release"
+        case Park():
+            return "park"
+
+
+@attrs.define
+class Log:
+    """What the handlers have done, in order."""
+
+    runs: list[Run] = attrs.field(factory=list[Run])
+
+    @contextmanager
+    def run(self, job: Job, boots: dict[str, Boot]) -> Iterator[None]:
+        """One run, from here to the end of the block."""
+        token, _, n = job.token.partition(":")
+        claim = Claim(job.uid, boots[token], int(n))
+        run = Run(claim, job.name, job.attempt, trio.current_time())
+        self.runs.append(run)
+        try:
+            yield
+        except trio.Cancelled:
+            run.how = "cancelled"
+            raise
+        except Exception as error:
+            run.how = type(error).__name__
+            raise
+        else:
+            run.how = "done"
+        finally:
+            run.ended = trio.current_time()

@@ -1,0 +1,113 @@
+"""What nobody can explain in the trace of a run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from props.simulation.trace import Run
+from props.simulation.world import LEASE_S, MAX_ATTEMPTS, MAX_REAPS, World
+
+#: How a claim may have ended so that its job begins again.
+PUT_BACK = {"retry", "snooze", "release", "reaped", "signed off"}
+
+
+def unexplained(world: World) -> list[str]:
+    """Every broken promise, in words."""
+    return [
+        *_not_all_accounted_for(world), *_dead_for_no_reason(world), *_reaped_alive(world),
+        *_boots_lost_for_no_reason(world), *_signed_off_for_no_reason(world),
+        *_second_starts(world), *_overlaps(world), *_attempts(world),
+    ]  # fmt: skip
+
+
+def runs_by_job(world: World) -> dict[str, list[Run]]:
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for run in world.log.runs:
+        runs[run.claim.uid].append(run)
+    return runs
+
+
+def _not_all_accounted_for(world: World) -> Iterator[str]:
+    space, accepted = world.store.space, defaultdict[str, list[str]](list)
+    for claim, end in world.store.ends.items():
+        accepted[claim.uid].append(end)
+    for uid, name in world.jobs.items():
+        acks = accepted[uid].count("ack")
+        if uid in space.dead:
+            yield from [f"{uid} is dead and was done"] * acks
+        elif uid in space.jobs:
+            yield f"{uid} ({name}) isn't done: {accepted[uid]}"
+        elif acks != 1:
+            yield f"{uid} ({name}) was done {acks} times"
+    if space.stats["done"] + len(space.dead) != len(world.jobs):
+        yield f"{space.stats['done']} done, {len(space.dead)} dead, of {len(world.jobs)}"
+    if space.strays or any(engine.held for engine in space.engines.values()):
+        yield f"left over: {space.strays}, {space.engines}"
+
+
+def _dead_for_no_reason(world: World) -> Iterator[str]:
+    space = world.store.space
+    blamed = [uid for reap in world.store.reaps for uid in reap.blamed]
+    for uid, name in world.jobs.items():
+        reason = space.jobs[uid].reason if uid in space.dead else None
+        if name == "doomed" and reason is None:
+            yield f"{uid} is doomed and not dead"
+        if reason == "failures" and (name, space.jobs[uid].attempts) != ("doomed", MAX_ATTEMPTS):
+            yield f"{uid} ({name}) is dead of {space.jobs[uid].attempts} failures"
+        if reason == "worker_lost" and blamed.count(uid) != MAX_REAPS:
+            yield f"{uid} ({name}) is dead of {blamed.count(uid)} crashes"
+        if reason not in (None, "failures", "worker_lost"):
+            yield f"{uid} ({name}) is dead: {reason}"
+
+
+def _reaped_alive(world: World) -> Iterator[str]:
+    for reap in world.store.reaps:
+        if reap.silent_s < LEASE_S:
+            yield f"{reap.boot} was reaped after {reap.silent_s} s of silence"
+        if len(reap.blamed) > 1:
+            yield f"one crash was blamed on {reap.blamed}"
+
+
+def _boots_lost_for_no_reason(world: World) -> Iterator[str]:
+    reaped = {reap.boot: reap.at for reap in world.store.reaps}
+    for at, lost in world.lost:
+        if lost.why != "gone":
+            yield f"{lost.engine} was lost: {lost.why}"
+        elif reaped.get(lost.engine, at + 1) > at:
+            yield f"{lost.engine} was told gone, and wasn't reaped"
+
+
+def _signed_off_for_no_reason(world: World) -> Iterator[str]:
+    lost = {lost.engine for _, lost in world.lost}
+    for at, boot in world.store.signed_off:
+        owner = world.owners.get(boot)
+        if boot not in lost and owner and not owner.was_told_to_stop and not owner.was_killed:
+            yield f"{boot} signed off at {at:.3f} for no reason"
+
+
+def _second_starts(world: World) -> Iterator[str]:
+    for uid, runs in runs_by_job(world).items():
+        for run, again in pairwise(runs):
+            end = world.store.ends.get(run.claim, "nothing")
+            if end not in PUT_BACK:
+                yield f"{uid} began again at {again.began:.3f} after {end}"
+            if end == "release" and run.how != "cancelled":
+                yield f"{uid} was given back though it was {run.how}"
+
+
+def _overlaps(world: World) -> Iterator[str]:
+    for uid, runs in runs_by_job(world).items():
+        for run, again in pairwise(runs):
+            if run.name == "careful" and (run.ended is None or run.ended > again.began):
+                yield f"{uid} ran twice at the same time, at {again.began:.3f}"
+
+
+def _attempts(world: World) -> Iterator[str]:
+    for uid, runs in runs_by_job(world).items():
+        failed = 0
+        for run in runs:
+            if run.attempt != failed + 1:
+                yield f"{uid} began attempt {run.attempt} after {failed} failures"
+            failed += world.store.ends.get(run.claim) == "retry"

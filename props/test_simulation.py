@@ -1,0 +1,68 @@
+"""Whole engines on bad networks, in virtual time: every job is accounted for.
+
+A seed that fails is run again, with its whole trace, by ``python -m props.simulation SEED``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from props.simulation.verdict import unexplained
+from props.simulation.world import play
+
+IS_LONG = os.environ.get("TRIOQ_TEST_PROPS") == "long"
+SEEDS = range(1000 if IS_LONG else 30)
+
+run = cache(play)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_job_is_accounted_for_and_every_second_start_explained(seed: int) -> None:
+    assert unexplained(run(seed)) == []
+
+
+def test_a_seed_is_the_same_run_again() -> None:
+    first, second = play(7), play(7)
+    assert first.log.runs == second.log.runs
+    assert first.store.reaps == second.store.reaps
+
+
+def test_much_goes_wrong_in_these_runs() -> None:
+    """A calm sea would prove nothing."""
+    worlds = [run(seed) for seed in range(12)]
+    struck = sum((world.network.struck for world in worlds), Counter[str]())
+    for fate in ("request lost", "reply lost", "late", "twice", "refused"):
+        assert struck[fate] > 50
+    ends = Counter(end for world in worlds for end in world.store.ends.values())
+    assert set(ends) >= {"ack", "retry", "snooze", "dead", "release", "park", "reaped"}
+    assert sum(len(world.store.reaps) for world in worlds) >= 40
+    assert sum(len(world.lost) for world in worlds) >= 2, "the living lose their jobs too"
+    assert sum(process.was_killed for world in worlds for process in world.processes) >= 30
+
+
+# -- the verdict notices -------------------------------------------------------------------------
+
+
+def test_a_lost_job_is_noticed() -> None:
+    world = play(3)
+    claim = next(c for c, end in world.store.ends.items() if end == "ack")
+    del world.store.ends[claim]
+    assert any("was done 0 times" in line for line in unexplained(world))
+
+
+def test_a_second_start_without_a_reason_is_noticed() -> None:
+    world = play(3)
+    done = next(run for run in world.log.runs if run.how == "done")
+    world.log.runs.append(done)
+    assert any("began again" in line for line in unexplained(world))
+
+
+def test_an_overlap_is_noticed() -> None:
+    world = play(3)
+    careful = next(run for run in world.log.runs if run.name == "careful")
+    world.log.runs.append(careful)
+    assert any("ran twice at the same time" in line for line in unexplained(world))
