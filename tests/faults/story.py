@@ -45,7 +45,7 @@ class Story:
         return Config(
             namespace="t",
             queues=(QueueConfig("low"),),
-            redis=RedisConfig.from_url(self.url, read_timeout_s=0.3, connect_timeout_s=1.0),
+            redis=RedisConfig.from_url(self.url, read_timeout_s=1.0, connect_timeout_s=2.0),
             worker=WorkerConfig(**{**usual, **self.worker}),
             reaper=ReaperConfig(interval_s=0.2),
             observability=ObservabilityConfig(bind=""),
