@@ -46,7 +46,7 @@ sbom:  ## what an installation consists of, as CycloneDX, in build/sbom.json
 	@build/sbom-tool/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom
 	@build/sbom-tool/bin/cyclonedx-py environment --pyproject pyproject.toml \
 		--output-reproducible -o build/sbom.json build/sbom/bin/python
-	@rm -rf build/sbom build/sbom-tool
+	@rm -rf build/sbom build/sbom-tool build/lib build/bdist.*
 
 clean:
 	rm -rf $(VENV) .trioq .mypy_cache .ruff_cache .pytest_cache .hypothesis

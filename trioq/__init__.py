@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trioq.admin import Admin, connect_admin
     from trioq.app import App, Call, current_job
-    from trioq.client import Client, Handle, SyncClient, connect, connect_sync
+    from trioq.client import Client, SyncClient, connect, connect_sync
     from trioq.core.config import Config
     from trioq.core.job import Job
     from trioq.core.retry import Retry
+    from trioq.drafts import Handle
     from trioq.embed import Engine
     from trioq.errors import (
         ConfigError,
@@ -77,11 +78,11 @@ _HOMES = {
     ),
     "trioq.client": (
         "Client",
-        "Handle",
         "SyncClient",
         "connect",
         "connect_sync",
     ),
+    "trioq.drafts": ("Handle",),
     "trioq.core.config": ("Config",),
     "trioq.core.job": ("Job",),
     "trioq.core.retry": ("Retry",),

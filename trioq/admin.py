@@ -20,10 +20,11 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
-from trioq.client import PATIENCE_S, Numbering, Patience, configured
+from trioq.client import configured
 from trioq.core.config import Config
 from trioq.core.job import Uid
 from trioq.errors import StoreBusy, StoreUnreachable
+from trioq.sending import PATIENCE_S, Numbering, Patience
 from trioq.store import inspect
 from trioq.store.connect import open_store
 from trioq.store.inspect import Dead, DeadFilter, DeadPage, JobView, Stats

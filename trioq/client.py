@@ -6,237 +6,29 @@ lost can be sent again without queueing anything twice.
 
 from __future__ import annotations
 
-import math
 import os
-import re
-import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from random import random
 from typing import Any
 
 import attrs
 import trio
 
 from trioq.app import Call
-from trioq.core.codec import encode, encode_payload
 from trioq.core.config import Config, check
-from trioq.core.job import NO_HEADERS, Headers, Options, Record, Uid, new_uid
+from trioq.core.job import Headers
+from trioq.drafts import Drafts, Handle, batches, handles
 from trioq.engine.bridge import ThreadCaller
-from trioq.errors import (
-    EnqueueUnknown,
-    PayloadRejected,
-    QueueFull,
-    QueueUnknown,
-    StoreBusy,
-    StoreError,
-    StoreUnreachable,
-)
+from trioq.errors import StoreError
 from trioq.observe.tracing import Tracing
+from trioq.sending import PATIENCE_S, Numbering, Patience
 from trioq.settings import from_url, load
 from trioq.store.connect import Connector, open_store
-from trioq.store.protocol import Enqueued, NewJob
+from trioq.store.protocol import NewJob
 from trioq.store.redis import RedisStore
-
-#: Jobs, and bytes, in one request.
-BATCH_JOBS = 500
-BATCH_BYTES = 1 << 20
-
-#: How long an enqueue tries to get an answer.
-PATIENCE_S = 10.0
-
-#: Wherever queues aren't configured, these names will do.
-QUEUE_NAME = "[A-Za-z0-9_.-]{1,64}"
-
-#: What Redis says when waiting a little helps.
-_SHORT = ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN")
-
-
-@attrs.frozen
-class Handle:
-    """What an enqueue made, or found."""
-
-    uid: Uid
-    id: str | None
-    existing: str | None = None
-    """None: queued. Otherwise the state of the job that had this id already:
-    ``live`` (scheduled, ready or running), ``dead``, ``done`` or ``cancelled``."""
-
-    @property
-    def is_new(self) -> bool:
-        """Whether this call queued it."""
-        return self.existing is None
-
-
-@attrs.define
-class Drafts:
-    """Turns calls into jobs, by the configuration where one is known."""
-
-    config: Config
-    knows_queues: bool
-
-    def draft(
-        self,
-        what: Call | str,
-        payload: Mapping[str, Any] | None,
-        *,
-        queue: str | None,
-        delay: float,
-        id: str | None,
-        max_attempts: int | None,
-        timeout: float | None,
-        trace: Headers,
-    ) -> NewJob:
-        """One job, checked.
-
-        Raises:
-          PayloadRejected, QueueUnknown: Nothing can be queued like this.
-        """
-        if isinstance(what, Call):
-            if payload is not None:
-                raise TypeError("a call has its payload already")
-            name, payload, queue = what.name, what.payload, queue or what.queue
-        else:
-            name = what
-            command = self.config.commands.get(name)
-            queue = queue or (command.queue if command else None)
-        return self.job(
-            name,
-            encode_payload(dict(payload or {}), self.config.max_payload_bytes),
-            queue=queue,
-            delay_s=delay,
-            id=id,
-            options=Options(max_attempts, timeout),
-            trace=trace,
-        )
-
-    def job(
-        self,
-        name: str,
-        payload: bytes,
-        *,
-        queue: str | None,
-        delay_s: float = 0.0,
-        id: str | None = None,
-        options: Options | None = None,
-        trace: Headers = NO_HEADERS,
-    ) -> NewJob:
-        """One job whose payload is encoded already."""
-        queue = queue or self.config.default_queue
-        known = [q.name for q in self.config.queues]
-        if self.knows_queues and queue not in known:
-            raise QueueUnknown(f"no queue {queue!r} is configured; there are {', '.join(known)}")
-        if not re.fullmatch(QUEUE_NAME, queue):
-            raise QueueUnknown(f"not a queue's name: {queue!r}")
-        if not name or len(name) > 200 or not name.isprintable():
-            raise PayloadRejected(f"not a job name: {name!r}")
-        if id is not None and not (0 < len(id) <= 500 and _is_text(id)):
-            raise PayloadRejected(f"an id is a text of 1 to 500 characters, not {id[:50]!r}")
-        if not 0 <= delay_s < 100 * 365 * 86400:
-            raise PayloadRejected(f"not a delay in seconds: {delay_s!r}")
-        options = options or Options()
-        if options.max_attempts is not None and options.max_attempts < 1:
-            raise PayloadRejected(f"not a number of attempts: {options.max_attempts!r}")
-        if options.timeout_s is not None and not 0 < options.timeout_s < math.inf:
-            raise PayloadRejected(f"not a timeout in seconds: {options.timeout_s!r}")
-        uid, now_ms, delay_ms = new_uid(), time.time_ns() // 1_000_000, round(delay_s * 1000)
-        record = Record(
-            uid=uid,
-            name=name,
-            queue=queue,
-            payload=payload,
-            id=id,
-            enqueued_ms=now_ms,
-            options=options,
-            trace=trace,
-            due_ms=now_ms + delay_ms if delay_ms else 0,
-        )
-        stored, big = encode(record)
-        return NewJob(uid, queue, stored, big, delay_ms, id)
-
-
-def _is_text(text: str) -> bool:
-    """Whether it can be sent: half a surrogate pair can't."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def batches(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
-    """Batches bounded in jobs and in bytes."""
-    batch: list[NewJob] = []
-    size = 0
-    for job in jobs:
-        more = len(job.stored) + len(job.big)
-        if batch and (len(batch) >= BATCH_JOBS or size + more > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(job)
-        size += more
-    if batch:
-        yield batch
-
-
-def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
-    """What became of these jobs.
-
-    Raises:
-      QueueFull: They were refused by an earlier send of this request, whose answer was lost.
-    """
-    if enqueued.taken < len(jobs):
-        raise QueueFull("the queue is full")
-    made = []
-    for i, job in enumerate(jobs):
-        other = enqueued.existing.get(i)
-        made.append(Handle(other.uid, job.id, other.state) if other else Handle(job.uid, job.id))
-    return made
-
-
-@attrs.define
-class Numbering:
-    """One sender: numbers its writes, and knows when to try an unanswered one again."""
-
-    sender: str = attrs.field(factory=lambda: secrets.token_hex(16))
-    number: int = 0
-
-    def next(self) -> int:
-        self.number += 1
-        return self.number
-
-
-@attrs.define
-class Patience:
-    """Decides after each failure of one request whether to send it again."""
-
-    ends: float
-    """By the clock that :meth:`pause_s` is told the time of."""
-    uids: Sequence[Uid] = ()
-    """The jobs of an enqueue, of which nobody knows if it isn't answered."""
-    maybe_sent: bool = False
-    tries: int = 0
-
-    def pause_s(self, error: StoreError, now: float) -> float:
-        """Seconds to wait before the next try; raises where there is none.
-
-        "No" is only known to be no where no earlier try may have arrived.
-        """
-        if isinstance(error, StoreUnreachable):
-            self.maybe_sent |= error.sent
-            is_over = now >= self.ends
-        else:
-            is_over = now >= self.ends or not _passes(error)
-        if is_over and self.maybe_sent and self.uids:
-            raise EnqueueUnknown(self.uids) from error
-        if is_over:
-            raise error
-        self.tries += 1
-        return min(1.0, 0.02 * 2.0 ** min(self.tries, 8)) * random()
-
-
-def _passes(error: StoreError) -> bool:
-    """Whether it's worth waiting for an end of this."""
-    return isinstance(error, StoreBusy) and str(error).startswith(_SHORT)
 
 
 @attrs.define
