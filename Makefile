@@ -16,7 +16,8 @@ serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
 
 test: check  ## lint, types, and all tests with a quick property profile
-	@$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
+	@$(PYTEST) tests --cov --cov-report=term:skip-covered $(ARGS)
+	@$(PYTEST) props $(ARGS)
 	@TRIOQ_TEST_NETWORK=twice $(PYTEST) tests/store tests/engine $(ARGS)
 	@TRIOQ_TEST_NETWORK=lost $(PYTEST) tests/store tests/engine $(ARGS)
 
