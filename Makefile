@@ -10,7 +10,7 @@ JOBS   ?= 2
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q -n $(JOBS)
 
-.PHONY: serve test check props faults soak docs sbom clean
+.PHONY: serve test check props faults soak mutants docs sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
@@ -36,6 +36,9 @@ faults: $(VENV)/.test  ## the long profile of all faults, and the suite on two b
 	@TRIOQ_TEST_FAULTS=long $(PYTEST) tests/faults $(ARGS)
 	@TRIOQ_TEST_NETWORK=twice $(PYTEST) $(ARGS)
 	@TRIOQ_TEST_NETWORK=lost $(PYTEST) $(ARGS)
+
+mutants: $(VENV)/.test  ## break things on purpose, one at a time: the suite must notice each
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 docs: $(VENV)/.test  ## draw the pages of docs/ that are drawn from code
 	@$(BIN)/python -m tests.write_docs

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.support import Server, shared
 
@@ -28,6 +28,11 @@ settings.register_profile(
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "mutants",  # a failure is all that is asked for, not the smallest
+    settings.get_profile("quick"),
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile(os.environ.get("TRIOQ_TEST_PROPS", "quick"))
 

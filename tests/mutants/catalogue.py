@@ -1,0 +1,407 @@
+"""What is broken on purpose, one thing at a time, and which part of the suite must notice.
+
+A mutant is a text that stands once in a file of ``trioq/``, and another in its place.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+Killers = tuple[str, ...]
+
+MODEL: Killers = ("props/test_store.py",)
+SEARCH: Killers = ("props/test_protocol.py",)
+NETWORK: Killers = ("tests/faults/test_network.py",)
+STORM: Killers = ("tests/faults/test_network_engine.py",)
+PLACES: Killers = ("tests/faults/test_failpoints.py", "-k", "cancelled or fail_at")
+BOOT: Killers = ("tests/engine/test_boot.py",)
+ENGINE: Killers = ("tests/engine/test_engine.py",)
+DISPATCHER: Killers = ("tests/engine/test_dispatcher.py",)
+HEARTBEAT: Killers = ("tests/engine/test_heartbeat.py",)
+REAPER: Killers = ("tests/engine/test_reaper.py", "tests/core/test_watch.py")
+WORKER: Killers = ("tests/engine/test_worker.py", "tests/engine/test_engine.py")
+BRIDGE: Killers = ("tests/engine/test_bridge.py",)
+EDGES: Killers = ("tests/engine/test_edges.py",)
+BELL: Killers = ("tests/engine/test_bell.py", "tests/engine/test_dispatcher.py")
+BACKLOG: Killers = ("tests/engine/test_backlog.py",)
+SCHEDULER: Killers = ("tests/engine/test_scheduler.py",)
+OUTAGE: Killers = ("tests/engine/test_outage.py",)
+LANE: Killers = ("tests/store/test_lane.py",)
+PURE: Killers = (
+    "tests/core/test_pacemaker.py", "tests/core/test_watch.py", "tests/core/test_retry.py",
+    "tests/core/test_breaker.py", "tests/core/test_limiter.py",
+)  # fmt: skip
+
+
+@attrs.frozen
+class Mutant:
+    """One thing that is wrong."""
+
+    name: str
+    """What is wrong, in words."""
+    file: str
+    """Below ``trioq/``."""
+    old: str
+    new: str
+    killers: Killers
+
+
+STEP = "store/lua/step.lua"
+REAP = "store/lua/reap.lua"
+ENQUEUE = "store/lua/enqueue.lua"
+
+SCRIPTS = (
+    Mutant(
+        "a settlement counts for whatever claim of the job there is", STEP,
+        "if step ~= s.step or", "if not step or", MODEL,
+    ),
+    Mutant(
+        "a step of any smaller number is executed", STEP,
+        "if n < last_n then", "if false then", MODEL,
+    ),
+    Mutant(
+        "a step may leave numbers out", STEP,
+        "elseif n > last_n + 1 then", "elseif false then", MODEL,
+    ),
+    Mutant(
+        "a step that comes again is executed again", STEP,
+        "if n == last_n then", "if false then", NETWORK,
+    ),
+    Mutant(
+        "a step that comes again is not told what was refused", STEP,
+        '#refused > 0 and n .. " " .. refusals or n', "n", MODEL,
+    ),
+    Mutant(
+        "a step is no sign of life", STEP,
+        'redis.call("HINCRBY", beats, engine, 1)\n', "", MODEL,
+    ),
+    Mutant(
+        "what is settled stays in running", STEP,
+        'redis.call("HDEL", running, unpack(gone_uids))', "local _ = gone_uids", MODEL,
+    ),
+    Mutant(
+        "a finished job keeps its record", STEP,
+        'forget(acked, "done", now_ms, retention)\n', "", MODEL,
+    ),
+    Mutant(
+        "failed attempts are not written down", STEP,
+        'redis.call("HSET", attempts, unpack(tries))\n', "", MODEL,
+    ),
+    Mutant(
+        "a released job goes to the tail", STEP,
+        'redis.call("RPUSH", queue.ready, unpack(queue.back_ready))',
+        'redis.call("LPUSH", queue.ready, unpack(queue.back_ready))', MODEL,
+    ),
+    Mutant(
+        "released jobs go back in the wrong order", STEP,
+        "return a.at > b.at", "return a.at < b.at", SEARCH,
+    ),
+    Mutant(
+        "a job is due a millisecond late", STEP,
+        "if first and first <= now_ms and", "if first and first < now_ms and", MODEL,
+    ),
+    Mutant(
+        "an engine gets a suspect of each queue", STEP,
+        "      may_take_suspect = false\n", "", MODEL,
+    ),
+    Mutant(
+        "an engine gets a suspect though it holds one", STEP,
+        'local may_take_suspect = suspect == "1"', "local may_take_suspect = true", MODEL,
+    ),
+    Mutant(
+        "a paused queue is claimed from", STEP,
+        "if wanted > 0 and not is_paused[queue.name] then", "if wanted > 0 then", MODEL,
+    ),
+    Mutant(
+        "no bell for what a step leaves behind", STEP,
+        "(queue.n_ready > queue.n_dropped or has_suspects) then", "false then", MODEL,
+    ),
+    Mutant(
+        "a cancelled job that a claim meets is called a stray", STEP,
+        'if redis.call("SREM", f.queue.dropped, f.uid) == 0 then', "if true then", MODEL,
+    ),
+    Mutant(
+        "one claim too many is claimed and nobody told", STEP,
+        "taken[#taken + 1] = f.uid\n", "taken[#taken + 1] = found[1].uid\n", MODEL,
+    ),
+    Mutant(
+        "a reap doesn't look whether the engine lives", REAP,
+        'if redis.call("HGET", beats, engine) ~= seen then', "if false then", MODEL,
+    ),
+    Mutant(
+        "a reap blames every job", REAP,
+        "if entry.suspect or #entries == 1 then", "if true then", SEARCH,
+    ),
+    Mutant(
+        "a job dies one crash late", REAP,
+        ">= tonumber(max_reaps)", "> tonumber(max_reaps)", SEARCH,
+    ),
+    Mutant(
+        "reaped jobs are no suspects", REAP,
+        "give_back(back, place, true)", "give_back(back, place, false)", SEARCH,
+    ),
+    Mutant(
+        "a reap leaves the engine's jobs in running", REAP,
+        'redis.call("DEL", running)\n', "", MODEL,
+    ),
+    Mutant(
+        "a reap forgets to put jobs back", REAP,
+        "give_back(back, place, true)\n", "", MODEL,
+    ),
+    Mutant(
+        "who is registered may register again", "store/lua/register.lua",
+        'if redis.call("HEXISTS", steps, engine) == 1 then', "if false then", MODEL,
+    ),
+    Mutant(
+        "a beat is told well to whoever isn't registered", "store/lua/beat.lua",
+        'if redis.call("HEXISTS", steps, engine) == 0 then', "if false then", MODEL,
+    ),
+    Mutant(
+        "an engine that signs off stays registered", "store/lua/sign_off.lua",
+        'redis.call("HDEL", steps, engine)\n', "", MODEL,
+    ),
+    Mutant(
+        "what an engine held goes back in the wrong order", "store/lua/shared/release.lua",
+        "for e = #entries, 1, -1 do", "for e = 1, #entries do", MODEL,
+    ),
+    Mutant(
+        "what goes back rings no bell", "store/lua/shared/release.lua",
+        "    ring(head.bell)\n", "", MODEL,
+    ),
+    Mutant(
+        "the last write of a client may come again", "store/lua/shared/sender.lua",
+        "elseif number == last then", "elseif false then", NETWORK,
+    ),
+    Mutant(
+        "a late copy of a client's write counts", "store/lua/shared/sender.lua",
+        "tonumber(number) > tonumber(last)", "tonumber(number) ~= tonumber(last)", NETWORK,
+    ),
+    Mutant(
+        "an enqueue doesn't remember its number", ENQUEUE,
+        'remember(sender, number, answer)\nreturn { "ok"', 'return { "ok"', NETWORK,
+    ),
+    Mutant(
+        "an enqueue that was refused may come again", ENQUEUE,
+        'remember(sender, number, answer)\n    return { "full"', 'return { "full"', MODEL,
+    ),
+    Mutant(
+        "a new job rings no bell", ENQUEUE,
+        "    ring(queue.bell)\n", "", MODEL,
+    ),
+    Mutant(
+        "a caller's id is looked at in this batch only", ENQUEUE,
+        "known_ids[id] = values[i]", "known_ids[id] = nil", MODEL,
+    ),
+    Mutant(
+        "a queue takes one more than its max_length", ENQUEUE,
+        "#queue.due / 2 > queue.max", "#queue.due / 2 > queue.max + 1", MODEL,
+    ),
+    Mutant(
+        "the limiter grants one too many", ENQUEUE,
+        "if granted == permits then", "if granted > permits then", MODEL,
+    ),
+    Mutant(
+        "a job that runs may be cancelled", "store/lua/cancel.lua",
+        'if redis.call("HEXISTS", KEYS[k], uid) == 1 then', "if false then", MODEL,
+    ),
+    Mutant(
+        "a cancel doesn't note what still lies in the queue", "store/lua/cancel.lua",
+        '    redis.call("SADD", dropped, uid)\n', "", MODEL,
+    ),
+    Mutant(
+        "a revived job keeps its failed attempts", "store/lua/revive.lua",
+        "for _, key in ipairs({ attempts, reaps, reasons }) do\n    drop",
+        "for _, key in ipairs({ reaps, reasons }) do\n    drop", MODEL,
+    ),
+    Mutant(
+        "an ended id is forgotten at once", "store/lua/shared/forget.lua",
+        "now_ms + retention_ms", "now_ms", MODEL,
+    ),
+)  # fmt: skip
+
+DISPATCH = "engine/dispatcher.py"
+
+ENGINES = (
+    Mutant(
+        "an unanswered step is given up", DISPATCH,
+        '                await self._outage.failed("step", error)\n            except TrioqBug:',
+        '                await self._outage.failed("step", error)\n'
+        "                boot.in_flight = None\n                return\n"
+        "            except TrioqBug:", STORM,
+    ),
+    Mutant(
+        "an unanswered step gets another number", DISPATCH,
+        "            boot.sends += 1\n",
+        "            boot.sends += 1\n            if boot.sends > 1:\n"
+        "                import attrs\n"
+        "                boot.n += 1\n"
+        "                step = boot.in_flight = attrs.evolve(step, n=boot.n)\n", STORM,
+    ),
+    Mutant(
+        "a step takes outcomes and forgets them", "engine/boot.py",
+        "            settlements=settlements,\n", "            settlements=settlements[:1],\n",
+        BOOT,
+    ),
+    Mutant(
+        "an engine asks for a second suspect", "engine/boot.py",
+        "suspect=self.suspects == leaving", "suspect=True", BOOT,
+    ),
+    Mutant(
+        "an engine doesn't count what the server holds", "engine/boot.py",
+        "reply.held == len(self.held)", "True", BOOT,
+    ),
+    Mutant(
+        "an outcome nobody can know of is called lost", "engine/boot.py",
+        "if self.sends > 1:", "if self.sends > 2:", BOOT,
+    ),
+    Mutant(
+        "whoever is told gone goes on with its boot", DISPATCH,
+        "            self._lose(reply.word)\n            return",
+        "            boot.in_flight = None\n            return", ENGINE,
+    ),
+    Mutant(
+        "jobs are claimed on a lease that ends", DISPATCH,
+        "if not self._claiming or not self.pacemaker.may_claim(self._clock()):",
+        "if not self._claiming:", EDGES,
+    ),
+    Mutant(
+        "what no worker has started is not given back", DISPATCH,
+        "        self._claiming = False\n        self._give_back(self._backlog.close())",
+        "        self._claiming = False\n        self._backlog.close()", EDGES,
+    ),
+    Mutant(
+        "stale claims stay with an engine that has no time", DISPATCH,
+        "            self._give_back(stale)\n", "            self._backlog.put(stale)\n",
+        DISPATCHER + ENGINE,
+    ),
+    Mutant(
+        "an engine doesn't sign off", DISPATCH,
+        "await self._caller.call(self._caller.store.sign_off, self._boot.engine)",
+        "await trio.lowlevel.checkpoint()", ENGINE,
+    ),
+    Mutant(
+        "what is settled at the end is not sent", DISPATCH,
+        "(self._boot.in_flight or self._boot.outcomes):", "self._boot.in_flight:", ENGINE,
+    ),
+    Mutant(
+        "a bell makes no step", DISPATCH,
+        "        self._rung = True\n        self.poke()", "        pass", BELL,
+    ),
+    Mutant(
+        "an unanswered register is sent again", "engine/engine.py",
+        "        while True:\n            boot, sent_at = made.boot(), self.clock()\n",
+        "        boot = made.boot()\n        while True:\n            sent_at = self.clock()\n",
+        ENGINE,
+    ),
+    Mutant(
+        "handlers of a lost boot have their grace", "engine/engine.py",
+        "0.0 if dispatcher.lost.is_set() else self.config.worker.grace_s\n",
+        "self.config.worker.grace_s\n                        dispatcher.lost = trio.Event()\n",
+        ENGINE,
+    ),
+    Mutant(
+        "the lease ends with the order to stop", "engine/heartbeat.py",
+        "trio.CancelScope(shield=True)", "trio.CancelScope()", HEARTBEAT + ENGINE,
+    ),
+    Mutant(
+        "a stuck engine keeps its lease", "engine/heartbeat.py",
+        "if stalled_s > self.loop_stall_s:", "if False:", HEARTBEAT,
+    ),
+    Mutant(
+        "a lost lease cancels nothing", "engine/heartbeat.py",
+        "                scope.deadline = deadline\n", "                pass\n", HEARTBEAT + ENGINE,
+    ),
+    Mutant(
+        "a lease counts from the answer", DISPATCH,
+        "self.pacemaker.step_answered(sent_at, self._clock())",
+        "self.pacemaker.step_answered(self._clock(), self._clock())", EDGES,
+    ),
+    Mutant(
+        "a beat counts from its answer", "core/pacemaker.py",
+        "self.step_answered(sent, now)", "self.step_answered(now, now)", PURE,
+    ),
+    Mutant(
+        "a lease has no margin", "core/pacemaker.py",
+        "self._good + self.lease_s * (1 - MARGIN)", "self._good + self.lease_s", PURE,
+    ),
+    Mutant(
+        "a reaper remembers what it saw before a gap", "core/watch.py",
+        "if gap or span is None or span != self._span:", "if span is None or span != self._span:",
+        REAPER,
+    ),
+    Mutant(
+        "a reaper remembers what it saw on another connection", "core/watch.py",
+        "if gap or span is None or span != self._span:", "if gap:", REAPER,
+    ),
+    Mutant(
+        "a reaper needs two looks", "core/watch.py",
+        "polls >= MIN_POLLS", "polls >= MIN_POLLS - 1", REAPER,
+    ),
+    Mutant(
+        "an attempt isn't counted", "engine/worker.py",
+        "record, attempt = stored.record, held.attempts + 1\n        who",
+        "record, attempt = stored.record, held.attempts\n        who", WORKER,
+    ),
+    Mutant(
+        "a snooze counts as an attempt", "engine/worker.py",
+        "return RetryAt(held.uid, held.n, verdict.delay_ms, held.attempts)",
+        "return RetryAt(held.uid, held.n, verdict.delay_ms, attempt)", WORKER,
+    ),
+    Mutant(
+        "a job that was cancelled is done", "engine/worker.py",
+        "                settlement = self._release(held)\n",
+        "                settlement = Ack(held.uid, held.n)\n", WORKER,
+    ),
+    Mutant(
+        "a job has one attempt too many", "core/retry.py",
+        "if attempt >= retry.max_attempts:", "if attempt > retry.max_attempts:", PURE,
+    ),
+    Mutant(
+        "an interrupted job is blamed", "core/retry.py",
+        "            return Release()\n",
+        '            return RetryIn(0, Error("Interrupted", "interrupted"))\n', PURE,
+    ),
+    Mutant(
+        "a bell that rang is not passed on", "engine/bell.py",
+        "                rung()\n            listen_s",
+        "                pass\n            listen_s", BELL,
+    ),
+    Mutant(
+        "nobody looks after an outage of the bells", "engine/bell.py",
+        'await outage.failed("wait", error)\n            rung()',
+        'await outage.failed("wait", error)', EDGES,
+    ),
+    Mutant(
+        "a closed backlog still gives jobs away", "engine/backlog.py",
+        "        left = self._take_all()\n", "        left = list(self._jobs)\n", BACKLOG + ENGINE,
+    ),
+    Mutant(
+        "due jobs wait for the next poll", "engine/scheduler.py",
+        "            self.poke()\n", "", SCHEDULER,
+    ),
+    Mutant(
+        "a call that writes is abandoned", "engine/bridge.py",
+        "return trio.lowlevel.Abort.FAILED", "return trio.lowlevel.Abort.SUCCEEDED", BRIDGE,
+    ),
+    Mutant(
+        "a call that is cancelled is not interrupted", "engine/bridge.py",
+        "        interrupt()\n", "", BRIDGE,
+    ),
+    Mutant(
+        "a connection on which a call failed is used again", "store/lane.py",
+        "            if broken or self._closed or self._interrupted:",
+        "            if self._closed or self._interrupted:", LANE,
+    ),
+    Mutant(
+        "a client numbers each try", "client.py",
+        "store.enqueue, self._numbering.sender, number, jobs",
+        "store.enqueue, self._numbering.sender, self._numbering.next(), jobs", STORM,
+    ),
+    Mutant(
+        "an open breaker admits everything", "core/breaker.py",
+        '        if self._state == "closed":\n            return Permit',
+        '        if self._state != "half_open":\n            return Permit', PURE,
+    ),
+)  # fmt: skip
+
+MUTANTS = SCRIPTS + ENGINES

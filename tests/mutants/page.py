@@ -1,0 +1,34 @@
+"""The page ``docs/mutants.md``: what was broken, and who noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.mutants.catalogue import ENGINES, SCRIPTS, Mutant
+
+PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
+
+
+def page() -> str:
+    """Drawn from the catalogue, and written once every mutant in it was killed."""
+    return f"""# Mutants
+
+<!-- written by `make mutants`, once all of these were killed -->
+
+A test that can't fail proves nothing. So these things are broken on purpose, one at a time, in
+a copy of the tree, and the part of the suite named beside each must notice.
+
+## Scripts
+
+{_table(SCRIPTS)}
+## Engine
+
+{_table(ENGINES)}"""
+
+
+def _table(mutants: tuple[Mutant, ...]) -> str:
+    rows = "".join(
+        f"| {m.name} | `{m.file}` | {', '.join(f'`{k}`' for k in m.killers if '/' in k)} |\n"
+        for m in mutants
+    )
+    return f"| what is wrong | where | killed by |\n| --- | --- | --- |\n{rows}"
