@@ -6,6 +6,7 @@ curl -X POST '127.0.0.1:8000/greet?name=Ada'
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -44,13 +45,13 @@ async def main(config: Path, port: int) -> None:
         listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, handle, listeners)
         address = listeners[0].socket.getsockname()
-        print(f"listening on http://{address[0]}:{address[1]}", flush=True)
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            print(f"listening on http://{address[0]}:{address[1]}", flush=True)
+            await anext(signals)
+        nursery.cancel_scope.cancel()
 
 
 if __name__ == "__main__":
     here = Path(__file__).parent
     chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else here / "example.toml"
-    try:
-        trio.run(main, chosen, int(sys.argv[2]) if len(sys.argv) > 2 else 8000)
-    except* KeyboardInterrupt:
-        pass
+    trio.run(main, chosen, int(sys.argv[2]) if len(sys.argv) > 2 else 8000)
