@@ -13,7 +13,7 @@ import pytest
 import trio
 
 import trioq
-from tests.engine.rig import Rig, config_of, rig_on
+from tests.engine.rig import Rig, config_of, noop, rig_on
 from tests.support import Server
 from trioq.core.events import JobSucceeded
 
@@ -44,7 +44,7 @@ BUGS: dict[str, tuple[str, str]] = {
     "B12": ("recovery took far longer than promised",
             "engine/test_reaper::jobs_of_a_killed_engine_run_again_within_a_lease"),
     "B13": ("a late completion counted",
-            "engine/test_engine::an_outcome_that_comes_after_the_reap"),
+            "engine/test_lost_boots::an_outcome_that_comes_after_the_reap"),
     "B14": ("a wait had whole seconds", "engine/test_bell::a_job_starts_when_its_bell_rings"),
     "B15": ("credentials from the environment were ignored",
             "cli/test_main::credentials_come_from_the_environment_b15"),
@@ -62,7 +62,7 @@ BUGS: dict[str, tuple[str, str]] = {
     "B22": ("a job that killed its worker came back for ever",
             "engine/test_reaper::only_the_job_that_kills_its_engine_is_dead"),
     "B23": ("a job that couldn't be read was lost",
-            "engine/test_engine::a_record_that_makes_no_sense_is_dead_and_hurts_nobody"),
+            "engine/test_jobs::a_record_that_makes_no_sense_is_dead_and_hurts_nobody"),
     "B24": ("the benchmark counted what wasn't done",
             "cli/test_bench::what_isnt_done_is_said_and_not_counted"),
     "B25": ("a dead job had no error and one attempt left",
@@ -98,12 +98,6 @@ def test_each_bug_has_its_test(bug: str) -> None:
 def rig(server: Server) -> Iterator[Rig]:
     with rig_on(server) as rig:
         yield rig
-
-
-def noop(rig: Rig) -> None:
-    @rig.app.job("noop")
-    async def handler() -> None:
-        pass
 
 
 @pytest.mark.trio

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trio
 
 from tests.engine.rig import Rig, rig_on
+from tests.engine.trees import write
 from tests.engine.virtual import World
 from tests.support import Server
 
@@ -30,3 +32,11 @@ def own_rig(own_server: Server) -> Iterator[Rig]:
 def world(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -> World:
     """Engines under a virtual clock. A test that uses it has ``autojump_clock`` as well."""
     return World(nursery)
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A directory with a secret in it, beside ``root``, which is scanned."""
+    write(tmp_path, "outside/secret", text="secret")
+    (tmp_path / "root").mkdir()
+    return tmp_path / "outside"

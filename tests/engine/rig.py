@@ -15,7 +15,7 @@ from tests.support import PATIENCE_S, Server, new_job
 from trioq.app import App
 from trioq.core.config import Config, QueueConfig
 from trioq.core.config.sections import BreakerConfig, ReaperConfig, WorkerConfig
-from trioq.core.events import EngineStopped, Event
+from trioq.core.events import EngineStarted, EngineStopped, Event
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import Engine
 from trioq.errors import StoreUnreachable
@@ -229,3 +229,48 @@ def rig_on(server: Server, **options: Any) -> Iterator[Rig]:
         yield rig
     finally:
         rig.close()
+
+
+# -- handlers of many tests --------------------------------------------------------------------
+
+
+def noop(rig: Rig, name: str = "noop") -> None:
+    """Register a handler that does nothing."""
+
+    @rig.app.job(name)
+    async def handler() -> None:
+        pass
+
+
+def gated(rig: Rig, name: str = "gated") -> trio.Event:
+    """Register a handler that runs until this event is set."""
+    gate = trio.Event()
+
+    @rig.app.job(name)
+    async def handler() -> None:
+        await gate.wait()
+
+    return gate
+
+
+def boot_of(rig: Rig) -> str:
+    """The engine that started last."""
+    return rig.of(EngineStarted)[-1].engine
+
+
+@attrs.define
+class Tally:
+    """How many handlers run at a time."""
+
+    running: int = 0
+    most: int = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One more, while this lasts."""
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            yield
+        finally:
+            self.running -= 1

@@ -16,10 +16,13 @@ STORM: Killers = ("tests/faults/test_network_engine.py",)
 PLACES: Killers = ("tests/faults/test_failpoints.py", "-k", "cancelled or fail_at")
 BOOT: Killers = ("tests/engine/test_boot.py",)
 ENGINE: Killers = ("tests/engine/test_engine.py",)
+JOBS: Killers = ("tests/engine/test_jobs.py",)
+RESENDING: Killers = ("tests/engine/test_resending.py",)
+LOST: Killers = ("tests/engine/test_lost_boots.py",)
 DISPATCHER: Killers = ("tests/engine/test_dispatcher.py",)
 HEARTBEAT: Killers = ("tests/engine/test_heartbeat.py",)
 REAPER: Killers = ("tests/engine/test_reaper.py", "tests/core/test_watch.py")
-WORKER: Killers = ("tests/engine/test_worker.py", "tests/engine/test_engine.py")
+WORKER: Killers = ("tests/engine/test_worker.py", *JOBS)
 BRIDGE: Killers = ("tests/engine/test_bridge.py",)
 EDGES: Killers = ("tests/engine/test_edges.py",)
 BELL: Killers = ("tests/engine/test_bell.py", "tests/engine/test_dispatcher.py")
@@ -257,7 +260,7 @@ ENGINES = (
     Mutant(
         "whoever is told gone goes on with its boot", DISPATCH,
         "            self._lose(reply.word)\n            return",
-        "            boot.in_flight = None\n            return", ENGINE,
+        "            boot.in_flight = None\n            return", LOST,
     ),
     Mutant(
         "jobs are claimed on a lease that ends", DISPATCH,
@@ -272,7 +275,7 @@ ENGINES = (
     Mutant(
         "stale claims stay with an engine that has no time", DISPATCH,
         "            self._give_back(stale)\n", "            self._backlog.put(stale)\n",
-        DISPATCHER + ENGINE,
+        DISPATCHER + JOBS,
     ),
     Mutant(
         "an engine doesn't sign off", DISPATCH,
@@ -281,7 +284,7 @@ ENGINES = (
     ),
     Mutant(
         "what is settled at the end is not sent", DISPATCH,
-        "(self._boot.in_flight or self._boot.outcomes):", "self._boot.in_flight:", ENGINE,
+        "(self._boot.in_flight or self._boot.outcomes):", "self._boot.in_flight:", RESENDING,
     ),
     Mutant(
         "a bell makes no step", DISPATCH,
@@ -297,7 +300,7 @@ ENGINES = (
         "handlers of a lost boot have their grace", "engine/engine.py",
         "0.0 if dispatcher.lost.is_set() else self.config.worker.grace_s\n",
         "self.config.worker.grace_s\n                        dispatcher.lost = trio.Event()\n",
-        ENGINE,
+        LOST,
     ),
     Mutant(
         "the lease ends with the order to stop", "engine/heartbeat.py",
@@ -309,7 +312,7 @@ ENGINES = (
     ),
     Mutant(
         "a lost lease cancels nothing", "engine/heartbeat.py",
-        "                scope.deadline = deadline\n", "                pass\n", HEARTBEAT + ENGINE,
+        "                scope.deadline = deadline\n", "                pass\n", HEARTBEAT,
     ),
     Mutant(
         "a lease counts from the answer", DISPATCH,
@@ -350,7 +353,7 @@ ENGINES = (
     Mutant(
         "a job that was cancelled is done", "engine/worker.py",
         "                settlement = self._release(held)\n",
-        "                settlement = Ack(held.uid, held.n)\n", WORKER,
+        "                settlement = Ack(held.uid, held.n)\n", ENGINE,
     ),
     Mutant(
         "a job has one attempt too many", "core/retry.py",
@@ -373,7 +376,7 @@ ENGINES = (
     ),
     Mutant(
         "a closed backlog still gives jobs away", "engine/backlog.py",
-        "        left = self._take_all()\n", "        left = list(self._jobs)\n", BACKLOG + ENGINE,
+        "        left = self._take_all()\n", "        left = list(self._jobs)\n", BACKLOG,
     ),
     Mutant(
         "due jobs wait for the next poll", "engine/scheduler.py",
