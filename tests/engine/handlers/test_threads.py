@@ -1,0 +1,114 @@
+"""`def` handlers: a thread each, under a limit, left behind if need be."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+import trio
+
+from tests.engine.handlers.attempts import (
+    failure_of,
+    outcome_of,
+    until,
+)
+from trioq.core.outcome import Snoozed, Succeeded
+from trioq.engine.handlers import (
+    abandoned_threads,
+)
+from trioq.engine.handlers.threads import _Call
+
+
+@pytest.mark.trio
+async def test_a_def_handler_runs_in_a_thread_under_the_limit() -> None:
+    limiter = trio.CapacityLimiter(1)
+
+    def handler() -> bool:
+        return threading.current_thread() is not threading.main_thread()
+
+    assert await outcome_of(handler, threads=limiter) == Succeeded(True)
+    assert limiter.borrowed_tokens == 0
+
+
+@pytest.mark.trio
+async def test_a_thread_that_does_not_return_is_left_behind_and_counted() -> None:
+    limiter, release = trio.CapacityLimiter(1), threading.Event()
+
+    failed = await failure_of(release.wait, timeout_s=0.01, threads=limiter)
+
+    assert failed.error.message == "took longer than 0.01 s; its thread still runs"
+    assert dict(abandoned_threads()) == {"it": 1}
+    assert limiter.borrowed_tokens == 1
+    release.set()
+    await until(lambda: limiter.borrowed_tokens == 0)
+    assert not abandoned_threads()
+
+
+@pytest.mark.trio
+async def test_a_job_that_finds_no_thread_is_snoozed_and_never_starts() -> None:
+    limiter, release, ran = trio.CapacityLimiter(1), threading.Event(), threading.Event()
+    await failure_of(release.wait, timeout_s=0.01, threads=limiter)
+
+    outcome = await outcome_of(ran.set, timeout_s=0.01, threads=limiter)
+
+    assert isinstance(outcome, Snoozed)
+    release.set()
+    await until(lambda: limiter.borrowed_tokens == 0)
+    assert not ran.is_set()
+
+
+def test_a_call_that_was_withdrawn_is_not_made_when_its_thread_comes_up_after_all() -> None:
+    ran: list[int] = []
+    early, late = _Call(lambda: ran.append(1), "early"), _Call(lambda: ran.append(2), "late")
+
+    late()
+
+    assert early.withdraw()
+    assert not late.withdraw()
+    early()
+    assert ran == [2]
+
+
+@pytest.mark.trio
+async def test_a_def_handler_can_ask_whether_it_is_cancelled() -> None:
+    limiter, ended = trio.CapacityLimiter(1), threading.Event()
+
+    def handler() -> None:
+        try:
+            while True:
+                trio.from_thread.check_cancelled()
+        finally:
+            ended.set()
+
+    failed = await failure_of(handler, timeout_s=0.01, threads=limiter)
+
+    assert failed.error.type == "timeout"
+    await until(ended.is_set)
+    await until(lambda: limiter.borrowed_tokens == 0)
+    assert not abandoned_threads()
+
+
+@pytest.mark.trio
+async def test_the_engines_cancellation_does_not_wait_for_a_thread() -> None:
+    limiter, release = trio.CapacityLimiter(1), threading.Event()
+    with trio.move_on_after(0.01) as scope:
+        await outcome_of(release.wait, threads=limiter)
+
+    assert scope.cancelled_caught
+    assert abandoned_threads() == {"it": 1}
+    release.set()
+    await until(lambda: not abandoned_threads())
+
+
+@pytest.mark.trio
+async def test_a_def_that_returns_a_coroutine_is_told_so() -> None:
+    async def inner() -> None: ...
+
+    def handler() -> Any:
+        return inner()
+
+    failed = await failure_of(handler)
+
+    assert failed.error.type == "TypeError"
+    assert "asynchronous" in failed.error.message
