@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.store.embedding import wait_at_rest
 from tests.store.peer import Peer
 from tests.store.world import World
 from tests.support import Server
@@ -41,3 +42,11 @@ def world(request: pytest.FixtureRequest, server: Server) -> Iterator[Callable[.
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """A directory whose server the test leaves to the keeper."""
+    path = tmp_path / "data"
+    yield path
+    wait_at_rest(path)

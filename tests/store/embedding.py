@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 from redis.connection import UnixDomainSocketConnection
 
 from tests.support import wait_until
+from trioq.store.embedded import Embedded, EmbeddedError, start
 from trioq.store.lane import Lane, no_retries
 
 
@@ -100,3 +102,34 @@ class User:
 
 def wait_at_rest(directory: Path) -> None:
     wait_until(lambda: is_at_rest(directory))
+
+
+def pid_of(use: Embedded) -> int:
+    info: bytes = ask(use.socket_path, "INFO", "server")
+    return int(info.split(b"process_id:")[1].split()[0])
+
+
+def aof(directory: Path, kind: str = "incr") -> Path:
+    (piece,) = (directory / "appendonlydir").glob(f"*.{kind}.*")
+    return piece
+
+
+def with_data(directory: Path, keys: int = 50) -> None:
+    """Make a directory with so many keys, and leave it."""
+    with start(directory) as use:
+        for n in range(keys):
+            ask(use.socket_path, "SET", f"key-{n}", "x" * 50)
+    wait_at_rest(directory)
+
+
+def but_loading(told: list[str]) -> list[str]:
+    """The lines that aren't of a server that took a moment to load."""
+    return [line for line in told if not line.endswith("is loading its data")]
+
+
+def refusal(directory: Path, **options: object) -> str:
+    with pytest.raises(EmbeddedError) as caught:
+        start(directory, **options)  # type: ignore[arg-type]
+    line = str(caught.value)
+    assert "\n" not in line
+    return line

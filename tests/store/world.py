@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
 from tests.dump import Dump, Waiting, dump, dump_of_model
 from tests.invariants import assert_sound
-from tests.store.drive import Driver, Sender
+from tests.store.drive import Driver, Sender, line
 from tests.support import Server
+from trioq.core.outcome import DeadReason
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import StoreOptions
+from trioq.store.protocol import Claim, DeadLetter, NewJob, RetryAt, StoreOptions
 from trioq.store.redis import RedisStore
+
+#: In milliseconds, as stored times are.
+SECOND = 1000
 
 
 @attrs.define
@@ -71,6 +76,33 @@ class World:
             self.store.lane.close()
 
 
+#: Makes a store, with options of the test's own: what the fixture ``world`` is.
+Make = Callable[..., World]
+
+
 def uids(claims: Any) -> list[str]:
     """Of these claims, in their order."""
     return [claim.uid for claim in claims]
+
+
+def died(w: World, *queues: str) -> list[str]:
+    """Queue a job in each of these, and let an engine die that runs them all."""
+    made = w.new(*queues)
+    engine = w.engine()
+    assert len(engine.step(len(queues))) == len(queues)
+    assert w.reap(engine).moved == len(queues)
+    return made
+
+
+def bury(w: World, *jobs: NewJob, reason: DeadReason = "failures") -> list[str]:
+    """Let these jobs die; their uids."""
+    w.sender.enqueue(*jobs)
+    engine = w.engine()
+    claims = engine.step(len(jobs))
+    engine.step(0, *(DeadLetter(c.uid, 1, 4, reason, line("no")) for c in claims))
+    return [job.uid for job in jobs]
+
+
+def retry(claim: Claim, n: int, delay_ms: int = SECOND, text: bytes = b"") -> RetryAt:
+    """After one more failure."""
+    return RetryAt(claim.uid, n, delay_ms, claim.attempts + 1, text or line("no"))

@@ -1,0 +1,171 @@
+"""Both stores: what is claimed, in which order, when, and how much at once."""
+
+from __future__ import annotations
+
+import attrs
+
+from tests.store.world import SECOND, Make, uids
+from tests.support import new_job
+from trioq.store.protocol import (
+    Ack,
+    Admit,
+    NewJob,
+    Park,
+    Release,
+)
+
+# -- order -------------------------------------------------------------------------------------
+
+
+def test_first_in_first_out(world: Make) -> None:
+    w = world()
+    queued = w.new("low", "low", "low")
+    engine = w.engine()
+    assert uids(engine.step(2)) + uids(engine.step(2)) == queued
+
+
+def test_queues_are_emptied_in_the_order_that_the_step_names(world: Make) -> None:
+    w = world()
+    low, high, low_again, high_again = w.new("low", "high", "low", "high")
+    assert uids(w.engine("high", "low").step(3)) == [high, high_again, low]
+    assert uids(w.engine("low", "high").step(3)) == [low_again]
+
+
+def test_a_queue_that_a_step_does_not_name_is_left_alone(world: Make) -> None:
+    w = world()
+    w.new("low")
+    assert w.engine("high").step(1) == ()
+
+
+def test_a_step_claims_no_more_than_it_wants(world: Make) -> None:
+    w = world()
+    w.new("high", "low", "low")
+    reply = w.engine().ask(2)
+    assert len(reply.claims) == reply.held == 2
+    assert reply.left == 1
+    assert w.engine().step(0) == ()
+
+
+def test_what_is_released_goes_to_the_head_in_the_order_of_its_claims(world: Make) -> None:
+    w = world()
+    first, second, third, fourth, fifth = w.new(*["low"] * 5)
+    engine = w.engine()
+    engine.step(3)
+    engine.step(1)
+    engine.step(0, Release(fourth, 2), Release(first, 1), Release(third, 1), Release(second, 1))
+    assert w.queue("low").ready == (first, second, third, fourth, fifth)
+    assert w.dump().attempts == {}
+
+
+def test_a_step_may_claim_again_what_it_releases(world: Make) -> None:
+    w = world()
+    (uid,) = w.new("low")
+    engine = w.engine()
+    engine.step(1)
+    assert uids(engine.step(1, Release(uid, 1))) == [uid]
+    assert engine.ask(0, Ack(uid, 1)).refused == {uid}, "that was another claim"
+    assert engine.ask(0, Ack(uid, 2)).refused == frozenset()
+
+
+# -- scheduled ---------------------------------------------------------------------------------
+
+
+def test_a_delayed_job_is_claimed_exactly_when_it_is_due(world: Make) -> None:
+    w = world()
+    uid = w.sender.enqueue_new(delay_ms=SECOND)
+    engine = w.engine()
+    reply = engine.ask(1)
+    assert (reply.claims, reply.next_due_ms) == ((), SECOND)
+    w.clock.ms += SECOND - 1
+    reply = engine.ask(1)
+    assert (reply.claims, reply.next_due_ms) == ((), 1)
+    w.clock.ms += 1
+    reply = engine.ask(1)
+    assert (uids(reply.claims), reply.next_due_ms) == ([uid], None)
+
+
+def test_a_job_that_is_due_takes_none_with_it_that_is_not(world: Make) -> None:
+    w = world()
+    due = w.sender.enqueue_new(delay_ms=SECOND)
+    w.sender.enqueue_new(delay_ms=SECOND + 1)
+    w.clock.ms += SECOND
+    reply = w.engine().ask(2)
+    assert (uids(reply.claims), reply.next_due_ms) == ([due], 1)
+
+
+def test_what_is_due_stands_behind_what_is_ready_in_order_of_its_time(world: Make) -> None:
+    w = world()
+    later = w.sender.enqueue_new(delay_ms=2 * SECOND)
+    sooner = w.sender.enqueue_new(delay_ms=SECOND)
+    (ready,) = w.new("low")
+    w.clock.ms += 5 * SECOND
+    assert uids(w.engine().step(3)) == [ready, sooner, later]
+
+
+def test_a_step_promotes_a_batch_and_says_that_more_is_due(world: Make) -> None:
+    w = world()
+    w.sender.enqueue(*(new_job(delay_ms=1) for _ in range(300)))
+    w.clock.ms += 1
+    engine = w.engine()
+    reply = engine.ask(0)
+    assert (reply.left, reply.next_due_ms) == (256, 0)
+    reply = engine.ask(0)
+    assert (reply.left, reply.next_due_ms) == (300, None)
+
+
+def test_a_clock_that_goes_back_delays_and_loses_nothing(world: Make) -> None:
+    w = world()
+    uid = w.sender.enqueue_new(delay_ms=SECOND)
+    w.clock.ms -= 3600 * SECOND
+    engine = w.engine()
+    assert engine.ask(1).next_due_ms == 3601 * SECOND
+    w.clock.ms += 3601 * SECOND
+    assert uids(engine.step(1)) == [uid]
+
+
+# -- bytes -------------------------------------------------------------------------------------
+
+
+def sized(size: int, queue: str = "low") -> NewJob:
+    return attrs.evolve(new_job(queue), stored=b"x" * size)
+
+
+def test_a_batch_is_bounded_in_bytes_and_nothing_is_overtaken(world: Make) -> None:
+    w = world(claim_bytes=100)
+    first, second, small, high = (
+        sized(60), sized(60), sized(10), sized(10, "high"),
+    )  # fmt: skip
+    w.sender.enqueue(first, second, small, high)
+    engine = w.engine()
+    assert uids(engine.step(9)) == [high.uid, first.uid]
+    assert w.queue("low").ready == (second.uid, small.uid)
+    assert uids(engine.step(9)) == [second.uid, small.uid]
+
+
+def test_a_record_above_the_bound_is_claimed_alone(world: Make) -> None:
+    w = world(claim_bytes=100)
+    jobs = [sized(10), sized(500), sized(10)]
+    w.sender.enqueue(*jobs)
+    engine = w.engine()
+    assert [uids(engine.step(9)) for _ in range(3)] == [[job.uid] for job in jobs]
+
+
+def test_what_the_byte_bound_sends_back_to_a_door_or_to_the_suspects_is_there_in_order(
+    world: Make,
+) -> None:
+    w = world(claim_bytes=100)
+    jobs = [sized(60) for _ in range(4)]
+    w.sender.enqueue(*jobs)
+    engine = w.engine("low")
+    engine.step(1)
+    engine.step(1)
+    engine.step(1)
+    engine.step(1)
+    engine.step(0, *(Park(job.uid, i, "low", "odd") for i, job in enumerate(jobs[:2], 1)))
+    w.reap(engine)
+    (high,) = w.new("high")
+    claims = w.engine().ask(9, admits=(Admit("low", "odd", 9),)).claims
+    assert uids(claims) == [high, jobs[2].uid][: len(claims)]
+    left = w.dump()
+    assert left.parked == {("low", "odd"): (jobs[0].uid, jobs[1].uid)}
+    assert left.queues["low"].suspects[-1:] == (jobs[3].uid,)

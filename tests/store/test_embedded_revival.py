@@ -1,0 +1,128 @@
+"""An embedded server that was killed comes back, once, for whoever still uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import trio
+
+import trioq
+from tests.store.embedding import (
+    aof,
+    ask,
+    but_loading,
+    is_alive,
+    is_locked,
+    pid_of,
+    pids_with_open,
+    wait_at_rest,
+)
+from tests.support import wait_until
+from trioq.settings import parse
+from trioq.store.embedded import Embedded, start
+from trioq.store.embedded.log import ServerLog
+
+
+def kill_server(use: Embedded) -> None:
+    os.kill(pid_of(use), signal.SIGKILL)
+    wait_until(lambda: not is_locked(use.directory / "server.lock"))
+
+
+def test_a_revived_server_tells_what_it_had_to_mend(directory: Path) -> None:
+    told: list[str] = []
+    with start(directory, log=told.append) as use:
+        for n in range(50):
+            ask(use.socket_path, "SET", f"key-{n}", "x" * 50)
+        kill_server(use)
+        os.truncate(aof(directory), aof(directory).stat().st_size - 20)
+        assert use.revive()
+        assert ask(use.socket_path, "DBSIZE") == 49
+        (line,) = but_loading(told)
+        assert "torn and has been cut off" in line
+
+
+def test_a_server_that_cannot_be_revived_says_why_once(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trioq.store.embedded.server.REVIVE_EVERY_S", 0.0)
+    told: list[str] = []
+    with start(directory, log=told.append) as use:
+        kill_server(use)
+        aof(directory, "base").unlink()
+        assert not use.revive()
+        assert not use.revive()
+        (line,) = but_loading(told)
+        assert "appendonly.aof.1.base.rdb: missing" in line
+
+
+def test_a_use_that_was_given_up_revives_nothing(directory: Path) -> None:
+    with start(directory) as use:
+        kill_server(use)
+    assert not use.revive()
+    wait_at_rest(directory)
+    assert (directory / "server.log").read_text().count("Server initialized") == 1
+
+
+def test_a_use_given_up_during_a_revival_leaves_no_server(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper waits for the revival; else it could be gone before the server is there."""
+    use = start(directory)
+    kill_server(use)
+    (keeper,) = pids_with_open(directory / "keeper.lock")
+    try_to_start = Embedded._try_to_start
+
+    def given_up_before(self: Embedded, log: ServerLog) -> subprocess.Popen[bytes] | None:
+        self.close()
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not is_alive(keeper), timeout_s=0.3)
+        return try_to_start(self, log)
+
+    monkeypatch.setattr(Embedded, "_try_to_start", given_up_before)
+    assert not use.revive()
+    wait_at_rest(directory)
+
+
+@pytest.mark.trio
+async def test_a_running_engine_goes_on_after_its_server_was_killed(directory: Path) -> None:
+    config = parse(
+        f"""
+        redis = {{ url = "embedded:{directory}" }}
+        worker = {{ count = 4 }}
+        queues = [{{ name = "low" }}]
+        observability = {{ bind = "" }}
+        """,
+        name="test",
+        directory=directory.parent,
+    )
+    app, ran = trioq.App(), set[int]()
+
+    @app.job("work")
+    async def work(n: int) -> None:
+        await trio.sleep(0.01)
+        ran.add(n)
+
+    async def runs(count: int) -> None:
+        await trio.to_thread.run_sync(wait_until, lambda: len(ran) >= count)
+
+    with start(directory) as use:
+        ask(use.socket_path, "CONFIG", "SET", "appendfsync", "always")
+        async with trioq.connect(config) as client:
+            await client.enqueue_many([work.call(n) for n in range(600)])
+        async with trio.open_nursery() as nursery:
+            engine = await nursery.start(trioq.Engine(app, config, report=lambda event: None).run)
+            for reached in (50, 300):
+                await runs(reached)
+                server = pid_of(use)
+                os.kill(server, signal.SIGKILL)
+                wait_until(lambda server=server: not is_alive(server))  # type: ignore[misc]
+            await runs(600)
+            engine.drain()
+        assert pid_of(use) != server
+        assert int(ask(use.socket_path, "HGET", "{jobqueue}:stats", "done")) == 600
+        assert ask(use.socket_path, "HLEN", "{jobqueue}:jobs") == 0
