@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import attrs
-
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason
+from trioq.core.values import value
 from trioq.errors import TrioqBug
 
 #: Settlements, claims and jobs in one call, and jobs that one engine holds: Lua's unpack
@@ -23,7 +22,7 @@ Engine = str
 """An engine's registration: ``<name>.<boot>``, the boot being 128 random bits."""
 
 
-@attrs.frozen
+@value
 class Ack:
     """The job succeeded."""
 
@@ -34,7 +33,7 @@ class Ack:
     """What ``done`` keeps of it; empty keeps nothing."""
 
 
-@attrs.frozen
+@value
 class RetryAt:
     """The job is scheduled again."""
 
@@ -47,7 +46,7 @@ class RetryAt:
     """For the history; empty if there is nothing to tell (a snooze)."""
 
 
-@attrs.frozen
+@value
 class DeadLetter:
     """The job is dead."""
 
@@ -58,7 +57,7 @@ class DeadLetter:
     line: bytes
 
 
-@attrs.frozen
+@value
 class Release:
     """The job is given back, to the head of its queue; the attempt doesn't count."""
 
@@ -66,7 +65,7 @@ class Release:
     n: int
 
 
-@attrs.frozen
+@value
 class Park:
     """The job waits behind a closed door: this engine may not run its name now."""
 
@@ -79,7 +78,7 @@ class Park:
 Settlement = Ack | RetryAt | DeadLetter | Release | Park
 
 
-@attrs.frozen
+@value
 class Admit:
     """A parked list to claim from, and how many at most."""
 
@@ -88,7 +87,7 @@ class Admit:
     limit: int
 
 
-@attrs.frozen
+@value
 class Step:
     """One batch: settle these, claim those. Re-sent byte for byte until answered."""
 
@@ -105,7 +104,7 @@ class Step:
     """The version of the parked index that the engine knows."""
 
 
-@attrs.frozen
+@value
 class Claim:
     """A job that this engine may run."""
 
@@ -116,7 +115,7 @@ class Claim:
     suspect: bool
 
 
-@attrs.frozen
+@value
 class StepReply:
     """What the server did."""
 
@@ -135,14 +134,14 @@ class StepReply:
     """All (queue, name) with parked jobs, if the engine's version was old."""
 
 
-@attrs.frozen
+@value
 class Gone:
     """The server doesn't know this boot, or not this far: throw the boot away."""
 
     word: Literal["gone", "old"] = "gone"
 
 
-@attrs.frozen
+@value
 class Beat:
     """The engine is registered."""
 
@@ -150,7 +149,7 @@ class Beat:
     parked_version: int
 
 
-@attrs.frozen
+@value
 class Reaped:
     """What a reap did: ``alive`` and ``gone`` changed nothing."""
 
@@ -159,7 +158,7 @@ class Reaped:
     dead: tuple[Uid, ...] = ()
 
 
-@attrs.frozen
+@value
 class NewJob:
     """One job of an enqueue, encoded."""
 
@@ -174,7 +173,7 @@ class NewJob:
     remembered with this mark isn't enqueued again."""
 
 
-@attrs.frozen
+@value
 class Rate:
     """A shared limit on what producers may enqueue."""
 
@@ -183,7 +182,7 @@ class Rate:
     burst: int
 
 
-@attrs.frozen
+@value
 class Existing:
     """The caller's id is taken; nothing was changed."""
 
@@ -192,7 +191,7 @@ class Existing:
     """``live`` is scheduled, ready or running."""
 
 
-@attrs.frozen
+@value
 class Enqueued:
     """What became of an enqueue."""
 

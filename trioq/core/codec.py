@@ -16,9 +16,8 @@ import math
 from functools import lru_cache
 from typing import Any
 
-import attrs
-
 from trioq.core.job import NO_HEADERS, Headers, Options, Record
+from trioq.core.values import value
 from trioq.errors import PayloadRejected, RecordUnreadable
 
 VERSION = 1
@@ -35,7 +34,7 @@ _quoted = json.encoder.encode_basestring_ascii
 _NO_OPTIONS = Options()
 
 
-@attrs.frozen
+@value
 class Stored:
     """A record as it lies in ``jobs``: its payload may lie in ``big``."""
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-import attrs
-
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason, Error
+from trioq.core.values import value
 
 Level = Literal["debug", "info", "warning", "error"]
 
 
-@attrs.frozen
+@value
 class Event:
     """The root of all events."""
 
@@ -29,7 +28,7 @@ Report = Callable[[Event], None]
 # -- the engine's life ---------------------------------------------------------------------
 
 
-@attrs.frozen
+@value
 class EngineStarted(Event):
     """Registered, and the workers stand."""
 
@@ -39,7 +38,7 @@ class EngineStarted(Event):
     names: tuple[str, ...]
 
 
-@attrs.frozen
+@value
 class HttpServed(Event):
     """Metrics and health are served."""
 
@@ -47,7 +46,7 @@ class HttpServed(Event):
     """``host:port``."""
 
 
-@attrs.frozen
+@value
 class EngineStopping(Event):
     """No more claims; what runs may finish."""
 
@@ -56,7 +55,7 @@ class EngineStopping(Event):
     grace_s: float
 
 
-@attrs.frozen
+@value
 class EngineStopped(Event):
     """All is settled or given back, or left to the reaper."""
 
@@ -64,7 +63,7 @@ class EngineStopped(Event):
     signed_off: bool
 
 
-@attrs.frozen
+@value
 class BootLost(Event):
     """The server doesn't know this boot any more: handlers are cancelled, a fresh one starts."""
 
@@ -76,7 +75,7 @@ class BootLost(Event):
     """Outcomes that may or may not have been accepted."""
 
 
-@attrs.frozen
+@value
 class RedisAway(Event):
     """No answer; everything waits. Reported once, then every 30 s."""
 
@@ -86,7 +85,7 @@ class RedisAway(Event):
     tries: int
 
 
-@attrs.frozen
+@value
 class RedisBack(Event):
     """An answer again."""
 
@@ -94,7 +93,7 @@ class RedisBack(Event):
     after_s: float
 
 
-@attrs.frozen
+@value
 class LoopStalled(Event):
     """The event loop makes no progress: a handler blocks it. The lease isn't renewed meanwhile."""
 
@@ -106,7 +105,7 @@ class LoopStalled(Event):
 # -- a job's way through the engine --------------------------------------------------------
 
 
-@attrs.frozen
+@value
 class Claimed(Event):
     """One step's claims and settlements."""
 
@@ -115,14 +114,14 @@ class Claimed(Event):
     took_s: float
 
 
-@attrs.frozen
+@value
 class ClaimsReturned(Event):
     """Claimed, and given back before a worker had begun with them."""
 
     count: int
 
 
-@attrs.frozen
+@value
 class JobStarted(Event):
     uid: Uid
     name: str
@@ -135,7 +134,7 @@ class JobStarted(Event):
     """Whether an engine died while it ran there."""
 
 
-@attrs.frozen
+@value
 class JobSucceeded(Event):
     uid: Uid
     name: str
@@ -145,7 +144,7 @@ class JobSucceeded(Event):
     wanted_ms: int
 
 
-@attrs.frozen
+@value
 class JobFailed(Event):
     """An attempt failed and there will be another."""
 
@@ -158,7 +157,7 @@ class JobFailed(Event):
     again_in_s: float
 
 
-@attrs.frozen
+@value
 class JobDied(Event):
     """No more attempts."""
 
@@ -172,7 +171,7 @@ class JobDied(Event):
     error: Error
 
 
-@attrs.frozen
+@value
 class JobSnoozed(Event):
     uid: Uid
     name: str
@@ -181,7 +180,7 @@ class JobSnoozed(Event):
     again_in_s: float
 
 
-@attrs.frozen
+@value
 class JobReleased(Event):
     """Given back unfinished; the attempt doesn't count."""
 
@@ -191,7 +190,7 @@ class JobReleased(Event):
     attempt: int
 
 
-@attrs.frozen
+@value
 class JobParked(Event):
     """This engine may not run it now."""
 
@@ -201,7 +200,7 @@ class JobParked(Event):
     why: Literal["unknown name", "breaker open"]
 
 
-@attrs.frozen
+@value
 class SettlementRefused(Event):
     """A late settlement: the claim wasn't ours any more, nothing was changed."""
 
@@ -214,7 +213,7 @@ class SettlementRefused(Event):
 # -- the services --------------------------------------------------------------------------
 
 
-@attrs.frozen
+@value
 class EngineReaped(Event):
     """A dead engine's jobs are ready again."""
 
@@ -223,7 +222,7 @@ class EngineReaped(Event):
     dead: tuple[Uid, ...]
 
 
-@attrs.frozen
+@value
 class ParkedExpired(Event):
     """Jobs whose name no engine has known for too long are dead."""
 
@@ -232,21 +231,21 @@ class ParkedExpired(Event):
     jobs: int
 
 
-@attrs.frozen
+@value
 class BreakerChanged(Event):
     name: str
     before: str
     after: str
 
 
-@attrs.frozen
+@value
 class FileSkipped(Event):
     path: str
     reason: str
     detail: str
 
 
-@attrs.frozen
+@value
 class FilesEnqueued(Event):
     """Files became jobs."""
 
@@ -254,7 +253,7 @@ class FilesEnqueued(Event):
     count: int
 
 
-@attrs.frozen
+@value
 class LimiterWaited(Event):
     """There was no permit for the next job, so its producer waits."""
 
@@ -262,7 +261,7 @@ class LimiterWaited(Event):
     for_s: float
 
 
-@attrs.frozen
+@value
 class QueuePaused(Event):
     """Somebody has paused a queue: nothing is claimed from it."""
 
@@ -271,14 +270,14 @@ class QueuePaused(Event):
     """Whether this engine has never seen it otherwise."""
 
 
-@attrs.frozen
+@value
 class QueueResumed(Event):
     """A paused queue is served again."""
 
     queue: str
 
 
-@attrs.frozen
+@value
 class ScanFinished(Event):
     """One look through the directory."""
 
@@ -288,14 +287,14 @@ class ScanFinished(Event):
     took_s: float
 
 
-@attrs.frozen
+@value
 class ScanFailed(Event):
     """The directory can't be read at all; the next interval tries again."""
 
     error: str
 
 
-@attrs.frozen
+@value
 class EnqueueRefused(Event):
     """A queue is full or the server is; the producer waits."""
 

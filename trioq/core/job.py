@@ -12,6 +12,8 @@ from typing import Any
 
 import attrs
 
+from trioq.core.values import value
+
 Uid = str
 """32 hex digits, time-ordered, made by the client that enqueues, never reused."""
 
@@ -21,7 +23,7 @@ Headers = Mapping[str, str]
 NO_HEADERS: Headers = {}
 
 
-@attrs.frozen
+@value
 class Options:
     """What one call asks for itself; None leaves it to the handler, the queue, the engine."""
 
@@ -29,7 +31,7 @@ class Options:
     timeout_s: float | None = None
 
 
-@attrs.frozen
+@value
 class Record:
     """A job as it is stored: written once by the client, never rewritten."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import attrs
+from trioq.core.values import value
 
 DeadReason = Literal[
     "failures",  # max_attempts attempts have failed
@@ -20,7 +20,7 @@ DeadReason = Literal[
 ]
 
 
-@attrs.frozen
+@value
 class Error:
     """What went wrong in one attempt, as it is kept in the job's history."""
 
@@ -32,14 +32,14 @@ class Error:
     """At most 8 kB, the tail."""
 
 
-@attrs.frozen
+@value
 class Succeeded:
     """The handler returned."""
 
     result: Any = None
 
 
-@attrs.frozen
+@value
 class Failed:
     """The handler raised, or took too long. Counts as an attempt."""
 
@@ -50,14 +50,14 @@ class Failed:
     """Set where another attempt is no use; the job is then dead with this reason."""
 
 
-@attrs.frozen
+@value
 class Snoozed:
     """The handler asked to be run later. Doesn't count."""
 
     delay_s: float
 
 
-@attrs.frozen
+@value
 class Interrupted:
     """The engine stopped, or lost its lease, before the handler was through. Doesn't count."""
 

@@ -9,6 +9,7 @@ import attrs
 from attrs import validators as v
 
 from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
+from trioq.core.values import value
 
 #: The last power of two that a float can hold.
 MAX_DOUBLINGS = 1023
@@ -38,14 +39,14 @@ class Retry:
     jitter: float = attrs.field(default=0.5, validator=[v.ge(0), v.le(1)])
 
 
-@attrs.frozen
+@value
 class Ack:
     """Done."""
 
     result: Any
 
 
-@attrs.frozen
+@value
 class RetryIn:
     """Scheduled again."""
 
@@ -59,7 +60,7 @@ class RetryIn:
         return self.error is not None
 
 
-@attrs.frozen
+@value
 class Dead:
     """No more attempts."""
 
@@ -67,7 +68,7 @@ class Dead:
     error: Error
 
 
-@attrs.frozen
+@value
 class Release:
     """Given back; the attempt doesn't count."""
 

@@ -18,6 +18,7 @@ import attrs
 from trioq.core.calls import BATCH_MAX
 from trioq.core.codec import Stored
 from trioq.core.job import Uid
+from trioq.core.values import value
 from trioq.store.protocol import Admit, Claim, Settlement, Step, StepReply
 
 
@@ -40,7 +41,7 @@ class Held:
     """Names the span of its run, if that is traced."""
 
 
-@attrs.frozen
+@value
 class Absorbed:
     """What a step's answer brought."""
 

@@ -5,7 +5,7 @@ There are two events for each job, so who wants which is found out once for each
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from trioq.core.events import Event, Report
@@ -21,21 +21,36 @@ class Choosy(Protocol):
 
 def to_all(*listeners: Report) -> Report:
     """One listener for all of these."""
-    told: dict[type[Event], tuple[Callable[[Any], None], ...]] = {}
+    told = _Told(listeners)
 
     def report(event: Event) -> None:
-        kind = type(event)
-        if kind not in told:
-            told[kind] = tuple(_who_wants(kind, listeners))
-        for tell in told[kind]:
-            tell(event)
+        told[type(event)](event)
 
     return report
 
 
-def _who_wants(kind: type[Event], listeners: tuple[Report, ...]) -> list[Callable[[Any], None]]:
-    found = [
-        listener.listener_for(kind) if isinstance(listener, Choosy) else listener
-        for listener in listeners
-    ]
-    return [tell for tell in found if tell is not None]
+class _Told(dict[type[Event], Report]):
+    """Who is told events of a type, found out when there is the first."""
+
+    def __init__(self, listeners: tuple[Report, ...]) -> None:
+        self._listeners = listeners
+
+    def __missing__(self, kind: type[Event]) -> Report:
+        wanting = [
+            listener.listener_for(kind) if isinstance(listener, Choosy) else listener
+            for listener in self._listeners
+        ]
+        self[kind] = made = _each([tell for tell in wanting if tell is not None])
+        return made
+
+
+def _each(tells: Sequence[Report]) -> Report:
+    """One function that calls all of these; of one it is that itself."""
+    if len(tells) == 1:
+        return tells[0]
+
+    def tell_each(event: Event) -> None:
+        for tell in tells:
+            tell(event)
+
+    return tell_each

@@ -18,7 +18,7 @@ from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.gauges import Gauges
 from trioq.observe.metrics.labels import OTHER, PAIRS, Allowed, why_failed
 from trioq.observe.metrics.series import Counts, Histogram, Labels, counter, histogram
-from trioq.observe.metrics.waits import Waits
+from trioq.observe.metrics.waits import Wait, Waits
 
 
 class _OfJob:
@@ -38,7 +38,8 @@ class _OfJob:
     def ended(self, took_s: float, wanted_ms: int) -> None:
         self.run.observe(took_s)
         if wanted_ms:
-            self.end_to_end.observe(max(0.0, time.time() - wanted_ms / 1000))
+            since_s = time.time() - wanted_ms / 1000
+            self.end_to_end.observe(since_s if since_s > 0 else 0.0)
 
 
 class Metrics:
@@ -158,16 +159,21 @@ class Metrics:
         return self._jobs.setdefault(labels, _OfJob())
 
     def _job_started(self, event: e.JobStarted) -> None:
-        wait = self._waits.of(event, time.time())
-        if wait is None:
-            return
-        self._waited(event.queue, "ready", wait.ready)
+        now = time.time()
+        ready_s = self._waits.only_ready(event, now)
+        if ready_s is not None:
+            self._waited(event.queue, "ready", ready_s)
+        elif (wait := self._waits.of(event, now)) is not None:
+            self._waited_in_parts(event.queue, wait)
+
+    def _waited_in_parts(self, queue: str, wait: Wait) -> None:
+        self._waited(queue, "ready", wait.ready)
         if wait.scheduled > 0:
-            self._waited(event.queue, "scheduled", wait.scheduled)
+            self._waited(queue, "scheduled", wait.scheduled)
         if wait.limited > 0:
-            self._waited(event.queue, "limited", wait.limited)
+            self._waited(queue, "limited", wait.limited)
         if wait.paused > 0:
-            self._waited(event.queue, "paused", wait.paused)
+            self._waited(queue, "paused", wait.paused)
 
     def _waited(self, queue: str, state: str, wait_s: float) -> None:
         values = self._wait.get((queue, state))

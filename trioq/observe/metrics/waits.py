@@ -80,6 +80,25 @@ class Waits:
     def forget(self, uid: Uid) -> None:
         self._due.pop(uid, None)
 
+    def only_ready(self, job: JobStarted, now: float) -> float | None:
+        """Seconds, for most jobs: their first run, and no time but that in which they were ready.
+
+        None: :meth:`of` knows more.
+        """
+        wanted_ms = job.wanted_ms
+        if (
+            job.attempt > 1
+            or job.suspect
+            or not wanted_ms
+            or wanted_ms != job.enqueued_ms
+            or self._due
+            or self.pauses.known
+            or self.doors.known
+        ):
+            return None
+        waited_s = now - wanted_ms / 1000
+        return waited_s if waited_s > 0 else 0.0
+
     def of(self, job: JobStarted, now: float) -> Wait | None:
         """What this job waited for since it was enqueued, or since its last run here.
 
