@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 CONFIG ?= jobqueue.toml
 ARGS   ?=
-MINUTES ?= 30
+MINUTES ?=
 SEED   ?=
+RATE   ?=
 JOBS   ?= 2
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q -n $(JOBS)
 
-.PHONY: serve test check props faults soak mutants docs sbom clean
+.PHONY: serve test check props faults load soak mutants docs sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
@@ -29,8 +30,11 @@ check: $(VENV)/.test  ## lint and types
 props: $(VENV)/.test  ## the property suite, long profile
 	@TRIOQ_TEST_PROPS=long $(PYTEST) props $(ARGS)
 
-soak: $(VENV)/.test  ## trouble for MINUTES from SEED, and a look at every claim
-	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+load: $(VENV)/.test  ## files at RATE (1000/min, 20/s; else 1000/min, then 1000/s) for MINUTES, else 10
+	@$(BIN)/python -m tests.faults.load $(if $(MINUTES),--minutes $(MINUTES)) $(RATE:%=--rate %)
+
+soak: $(VENV)/.test  ## trouble for MINUTES (else 30) from SEED, and a look at every claim
+	@$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 faults: $(VENV)/.test  ## the long profile of all faults, and the suite on two bad networks
 	@TRIOQ_TEST_FAULTS=long $(PYTEST) tests/faults $(ARGS)

@@ -24,7 +24,7 @@ ONLY_IN = {
 #: Inside the engine, tasks don't know each other; these are what they share.
 SHARED = {
     *("backlog", "boot", "bridge", "outage", "status", "shown", "tracing"),
-    *("handlers", "scan", "found", "globs", "beneath"),
+    *("handlers", "scan", "found", "young", "globs", "beneath"),
 }
 WIRING = {"engine", "assembly", "parts"}
 #: The worker is handed the breakers it asks for permits.

@@ -176,6 +176,17 @@ async def test_what_cannot_become_a_job_is_told_once_and_passed_over(
     assert sorted(event.reason for event in rig.of(FileSkipped)) == ["special", "symlink_broken"]
 
 
+async def test_what_its_owner_takes_away_is_no_news(rig: Rig, tmp_path: Path) -> None:
+    rig.config = producing(tmp_path, scan_interval_s=3600.0)
+    write(tmp_path, "a", "b")
+    async with rig.running():
+        await rig.reported(ScanFinished)
+        (tmp_path / "a").unlink()  # it was too young then, and will be looked at again
+        await rig.reported(FilesEnqueued)
+    assert names(rig) == ["b"]
+    assert rig.of(FileSkipped) == []
+
+
 async def test_a_directory_that_comes_later_is_waited_for(rig: Rig, tmp_path: Path) -> None:
     root = tmp_path / "later"
     async with Scanner(rig, root).watching():
@@ -204,7 +215,7 @@ def producing(root: Path, **options: Any) -> Config:
     return attrs.evolve(
         config_of(),
         producer=ProducerConfig(
-            scan_dir=str(root), job="fingerprint", scan_interval_s=0.05, **options
+            scan_dir=str(root), job="fingerprint", **{"scan_interval_s": 0.05, **options}
         ),
         limiter=LimiterConfig(rate=0.0),
     )
@@ -250,6 +261,37 @@ async def test_a_file_that_is_being_written_is_left_until_it_is_whole(
         await rig.reported(JobSucceeded)
         await rig.reported(ScanFinished, len(rig.of(ScanFinished)) + 3)
     assert sizes == [150]
+
+
+async def test_a_file_that_is_written_for_long_holds_nothing_else_up(
+    rig: Rig, tmp_path: Path
+) -> None:
+    seen = fingerprint(rig)
+    rig.config = producing(tmp_path)
+
+    async def grow() -> None:
+        with (tmp_path / "growing").open("w") as file:
+            while True:
+                file.write("0123456789")
+                file.flush()
+                await trio.sleep(0.05)
+
+    async with rig.running(), trio.open_nursery() as nursery:
+        nursery.start_soon(grow)
+        await rig.reported(ScanFinished, 3)
+        write(tmp_path, "other")
+        await rig.reported(JobSucceeded)
+        assert seen == ["other"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_young_file_is_found_without_another_scan(rig: Rig, tmp_path: Path) -> None:
+    seen = fingerprint(rig)
+    write(tmp_path, "a")
+    rig.config = producing(tmp_path, scan_interval_s=3600.0)
+    async with rig.running():
+        await rig.reported(JobSucceeded)
+    assert (seen, len(rig.of(ScanFinished))) == (["a"], 1)
 
 
 async def test_roles_apart_do_together_what_one_engine_does(rig: Rig, tmp_path: Path) -> None:

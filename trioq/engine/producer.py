@@ -21,16 +21,19 @@ from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.scan import Found, ScanError, ScanRules, Skipped, look_again, scan
 from trioq.engine.tracing import Tracer
+from trioq.engine.young import Young
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.protocol import NewJob
 
 #: Files looked at in one hop.
 CHUNK = 200
 
-#: Files that were still being written are looked at again so often before the next scan,
-#: and of so many of them the looks are kept.
+#: One scan looks so often at files that go on being written, and walks again so often where
+#: there were more of them than are kept.
 LOOKS = 10
-YOUNG_MAX = 1000
+
+#: Files that settle so close together are looked at together.
+TOGETHER_S = 0.05
 
 
 @attrs.define
@@ -51,63 +54,85 @@ class Producer:
     report: Report
     found: trio.MemorySendChannel[Sequence[NewJob]]
     tracer: Tracer | None = None
+    _young: Young = attrs.field(init=False)
     _reported: set[tuple[str, str]] = attrs.field(factory=set[tuple[str, str]], init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._young = Young(self.rules.settle_s)
 
     async def run(self) -> None:
         """Scan until cancelled, or once where ``watch`` is off."""
         async with self.found:
-            while True:
-                try:
-                    await self._scan_once()
-                except ScanError as error:
-                    self.report(ScanFailed(str(error)))
-                if not self.watch:
-                    return
-                await trio.sleep(self.interval_s)
+            if self.watch:
+                await self._watch()
+            else:
+                await self._scan_once()
+
+    async def _watch(self) -> None:
+        """Scan again and again, and look at each young file as soon as it may have settled."""
+        count, next_scan = _Count(), trio.current_time()
+        while True:
+            is_scan = trio.current_time() >= next_scan
+            try:
+                if is_scan:
+                    await self._walk(count)
+                    count = self._finished(count)
+                else:
+                    await self._look_again(trio.current_time(), count)
+            except ScanError as error:
+                self.report(ScanFailed(str(error)))
+            if is_scan:
+                next_scan = trio.current_time() + self.interval_s
+            await trio.sleep_until(min(next_scan, self._young.next_due + TOGETHER_S))
 
     async def _scan_once(self) -> None:
-        started = trio.current_time()
+        """Scan, and wait until all has settled that isn't written to again and again."""
         count = _Count()
-        for _ in range(LOOKS):
-            overflow = await self._look_through(count)
-            if not overflow or self.watch:
-                break  # the next scan has the rest
-        took_s = trio.current_time() - started
-        self.report(ScanFinished(count.found, count.new, count.skipped, took_s))
+        try:
+            for _ in range(LOOKS):
+                self._young.overflow = False
+                await self._walk(count)
+                for _ in range(LOOKS):
+                    if not self._young:
+                        break
+                    await trio.sleep_until(self._young.last_due)
+                    await self._look_again(self._young.last_due, count)
+                if not self._young.overflow:
+                    break
+            self._finished(count)
+        except ScanError as error:
+            self.report(ScanFailed(str(error)))
 
-    async def _look_through(self, count: _Count) -> bool:
-        """One walk, and further looks at what was still being written.
+    def _finished(self, count: _Count) -> _Count:
+        """Tell what there was since this was last told."""
+        self.report(ScanFinished(count.found, count.new, count.skipped, count.took_s))
+        return _Count()
 
-        Returns:
-          Whether there were more such files than are kept for another look.
-        """
-        young = await self._send_all(scan(self.rules, now_ns=time.time_ns, check=_check), count)
-        overflow = len(young) > YOUNG_MAX
-        for _ in range(LOOKS):
-            if not young:
-                break
-            await trio.sleep(self.rules.settle_s)
-            again = look_again(self.rules, young[:YOUNG_MAX], now_ns=time.time_ns)
-            young = await self._send_all(again, count)
-        return overflow
+    async def _walk(self, count: _Count) -> None:
+        started = trio.current_time()
+        await self._send_all(scan(self.rules, now_ns=time.time_ns, check=_check), count)
+        count.took_s += trio.current_time() - started
 
-    async def _send_all(
-        self, looks: Generator[Found | Skipped, None, None], count: _Count
-    ) -> list[Skipped]:
-        """Send what is new; return what is still being written."""
-        young: list[Skipped] = []
+    async def _look_again(self, now: float, count: _Count) -> None:
+        if due := self._young.take(now):
+            await self._send_all(look_again(self.rules, due, now_ns=time.time_ns), count)
+
+    async def _send_all(self, looks: Generator[Found | Skipped, None, None], count: _Count) -> None:
+        """Send what is new; keep what is still being written."""
         try:
             while chunk := await trio.to_thread.run_sync(_take, looks):
+                for look in chunk:
+                    if isinstance(look, Skipped) and look.reason == "still_written":
+                        self._young.keep(look, trio.current_time())
+                        continue
+                    self._young.forget(look.path)
+                    # What has vanished was taken away by its owner: no news where files are
+                    # handled, and if it is something else now, the next scan meets that.
+                    if isinstance(look, Skipped) and look.reason != "vanished":
+                        count.skipped += 1
+                        self._tell_once(look)
                 files = [look for look in chunk if isinstance(look, Found)]
                 count.found += len(files)
-                for skip in chunk:
-                    if isinstance(skip, Found):
-                        continue
-                    if skip.reason != "still_written":
-                        count.skipped += 1
-                        self._tell_once(skip)
-                    elif len(young) <= YOUNG_MAX:
-                        young.append(skip)
                 marks = await self._marks([file.path for file in files])
                 new = [f for f, mark in zip(files, marks, strict=True) if mark != f.mark]
                 if new:
@@ -116,7 +141,6 @@ class Producer:
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(looks.close)
-        return young
 
     async def _marks(self, paths: list[str]) -> list[str | None]:
         while True:
@@ -153,6 +177,7 @@ class _Count:
     found: int = 0
     new: int = 0
     skipped: int = 0
+    took_s: float = 0.0
 
 
 def _take(looks: Generator[Found | Skipped, None, None]) -> list[Found | Skipped]:
