@@ -1,4 +1,4 @@
-"""A command on a terminal that is emulated, so that what stands on its screen can be read."""
+"""A terminal that is emulated in this process: everywhere, and quick."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import attrs
 import pyte
 
+from tests.cli.screens import Screen, colours_of
 from tests.cli.terminal import START
 from tests.support import PATIENCE_S
 
-#: What the sixteen colours are called here; anything else is one of more.
-SIXTEEN = {"default", "black", "red", "green", "brown", "blue", "magenta", "cyan", "white"}
-
 
 @attrs.define
-class Emulator:
-    """A screen, and keys to press."""
+class Emulator(Screen):
+    """A screen of pyte's, at the other end of a pseudo-terminal."""
 
     process: subprocess.Popen[bytes]
     screen: pyte.HistoryScreen
@@ -34,21 +32,12 @@ class Emulator:
     _fd: int
 
     @property
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.screen.display]
+    def pid(self) -> int:  # type: ignore[override]
+        return self.process.pid
 
     @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    def see(self, what: str | Callable[[Emulator], object]) -> str:
-        """Wait until this stands on the screen; the first line that has it."""
-        fits = what if callable(what) else lambda it: what in it.text
-        deadline = time.monotonic() + PATIENCE_S
-        while not fits(self):
-            if time.monotonic() > deadline or not self._read(deadline):
-                raise AssertionError(f"not shown: {what!r}; but:\n{self.text}")
-        return next((line for line in self.lines if isinstance(what, str) and what in line), "")
+    def lines(self) -> list[str]:
+        return [line.rstrip() for line in self.screen.display]
 
     def press(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
@@ -58,29 +47,25 @@ class Emulator:
         _set_size(self._fd, columns, lines)
 
     def colours(self) -> set[str]:
-        """All that are used."""
-        cells = (cell for row in self.screen.buffer.values() for cell in row.values())
-        return {colour.removeprefix("bright") for cell in cells for colour in (cell.fg, cell.bg)}
+        return colours_of(self.screen)
 
     def end(self) -> int:
-        """Wait for its end; the exit code."""
         deadline = time.monotonic() + PATIENCE_S
-        while self._read(deadline):
-            pass
+        while self._wait():
+            assert time.monotonic() < deadline, f"it doesn't end:\n{self.text}"
         return self.process.wait(PATIENCE_S)
 
     def scrolled(self) -> int:
-        """How many lines have left the screen at its upper end."""
         return len(self.screen.history.top)
 
     def modes(self) -> list[object]:
-        """How the terminal is set."""
         return termios.tcgetattr(self._fd)
 
-    def _read(self, deadline: float) -> bool:
-        ready, _, _ = select.select(
-            [self._fd], [], [], max(0, min(0.1, deadline - time.monotonic()))
-        )
+    def has_cursor(self) -> bool:
+        return not self.screen.cursor.hidden
+
+    def _wait(self) -> bool:
+        ready, _, _ = select.select([self._fd], [], [], 0.1)
         if not ready:
             return self.process.poll() is None
         try:
@@ -95,16 +80,24 @@ def _set_size(fd: int, columns: int, lines: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
-@contextmanager
 def emulated(
     *arguments: object, columns: int = 80, lines: int = 24, env: Mapping[str, str] | None = None
-) -> Iterator[Emulator]:
+) -> AbstractContextManager[Emulator]:
     """Run the command line on a terminal of this size."""
+    argv = [sys.executable, "-c", START, *map(str, arguments)]
+    return emulating(argv, columns=columns, lines=lines, env=env)
+
+
+@contextmanager
+def emulating(
+    argv: Sequence[str], *, columns: int = 80, lines: int = 24, env: Mapping[str, str] | None = None
+) -> Iterator[Emulator]:
+    """Run anything there."""
     ours, theirs = pty.openpty()
     _set_size(ours, columns, lines)
     without = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
     process = subprocess.Popen(
-        [sys.executable, "-c", START, *map(str, arguments)],
+        argv,
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
         env={**without, "TERM": "xterm-16color", "LANG": "C.UTF-8", **(env or {})},
     )  # fmt: skip

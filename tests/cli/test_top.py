@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from tests.cli.conftest import Cli, only_error, write_config
-from tests.cli.emulator import SIXTEEN, emulated
+from tests.cli.screens import SIXTEEN, Run, terminals
 from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started
 from trioq.cli.top.keys import keys
@@ -75,6 +75,13 @@ def working(server: Server, tmp_path: Path) -> Iterator[Path]:
     engine.wait(30)
 
 
+@pytest.fixture(params=[pytest.param(run, id=name) for name, run in terminals()])
+def terminal(request: pytest.FixtureRequest) -> Run:
+    """Each that this machine has: an emulated one, and tmux where it is installed."""
+    run: Run = request.param
+    return run
+
+
 def has(pattern: str) -> object:
     return lambda it: re.search(pattern, it.text, re.MULTILINE)
 
@@ -82,8 +89,8 @@ def has(pattern: str) -> object:
 # -- screens -----------------------------------------------------------------------------------
 
 
-def test_an_engine_at_work_on_one_screen(working: Path) -> None:
-    with emulated("top", working, *QUICK) as top:
+def test_an_engine_at_work_on_one_screen(terminal: Run, working: Path) -> None:
+    with terminal("top", working, *QUICK) as top:
         top.see(has(r"^low +0 +0 +0 +2 "))
         top.see(has(r"2/3 +2  stays [\d.]+s · stays [\d.]+s"))
         top.see(has(r"fails +2  ValueError: no such \\x1b\[31m… · dead: failures"))
@@ -112,12 +119,12 @@ def test_an_engine_at_work_on_one_screen(working: Path) -> None:
 
 
 def test_a_queue_is_paused_after_a_question_that_only_y_answers(
-    config: Path, store: RedisStore
+    terminal: Run, config: Path, store: RedisStore
 ) -> None:
     def is_paused() -> bool:
         return stats(store, ["high"]).queues["high"].paused
 
-    with emulated("top", config, *QUICK) as top:
+    with terminal("top", config, *QUICK) as top:
         top.see(has("^high"))
         for key in ("\r", "n", "q", "\x1b"):
             top.press("p")
@@ -137,10 +144,12 @@ def test_a_queue_is_paused_after_a_question_that_only_y_answers(
         assert not is_paused()
 
 
-def test_the_dead_are_revived_one_or_all_after_a_question(config: Path, scene: Scene) -> None:
+def test_the_dead_are_revived_one_or_all_after_a_question(
+    terminal: Run, config: Path, scene: Scene
+) -> None:
     (uid,) = scene.dead(new_job("high", "thumbnail"))
     scene.many_dead(999)
-    with emulated("top", config, *QUICK) as top:
+    with terminal("top", config, *QUICK) as top:
         top.see("1,000 dead")
         top.press("\t\t")
         top.see(has(r"thumbnail +1  \w+: no such file"))
@@ -160,9 +169,11 @@ def test_the_dead_are_revived_one_or_all_after_a_question(config: Path, scene: S
         assert stats(scene.store).dead == 0
 
 
-def test_a_job_is_looked_at_by_its_id_and_its_queue_by_a_key(config: Path, scene: Scene) -> None:
+def test_a_job_is_looked_at_by_its_id_and_its_queue_by_a_key(
+    terminal: Run, config: Path, scene: Scene
+) -> None:
     scene.enqueue(new_job("high", "thumbnail", b'{"path":"a.png"}', id="q1"))
-    with emulated("top", config, *QUICK) as top:
+    with terminal("top", config, *QUICK) as top:
         top.see("QUEUE")
         top.press("/")
         top.see("job:")
@@ -178,12 +189,12 @@ def test_a_job_is_looked_at_by_its_id_and_its_queue_by_a_key(config: Path, scene
 
 
 def test_a_server_that_is_away_is_said_and_holds_no_key_up(
-    own_server: Server, tmp_path: Path
+    terminal: Run, own_server: Server, tmp_path: Path
 ) -> None:
     config = write_config(tmp_path, own_server)
     text = config.read_text().replace("[observability]", 'read_timeout = "1s"\n[observability]')
     config.write_text(text)
-    with emulated("top", config, *QUICK) as top:
+    with terminal("top", config, *QUICK) as top:
         top.see("QUEUE")
         own_server.pause()
         try:
@@ -200,13 +211,13 @@ def test_a_server_that_is_away_is_said_and_holds_no_key_up(
         assert top.end() == 0
 
 
-def test_any_size_will_do_and_no_more_than_ascii(config: Path, scene: Scene) -> None:
+def test_any_size_will_do_and_no_more_than_ascii(terminal: Run, config: Path, scene: Scene) -> None:
     scene.many_dead(30)
     env = {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    with emulated("top", config, *QUICK, env=env) as top:
+    with terminal("top", config, *QUICK, env=env) as top:
         top.see(has(r"^low .* _+$"))
         assert top.text.isascii()
-    with emulated("top", config, *QUICK) as top:
+    with terminal("top", config, *QUICK) as top:
         top.see("FAILED")
         top.resize(50, 10)
         top.see(lambda it: "FAILED" not in it.text and "QUEUE" in it.text)
@@ -215,16 +226,18 @@ def test_any_size_will_do_and_no_more_than_ascii(config: Path, scene: Scene) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_terminal_is_as_it_was_when_it_ends(config: Path, number: signal.Signals) -> None:
-    with emulated("top", config, *QUICK) as top:
+def test_the_terminal_is_as_it_was_when_it_ends(
+    terminal: Run, config: Path, number: signal.Signals
+) -> None:
+    with terminal("top", config, *QUICK) as top:
         before = top.modes()
         top.see("QUEUE")
         assert top.modes() != before
         top.press("\x1a")  # Ctrl-Z would leave it in between
-        os.kill(top.process.pid, number)
+        os.kill(top.pid, number)
         assert top.end() == 0
         assert top.modes() == before
-        assert not top.screen.cursor.hidden
+        assert top.has_cursor()
 
 
 def test_it_needs_a_terminal(trioq: Cli) -> None:
