@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -87,13 +88,41 @@ def test_the_container_s_configuration_is_sound() -> None:
     assert set(scrape["dns_sd_configs"][0]["names"]) <= compose.keys()
 
 
-def test_the_image_copies_what_there_is() -> None:
-    lines = (DEPLOY / "docker/Dockerfile").read_text().splitlines()
-    copied = [name for line in lines if line.startswith("COPY ") and "--from" not in line
+def dockerfile() -> list[str]:
+    """Its instructions, a line each."""
+    text = (DEPLOY / "docker/Dockerfile").read_text().replace("\\\n", "")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_image_copies_what_there_is_and_what_is_not_ignored() -> None:
+    copied = [name for line in dockerfile() if line.startswith("COPY ") and "--from" not in line
               for name in line.split()[1:-1]]  # fmt: skip
     assert copied
     assert all((ROOT / name).exists() for name in copied)
-    assert "USER 10001" in lines
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored, "a virtual environment of hundreds of megabytes isn't sent along"
+    assert {line[1:] for line in ignored if line.startswith("!")} == {*copied} - {"./"}
+
+
+def test_the_image_runs_as_a_user_without_rights_who_has_a_number() -> None:
+    (user,) = (line.split()[1] for line in dockerfile() if line.startswith("USER "))
+    assert user.isdigit(), "Kubernetes' runAsNonRoot can't check a name"
+    assert int(user) > 0
+    deployment = list(yaml.safe_load_all((DEPLOY / "kubernetes/trioq.yaml").read_text()))[1]
+    assert deployment["spec"]["template"]["spec"]["securityContext"]["runAsUser"] == int(user)
+    assert any(f"useradd --uid {user} " in line for line in dockerfile())
+
+
+def test_a_container_is_not_unhealthy_because_redis_is_away() -> None:
+    """What restarts unhealthy containers would else end handlers that could go on."""
+    (check,) = (line for line in dockerfile() if line.startswith("HEALTHCHECK"))
+    code = json.loads(check[check.index("[") :])[2]
+    assert "/healthz" in code
+    ast.parse(code)
+    config = load(DEPLOY / "docker/jobqueue.toml")
+    (exposed,) = (line.split()[1] for line in dockerfile() if line.startswith("EXPOSE"))
+    assert config.observability.bind.endswith(f":{exposed}")
+    assert f":{exposed}/" in code
 
 
 def test_kubernetes_waits_for_the_grace_period(tmp_path: Path) -> None:
