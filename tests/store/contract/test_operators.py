@@ -81,6 +81,19 @@ def test_expiry_counts_right_after_one_of_the_first_was_cancelled(world: Make) -
     assert w.dump().dead.keys() == {queued[1]}, "the late one has only begun to wait"
 
 
+def test_expiry_counts_right_after_a_late_one_was_cancelled(world: Make) -> None:
+    w = world()
+    queued = w.new("low", "low", "low")
+    engine = w.engine("low")
+    engine.step(3)
+    engine.step(0, *(Park(uid, 1, "low", "noop") for uid in queued[:2]))
+    w.clock.ms += SECOND
+    engine.step(0, Park(queued[2], 1, "low", "noop"))
+    assert w.store.cancel(*w.sender.next(), queued[2], "low", "noop") == "cancelled"
+    assert w.store.expire_parked("low", "noop", SECOND, line("unknown")) == 2
+    assert w.dump().dead.keys() == {*queued[:2]}
+
+
 def test_a_door_is_forgotten_with_the_last_job_behind_it(world: Make) -> None:
     w = world()
     (uid,) = w.new("low")

@@ -18,6 +18,11 @@ from trioq.store.redis import RedisStore
 #: Jobs read in one round trip, each with a record of at most 8 kB and its history.
 PAGE = 100
 
+#: Uids of a parked list read in one round trip, a millisecond of the server's time, and how many
+#: of them are read twice.
+PARKED_PAGE = 10_000
+OVERLAP = 100
+
 #: Summaries of finished jobs read in one round trip.
 DONE_PAGE = 500
 
@@ -101,14 +106,14 @@ def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
     except RecordUnreadable:
         queue = name = ""
     engines: list[bytes] = []
+    parked: bool | None = None
     for _ in range(TRIES):
-        there, lives, died, due, parked, *running = store.lane.transaction(
+        there, lives, died, due, *running = store.lane.transaction(
             [
                 ("HKEYS", keys.fixed("engines")),
                 ("HEXISTS", keys.fixed("jobs"), uid),
                 ("ZSCORE", keys.fixed("dead"), uid),
                 ("ZSCORE", keys.of("scheduled", queue), uid),
-                ("LPOS", keys.of("parked", queue, name), uid),
                 *(("HEXISTS", keys.running(engine.decode()), uid) for engine in engines),
             ]
         )
@@ -118,12 +123,30 @@ def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
             return {"state": "dead", "died_ms": int(float(died))}
         if due is not None:
             return {"state": "scheduled", "due_ms": int(float(due))}
-        if parked is not None:
-            return {"state": "parked"}
         for engine, held in zip(engines, running, strict=True):
             if held:
                 return {"state": "running", "engine": engine.decode()}
-        if set(there) <= set(engines):
-            return {"state": "ready"}
-        engines = there
+        if not set(there) <= set(engines):
+            engines = there
+        elif parked is None:
+            # It waits, behind a door or not: look, and ask again whether it still does.
+            parked = _is_parked(store, uid, keys.of("parked", queue, name))
+        else:
+            return {"state": "parked" if parked else "ready"}
     raise StoreBusy("engines come and go faster than they can be asked")
+
+
+def _is_parked(store: RedisStore, uid: Uid, key: str) -> bool:
+    """Whether it lies in this list: read in pieces, from the newest.
+
+    What joins the list meanwhile moves the rest towards what is still to be read. The pieces
+    overlap, for the few that leave it from the middle.
+    """
+    start, sought = 0, uid.encode()
+    while page := store.lane.call("LRANGE", key, start, start + PARKED_PAGE - 1):
+        if sought in page:
+            return True
+        if len(page) < PARKED_PAGE:
+            break
+        start += PARKED_PAGE - OVERLAP
+    return False
