@@ -25,7 +25,7 @@ from trioq.core.codec import encode
 from trioq.core.job import Record
 
 #: Jobs made by one request.
-PAGE = 10_000
+PAGE = 2_000
 
 #: Requests that take less than this, in µs, aren't looked at one by one.
 NOTED_US = 200
@@ -83,6 +83,7 @@ class Millions:
                     "EVAL", MAKE, 2 + len(told), keys.fixed("jobs"), key, *told,
                     type_, first, last, kind, self._record("mail"),
                     self._record("mail" if kind == PARKED else "thumbnail"), first_ms, LINE,
+                    timeout_s=60.0,
                 )  # fmt: skip
         call("HSET", keys.fixed("parked"), "low:mail", f"1:{self.jobs}")
         call("SADD", keys.fixed("queues"), "low")

@@ -178,6 +178,20 @@ def test_the_engines_of_a_killed_benchmark_end(server: Server, config: Path) -> 
     bench.communicate()
 
 
+def test_what_a_killed_benchmark_leaves_behind_is_cleared(server: Server, config: Path) -> None:
+    bench = trioq_started("bench", config, "-n", "50", "--enqueue", stderr=subprocess.PIPE)
+    wait_until(lambda: of_the_bench(server, "jobs"))
+    bench.kill()
+    bench.communicate()
+    left = server.call("KEYS", "*")
+    assert left
+    assert only_error(run("bench", config, "--clear"), 2).startswith("nobody can be asked")
+    cleared = run("bench", config, "--clear", "--yes")
+    assert cleared.exit_code == 0
+    assert cleared.stdout == f"forgot {len(left)} keys of 1 benchmark(s)\n"
+    assert server.call("KEYS", "*") == []
+
+
 def test_a_queue_that_isnt_configured_is_wrong_use(config: Path) -> None:
     said = only_error(run("bench", config, "--queue", "lwo"), 2)
     assert said == "no queue 'lwo'; did you mean \"low\"?"

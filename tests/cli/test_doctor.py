@@ -278,6 +278,32 @@ def test_keys_that_belong_to_nobody_are_named(
     )  # fmt: skip
 
 
+def test_what_an_engine_showed_before_it_ended_is_not_left_over(
+    doctor: Cli, own_server: Server
+) -> None:
+    """It passes by itself ten seconds later."""
+    own_server.call("SET", "{t}:shown:gone.1", "{}", "PX", 10_000)
+    assert the_finding(doctor, "keys") == ("ok", "nothing is left over")
+
+
+def test_what_a_killed_benchmark_left_behind_is_named_and_how_to_forget_it(
+    doctor: Cli, own_server: Server
+) -> None:
+    own_server.call("MSET", "{t.bench-0a1b2c3d}:jobs", "x", "{t.bench-0a1b2c3d}:stats", "x")
+    own_server.call("MSET", "{t.bench-ffffffff}:jobs", "x", "{tt.bench-0a1b2c3d}:jobs", "x")
+    assert the_finding(doctor, "keys") == (
+        "warning",
+        "3 key(s) of benchmarks: t.bench-0a1b2c3d, t.bench-ffffffff. Unless one runs now, it was"
+        " killed: trioq bench --clear forgets them",
+    )
+    assert doctor.json("bench --clear", "--yes") == {
+        "cleared": ["t.bench-0a1b2c3d", "t.bench-ffffffff"], "keys": 3,
+    }  # fmt: skip
+    assert the_finding(doctor, "keys") == ("ok", "nothing is left over")
+    assert own_server.call("KEYS", "*bench*") == [b"{tt.bench-0a1b2c3d}:jobs"], "another's"
+    assert doctor.json("bench --clear") == {"cleared": [], "keys": 0}
+
+
 def test_jobs_of_an_engine_that_is_not_registered_are_a_fault(
     doctor: Cli, own_server: Server
 ) -> None:

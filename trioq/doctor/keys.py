@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from trioq.doctor.finding import Finding, fault, ok, some, warning
-from trioq.store.inspect import stats
+from trioq.store.inspect import bench_keys, stats
 from trioq.store.inspect.sizes import known_keys
 from trioq.store.redis import RedisStore
 
@@ -16,11 +16,11 @@ STEP = 500
 MOST = 2_000_000
 
 #: Keys that come and go by themselves, and so must have a time to live.
-PASSING = ("sender", "limit")
+PASSING = ("sender", "limit", "shown")
 
 
 def leftovers(store: RedisStore, queues: Sequence[str]) -> Iterator[Finding]:
-    """Keys of the namespace that trioq doesn't know, or that have the wrong type."""
+    """Keys that trioq doesn't know, that have the wrong type, or that a benchmark left behind."""
     if (there := int(store.lane.call("DBSIZE"))) > MOST:
         yield warning("keys", f"not looked at: the database has {there:,} keys")
         return
@@ -37,7 +37,15 @@ def leftovers(store: RedisStore, queues: Sequence[str]) -> Iterator[Finding]:
         now = known_keys(store, stats(store, queues))
         strange = {key: t for key, t in strange.items() if key not in now and _exists(store, key)}
     yield from _told(store, wrong, strange)
-    if not wrong and not strange:
+    benches = bench_keys(store)
+    if benches:
+        count = sum(map(len, benches.values()))
+        yield warning(
+            "keys",
+            f"{count} key(s) of benchmarks: {some(benches)}. Unless one runs now, it was killed:"
+            " trioq bench --clear forgets them",
+        )
+    if not wrong and not strange and not benches:
         yield ok("keys", "nothing is left over")
 
 

@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from trioq.cli import FAILED
 from trioq.cli.bench import existing
+from trioq.cli.bench.clear import clear
 from trioq.cli.bench.figures import Report
 from trioq.cli.bench.modes import MODES, Told
 from trioq.cli.bench.place import on_sigterm, own_place
@@ -69,6 +70,8 @@ class Engines(click.ParamType[int]):
 @click.option("--seed", type=int, default=1337, show_default=True,
               help="For payloads, queues and pauses.")  # fmt: skip
 @duration("--timeout", "Gives up when no job has ended for so long. [default: 30s]")
+@click.option("--clear", "clears", is_flag=True,
+              help="Forget what killed benchmarks have left behind.")  # fmt: skip
 @with_yes
 @with_json
 def bench(  # noqa: PLR0917  click names them
@@ -78,6 +81,7 @@ def bench(  # noqa: PLR0917  click names them
     payload: str | None,
     work: float | None,
     timeout: float | None,
+    clears: bool,
     yes: bool,
     as_json: bool,
     **options: Any,
@@ -91,6 +95,9 @@ def bench(  # noqa: PLR0917  click names them
     With --engines existing it enqueues jobs of yours, in your namespace, for the engines
     that run there; they are counted with all others, and it asks before it begins.
     """
+    if clears:
+        clear(config, yes=yes, as_json=as_json)
+        return
     made = load(config)
     if engines and (name or payload):
         raise click.UsageError("--job and --with are for --engines existing.")

@@ -4,6 +4,7 @@ Every round trip is bounded, so that a question about a million jobs doesn't hol
 server.
 """
 
+from trioq.store.inspect.benches import bench_keys
 from trioq.store.inspect.counts import Outstanding, QueueStats, Stats, outstanding, stats
 from trioq.store.inspect.dead import (
     Dead,
@@ -30,6 +31,7 @@ __all__ = [
     "QueueStats",
     "Sample",
     "Stats",
+    "bench_keys",
     "dead",
     "dead_pages",
     "dead_views",
