@@ -122,29 +122,61 @@ class Hurt:
     from_s: float
     until_s: float = float("inf")
 
-    def explains(self, run: Run, again: Run) -> bool:
-        """Whether it hit the engine while it had this job, before that was started again."""
-        had_it = run.ended_s is None or run.ended_s >= self.from_s - SETTLED_S
+    def explains(self, run: Run, again: Run, settled_s: float) -> bool:
+        """Whether this is why a job that was run was started again."""
+        return self._lost_it(run, again, settled_s) or self._is_late_with_it(run, again)
+
+    def _lost_it(self, run: Run, again: Run, settled_s: float) -> bool:
+        """It hit the engine while it had this job, before that was started again."""
         return (
             run.pid == self.pid
             and run.started_s <= self.until_s
-            and had_it
+            and settled_s >= self.from_s
             and again.started_s >= self.from_s
         )
 
+    def _is_late_with_it(self, run: Run, again: Run) -> bool:
+        """The engine was paused between its claim and its start: meanwhile it was another's."""
+        return (
+            again.pid == self.pid
+            and self.from_s <= run.started_s <= self.until_s
+            and self.until_s <= again.started_s <= self.until_s + SETTLED_S
+        )
 
-def unexplained(runs: Iterable[Run], hurt: Iterable[Hurt]) -> list[tuple[Run, Run]]:
+
+@attrs.frozen
+class Outage:
+    """The server answered nobody, or not everything."""
+
+    from_s: float
+    until_s: float
+
+
+def unexplained(
+    runs: Iterable[Run], hurt: Iterable[Hurt], outages: Iterable[Outage] = ()
+) -> list[tuple[Run, Run]]:
     """Second starts although nothing had happened to the engine that had the job before."""
     by_uid: dict[str, list[Run]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: run.started_s):
         by_uid[run.uid].append(run)
-    hurt = list(hurt)
+    hurt, outages = list(hurt), sorted(outages, key=lambda outage: outage.from_s)
     return [
         (run, again)
         for of_one_job in by_uid.values()
         for run, again in pairwise(of_one_job)
-        if not any(each.explains(run, again) for each in hurt)
+        if not any(each.explains(run, again, _settled_s(run, outages)) for each in hurt)
     ]
+
+
+def _settled_s(run: Run, outages: Iterable[Outage]) -> float:
+    """When the run's end was known to the server at the latest, given when that was away."""
+    if run.ended_s is None:
+        return float("inf")
+    settled_s = run.ended_s + SETTLED_S
+    for outage in outages:
+        if run.ended_s <= outage.until_s and outage.from_s <= settled_s:
+            settled_s = outage.until_s + SETTLED_S
+    return settled_s
 
 
 @attrs.define
@@ -158,6 +190,8 @@ class Fleet:
     engines: list[subprocess.Popen[str]] = attrs.field(factory=list)
     hurt: list[Hurt] = attrs.field(factory=list)
     """What happened to engines."""
+    outages: list[Outage] = attrs.field(factory=list)
+    """When the server was away."""
 
     def __attrs_post_init__(self) -> None:
         (self.directory / "fleet_app.py").write_text(APP)
@@ -263,8 +297,15 @@ class Fleet:
         """SIGCONT."""
         engine.send_signal(signal.SIGCONT)
         for i, each in enumerate(self.hurt):
-            if each.pid == engine.pid:
+            if each.pid == engine.pid and each.until_s == float("inf"):
                 self.hurt[i] = attrs.evolve(each, until_s=time.monotonic())
+
+    @contextlib.contextmanager
+    def server_away(self) -> Iterator[None]:
+        """What is done to the server meanwhile keeps settlements waiting."""
+        from_s = time.monotonic()
+        yield
+        self.outages.append(Outage(from_s, time.monotonic()))
 
     def stats(self) -> Stats:
         store = self.store
@@ -302,7 +343,18 @@ class Fleet:
 
     def unexplained(self) -> list[tuple[Run, Run]]:
         """Second starts for which nothing that was done to an engine is the reason."""
-        return unexplained(self.runs(), self.hurt)
+        return unexplained(self.runs(), self.hurt, self.outages)
+
+    def around(self, run: Run, again: Run) -> list[Hurt | Outage]:
+        """What happened between these two, for a reader."""
+        return [
+            *(each for each in self.hurt if each.pid in {run.pid, again.pid}),
+            *(
+                each
+                for each in self.outages
+                if each.from_s <= again.started_s and each.until_s >= run.started_s - SETTLED_S
+            ),
+        ]
 
     def stop(self) -> list[int]:
         """SIGTERM to all that stand; returns the exit codes of those that weren't killed."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import shutil
 import sys
 import tempfile
 import threading
@@ -22,7 +23,7 @@ from pathlib import Path
 import attrs
 
 from tests.dump import dump
-from tests.faults.fleet import Fleet
+from tests.faults.fleet import Fleet, Outage
 from tests.invariants import broken_invariants
 from tests.support import Server, wait_until
 from trioq import EnqueueUnknown, connect_sync
@@ -106,26 +107,32 @@ class Nemesis:
         self.fleet.resume(engine)
 
     def kill_server(self) -> None:
-        self.fleet.server.kill()
-        self._a_while()
-        self.fleet.server.start()
+        with self.fleet.server_away():
+            self.fleet.server.kill()
+            self._a_while()
+            self.fleet.server.start()
 
     def stop_server(self) -> None:
-        self.fleet.server.pause()
-        self._a_while()
-        self.fleet.server.resume()
+        with self.fleet.server_away():
+            self.fleet.server.pause()
+            self._a_while()
+            self.fleet.server.resume()
 
     def kill_clients(self) -> None:
-        with contextlib.suppress(StoreError):  # its own connection may be among them
+        with self.fleet.server_away(), contextlib.suppress(StoreError):  # its own may be among them
             self.fleet.server.call("CLIENT", "KILL", "TYPE", "normal")
 
     def make_it_a_replica(self) -> None:
-        self.fleet.server.call("REPLICAOF", "127.0.0.1", "1")
-        self._a_while()
-        self.fleet.server.call("REPLICAOF", "NO", "ONE")
+        with self.fleet.server_away():
+            self.fleet.server.call("REPLICAOF", "127.0.0.1", "1")
+            self._a_while()
+            self.fleet.server.call("REPLICAOF", "NO", "ONE")
 
     def pause_clients(self) -> None:
-        self.fleet.server.call("CLIENT", "PAUSE", "2500", self.random.choice(["ALL", "WRITE"]))
+        whom = self.random.choice(["ALL", "WRITE"])
+        now_s = time.monotonic()
+        self.fleet.server.call("CLIENT", "PAUSE", "2500", whom)
+        self.fleet.outages.append(Outage(now_s, now_s + 2.5))  # other things happen meanwhile
 
 
 def check(fleet: Fleet, attempts: Attempts) -> bool:
@@ -167,19 +174,26 @@ def check(fleet: Fleet, attempts: Attempts) -> bool:
     for what, found in wrong.items():
         if found:
             print(f"BROKEN: {what}: {found[:5]}", flush=True)
+    for pair in unexplained:
+        print(f"{pair}\n  {fleet.around(*pair)}", flush=True)
     return not any(wrong.values())
 
 
 def soak(minutes: float, seed: int, per_s: float) -> bool:
     """One run. Whether every promise was kept."""
     server = Server(options=("--appendonly", "yes", "--appendfsync", "always")).start()
-    with tempfile.TemporaryDirectory(prefix="trioq-soak-") as directory:
-        fleet = Fleet(server, Path(directory))
-        try:
-            return _soak(fleet, minutes, seed, per_s)
-        finally:
-            fleet.close()
-            server.close()
+    directory = Path(tempfile.mkdtemp(prefix="trioq-soak-"))
+    fleet = Fleet(server, directory)
+    try:
+        kept = _soak(fleet, minutes, seed, per_s)
+    finally:
+        fleet.close()
+        server.close()
+    if kept:
+        shutil.rmtree(directory)
+    else:
+        print(f"what the engines wrote is in {directory}", flush=True)
+    return kept
 
 
 def _soak(fleet: Fleet, minutes: float, seed: int, per_s: float) -> bool:

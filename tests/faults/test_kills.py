@@ -17,7 +17,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.faults.fleet import Fleet, Hurt, Run, unexplained
+from tests.faults.fleet import Fleet, Hurt, Outage, Run, unexplained
 from tests.support import Server, wait_until
 from trioq import EnqueueUnknown, StoreUnreachable, connect_sync
 
@@ -68,6 +68,15 @@ def test_a_second_start_is_explained_by_what_hit_the_engine_while_it_had_the_job
     assert unexplained([first, again], [Hurt(1, 25.0)]), "killed later"
     assert unexplained([first, again], [Hurt(1, 5.0, until_s=6.0)]), "paused before"
     assert unexplained([finished, again], [killed]), "settled long before"
+    away = Outage(10.5, 14.5)
+    assert unexplained([finished, again], [killed], [away]) == [], "it couldn't be settled"
+    assert unexplained([finished, again], [killed], [Outage(5.0, 9.0)]), "it was back by then"
+    assert unexplained([finished, again], [killed], [Outage(10.5, 11.0)]), "back long before"
+    assert unexplained([finished, again], [], [away]), "an outage alone is no reason"
+    paused = Hurt(2, from_s=5.0, until_s=19.9)
+    assert unexplained([finished, again], [paused]) == [], "claimed before, started after"
+    assert unexplained([finished, again], [attrs.evolve(paused, until_s=15.0)]), "not at once"
+    assert unexplained([finished, again], [attrs.evolve(paused, from_s=11.0)]), "done by then"
     third = Run("job", "c:1", 3, 1, started_s=30.0)
     assert unexplained([first, again, third], [killed]) == [(again, third)]
 
