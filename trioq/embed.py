@@ -8,6 +8,7 @@ async with trio.open_nursery() as nursery:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from trioq.app import App, all_handlers
 from trioq.builtin import builtin
 from trioq.core.config import Config, check
 from trioq.core.events import Report
+from trioq.core.pacemaker import DEADLINE
 from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
@@ -44,9 +46,8 @@ def open_access(connector: Connector, config: Config) -> Access:
     def access(purpose: str) -> Caller:
         if purpose not in lanes:
             # A beat that takes longer is worth less than the next one.
-            beat_s = min(redis.read_timeout_s, worker.lease_s / 4)
-            read_s = beat_s if purpose == "beat" else redis.read_timeout_s
-            store = connector.store(purpose, read_timeout_s=read_s)
+            at_most_s = worker.lease_s * DEADLINE if purpose == "beat" else math.inf
+            store = connector.store(purpose, at_most_s=at_most_s)
             lanes[purpose] = ThreadCaller(store, usual_s)
         return lanes[purpose]
 

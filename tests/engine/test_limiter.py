@@ -12,7 +12,7 @@ import trio
 
 from tests.engine.rig import Rig, Wire
 from tests.support import Server, new_job
-from trioq.core.events import EnqueueRefused, Event, FilesEnqueued, RedisAway
+from trioq.core.events import EnqueueRefused, Event, FilesEnqueued, RedisAway, RedisBack
 from trioq.core.limiter import interval_us
 from trioq.engine.bridge import InlineCaller, ThreadCaller
 from trioq.engine.limiter import Limiter
@@ -142,6 +142,28 @@ async def test_a_full_queue_is_waited_for_and_said(autojump_clock: Clock) -> Non
         assert len([event for event in told if isinstance(event, EnqueueRefused)]) == 6
         store.space.queue("low").ready.clear()
     assert store.space.stats["enqueued"] == 40
+
+
+class AwayAtFirst(Counting):
+    """Doesn't answer the first requests."""
+
+    left = 3
+
+    def enqueue(self, *args: Any, **rest: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            raise StoreUnreachable("away")
+        return super().enqueue(*args, **rest)
+
+
+async def test_a_queue_that_is_full_is_an_answer_and_ends_an_outage(autojump_clock: Clock) -> None:
+    told = Told()
+    store = AwayAtFirst(trio.current_time, max_lengths={"low": 10})
+    limiter = limiter_on(InlineCaller(store), None, told, random.Random(0))
+    with trio.move_on_after(30.0):
+        await feed(limiter, files(20))
+    kinds = list(dict.fromkeys(type(event) for event in told))
+    assert kinds == [RedisAway, RedisBack, EnqueueRefused]
 
 
 async def test_files_that_are_known_cost_no_permit(autojump_clock: Clock) -> None:

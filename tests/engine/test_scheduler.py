@@ -105,6 +105,18 @@ async def test_a_name_that_nobody_knows_is_dead_after_its_time_and_says_why(
     assert "stranger" in line["message"]
 
 
+async def test_what_an_engine_of_another_version_says_of_itself_is_no_trouble(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.app = with_noop()
+    world.config = calm(unknown_name_after_s=20.0)
+    world.store.register("other.1", b"not json")
+    world.store.register("other.2", b"[1]")
+    await world.start()
+    world.enqueue("stranger")
+    await world.reported(ParkedExpired)
+
+
 async def test_a_name_that_some_engine_knows_waits_for_ever(
     autojump_clock: Clock, world: World
 ) -> None:

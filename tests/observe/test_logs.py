@@ -227,6 +227,20 @@ def test_a_configuration_that_the_app_brings_is_left_alone(server: Server, tmp_p
     assert "plain" not in stderr
 
 
+def test_a_log_that_cannot_be_written_costs_no_job(server: Server, tmp_path: Path) -> None:
+    configured(server, tmp_path, bind="", more='log_level = "debug"')
+    path = tmp_path / "jobqueue.toml"
+    with trioq.connect_sync(path) as client:
+        client.enqueue("fingerprint", {"path": str(path)})
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "trioq", "serve", path, "--drain"],
+            stderr=full, check=False, timeout=60,
+        )  # fmt: skip
+    assert ended.returncode == 0
+    assert server.call("HGET", "{t}:stats", "done") == b"1"
+
+
 # -- as a library --------------------------------------------------------------------------------
 
 EMBEDDED = """

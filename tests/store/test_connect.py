@@ -118,12 +118,15 @@ def test_redis_py_neither_resends_nor_pings_nor_listens_for_maintenance(server: 
         assert connection.encoder.decode_responses is False
 
 
-def test_timeouts_are_the_configured_ones_and_a_lane_may_have_its_own(server: Server) -> None:
+def test_timeouts_are_the_configured_ones_and_a_lane_may_have_shorter_ones(server: Server) -> None:
     made = configured(server.url, connect_timeout_s=7.0, read_timeout_s=2.5)
     with open_store(made) as connector:
         assert connector.lane("x")._dial("x").socket_timeout == 2.5
         assert connector.lane("x")._dial("x").socket_connect_timeout == 7.0
-        assert connector.lane("x", read_timeout_s=0.5)._dial("x").socket_timeout == 0.5
+        hasty = connector.lane("x", at_most_s=0.5)._dial("x")
+        assert hasty.socket_timeout == hasty.socket_connect_timeout == 0.5
+        calm = connector.lane("x", at_most_s=60.0)._dial("x")
+        assert (calm.socket_timeout, calm.socket_connect_timeout) == (2.5, 7.0)
 
 
 def test_a_silent_peer_is_noticed_by_the_kernel(tcp: tuple[Server, int]) -> None:
@@ -323,8 +326,10 @@ def test_a_verified_server_is_spoken_to_in_tls(tls: Tls) -> None:
 
 
 def test_an_interrupt_wakes_a_call_under_tls(tls: Tls) -> None:
-    with open_store(tls()) as connector:
-        lane = connector.lane("x", read_timeout_s=30.0)
+    made = tls()
+    patient = attrs.evolve(made, redis=attrs.evolve(made.redis, read_timeout_s=30.0))
+    with open_store(patient) as connector:
+        lane = connector.lane("x")
         lane.call("PING")
         failed: list[BaseException] = []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 import trioq
 from tests.observe.scraped import ask, configured, engine, eventually
@@ -170,3 +171,29 @@ async def test_other_pages_and_methods_are_refused(server: Server, tmp_path: Pat
         await stream.send_all(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert b" 405 " in await stream.receive_some()
         await stream.aclose()
+
+
+@pytest.mark.trio
+async def test_connections_that_are_slow_to_end_keep_no_other_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web_server, "CONNECTIONS", 2)
+    served, let_go = 0, trio.Event()
+
+    async def handle(connection: object) -> None:
+        nonlocal served
+        served += 1
+        if served <= 2:
+            with trio.CancelScope(shield=True):
+                await let_go.wait()
+
+    guard = web_server._Guard(handle)
+    pairs = [trio.socket.socketpair() for _ in range(5)]
+    async with trio.open_nursery() as nursery:
+        for ours, _ in pairs:
+            nursery.start_soon(guard.handle, trio.SocketStream(ours))
+            await trio.testing.wait_all_tasks_blocked()
+        assert served == 5
+        let_go.set()
+    for _, theirs in pairs:
+        theirs.close()

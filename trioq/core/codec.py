@@ -155,6 +155,18 @@ def encode_summary(
     return summary.encode("ascii") + b"}"
 
 
+def decode_info(encoded: bytes) -> dict[str, Any]:
+    """What an engine said of itself when it registered; empty where that can't be read.
+
+    It may be an engine of another version, which says other things, and nobody has to fail of it.
+    """
+    try:
+        info = json.loads(encoded)
+    except ValueError:
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
 def _loads(encoded: bytes) -> Any:
     """What ``json.loads`` gives; sooner for what we write: ASCII, no white space around it."""
     try:

@@ -84,6 +84,9 @@ class Limiter:
             except (StoreUnreachable, StoreBusy) as error:
                 await self.outage.failed("produce", error)
                 continue
+            except QueueFull:
+                self.outage.answered("produce")  # with "no", but answered
+                raise
             self.outage.answered("produce")
             return enqueued
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
+from trioq.core.codec import decode_info
 from trioq.core.events import ParkedExpired, Report
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
@@ -82,7 +83,7 @@ class Scheduler:
             return
         store = self.caller.store
         infos = await self.caller.call(store.engines)
-        known = {name for info in infos.values() for name in json.loads(info).get("names", ())}
+        known = {name for info in infos.values() for name in decode_info(info).get("names", ())}
         unknown = {name for _, name in parked} - known
         self._unknown = Counter({name: self._unknown[name] + 1 for name in unknown})
         after_ms = int(self.unknown_after_s * 1000)

@@ -7,6 +7,7 @@ structlog or with the standard library, comes out beside trioq's lines and looks
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -117,14 +118,19 @@ class _Form:
 
 
 class _Writer:
-    """Writes whole lines, whichever thread they come from: what structlog calls a logger."""
+    """Writes whole lines, whichever thread they come from: what structlog calls a logger.
+
+    A line that can't be written is lost: whoever logs has jobs to settle, and a full disk or a
+    reader that has gone must not keep them from it.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
 
     def msg(self, line: str) -> None:
-        with self._lock:
+        # ValueError: somebody has closed it.
+        with self._lock, contextlib.suppress(OSError, ValueError):
             self._stream.write(line + "\n")
             self._stream.flush()
 

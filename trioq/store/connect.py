@@ -7,6 +7,7 @@ CLIENT SETNAME.
 
 from __future__ import annotations
 
+import math
 import secrets
 import socket
 import ssl
@@ -63,18 +64,22 @@ class Connector:
     _lanes: list[Lane] = attrs.field(factory=list[Lane], init=False, repr=False)
     _token: str = attrs.field(factory=lambda: secrets.token_hex(4), init=False)
 
-    def lane(self, purpose: str, *, read_timeout_s: float | None = None) -> Lane:
+    def lane(self, purpose: str, *, at_most_s: float = math.inf) -> Lane:
         """A connection for one purpose, made when it is first used.
 
         The server lists it as ``trioq:<purpose>:<8 hex digits of this connector>``.
 
         Args:
-          read_timeout_s: How long a piece of an answer may take; None: as configured.
+          at_most_s: How long connecting, and each piece of an answer, may take, where the
+              configuration allows more.
         """
-        read_s = self.redis.read_timeout_s if read_timeout_s is None else read_timeout_s
+        connect_s = min(self.redis.connect_timeout_s, at_most_s)
+        read_s = min(self.redis.read_timeout_s, at_most_s)
 
         def dial(name: str) -> AbstractConnection:
-            connection = self._dial(client_name=name, socket_timeout=read_s)
+            connection = self._dial(
+                client_name=name, socket_connect_timeout=connect_s, socket_timeout=read_s
+            )
             # redis-py's defaults have changed twice; a re-sent write would be executed twice.
             assert connection.retry.get_retries() == 0, "redis-py would send again by itself"
             return connection
@@ -83,10 +88,9 @@ class Connector:
         self._lanes.append(lane)
         return lane
 
-    def store(self, purpose: str, *, read_timeout_s: float | None = None) -> RedisStore:
-        """A store on a lane of its own."""
-        lane = self.lane(purpose, read_timeout_s=read_timeout_s)
-        return RedisStore(self.keys, lane, self.options)
+    def store(self, purpose: str, *, at_most_s: float = math.inf) -> RedisStore:
+        """A store on a lane of its own; see :meth:`lane`."""
+        return RedisStore(self.keys, self.lane(purpose, at_most_s=at_most_s), self.options)
 
     def close(self) -> None:
         """Close all lanes, and give up the embedded server if there is one."""
@@ -148,7 +152,6 @@ def _common(redis: RedisConfig) -> dict[str, Any]:
         "credential_provider": (
             _Credentials(redis.username, redis.password) if has_credentials else None
         ),
-        "socket_connect_timeout": redis.connect_timeout_s,
         "retry": no_retries(),
         "protocol": 2,
         "driver_info": None,

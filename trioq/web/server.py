@@ -86,7 +86,10 @@ class _Guard:
 
     async def handle(self, stream: trio.SocketStream) -> None:
         if len(self._open) >= CONNECTIONS:
-            next(one for one in self._open if not one.scope.cancel_called).close_now()
+            # None: all of them are on their way out already.
+            oldest = next((one for one in self._open if not one.scope.cancel_called), None)
+            if oldest is not None:
+                oldest.close_now()
         connection = _Connection(stream)
         self._open[connection] = None
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import attrs
 
+from trioq.core.codec import decode_info
 from trioq.errors import StoreBusy
 from trioq.store.redis import RedisStore
 
@@ -260,7 +260,7 @@ def _read(
     counters = {name.decode(): int(count) for name, count in _items(next(answers))}
     dead, strays, records = next(answers), next(answers), next(answers)
     paused = frozenset(name.decode() for name in next(answers))
-    infos = {engine.decode(): _info(info) for engine, info in _items(next(answers))}
+    infos = {engine.decode(): decode_info(info) for engine, info in _items(next(answers))}
     lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
     parked = {door_of(door): next(answers) for door in doors}
     running = {engine: Counter(map(_queue, next(answers))) for engine in engines}
@@ -269,15 +269,6 @@ def _read(
 
 def _items(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _info(raw: bytes) -> dict[str, Any]:
-    """What an engine says of itself; another version of trioq may say other things."""
-    try:
-        info = json.loads(raw)
-    except ValueError:
-        return {}
-    return info if isinstance(info, dict) else {}
 
 
 def door_of(field: str) -> tuple[str, str]:
