@@ -24,6 +24,8 @@ BATCH_BYTES = 1 << 20
 #: Wherever queues aren't configured, these names will do.
 QUEUE_NAME = "[A-Za-z0-9_.-]{1,64}"
 
+_NO_OPTIONS = Options()
+
 
 @attrs.frozen
 class Handle:
@@ -47,6 +49,12 @@ class Drafts:
 
     config: Config
     knows_queues: bool
+    _queues: dict[str, None] = attrs.field(init=False)
+    """The configured ones, in their order."""
+
+    @_queues.default
+    def _look_up_queues(self) -> dict[str, None]:
+        return dict.fromkeys(queue.name for queue in self.config.queues)
 
     def draft(
         self,
@@ -79,7 +87,9 @@ class Drafts:
             queue=queue,
             delay_s=delay,
             id=id,
-            options=Options(max_attempts, timeout),
+            options=_NO_OPTIONS
+            if max_attempts is None and timeout is None
+            else Options(max_attempts, timeout),
             trace=trace,
         )
 
@@ -91,15 +101,16 @@ class Drafts:
         queue: str | None,
         delay_s: float = 0.0,
         id: str | None = None,
-        options: Options | None = None,
+        options: Options = _NO_OPTIONS,
         trace: Headers = NO_HEADERS,
     ) -> NewJob:
         """One job whose payload is encoded already."""
         queue = queue or self.config.default_queue
-        known = [q.name for q in self.config.queues]
-        if self.knows_queues and queue not in known:
-            raise QueueUnknown(f"no queue {queue!r} is configured; there are {', '.join(known)}")
-        if not re.fullmatch(QUEUE_NAME, queue):
+        if self.knows_queues:
+            if queue not in self._queues:
+                known = ", ".join(self._queues)
+                raise QueueUnknown(f"no queue {queue!r} is configured; there are {known}")
+        elif not re.fullmatch(QUEUE_NAME, queue):
             raise QueueUnknown(f"not a queue's name: {queue!r}")
         if not name or len(name) > 200 or not name.isprintable():
             raise PayloadRejected(f"not a job name: {name!r}")
@@ -107,7 +118,6 @@ class Drafts:
             raise PayloadRejected(f"an id is a text of 1 to 500 characters, not {id[:50]!r}")
         if not 0 <= delay_s < 100 * 365 * 86400:
             raise PayloadRejected(f"not a delay in seconds: {delay_s!r}")
-        options = options or Options()
         if options.max_attempts is not None and options.max_attempts < 1:
             raise PayloadRejected(f"not a number of attempts: {options.max_attempts!r}")
         if options.timeout_s is not None and not 0 < options.timeout_s < math.inf:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import secrets
 import threading
@@ -97,18 +96,16 @@ class UidSource:
         """Draw new random bits, as a forked child must."""
         self._lock = threading.Lock()
         self._process = secrets.token_hex(8)
-        self._ms = 0
-        self._count = itertools.count()
+        self._last = 0
+        """Milliseconds, and in its last 16 bits the count."""
 
     def __call__(self) -> Uid:
         with self._lock:
-            now_ms = time.time_ns() // 1_000_000
-            if now_ms > self._ms:
-                self._ms, self._count = now_ms, itertools.count()
-            n = next(self._count)
-            if n > 0xFFFF:  # more than 65,536 in one millisecond, or a clock set back
-                self._ms, self._count, n = self._ms + 1, itertools.count(1), 0
-            return f"{self._ms:012x}{n:04x}{self._process}"
+            # With more than 65,536 in one millisecond, or a clock set back, the count runs on
+            # into the time.
+            now, following = time.time_ns() // 1_000_000 << 16, self._last + 1
+            self._last = now if now > following else following
+            return f"{self._last:016x}{self._process}"
 
 
 new_uid = UidSource()
