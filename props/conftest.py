@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from props.lockstep import LockStep
 from tests.support import Server, shared
 
 settings.register_profile(
@@ -43,3 +44,9 @@ def shared_server() -> Iterator[Server]:
     server = shared()
     yield server
     server.close()
+
+
+@pytest.fixture
+def lockstep_server(shared_server: Server) -> None:
+    """For the machines of :mod:`props.lockstep`."""
+    LockStep.server = shared_server

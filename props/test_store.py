@@ -1,114 +1,66 @@
 """The scripts do what the specification says, whatever is asked of them and however often.
 
-A real server and the model get the same calls, one after the other, as the server would
-execute them. After each call the answers and the whole data set are compared, and what the
-server holds must be sound. Any call may be executed again at any later moment, as a copy that
-was under way for long: engines that are gone still make steps, old numbers come back. At the
-end the faults stop, and everything must still get done.
+Every call of the store is a rule. Any may be executed again at any later moment, as a copy
+that was under way for long: engines that are gone still make steps, old numbers come back. At
+the end the faults stop, and everything must still get done.
+
+What this one reaches only by chance has a machine of its own: ``test_attempts.py``,
+``test_schedule.py``, ``test_ids.py``, ``test_leases.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
-
-import attrs
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from props.history import History, outcome
-from tests.dump import Dump, dump, dump_of_model
-from tests.invariants import assert_sound
-from tests.support import Server
-from trioq.core.codec import encode
-from trioq.core.job import Record
-from trioq.errors import QueueFull
-from trioq.store.memory import MemoryStore
+from props.lockstep import (
+    LINE,
+    MAX_REAPS,
+    QUEUES,
+    Call,
+    Granted,
+    LockStep,
+    as_test,
+    queue_names,
+    senders,
+)
 from trioq.store.protocol import (
     Ack,
     Admit,
     DeadLetter,
-    Enqueued,
-    Gone,
     NewJob,
     Park,
     Rate,
-    Reaped,
     Release,
     RetryAt,
     Settlement,
     Step,
-    StepReply,
     StoreOptions,
 )
 
-MAX_REAPS = 2
 EXPIRE_MS = 2000
 RATE = Rate("producer", interval_us=30_000_000, burst=3)
-LINE = b'{"attempt":1,"type":"ValueError"}'
 
-#: Calls whose repetition does something, as it should: a sign of life is another one, and a
-#: batch of parked jobs may be followed by the next.
-REPEATED_ON_PURPOSE = ("beat", "expire_parked")
+pytestmark = pytest.mark.usefixtures("lockstep_server")
 
-queue_names = st.sampled_from(["high", "low"])
 job_names = st.sampled_from(["noop", "strange"])
-orders = st.sampled_from([("high", "low")] * 4 + [("low", "high"), ("low",), ("high",)])
-senders = st.sampled_from(["s1", "s2"])
+orders = st.sampled_from([QUEUES] * 4 + [("low", "high"), ("low",), ("high",)])
 delays_ms = st.sampled_from([0, 0, 0, 1, 1000])
 marks = st.none() | st.tuples(st.sampled_from(["a", "b\udcff"]), st.sampled_from(["1:1", "2:2"]))
 ids = st.sampled_from([None, None, None, None, "x", "y"])
 
 
-@attrs.frozen
-class Call:
-    """A request that has left its client: it may be executed now, later, and again."""
+class StoreMachine(LockStep):
+    """Everything at once."""
 
-    verb: str
-    args: tuple[Any, ...]
-    rate: Rate | None = None
-
-    def on(self, store: Any) -> Callable[[], Any]:
-        more = {"rate": self.rate} if self.rate else {}
-        return lambda: getattr(store, self.verb)(*self.args, **more)
-
-
-@attrs.frozen
-class Granted:
-    """A claim that an engine was told of."""
-
-    engine: str
-    uid: str
-    n: int
-    attempts: int
-
-
-class StoreMachine(RuleBasedStateMachine):
-    """RedisStore is what MemoryStore says."""
-
-    server: ClassVar[Server]
+    options = StoreOptions(
+        keep_done=2, id_retention_ms=1500, max_lengths={"high": 4}, claim_bytes=400
+    )
 
     def __init__(self) -> None:
         super().__init__()
-        self.server.call("FLUSHALL")
-        self.now_ms = 1_764_000_000_000
-        options = StoreOptions(
-            keep_done=2,
-            id_retention_ms=1500,
-            max_lengths={"high": 4},
-            claim_bytes=400,
-            clock_ms=lambda: self.now_ms,
-        )
-        self.real = self.server.store(options=options)
-        self.model = MemoryStore(options)
-        self.history = History()
-        self.sent: list[Call] = []
         self.engines: list[str] = []
-        self.claims: list[Granted] = []
-        self.numbers = {"s1": 0, "s2": 0}
-        self.made = 0
-        self.is_healthy = True
 
     @initialize(data=st.data(), rich=st.sampled_from([False, True, True, True]))
     def begin(self, data: st.DataObject, rich: bool) -> None:
@@ -117,12 +69,11 @@ class StoreMachine(RuleBasedStateMachine):
             return
         self.register()
         self.register()
-        for queue in ("high", "low"):
+        for queue in QUEUES:
             jobs = [self.make_job(queue) for _ in range(4)]
             self.write("enqueue", "s1", tuple(jobs))
-        both = ("high", "low")
         first, second = self.engines
-        self.step(data, first, both, want=5)
+        self.draw_step(data, first, QUEUES, want=5)
         parked, dead, later, again = self.claims[:4]
         ends = (
             Park(parked.uid, parked.n, "high", self.name_of(parked.uid)),
@@ -130,9 +81,9 @@ class StoreMachine(RuleBasedStateMachine):
             RetryAt(later.uid, later.n, 1000, 1, LINE),
             Release(again.uid, again.n),
         )
-        self.step(data, second, both, want=2)
-        self.step(data, first, both, want=0, settlements=ends)
-        self.step(data, first, both, want=1)
+        self.draw_step(data, second, QUEUES, want=2)
+        self.draw_step(data, first, QUEUES, want=0, settlements=ends)
+        self.draw_step(data, first, QUEUES, want=1)
         self.execute(Call("reap", (second, 1, MAX_REAPS)))
 
     # -- calls ----------------------------------------------------------------------------
@@ -152,7 +103,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data(), queues=orders, want=st.integers(1, 4))
     def claim(self, data: st.DataObject, queues: tuple[str, ...], want: int) -> None:
         engine = data.draw(st.sampled_from(list(self.model.space.engines)), label="engine")
-        self.step(data, engine, queues, want=want)
+        self.draw_step(data, engine, queues, want=want)
 
     @precondition(lambda self: self.model.space.engines)
     @rule(data=st.data(), queues=orders, want=st.sampled_from([0, 0, 1, 3]))
@@ -163,7 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
         engine = data.draw(st.sampled_from(holding), label="engine")
         held = [claim for claim in self.claims if self.holds(claim) and claim.engine == engine]
         settlements = self.settlements(data, held, queues)
-        self.step(data, engine, queues, want=want, settlements=settlements)
+        self.draw_step(data, engine, queues, want=want, settlements=settlements)
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), queues=orders, ahead=st.sampled_from([1, 1, 1, 0, -1, 2]))
@@ -181,7 +132,7 @@ class StoreMachine(RuleBasedStateMachine):
         claims = [claim for claim in pool if claim.engine == by_whom.engine]
         settlements = self.settlements(data, claims, queues)
         want = data.draw(st.integers(0, 2), label="want")
-        self.step(data, engine, queues, want=want, settlements=settlements, ahead=ahead)
+        self.draw_step(data, engine, queues, want=want, settlements=settlements, ahead=ahead)
 
     @precondition(lambda self: self.model.space.engines)
     @rule(data=st.data(), how=st.sampled_from(["beat", "reap", "reap", "reap late", "sign_off"]))
@@ -242,11 +193,6 @@ class StoreMachine(RuleBasedStateMachine):
 
     # -- faults ---------------------------------------------------------------------------
 
-    @precondition(lambda self: self.sent)
-    @rule(data=st.data())
-    def a_late_copy_arrives(self, data: st.DataObject) -> None:
-        self.execute(data.draw(st.sampled_from(self.sent)))
-
     @rule()
     def scripts_are_flushed(self) -> None:
         self.real.lane.call("SCRIPT", "FLUSH")
@@ -276,92 +222,7 @@ class StoreMachine(RuleBasedStateMachine):
         if ahead:
             self.now_ms = data.draw(st.sampled_from(ahead))
 
-    # -- the end --------------------------------------------------------------------------
-
-    def teardown(self) -> None:
-        """I15: the faults are over, and whatever is left gets done."""
-        try:
-            if self.is_healthy:
-                self.everything_gets_done()
-        finally:
-            self.real.lane.close()
-
-    def everything_gets_done(self) -> None:
-        for queue in ("high", "low"):
-            self.write("pause", "s1", queue, False)
-        for engine in list(self.model.space.engines):
-            self.execute(Call("sign_off", (engine,)))
-        self.now_ms += 1_000_000
-        self.execute(Call("register", ("e.last", b"{}")))
-        done: tuple[Settlement, ...] = ()
-        for n in range(1, 200):
-            doors = tuple(Admit(*door, 100) for door in self.model.space.doors())
-            step = Step("e.last", n, 100, ("high", "low"), admits=doors, settlements=done)
-            reply = self.execute(Call("step", (step,)))
-            done = tuple(Ack(claim.uid, n) for claim in reply.claims)
-            if not (done or reply.left or reply.parked):
-                break
-        left = dump(self.real)
-        assert left.jobs.keys() == left.dead.keys(), "I15: some jobs are never done"
-        assert not left.queues, f"I16: {left.queues}"
-        assert not left.parked, f"I16: {left.parked}"
-
     # -- how it is done -------------------------------------------------------------------
-
-    def write(self, verb: str, sender: str, *args: Any, rate: Rate | None = None) -> None:
-        """A client's next write."""
-        self.numbers[sender] += 1
-        self.execute(Call(verb, (sender, self.numbers[sender], *args), rate))
-
-    def execute(self, call: Call) -> Any:
-        """The server executes the call, and at once a second copy of it."""
-        self.is_healthy = False
-        before = dump(self.real)
-        first = outcome(call.on(self.real))
-        expected = outcome(call.on(self.model))
-        assert first == expected, f"{call}\n{first}\n{expected}"
-        after = self.compare(call, before)
-        if not _changed_nothing(call, first):
-            self.tell_history(call, first, before, after)
-        else:
-            assert _but_for_senders(before) == _but_for_senders(after), f"I18: {call}"
-        if call.verb not in REPEATED_ON_PURPOSE and call.verb != "wait":
-            second = outcome(call.on(self.real))
-            assert second == outcome(call.on(self.model))
-            again = self.compare(call, after)
-            assert again == after, f"I17: {call}\n{after.difference(again)}"
-            assert _same_news(first, second), f"I17: {call}: {first}, then {second}"
-        # `register` is never re-sent: a copy that came after a reap would bring the boot back, and
-        # its old steps could be executed a second time.
-        if call.verb not in ("wait", "register"):
-            self.sent.append(call)
-        self.is_healthy = True
-        return first
-
-    def compare(self, call: Call, before: Dump) -> Dump:
-        """The server holds what the model holds, and it is sound."""
-        after = dump(self.real)
-        expected = dump_of_model(self.model.space)
-        assert after == expected, f"{call}\n{after.difference(expected)}"
-        assert_sound(after, max_reaps=MAX_REAPS, keep_done=2)
-        return after
-
-    def tell_history(self, call: Call, answer: Any, before: Dump, after: Dump) -> None:
-        if (
-            call.verb == "enqueue"
-            and isinstance(answer, Enqueued)
-            and before.senders != after.senders
-        ):
-            jobs = call.args[2]
-            new = self.history.enqueued(jobs, answer, call.rate, self.now_ms)
-            self.history.line_grew_at_its_end(new, before, after)
-        if call.verb == "step" and isinstance(answer, StepReply):
-            (step,) = call.args
-            self.history.stepped(step, answer, before, after)
-            self.claims += (
-                Granted(step.engine, claim.uid, step.n, claim.attempts) for claim in answer.claims
-            )
-        self.history.called(call.verb, before, after, self.now_ms)
 
     def new_job(self, data: st.DataObject) -> NewJob:
         return self.make_job(
@@ -373,28 +234,15 @@ class StoreMachine(RuleBasedStateMachine):
             seen=data.draw(marks),
         )
 
-    def make_job(
-        self, queue: str, name: str = "noop", payload: bytes = b"{}", **options: Any
-    ) -> NewJob:
-        self.made += 1
-        uid = f"{self.made:032x}"
-        stored, big = encode(Record(uid, name, queue, payload, options.get("id")))
-        return NewJob(uid, queue, stored, big, **options)
-
     def name_of(self, uid: str) -> str:
         return "strange" if b'"strange"' in self.history.bodies[uid].stored else "noop"
-
-    def holds(self, claim: Granted) -> bool:
-        boot = self.model.space.engines.get(claim.engine)
-        hold = boot.held.get(claim.uid) if boot else None
-        return hold is not None and hold.n == claim.n
 
     def holds_anew(self, claim: Granted) -> bool:
         """Whether the engine has the job again, by another claim."""
         boot = self.model.space.engines.get(claim.engine)
         return boot is not None and claim.uid in boot.held and not self.holds(claim)
 
-    def step(
+    def draw_step(
         self,
         data: st.DataObject,
         engine: str,
@@ -449,42 +297,4 @@ class StoreMachine(RuleBasedStateMachine):
         ]
 
 
-def _changed_nothing(call: Call, answer: Any) -> bool:
-    """Whether the answer says so (I18)."""
-    match answer:
-        case Gone() | ("TrioqBug", _):
-            return True
-        case False:
-            return call.verb == "register"
-        case StepReply(word="again") | Reaped("alive" | "gone"):
-            return True
-        case "running" | "dead" | "unknown" | (QueueFull.__name__, _):
-            return True
-    return False
-
-
-def _but_for_senders(dump: Dump) -> Dump:
-    """A client's number is remembered also where nothing else changes."""
-    return attrs.evolve(dump, senders={})
-
-
-def _same_news(first: Any, second: Any) -> bool:
-    """Whether the repetition tells what the first answer told."""
-    match first, second:
-        case StepReply(), StepReply():
-            return (first.claims, first.refused) == (second.claims, second.refused)
-        case Enqueued(), Enqueued():
-            return attrs.evolve(first, wait_us=0) == attrs.evolve(second, wait_us=0)
-        case True, False:
-            return True  # registered; it is known already
-        case Reaped("reaped"), Reaped("gone"):
-            return True
-    return bool(first == second)
-
-
-@pytest.fixture(autouse=True)
-def _a_server(shared_server: Server) -> None:
-    StoreMachine.server = shared_server
-
-
-TestStore = StoreMachine.TestCase
+TestStore = as_test(StoreMachine)

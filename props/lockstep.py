@@ -1,0 +1,260 @@
+"""A real server and its specification, side by side: what the machines of the store share.
+
+Both get the same calls, one after the other, as the server would execute them, and each call
+twice. After each the answers and the whole data set are compared, and what the server holds
+must be sound, by itself and with its history. A machine adds what it asks for, and what it
+promises in its own words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import attrs
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from props.history import History, outcome
+from tests.dump import Dump, dump, dump_of_model
+from tests.invariants import assert_sound
+from tests.support import Server
+from trioq.core.codec import encode
+from trioq.core.job import Record
+from trioq.errors import QueueFull
+from trioq.store.memory import MemoryStore
+from trioq.store.protocol import (
+    Ack,
+    Admit,
+    Enqueued,
+    Gone,
+    NewJob,
+    Rate,
+    Reaped,
+    Settlement,
+    Step,
+    StepReply,
+    StoreOptions,
+)
+
+MAX_REAPS = 2
+LINE = b'{"attempt":1,"type":"ValueError"}'
+QUEUES = ("high", "low")
+
+#: Calls whose repetition does something, as it should: a sign of life is another one, and a
+#: batch of parked jobs may be followed by the next.
+REPEATED_ON_PURPOSE = ("beat", "expire_parked")
+
+queue_names = st.sampled_from(QUEUES)
+senders = st.sampled_from(["s1", "s2"])
+
+
+@attrs.frozen
+class Call:
+    """A request that has left its client: it may be executed now, later, and again."""
+
+    verb: str
+    args: tuple[Any, ...]
+    rate: Rate | None = None
+
+    def on(self, store: Any) -> Callable[[], Any]:
+        more = {"rate": self.rate} if self.rate else {}
+        return lambda: getattr(store, self.verb)(*self.args, **more)
+
+
+@attrs.frozen
+class Granted:
+    """A claim that an engine was told of."""
+
+    engine: str
+    uid: str
+    n: int
+    attempts: int
+    suspect: bool = False
+
+
+class LockStep(RuleBasedStateMachine):
+    """RedisStore is what MemoryStore says."""
+
+    server: ClassVar[Server]
+    options: ClassVar[StoreOptions] = StoreOptions(keep_done=2)
+    copies_come_late: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server.call("FLUSHALL")
+        self.now_ms = 1_764_000_000_000
+        options = attrs.evolve(self.options, clock_ms=lambda: self.now_ms)
+        self.real = self.server.store(options=options)
+        self.model = MemoryStore(options)
+        self.held = dump(self.real)
+        """What the server holds."""
+        self.history = History()
+        self.sent: list[Call] = []
+        self.claims: list[Granted] = []
+        self.numbers = Counter[str]()
+        self.made = 0
+        self.is_healthy = True
+
+    @precondition(lambda self: self.copies_come_late and self.sent)
+    @rule(data=st.data())
+    def a_late_copy_arrives(self, data: st.DataObject) -> None:
+        self.execute(data.draw(st.sampled_from(self.sent)))
+
+    def teardown(self) -> None:
+        """I15: the faults are over, and whatever is left gets done."""
+        try:
+            if self.is_healthy:
+                self.everything_gets_done()
+        finally:
+            self.real.lane.close()
+
+    def everything_gets_done(self) -> None:
+        for queue in QUEUES:
+            self.write("pause", "s1", queue, False)
+        for engine in list(self.model.space.engines):
+            self.execute(Call("sign_off", (engine,)))
+        self.now_ms += 1_000_000
+        self.execute(Call("register", ("e.last", b"{}")))
+        done: tuple[Settlement, ...] = ()
+        for n in range(1, 200):
+            doors = tuple(Admit(*door, 100) for door in self.model.space.doors())
+            step = Step("e.last", n, 100, QUEUES, admits=doors, settlements=done)
+            reply = self.execute(Call("step", (step,)))
+            done = tuple(Ack(claim.uid, n) for claim in reply.claims)
+            if not (done or reply.left or reply.parked):
+                break
+        left = self.held
+        assert left.jobs.keys() == left.dead.keys(), "I15: some jobs are never done"
+        assert not left.queues, f"I16: {left.queues}"
+        assert not left.parked, f"I16: {left.parked}"
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def write(self, verb: str, sender: str, *args: Any, rate: Rate | None = None) -> Any:
+        """A client's next write."""
+        self.numbers[sender] += 1
+        return self.execute(Call(verb, (sender, self.numbers[sender], *args), rate))
+
+    def step(
+        self,
+        engine: str,
+        want: int = 0,
+        settlements: tuple[Settlement, ...] = (),
+        queues: tuple[str, ...] = QUEUES,
+        **options: Any,
+    ) -> Any:
+        """An engine's next step. Admitted is whoever waits behind a door."""
+        boot = self.model.space.engines.get(engine)
+        doors = tuple(Admit(*door, 100) for door in self.model.space.doors() if door[0] in queues)
+        options = {"n": boot.last + 1 if boot else 1, "admits": doors, **options}
+        step = Step(engine=engine, want=want, queues=queues, settlements=settlements, **options)
+        return self.execute(Call("step", (step,)))
+
+    def make_job(
+        self, queue: str, name: str = "noop", payload: bytes = b"{}", **options: Any
+    ) -> NewJob:
+        self.made += 1
+        uid = f"{self.made:032x}"
+        stored, big = encode(Record(uid, name, queue, payload, options.get("id")))
+        return NewJob(uid, queue, stored, big, **options)
+
+    def holds(self, claim: Granted) -> bool:
+        boot = self.model.space.engines.get(claim.engine)
+        hold = boot.held.get(claim.uid) if boot else None
+        return hold is not None and hold.n == claim.n
+
+    # -- how they are executed -----------------------------------------------------------------
+
+    def execute(self, call: Call) -> Any:
+        """The server executes the call, and at once a second copy of it."""
+        self.is_healthy = False
+        before = self.held
+        first = outcome(call.on(self.real))
+        expected = outcome(call.on(self.model))
+        assert first == expected, f"{call}\n{first}\n{expected}"
+        after = self.compare(call)
+        if not _changed_nothing(call, first):
+            self.tell_history(call, first, before, after)
+        else:
+            assert _but_for_senders(before) == _but_for_senders(after), f"I18: {call}"
+        if call.verb not in REPEATED_ON_PURPOSE and call.verb != "wait":
+            second = outcome(call.on(self.real))
+            assert second == outcome(call.on(self.model))
+            again = self.compare(call)
+            assert again == after, f"I17: {call}\n{after.difference(again)}"
+            assert _same_news(first, second), f"I17: {call}: {first}, then {second}"
+        # `register` is never re-sent: a copy that came after a reap would bring the boot back, and
+        # its old steps could be executed a second time.
+        if call.verb not in ("wait", "register"):
+            self.sent.append(call)
+        self.is_healthy = True
+        return first
+
+    def compare(self, call: Call) -> Dump:
+        """The server holds what the model holds, and it is sound."""
+        self.held = dump(self.real)
+        expected = dump_of_model(self.model.space)
+        assert self.held == expected, f"{call}\n{self.held.difference(expected)}"
+        assert_sound(self.held, max_reaps=MAX_REAPS, keep_done=self.options.keep_done)
+        return self.held
+
+    def tell_history(self, call: Call, answer: Any, before: Dump, after: Dump) -> None:
+        if (
+            call.verb == "enqueue"
+            and isinstance(answer, Enqueued)
+            and before.senders != after.senders
+        ):
+            jobs = call.args[2]
+            new = self.history.enqueued(jobs, answer, call.rate, self.now_ms)
+            self.history.line_grew_at_its_end(new, before, after)
+        if call.verb == "step" and isinstance(answer, StepReply):
+            (step,) = call.args
+            self.history.stepped(step, answer, before, after)
+            self.claims += (
+                Granted(step.engine, claim.uid, step.n, claim.attempts, claim.suspect)
+                for claim in answer.claims
+            )
+        self.history.called(call.verb, before, after, self.now_ms)
+
+
+def as_test(machine: type[LockStep], share: float = 1.0) -> Any:
+    """The machine as a test, with its share of the examples that a profile gives to one."""
+    case = machine.TestCase
+    case.settings = settings(max_examples=round(settings.default.max_examples * share))
+    return case
+
+
+def _changed_nothing(call: Call, answer: Any) -> bool:
+    """Whether the answer says so (I18)."""
+    match answer:
+        case Gone() | ("TrioqBug", _):
+            return True
+        case False:
+            return call.verb == "register"
+        case StepReply(word="again") | Reaped("alive" | "gone"):
+            return True
+        case "running" | "dead" | "unknown" | (QueueFull.__name__, _):
+            return True
+    return False
+
+
+def _but_for_senders(dump: Dump) -> Dump:
+    """A client's number is remembered also where nothing else changes."""
+    return attrs.evolve(dump, senders={})
+
+
+def _same_news(first: Any, second: Any) -> bool:
+    """Whether the repetition tells what the first answer told."""
+    match first, second:
+        case StepReply(), StepReply():
+            return (first.claims, first.refused) == (second.claims, second.refused)
+        case Enqueued(), Enqueued():
+            return attrs.evolve(first, wait_us=0) == attrs.evolve(second, wait_us=0)
+        case True, False:
+            return True  # registered; it is known already
+        case Reaped("reaped"), Reaped("gone"):
+            return True
+    return bool(first == second)
