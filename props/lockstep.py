@@ -166,6 +166,10 @@ class LockStep(RuleBasedStateMachine):
         hold = boot.held.get(claim.uid) if boot else None
         return hold is not None and hold.n == claim.n
 
+    def running(self) -> list[Granted]:
+        """The claims that haven't ended, in their order."""
+        return [claim for claim in self.claims if self.holds(claim)]
+
     # -- how they are executed -----------------------------------------------------------------
 
     def execute(self, call: Call) -> Any:

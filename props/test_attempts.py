@@ -186,9 +186,6 @@ class AttemptsMachine(LockStep):
         self.engine = f"e.{next(self.ids)}"
         self.execute(Call("register", (self.engine, b"{}")))
 
-    def running(self) -> list[Granted]:
-        return [claim for claim in self.claims if self.holds(claim)]
-
     def wait_and_claim(self, want: int) -> list[Granted]:
         """Time passes until there is something; an engine holds one suspect at a time."""
         due = [at for queue in self.held.queues.values() for at in queue.scheduled.values()]
