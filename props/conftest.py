@@ -2,7 +2,11 @@
 
 The quick profile, which ``make test`` runs, tries the same cases each time, so that what
 breaks it is a change. The long one, ``make props`` (``TRIOQ_TEST_PROPS=long``), draws new
-ones each time.
+ones each time: ten times as many, and longer ones where a machine makes steps. What is dear
+has less: the machines of the store say their share of the examples (``as_test``), since each
+of their steps is executed four times and compared twice. No test of the long profile is meant
+to take more than five minutes on a machine of its own; each may take half an hour, since one
+that is broken off has found nothing, and Hypothesis calls it a failure.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ settings.register_profile(
 )
 settings.register_profile(
     "long",
-    max_examples=2000,
+    max_examples=1000,
     stateful_step_count=80,
     deadline=None,
     print_blob=True,
@@ -35,7 +39,17 @@ settings.register_profile(
     settings.get_profile("quick"),
     phases=[Phase.explicit, Phase.generate],
 )
-settings.load_profile(os.environ.get("TRIOQ_TEST_PROPS", "quick"))
+PROFILE = os.environ.get("TRIOQ_TEST_PROPS", "quick")
+settings.load_profile(PROFILE)
+
+LONGEST_S = 1800
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the long profile, more time for each test than the suite's timeout."""
+    for item in items:
+        if PROFILE == "long" and "props" in item.path.parts:
+            item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
 @pytest.fixture(scope="session")

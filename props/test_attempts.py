@@ -99,23 +99,25 @@ class AttemptsMachine(LockStep):
         self.settle([(c, data.draw(endings)) for c in data.draw(some)], lot)
 
     @precondition(lambda self: self.stories)
-    @rule(lot=lots)
-    def fail_and_fail(self, lot: float) -> None:
-        """A job that never succeeds runs as often as it may, and no more."""
+    @rule(lot=lots, lives=st.sampled_from([1, 1, 2, 8]))
+    def fail_and_fail(self, lot: float, lives: int) -> None:
+        """A job that never succeeds runs as often as it may, in each of its lives."""
         claims = self.running() or self.wait_and_claim(1)
         if not claims:
             return
-        uid, runs = claims[0].uid, 0
-        left = RETRY.max_attempts - self.stories[uid].failures
-        while self.stories[uid].dead is None:
-            mine = [claim for claim in self.running() if claim.uid == uid]
-            if not mine:
-                self.wait_and_claim(1)
-                continue
-            self.settle([(mine[0], Failed(OOPS))], lot)
-            runs += 1
-        assert runs == left
-        assert self.stories[uid].dead == "failures"
+        uid = claims[0].uid
+        for _ in range(lives):
+            runs, left = 0, RETRY.max_attempts - self.stories[uid].failures
+            while self.stories[uid].dead is None:
+                mine = [claim for claim in self.running() if claim.uid == uid]
+                if mine:
+                    self.settle([(mine[0], Failed(OOPS))], lot)
+                    runs += 1
+                else:
+                    self.wait_and_claim(1)
+            assert runs == left
+            assert self.stories[uid].dead == "failures"
+            self.bring_back([uid])
 
     # -- what costs no attempt -----------------------------------------------------------------
 
@@ -157,7 +159,9 @@ class AttemptsMachine(LockStep):
     def revive(self, data: st.DataObject) -> None:
         """A full new set of attempts, and the errors go on."""
         uids = sorted(self.model.space.dead)
-        some = data.draw(st.lists(st.sampled_from(uids), min_size=1, unique=True))
+        self.bring_back(data.draw(st.lists(st.sampled_from(uids), min_size=1, unique=True)))
+
+    def bring_back(self, some: Sequence[str]) -> None:
         jobs = tuple((uid, self.stories[uid].queue) for uid in some)
         assert self.write("revive", "s1", jobs) == len(some)
         for uid in some:

@@ -40,7 +40,6 @@ def server() -> Iterator[Server]:
     server.close()
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SETUPS)
 def test_no_promise_is_broken_in_any_state(name: str) -> None:
     result = search(SETUPS[name])

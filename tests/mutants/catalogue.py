@@ -10,6 +10,10 @@ import attrs
 Killers = tuple[str, ...]
 
 MODEL: Killers = ("props/test_store.py",)
+ATTEMPTS: Killers = ("props/test_attempts.py",)
+SCHEDULE: Killers = ("props/test_schedule.py",)
+IDS: Killers = ("props/test_ids.py",)
+LEASES: Killers = ("props/test_leases.py",)
 SEARCH: Killers = ("props/test_protocol.py",)
 NETWORK: Killers = ("tests/faults/test_network.py",)
 STORM: Killers = ("tests/faults/test_network_engine.py",)
@@ -169,7 +173,20 @@ SCRIPTS = (
     ),
     Mutant(
         "what goes back rings no bell", "store/lua/shared/release.lua",
-        "    ring(head.bell)\n", "", MODEL,
+        "    ring(head.bell)\n", "", LEASES,
+    ),
+    Mutant(
+        "a history keeps one line too many", "store/lua/shared/history.lua",
+        "elseif not omitted and #lines > 25 then", "elseif not omitted and #lines > 26 then",
+        ATTEMPTS,
+    ),
+    Mutant(
+        "each queue has its own bound of what a step promotes", STEP,
+        "room = room - #uids", "local _ = uids", SCHEDULE,
+    ),
+    Mutant(
+        "an id that is used again is forgotten when its first job is", ENQUEUE,
+        '  put("ZREM", ended, freed)\n', "", IDS,
     ),
     Mutant(
         "the last write of a client may come again", "store/lua/shared/sender.lua",
@@ -335,6 +352,10 @@ ENGINES = (
     Mutant(
         "a reaper remembers what it saw on another connection", "core/watch.py",
         "if gap or span is None or span != self._span:", "if gap:", REAPER,
+    ),
+    Mutant(
+        "an engine is dead after half a lease", "core/watch.py",
+        "now - seen.since >= self.lease_s", "now - seen.since >= self.lease_s / 2", LEASES,
     ),
     Mutant(
         "a reaper needs two looks", "core/watch.py",
