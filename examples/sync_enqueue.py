@@ -1,6 +1,6 @@
 """Enqueue from ordinary code: a Flask view, a Django view, a script.
 
-    python examples/sync_enqueue.py example.toml README.md
+    python examples/sync_enqueue.py examples/example.toml README.md
 
 The client is thread-safe: open one when the program starts and share it.
 """
