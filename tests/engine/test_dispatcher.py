@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
 
+import trioq
 from tests.engine.virtual import Running, World, calm
 from trioq.core.config import Config
 from trioq.core.config.sections import QueueConfig
 from trioq.core.events import (
     BootLost,
     Claimed,
+    ClaimsReturned,
     JobReleased,
     JobStarted,
     JobSucceeded,
@@ -23,7 +26,7 @@ from trioq.core.events import (
 from trioq.engine.dispatcher import POLL_S
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import Step
+from trioq.store.protocol import Release, Step
 
 pytestmark = pytest.mark.trio
 
@@ -36,7 +39,8 @@ class Steps:
     def __init__(self, store: MemoryStore) -> None:
         self.all: list[tuple[float, Step]] = []
         self.fates: list[str] = []
-        """``request``, ``reply``, ``busy`` or ``""``, for the next ones."""
+        """``request``, ``reply``, ``busy``, ``late`` or ``""``, for the next ones."""
+        self.lateness: Callable[[], None] = lambda: None
         self._step = store.step
         store.step = self.step  # type: ignore[method-assign]
 
@@ -50,6 +54,8 @@ class Steps:
         reply = self._step(step)
         if fate == "reply":
             raise StoreUnreachable("the reply got lost")
+        if fate == "late":
+            self.lateness()
         return reply
 
 
@@ -244,3 +250,32 @@ async def test_one_steps_events_count_what_it_brought(autojump_clock: Clock, wor
     assert sum(event.count for event in told) == 10
     assert sum(event.settled for event in told) == 10
     assert all(event.count or event.settled for event in told), "an empty step isn't worth one"
+
+
+async def test_what_arrives_when_the_lease_is_half_over_is_given_back(
+    autojump_clock: Clock, world: World
+) -> None:
+    tokens = Counter[str]()
+
+    @world.app.job("noop")
+    async def noop(job: trioq.Job) -> None:
+        tokens[job.token] += 1
+
+    steps = Steps(world.store)
+    # As if the process had been stopped between its claim and the answer.
+    steps.lateness = lambda: autojump_clock.jump(world.config.worker.lease_s)
+    await world.start()
+    world.enqueue("noop", 3)
+    steps.fates = ["late"]
+    await world.reported(JobSucceeded, 3)
+
+    assert [event.count for event in world.of(ClaimsReturned)] == [3]
+    returned = {
+        settlement.n
+        for _, step in steps.all
+        for settlement in step.settlements
+        if isinstance(settlement, Release)
+    }
+    assert sum(tokens.values()) == 3
+    assert not {int(token.rpartition(":")[2]) for token in tokens} & returned
+    assert world.of(SettlementRefused) == world.of(BootLost) == []

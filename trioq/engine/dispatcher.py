@@ -265,7 +265,9 @@ class Dispatcher:
         settled = len(self._boot.in_flight.settlements) if self._boot.in_flight else 0
         absorbed = self._boot.absorb(reply)
         self.claimed += len(absorbed.claims)
-        if self._claiming:
+        # An answer that took half a lease to get here, in a process that was stopped, say, may
+        # bring what is another's by now.
+        if self._claiming and self.pacemaker.may_claim(self._clock()):
             self._backlog.put(absorbed.claims)
         else:
             self._give_back(absorbed.claims)
