@@ -7,7 +7,7 @@ import random
 import pytest
 import trio
 
-from tests.engine.virtual import World, calm
+from tests.engine.virtual import Running, World, calm
 from trioq.core.events import BootLost, EngineReaped, JobStarted, JobSucceeded
 from trioq.store.protocol import Step, StepReply
 
@@ -59,14 +59,20 @@ async def test_the_living_are_not_reaped_however_busy(autojump_clock: Clock, wor
     assert len(world.of(JobStarted)) == 12
 
 
-async def test_an_outage_longer_than_the_lease_reaps_nobody(
-    autojump_clock: Clock, world: World
-) -> None:
-    long(world, takes_s=120.0)
+async def three_busy(world: World, takes_s: float) -> list[Running]:
+    """Three engines that run two long jobs each."""
+    long(world, takes_s)
     world.config = calm(**QUICK, count=2)
     engines = [await world.start() for _ in range(3)]
     world.enqueue("long", 6)
     await world.reported(JobStarted, 6)
+    return engines
+
+
+async def test_an_outage_longer_than_the_lease_reaps_nobody(
+    autojump_clock: Clock, world: World
+) -> None:
+    engines = await three_busy(world, takes_s=120.0)
     for engine in engines:
         engine.link.cut()
     await trio.sleep(90.0)
@@ -80,11 +86,7 @@ async def test_an_outage_longer_than_the_lease_reaps_nobody(
 async def test_who_comes_back_first_after_an_outage_waits_for_the_others(
     autojump_clock: Clock, world: World
 ) -> None:
-    long(world, takes_s=60.0)
-    world.config = calm(**QUICK, count=2)
-    engines = [await world.start() for _ in range(3)]
-    world.enqueue("long", 6)
-    await world.reported(JobStarted, 6)
+    engines = await three_busy(world, takes_s=60.0)
     for engine in engines:
         engine.link.cut()
     await trio.sleep(30.0)
