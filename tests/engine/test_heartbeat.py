@@ -136,7 +136,10 @@ async def test_a_loop_that_is_stuck_loses_its_lease_and_says_where(
         engine.hurry()
     assert len(reaped) == 1
     assert stalled.for_s > 0.5
-    assert "threading.py" in stalled.where, "the innermost line, which waits"
+    handler, _, innermost = stalled.where.partition(", which waits at ")
+    assert handler.startswith(f"{__file__}:")
+    assert handler.endswith(" in stuck")
+    assert "threading.py" in innermost
     assert "blocked" in capfd.readouterr().err, "said at once, beside the loop that can't"
 
 

@@ -99,7 +99,7 @@ class LoopStalled(Event):
 
     for_s: float
     where: str
-    """The innermost line that isn't ours or trio's."""
+    """The handler's line, and the one in a library where it waits, if that is another."""
 
 
 # -- a job's way through the engine --------------------------------------------------------

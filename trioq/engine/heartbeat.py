@@ -8,11 +8,14 @@ and the log names the line that blocks.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import sys
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import FrameType
 
 import attrs
 import trio
@@ -122,16 +125,31 @@ class Heartbeat:
 
 def print_stall(event: LoopStalled) -> None:
     """The loop can't write its own log line while it is blocked, so this thread does."""
-    print(
-        f"trioq: the event loop has been blocked for {event.for_s:.0f} s at {event.where};"
-        " the lease isn't renewed until it turns again",
-        file=sys.stderr,
-    )
+    # Who can't say so beats on all the same.
+    with contextlib.suppress(OSError, ValueError):
+        print(
+            f"trioq: the event loop has been blocked for {event.for_s:.0f} s at {event.where};"
+            " the lease isn't renewed until it turns again",
+            file=sys.stderr,
+        )
 
 
 def _where(thread: int) -> str:
-    frame = sys._current_frames().get(thread)
-    if frame is None:
+    """The line of the handler that blocks, and the one deep in a library where it does."""
+    innermost = sys._current_frames().get(thread)
+    if innermost is None:
         return "unknown"
-    last = traceback.extract_stack(frame)[-1]
-    return f"{last.filename}:{last.lineno} in {last.name}"
+    frames = [frame for frame, _ in traceback.walk_stack(innermost)][::-1]
+    below_us = itertools.dropwhile(lambda frame: not _is_ours(frame), frames)
+    handler = next((frame for frame in below_us if not _is_ours(frame)), innermost)
+    deeper = "" if handler is innermost else f", which waits at {_line(innermost)}"
+    return _line(handler) + deeper
+
+
+def _is_ours(frame: FrameType) -> bool:
+    module = str(frame.f_globals.get("__name__"))
+    return module.partition(".")[0] in ("trioq", "trio", "outcome")
+
+
+def _line(frame: FrameType) -> str:
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
