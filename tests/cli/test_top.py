@@ -20,7 +20,9 @@ from trioq.cli.top.look import Looker
 from trioq.cli.top.moment import EngineView, History, Moment
 from trioq.cli.top.screen import share, short, span, sparkline, wrapped
 from trioq.cli.top.ui import Page, Pause, Peek, Prompt, Question, Quit, Revive, Story, Ui, press
+from trioq.core.calls import Rate
 from trioq.core.config import LimiterConfig
+from trioq.core.limiter import interval_us
 from trioq.store.inspect import QueueStats, Stats, stats
 from trioq.store.redis import RedisStore
 
@@ -186,6 +188,25 @@ def test_a_job_is_looked_at_by_its_id_and_its_queue_by_a_key(
         top.see("thumbnail")
         top.press("\x1b/nobody\r")
         top.see("no job nobody")
+
+
+def test_the_limiter_is_shown_as_producers_have_used_it(
+    terminal: Run, server: Server, tmp_path: Path, scene: Scene
+) -> None:
+    limit = LimiterConfig(rate=0.02, burst=5)  # 50 s for each
+    more = f"[limiter]\nrate = {limit.rate}\nburst = {limit.burst}\n"
+    rate = Rate("producer", interval_us(limit.rate), limit.burst)
+    with terminal("top", write_config(tmp_path, server, more), *QUICK) as top:
+        for taken in range(limit.burst + 1):
+            top.see(f"LIMITER 0.02/s, {taken} of 5 permits taken")
+            answer = scene.store.enqueue("producer", taken + 1, [new_job()], rate=rate)
+            assert (answer.wait_us > 0) == (taken == limit.burst)
+
+
+def test_no_limit_is_shown_as_none(terminal: Run, server: Server, tmp_path: Path) -> None:
+    config = write_config(tmp_path, server, "[limiter]\nrate = 0\n")
+    with terminal("top", config, *QUICK) as top:
+        top.see("LIMITER none   BREAKERS all closed")
 
 
 def test_a_server_that_is_away_is_said_and_holds_no_key_up(

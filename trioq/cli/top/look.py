@@ -54,7 +54,7 @@ class Looker:
             engines=engines,
             failures=newest([*self._newly_dead(), *failures], FAILURES),
             permits_used=self._permits_used(),
-            burst=self.limiter.burst,
+            limiter=self.limiter,
         )
 
     def _newly_dead(self) -> list[Failure]:

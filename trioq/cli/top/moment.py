@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from trioq.core.config import LimiterConfig
 from trioq.store.inspect import Stats
 
 #: Of the lengths of queues.
@@ -92,8 +93,8 @@ class Moment:
     failures: tuple[Failure, ...]
     """The newest first."""
     permits_used: float | None = None
-    """Of the limiter's; None: there is no limit."""
-    burst: int = 0
+    """Of the limiter's burst; None: there is no limit."""
+    limiter: LimiterConfig = attrs.field(factory=LimiterConfig)
 
     @property
     def breakers(self) -> dict[str, dict[str, int]]:

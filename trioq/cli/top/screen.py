@@ -177,17 +177,25 @@ class Screen:
             yield self._cursor(text, ui, "engines", i)
 
     def _doors(self, now: Moment) -> Text:
-        """Breakers and limits, on one line."""
-        line = Text.assemble(("BREAKERS ", HEADING))
+        """What producers may enqueue, and breakers, of which there can be many; on one line."""
+        line = Text.assemble(("LIMITER ", HEADING))
+        if now.permits_used is None:
+            line.append("none")
+        else:
+            burst = now.limiter.burst
+            # A permit comes back with time: with less than one left, whoever wants one waits.
+            is_used_up = now.permits_used > burst - 1
+            line.append(f"{now.limiter.rate:g}/s, ")
+            line.append(
+                f"{now.permits_used:.0f} of {burst} permits taken", "yellow" if is_used_up else ""
+            )
+        line.append("   BREAKERS ", HEADING)
         if not now.breakers:
             line.append("all closed")
         for name, states in sorted(now.breakers.items()):
             told = ", ".join(f"{state.replace('_', '-')} on {n}" for state, n in states.items())
             line.append(f"{plain(name)} {plain(told)}  ", "bold red")
-        line.append("   LIMITER ", HEADING)
-        if now.permits_used is None:
-            return line.append("none")
-        return line.append(f"{now.permits_used:.0f} of {now.burst} permits taken")
+        return line
 
     def _failures(self, now: Moment, ui: Ui, room: int) -> Iterator[Text]:
         yield _heading(f"{'FAILED':<10}{'JOB':<18}{'TRY':>4}  ERROR", ui, "failures")
