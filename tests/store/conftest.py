@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,3 +51,14 @@ def directory(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "data"
     yield path
     wait_at_rest(path)
+
+
+@pytest.fixture
+def tcp() -> Iterator[tuple[Server, int]]:
+    """A server on a TCP port too, and the port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(options=("--port", str(port), "--bind", "127.0.0.1")).start()
+    yield server, port
+    server.close()
