@@ -121,6 +121,9 @@ def park(store: RedisStore, sender: Sender, engine: Driver) -> None:
     assert wait_until(lambda: store.expire_parked("low", "parked", 1, line("unknown"))) == 1
     # The other one waited since later.
     assert wait_until(lambda: store.expire_parked("low", "parked", 1, line("unknown"))) == 1
+    unwanted = sender.enqueue_new(name="parked")
+    engine.step(0, Park(engine.claim().uid, engine.n, "low", "parked"))
+    assert store.cancel(*sender.next(), unwanted, "low", "parked") == "cancelled"
 
 
 def let_engines_die(store: RedisStore, sender: Sender) -> None:

@@ -19,8 +19,9 @@ from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
 from trioq.store.lane import Lane
 from trioq.store.scripts import load
 
-#: An interrupt wakes within this, on a machine with other things to do.
-AT_ONCE_S = 0.05
+#: An interrupt wakes within this, on a machine with other things to do; what it wakes would wait
+#: for many times as long.
+AT_ONCE_S = 1.0
 
 
 @attrs.define
