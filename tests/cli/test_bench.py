@@ -192,6 +192,27 @@ def test_what_a_killed_benchmark_leaves_behind_is_cleared(server: Server, config
     assert server.call("KEYS", "*") == []
 
 
+def test_where_nobody_answers_nothing_is_said_to_be_left_behind(tmp_path: Path) -> None:
+    config = tmp_path / "jobqueue.toml"
+    config.write_text(CONFIG.format(url=f"unix://{tmp_path}/s.sock"))
+    said = only_error(run("bench", config), 1)
+    assert said.endswith("is the server running?")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--latency", "--drain"], "--latency, --drain and --enqueue ask different things"),
+        (["--engines", "all"], "'all' is neither a number from 1 to 64 nor 'existing'."),
+        (["--engines", "0"], "'0' is neither a number from 1 to 64 nor 'existing'."),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_use(config: Path, options: list[str], said: str) -> None:
+    ended = run("bench", config, *options)
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+
+
 def test_a_queue_that_isnt_configured_is_wrong_use(config: Path) -> None:
     said = only_error(run("bench", config, "--queue", "lwo"), 2)
     assert said == "no queue 'lwo'; did you mean \"low\"?"

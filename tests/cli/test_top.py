@@ -265,6 +265,13 @@ def test_it_needs_a_terminal(trioq: Cli) -> None:
     assert only_error(trioq("top"), 2) == ("top needs a terminal; `trioq stats` prints to anything")
 
 
+def test_nobody_looks_more_often_than_can_be_read(trioq: Cli) -> None:
+    for interval in ("0", "50ms"):
+        ended = trioq("top", "--interval", interval)
+        assert ended.exit_code == 2
+        assert "--interval: at least 0.1 s between two looks." in ended.stderr
+
+
 # -- looking -----------------------------------------------------------------------------------
 
 

@@ -48,14 +48,17 @@ class Engines(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == EXISTING:
             return 0
-        return click.IntRange(1, 64).convert(value, param, ctx)
+        try:
+            return click.IntRange(1, 64).convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither a number from 1 to 64 nor {EXISTING!r}.", param, ctx)
 
 
 @click.command()
 @with_config
-@click.option("--latency", "mode", flag_value="latency", help="Single jobs on an idle system.")
-@click.option("--drain", "mode", flag_value="drain", help="A backlog, enqueued before it is run.")
-@click.option("--enqueue", "mode", flag_value="enqueue", help="The client alone; nothing runs.")
+@click.option("--latency", is_flag=True, help="Single jobs on an idle system.")
+@click.option("--drain", is_flag=True, help="A backlog, enqueued before it is run.")
+@click.option("--enqueue", is_flag=True, help="The client alone; nothing runs.")
 @click.option("-n", "--jobs", type=click.IntRange(min=1), help="How many.")
 @click.option("--rate", type=click.FloatRange(min=0), help="Jobs per second; 0: all at once.")
 @click.option("--payload", "payload_bytes", type=click.IntRange(0, 1 << 20),
@@ -98,6 +101,7 @@ def bench(  # noqa: PLR0917  click names them
     if clears:
         clear(config, yes=yes, as_json=as_json)
         return
+    options["mode"] = _mode(options)
     made = load(config)
     if engines and (name or payload):
         raise click.UsageError("--job and --with are for --engines existing.")
@@ -146,6 +150,16 @@ def _existing(path: str, asked: Wanted, *, yes: bool) -> Report:
         with _progress(asked.load.jobs) as told, connect_sync(there.config) as client:
             measured = existing.run(there.connector, client, asked.load, asked.patience_s, told)
     return Report(f"{asked}; {described}", {**asked.as_json(), "server": described}, measured)
+
+
+def _mode(options: dict[str, Any]) -> str | None:
+    """Which of the questions is asked; their options are taken out."""
+    asked = [mode for mode in ("latency", "drain", "enqueue") if options.pop(mode)]
+    if len(asked) > 1:
+        raise click.UsageError(
+            "--latency, --drain and --enqueue ask different things: one of them."
+        )
+    return asked[0] if asked else None
 
 
 def _job(

@@ -42,6 +42,9 @@ T = TypeVar("T")
 #: Jobs of a queue that are listed.
 PEEKED = 100
 
+#: Looks that follow each other more closely are a load, and nobody can read them.
+LEAST_S = 0.1
+
 #: How long a wish under way may hold up the end.
 PATIENCE_S = 1.0
 
@@ -54,6 +57,8 @@ def top(config: str, interval: float | None) -> None:
 
     Needs a terminal; `trioq stats` prints the same for once.
     """
+    if interval is not None and interval < LEAST_S:
+        raise click.UsageError(f"--interval: at least {LEAST_S:g} s between two looks.")
     if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)):
         fail("top needs a terminal; `trioq stats` prints to anything", WRONG_USE)
     with opened(config) as there:
