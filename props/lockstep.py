@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import attrs
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -228,6 +229,8 @@ def as_test(machine: type[LockStep], share: float = 1.0) -> Any:
     """The machine as a test, with its share of the examples that a profile gives to one."""
     case = machine.TestCase
     case.settings = settings(max_examples=round(settings.default.max_examples * share))
+    # It executes each request again by itself, and compares what every single one did.
+    case.pytestmark = [pytest.mark.direct]
     return case
 
 

@@ -53,6 +53,8 @@ class Server:
         factory=lambda: Path(tempfile.mkdtemp(prefix="trioq-test-", dir="/tmp"))
     )
     options: tuple[str, ...] = ()
+    env: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """More for the environment of its process."""
     process: subprocess.Popen[bytes] | None = None
     network: Proxy | None = None
 
@@ -78,8 +80,9 @@ class Server:
         ]  # fmt: skip
         # Signals as they are here: a write beyond a limit on a file's size is an error, no end.
         self.process = subprocess.Popen(
-            argv, cwd=self.directory, start_new_session=True, restore_signals=False
-        )
+            argv, cwd=self.directory, start_new_session=True, restore_signals=False,
+            env={**os.environ, **self.env},
+        )  # fmt: skip
         wait_until(self._answers)
         if self.network is None:
             self.network = between(self.direct, self.socket)

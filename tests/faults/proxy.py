@@ -27,7 +27,7 @@ from types import TracebackType
 import attrs
 import trio
 
-from tests.faults.resp import SCRIPTS, Frames, arguments, name_of
+from tests.faults.resp import SCRIPTS, Frames, arguments, framed, name_of
 
 # -- what can happen to a request --------------------------------------------------------------
 
@@ -181,6 +181,8 @@ class Proxy:
 
     server: str
     path: str | None = None
+    rewrite: Callable[[str, list[bytes]], list[bytes]] | None = None
+    """Puts other words into a request: its name, and its words as they came."""
     counts: Counter[str] = attrs.field(factory=Counter[str], init=False)
     """How many requests of each name have come."""
     held: list[Call] = attrs.field(factory=list[Call], init=False)
@@ -396,7 +398,9 @@ class _Link:
         async for frame in self._next:
             words = arguments(frame)
             name = name_of(words)
-            call = Call(name, self._name, frame, _asks(name, words))
+            rewrite = self._proxy.rewrite
+            asked = framed(rewrite(name, words)) if rewrite else frame
+            call = Call(name, self._name, asked, _asks(name, words))
             if [word.upper() for word in words[:2]] == [b"CLIENT", b"SETNAME"]:
                 self._name = words[2].decode()
             await self._pass(call)

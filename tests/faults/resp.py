@@ -61,6 +61,11 @@ def arguments(frame: bytes) -> list[bytes]:
     return words
 
 
+def framed(words: list[bytes]) -> bytes:
+    """A request of these words."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
+
+
 def name_of(words: list[bytes]) -> str:
     """What a request asks for: a script by its name, or a command in lower case."""
     command = words[0].upper()

@@ -21,7 +21,8 @@
 --
 -- Invariant: a job is written with its place in one queue; an id or a file's mark that is
 --   known already queues nothing. No more than burst + rate * t jobs in any time t.
--- Repeat: the sender's number decides.
+-- Repeat: the sender's number decides; where that was forgotten because the clock jumped, no
+--   job that is still there is written again.
 -- Cost: a constant number of commands for each queue, and O(jobs).
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen = unpack(KEYS, 1, 9)
 local number, interval, burst, given_now, n_queues = unpack(ARGV, 1, 5)
@@ -46,7 +47,7 @@ for q = 1, n_queues do
   place[q].length = redis.call("LLEN", place[q].ready) - redis.call("SCARD", KEYS[k + 3])
                     + redis.call("ZCARD", place[q].scheduled)
 end
-local before = sent_before(sender, number)
+local before, is_new = sent_before(sender, number)
 if before then
   return before
 end
@@ -65,7 +66,16 @@ if interval > 0 then
 end
 
 -- What is there already -----------------------------------------------------------------
-local asked_ids, asked_paths, known_ids, known_paths = {}, {}, {}, {}
+local asked_ids, asked_paths, known_ids, known_paths, is_there = {}, {}, {}, {}, {}
+if is_new and count > 0 then
+  local uids = {}
+  for j = 0, count - 1 do
+    uids[j + 1] = ARGV[first + j * 8 + 2]
+  end
+  for i, record in ipairs(redis.call("HMGET", jobs, unpack(uids))) do
+    is_there[uids[i]] = record and true
+  end
+end
 for j = 0, count - 1 do
   local a = first + j * 8
   if ARGV[a + 4] ~= "" then
@@ -106,7 +116,9 @@ for j = 0, count - 1 do
   local a = first + j * 8
   local queue, uid, delay, id, path = place[tonumber(ARGV[a + 1])], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 7]
   local other = id ~= "" and existing(id)
-  if other then
+  if is_there[uid] then
+    -- Taken before, by this very request.
+  elseif other then
     found[#found + 1], found[#found + 2] = tostring(j), other
   elseif path ~= "" and known_paths[path] == ARGV[a + 8] then
     found[#found + 1], found[#found + 2] = tostring(j), "seen:"
