@@ -16,6 +16,7 @@ IDS: Killers = ("props/test_ids.py",)
 LEASES: Killers = ("props/test_leases.py",)
 SEARCH: Killers = ("props/test_protocol.py",)
 NETWORK: Killers = ("tests/faults/test_network.py",)
+CLOCK: Killers = ("tests/faults/test_clock.py", "-k", "repeated")
 STORM: Killers = ("tests/faults/test_network_engine.py",)
 PLACES: Killers = ("tests/faults/test_failpoints.py", "-k", "cancelled or fail_at")
 BOOT: Killers = ("tests/engine/test_boot.py",)
@@ -197,8 +198,12 @@ SCRIPTS = (
         "tonumber(number) > tonumber(last)", "tonumber(number) ~= tonumber(last)", NETWORK,
     ),
     Mutant(
+        "a request that is repeated after a jump of the clock counts", ENQUEUE,
+        "if is_there[uid] then", "if false then", CLOCK,
+    ),
+    Mutant(
         "an enqueue doesn't remember its number", ENQUEUE,
-        'remember(sender, number, answer)\nreturn { "ok"', 'return { "ok"', NETWORK,
+        'remember(sender, number, answer)\nreturn { "ok"', 'return { "ok"', MODEL,
     ),
     Mutant(
         "an enqueue that was refused may come again", ENQUEUE,
