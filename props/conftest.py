@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -48,7 +49,7 @@ LONGEST_S = 1800
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In the long profile, more time for each test than the suite's timeout."""
     for item in items:
-        if PROFILE == "long" and "props" in item.path.parts:
+        if PROFILE == "long" and item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import attrs
 import trio
 
+from trioq.engine.bridge import InlineCaller
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
 from trioq.store.memory import MemoryStore
 
@@ -126,16 +127,14 @@ class LinkedStore:
         return reply
 
 
-class LinkedCaller:
+class LinkedCaller(InlineCaller):
     """One lane of a process: a connection, and again another after each failure."""
 
     def __init__(self, link: Link) -> None:
-        self.store: Any = LinkedStore(link)
-        self.generation = 1
+        store: Any = LinkedStore(link)
+        super().__init__(store)
         self._link = link
         self._turn = trio.Lock()
-        self._rung = trio.Event()
-        link.network.store.on_ring(self._ring)
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         async with self._turn:
@@ -181,21 +180,9 @@ class LinkedCaller:
             await trio.sleep(READ_S)
             self.generation += 1
             raise StoreUnreachable("away")
-        with trio.move_on_after(timeout_s):
-            while not network.store.wait(queues, 0):
-                await self._rung.wait()
-            if network.fate() in ("reply lost", "request lost"):
-                self.generation += 1
-                raise StoreUnreachable("the bell rang, and nobody heard it")
-            return True
-        return False
-
-    async def drive(self, step: Callable[[], float]) -> None:
-        delay_s = 0.0
-        while True:
-            await trio.sleep(delay_s)
-            delay_s = step()
-
-    def _ring(self, queue: str) -> None:
-        self._rung.set()
-        self._rung = trio.Event()
+        if not await super().wait_bell(queues, timeout_s):
+            return False
+        if network.fate() in ("reply lost", "request lost"):
+            self.generation += 1
+            raise StoreUnreachable("the bell rang, and nobody heard it")
+        return True
