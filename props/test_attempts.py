@@ -247,4 +247,4 @@ class AttemptsMachine(LockStep):
                 return RetryAt(uid, n, delay_ms, claim.attempts)
 
 
-TestAttempts = as_test(AttemptsMachine, share=0.3)
+TestAttempts = as_test(AttemptsMachine, share=0.2)

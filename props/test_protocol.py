@@ -74,8 +74,8 @@ def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
     choose = random.Random(seed)
     verbs = tuple(choose.sample(VERBS, 2))
     setup = Setup(
-        engines=2, jobs=choose.randint(1, 6), new=choose.randint(0, 2), want=choose.randint(1, 4),
-        verbs=verbs, at_once=False,
+        engines=2, queues=choose.randint(1, 2), jobs=choose.randint(1, 6),
+        new=choose.randint(0, 2), want=choose.randint(1, 4), verbs=verbs, at_once=False,
         budget=Budget(resends=4, kills=3, reaps=3, beats=3, stops=2, odd=20),
     )  # fmt: skip
     server.call("FLUSHALL")

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any, NamedTuple, cast
 
 from props.protocol import server as scripts
-from props.protocol.server import Boot, Claim, Job, Reply, Sent, Settlement
+from props.protocol.server import Boot, Claim, Job, Queue, Reply, Sent, Settlement
 from props.protocol.world import (
     CLIENT,
     Answer,
@@ -93,10 +93,9 @@ def _engine(world: World, setup: Setup, who: int, process: Process) -> Iterator[
     if process.stage == "working" and process.sent is None:
         yield from _next_step(world, setup, who, process)
         if stopped := pay(world, "stops"):
-            leaving = process._replace(stage="leaving", sends=1)
             yield Move(
-                _send(_with(stopped, who, leaving), Request("sign_off", boot, (), 1, True)),
-                "engine {} stops: sends sign_off", (boot,), free=False,
+                _signs_off(stopped, who, process), "engine {} stops: sends sign_off", (boot,),
+                free=False,
             )  # fmt: skip
     else:
         lost = _waits_for_nothing(world, who)
@@ -136,13 +135,11 @@ def _unanswered(
                 "engine {} had no answer to register: takes a new boot", (boot,), free,
             )  # fmt: skip
     elif process.stage == "leaving":
-        request = Request("sign_off", boot, (), sends, True)
+        yield Move(_signs_off(world, who, process), "engine {} sends sign_off again", (boot,), free)
         yield Move(
-            _send(_with(world, who, again), request),
-            "engine {} sends sign_off again",
-            (boot,),
-            free,
-        )
+            _with(world, who, Process(process.boot + 1)),
+            "engine {} had no answer to sign_off: leaves the rest to the reapers", (boot,), free,
+        )  # fmt: skip
     elif process.sent is not None and not rules.resends:
         yield Move(
             _with(world, who, process._replace(sent=None)), "engine {} gives step {} up",
@@ -159,6 +156,14 @@ def _unanswered(
             _send(_with(world, who, again), request), "engine {} sends step {} again",
             (boot, sent.n), free,
         )  # fmt: skip
+
+
+def _signs_off(world: World, who: int, process: Process) -> World:
+    """It has read where its jobs came from; its claims and what is in flight are void."""
+    boot, sends = (who, process.boot), process.sends + 1
+    leaving = Process(process.boot, "leaving", sends=sends, old=process.old)
+    request = Request("sign_off", boot, (world.server.queues_of(boot),), sends, True)
+    return _send(_with(world, who, leaving), request)
 
 
 def _next_step(world: World, setup: Setup, who: int, process: Process) -> Iterator[Move]:
@@ -220,10 +225,13 @@ def _answered(world: World, setup: Setup, answer: Answer) -> Iterator[Move]:
     if answer.verb == "register":
         known = process._replace(stage="working", sends=0)
         yield Move(_with(world, who, known), "engine {} is registered", (answer.boot,))
-    elif answer.verb == "sign_off":
+    elif answer.verb == "sign_off" and answer.body == ("look again",):
         yield Move(
-            _with(world, who, Process(process.boot + 1)), "engine {} has signed off", (answer.boot,)
+            _signs_off(world, who, process), "engine {} is told to look again", (answer.boot,)
         )
+    elif answer.verb == "sign_off":
+        fresh = Process(process.boot + 1, old=process.old)
+        yield Move(_with(world, who, fresh), "engine {} has signed off", (answer.boot,))
     else:
         yield _step_answered(world, setup, who, cast(Reply, answer.body[0]))
 
@@ -236,14 +244,22 @@ def _step_answered(world: World, setup: Setup, who: int, reply: Reply) -> Move:
         broken = None
         if process.sends == 1 and _accepted(world, sent.settlements):
             broken = "told lost, and it was accepted"
-        fresh = Process(process.boot + 1)
-        if rules.same_boot_again:
-            fresh = Process(process.boot, n=process.n)
-        if rules.replays_outcomes:
-            fresh = fresh._replace(old=process.held | process.old)
+        elif (
+            boot not in world.server.ghost_reaped and world.left.rollbacks == setup.budget.rollbacks
+        ):
+            broken = "an engine lost its boot for no reason"
         world = world._replace(net=hung_up(world.net, who))
-        text = "engine {} is told {}: throws its boot away"
-        return Move(_with(world, who, fresh), text, (boot, reply.word), broken=broken)
+        if rules.same_boot_again:
+            again = Process(process.boot, n=process.n)
+            if rules.replays_outcomes:
+                again = again._replace(old=process.held | process.old)
+            text = "engine {} is told {}: registers again"
+            return Move(_with(world, who, again), text, (boot, reply.word), broken=broken)
+        if rules.replays_outcomes:
+            process = process._replace(old=process.held | process.old)
+        text = "engine {} is told {}: throws its boot away, sends sign_off"
+        leaving = _signs_off(world, who, process._replace(sends=0))
+        return Move(leaving, text, (boot, reply.word), broken=broken)
     settled = {(s.job, s.n, s.ghost_claim) for s in sent.settlements}
     held = {c for c in process.held if (c.job, c.n, c.ghost_claim) not in settled}
     held |= set(reply.claims)
@@ -261,11 +277,12 @@ def _step_answered(world: World, setup: Setup, who: int, reply: Reply) -> Move:
         (boot, reply.word, claimed, refused),
     )
     if rules.self_check and reply.held != len(held):
-        process = process._replace(stage="leaving", sends=1)
-        world = _send(world, Request("sign_off", boot, (), 1, True))
+        world = _signs_off(world, who, process)
         text += "; the count differs: it signs off"
+    else:
+        world = _with(world, who, process)
     broken = _untrue(world, sent.settlements, reply.refused)
-    return Move(_with(world, who, process), text, about, broken=broken)
+    return Move(world, text, about, broken=broken)
 
 
 def _accepted(world: World, settlements: tuple[Settlement, ...]) -> bool:
@@ -328,7 +345,9 @@ def _executed(world: World, setup: Setup, request: Request) -> Iterator[Move]:
         case "beat":
             server, text, answer = scripts.beat(server, boot, rules), "beat of {0}", None
         case "sign_off":
-            server, text = scripts.sign_off(server, boot), "sign_off of {0}"
+            (queues,) = cast(tuple[frozenset[Queue]], request.body)
+            server, word = scripts.sign_off(server, boot, queues, rules)
+            text, about, answer = "sign_off of {0}: {2}", (word,), (word,)
         case "enqueue":
             number, job = cast(tuple[int, Job], request.body)
             server = scripts.enqueue(server, number, job, rules)
@@ -338,9 +357,9 @@ def _executed(world: World, setup: Setup, request: Request) -> Iterator[Move]:
             server, reply, broken = scripts.step(server, boot, sent, rules)
             text, about, answer = "step {2} of {0}: {3}", (sent.n, reply.word), (reply,)
         case "reap":
-            (seen,) = cast(tuple[int], request.body)
-            server, broken = _reaped(server, boot, seen, setup)
-            text, about, answer = "reap of {0}, seen at {2}", (seen,), None
+            seen, queues = cast(tuple[int, frozenset[Queue]], request.body)
+            server, word, broken = _reaped(server, boot, seen, queues, setup)
+            text, about, answer = "reap of {0}, seen at {2}: {3}", (seen, word), None
     net = world.net - {request}
     if request.live and answer is not None:
         net |= {Answer(cast(Any, request.verb), boot, answer)}
@@ -351,15 +370,15 @@ def _executed(world: World, setup: Setup, request: Request) -> Iterator[Move]:
 
 
 def _reaped(
-    server: scripts.Server, boot: Boot, seen: int, setup: Setup
-) -> tuple[scripts.Server, str | None]:
+    server: scripts.Server, boot: Boot, seen: int, queues: frozenset[Queue], setup: Setup
+) -> tuple[scripts.Server, scripts.Word, str | None]:
     known = server.of(boot)
-    after, blamed = scripts.reap(server, boot, seen, setup.rules)
+    after, word, blamed = scripts.reap(server, boot, seen, queues, setup.rules)
     if len(blamed) > 1:
-        return after, "one crash was blamed on two jobs"
-    if after is not server and known is not None and known.beats != seen:
-        return after, "an engine that had shown signs of life since was reaped"
-    return after, None
+        return after, word, "one crash was blamed on two jobs"
+    if word == "ok" and known is not None and known.beats != seen:
+        return after, word, "an engine that had shown signs of life since was reaped"
+    return after, word, None
 
 
 def _reaper(world: World, setup: Setup) -> Iterator[Move]:
@@ -367,18 +386,22 @@ def _reaper(world: World, setup: Setup) -> Iterator[Move]:
     for known in world.server.boots:
         who, number = known.boot
         process = world.processes[who]
+        queues = world.server.queues_of(known.boot)
         if process.boot == number and process.stage != "new":
             if process.stage == "asked":
                 continue  # its lease has only begun
-            request = Request("reap", known.boot, (known.beats,), 0, True)
-            if request not in world.net and (paused := pay(world, "reaps")):
-                yield Move(
-                    _send(paused, request), "engine {} is paused: somebody sends its reap",
-                    (known.boot,), free=False,
-                )  # fmt: skip
+            # Where its jobs came from was read before, maybe when it held none.
+            for read in {queues, frozenset[Queue]()}:
+                request = Request("reap", known.boot, (known.beats, read), 0, True)
+                if request not in world.net and (paused := pay(world, "reaps")):
+                    yield Move(
+                        _send(paused, request),
+                        "engine {} is paused: somebody sends its reap, knows of its queues {}",
+                        (known.boot, sorted(read)), free=False,
+                    )  # fmt: skip
             continue
-        request = Request("reap", known.boot, (known.beats,), 0, False)
-        server, broken = _reaped(world.server, known.boot, known.beats, setup)
+        request = Request("reap", known.boot, (known.beats, queues), 0, False)
+        server, _, broken = _reaped(world.server, known.boot, known.beats, queues, setup)
         yield Move(
             world._replace(server=server), "the dead engine {} is reaped", (known.boot,),
             broken=broken, executes=request,
@@ -400,7 +423,7 @@ def _rollback(world: World, setup: Setup) -> Iterator[Move]:
     now = world.server
     server = world.snapshot._replace(
         ghost_claims=now.ghost_claims, ghost_accepted=now.ghost_accepted,
-        ghost_excused=now.ghost_excused,
+        ghost_excused=now.ghost_excused, ghost_reaped=now.ghost_reaped,
     )  # fmt: skip
     late = {m._replace(live=False) for m in world.net if isinstance(m, Request)}
     net = frozenset(late) if setup.copies_survive else frozenset()

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any, cast
 
 import attrs
 
-from props.protocol.server import MAX_REAPS, Boot, Entry, Job, Registered, Sent, Server, Settlement
+from props.protocol.server import (
+    MAX_REAPS,
+    Boot,
+    Entry,
+    Job,
+    Queue,
+    Registered,
+    Sent,
+    Server,
+    Settlement,
+)
 from props.protocol.world import Request, Setup
 from tests.support import new_job
 from trioq.errors import TrioqBug
-from trioq.store.protocol import Ack, Admit, DeadLetter, NewJob, Park, Release, RetryAt, Step
+from trioq.store.protocol import LOST, Ack, Admit, DeadLetter, NewJob, Park, Release, RetryAt, Step
 from trioq.store.protocol import Settlement as RealSettlement
 from trioq.store.redis import RedisStore
 
-QUEUE, NAME = "low", "noop"
+QUEUES, NAME = ("high", "low"), "noop"
 LINE = b'{"attempt":1}'
 
 
@@ -29,9 +40,14 @@ class Replay:
     uids: list[str] = attrs.field(factory=list[str], init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.jobs = [new_job(QUEUE, NAME) for _ in range(self.setup.jobs + self.setup.new)]
+        total = self.setup.jobs + self.setup.new
+        self.jobs = [new_job(self.queues[job % len(self.queues)], NAME) for job in range(total)]
         self.uids = [job.uid for job in self.jobs]
         self.store.enqueue("the beginning", 1, self.jobs[: self.setup.jobs])
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        return QUEUES[: self.setup.queues]
 
     def execute(self, request: Request) -> None:
         """Let the scripts do what the search has done."""
@@ -42,15 +58,16 @@ class Replay:
             case "beat":
                 store.beat(engine)
             case "sign_off":
-                store.sign_off(engine)
+                (read,) = cast(tuple[frozenset[Queue]], request.body)
+                self._knowing("sign_off", engine, read, engine)
             case "enqueue":
                 number, job = cast(tuple[int, Job], request.body)
                 # A late copy is told "old", which nobody hears; where somebody does, it is a bug.
                 with contextlib.suppress(TrioqBug):
                     store.enqueue("the client", number, [self.jobs[job]])
             case "reap":
-                (seen,) = cast(tuple[int], request.body)
-                store.reap(engine, seen, MAX_REAPS)
+                seen, read = cast(tuple[int, frozenset[Queue]], request.body)
+                self._knowing("reap", engine, read, engine, seen, MAX_REAPS, LOST, store._now())
             case "step":
                 store.step(self._step(engine, cast(Sent, request.body)))
 
@@ -61,10 +78,13 @@ class Replay:
         ever = {*range(self.setup.jobs), *range(self.setup.jobs, self._enqueued())}
         boots = self._boots(like)
         return like._replace(
-            ready=self._list(keys.of("ready", QUEUE)),
-            suspects=self._list(keys.of("suspects", QUEUE)),
-            parked=self._list(keys.of("parked", QUEUE, NAME)),
-            scheduled=self._jobs_of(call("ZRANGE", keys.of("scheduled", QUEUE), 0, -1)),
+            ready=self._lists(lambda queue: keys.of("ready", queue)),
+            suspects=self._lists(lambda queue: keys.of("suspects", queue)),
+            parked=self._lists(lambda queue: keys.of("parked", queue, NAME)),
+            scheduled=tuple(sorted(
+                job for queue in self.queues
+                for job in self._jobs_of(call("ZRANGE", keys.of("scheduled", queue), 0, -1))
+            )),
             running=frozenset(e for known in boots for e in self._running(known.boot, like)),
             boots=boots,
             done=tuple(job for job in sorted(ever) if self.uids[job].encode() not in records),
@@ -79,10 +99,16 @@ class Replay:
 
     # -- below -----------------------------------------------------------------------------------
 
+    def _knowing(self, script: str, engine: str, read: frozenset[Queue], *args: Any) -> None:
+        """Once, with what its sender has read; the store itself would look again."""
+        keys, names = self.store.keys, [self.queues[queue] for queue in sorted(read)]
+        lists = keys.of_queues(names, "ready", "suspects", "bell")
+        self.store._run(script, [keys.running(engine), *lists], [*args, *names])
+
     def _step(self, engine: str, sent: Sent) -> Step:
         return Step(
-            engine, sent.n, sent.want, (QUEUE,), suspect=sent.suspect,
-            admits=(Admit(QUEUE, NAME, sent.want),) if sent.want else (),
+            engine, sent.n, sent.want, self.queues, suspect=sent.suspect,
+            admits=tuple(Admit(q, NAME, sent.want) for q in self.queues) if sent.want else (),
             settlements=tuple(self._settlement(s) for s in sent.settlements),
         )  # fmt: skip
 
@@ -98,10 +124,12 @@ class Replay:
             case "release":
                 return Release(uid, s.n)
             case "park":
-                return Park(uid, s.n, QUEUE, NAME)
+                return Park(uid, s.n, self.jobs[s.job].queue, NAME)
 
-    def _list(self, key: str) -> tuple[Job, ...]:
-        return self._jobs_of(reversed(self.store.lane.call("LRANGE", key, 0, -1)))
+    def _lists(self, key: Callable[[str], str]) -> tuple[Job, ...]:
+        """Queue by queue, the oldest first."""
+        lists = [self.store.lane.call("LRANGE", key(queue), 0, -1) for queue in self.queues]
+        return tuple(job for each in lists for job in self._jobs_of(reversed(each)))
 
     def _jobs_of(self, uids: Any) -> tuple[Job, ...]:
         return tuple(self.uids.index(uid.decode()) for uid in uids)

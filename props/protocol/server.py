@@ -1,14 +1,17 @@
 """The server, as far as the protocol goes: its verbs are the scripts, its state plain values.
 
-One queue, one parked list, jobs are small integers. Fields named ``ghost_…`` exist only in
-the model: they remember what really happened, so that properties can ask.
+Jobs are small integers, dealt to the queues in turn; each queue has one parked list. A list
+holds the jobs of all queues, those of the first queue first. Fields named ``ghost_…`` exist
+only in the model: they remember what really happened, so that properties can ask.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Job = int
+Queue = int
 Boot = tuple[int, int]
 """An engine's process, and which of its registrations."""
 
@@ -27,6 +30,8 @@ class Rules(NamedTuple):
     reap_compares: bool = True
     senders_are_numbered: bool = True
     blames_all: bool = False
+    looks_again: bool = True
+    sign_off_names: Literal["boot", "engine"] = "boot"
     # the engines
     resends: bool = True
     register_resent: bool = False
@@ -85,6 +90,9 @@ class Claim(NamedTuple):
     ghost_claim: int
 
 
+Word = Literal["ok", "gone", "alive", "look again"]
+
+
 class Reply(NamedTuple):
     """A step's answer."""
 
@@ -95,8 +103,9 @@ class Reply(NamedTuple):
 
 
 class Server(NamedTuple):
-    """All of it. Lists have their oldest first."""
+    """All of it. Lists have their oldest first, queue by queue."""
 
+    queues: int = 1
     ready: tuple[Job, ...] = ()
     suspects: tuple[Job, ...] = ()
     parked: tuple[Job, ...] = ()
@@ -112,7 +121,8 @@ class Server(NamedTuple):
     ghost_accepted: frozenset[tuple[Job, int]] = frozenset()
     """Claims whose settlement was accepted."""
     ghost_excused: tuple[int, ...] = ()
-    """How often each job was put back by its own engine."""
+    """How often each job was put back by its own engine, or taken from it by a reap."""
+    ghost_reaped: frozenset[Boot] = frozenset()
 
     def of(self, boot: Boot) -> Registered | None:
         return next((r for r in self.boots if r.boot == boot), None)
@@ -120,6 +130,14 @@ class Server(NamedTuple):
     def held_by(self, boot: Boot) -> list[Entry]:
         """In the order of the claims."""
         return sorted(e for e in self.running if e.boot == boot)
+
+    def queues_of(self, boot: Boot) -> frozenset[Queue]:
+        """Where the jobs came from that it holds: what a reap or a sign-off reads first."""
+        return frozenset(e.job % self.queues for e in self.running if e.boot == boot)
+
+    def in_line(self, jobs: Iterable[Job]) -> tuple[Job, ...]:
+        """Queue by queue; within each, in this order."""
+        return tuple(sorted(jobs, key=lambda job: job % self.queues))
 
     def places(self, job: Job) -> int:
         """In how many places a job is."""
@@ -155,41 +173,64 @@ def step(server: Server, boot: Boot, sent: Sent, rules: Rules) -> tuple[Server, 
         if rules.numbers == "strict" and n != known.n + 1:
             return server, Reply("gone"), None
     server, refused, wrong = _settle(server, boot, settlements)
-    server = server._replace(ready=server.ready + server.scheduled, scheduled=())
+    ready = server.in_line(server.ready + server.scheduled)
+    server = server._replace(ready=ready, scheduled=())
     server, claims = _claim(server, boot, n, want, suspect)
     server = _known(server, known, Registered(boot, n, refused, known.beats + 1))
     return server, Reply("ok", refused, claims, len(server.held_by(boot))), wrong
 
 
-def reap(server: Server, boot: Boot, seen: int, rules: Rules) -> tuple[Server, list[Job]]:
-    """The state after it, and who was blamed."""
+def reap(
+    server: Server, boot: Boot, seen: int, queues: frozenset[Queue], rules: Rules
+) -> tuple[Server, Word, list[Job]]:
+    """The state after it, the answer, and who was blamed.
+
+    Args:
+      queues: The ones in its KEYS: where its sender thinks that the jobs came from.
+    """
     known = server.of(boot)
-    if known is None or (rules.reap_compares and known.beats != seen):
-        return server, []
+    if known is None:
+        return server, "gone", []
+    if rules.reap_compares and known.beats != seen:
+        return server, "alive", []
     entries = server.held_by(boot)
+    if rules.looks_again and not server.queues_of(boot) <= queues:
+        return server, "look again", []
     blamed = [e.job for e in entries if e.suspect or len(entries) == 1 or rules.blames_all]
     reaps = tuple(r + (job in blamed) for job, r in enumerate(server.reaps))
     died = tuple(job for job in blamed if reaps[job] >= MAX_REAPS)
-    back = tuple(e.job for e in entries if e.job not in died)
+    back = tuple(e.job for e in entries if e.job not in died and e.job % server.queues in queues)
+    for entry in entries:
+        server = _excused(server, entry.job)
     server = server._replace(
-        suspects=back + server.suspects, dead=_sorted(server.dead + died), reaps=reaps
+        suspects=server.in_line(back + server.suspects),
+        dead=_sorted(server.dead + died),
+        reaps=reaps,
+        ghost_reaped=server.ghost_reaped | {boot},
     )
-    return _without(server, known), blamed
+    return _without(server, known), "ok", blamed
 
 
-def sign_off(server: Server, boot: Boot) -> Server:
+def sign_off(
+    server: Server, boot: Boot, queues: frozenset[Queue], rules: Rules
+) -> tuple[Server, Word]:
+    """The state after it, and the answer. KEYS are as in a reap."""
     known = server.of(boot)
+    if rules.sign_off_names == "engine":
+        known = next((r for r in server.boots if r.boot[0] == boot[0]), None)
     if known is None:
-        return server
-    entries = server.held_by(boot)
-    server = _put_back(server, entries)
-    return _without(server, known)
+        return server, "gone"
+    if rules.looks_again and not server.queues_of(known.boot) <= queues:
+        return server, "look again"
+    back = [e for e in server.held_by(known.boot) if e.job % server.queues in queues]
+    return _without(_put_back(server, back), known), "ok"
 
 
 def enqueue(server: Server, number: int, job: Job, rules: Rules) -> Server:
     if number <= server.sender and rules.senders_are_numbered:
         return server
-    return server._replace(ready=(*server.ready, job), sender=max(number, server.sender))
+    ready = server.in_line((*server.ready, job))
+    return server._replace(ready=ready, sender=max(number, server.sender))
 
 
 # -- below -------------------------------------------------------------------------------------
@@ -226,7 +267,7 @@ def _settle(
             server = server._replace(scheduled=_sorted((*server.scheduled, job)))
         elif verb == "park":
             server = _excused(server, job)
-            server = server._replace(parked=(*server.parked, job))
+            server = server._replace(parked=server.in_line((*server.parked, job)))
         else:
             back.append(entry)
     return _put_back(server, sorted(back)), frozenset(refused), wrong
@@ -235,33 +276,45 @@ def _settle(
 def _claim(
     server: Server, boot: Boot, n: int, want: int, suspect: bool
 ) -> tuple[Server, tuple[Claim, ...]]:
-    suspects, parked, ready = server.suspects, server.parked, server.ready
     found: list[tuple[Job, bool]] = []
-    if want and suspect and suspects:
-        found, suspects = [(suspects[0], True)], suspects[1:]
-    from_parked = parked[: max(0, want - len(found))]
-    found += [(job, False) for job in from_parked]
-    from_ready = ready[: max(0, want - len(found))]
-    found += [(job, False) for job in from_ready]
+    for queue in range(server.queues):
+        if suspect and len(found) < want:
+            found += [(job, True) for job in _first(server, server.suspects, queue, 1)]
+            suspect = not any(is_suspect for _, is_suspect in found)
+        for waiting in (server.parked, server.ready):
+            room = max(0, want - len(found))
+            found += [(job, False) for job in _first(server, waiting, queue, room)]
+    taken = {job for job, _ in found}
     counts = list(server.ghost_claims)
     entries = []
     for i, (job, is_suspect) in enumerate(found, 1):
         counts[job] += 1
         entries.append(Entry(boot, n, i, job, is_suspect, counts[job]))
     server = server._replace(
-        suspects=suspects, parked=parked[len(from_parked) :], ready=ready[len(from_ready) :],
+        suspects=_except(server.suspects, taken), parked=_except(server.parked, taken),
+        ready=_except(server.ready, taken),
         running=server.running | set(entries), ghost_claims=tuple(counts),
     )  # fmt: skip
     return server, tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries)
+
+
+def _first(server: Server, waiting: tuple[Job, ...], queue: Queue, count: int) -> list[Job]:
+    return [job for job in waiting if job % server.queues == queue][:count]
+
+
+def _except(waiting: tuple[Job, ...], taken: set[Job]) -> tuple[Job, ...]:
+    return tuple(job for job in waiting if job not in taken)
 
 
 def _put_back(server: Server, entries: list[Entry]) -> Server:
     """To the heads of the lists, in the order of the claims."""
     for entry in entries:
         server = _excused(server, entry.job)
+    ready = tuple(e.job for e in entries if not e.suspect)
+    suspects = tuple(e.job for e in entries if e.suspect)
     return server._replace(
-        ready=tuple(e.job for e in entries if not e.suspect) + server.ready,
-        suspects=tuple(e.job for e in entries if e.suspect) + server.suspects,
+        ready=server.in_line(ready + server.ready),
+        suspects=server.in_line(suspects + server.suspects),
     )
 
 

@@ -18,6 +18,9 @@ QUICK = {
     "a client": Setup(jobs=1, new=1, budget=Budget(resends=2)),
     "stops and kills": Setup(budget=Budget(resends=1, stops=1, kills=1)),
     "suspects": Setup(jobs=2, want=2, budget=Budget(kills=2)),
+    "a lost boot signs off": Setup(engines=2, budget=Budget(resends=1, reaps=1)),
+    "two queues": Setup(queues=2, jobs=2, want=2, budget=Budget(resends=1, kills=1, stops=1)),
+    "two queues, a pause": Setup(queues=2, jobs=2, want=2, budget=Budget(resends=1, reaps=1)),
     "jobs that run on": Setup(jobs=2, want=2, at_once=False, budget=Budget(resends=1, kills=1)),
 }
 
@@ -26,5 +29,12 @@ LONG = {
     "re-sends, a kill, a pause": Setup(budget=Budget(resends=2, kills=1, reaps=1)),
     "a rollback, a pause": Setup(budget=Budget(resends=1, rollbacks=1, reaps=1)),
     "a rollback, a kill": Setup(budget=Budget(resends=1, rollbacks=1, kills=1)),
+    "a lost boot signs off twice": Setup(engines=2, budget=Budget(resends=2, reaps=1)),
+    "two queues, every verb": Setup(
+        queues=2, jobs=2, want=2, verbs=VERBS, budget=Budget(resends=1, odd=1, reaps=1)
+    ),
+    "two queues, three jobs": Setup(
+        queues=2, jobs=3, want=2, budget=Budget(resends=1, kills=1, stops=1)
+    ),
     "a client, a kill": Setup(jobs=1, new=1, budget=Budget(resends=1, kills=1)),
 }

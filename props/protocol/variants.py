@@ -80,6 +80,14 @@ VARIANTS = {
         Setup(jobs=2, want=2, budget=Budget(kills=2), rules=Rules(one_suspect=False)),
         "one crash was blamed on two jobs",
     ),
+    "a sign-off names the engine, and a late copy of it the next boot": Variant(
+        Setup(budget=Budget(resends=1, reaps=1), rules=Rules(sign_off_names="engine")),
+        "an engine lost its boot for no reason",
+    ),
+    "a reap doesn't look again for a queue that it isn't told of": Variant(
+        Setup(queues=2, jobs=2, want=2, budget=Budget(reaps=1), rules=Rules(looks_again=False)),
+        "a job is nowhere",
+    ),
     # Not wrong, but not enough where a connection's bytes can outlive a failover: a step that
     # was executed, rolled back and executed again by a late copy names its claims as before.
     "a claim is named by boot and step alone, and copies outlive a rollback": Variant(

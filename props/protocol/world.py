@@ -34,6 +34,8 @@ class Setup(NamedTuple):
     """What is searched: who takes part, and what may go wrong."""
 
     engines: int = 1
+    queues: int = 1
+    """Jobs are dealt to them in turn; every engine serves all, the first one first."""
     jobs: int = 1
     """Ready at the beginning."""
     new: int = 0
@@ -108,9 +110,8 @@ def beginning(setup: Setup) -> World:
     """Jobs are ready; nobody is registered."""
     total = setup.jobs + setup.new
     none = (0,) * total
-    server = Server(
-        ready=tuple(range(setup.jobs)), reaps=none, ghost_claims=none, ghost_excused=none
-    )
+    server = Server(queues=setup.queues, reaps=none, ghost_claims=none, ghost_excused=none)
+    server = server._replace(ready=server.in_line(range(setup.jobs)))
     return World(
         server, (Process(),) * setup.engines, Client(next=setup.jobs), frozenset(), setup.budget,
         starts=none,
