@@ -177,6 +177,14 @@ SCRIPTS = (
         "    ring(head.bell)\n", "", LEASES,
     ),
     Mutant(
+        "jobs of several queues go back to one", "store/lua/shared/release.lua",
+        "local keys = place[entries[e].from]", "local keys = place[entries[1].from]", SEARCH,
+    ),
+    Mutant(
+        "a reap doesn't look again for a queue it isn't told of", REAP,
+        "if #missing > 0 then", "if false then", SEARCH,
+    ),
+    Mutant(
         "a history keeps one line too many", "store/lua/shared/history.lua",
         "elseif not omitted and #lines > 25 then", "elseif not omitted and #lines > 26 then",
         ATTEMPTS,
