@@ -120,22 +120,23 @@ class Workers:
                 if held is None:
                     timebox.close()
                     held = await self.backlog.take()
+                    now = trio.current_time()
                 if held is None:
                     return
-                now = await self._run_and_settle(held, timebox)
+                now = await self._run_and_settle(held, timebox, now)
                 if now >= slice_ends:
                     timebox.close()
                     await self.backlog.rest()
                     now = trio.current_time()
                     slice_ends = now + SLICE_S
 
-    async def _run_and_settle(self, held: Held, timebox: Timebox) -> float:
-        """Returns the time at its end: for tiny jobs it isn't cheap to ask for it often."""
+    async def _run_and_settle(self, held: Held, timebox: Timebox, now: float) -> float:
+        """Is told the time, and returns that at its end: to ask for it isn't cheap, where jobs
+        are tiny."""
         settlement: Settlement | None = None
         outcome: Outcome = INTERRUPTED
         span: RunSpan | None = None
         took_s: float | None = None  # of a run: a job that wasn't run says nothing of runs
-        now = trio.current_time()
         try:
             held.job = stored = decode(held.uid, held.stored)
             name = stored.record.name
