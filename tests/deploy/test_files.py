@@ -124,6 +124,17 @@ def test_a_container_is_not_unhealthy_because_redis_is_away() -> None:
     assert f":{exposed}/" in code
 
 
+def test_where_nothing_can_be_written_there_is_a_directory_for_temporary_files() -> None:
+    """Handlers and commands may need one; Python raises where it finds none."""
+    services = parsed("docker/compose.yaml")["services"]
+    ours = [service for service in services.values() if "build" in service]
+    assert [service["tmpfs"] for service in ours if service["read_only"]] == [["/tmp"], ["/tmp"]]
+    deployment = list(yaml.safe_load_all((DEPLOY / "kubernetes/trioq.yaml").read_text()))[1]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert "/tmp" in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
 def test_kubernetes_waits_for_the_grace_period(tmp_path: Path) -> None:
     config_map, deployment, _ = yaml.safe_load_all((DEPLOY / "kubernetes/trioq.yaml").read_text())
     path = tmp_path / "jobqueue.toml"
