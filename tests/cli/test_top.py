@@ -91,6 +91,7 @@ def has(pattern: str) -> object:
 # -- screens -----------------------------------------------------------------------------------
 
 
+@pytest.mark.direct  # a boot that registered unheard is a line more
 def test_an_engine_at_work_on_one_screen(terminal: Run, working: Path) -> None:
     with terminal("top", working, *QUICK) as top:
         top.see(has(r"^low +0 +0 +0 +2 "))
@@ -190,6 +191,7 @@ def test_a_job_is_looked_at_by_its_id_and_its_queue_by_a_key(
         top.see("no job nobody")
 
 
+@pytest.mark.direct  # a repeated answer has no time to wait
 def test_the_limiter_is_shown_as_producers_have_used_it(
     terminal: Run, server: Server, tmp_path: Path, scene: Scene
 ) -> None:

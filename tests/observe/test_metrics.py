@@ -201,6 +201,7 @@ async def test_each_end_of_a_run_is_counted_for_what_it_is(server: Server, tmp_p
     assert slowest >= 0.02
 
 
+@pytest.mark.direct  # how many were reaped, or died, only the first answer tells
 @pytest.mark.trio
 async def test_jobs_of_the_dead_and_of_nobody_are_counted(server: Server, tmp_path: Path) -> None:
     store = server.store()
@@ -256,6 +257,7 @@ async def test_a_breaker_shows_its_state_and_what_it_parks(server: Server, tmp_p
         assert opened >= 1.0
 
 
+@pytest.mark.direct  # a repeated answer has no time to wait
 @pytest.mark.trio
 async def test_producing_is_counted_and_the_limiter_shows_its_use(
     server: Server, tmp_path: Path
@@ -380,6 +382,7 @@ async def test_what_is_old_is_not_told_while_redis_is_away(
         assert seen("trioq_redis_up") == 1.0
 
 
+@pytest.mark.direct  # its one look may meet a boot that registered unheard
 @pytest.mark.trio
 async def test_an_outage_is_told_long_before_the_next_look(
     own_server: Server, tmp_path: Path
@@ -407,6 +410,7 @@ async def test_a_stopped_server_is_noticed_too(own_server: Server, tmp_path: Pat
 # -- labels --------------------------------------------------------------------------------------
 
 
+@pytest.mark.direct  # how many were reaped, or died, only the first answer tells
 @pytest.mark.trio
 async def test_no_name_and_no_queue_that_comes_by_makes_a_series(
     server: Server, tmp_path: Path
