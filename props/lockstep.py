@@ -117,7 +117,8 @@ class LockStep(RuleBasedStateMachine):
             self.write("pause", "s1", queue, False)
         for engine in list(self.model.space.engines):
             self.execute(Call("sign_off", (engine,)))
-        self.now_ms += 1_000_000
+        due = [at for queue in self.held.queues.values() for at in queue.scheduled.values()]
+        self.now_ms = max([self.now_ms, *due]) + 1_000_000
         self.execute(Call("register", ("e.last", b"{}")))
         done: tuple[Settlement, ...] = ()
         for n in range(1, 200):
