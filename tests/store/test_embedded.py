@@ -201,6 +201,16 @@ def test_a_log_that_has_grown_long_is_cut(directory: Path) -> None:
         assert "Ready to accept connections" in (directory / "server.log").read_text()
 
 
+def test_what_an_engine_holds_is_no_list_that_is_searched_from_its_beginning(
+    directory: Path,
+) -> None:
+    with start(directory) as use:
+        fields = [text for n in range(100) for text in (f"uid-{n}", "1:1::low")]
+        ask(use.socket_path, "HSET", "running", *fields)
+        assert ask(use.socket_path, "OBJECT", "ENCODING", "running") == b"hashtable"
+    wait_at_rest(directory)
+
+
 def test_a_server_with_no_user_left_is_at_rest(directory: Path) -> None:
     with start(directory):
         assert not is_at_rest(directory)

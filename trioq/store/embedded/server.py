@@ -52,7 +52,7 @@ SETTINGS: Sequence[str] = (
     "--save", "",
     "--maxmemory-policy", "noeviction",
     # A short hash is a list that is searched from its beginning. With the server's own limit, 512,
-    # what an engine holds is one: a batch of 200 jobs would cost a third more.
+    # what an engine holds is one: a batch of 200 jobs would cost a quarter more.
     "--hash-max-listpack-entries", "32",
 )  # fmt: skip
 
