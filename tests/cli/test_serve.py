@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,6 +197,12 @@ def test_a_second_signal_cuts_the_grace_short_and_the_job_is_given_back(
     assert (now.queues["low"].ready, now.running, now.counters.get("done", 0)) == (1, 0, 0)
     (job,) = json.loads(run("peek", config, "low", "--json").stdout)
     assert job["attempts"] == []
+
+
+def test_it_runs_where_the_shell_has_closed_every_stream(server: Server, config: Path) -> None:
+    config.write_text(CONFIG.format(url=server.url))
+    command = f'exec "{sys.executable}" -m trioq serve "{config}" --drain <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 0
 
 
 def test_its_log_is_json_off_a_terminal_and_nothing_goes_to_stdout(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -117,8 +118,16 @@ def cli() -> None:
     """
 
 
+def _open_what_is_closed() -> None:
+    """Have a stream where a shell closed one, as ``2>&-`` does; else a socket takes its place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  as long as the process
+
+
 def main() -> None:
     """The command line's entry point."""
+    _open_what_is_closed()
     try:
         cli()
     finally:
