@@ -121,6 +121,8 @@ class Measured:
     server_cpu_s: float
     engine_rss_mb: float
     """At most, of the engine's whole life."""
+    warned: Sequence[str] = ()
+    """What the engine logged that isn't ordinary."""
 
     @property
     def offered_per_s(self) -> float:
@@ -300,10 +302,15 @@ def run(per_s: float, minutes: float, limit: float, *, keep: bool = False) -> Me
                 store = connector.store("load")
                 inbox = Inbox(directory / "inbox", directory / "runs", store, keep)
                 measured = _load(inbox, engine.pid, per_s, minutes)
+                warned = _warnings(directory / "engine.log")
         # The server's keeper shuts it down, and holds this lock until it has.
         lock = wait_until(lambda: try_exclusive(directory / ".server" / "keeper.lock"))
         os.close(lock)
-        return measured
+        return attrs.evolve(measured, warned=warned)
+
+
+def _warnings(log: Path) -> list[str]:
+    return [line for line in log.read_text().splitlines() if '"level": "info"' not in line]
 
 
 def _load(inbox: Inbox, pid: int, per_s: float, minutes: float) -> Measured:
@@ -362,9 +369,11 @@ def main() -> None:
         print(f"load: {rate} for {given.minutes:g} min", flush=True)
         measured = run(per_s, given.minutes, given.limit or 5 * per_s, keep=given.keep)
         print(measured.told(), flush=True)
-        for words in measured.wrong(given.below):
+        if wrong := measured.wrong(given.below):
             passed = False
-            print(f"FAILED: {words}", flush=True)
+            print(*(f"FAILED: {words}" for words in wrong), sep="\n", flush=True)
+            for line in measured.warned[:10]:
+                print(f"engine: {line}", flush=True)
     sys.exit(0 if passed else 1)
 
 
