@@ -183,6 +183,26 @@ async def test_after_tiny_jobs_long_ones_are_not_hoarded(
     assert len({event.uid for event in world.of(JobStarted, name="long")}) == 40
 
 
+async def test_an_outcome_waits_for_company_only_briefly(
+    autojump_clock: Clock, world: World
+) -> None:
+    noop(world)
+
+    @world.app.job("long", timeout=1e6)
+    async def long() -> None:
+        await trio.sleep(60.0)
+
+    world.config = calm(count=4)
+    await world.start()
+    world.enqueue("noop", 2000)
+    await world.until(lambda: world.store.space.stats["done"] == 2000)
+    for name, count in [("noop", 1), ("long", 4), ("noop", 600)]:
+        world.enqueue(name, count)
+    await world.reported(JobSucceeded, 2001)
+    await trio.sleep(0.1)
+    assert world.store.space.stats["done"] == 2001
+
+
 async def test_what_went_back_keeps_its_place(autojump_clock: Clock, world: World) -> None:
     noop(world)
 

@@ -134,11 +134,12 @@ class Dispatcher:
         if took_s is not None:
             # A moving average, so that the look-ahead follows when jobs get longer.
             self._mean_run_s += 0.1 * (took_s - self._mean_run_s)
-        if not self._boot.outcomes:
+        is_first = not self._boot.outcomes
+        if is_first:
             self._first_outcome = trio.current_time()
         self._boot.settle(settlement)
         self._room_made.set()
-        if not self._awake.is_set() and not self._may_linger():
+        if not self._awake.is_set() and (is_first or not self._may_linger()):
             self._awake.set()
 
     def stop_claiming(self) -> None:
