@@ -19,7 +19,6 @@ import re
 import shutil
 import struct
 import subprocess
-import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -63,7 +62,7 @@ def clocked(way: str, directory: Path) -> Clocked:
         return _Told(options=options)
     offset = directory / "clock"
     offset.write_bytes(struct.pack("q", 0))
-    env = {"LD_PRELOAD": str(_library()), "TRIOQ_TEST_CLOCK": str(offset)}
+    env = {"LD_PRELOAD": str(_library(directory)), "TRIOQ_TEST_CLOCK": str(offset)}
     return _Set(options=options, env=env, offset=offset)
 
 
@@ -79,9 +78,8 @@ class _Set(Clocked):
         wait_until(lambda: abs(int(self.call("TIME")[0]) - time.time() - self.ahead_s) < 60)
 
 
-@cache
-def _library() -> Path:
-    made = Path(tempfile.mkdtemp(prefix="trioq-clock-")) / "clock.so"
+def _library(directory: Path) -> Path:
+    made = directory / "clock.so"
     source = Path(__file__).with_name("clock.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", made, source], check=True)
     return made
