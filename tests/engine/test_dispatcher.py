@@ -65,6 +65,21 @@ def noop(world: World, takes_s: float = 0.0) -> None:
         await trio.sleep(takes_s)
 
 
+async def looks_ahead(world: World) -> Running:
+    """An engine of four workers that 2,000 tiny jobs have taught to claim ahead of them."""
+    noop(world)
+
+    @world.app.job("long", timeout=1e6)
+    async def long() -> None:
+        await trio.sleep(60.0)
+
+    world.config = calm(count=4)
+    running = await world.start()
+    world.enqueue("noop", 2000)
+    await world.until(lambda: world.store.space.stats["done"] == 2000)
+    return running
+
+
 def held_by(running: Running) -> int:
     """How many jobs an engine has claimed and not settled."""
     dispatcher: Any = running.engine._made.dispatcher
@@ -161,16 +176,7 @@ async def test_jobs_are_claimed_ahead_only_where_they_are_tiny(
 async def test_after_tiny_jobs_long_ones_are_not_hoarded(
     autojump_clock: Clock, world: World
 ) -> None:
-    noop(world)
-
-    @world.app.job("long", timeout=1e6)
-    async def long() -> None:
-        await trio.sleep(60.0)
-
-    world.config = calm(count=4)
-    first = await world.start()
-    world.enqueue("noop", 2000)
-    await world.until(lambda: world.store.space.stats["done"] == 2000)
+    first = await looks_ahead(world)
     world.enqueue("long", 40)
     await trio.sleep(5.0)
     assert held_by(first) == 4, "what lay ahead went back"
@@ -186,16 +192,7 @@ async def test_after_tiny_jobs_long_ones_are_not_hoarded(
 async def test_an_outcome_waits_for_company_only_briefly(
     autojump_clock: Clock, world: World
 ) -> None:
-    noop(world)
-
-    @world.app.job("long", timeout=1e6)
-    async def long() -> None:
-        await trio.sleep(60.0)
-
-    world.config = calm(count=4)
-    await world.start()
-    world.enqueue("noop", 2000)
-    await world.until(lambda: world.store.space.stats["done"] == 2000)
+    await looks_ahead(world)
     for name, count in [("noop", 1), ("long", 4), ("noop", 600)]:
         world.enqueue(name, count)
     await world.reported(JobSucceeded, 2001)
