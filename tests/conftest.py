@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,11 @@ from tests.faults.network import NETWORK
 from tests.scene import Scene
 from tests.support import Server, shared
 from trioq.store.redis import RedisStore
+
+
+def pytest_configure() -> None:
+    """A shell lets nothing in its background be interrupted; what tests start must be."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -119,15 +119,7 @@ async def test_a_payload_that_does_not_fit_is_permanent_and_runs_nothing() -> No
     assert ran == []
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Python's own answer to SIGINT, also where the tests run in the background of a shell."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_a_real_ctrl_c_is_not_the_handlers(ctrl_c: None) -> None:
+def test_a_real_ctrl_c_is_not_the_handlers() -> None:
     outcomes = []
 
     async def handler() -> str:
