@@ -179,7 +179,7 @@ async def test_what_cannot_become_a_job_is_told_once_and_passed_over(
 async def test_what_its_owner_takes_away_is_no_news(rig: Rig, tmp_path: Path) -> None:
     rig.config = producing(tmp_path, scan_interval_s=3600.0)
     write(tmp_path, "a", "b")
-    async with rig.running():
+    async with rig.running(roles=frozenset({"producer"})):
         await rig.reported(ScanFinished)
         (tmp_path / "a").unlink()  # it was too young then, and will be looked at again
         await rig.reported(FilesEnqueued)
