@@ -72,9 +72,9 @@ def test_a_question_stands_there_with_what_it_is_about(trioq: Cli, scene: Scene)
 
 def test_a_bar_moves_until_it_is_interrupted_and_goes_away(trioq: Cli, scene: Scene) -> None:
     scene.many_dead(3000)
-    command = ("dead", "revive", trioq.config, "--all", "--yes", "--rate", 1000)
+    command = ("dead", "revive", trioq.config, "--all", "--yes", "--rate", 200)
     with in_tmux(*command, columns=100) as terminal:
-        terminal.see(lambda it: re.search(r"━ [\d,]+ of 3,000 jobs 0:00:0\d", it.text))
+        terminal.see(lambda it: re.search(r"━ [\d,]+ of 3,000 jobs 0:00:\d\d", it.text))
         terminal.press("\x03")
         assert terminal.end() == 130
         (line,) = (line for line in terminal.lines if line.startswith("trioq:"))
