@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
@@ -18,16 +19,16 @@ Self_ = TypeVar("Self_", bound="Screen")
 SIXTEEN = {"default", "black", "red", "green", "brown", "blue", "magenta", "cyan", "white"}
 
 
-class Screen:
+class Screen(ABC):
     """What stands on a terminal, and keys to press."""
 
     pid: int
     """Of what runs there."""
 
     @property
+    @abstractmethod
     def lines(self) -> list[str]:
         """As many as the terminal has, without what is empty at their ends."""
-        raise NotImplementedError
 
     @property
     def text(self) -> str:
@@ -42,36 +43,36 @@ class Screen:
                 raise AssertionError(f"not shown: {what!r}; but:\n{self.text}")
         return next((line for line in self.lines if isinstance(what, str) and what in line), "")
 
+    @abstractmethod
     def press(self, keys: str) -> None:
         """Send what a keyboard sends for them."""
-        raise NotImplementedError
 
-    def resize(self, columns: int, lines: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def resize(self, columns: int, lines: int) -> None: ...
 
+    @abstractmethod
     def colours(self) -> set[str]:
         """All that are used."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> int:
         """Wait for its end; the exit code."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scrolled(self) -> int:
         """How many lines have left the screen at its upper end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def modes(self) -> list[object]:
         """How the terminal is set."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has_cursor(self) -> bool:
         """Whether the cursor can be seen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _wait(self) -> bool:
         """Give it time to show more; False: it has ended and that was all."""
-        raise NotImplementedError
 
 
 class Run(Protocol):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.dump import Waiting
 from tests.store.drive import line
-from tests.store.world import SECOND, Make, bury, uids
+from tests.store.world import SECOND, Make, World, bury, uids
 from tests.support import new_job
 from trioq.errors import TrioqBug
 from trioq.store.protocol import (
@@ -81,14 +81,20 @@ def test_expiry_counts_right_after_one_of_the_first_was_cancelled(world: Make) -
     assert w.dump().dead.keys() == {queued[1]}, "the late one has only begun to wait"
 
 
-def test_expiry_counts_right_after_a_late_one_was_cancelled(world: Make) -> None:
-    w = world()
+def parked_two_and_later_one(w: World) -> list[str]:
+    """Three jobs behind one door, the last of them a second after the others."""
     queued = w.new("low", "low", "low")
     engine = w.engine("low")
     engine.step(3)
     engine.step(0, *(Park(uid, 1, "low", "noop") for uid in queued[:2]))
     w.clock.ms += SECOND
     engine.step(0, Park(queued[2], 1, "low", "noop"))
+    return queued
+
+
+def test_expiry_counts_right_after_a_late_one_was_cancelled(world: Make) -> None:
+    w = world()
+    queued = parked_two_and_later_one(w)
     assert w.store.cancel(*w.sender.next(), queued[2], "low", "noop") == "cancelled"
     assert w.store.expire_parked("low", "noop", SECOND, line("unknown")) == 2
     assert w.dump().dead.keys() == {*queued[:2]}
@@ -209,12 +215,7 @@ def test_a_late_copy_of_a_purge_takes_nothing_that_came_later(world: Make) -> No
 
 def test_expiry_counts_right_after_a_purge_of_some(world: Make) -> None:
     w = world()
-    queued = w.new("low", "low", "low")
-    engine = w.engine("low")
-    engine.step(3)
-    engine.step(0, *(Park(uid, 1, "low", "noop") for uid in queued[:2]))
-    w.clock.ms += SECOND
-    engine.step(0, Park(queued[2], 1, "low", "noop"))
+    queued = parked_two_and_later_one(w)
     w.store.purge(*w.sender.next(), "low", ["noop"], 1)
     assert w.store.expire_parked("low", "noop", SECOND, line("unknown")) == 1
     assert w.dump().parked == {("low", "noop"): (queued[2],)}
