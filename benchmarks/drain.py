@@ -32,7 +32,7 @@ from benchmarks.support import Bench, Row, bench, client_cpu_s, median, parser, 
 from trioq import App, Call, Engine, connect_sync
 from trioq.cli.serve import GARBAGE, SWITCH_S
 from trioq.core.config import Config
-from trioq.observe.lines import logger
+from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
 
 

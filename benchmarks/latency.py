@@ -19,7 +19,7 @@ import trio
 from benchmarks import prototype
 from benchmarks.support import Bench, Row, bench, median, parser, percentile, show
 from trioq import App, Call, Engine, connect_sync
-from trioq.observe.lines import logger
+from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
 
 #: Between two jobs: everything is idle again.

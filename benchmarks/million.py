@@ -23,7 +23,7 @@ import attrs
 
 from benchmarks.support import Bench, bench, show
 from trioq.cli.top.look import Looker
-from trioq.core.codec import encode
+from trioq.core.formats.record import encode
 from trioq.core.job import Record
 
 #: Jobs made by one request.

@@ -18,7 +18,7 @@ import time
 import tracemalloc
 from pathlib import Path
 
-from trioq.engine.scan import Found, ScanRules, scan
+from trioq.engine.sources.scan.walk import Found, ScanRules, scan
 
 HEADER = f"{'tree':<12}{'files':>9}{'seconds':>10}{'files/s':>10}{'heap kB':>10}{'grown kB':>10}"
 

@@ -22,7 +22,7 @@ from props.history import History, outcome
 from tests.dump import Dump, dump, dump_of_model
 from tests.invariants import assert_sound
 from tests.support import Server
-from trioq.core.codec import encode
+from trioq.core.formats.record import encode
 from trioq.core.job import Record
 from trioq.errors import QueueFull
 from trioq.store.memory import MemoryStore

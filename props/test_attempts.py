@@ -18,7 +18,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from props.lockstep import MAX_REAPS, Call, Granted, LockStep, as_test, queue_names
 from trioq.core import retry
-from trioq.core.codec import decode
+from trioq.core.formats.record import decode
 from trioq.core.model.state import FIRST_LINES, LAST_LINES
 from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
 from trioq.core.retry import Retry, decide

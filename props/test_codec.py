@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trioq.core.codec import (
+from trioq.core.formats.record import (
     BIG_BYTES,
     TRACE,
     Stored,

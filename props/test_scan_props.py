@@ -12,7 +12,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioq.engine.scan import Found, ScanRules, Skipped, scan
+from trioq.engine.sources.scan.walk import Found, ScanRules, Skipped, scan
 
 names = st.text(
     alphabet=["a", "b", ".", "*", "[", "-", "\n", "\\", "\udcff"], min_size=1, max_size=3

@@ -19,7 +19,7 @@ from redis.connection import AbstractConnection, Connection, UnixDomainSocketCon
 
 from tests.faults.network import NETWORK, ResendingLane, between
 from tests.faults.proxy import Proxy
-from trioq.core.codec import encode
+from trioq.core.formats.record import encode
 from trioq.core.job import Record, new_uid
 from trioq.store.embedded import find_server
 from trioq.store.keys import Keys

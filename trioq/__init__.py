@@ -8,14 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trioq.admin import Admin, connect_admin
     from trioq.app import App, Call, current_job
-    from trioq.client import Client, SyncClient, connect, connect_sync
+    from trioq.client.admin import Admin, connect_admin
+    from trioq.client.client import Client, SyncClient, connect, connect_sync
+    from trioq.client.jobs import Handle
     from trioq.core.config import Config
     from trioq.core.job import Job
     from trioq.core.retry import Retry
-    from trioq.drafts import Handle
-    from trioq.embed import Engine
     from trioq.errors import (
         ConfigError,
         EnqueueError,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         StoreUnreachable,
         TrioqError,
     )
+    from trioq.service import Engine
     from trioq.store.inspect import DeadFilter
 
 __all__ = [
@@ -67,7 +67,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "trioq.admin": (
+    "trioq.client.admin": (
         "Admin",
         "connect_admin",
     ),
@@ -76,17 +76,17 @@ _HOMES = {
         "Call",
         "current_job",
     ),
-    "trioq.client": (
+    "trioq.client.client": (
         "Client",
         "SyncClient",
         "connect",
         "connect_sync",
     ),
-    "trioq.drafts": ("Handle",),
+    "trioq.client.jobs": ("Handle",),
     "trioq.core.config": ("Config",),
     "trioq.core.job": ("Job",),
     "trioq.core.retry": ("Retry",),
-    "trioq.embed": ("Engine",),
+    "trioq.service": ("Engine",),
     "trioq.errors": (
         "ConfigError",
         "EnqueueError",

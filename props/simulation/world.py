@@ -16,10 +16,10 @@ from trio.testing import MockClock
 import trioq
 from props.simulation.network import CALM, Link, LinkedCaller, Network, Weather
 from props.simulation.trace import Log, TracedStore
-from trioq.core.codec import encode
 from trioq.core.config import Config, QueueConfig
 from trioq.core.config.sections import Backoff, ReaperConfig, WorkerConfig
 from trioq.core.events import BootLost, Event
+from trioq.core.formats.record import encode
 from trioq.core.job import Record
 from trioq.engine.engine import Engine
 from trioq.errors import StoreBusy, StoreUnreachable

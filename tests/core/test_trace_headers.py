@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from trioq.core.codec import decode, encode
+from trioq.core.formats.record import decode, encode
 from trioq.core.job import NO_HEADERS, Record
 
 HEADERS = {

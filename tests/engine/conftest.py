@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.engine.rig import Rig, rig_on
-from tests.engine.trees import write
+from tests.engine.sources.scan.trees import write
 from tests.engine.virtual import World
 from tests.support import Server
 

@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from trioq.engine.backlog import STALE_S, Backlog
-from trioq.engine.boot import Held
+from trioq.engine.claim import Held
 
 
 def job(uid: str) -> Held:

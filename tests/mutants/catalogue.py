@@ -19,20 +19,20 @@ NETWORK: Killers = ("tests/faults/test_network.py",)
 CLOCK: Killers = ("tests/faults/test_clock.py", "-k", "repeated")
 STORM: Killers = ("tests/faults/test_network_engine.py",)
 PLACES: Killers = ("tests/faults/test_failpoints.py", "-k", "cancelled or fail_at")
-BOOT: Killers = ("tests/engine/test_boot.py",)
+BOOT: Killers = ("tests/engine/shard/test_boot.py",)
 ENGINE: Killers = ("tests/engine/test_engine.py",)
-JOBS: Killers = ("tests/engine/test_jobs.py",)
-RESENDING: Killers = ("tests/engine/test_resending.py",)
-LOST: Killers = ("tests/engine/test_lost_boots.py",)
-DISPATCHER: Killers = ("tests/engine/test_dispatcher.py",)
-HEARTBEAT: Killers = ("tests/engine/test_heartbeat.py",)
-REAPER: Killers = ("tests/engine/test_reaper.py", "tests/core/test_watch.py")
-WORKER: Killers = ("tests/engine/test_worker.py", *JOBS)
+JOBS: Killers = ("tests/engine/runs/test_jobs.py",)
+RESENDING: Killers = ("tests/engine/shard/test_resending.py",)
+LOST: Killers = ("tests/engine/shard/test_lost_boots.py",)
+DISPATCHER: Killers = ("tests/engine/shard/test_dispatcher.py",)
+HEARTBEAT: Killers = ("tests/engine/shard/test_heartbeat.py",)
+REAPER: Killers = ("tests/engine/shard/test_reaper.py", "tests/core/test_watch.py")
+WORKER: Killers = ("tests/engine/runs/test_worker.py", *JOBS)
 BRIDGE: Killers = ("tests/engine/test_bridge.py",)
 EDGES: Killers = ("tests/engine/test_edges.py",)
-BELL: Killers = ("tests/engine/test_bell.py", "tests/engine/test_dispatcher.py")
+BELL: Killers = ("tests/engine/shard/test_bell.py", "tests/engine/shard/test_dispatcher.py")
 BACKLOG: Killers = ("tests/engine/test_backlog.py",)
-SCHEDULER: Killers = ("tests/engine/test_scheduler.py",)
+SCHEDULER: Killers = ("tests/engine/shard/test_scheduler.py",)
 OUTAGE: Killers = ("tests/engine/test_outage.py",)
 LANE: Killers = ("tests/store/test_lane.py",)
 PURE: Killers = (
@@ -252,7 +252,7 @@ SCRIPTS = (
     ),
 )  # fmt: skip
 
-DISPATCH = "engine/dispatcher.py"
+DISPATCH = "engine/shard/dispatcher.py"
 
 ENGINES = (
     Mutant(
@@ -271,20 +271,20 @@ ENGINES = (
         "                step = boot.in_flight = attrs.evolve(step, n=boot.n)\n", STORM,
     ),
     Mutant(
-        "a step takes outcomes and forgets them", "engine/boot.py",
+        "a step takes outcomes and forgets them", "engine/shard/boot.py",
         "            settlements=settlements,\n", "            settlements=settlements[:1],\n",
         BOOT,
     ),
     Mutant(
-        "an engine asks for a second suspect", "engine/boot.py",
+        "an engine asks for a second suspect", "engine/shard/boot.py",
         "suspect=self.suspects == leaving", "suspect=True", BOOT,
     ),
     Mutant(
-        "an engine doesn't count what the server holds", "engine/boot.py",
+        "an engine doesn't count what the server holds", "engine/shard/boot.py",
         "reply.held == len(self.held)", "True", BOOT,
     ),
     Mutant(
-        "an outcome nobody can know of is called lost", "engine/boot.py",
+        "an outcome nobody can know of is called lost", "engine/shard/boot.py",
         "if self.sends > 1:", "if self.sends > 2:", BOOT,
     ),
     Mutant(
@@ -333,15 +333,15 @@ ENGINES = (
         LOST,
     ),
     Mutant(
-        "the lease ends with the order to stop", "engine/heartbeat.py",
+        "the lease ends with the order to stop", "engine/shard/heartbeat.py",
         "trio.CancelScope(shield=True)", "trio.CancelScope()", HEARTBEAT + ENGINE,
     ),
     Mutant(
-        "a stuck engine keeps its lease", "engine/heartbeat.py",
+        "a stuck engine keeps its lease", "engine/shard/heartbeat.py",
         "if stalled_s > self.loop_stall_s:", "if False:", HEARTBEAT,
     ),
     Mutant(
-        "a lost lease cancels nothing", "engine/heartbeat.py",
+        "a lost lease cancels nothing", "engine/shard/heartbeat.py",
         "                scope.deadline = deadline\n", "                pass\n", HEARTBEAT,
     ),
     Mutant(
@@ -375,17 +375,17 @@ ENGINES = (
         "polls >= MIN_POLLS", "polls >= MIN_POLLS - 1", REAPER,
     ),
     Mutant(
-        "an attempt isn't counted", "engine/worker.py",
+        "an attempt isn't counted", "engine/runs/worker.py",
         "record, attempt = stored.record, held.attempts + 1\n        who",
         "record, attempt = stored.record, held.attempts\n        who", WORKER,
     ),
     Mutant(
-        "a snooze counts as an attempt", "engine/worker.py",
+        "a snooze counts as an attempt", "engine/runs/worker.py",
         "return RetryAt(held.uid, held.n, verdict.delay_ms, held.attempts)",
         "return RetryAt(held.uid, held.n, verdict.delay_ms, attempt)", WORKER,
     ),
     Mutant(
-        "a job that was cancelled is done", "engine/worker.py",
+        "a job that was cancelled is done", "engine/runs/worker.py",
         "                settlement = self._release(held)\n",
         "                settlement = Ack(held.uid, held.n)\n", ENGINE,
     ),
@@ -399,12 +399,12 @@ ENGINES = (
         '            return RetryIn(0, Error("Interrupted", "interrupted"))\n', PURE,
     ),
     Mutant(
-        "a bell that rang is not passed on", "engine/bell.py",
+        "a bell that rang is not passed on", "engine/shard/bell.py",
         "                rung()\n            listen_s",
         "                pass\n            listen_s", BELL,
     ),
     Mutant(
-        "nobody looks after an outage of the bells", "engine/bell.py",
+        "nobody looks after an outage of the bells", "engine/shard/bell.py",
         'await outage.failed("wait", error)\n            rung()',
         'await outage.failed("wait", error)', EDGES,
     ),
@@ -413,7 +413,7 @@ ENGINES = (
         "        left = self._take_all()\n", "        left = list(self._jobs)\n", BACKLOG,
     ),
     Mutant(
-        "due jobs wait for the next poll", "engine/scheduler.py",
+        "due jobs wait for the next poll", "engine/shard/scheduler.py",
         "            self.poke()\n", "", SCHEDULER,
     ),
     Mutant(
@@ -430,7 +430,7 @@ ENGINES = (
         "            if self._closed or self._interrupted:", LANE,
     ),
     Mutant(
-        "a client numbers each try", "client.py",
+        "a client numbers each try", "client/client.py",
         "store.enqueue, self._numbering.sender, number, jobs",
         "store.enqueue, self._numbering.sender, self._numbering.next(), jobs", STORM,
     ),

@@ -36,7 +36,7 @@ from trioq.core.events import (
 )
 from trioq.core.outcome import Error
 from trioq.observe.fields import JobFields, add_job_fields
-from trioq.observe.lines import logger
+from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
 
 APP = """

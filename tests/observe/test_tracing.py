@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from tests.observe.collector import Collector, collector
 from tests.support import Server, new_job, trioq, trioq_started, wait_until
-from trioq.core.codec import decode
+from trioq.core.formats.record import decode
 from trioq.observe.otlp import FollowLinks
 from trioq.store.inspect import JobView, dead, done, stats
 

@@ -15,7 +15,7 @@ import trioq
 from tests.observe.scraped import Answer, ask, configured, engine, eventually
 from tests.support import Server
 from trioq.core.standstill import Standstill
-from trioq.engine.dispatcher import Dispatcher
+from trioq.engine.shard.dispatcher import Dispatcher
 from trioq.engine.status import Status
 from trioq.web import health
 

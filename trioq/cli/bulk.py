@@ -13,10 +13,10 @@ from typing import Any, NoReturn, Self
 import attrs
 import click
 
-from trioq.admin import PAGE
 from trioq.cli import INTERRUPTED, WRONG_USE
 from trioq.cli.common import fail, note
 from trioq.cli.screen import is_terminal
+from trioq.client.admin import PAGE
 from trioq.errors import TrioqError
 
 #: A pause looks this often whether Ctrl-C was pressed.

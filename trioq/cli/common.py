@@ -12,8 +12,8 @@ import attrs
 import click
 from click.shell_completion import CompletionItem
 
-from trioq.admin import Admin
 from trioq.cli import FAILED, WRONG_USE
+from trioq.client.admin import Admin
 from trioq.core.config import Config
 from trioq.core.config.numbers import Duration
 from trioq.core.config.rules import did_you_mean

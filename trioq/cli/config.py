@@ -11,8 +11,8 @@ from trioq.app import App, load_app
 from trioq.cli import WRONG_USE, Group
 from trioq.cli.common import note, show_json, with_config, with_json
 from trioq.core.config import Config
-from trioq.embed import registry
 from trioq.errors import ConfigError
+from trioq.service import registry
 from trioq.settings import as_toml, load, warnings
 from trioq.settings import schema as described
 

@@ -13,13 +13,13 @@ import click
 from trioq.cli import WRONG_USE
 from trioq.cli.bulk import Stop, bar, interrupted
 from trioq.cli.common import Opened, duration, fail, note, opened, show_json, with_config, with_json
-from trioq.cli.known import Known, known_here, known_to_engines
+from trioq.cli.handler_names import Known, known_here, known_to_engines
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
-from trioq.client import SyncClient
+from trioq.client.client import SyncClient
+from trioq.client.jobs import Drafts, Handle, batches
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
 from trioq.core.job import NO_HEADERS, Headers
-from trioq.drafts import Drafts, Handle, batches
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
 from trioq.observe.tracing import Tracing
 from trioq.settings import load

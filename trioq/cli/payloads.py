@@ -12,7 +12,7 @@ from typing import IO, BinaryIO, NoReturn
 
 import attrs
 
-from trioq.core.codec import encode_payload
+from trioq.core.formats.record import encode_payload
 from trioq.errors import PayloadRejected
 
 #: What comes through a pipe is kept in memory up to this, and on disk beyond.

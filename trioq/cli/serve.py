@@ -15,22 +15,22 @@ from rich.console import Console
 
 from trioq.app import App, load_app
 from trioq.cli.common import fail
-from trioq.cli.drained import Verdict, judge
+from trioq.cli.drain import Verdict, judge
 from trioq.core.config import Config
-from trioq.embed import open_access, registry
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
-from trioq.observe.lines import take_over
+from trioq.observe.fanout import to_all
 from trioq.observe.live import Tally, show
+from trioq.observe.log_setup import take_over
 from trioq.observe.logs import LogLines
-from trioq.observe.tell import to_all
 from trioq.observe.tracing import Tracing
-from trioq.observe.view import View
+from trioq.service import open_access, registry
 from trioq.settings import load
 from trioq.store.checks import check_server, explain
 from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import outstanding
+from trioq.web.endpoint import View
 
 #: How often a drain looks whether all is done, and how often it says what it waits for.
 LOOK_S = 0.1

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 import trio
 
-from trioq.engine.boot import Held
+from trioq.engine.claim import Held
 
 #: A job that waits here for longer than this is given back.
 STALE_S = 0.5

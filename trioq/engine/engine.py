@@ -8,7 +8,7 @@
 
 A boot is one registration with the server. When the server doesn't know it any more, all
 from ``lease`` inwards is cancelled, handlers too, and begins afresh with a new boot. What
-the tasks are made of and share is in :mod:`trioq.engine.assembly`.
+the tasks are made of and share is in :mod:`trioq.engine.wiring`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ import trio
 from trioq.core.config import Config
 from trioq.core.events import EngineStopped, EngineStopping, Report
 from trioq.core.pacemaker import Pacemaker
-from trioq.engine import parts
-from trioq.engine.assembly import Assembly
-from trioq.engine.boot import Boot
+from trioq.engine import from_config
 from trioq.engine.bridge import Access
 from trioq.engine.handlers import Handler
 from trioq.engine.nurseries import cancel_when, first_of, plain_store_errors
-from trioq.engine.shown import told
+from trioq.engine.shard.boot import Boot
+from trioq.engine.snapshot import told
 from trioq.engine.status import Status
-from trioq.engine.tracing import Tracer
+from trioq.engine.tracer import Tracer
+from trioq.engine.wiring import Assembly
 from trioq.errors import StoreBusy, StoreUnreachable
 
 #: What each answer may take where nothing is left to settle; the reaper has the rest.
@@ -69,7 +69,7 @@ class Engine:
     tracer: Tracer | None = None
     http: str = ""
     """Where its metrics are served, for whoever asks the server."""
-    name: str = attrs.field(factory=parts.engine_name)
+    name: str = attrs.field(factory=from_config.engine_name)
     draining: trio.Event = attrs.field(factory=trio.Event)
     """Set by :meth:`drain`."""
 
@@ -190,7 +190,11 @@ class Engine:
         return registered
 
     async def _try_to_register(self) -> tuple[Boot, Pacemaker]:
-        made, caller, pacemaker = self._made, self.access("step"), parts.pacemaker(self.config)
+        made, caller, pacemaker = (
+            self._made,
+            self.access("step"),
+            from_config.pacemaker(self.config),
+        )
         while True:
             boot, sent_at = made.boot(), self.clock()
             try:

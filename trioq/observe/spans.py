@@ -23,7 +23,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from trioq.core.codec import TRACE
+from trioq.core.formats.record import TRACE
 from trioq.core.job import NO_HEADERS, Headers, Record, Uid
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed
 from trioq.store.protocol import Ack, DeadLetter, RetryAt, Settlement
@@ -124,7 +124,7 @@ def sending(tracer: trace.Tracer, namespace: str, name: str | None) -> Iterator[
 
 @attrs.define
 class EngineTracer:
-    """A :class:`trioq.engine.tracing.Tracer`.
+    """A :class:`trioq.engine.tracer.Tracer`.
 
     Args:
       linked: A run is a trace of its own with a link to its enqueue; else it's a child of it.
@@ -199,7 +199,7 @@ class EngineTracer:
 
 @attrs.define(eq=False)
 class Run:
-    """A :class:`trioq.engine.tracing.RunSpan`."""
+    """A :class:`trioq.engine.tracer.RunSpan`."""
 
     span: Span
     headers: Headers

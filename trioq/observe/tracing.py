@@ -15,7 +15,7 @@ import attrs
 
 from trioq.core.config import Config
 from trioq.core.job import NO_HEADERS, Headers, Uid
-from trioq.engine.tracing import Tracer
+from trioq.engine.tracer import Tracer
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer as Spans

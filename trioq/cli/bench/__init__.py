@@ -20,15 +20,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trioq.cli import FAILED
-from trioq.cli.bench import existing
+from trioq.cli.bench import in_place
 from trioq.cli.bench.clear import clear
 from trioq.cli.bench.figures import Report
 from trioq.cli.bench.modes import MODES, Told
+from trioq.cli.bench.options import Wanted, wanted
 from trioq.cli.bench.place import on_sigterm, own_place
-from trioq.cli.bench.wanted import Wanted, wanted
 from trioq.cli.bulk import confirm, with_yes
 from trioq.cli.common import duration, fail, opened, show_json, with_config, with_json
-from trioq.client import connect_sync
+from trioq.client.client import connect_sync
 from trioq.core.config import Config
 from trioq.errors import StoreError
 from trioq.settings import load
@@ -148,7 +148,7 @@ def _existing(path: str, asked: Wanted, *, yes: bool) -> Report:
         where = f"{there.config.namespace} on {described}"
         confirm(f"Run {job[0]} {asked.load.jobs:,} times in {where}?", yes=yes)
         with _progress(asked.load.jobs) as told, connect_sync(there.config) as client:
-            measured = existing.run(there.connector, client, asked.load, asked.patience_s, told)
+            measured = in_place.run(there.connector, client, asked.load, asked.patience_s, told)
     return Report(f"{asked}; {described}", {**asked.as_json(), "server": described}, measured)
 
 

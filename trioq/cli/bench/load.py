@@ -12,9 +12,9 @@ import attrs
 
 from trioq.app import Call
 from trioq.cli.bench.app import NAME
-from trioq.client import SyncClient
+from trioq.client.client import SyncClient
+from trioq.client.jobs import BATCH_JOBS
 from trioq.core.job import Uid
-from trioq.drafts import BATCH_JOBS
 
 #: What a payload is padded with: text that doesn't compress to nothing.
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"

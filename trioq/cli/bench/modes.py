@@ -9,8 +9,8 @@ import attrs
 
 from trioq.cli.bench.figures import Measured, Spread
 from trioq.cli.bench.load import NS, offer
+from trioq.cli.bench.options import Wanted
 from trioq.cli.bench.place import LOOK_S, Place, Run
-from trioq.cli.bench.wanted import Wanted
 
 #: How many single calls are timed, at most: each is a round trip.
 SINGLE_CALLS = 5000

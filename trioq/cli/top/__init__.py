@@ -23,7 +23,6 @@ from rich.console import Console, Group
 from rich.control import Control
 from rich.screen import Screen as Whole
 
-from trioq.admin import Admin
 from trioq.cli import WRONG_USE
 from trioq.cli.common import Opened, duration, fail, opened, with_config
 from trioq.cli.jobs import story
@@ -33,6 +32,7 @@ from trioq.cli.top.look import Looker
 from trioq.cli.top.moment import History
 from trioq.cli.top.screen import Screen, wrapped
 from trioq.cli.top.ui import Listing, Page, Pause, Peek, Quit, Revive, Story, Ui, Wish, press
+from trioq.client.admin import Admin
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import StoreBusy, StoreError, StoreUnreachable
 from trioq.store.inspect import DeadFilter

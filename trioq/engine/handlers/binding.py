@@ -19,7 +19,7 @@ from typing import Any, get_type_hints
 import attrs
 from cattrs import StructureHandlerNotFoundError
 
-from trioq.core.codec import decode_payload, encode_payload
+from trioq.core.formats.record import decode_payload, encode_payload
 from trioq.core.job import Job
 from trioq.engine.handlers.convert import CONVERTER, NATIVE, Hook, faults_of, noun
 from trioq.errors import PayloadRejected

@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 import trio
 
-from trioq.core.codec import TRACE
+from trioq.core.formats.record import TRACE
 from trioq.core.job import Job
 from trioq.core.outcome import DeadReason, Error
 from trioq.core.retry import Retry

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import attrs
 
-from trioq.core.codec import decode_info
+from trioq.core.formats.record import decode_info
 from trioq.errors import StoreBusy
 from trioq.store.redis import RedisStore
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from trioq.core.codec import decode
+from trioq.core.formats.record import decode
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable
 from trioq.store.inspect.views import JobView, history, views

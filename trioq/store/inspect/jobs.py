@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from trioq.core.codec import decode
+from trioq.core.formats.record import decode
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreBusy
 from trioq.store.inspect.counts import TRIES

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from trioq.core.codec import decode
+from trioq.core.formats.record import decode
 from trioq.errors import RecordUnreadable, StoreBusy
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.jobs import PAGE

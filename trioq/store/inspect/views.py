@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from trioq.core.codec import decode, decode_payload
+from trioq.core.formats.record import decode, decode_payload
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable
 from trioq.store.redis import RedisStore

@@ -1,0 +1,164 @@
+"""What operators' own code can do: numbered writes, in pages, at the pace of who iterates."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+import trioq
+from tests.scene import Scene
+from tests.store.drive import Sender
+from tests.support import Server, new_job, wait_until
+from trioq.client.admin import Admin
+from trioq.store.inspect import stats
+from trioq.store.protocol import DeadLetter
+from trioq.store.redis import RedisStore
+
+
+@pytest.fixture
+def admin(server: Server) -> Iterator[Admin]:
+    with trioq.connect_admin(url=server.url, namespace="t") as admin:
+        yield admin
+
+
+def test_an_operators_program_sees_and_changes_a_namespace(admin: Admin, scene: Scene) -> None:
+    (waits,) = scene.enqueue(new_job("low", id="mine"))
+    assert admin.stats().queues["low"].ready == 1
+    assert admin.queue_names() == ("low",)
+    assert [view.uid for view in admin.peek("low", 10)] == [waits]
+    view = admin.job("mine")
+    assert view is not None
+    assert view.uid == waits
+    assert (admin.pause("low"), admin.pause("low"), admin.resume("low")) == (True, False, True)
+    assert admin.cancel("mine").result == "cancelled"
+    assert admin.stats().queues["low"].ready == 0
+
+
+def test_who_comes_where_nothing_is_makes_nothing(tmp_path: Any) -> None:
+    with (
+        pytest.raises(trioq.StoreRefused, match="no data there yet"),
+        trioq.connect_admin(url=f"embedded:{tmp_path}/data"),
+    ):
+        raise AssertionError("it was let in")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bulk_work_is_done_as_far_as_it_was_asked_for(admin: Admin, scene: Scene) -> None:
+    scene.many_dead(1000)
+    pages = admin.revive(trioq.DeadFilter(), page=30)
+    assert [next(pages) for _ in range(3)] == [30, 30, 30]
+    assert (stats(scene.store).dead, stats(scene.store, ["low"]).queues["low"].ready) == (910, 90)
+    pages.close()  # type: ignore[attr-defined]
+    assert sum(admin.purge_dead(trioq.DeadFilter(), page=400)) == 910
+    purge = admin.purge("low", page=40)
+    assert next(purge) == 40
+    assert sum(purge) == 50
+    assert stats(scene.store).records == 0
+
+
+def test_a_purge_ends_also_while_others_enqueue(admin: Admin, scene: Scene) -> None:
+    scene.enqueue(*(new_job("low") for _ in range(100)))
+    purged = 0
+    for count in admin.purge("low", page=30):
+        purged += count
+        scene.enqueue(*(new_job("low") for _ in range(20)))
+    assert purged == 100
+    assert stats(scene.store).queues["low"].ready == 80
+
+
+def test_all_of_a_filter_must_apply_also_where_uids_are_named(admin: Admin, scene: Scene) -> None:
+    (recent,) = scene.dead(new_job("low"))
+    scene.many_dead(2)
+    long_ago = f"{0:032x}"
+    named = trioq.DeadFilter(uids=(recent, long_ago, "nobody"))
+    assert {view.uid for view in admin.dead(named)} == {recent, long_ago}
+    old = attrs.evolve(named, older_than_s=3600)
+    assert [view.uid for view in admin.dead(old)] == [long_ago]
+    assert sum(admin.purge_dead(old)) == 1
+    assert stats(scene.store).dead == 2
+
+
+def test_what_died_again_meanwhile_is_not_revived_twice(admin: Admin, scene: Scene) -> None:
+    """Otherwise a job that always fails would keep who revives busy for ever."""
+    scene.many_dead(250)
+    revived = 0
+    for count in admin.revive(trioq.DeadFilter(), page=50):
+        revived += count
+        while claims := scene.driver.step(50):
+            n = scene.driver.n
+            scene.driver.step(0, *(DeadLetter(c.uid, n, 1, "failures", b"{}") for c in claims))
+    assert revived == 250
+    assert stats(scene.store).dead == 250
+
+
+def test_ids_become_uids_while_the_job_lives_or_is_dead(admin: Admin, scene: Scene) -> None:
+    (dead,) = scene.dead(new_job(id="dead"))
+    (live, gone) = scene.enqueue(new_job(id="a:b"), new_job(id="gone"))
+    assert admin.cancel("gone").uid == gone
+    assert admin.uids_of(["dead", "a:b", "gone", "unknown", dead, "x:y"]) == {
+        "dead": dead, "a:b": live, "unknown": "unknown", dead: dead, "x:y": "x:y",
+    }  # fmt: skip
+    assert admin.uids_of([]) == {}
+
+
+# -- writes whose answers are lost -------------------------------------------------------------
+
+
+class Losing:
+    """Sends a write, and loses its first answer."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._run, self._lane, self.lost = store.lane.run, store.lane, 0
+        self._lane.run = self._lossy  # type: ignore[method-assign]
+
+    def _lossy(self, *arguments: Any) -> Any:
+        answer = self._run(*arguments)
+        self.lost += 1
+        if self.lost % 2:
+            raise trioq.StoreUnreachable("lost")
+        return answer
+
+
+def test_a_write_whose_answer_is_lost_is_sent_again_and_executed_once(
+    admin: Admin, scene: Scene
+) -> None:
+    scene.many_dead(500)
+    losing = Losing(admin.store)
+    assert admin.pause("low") is True
+    assert admin.resume("low") is True
+    assert sum(admin.revive(trioq.DeadFilter(), page=100)) == 500
+    assert admin.stats().counters["revived"] == 500
+    assert sum(admin.purge("low", page=100)) == 500
+    (uid,) = scene.enqueue(new_job("low"))
+    assert admin.cancel(uid).result == "cancelled"
+    assert admin.stats().counters["cancelled"] == 1
+    assert losing.lost == 2 * (2 + 5 + 5 + 1)
+
+
+def test_a_late_copy_of_a_revival_revives_nothing(admin: Admin, scene: Scene) -> None:
+    (uid,) = scene.dead(new_job("low"))
+    sender = Sender(scene.store)
+    first = sender.next()
+    assert scene.store.revive(*first, [(uid, "low")]) == 1
+    claim = scene.driver.claim()
+    scene.driver.step(0, DeadLetter(claim.uid, scene.driver.n, 1, "failures", b"{}"))
+    assert scene.store.revive(*first, [(uid, "low")]) == 1, "what was answered then"
+    assert stats(scene.store).dead == 1
+
+
+def test_a_short_outage_is_waited_out(own_server: Server) -> None:
+    store = own_server.store()
+    Scene.on(store).many_dead(300)
+    with trioq.connect_admin(url=own_server.url, namespace="t") as admin:
+        pages = admin.purge_dead(trioq.DeadFilter(), page=100)
+        next(pages)
+        own_server.pause()
+        threading.Timer(0.5, own_server.resume).start()
+        assert admin.pause("low") is True
+        assert sum(pages) == 200
+    wait_until(lambda: stats(store).dead == 0)
+    store.lane.close()

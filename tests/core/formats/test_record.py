@@ -1,0 +1,121 @@
+"""What is written for each job by hand is what a JSON encoder would have written."""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioq.core.formats.record import decode, decode_payload, encode, encode_payload, encode_summary
+from trioq.core.job import Options, Record
+from trioq.errors import PayloadRejected, RecordUnreadable
+
+TEXT = st.text(max_size=20)
+RECORDS = st.builds(
+    Record,
+    uid=st.just("0" * 32),
+    name=TEXT,
+    queue=TEXT,
+    payload=st.binary(max_size=20) | st.just(b"x" * 9000),
+    id=st.none() | TEXT,
+    enqueued_ms=st.integers(0, 2**53),
+    options=st.builds(
+        Options,
+        st.none() | st.integers(1, 9),
+        st.none() | st.floats(0.1, 1e9),
+    ),
+    trace=st.just({}) | st.fixed_dictionaries({"traceparent": TEXT, "baggage": TEXT}),
+)
+
+
+@given(RECORDS)
+def test_a_record_comes_back_as_it_was(record: Record) -> None:
+    stored, big = encode(record)
+    read = decode(record.uid, stored)
+
+    assert read.payload_is_big == bool(big)
+    payload = big if read.payload_is_big else read.record.payload
+    assert payload == record.payload
+    assert attrs.evolve(read.record, payload=payload) == record
+
+
+@given(RECORDS)
+def test_a_records_first_line_is_json_in_ascii(record: Record) -> None:
+    line, _, _ = encode(record)[0].partition(b"\n")
+
+    header = json.loads(line.decode("ascii"))
+    assert (header["name"], header["queue"]) == (record.name, record.queue)
+    assert header.get("id") == record.id
+
+
+@given(RECORDS, st.none() | TEXT, TEXT)
+def test_a_summary_is_json_in_ascii(record: Record, trace: str | None, engine: str) -> None:
+    encoded = encode_summary(
+        record, attempt=2, took_s=0.0123456, at_ms=17, engine=engine, trace=trace
+    )
+
+    expected = {
+        "uid": record.uid,
+        "name": record.name,
+        "queue": record.queue,
+        "attempt": 2,
+        "took_ms": 12.346,
+        "at_ms": 17,
+        "enqueued_ms": record.enqueued_ms,
+        "engine": engine,
+    }
+    expected |= {} if record.id is None else {"id": record.id}
+    expected |= {} if trace is None else {"trace": trace}
+    assert json.loads(encoded.decode("ascii")) == expected
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"v":1}',
+        b'{"v":2,"name":"n","queue":"q"}',
+        b'{"v":1,"name":7,"queue":"q"}',
+        b'{"v":1,"name":"n","queue":"q","id":7}',
+        b'{"v":1,"name":"n","queue":"q","at":[]}',
+        b'{"v":1,"name":"n","queue":"q","at":1e999}',
+        b'{"v":1,"name":"n","queue":"q"} {}',
+        b'{"v":1,"name":"\xff","queue":"q"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_header_that_cant_be_read_is_named_and_nothing_worse(header: bytes) -> None:
+    with pytest.raises(RecordUnreadable):
+        decode("0" * 32, header + b"\n{}")
+
+
+@pytest.mark.parametrize(
+    ("payload", "value"),
+    [
+        (b'{"a":1}', {"a": 1}),
+        (b' {"a": 1}\n', {"a": 1}),
+        ('{"ä":"ö"}'.encode(), {"ä": "ö"}),
+        ('{"ä":"ö"}'.encode("utf-16"), {"ä": "ö"}),
+    ],
+)
+def test_a_payload_that_others_wrote_is_read_however_it_is_written(
+    payload: bytes, value: object
+) -> None:
+    assert decode_payload(payload) == value
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b'{"a":1', b'{"a":1}}', b"[" * 100_000])
+def test_a_payload_that_cant_be_read_is_named_and_nothing_worse(payload: bytes) -> None:
+    with pytest.raises(RecordUnreadable):
+        decode_payload(payload)
+
+
+@pytest.mark.parametrize("payload", [[], None, "x", {1: 2}, {"a": 1, None: 2}, {"a": object()}])
+def test_what_isnt_a_json_object_isnt_a_payload(payload: object) -> None:
+    with pytest.raises(PayloadRejected):
+        encode_payload(payload, 1000)

@@ -1,0 +1,147 @@
+"""One registration: its numbers, its claims, and what is known when it is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trioq.engine.shard.boot import BATCH_MAX, Absorbed, Boot
+from trioq.store.protocol import Ack, Claim, Release, Step, StepReply
+
+
+def step_of(boot: Boot, want: int = 10) -> Step:
+    return boot.next_step(want=want, queues=("low",), admits=(), parked_version=-1)
+
+
+def claim(uid: str, *, suspect: bool = False) -> Claim:
+    return Claim(uid, b"{}", 0, suspect)
+
+
+def reply(*claims: Claim, held: int, refused: tuple[str, ...] = (), **fields: Any) -> StepReply:
+    return StepReply(
+        "ok", frozenset(refused), claims, held, left=0, next_due_ms=None, parked_version=0,
+        parked=None, **fields,
+    )  # fmt: skip
+
+
+def boot_with(*uids: str, suspects: tuple[str, ...] = ()) -> Boot:
+    """A boot that has claimed these in its first step."""
+    boot = Boot("host.b00t")
+    step_of(boot)
+    boot.absorb(reply(*(claim(u, suspect=u in suspects) for u in uids), held=len(uids)))
+    return boot
+
+
+def absorb(boot: Boot, *claims: Claim, held: int, refused: tuple[str, ...] = ()) -> Absorbed:
+    return boot.absorb(reply(*claims, held=held, refused=refused))
+
+
+def test_numbers_are_a_strict_sequence() -> None:
+    boot = Boot("host.b00t")
+    for n in (1, 2, 3):
+        assert step_of(boot).n == n
+        absorb(boot, held=0)
+
+
+def test_a_second_step_cannot_be_made_while_one_is_in_flight() -> None:
+    boot = Boot("host.b00t")
+    first = step_of(boot)
+    with pytest.raises(AssertionError):
+        step_of(boot)
+    assert boot.in_flight is first
+
+
+def test_what_is_decided_while_a_step_is_in_flight_goes_with_the_next() -> None:
+    boot = boot_with("a", "b")
+    boot.settle(Ack("a", 1))
+    step = step_of(boot)
+    boot.settle(Ack("b", 1))
+    assert step.settlements == (Ack("a", 1),)
+    absorb(boot, held=1)
+    assert step_of(boot).settlements == (Ack("b", 1),)
+
+
+def test_settlements_beyond_a_batch_wait_for_the_next_step() -> None:
+    uids = [f"u{n}" for n in range(BATCH_MAX + 1)]
+    boot = boot_with(*uids)
+    for uid in uids:
+        boot.settle(Ack(uid, 1))
+    assert len(step_of(boot).settlements) == BATCH_MAX
+    absorb(boot, held=1)
+    assert step_of(boot).settlements == (Ack(uids[-1], 1),)
+
+
+def test_no_more_is_claimed_than_an_engine_may_hold() -> None:
+    boot = boot_with(*(f"u{n}" for n in range(BATCH_MAX - 3)))
+    boot.settle(Ack("u0", 1))
+    assert step_of(boot, want=500).want == 4, "and what this step settles makes room"
+
+
+def test_a_token_names_boot_and_step_and_nothing_else() -> None:
+    boot = boot_with("a")
+    step_of(boot)
+    absorb(boot, claim("b"), held=2)
+    tokens = {uid: boot.token(held) for (uid, _), held in boot.held.items()}
+    assert tokens == {"a": "b00t:1", "b": "b00t:2"}
+
+
+def test_the_same_job_claimed_again_is_another_claim() -> None:
+    boot = boot_with("a")
+    boot.settle(Release("a", 1))
+    step_of(boot)
+    # Released and claimed again by one and the same step.
+    absorbed = absorb(boot, claim("a"), held=1)
+    assert absorbed.agrees
+    assert list(boot.held) == [("a", 2)]
+
+
+def test_a_refused_settlement_is_named_and_its_claim_forgotten() -> None:
+    boot = boot_with("a", "b")
+    boot.settle(Ack("a", 1))
+    boot.settle(Ack("b", 1))
+    step_of(boot)
+    absorbed = absorb(boot, held=0, refused=("b",))
+    assert [held.uid for held in absorbed.refused] == ["b"]
+    assert absorbed.agrees
+    assert not boot.held
+
+
+@pytest.mark.parametrize("held", [0, 2])
+def test_a_count_that_differs_from_the_servers_is_noticed(held: int) -> None:
+    boot = Boot("host.b00t")
+    step_of(boot)
+    assert not absorb(boot, claim("a"), held=held).agrees
+
+
+def test_a_suspect_is_held_alone() -> None:
+    boot = Boot("host.b00t")
+    assert step_of(boot).suspect
+    absorb(boot, claim("a", suspect=True), held=1)
+    assert not step_of(boot).suspect, "one is held"
+
+
+def test_the_step_that_settles_a_suspect_may_bring_the_next() -> None:
+    boot = boot_with("a", "b", suspects=("a",))
+    boot.settle(Ack("b", 1))
+    assert not step_of(boot).suspect, "the suspect is still held"
+    absorb(boot, held=1)
+    boot.settle(Ack("a", 1))
+    assert step_of(boot).suspect, "the server settles before it claims"
+    absorb(boot, claim("c", suspect=True), held=1)
+    assert not step_of(boot).suspect
+
+
+@pytest.mark.parametrize(
+    ("sends", "lost", "unknown"),
+    [(1, 3, 0), (2, 1, 2)],
+    ids=["sent once: refused", "sent twice: the first copy may have been executed"],
+)
+def test_what_a_lost_boot_knows_of_its_outcomes(sends: int, lost: int, unknown: int) -> None:
+    boot = boot_with("a", "b", "c")
+    boot.settle(Ack("a", 1))
+    boot.settle(Ack("b", 1))
+    step_of(boot)
+    boot.sends = sends
+    boot.settle(Ack("c", 1))
+    assert boot.lost_and_unknown() == (lost, unknown)

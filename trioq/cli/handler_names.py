@@ -1,0 +1,63 @@
+"""Which handlers there are: the built-in ones, commands, the app's, and those of live engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import attrs
+
+from trioq.app import App, load_app
+from trioq.core.config import Config
+from trioq.core.config.rules import nearest
+from trioq.errors import ConfigError
+from trioq.service import registry
+from trioq.store.redis import RedisStore
+
+
+@attrs.frozen
+class Known:
+    """Names of handlers, as far as they can be known here."""
+
+    queues: Mapping[str, str | None]
+    """Of the handlers known here, each with its queue."""
+    problem: str
+    """Why the app's handlers aren't among them; empty: they are."""
+
+    def warning(self, name: str, engines: frozenset[str]) -> str:
+        """What to tell who enqueues a job of this name; empty: nothing.
+
+        Args:
+          engines: The names that live engines know.
+        """
+        names = {*self.queues, *engines}
+        if name in names:
+            return ""
+        close = nearest(name, sorted(names))
+        hints = [f"did you mean {close!r}?"] if close else []
+        hints += [self.problem] if self.problem else []
+        return f"no handler {name!r} is known" + (f" ({'; '.join(hints)})" if hints else "")
+
+
+def known_here(config: Config) -> Known:
+    """The handlers of this configuration; those of the app if it can be imported."""
+    app, problem = App(), ""
+    if config.app:
+        try:
+            app = load_app(config.app, config.directory)
+        except ConfigError as error:
+            # Who enqueues needn't have the handlers' code.
+            problem = error.faults[0].splitlines()[0]
+    handlers = registry(app, config)
+    return Known({name: handler.queue for name, handler in handlers.items()}, problem)
+
+
+def known_to_engines(store: RedisStore) -> frozenset[str]:
+    """The names that live engines have registered."""
+    names: set[str] = set()
+    for info in store.engines().values():
+        try:
+            names |= set(json.loads(info).get("names", ()))
+        except (ValueError, AttributeError, TypeError):
+            continue  # another version of trioq may say other things
+    return frozenset(names)

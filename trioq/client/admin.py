@@ -1,0 +1,215 @@
+"""What operators do: look, pause, cancel, purge, and deal with the dead.
+
+    with trioq.connect_admin("jobqueue.toml") as admin:
+        if admin.stats().dead:
+            for count in admin.revive(trioq.DeadFilter(name="thumbnail")):
+                print(count, "more have another chance")
+
+Bulk work comes as an iterator: each step is one short request, so that the server serves
+others in between, whoever iterates sets the pace, and what was done stays done when it
+stops. Every write is numbered: one whose answer is lost is sent again, and executed once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import attrs
+
+from trioq.client.client import configured
+from trioq.client.sender import PATIENCE_S, Numbering, Patience
+from trioq.core.config import Config
+from trioq.core.job import Uid
+from trioq.errors import StoreBusy, StoreUnreachable
+from trioq.store import inspect
+from trioq.store.connect import open_store
+from trioq.store.inspect import Dead, DeadFilter, DeadPage, JobView, Stats
+from trioq.store.redis import RedisStore
+
+T = TypeVar("T")
+
+#: Jobs in one write: a few milliseconds of the server's time at most.
+PAGE = 250
+
+
+@attrs.frozen
+class Cancelled:
+    """What became of the wish to cancel a job."""
+
+    id: str
+    """As it was asked for."""
+    uid: Uid | None
+    result: Literal["cancelled", "running", "dead", "done", "unknown", "unreadable"]
+    """``unreadable``: its record says neither queue nor name. All but ``cancelled``
+    changed nothing."""
+
+
+class Admin:
+    """Questions and changes in one namespace. Blocks; for one thread at a time.
+
+    Args:
+      queues: The configured ones, shown even if nothing was ever in them.
+    """
+
+    def __init__(self, store: RedisStore, queues: Sequence[str] = ()) -> None:
+        self.store = store
+        self.queues = tuple(queues)
+        self._numbering = Numbering()
+
+    # -- questions ---------------------------------------------------------------------------
+
+    def stats(self) -> Stats:
+        """How many jobs are where, and which engines live."""
+        return inspect.stats(self.store, self.queues)
+
+    def queue_names(self) -> tuple[str, ...]:
+        """The configured queues, then all others that anything was ever enqueued to."""
+        return (*self.queues, *sorted(inspect.queue_names(self.store) - set(self.queues)))
+
+    def job(self, id_or_uid: str) -> JobView | None:
+        """A job, wherever it is; None: nobody knows it."""
+        return inspect.find(self.store, id_or_uid)
+
+    def peek(self, queue: str, count: int) -> list[JobView]:
+        """The jobs of a queue that would be claimed next, in that order."""
+        return inspect.peek(self.store, queue, count)
+
+    def held(self, engine: str) -> list[JobView]:
+        """The jobs that an engine, named by its id, has claimed and not settled."""
+        return inspect.held(self.store, engine)
+
+    def dead(
+        self, wanted: DeadFilter | None = None, *, progress: Callable[[int], Any] = lambda n: None
+    ) -> Iterator[JobView]:
+        """Dead jobs with all that is known of them, the longest dead first.
+
+        Args:
+          progress: Is told how many more of the dead have been looked at.
+        """
+        for page in self.dead_pages(wanted or DeadFilter()):
+            yield from inspect.dead_views(self.store, page.jobs)
+            progress(page.looked_at)
+
+    def dead_pages(self, wanted: DeadFilter) -> Iterator[DeadPage]:
+        """The same with less, for many; a page may be empty."""
+        return inspect.dead_pages(self.store, wanted)
+
+    def uids_of(self, ids: Sequence[str]) -> dict[str, Uid]:
+        """The uids of jobs that live or are dead, by their caller's ids or by their uids."""
+        if not ids:
+            return {}
+        known = self.store.lane.call("HMGET", self.store.keys.fixed("ids"), *ids)
+        # "state:uid" is what is remembered of a job that has ended.
+        uids = [id if uid is None else uid.decode() for id, uid in zip(ids, known, strict=True)]
+        return {id: uid for id, uid in zip(ids, uids, strict=True) if ":" not in uid or uid == id}
+
+    # -- changes -----------------------------------------------------------------------------
+
+    def pause(self, queue: str) -> bool:
+        """Nobody claims from this queue any more. False: that was so already.
+
+        Raises:
+          StoreUnreachable: No answer in 10 s; it may have been done. True of all changes.
+          StoreBusy, StoreRefused: Nothing was changed.
+        """
+        return self._write(lambda sender, n: self.store.pause(sender, n, queue, True))
+
+    def resume(self, queue: str) -> bool:
+        """Engines claim from this queue again. False: that was so already."""
+        return self._write(lambda sender, n: self.store.pause(sender, n, queue, False))
+
+    def cancel(self, id_or_uid: str) -> Cancelled:
+        """A job that waits shall not run. One that runs goes on."""
+        view = self.job(id_or_uid)
+        if view is None:
+            return Cancelled(id_or_uid, None, "unknown")
+        if view.state in ("done", "dead", "cancelled"):
+            return Cancelled(id_or_uid, view.uid, view.state)  # type: ignore[arg-type]
+        if (record := view.record) is None:
+            return Cancelled(id_or_uid, view.uid, "unreadable")
+        word = self._write(
+            lambda sender, n: self.store.cancel(sender, n, record.uid, record.queue, record.name)
+        )
+        return Cancelled(id_or_uid, record.uid, word)
+
+    def purge(self, queue: str, *, page: int = PAGE) -> Iterator[int]:
+        """Forget what waits in a queue; running and dead jobs stay.
+
+        As many as were there at the beginning, the oldest first, so that it ends also while
+        others enqueue.
+
+        Yields:
+          How many the last page forgot; jobs that were cancelled before don't count.
+        """
+        left = inspect.waiting(self.store, queue)
+        while left > 0:
+            size = min(page, left)
+            names = inspect.parked_names(self.store, queue)
+            yield self._purge_page(queue, names, size)
+            left -= size
+
+    def purge_dead(self, wanted: DeadFilter, *, page: int = PAGE) -> Iterator[int]:
+        """Forget dead jobs. Yields how many the last page forgot."""
+        for jobs in self._pages(wanted, page):
+            yield self._purge_dead_page([job.uid for job in jobs])
+
+    def revive(self, wanted: DeadFilter, *, page: int = PAGE) -> Iterator[int]:
+        """Dead jobs become ready in the queues they came from, with a new set of attempts.
+
+        Those whose records can't be read stay: nobody can tell their queue.
+
+        Yields:
+          How many the last page revived.
+        """
+        for jobs in self._pages(wanted, page):
+            if places := [(job.uid, job.record.queue) for job in jobs if job.record]:
+                yield self._revive_page(places)
+
+    # -- below -------------------------------------------------------------------------------
+
+    def _pages(self, wanted: DeadFilter, size: int) -> Iterator[list[Dead]]:
+        for read in self.dead_pages(wanted):
+            for start in range(0, len(read.jobs), size):
+                yield read.jobs[start : start + size]
+
+    def _purge_page(self, queue: str, names: Sequence[str], size: int) -> int:
+        return self._write(lambda sender, n: self.store.purge(sender, n, queue, names, size))
+
+    def _purge_dead_page(self, uids: Sequence[Uid]) -> int:
+        return self._write(lambda sender, n: self.store.purge_dead(sender, n, uids))
+
+    def _revive_page(self, places: Sequence[tuple[Uid, str]]) -> int:
+        return self._write(lambda sender, n: self.store.revive(sender, n, places))
+
+    def _write(self, write: Callable[[str, int], T]) -> T:
+        """Send one write until it is answered, or for ten seconds."""
+        number = self._numbering.next()
+        patience = Patience(time.monotonic() + PATIENCE_S)
+        while True:
+            try:
+                self.store.lane.arm()
+                return write(self._numbering.sender, number)
+            except (StoreUnreachable, StoreBusy) as error:
+                time.sleep(patience.pause_s(error, time.monotonic()))
+
+
+@contextmanager
+def connect_admin(
+    config: Config | str | Path | None = None,
+    *,
+    url: str | None = None,
+    namespace: str | None = None,
+) -> Iterator[Admin]:
+    """Open the namespace of a configuration (or its file), or of a URL, for an operator.
+
+    Raises:
+      ConfigError: The configuration is wrong.
+      StoreRefused: The embedded server has no data yet, or can't be started.
+    """
+    made, _ = configured(config, url, namespace)
+    with open_store(made, read_only=True) as connector:
+        yield Admin(connector.store("admin"), made.queue_names)

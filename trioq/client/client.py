@@ -1,0 +1,262 @@
+"""Enqueue jobs: from trio with :func:`connect`, from ordinary code with :func:`connect_sync`.
+
+A client numbers its writes and sends one at a time, so that a request whose answer was
+lost can be sent again without queueing anything twice.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from trioq.app import Call
+from trioq.client.jobs import Drafts, Handle, batches, handles
+from trioq.client.sender import PATIENCE_S, Numbering, Patience
+from trioq.core.config import Config, check
+from trioq.core.job import Headers
+from trioq.engine.bridge import ThreadCaller
+from trioq.errors import StoreError
+from trioq.observe.tracing import Tracing
+from trioq.settings import from_url, load
+from trioq.store.connect import Connector, open_store
+from trioq.store.protocol import NewJob
+from trioq.store.redis import RedisStore
+
+
+@attrs.define
+class _Sender:
+    """What one process has of a client: a connection, numbers of its own, one turn at a time."""
+
+    store: RedisStore
+    numbering: Numbering = attrs.field(factory=Numbering)
+    turn: threading.Lock = attrs.field(factory=threading.Lock)
+    pid: int = attrs.field(factory=os.getpid)
+
+
+class SyncClient:
+    """Enqueues from ordinary code. Blocks; several threads may share one, and forked children."""
+
+    def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
+        self._connector = connector
+        self._drafts = drafts
+        self._tracing = tracing
+        self._sender = _Sender(connector.store("client"))
+
+    @property
+    def sender(self) -> str:
+        """What the server knows this client by."""
+        return self._sender.numbering.sender
+
+    def enqueue(
+        self,
+        what: Call | str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        queue: str | None = None,
+        delay: float = 0.0,
+        id: str | None = None,
+        max_attempts: int | None = None,
+        timeout: float | None = None,
+    ) -> Handle:
+        """Queue one job; see :meth:`Client.enqueue`."""
+        with self._tracing.sending(name_of(what)) as sending:
+            job = self._drafts.draft(
+                what, payload, queue=queue, delay=delay, id=id,
+                max_attempts=max_attempts, timeout=timeout, trace=sending.headers,
+            )  # fmt: skip
+            made = self.send([job])
+            sending.sent([job.uid], {job.queue})
+        return made[0]
+
+    def enqueue_many(self, calls: Iterable[Call], *, queue: str | None = None) -> list[Handle]:
+        """Queue many jobs, in batches; see :meth:`Client.enqueue_many`."""
+        made: list[Handle] = []
+        queues: set[str] = set()
+        with self._tracing.sending(None) as sending:
+            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in calls)
+            for batch in batches(drafts):
+                made += self.send(batch)
+                queues |= {job.queue for job in batch}
+            sending.sent([handle.uid for handle in made], queues)
+        return made
+
+    def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
+        """Queue one batch of jobs that are made already."""
+        if self._sender.pid != os.getpid():
+            # A forked child that went on with its parent's numbers would be told "again" of what
+            # the parent has sent, and its own jobs would be lost.
+            self._sender = _Sender(self._connector.store("client"))
+        sender = self._sender
+        with sender.turn:
+            number = sender.numbering.next()
+            patience = Patience(time.monotonic() + PATIENCE_S, [job.uid for job in jobs])
+            while True:
+                try:
+                    sender.store.lane.arm()
+                    enqueued = sender.store.enqueue(sender.numbering.sender, number, jobs)
+                except StoreError as error:
+                    time.sleep(patience.pause_s(error, time.monotonic()))
+                else:
+                    return handles(jobs, enqueued)
+
+
+class Client:
+    """Enqueues from trio. Several tasks may share one; calls go one after the other."""
+
+    def __init__(
+        self, store: RedisStore, drafts: Drafts, tracing: Tracing, deadline_s: float
+    ) -> None:
+        self._caller = ThreadCaller(store, deadline_s)
+        self._drafts = drafts
+        self._tracing = tracing
+        self._numbering = Numbering()
+        self._turn = trio.Lock()
+
+    async def enqueue(
+        self,
+        what: Call | str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        queue: str | None = None,
+        delay: float = 0.0,
+        id: str | None = None,
+        max_attempts: int | None = None,
+        timeout: float | None = None,
+    ) -> Handle:
+        """Queue one job.
+
+        Args:
+          what: ``handler.call(…)``, or a handler's name with its ``payload``.
+          queue: Default: the handler's queue, else ``default_queue``.
+          delay: Seconds until it is ready.
+          id: The caller's own id. While a job with this id lives, and for ``id_retention``
+              after it ended, another enqueue is answered with that job and changes nothing.
+          max_attempts, timeout: For this job, above what its handler says.
+
+        Raises:
+          PayloadRejected, QueueUnknown, QueueFull: It can't be queued; nothing was written.
+          EnqueueUnknown: No answer in 10 s: it may or may not be queued.
+          StoreUnreachable, StoreBusy, StoreRefused: Nothing was written.
+
+        Cancellation:
+          At once. The job may or may not be queued; enqueue again with the same ``id``.
+        """
+        with self._tracing.sending(name_of(what)) as sending:
+            job = self._drafts.draft(
+                what, payload, queue=queue, delay=delay, id=id,
+                max_attempts=max_attempts, timeout=timeout, trace=sending.headers,
+            )  # fmt: skip
+            made = await self._send([job])
+            sending.sent([job.uid], {job.queue})
+        return made[0]
+
+    async def enqueue_many(
+        self, calls: Iterable[Call], *, queue: str | None = None
+    ) -> list[Handle]:
+        """Queue many jobs, in batches of 500 or 1 MiB.
+
+        Each batch is queued whole or not at all; an error leaves the earlier ones queued.
+        """
+        made: list[Handle] = []
+        queues: set[str] = set()
+        with self._tracing.sending(None) as sending:
+            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in calls)
+            for batch in batches(drafts):
+                made += await self._send(batch)
+                queues |= {job.queue for job in batch}
+            sending.sent([handle.uid for handle in made], queues)
+        return made
+
+    async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
+        async with self._turn:
+            number = self._numbering.next()
+            patience = Patience(trio.current_time() + PATIENCE_S, [job.uid for job in jobs])
+            store = self._caller.store
+            while True:
+                try:
+                    enqueued = await self._caller.call(
+                        store.enqueue, self._numbering.sender, number, jobs
+                    )
+                except StoreError as error:
+                    await trio.sleep(patience.pause_s(error, trio.current_time()))
+                else:
+                    return handles(jobs, enqueued)
+
+
+def name_of(what: Call | str) -> str:
+    """The name of the job that this makes."""
+    return what.name if isinstance(what, Call) else what
+
+
+def _plain(drafts: Drafts, call: Call, queue: str | None, trace: Headers) -> NewJob:
+    return drafts.draft(
+        call, None, queue=queue, delay=0.0, id=None, max_attempts=None, timeout=None, trace=trace
+    )
+
+
+def configured(
+    config: Config | str | Path | None, url: str | None, namespace: str | None
+) -> tuple[Config, bool]:
+    """The configuration, and whether it says which queues there are."""
+    if (config is None) == (url is None):
+        raise TypeError("connect takes a configuration or a url")
+    if url is not None:
+        made = from_url(url, namespace=namespace)
+        return made, bool(made.queues)
+    if namespace is not None:
+        raise TypeError("the namespace is in the configuration")
+    if isinstance(config, Config):
+        check(config)
+        return config, True
+    assert config is not None
+    return load(config), True
+
+
+@asynccontextmanager
+async def connect(
+    config: Config | str | Path | None = None,
+    *,
+    url: str | None = None,
+    namespace: str | None = None,
+) -> AsyncIterator[Client]:
+    """Open a client: by a configuration (or its file), or by a URL and a namespace.
+
+    Raises:
+      ConfigError: The configuration is wrong.
+      StoreRefused: The embedded server can't be started.
+    """
+    made, knows_queues = configured(config, url, namespace)
+    tracing = await trio.to_thread.run_sync(Tracing.open, made)
+    connector = await trio.to_thread.run_sync(open_store, made)
+    try:
+        redis = made.redis
+        deadline_s = redis.connect_timeout_s + redis.read_timeout_s
+        drafts = Drafts(made, knows_queues)
+        yield Client(connector.store("client"), drafts, tracing, deadline_s)
+    finally:
+        connector.close()
+
+
+@contextmanager
+def connect_sync(
+    config: Config | str | Path | None = None,
+    *,
+    url: str | None = None,
+    namespace: str | None = None,
+) -> Iterator[SyncClient]:
+    """Open a client for ordinary code; see :func:`connect`."""
+    made, knows_queues = configured(config, url, namespace)
+    tracing = Tracing.open(made)
+    connector = open_store(made)
+    try:
+        yield SyncClient(connector, Drafts(made, knows_queues), tracing)
+    finally:
+        connector.close()

@@ -1,0 +1,70 @@
+"""What the configuration says, in the words of the tasks."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+
+from trioq.core.breaker import Settings as BreakerSettings
+from trioq.core.config import Config, ProducerConfig
+from trioq.core.limiter import interval_us
+from trioq.core.pacemaker import Pacemaker
+from trioq.core.retry import Retry
+from trioq.engine.runs.worker import Rules
+from trioq.engine.sources.scan.walk import ScanRules
+from trioq.store.protocol import Rate
+
+
+def engine_name() -> str:
+    """New for each process: dead processes are the reaper's business alone."""
+    host = socket.gethostname().replace(" ", "-")
+    return f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def rules(config: Config) -> Rules:
+    worker = config.worker
+    backoff = worker.backoff
+    return Rules(
+        retry=Retry(worker.max_attempts, backoff.base_s, backoff.cap_s, backoff.jitter),
+        timeout_s=worker.timeout_s,
+        queue_timeouts_s={q.name: q.timeout_s for q in config.queues if q.timeout_s is not None},
+    )
+
+
+def breaker_settings(config: Config) -> BreakerSettings:
+    breaker = config.circuit_breaker
+    return BreakerSettings(
+        breaker.failure_threshold, breaker.window_s, breaker.cooldown_s, breaker.min_samples
+    )
+
+
+def pacemaker(config: Config) -> Pacemaker:
+    return Pacemaker(config.worker.heartbeat_interval_s, config.worker.lease_s)
+
+
+def rate(config: Config) -> Rate | None:
+    limiter = config.limiter
+    if limiter.rate <= 0:
+        return None
+    return Rate("producer", interval_us(limiter.rate), limiter.burst)
+
+
+def scan_rules(config: Config, producer: ProducerConfig) -> ScanRules:
+    by_extension = {
+        extension.lower(): queue
+        for queue, extensions in producer.queues_by_extension.items()
+        for extension in extensions
+    }
+    return ScanRules(
+        root=config.resolve(producer.scan_dir),
+        include=tuple(producer.include_globs),
+        exclude=tuple(producer.exclude_globs),
+        queue_of_extension=by_extension,
+        default_queue=producer.default_queue or config.default_queue,
+    )
+
+
+def unlimited_queues(config: Config) -> tuple[str, ...]:
+    """Queues whose ready jobs an engine with idle workers claims."""
+    return tuple(q.name for q in config.queues if q.rate is None and q.concurrency is None)

@@ -1,0 +1,121 @@
+"""What an engine knows of one registration with the server.
+
+A boot is a name of 128 random bits, a sequence of numbered steps, and the claims they
+brought. It is thrown away whole when the server doesn't know it any more. Pure: values
+in, values out; :mod:`trioq.engine.shard.dispatcher` sends the steps.
+
+The rules are those of the protocol between engine and server, which was searched state by
+state: one step in flight, re-sent unchanged until answered, no number skipped, and what
+finishes meanwhile goes with the next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from trioq.core.calls import BATCH_MAX
+from trioq.core.job import Uid
+from trioq.core.values import value
+from trioq.engine.claim import Held
+from trioq.store.protocol import Admit, Claim, Settlement, Step, StepReply
+
+
+@value
+class Absorbed:
+    """What a step's answer brought."""
+
+    claims: tuple[Held, ...]
+    refused: tuple[Held, ...]
+    """Settlements that changed nothing: the claim wasn't ours any more."""
+    agrees: bool
+    """Whether the server holds as many jobs for us as we hold."""
+
+
+@attrs.define
+class Boot:
+    """One registration: its claims, its outcomes, its step in flight."""
+
+    engine: str
+    n: int = 0
+    """The number of the last step that was made."""
+    held: dict[tuple[Uid, int], Held] = attrs.field(factory=dict[tuple[Uid, int], Held])
+    outcomes: deque[Settlement] = attrs.field(factory=deque[Settlement])
+    """Decided, and not yet in a step."""
+    in_flight: Step | None = None
+    _token: str = attrs.field(init=False)
+    """What the tokens of this boot begin with."""
+    sends: int = 0
+    """How often the step in flight was sent."""
+    suspects: int = 0
+    """How many of the held are suspects; the server gives us one at a time."""
+
+    @_token.default
+    def _make_token(self) -> str:
+        return self.engine.rpartition(".")[2]
+
+    def token(self, held: Held) -> str:
+        """Names this claim and no other."""
+        return f"{self._token}:{held.n}"
+
+    def settle(self, settlement: Settlement) -> None:
+        """Let the next step carry this."""
+        self.outcomes.append(settlement)
+
+    def next_step(
+        self, *, want: int, queues: tuple[str, ...], admits: tuple[Admit, ...], parked_version: int
+    ) -> Step:
+        """The next step, which is then in flight."""
+        assert self.in_flight is None, "one step at a time"
+        settlements = tuple(
+            self.outcomes.popleft() for _ in range(min(BATCH_MAX, len(self.outcomes)))
+        )
+        # The server settles before it claims, so what is settled makes room, and a suspect that
+        # is settled makes room for another.
+        kept = len(self.held) - len(settlements)
+        leaving = self.suspects and sum(self.held[s.uid, s.n].suspect for s in settlements)
+        self.n += 1
+        self.sends = 0
+        self.in_flight = Step(
+            engine=self.engine,
+            n=self.n,
+            want=max(0, min(want, BATCH_MAX - kept)),
+            queues=queues,
+            suspect=self.suspects == leaving,
+            admits=admits,
+            settlements=settlements,
+            parked_version=parked_version,
+        )
+        return self.in_flight
+
+    def absorb(self, reply: StepReply) -> Absorbed:
+        """The step in flight was answered: forget what it settled, hold what it claimed."""
+        step = self.in_flight
+        assert step is not None
+        self.in_flight = None
+        refused = []
+        for settlement in step.settlements:
+            held = self.held.pop((settlement.uid, settlement.n))
+            self.suspects -= held.suspect
+            if settlement.uid in reply.refused:
+                refused.append(held)
+        claims = tuple(self._hold(claim, step.n) for claim in reply.claims)
+        return Absorbed(claims, tuple(refused), reply.held == len(self.held))
+
+    def _hold(self, claim: Claim, n: int) -> Held:
+        held = Held(claim.uid, n, claim.attempts, claim.suspect, claim.stored)
+        self.held[claim.uid, n] = held
+        self.suspects += held.suspect
+        return held
+
+    def lost_and_unknown(self) -> tuple[int, int]:
+        """How many outcomes are surely refused, and how many nobody can tell.
+
+        A step that was sent once and answered ``gone`` was refused. One that was sent more
+        than once may have been executed the first time.
+        """
+        in_step = len(self.in_flight.settlements) if self.in_flight else 0
+        if self.sends > 1:
+            return len(self.outcomes), in_step
+        return len(self.outcomes) + in_step, 0

@@ -1,0 +1,172 @@
+"""An engine in somebody else's nursery.
+
+async with trio.open_nursery() as nursery:
+    engine = await nursery.start(trioq.Engine(app, "jobqueue.toml").run)
+    ...
+    engine.drain()
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import trio
+
+from trioq.app import App, all_handlers
+from trioq.builtin import builtin
+from trioq.core.config import Config, check
+from trioq.core.events import Report
+from trioq.core.pacemaker import DEADLINE
+from trioq.engine.bridge import Access, Caller, ThreadCaller
+from trioq.engine.engine import ROLES
+from trioq.engine.engine import Engine as Core
+from trioq.engine.handlers import Handler
+from trioq.engine.nurseries import plain_store_errors
+from trioq.observe.fanout import to_all
+from trioq.observe.log_setup import logger
+from trioq.observe.logs import LogLines
+from trioq.observe.metrics import Metrics
+from trioq.observe.tracing import Tracing
+from trioq.settings import load
+from trioq.store.checks import check_server
+from trioq.store.connect import Connector, open_store
+from trioq.web.endpoint import View
+
+
+def open_access(connector: Connector, config: Config) -> Access:
+    """Lanes for an engine, one for each purpose, each with deadlines that fit it."""
+    lanes: dict[str, Caller] = {}
+    redis, worker = config.redis, config.worker
+    usual_s = redis.connect_timeout_s + redis.read_timeout_s
+
+    def access(purpose: str) -> Caller:
+        if purpose not in lanes:
+            # A beat that takes longer is worth less than the next one.
+            at_most_s = worker.lease_s * DEADLINE if purpose == "beat" else math.inf
+            store = connector.store(purpose, at_most_s=at_most_s)
+            lanes[purpose] = ThreadCaller(store, usual_s)
+        return lanes[purpose]
+
+    return access
+
+
+def registry(app: App, config: Config) -> Mapping[str, Handler]:
+    """All handlers: the app's, the configured commands, and the built-in ones."""
+    return all_handlers(app, config.commands, builtin, config.directory)
+
+
+class Engine:
+    """An engine to run in your own nursery.
+
+    Args:
+      app: Your handlers.
+      config: A configuration, or its file.
+      role: ``worker`` claims and runs jobs, ``producer`` scans the directory; ``all`` does both.
+      report: Is told all events; by default they are logged as the configuration says.
+
+    Raises:
+      ConfigError: The configuration is wrong.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        config: Config | str | Path,
+        *,
+        role: Literal["all", "worker", "producer"] = "all",
+        report: Report | None = None,
+    ) -> None:
+        self.config = config if isinstance(config, Config) else load(config)
+        check(self.config)
+        self._handlers = registry(app, self.config)
+        self._view = View(self.config, self._handlers)
+        self._roles = ROLES if role == "all" else frozenset({role})
+        observability = self.config.observability
+        self._report = report or LogLines(
+            logger(
+                observability.log_level,
+                observability.log_format,
+                namespace=self.config.namespace,
+            )
+        )
+        self._draining = trio.Event()
+
+    async def run(self, *, task_status: trio.TaskStatus[Engine] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until drained or cancelled, and serve metrics and health meanwhile, as
+        ``observability.bind`` says.
+
+        ``task_status.started(engine)`` comes when Redis has answered and the workers stand:
+        use it with ``nursery.start``.
+
+        Raises:
+          StoreError: Redis can't be reached at the start, or said no, then or later.
+          PortError: ``observability.bind`` can't be served on.
+
+        Cancellation:
+          Handlers are cancelled and their jobs given back, shielded for a bounded time.
+        """
+        tracing = await trio.to_thread.run_sync(Tracing.open, self.config)
+        connector = await trio.to_thread.run_sync(open_store, self.config)
+        view = self._view
+        try:
+            asked = connector.store("check")
+            # It changes nothing, so it may be left behind; closing the connector ends it.
+            await trio.to_thread.run_sync(check_server, asked, abandon_on_cancel=True)
+            asked.lane.close()  # nobody asks again
+            await trio.to_thread.run_sync(view.bind)
+            report = to_all(self._report, *view.listeners())
+            view.engine = core = Core(
+                self.config,
+                self._handlers,
+                open_access(connector, self.config),
+                report,
+                roles=self._roles,
+                http=view.address,
+                draining=self._draining,
+                tracer=tracing.tracer(),
+            )
+            with plain_store_errors():
+                async with trio.open_nursery() as serving:
+                    serving.start_soon(view.serve, report)
+                    await core.run(task_status=_StartedAs(self, task_status))
+                    serving.cancel_scope.cancel()
+        finally:
+            view.close()
+            connector.close()
+
+    @property
+    def metrics(self) -> Metrics:
+        """A collector for prometheus-client, ``metrics.registry`` holds it: for metrics in a
+        program's own pages. Where ``observability.bind`` is empty, they begin to count when
+        they are first asked for: ask before :meth:`run`.
+        """
+        return self._view.metrics
+
+    @property
+    def http(self) -> str:
+        """``host:port`` where metrics and health are served; empty while they aren't."""
+        return self._view.address
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether a job that is enqueued now would be run, and why or why not: what
+        ``/readyz`` answers."""
+        return self._view.readiness()
+
+    def drain(self) -> None:
+        """Claim nothing more, finish what runs within the grace period, return from run."""
+        self._draining.set()
+
+
+@attrs.frozen
+class _StartedAs:
+    """Whoever waits for the start gets the engine that they made."""
+
+    engine: Engine
+    task_status: trio.TaskStatus[Engine]
+
+    def started(self, value: Core | None = None) -> None:
+        self.task_status.started(self.engine)
