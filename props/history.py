@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from tests.dump import Dump, Waiting
-from trioq.store.protocol import Enqueued, NewJob, Rate, Step, StepReply
+from trioq.core.calls import Enqueued, NewJob, Rate, Step, StepReply
 
 
 @attrs.define

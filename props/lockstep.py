@@ -22,23 +22,13 @@ from props.history import History, outcome
 from tests.dump import Dump, dump, dump_of_model
 from tests.invariants import assert_sound
 from tests.support import Server
+from trioq.core.calls import Admit, Enqueued, Gone, NewJob, Rate, Reaped, Step, StepReply
 from trioq.core.formats.record import encode
 from trioq.core.job import Record
+from trioq.core.settlements import Ack, Settlement
 from trioq.errors import QueueFull
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import (
-    Ack,
-    Admit,
-    Enqueued,
-    Gone,
-    NewJob,
-    Rate,
-    Reaped,
-    Settlement,
-    Step,
-    StepReply,
-    StoreOptions,
-)
+from trioq.store.protocol import StoreOptions
 
 MAX_REAPS = 2
 LINE = b'{"attempt":1,"type":"ValueError"}'

@@ -18,11 +18,13 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from props.lockstep import MAX_REAPS, Call, Granted, LockStep, as_test, queue_names
 from trioq.core import retry
+from trioq.core.calls import Gone
 from trioq.core.formats.record import decode
 from trioq.core.model.state import FIRST_LINES, LAST_LINES
 from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
 from trioq.core.retry import Retry, decide
-from trioq.store.protocol import LOST, Ack, DeadLetter, Gone, Park, Release, RetryAt, Settlement
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.store.protocol import LOST
 
 RETRY = Retry(max_attempts=4, base=1.0, cap=4.0, jitter=0.5)
 OOPS = Error("ValueError", "no")

@@ -12,16 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from props.lockstep import LINE, Call, LockStep, as_test, queue_names, senders
+from trioq.core.calls import Enqueued, Existing
 from trioq.core.model.state import EndState
-from trioq.store.protocol import (
-    Ack,
-    DeadLetter,
-    Enqueued,
-    Existing,
-    RetryAt,
-    Settlement,
-    StoreOptions,
-)
+from trioq.core.settlements import Ack, DeadLetter, RetryAt, Settlement
+from trioq.store.protocol import StoreOptions
 
 RETENTION_MS = 1500
 

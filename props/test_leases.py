@@ -18,8 +18,9 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from props.lockstep import MAX_REAPS, Call, Granted, LockStep, as_test, queue_names
 from tests.dump import Dump, Waiting
+from trioq.core.calls import Gone
+from trioq.core.settlements import Ack
 from trioq.core.watch import MAX_GAP, MIN_POLLS, Watch
-from trioq.store.protocol import Ack, Gone
 
 LEASE_S, HEARTBEAT_S, INTERVAL_S = 8, 2, 1
 

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import Server, new_job
+from trioq.core.calls import Rate
 from trioq.core.limiter import Grant, grant, interval_us
 from trioq.store.keys import Keys
-from trioq.store.protocol import Rate
-from trioq.store.redis import RedisStore, StoreOptions
+from trioq.store.protocol import StoreOptions
+from trioq.store.redis import RedisStore
 
 NOW_MS = 1_764_000_000_000
 NOW = NOW_MS * 1000

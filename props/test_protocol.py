@@ -16,7 +16,7 @@ from props.protocol.setups import LONG, QUICK, Setup
 from props.protocol.variants import VARIANTS
 from props.protocol.world import Budget, beginning
 from tests.support import Server
-from trioq.store.redis import StoreOptions
+from trioq.store.protocol import StoreOptions
 from trioq.store.scripts import all_scripts
 
 IS_LONG = os.environ.get("TRIOQ_TEST_PROPS") == "long"

@@ -14,9 +14,9 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from props.lockstep import LINE, QUEUES, Call, LockStep, as_test, queue_names
 from tests.dump import Dump, Waiting
-from trioq.core.calls import BATCH_MAX
+from trioq.core.calls import BATCH_MAX, StepReply
 from trioq.core.model.steps import PROMOTE_MAX
-from trioq.store.protocol import Ack, RetryAt, Settlement, StepReply
+from trioq.core.settlements import Ack, RetryAt, Settlement
 
 pytestmark = pytest.mark.usefixtures("lockstep_server")
 

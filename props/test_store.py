@@ -25,19 +25,9 @@ from props.lockstep import (
     queue_names,
     senders,
 )
-from trioq.store.protocol import (
-    Ack,
-    Admit,
-    DeadLetter,
-    NewJob,
-    Park,
-    Rate,
-    Release,
-    RetryAt,
-    Settlement,
-    Step,
-    StoreOptions,
-)
+from trioq.core.calls import Admit, NewJob, Rate, Step
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.store.protocol import StoreOptions
 
 EXPIRE_MS = 2000
 RATE = Rate("producer", interval_us=30_000_000, burst=3)

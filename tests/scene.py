@@ -8,8 +8,9 @@ import attrs
 
 from tests.store.drive import Driver, Sender, line
 from tests.support import new_job
+from trioq.core.calls import NewJob
 from trioq.core.outcome import DeadReason
-from trioq.store.protocol import DeadLetter, NewJob
+from trioq.core.settlements import DeadLetter
 from trioq.store.redis import RedisStore
 
 

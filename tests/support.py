@@ -19,13 +19,14 @@ from redis.connection import AbstractConnection, Connection, UnixDomainSocketCon
 
 from tests.faults.network import NETWORK, ResendingLane, between
 from tests.faults.proxy import Proxy
+from trioq.core.calls import NewJob
 from trioq.core.formats.record import encode
 from trioq.core.job import Record, new_uid
 from trioq.store.embedded import find_server
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
-from trioq.store.protocol import NewJob
-from trioq.store.redis import RedisStore, StoreOptions
+from trioq.store.protocol import StoreOptions
+from trioq.store.redis import RedisStore
 
 T = TypeVar("T")
 

@@ -21,9 +21,11 @@ from props.protocol.server import (
 )
 from props.protocol.world import Request, Setup
 from tests.support import new_job
+from trioq.core.calls import Admit, NewJob, Step
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
+from trioq.core.settlements import Settlement as RealSettlement
 from trioq.errors import TrioqBug
-from trioq.store.protocol import LOST, Ack, Admit, DeadLetter, NewJob, Park, Release, RetryAt, Step
-from trioq.store.protocol import Settlement as RealSettlement
+from trioq.store.protocol import LOST
 from trioq.store.redis import RedisStore
 
 QUEUES, NAME = ("high", "low"), "noop"

@@ -9,21 +9,10 @@ from typing import Any, Literal
 import attrs
 import trio
 
+from trioq.core.calls import Beat, Gone, Reaped, Step, StepReply
 from trioq.core.job import Job
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import (
-    Ack,
-    Beat,
-    DeadLetter,
-    Gone,
-    Park,
-    Reaped,
-    Release,
-    RetryAt,
-    Settlement,
-    Step,
-    StepReply,
-)
 
 Boot = str
 End = Literal["ack", "retry", "snooze", "dead", "release", "park", "reaped", "signed off"]

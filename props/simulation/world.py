@@ -16,6 +16,7 @@ from trio.testing import MockClock
 import trioq
 from props.simulation.network import CALM, Link, LinkedCaller, Network, Weather
 from props.simulation.trace import Log, TracedStore
+from trioq.core.calls import NewJob
 from trioq.core.config import Config, QueueConfig
 from trioq.core.config.sections import Backoff, ReaperConfig, WorkerConfig
 from trioq.core.events import BootLost, Event
@@ -23,7 +24,7 @@ from trioq.core.formats.record import encode
 from trioq.core.job import Record
 from trioq.engine.engine import Engine
 from trioq.errors import StoreBusy, StoreUnreachable
-from trioq.store.protocol import NewJob, StoreOptions
+from trioq.store.protocol import StoreOptions
 
 EPOCH_S = 1_764_000_000
 

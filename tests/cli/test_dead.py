@@ -17,8 +17,8 @@ from tests.cli.conftest import Cli, lines, only_error, run, write_config
 from tests.cli.terminal import on_terminal
 from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started, wait_until
+from trioq.core.settlements import DeadLetter
 from trioq.store.inspect import stats
-from trioq.store.protocol import DeadLetter
 from trioq.store.redis import RedisStore
 
 

@@ -15,11 +15,11 @@ from tests.cli.conftest import CONFIG, Cli, lines, write_config
 from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import Server, new_job, wait_until
+from trioq.core.settlements import Park
 from trioq.doctor import examine
 from trioq.settings import load
 from trioq.store.checks import minimal_acl
 from trioq.store.connect import open_store
-from trioq.store.protocol import Park
 from trioq.store.redis import RedisStore
 
 

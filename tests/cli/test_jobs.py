@@ -8,8 +8,8 @@ from tests.cli.conftest import Cli, lines, only_error
 from tests.scene import Scene
 from tests.store.drive import Driver, line
 from tests.support import Server, new_job
+from trioq.core.settlements import Ack, Park, RetryAt
 from trioq.store.inspect import find, stats
-from trioq.store.protocol import Ack, Park, RetryAt
 
 # -- peek --------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from tests.cli.terminal import on_terminal
 from tests.scene import Scene
 from tests.store.drive import line
 from tests.support import new_job
+from trioq.core.settlements import DeadLetter, Park, RetryAt
 from trioq.store.inspect import stats
-from trioq.store.protocol import DeadLetter, Park, RetryAt
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.cli.conftest import Cli, lines, write_config
 from tests.scene import Scene
 from tests.support import Server, new_job
+from trioq.core.settlements import Ack, Park
 from trioq.store.checks import minimal_acl
 from trioq.store.inspect import stats
-from trioq.store.protocol import Ack, Park
 
 
 def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:

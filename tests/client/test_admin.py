@@ -14,8 +14,8 @@ from tests.scene import Scene
 from tests.store.drive import Sender
 from tests.support import Server, new_job, wait_until
 from trioq.client.admin import Admin
+from trioq.core.settlements import DeadLetter
 from trioq.store.inspect import stats
-from trioq.store.protocol import DeadLetter
 from trioq.store.redis import RedisStore
 
 

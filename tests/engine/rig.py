@@ -13,6 +13,7 @@ import trio
 
 from tests.support import PATIENCE_S, Server, new_job
 from trioq.app import App
+from trioq.core.calls import Step
 from trioq.core.config import Config, QueueConfig
 from trioq.core.config.sections import BreakerConfig, ReaperConfig, WorkerConfig
 from trioq.core.events import EngineStarted, EngineStopped, Event
@@ -22,8 +23,8 @@ from trioq.errors import StoreUnreachable
 from trioq.store.inspect import Stats, stats
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
-from trioq.store.protocol import Step
-from trioq.store.redis import RedisStore, StoreOptions
+from trioq.store.protocol import StoreOptions
+from trioq.store.redis import RedisStore
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")

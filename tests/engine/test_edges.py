@@ -10,12 +10,12 @@ import pytest
 import trio
 
 from tests.engine.virtual import Running, World, calm
+from trioq.core.calls import Step
 from trioq.core.events import JobSucceeded
 from trioq.core.pacemaker import MARGIN, Pacemaker
 from trioq.engine.outage import Outage
 from trioq.engine.shard.bell import listen
 from trioq.errors import StoreUnreachable
-from trioq.store.protocol import Step
 
 pytestmark = pytest.mark.trio
 

@@ -11,18 +11,10 @@ from typing import Any
 import attrs
 
 from tests.support import Server, new_job
-from trioq.store.protocol import (
-    Ack,
-    DeadLetter,
-    NewJob,
-    Park,
-    Release,
-    RetryAt,
-    Settlement,
-    Step,
-    StepReply,
-)
-from trioq.store.redis import RedisStore, StoreOptions
+from trioq.core.calls import NewJob, Step, StepReply
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.store.protocol import StoreOptions
+from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
 
 BEGINNING_MS = 1_764_000_000_000

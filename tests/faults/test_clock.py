@@ -16,7 +16,7 @@ from tests.faults.clock import WAYS, Clocked, clocked
 from tests.faults.fleet import Fleet
 from tests.support import new_job, wait_until
 from trioq import connect_sync
-from trioq.store.protocol import Rate
+from trioq.core.calls import Rate
 
 #: The clock is in the server, or in what lies before it: no other network can.
 pytestmark = pytest.mark.direct

@@ -20,8 +20,8 @@ from tests.faults.scenes import NOW, SCRIPTS, Asked, contents, new_scenes
 from tests.faults.story import Story
 from tests.support import PATIENCE_S, Server, new_job, wait_until
 from trioq import failpoints
+from trioq.core.calls import NewJob
 from trioq.failpoints import FailpointReached
-from trioq.store.protocol import NewJob
 from trioq.store.scripts import all_scripts
 
 #: What is sent again passes its places again.

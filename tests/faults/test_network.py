@@ -32,19 +32,11 @@ from tests.faults.proxy import (
 )
 from tests.faults.scenes import NOW, SCRIPTS, TOLD_OTHERWISE, Asked, Scene, contents, new_scenes
 from tests.support import Server
+from trioq.core.calls import Admit, Step, StepReply
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, Settlement
 from trioq.errors import StoreUnreachable
 from trioq.store.keys import Keys
 from trioq.store.lane import Dialer, Lane, no_retries
-from trioq.store.protocol import (
-    Ack,
-    Admit,
-    DeadLetter,
-    Park,
-    Release,
-    Settlement,
-    Step,
-    StepReply,
-)
 from trioq.store.redis import RedisStore
 
 #: How long a reply is waited for: shorter than any silence, longer than any delay.

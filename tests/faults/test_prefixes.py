@@ -19,8 +19,10 @@ from tests.invariants import assert_sound
 from tests.store.drive import Driver
 from tests.store.test_refusals import NOW_MS, OPERATIONS, build
 from tests.support import Server, wait_until
-from trioq.store.protocol import Ack, Admit
-from trioq.store.redis import RedisStore, StoreOptions
+from trioq.core.calls import Admit
+from trioq.core.settlements import Ack
+from trioq.store.protocol import StoreOptions
+from trioq.store.redis import RedisStore
 
 LONG = os.environ.get("TRIOQ_TEST_FAULTS") == "long"
 

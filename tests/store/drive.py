@@ -9,7 +9,9 @@ from typing import Any
 import attrs
 
 from tests.support import new_job
-from trioq.store.protocol import Admit, Claim, NewJob, Settlement, Step, StepReply, Store
+from trioq.core.calls import Admit, Claim, NewJob, Step, StepReply
+from trioq.core.settlements import Settlement
+from trioq.store.protocol import Store
 
 
 @attrs.define

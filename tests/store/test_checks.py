@@ -15,24 +15,16 @@ from redis.connection import Connection
 from tests.store.conftest import Fake
 from tests.store.drive import Driver, Sender, line
 from tests.support import Server, new_job, wait_until
+from trioq.core.calls import Admit, Rate, Step, StepReply
 from trioq.core.outcome import DeadReason
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.store.checks import called_by_scripts, check_server, explain, minimal_acl, required
 from trioq.store.inspect import dead, find, glance, outstanding, peek, stats
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
-from trioq.store.protocol import (
-    Ack,
-    Admit,
-    DeadLetter,
-    Park,
-    Rate,
-    Release,
-    RetryAt,
-    Step,
-    StepReply,
-)
-from trioq.store.redis import RedisStore, StoreOptions
+from trioq.store.protocol import StoreOptions
+from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
 
 REASON: DeadReason = "failures"

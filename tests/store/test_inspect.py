@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tests.store.drive import Driver, Sender, line
 from tests.support import Server, new_job, wait_until
+from trioq.core.calls import Admit, NewJob
 from trioq.core.job import new_uid
+from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.inspect import JobView, dead, done, find, history, outstanding, peek, stats
-from trioq.store.protocol import Ack, Admit, DeadLetter, NewJob, Park, RetryAt
 from trioq.store.redis import RedisStore
 
 

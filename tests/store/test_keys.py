@@ -9,8 +9,9 @@ import pytest
 
 from tests.store.drive import Driver, Sender, line
 from tests.support import new_job
+from trioq.core.calls import Rate
+from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
 from trioq.store.keys import CATALOGUE, FIXED, Keys, keys_md
-from trioq.store.protocol import Ack, DeadLetter, Park, Rate, RetryAt
 from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
 

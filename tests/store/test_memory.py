@@ -8,12 +8,9 @@ import threading
 import pytest
 
 from tests.support import new_job
+from trioq.core.calls import Step
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import (
-    ClientStore,
-    EngineStore,
-    Step,
-)
+from trioq.store.protocol import ClientStore, EngineStore
 from trioq.store.redis import RedisStore
 
 

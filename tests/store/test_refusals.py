@@ -19,23 +19,14 @@ from tests.dump import dump
 from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.support import Server, new_job
+from trioq.core.calls import Admit, Rate, Step, StepReply
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.errors import StoreRefused
 from trioq.store.checks import called_by_scripts, minimal_acl
 from trioq.store.keys import CATALOGUE, Keys
 from trioq.store.lane import Lane
-from trioq.store.protocol import (
-    Ack,
-    Admit,
-    DeadLetter,
-    Park,
-    Rate,
-    Release,
-    RetryAt,
-    Settlement,
-    Step,
-    StepReply,
-)
-from trioq.store.redis import RedisStore, StoreOptions
+from trioq.store.protocol import StoreOptions
+from trioq.store.redis import RedisStore
 
 NOW_MS = 10_000_000
 

@@ -6,10 +6,10 @@ import time
 
 from tests.store.drive import Driver, Sender
 from tests.support import Server, wait_until
+from trioq.core.calls import NewJob, Rate
 from trioq.core.formats.record import encode
 from trioq.core.job import Record, new_uid
 from trioq.store.inspect import Glance, glance, sample
-from trioq.store.protocol import NewJob, Rate
 from trioq.store.redis import RedisStore
 
 

@@ -16,9 +16,10 @@ from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.store.world import uids
 from tests.support import Server, new_job
+from trioq.core.calls import Admit, Rate
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
-from trioq.store.protocol import Ack, Admit, DeadLetter, Park, Rate, Release, RetryAt
 from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
 

@@ -11,9 +11,11 @@ from tests.dump import Dump, Waiting, dump, dump_of_model
 from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.support import Server
+from trioq.core.calls import Claim, NewJob
 from trioq.core.outcome import DeadReason
+from trioq.core.settlements import DeadLetter, RetryAt
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import Claim, DeadLetter, NewJob, RetryAt, StoreOptions
+from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
 
 #: In milliseconds, as stored times are.

@@ -17,13 +17,13 @@ from trioq.cli.handler_names import Known, known_here, known_to_engines
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
 from trioq.client.client import SyncClient
 from trioq.client.jobs import Drafts, Handle, batches
+from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
 from trioq.core.job import NO_HEADERS, Headers
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
 from trioq.observe.tracing import Tracing
 from trioq.settings import load
-from trioq.store.protocol import NewJob
 
 
 @click.command()

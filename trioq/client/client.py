@@ -20,6 +20,7 @@ import trio
 from trioq.app import Call
 from trioq.client.jobs import Drafts, Handle, batches, handles
 from trioq.client.sender import PATIENCE_S, Numbering, Patience
+from trioq.core.calls import NewJob
 from trioq.core.config import Config, check
 from trioq.core.job import Headers
 from trioq.engine.bridge import ThreadCaller
@@ -27,7 +28,6 @@ from trioq.errors import StoreError
 from trioq.observe.tracing import Tracing
 from trioq.settings import from_url, load
 from trioq.store.connect import Connector, open_store
-from trioq.store.protocol import NewJob
 from trioq.store.redis import RedisStore
 
 

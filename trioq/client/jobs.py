@@ -11,11 +11,11 @@ from typing import Any
 import attrs
 
 from trioq.app import Call
+from trioq.core.calls import Enqueued, NewJob
 from trioq.core.config import Config
 from trioq.core.formats.record import encode, encode_payload
 from trioq.core.job import NO_HEADERS, Headers, Options, Record, Uid, new_uid
 from trioq.errors import PayloadRejected, QueueFull, QueueUnknown
-from trioq.store.protocol import Enqueued, NewJob
 
 #: Jobs, and bytes, in one request.
 BATCH_JOBS = 500

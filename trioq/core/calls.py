@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from trioq.core.job import Uid
-from trioq.core.outcome import DeadReason
+from trioq.core.settlements import Settlement
 from trioq.core.values import value
 from trioq.errors import TrioqBug
 
@@ -20,62 +20,6 @@ BATCH_MAX = 1000
 
 Engine = str
 """An engine's registration: ``<name>.<boot>``, the boot being 128 random bits."""
-
-
-@value
-class Ack:
-    """The job succeeded."""
-
-    uid: Uid
-    n: int
-    """The step that claimed it; with the boot, that is the claim's token."""
-    summary: bytes = b""
-    """What ``done`` keeps of it; empty keeps nothing."""
-
-
-@value
-class RetryAt:
-    """The job is scheduled again."""
-
-    uid: Uid
-    n: int
-    delay_ms: int
-    attempts: int
-    """Failed attempts, this one included if it counts."""
-    line: bytes = b""
-    """For the history; empty if there is nothing to tell (a snooze)."""
-
-
-@value
-class DeadLetter:
-    """The job is dead."""
-
-    uid: Uid
-    n: int
-    attempts: int
-    reason: DeadReason
-    line: bytes
-
-
-@value
-class Release:
-    """The job is given back, to the head of its queue; the attempt doesn't count."""
-
-    uid: Uid
-    n: int
-
-
-@value
-class Park:
-    """The job waits behind a closed door: this engine may not run its name now."""
-
-    uid: Uid
-    n: int
-    queue: str
-    name: str
-
-
-Settlement = Ack | RetryAt | DeadLetter | Release | Park
 
 
 @value

@@ -7,13 +7,13 @@ import secrets
 import socket
 
 from trioq.core.breaker import Settings as BreakerSettings
+from trioq.core.calls import Rate
 from trioq.core.config import Config, ProducerConfig
 from trioq.core.limiter import interval_us
 from trioq.core.pacemaker import Pacemaker
 from trioq.core.retry import Retry
 from trioq.engine.runs.worker import Rules
 from trioq.engine.sources.scan.walk import ScanRules
-from trioq.store.protocol import Rate
 
 
 def engine_name() -> str:

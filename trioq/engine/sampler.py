@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
+from trioq.core.calls import Rate
 from trioq.core.events import QueuePaused, QueueResumed, Report
 from trioq.core.standstill import Standstill
 from trioq.engine.bridge import Caller
@@ -20,7 +21,6 @@ from trioq.engine.outage import Outage
 from trioq.engine.status import Seen
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.inspect import glance, sample, show
-from trioq.store.protocol import Rate
 from trioq.store.redis import RedisStore
 
 #: A turn to count that isn't renewed for so many intervals ends; what was counted is shown

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from trioq.core.job import Headers, Record, Uid
 from trioq.core.outcome import Outcome
-from trioq.store.protocol import Settlement
+from trioq.core.settlements import Settlement
 
 
 class RunSpan(Protocol):

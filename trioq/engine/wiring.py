@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 import trio
 
+from trioq.core.calls import Beat, Gone, NewJob
 from trioq.core.config import Config
 from trioq.core.events import EngineStarted, Report
 from trioq.core.fairness import order
@@ -38,7 +39,6 @@ from trioq.engine.snapshot import Recent
 from trioq.engine.sources.directory import Producer
 from trioq.engine.sources.sender import Limiter
 from trioq.engine.tracer import Tracer
-from trioq.store.protocol import Beat, Gone, NewJob
 from trioq.store.redis import RedisStore
 
 

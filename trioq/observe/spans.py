@@ -26,7 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from trioq.core.formats.record import TRACE
 from trioq.core.job import NO_HEADERS, Headers, Record, Uid
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed
-from trioq.store.protocol import Ack, DeadLetter, RetryAt, Settlement
+from trioq.core.settlements import Ack, DeadLetter, RetryAt, Settlement
 
 T = TypeVar("T")
 

@@ -17,55 +17,18 @@ from typing import Protocol
 import attrs
 
 from trioq.core.calls import (
-    Ack,
-    Admit,
     Beat,
     CancelWord,
-    Claim,
-    DeadLetter,
     Engine,
     Enqueued,
-    Existing,
     Gone,
     NewJob,
-    Park,
     Rate,
     Reaped,
-    Release,
-    RetryAt,
-    Settlement,
     Step,
     StepReply,
 )
 from trioq.core.job import Uid
-
-__all__ = [
-    "LOST",
-    "Ack",
-    "Admit",
-    "Beat",
-    "CancelWord",
-    "Claim",
-    "ClientStore",
-    "DeadLetter",
-    "Engine",
-    "EngineStore",
-    "Enqueued",
-    "Existing",
-    "Gone",
-    "NewJob",
-    "Park",
-    "Rate",
-    "Reaped",
-    "Release",
-    "RetryAt",
-    "Settlement",
-    "Step",
-    "StepReply",
-    "Store",
-    "StoreOptions",
-]
-
 
 #: What the history of a job says that died of being a suspect too often.
 LOST = (

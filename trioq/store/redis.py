@@ -9,33 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from trioq.core.calls import check_batch
-from trioq.core.job import Uid
-from trioq.errors import QueueFull, TrioqBug
-from trioq.failpoints import failpoint
-from trioq.store.keys import Keys
-from trioq.store.lane import Lane
-from trioq.store.protocol import (
-    LOST,
-    Ack,
+from trioq.core.calls import (
     Beat,
     CancelWord,
     Claim,
-    DeadLetter,
     Engine,
     Enqueued,
     Existing,
     Gone,
     NewJob,
-    Park,
     Rate,
     Reaped,
-    Release,
-    RetryAt,
     Step,
     StepReply,
-    StoreOptions,
+    check_batch,
 )
+from trioq.core.job import Uid
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
+from trioq.errors import QueueFull, TrioqBug
+from trioq.failpoints import failpoint
+from trioq.store.keys import Keys
+from trioq.store.lane import Lane
+from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.scripts import load
 
 

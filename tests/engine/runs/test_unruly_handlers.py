@@ -11,6 +11,7 @@ import trio
 
 import trioq
 from tests.engine.rig import Rig, config_of, noop
+from trioq.core.calls import NewJob
 from trioq.core.events import (
     BootLost,
     JobDied,
@@ -18,7 +19,6 @@ from trioq.core.events import (
 )
 from trioq.core.formats.record import encode
 from trioq.core.job import Options, Record, new_uid
-from trioq.store.protocol import NewJob
 
 pytestmark = pytest.mark.trio
 

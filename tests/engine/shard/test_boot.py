@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from trioq.core.calls import Claim, Step, StepReply
+from trioq.core.settlements import Ack, Release
 from trioq.engine.shard.boot import BATCH_MAX, Absorbed, Boot
-from trioq.store.protocol import Ack, Claim, Release, Step, StepReply
 
 
 def step_of(boot: Boot, want: int = 10) -> Step:

@@ -11,6 +11,7 @@ import trio
 
 import trioq
 from tests.engine.virtual import Running, World, calm
+from trioq.core.calls import Step
 from trioq.core.config import Config
 from trioq.core.config.sections import QueueConfig
 from trioq.core.events import (
@@ -23,10 +24,10 @@ from trioq.core.events import (
     RedisAway,
     SettlementRefused,
 )
+from trioq.core.settlements import Release
 from trioq.engine.shard.dispatcher import POLL_S
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import Release, Step
 
 pytestmark = pytest.mark.trio
 

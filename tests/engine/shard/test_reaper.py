@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from tests.engine.virtual import Running, World, calm
+from trioq.core.calls import Step, StepReply
 from trioq.core.events import BootLost, EngineReaped, JobStarted, JobSucceeded
-from trioq.store.protocol import Step, StepReply
 
 pytestmark = pytest.mark.trio
 

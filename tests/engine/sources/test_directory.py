@@ -16,6 +16,7 @@ import pytest
 import trio
 
 from tests.engine.rig import Rig, Wire, config_of
+from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.sections import LimiterConfig, ProducerConfig
 from trioq.core.events import (
@@ -32,7 +33,7 @@ from trioq.engine.sources.directory import Producer
 from trioq.engine.sources.scan.walk import ScanRules
 from trioq.engine.sources.sender import Limiter
 from trioq.store.lane import Lane
-from trioq.store.protocol import NewJob, StoreOptions
+from trioq.store.protocol import StoreOptions
 
 pytestmark = pytest.mark.trio
 

@@ -12,6 +12,7 @@ import trio
 
 from tests.engine.rig import Rig, Wire
 from tests.support import Server, new_job
+from trioq.core.calls import NewJob, Rate
 from trioq.core.events import EnqueueRefused, Event, FilesEnqueued, RedisAway, RedisBack
 from trioq.core.limiter import interval_us
 from trioq.engine.bridge import InlineCaller, ThreadCaller
@@ -20,7 +21,7 @@ from trioq.engine.sources.sender import Limiter
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.lane import Lane
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import NewJob, Rate, StoreOptions
+from trioq.store.protocol import StoreOptions
 
 pytestmark = pytest.mark.trio
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from tests.dump import Waiting
 from tests.store.drive import Driver
 from tests.store.world import SECOND, Make, World, died, uids
-from trioq.store.protocol import (
-    Ack,
-    Release,
-)
+from trioq.core.settlements import Ack, Release
 
 
 def rings(w: World, *queues: str) -> bool:

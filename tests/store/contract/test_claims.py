@@ -6,13 +6,8 @@ import attrs
 
 from tests.store.world import SECOND, Make, uids
 from tests.support import new_job
-from trioq.store.protocol import (
-    Ack,
-    Admit,
-    NewJob,
-    Park,
-    Release,
-)
+from trioq.core.calls import Admit, NewJob
+from trioq.core.settlements import Ack, Park, Release
 
 # -- order -------------------------------------------------------------------------------------
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from tests.store.world import Make, died, retry, uids
-from trioq.store.protocol import (
-    Ack,
-    Release,
-)
+from trioq.core.settlements import Ack, Release
 
 
 def test_who_has_beaten_since_is_not_reaped(world: Make) -> None:

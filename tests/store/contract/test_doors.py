@@ -7,10 +7,8 @@ import pytest
 from tests.store.drive import line
 from tests.store.world import SECOND, Make, World, uids
 from tests.support import new_job
-from trioq.store.protocol import (
-    Admit,
-    Park,
-)
+from trioq.core.calls import Admit
+from trioq.core.settlements import Park
 
 
 def parked(w: World, *names: str) -> list[str]:

@@ -8,14 +8,9 @@ import pytest
 from tests.store.drive import line
 from tests.store.world import SECOND, Make, World, bury
 from tests.support import new_job
+from trioq.core.calls import Enqueued, Existing, Rate
+from trioq.core.settlements import Ack, DeadLetter
 from trioq.errors import QueueFull, TrioqBug
-from trioq.store.protocol import (
-    Ack,
-    DeadLetter,
-    Enqueued,
-    Existing,
-    Rate,
-)
 
 # -- enqueue -----------------------------------------------------------------------------------
 

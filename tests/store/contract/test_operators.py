@@ -9,14 +9,9 @@ from tests.dump import Waiting
 from tests.store.drive import line
 from tests.store.world import SECOND, Make, World, bury, uids
 from tests.support import new_job
+from trioq.core.calls import Admit
+from trioq.core.settlements import DeadLetter, Park, Release, RetryAt
 from trioq.errors import TrioqBug
-from trioq.store.protocol import (
-    Admit,
-    DeadLetter,
-    Park,
-    Release,
-    RetryAt,
-)
 
 # -- cancel ------------------------------------------------------------------------------------
 

@@ -9,14 +9,8 @@ import attrs
 from tests.store.drive import line
 from tests.store.world import SECOND, Make, World, retry
 from tests.support import new_job
-from trioq.store.protocol import (
-    Ack,
-    DeadLetter,
-    Gone,
-    Park,
-    Release,
-    RetryAt,
-)
+from trioq.core.calls import Gone
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
 
 # -- settlements -------------------------------------------------------------------------------
 

@@ -6,14 +6,9 @@ import attrs
 import pytest
 
 from tests.store.world import Make, retry
+from trioq.core.calls import Beat, Gone, StepReply
+from trioq.core.settlements import Ack, Park
 from trioq.errors import TrioqBug
-from trioq.store.protocol import (
-    Ack,
-    Beat,
-    Gone,
-    Park,
-    StepReply,
-)
 
 # -- the sequence of steps ---------------------------------------------------------------------
 

@@ -7,22 +7,10 @@ from typing import Literal
 
 import attrs
 
-from trioq.core.calls import (
-    Ack,
-    Admit,
-    Claim,
-    DeadLetter,
-    Gone,
-    Park,
-    Release,
-    RetryAt,
-    Settlement,
-    Step,
-    StepReply,
-    check_batch,
-)
+from trioq.core.calls import Admit, Claim, Gone, Step, StepReply, check_batch
 from trioq.core.job import Uid
 from trioq.core.model.state import Door, Hold, Namespace, Queue, Registration
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.errors import TrioqBug
 
 #: Scheduled jobs that one step makes ready.

@@ -32,6 +32,7 @@ from trioq.core.job import Job
 from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Succeeded
 from trioq.core.retry import Ack as AckVerdict
 from trioq.core.retry import Dead, Retry, RetryIn, decide
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.engine.backlog import Backlog
 from trioq.engine.bridge import Caller
 from trioq.engine.claim import Held
@@ -43,7 +44,6 @@ from trioq.engine.snapshot import Recent
 from trioq.engine.tracer import RunSpan, Tracer
 from trioq.errors import RecordUnreadable, StoreBusy, StoreUnreachable
 from trioq.failpoints import failpoint
-from trioq.store.protocol import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 
 #: A worker with nothing but tiny jobs lets others run this often.
 SLICE_S = 0.002

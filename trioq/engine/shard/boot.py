@@ -15,11 +15,11 @@ from collections import deque
 
 import attrs
 
-from trioq.core.calls import BATCH_MAX
+from trioq.core.calls import BATCH_MAX, Admit, Claim, Step, StepReply
 from trioq.core.job import Uid
+from trioq.core.settlements import Settlement
 from trioq.core.values import value
 from trioq.engine.claim import Held
-from trioq.store.protocol import Admit, Claim, Settlement, Step, StepReply
 
 
 @value

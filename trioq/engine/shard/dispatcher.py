@@ -13,9 +13,10 @@ from typing import Literal
 
 import trio
 
-from trioq.core.calls import BATCH_MAX
+from trioq.core.calls import BATCH_MAX, Admit, Gone, StepReply
 from trioq.core.events import BootLost, Claimed, ClaimsReturned, Report, SettlementRefused
 from trioq.core.pacemaker import Pacemaker
+from trioq.core.settlements import Release, Settlement
 from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.bridge import Caller
 from trioq.engine.claim import Held
@@ -24,7 +25,6 @@ from trioq.engine.shard.boot import Boot
 from trioq.engine.tracer import Tracer
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
-from trioq.store.protocol import Admit, Gone, Release, Settlement, StepReply
 
 #: An idle engine looks for work this often even if no bell rings: a bell is a hint.
 POLL_S = 1.0

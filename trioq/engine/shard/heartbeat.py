@@ -20,11 +20,11 @@ from types import FrameType
 import attrs
 import trio
 
+from trioq.core.calls import Beat, Gone
 from trioq.core.events import LoopStalled, Report
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.bridge import Caller
 from trioq.errors import StoreBusy, StoreUnreachable
-from trioq.store.protocol import Beat, Gone
 
 #: How often the loop shows that it turns.
 TICK_S = 0.25

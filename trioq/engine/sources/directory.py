@@ -14,6 +14,7 @@ from collections.abc import Generator, Sequence
 import attrs
 import trio
 
+from trioq.core.calls import NewJob
 from trioq.core.events import FileSkipped, Report, ScanFailed, ScanFinished
 from trioq.core.formats.record import encode
 from trioq.core.job import NO_HEADERS, Record, new_uid
@@ -23,7 +24,6 @@ from trioq.engine.sources.scan.settling import Young
 from trioq.engine.sources.scan.walk import Found, ScanError, ScanRules, Skipped, look_again, scan
 from trioq.engine.tracer import Tracer
 from trioq.errors import StoreBusy, StoreUnreachable
-from trioq.store.protocol import NewJob
 
 #: Files looked at in one hop.
 CHUNK = 200

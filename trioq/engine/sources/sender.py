@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
+from trioq.core.calls import Enqueued, NewJob, Rate
 from trioq.core.events import EnqueueRefused, FilesEnqueued, LimiterWaited, Report
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.errors import QueueFull, StoreBusy, StoreUnreachable
-from trioq.store.protocol import Enqueued, NewJob, Rate
 
 #: Jobs in one request. A limited one is no larger than the burst, for more permits than that
 #: there never are at once.

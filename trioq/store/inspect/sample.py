@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from trioq.core.calls import Rate
 from trioq.core.formats.record import decode
 from trioq.errors import RecordUnreadable, StoreBusy
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.jobs import PAGE
-from trioq.store.protocol import Rate
 from trioq.store.redis import RedisStore
 
 #: What lies at the head of a queue may have been cancelled; so many are looked at.

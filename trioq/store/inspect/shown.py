@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trioq.core.calls import Engine
 from trioq.errors import StoreBusy
-from trioq.store.protocol import Engine
 from trioq.store.redis import RedisStore
 
 #: For how long engines tell after they were asked, and for how long that is kept.
