@@ -15,6 +15,7 @@ import trio
 
 from trioq.core.calls import Rate
 from trioq.core.events import QueuePaused, QueueResumed, Report
+from trioq.core.formats.snapshot import Snapshot
 from trioq.core.standstill import Standstill
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
@@ -54,7 +55,7 @@ class Sampler:
     rate: Rate | None
     interval_s: float
     idle: Callable[[], tuple[int, int] | None]
-    shown: Callable[[], tuple[str, bytes] | None]
+    shown: Callable[[], tuple[str, Snapshot] | None]
     outage: Outage
     report: Report
     clock: Callable[[], float]
