@@ -251,7 +251,9 @@ def command(*argv: str, **options: Any) -> CommandConfig:
 def test_an_engine_has_the_apps_the_configured_and_the_built_in_handlers() -> None:
     app, _ = make_app()
 
-    handlers = all_handlers(app, {"convert": command("convert")}, builtin, Path("/x"))
+    handlers = all_handlers(
+        app, {"convert": command("convert")}, builtin, Path("/x"), trioq.Retry()
+    )
 
     assert sorted(handlers) == ["convert", "fingerprint", "thumbnail"]
     assert all(handler.name == name for name, handler in handlers.items())
@@ -279,7 +281,7 @@ def test_a_command_is_made_as_configured() -> None:
 
 
 def test_a_command_without_attempts_of_its_own_leaves_them_to_the_engine() -> None:
-    made = all_handlers(trioq.App(), {"x": command("x")}, builtin, Path("/x"))["x"]
+    made = all_handlers(trioq.App(), {"x": command("x")}, builtin, Path("/x"), trioq.Retry())["x"]
 
     assert made.retry is None
     assert isinstance(made, Command)
@@ -291,7 +293,7 @@ def test_names_that_are_given_twice_are_all_told() -> None:
     app.job("fingerprint")(lambda: None)
 
     with pytest.raises(trioq.ConfigError) as caught:
-        all_handlers(app, {"thumbnail": command("x")}, builtin, Path())
+        all_handlers(app, {"thumbnail": command("x")}, builtin, Path(), trioq.Retry())
 
     clash, other = caught.value.faults
     assert "'fingerprint', as is a built-in handler" in clash
@@ -299,4 +301,4 @@ def test_names_that_are_given_twice_are_all_told() -> None:
     assert other.endswith("make_thumbnail has this name, too")
 
     with pytest.raises(trioq.ConfigError, match=r"commands\.fingerprint: a built-in"):
-        all_handlers(trioq.App(), {"fingerprint": command("x")}, builtin, Path())
+        all_handlers(trioq.App(), {"fingerprint": command("x")}, builtin, Path(), trioq.Retry())

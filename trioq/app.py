@@ -131,7 +131,8 @@ class App:
               outlives a renamed function only if it is given.
           queue: Where its jobs go if the enqueuer doesn't say.
           timeout: Seconds a run may take.
-          retry: How often it is tried, and how long it waits in between.
+          retry: How often it is tried, and how long it waits in between; all of it: what the
+              ``Retry`` leaves out is its own default, not what ``[worker]`` says.
           on_lease_loss: ``cancel`` for a handler that must never overlap with a second run
               of its job: it is cancelled before the engine's lease ends.
 
@@ -187,7 +188,7 @@ def all_handlers(
     commands: Mapping[str, CommandConfig],
     builtin: App,
     directory: Path,
-    retry: Retry | None = None,
+    retry: Retry,
 ) -> dict[str, AnyHandler]:
     """The handlers of an engine: the app's, the configured commands, the built-in ones.
 
@@ -209,7 +210,7 @@ def all_handlers(
             faults.append(f"commands.{name}: the app's {_where(other)} has this name, too")
         elif name in builtin.handlers:
             faults.append(f"commands.{name}: a built-in handler has this name, too")
-        handlers[name] = _command(name, config, directory, retry or Retry())
+        handlers[name] = _command(name, config, directory, retry)
     if faults:
         raise ConfigError(faults)
     return handlers

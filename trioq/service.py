@@ -21,6 +21,7 @@ from trioq.builtin import builtin
 from trioq.core.config import Config, check
 from trioq.core.events import Report
 from trioq.core.pacemaker import DEADLINE
+from trioq.engine import from_config
 from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
@@ -56,7 +57,7 @@ def open_access(connector: Connector, config: Config) -> Access:
 
 def registry(app: App, config: Config) -> Mapping[str, Handler]:
     """All handlers: the app's, the configured commands, and the built-in ones."""
-    return all_handlers(app, config.commands, builtin, config.directory)
+    return all_handlers(app, config.commands, builtin, config.directory, from_config.retry(config))
 
 
 class Engine:

@@ -22,12 +22,17 @@ def engine_name() -> str:
     return f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
-def rules(config: Config) -> Rules:
+def retry(config: Config) -> Retry:
+    """What holds for handlers that don't say otherwise."""
     worker = config.worker
     backoff = worker.backoff
+    return Retry(worker.max_attempts, backoff.base_s, backoff.cap_s, backoff.jitter)
+
+
+def rules(config: Config) -> Rules:
     return Rules(
-        retry=Retry(worker.max_attempts, backoff.base_s, backoff.cap_s, backoff.jitter),
-        timeout_s=worker.timeout_s,
+        retry=retry(config),
+        timeout_s=config.worker.timeout_s,
         queue_timeouts_s={q.name: q.timeout_s for q in config.queues if q.timeout_s is not None},
     )
 

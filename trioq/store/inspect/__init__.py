@@ -5,14 +5,7 @@ server.
 """
 
 from trioq.store.inspect.benches import bench_keys
-from trioq.store.inspect.counts import (
-    EngineStats,
-    Outstanding,
-    QueueStats,
-    Stats,
-    outstanding,
-    stats,
-)
+from trioq.store.inspect.counts import Outstanding, QueueStats, Stats, outstanding, stats
 from trioq.store.inspect.dead import (
     Dead,
     DeadFilter,
@@ -26,13 +19,12 @@ from trioq.store.inspect.jobs import done, find, held, peek
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, sample
 from trioq.store.inspect.shown import show, shown, watch
-from trioq.store.inspect.views import JobView
+from trioq.store.inspect.views import JobView, history
 
 __all__ = [
     "Dead",
     "DeadFilter",
     "DeadPage",
-    "EngineStats",
     "Glance",
     "JobView",
     "Outstanding",
@@ -47,6 +39,7 @@ __all__ = [
     "find",
     "glance",
     "held",
+    "history",
     "newest_dead",
     "outstanding",
     "parked_names",

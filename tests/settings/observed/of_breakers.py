@@ -1,0 +1,68 @@
+"""When failing handlers are left alone."""
+
+from __future__ import annotations
+
+import trio
+
+import trioq
+from tests.settings.observed.place import Place, row
+from trioq.core.events import BreakerChanged, JobDied, JobSucceeded
+
+
+def sometimes(place: Place) -> None:
+    """A handler that fails if it is told to, once."""
+
+    @place.app.job("sometimes", retry=trioq.Retry(max_attempts=1))
+    async def sometimes(fails: bool) -> None:
+        if fails:
+            raise ValueError("no")
+
+
+def run(place: Place, *, fails: bool) -> None:
+    place.enqueue("sometimes", {"fails": fails})
+
+
+@row("circuit_breaker.failure_threshold", 0.25)
+async def failure_threshold(place: Place) -> None:
+    place.configure(circuit_breaker__min_samples=4)
+    sometimes(place)
+    async with place.running():
+        for n in range(3):
+            run(place, fails=False)
+            await place.reported(JobSucceeded, n + 1)
+        run(place, fails=True)
+        await place.reported(BreakerChanged, after="open")
+
+
+@row("circuit_breaker.window", "200ms")
+async def window(place: Place) -> None:
+    place.configure(circuit_breaker__min_samples=2)
+    sometimes(place)
+    async with place.running():
+        run(place, fails=True)
+        await place.reported(JobDied)
+        await trio.sleep(0.4)
+        run(place, fails=True)
+        await place.reported(JobDied, 2)
+    assert place.of(BreakerChanged) == [], "the first one is too long ago"
+
+
+@row("circuit_breaker.cooldown", "100ms")
+async def cooldown(place: Place) -> None:
+    place.configure(circuit_breaker__min_samples=1)
+    sometimes(place)
+    async with place.running():
+        run(place, fails=True)
+        await place.reported(BreakerChanged, after="half_open")
+
+
+@row("circuit_breaker.min_samples", 2)
+async def min_samples(place: Place) -> None:
+    place.configure()
+    sometimes(place)
+    async with place.running():
+        run(place, fails=True)
+        await place.reported(JobDied)
+        assert place.of(BreakerChanged) == []
+        run(place, fails=True)
+        await place.reported(BreakerChanged, after="open")

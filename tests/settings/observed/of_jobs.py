@@ -1,0 +1,224 @@
+"""How jobs are accepted and tried: names, queues, sizes, attempts, waits."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+import trioq
+from tests.settings.observed.place import Place, row
+from trioq.core.events import (
+    JobDied,
+    JobFailed,
+    JobReleased,
+    JobStarted,
+    JobSucceeded,
+    ParkedExpired,
+)
+from trioq.errors import ConfigError, PayloadRejected, QueueFull, QueueUnknown
+
+
+def noop(place: Place, name: str = "noop") -> None:
+    @place.app.job(name)
+    async def handler() -> None:
+        pass
+
+
+def failing(place: Place) -> None:
+    @place.app.job("fails")
+    async def fails() -> None:
+        raise ValueError("no")
+
+
+def endless(place: Place) -> None:
+    @place.app.job("endless")
+    async def endless() -> None:
+        await trio.sleep_forever()
+
+
+@row("namespace", "elsewhere")
+async def namespace(place: Place) -> None:
+    place.configure()
+    noop(place)
+    uid = place.enqueue("noop")
+    assert place.server.call("HEXISTS", "{elsewhere}:jobs", uid) == 1
+    async with place.running():
+        await place.reported(JobSucceeded, uid=uid)
+    with place.admin() as admin:
+        assert admin.stats().namespace == "elsewhere"
+
+
+@row("queues[].name", "slow")
+async def names_of_queues(place: Place) -> None:
+    place.configure(queues=[{"name": "high"}, {"name": "fast"}])
+    noop(place)
+    with place.client() as client, pytest.raises(QueueUnknown):
+        client.enqueue("noop", {}, queue="fast")
+    place.put("noop", "fast")
+    uid = place.enqueue("noop", queue="slow")
+    async with place.running():
+        await place.reported(JobSucceeded, uid=uid)
+    with place.admin() as admin:
+        queues = admin.stats().queues
+    assert (queues["fast"].ready, queues["slow"].ready) == (1, 0), "only its own are served"
+
+
+@row("queues[].weight", 10_000_000)
+async def weight(place: Place) -> None:
+    place.configure(worker__count=1)
+    noop(place)
+    for queue in ("high", "low"):
+        for _ in range(3):
+            place.enqueue("noop", queue=queue)
+    async with place.running():
+        await place.reported(JobSucceeded, 6)
+    assert place.of(JobStarted)[0].queue == "low", "strict priority begins with high"
+
+
+@row("queues[].max_length", 2)
+async def max_length(place: Place) -> None:
+    place.configure()
+    with place.client() as client:
+        for _ in range(2):
+            client.enqueue("noop", {}, queue="low")
+        with pytest.raises(QueueFull):
+            client.enqueue("noop", {}, queue="low")
+        client.enqueue("noop", {}, queue="high")
+
+
+@row("queues[].timeout", "50ms")
+async def timeout_of_a_queue(place: Place) -> None:
+    place.configure()
+    endless(place)
+    place.enqueue("endless", queue="low")
+    async with place.running():
+        (failed,) = await place.reported(JobFailed)
+        assert "0.05 s" in failed.error.message
+
+
+async def is_refused(place: Place) -> None:
+    place.configure()
+    for reads in (trioq.connect_sync(place.path), trioq.connect_admin(place.path)):
+        with pytest.raises(ConfigError, match="not kept by this version"), reads:
+            pass
+    with pytest.raises(ConfigError, match="not kept by this version"):
+        trioq.Engine(place.app, place.path)
+
+
+row("queues[].rate", 5)(is_refused)
+row("queues[].concurrency", 5)(is_refused)
+
+
+@row("default_queue", "high")
+async def default_queue(place: Place) -> None:
+    place.configure()
+    uid = place.enqueue("noop")
+    with place.admin() as admin:
+        assert [view.uid for view in admin.peek("high", 5)] == [uid]
+
+
+@row("max_payload", "64B")
+async def max_payload(place: Place) -> None:
+    place.configure()
+    with place.client() as client:
+        client.enqueue("noop", {"text": "x" * 40})
+        with pytest.raises(PayloadRejected, match="64"):
+            client.enqueue("noop", {"text": "x" * 80})
+
+
+@row("worker.max_attempts", 2)
+async def max_attempts(place: Place) -> None:
+    place.configure(worker__backoff={"base": 0, "cap": 0})
+    failing(place)
+    place.enqueue("fails")
+    async with place.running():
+        (died,) = await place.reported(JobDied)
+    assert (died.attempt, died.reason) == (2, "failures")
+
+
+@row("worker.backoff.base", "7s")
+async def base(place: Place) -> None:
+    place.configure(worker__backoff__jitter=0)
+    failing(place)
+    place.enqueue("fails")
+    async with place.running():
+        (failed,) = await place.reported(JobFailed)
+    assert failed.again_in_s == 7
+
+
+@row("worker.backoff.cap", "15ms")
+async def cap(place: Place) -> None:
+    place.configure(worker__backoff__base="10ms", worker__backoff__jitter=0)
+    failing(place)
+    place.enqueue("fails")
+    async with place.running():
+        await place.reported(JobDied)
+    assert [failed.again_in_s for failed in place.of(JobFailed)] == [0.01, 0.015, 0.015]
+
+
+@row("worker.backoff.jitter", 0.0)
+async def jitter(place: Place) -> None:
+    place.configure(worker__backoff__base="1h", worker__backoff__cap="1h")
+    failing(place)
+    for _ in range(3):
+        place.enqueue("fails")
+    async with place.running():
+        await place.reported(JobFailed, 3)
+    assert [failed.again_in_s for failed in place.of(JobFailed)] == [3600.0] * 3
+
+
+@row("worker.timeout", "50ms")
+async def timeout(place: Place) -> None:
+    place.configure()
+    endless(place)
+    place.enqueue("endless")
+    async with place.running():
+        (failed,) = await place.reported(JobFailed)
+        assert "0.05 s" in failed.error.message
+
+
+@row("worker.grace", "0s")
+async def grace(place: Place) -> None:
+    place.configure()
+    endless(place)
+    place.enqueue("endless")
+    with trio.fail_after(5):
+        async with place.running():
+            await place.reported(JobStarted)
+    assert len(place.of(JobReleased)) == 1
+
+
+@row("worker.unknown_name_after", "200ms")
+async def unknown_name_after(place: Place) -> None:
+    place.configure(worker__lease="400ms", worker__heartbeat_interval="100ms", reaper__interval=0.1)
+    uid = place.enqueue("nobody")
+    async with place.running():
+        await place.reported(ParkedExpired, name="nobody")
+    with place.admin() as admin:
+        view = admin.job(uid)
+        assert view is not None
+        assert (view.state, view.reason) == ("dead", "unknown_name")
+
+
+@row("worker.id_retention", "0s")
+async def id_retention(place: Place) -> None:
+    place.configure()
+    noop(place)
+    first = place.enqueue("noop", id="mine")
+    async with place.running():
+        await place.reported(JobSucceeded, uid=first)
+    with place.client() as client, place.admin() as admin:
+        assert client.enqueue("noop", {}, id="mine").is_new, "the engine remembers it"
+        assert admin.cancel("mine").result == "cancelled"
+        assert client.enqueue("noop", {}, id="mine").is_new, "the operator's tool remembers it"
+
+
+@row("worker.keep_done", 2)
+async def keep_done(place: Place) -> None:
+    place.configure()
+    noop(place)
+    for _ in range(5):
+        place.enqueue("noop")
+    async with place.running():
+        await place.reported(JobSucceeded, 5)
+    assert place.server.call("LLEN", "{t}:done") == 2
