@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trioq.core.formats.payload import decode as decode_payload
+from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import (
     BIG_BYTES,
     TRACE,
     Stored,
     decode,
-    decode_payload,
     encode,
-    encode_payload,
 )
 from trioq.core.job import Options, Record
 from trioq.errors import PayloadRejected, RecordUnreadable

@@ -10,6 +10,7 @@
     |-- RecordUnreadable       what is stored isn't a job that this version can read
     |-- StoreError
     |   |-- StoreUnreachable   no answer from Redis: trying again may help
+    |   |   `-- StoreClosed    the program itself has closed the connection: open another
     |   |-- StoreBusy          "not now" (loading, full, read-only): trying again may help
     |   `-- StoreRefused       Redis said no (password, permission, wrong type): trying again won't
     `-- TrioqBug               an invariant is broken; please report, with the message
@@ -89,6 +90,13 @@ class StoreUnreachable(StoreError):
     def __init__(self, message: str, *, sent: bool = True) -> None:
         self.sent = sent
         super().__init__(message)
+
+
+class StoreClosed(StoreUnreachable):
+    """The connection was closed by the program itself: a client is used after its ``with``."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
 
 
 class StoreBusy(StoreError):

@@ -78,7 +78,7 @@ def test_a_jobs_state_is_told_wherever_it_is(trioq: Cli, scene: Scene) -> None:
     scene.driver.step(
         0, Ack(claim.uid, 1, summary % first.encode()), Park(other.uid, 1, "low", "b")
     )
-    assert "took       8 ms in attempt 1\n" in trioq("job", first).stdout
+    assert "took       8.0 ms in attempt 1\n" in trioq("job", first).stdout
     assert "state      parked\n" in trioq("job", second).stdout
     assert "(in 59 min)\n" in trioq("job", later).stdout
     (dead,) = scene.dead(new_job(id="mine"))

@@ -28,8 +28,9 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
         "queues": {"high": low | {"ready": 0, "scheduled": 1, "running": 0}, "low": low},
         "running": 1, "done": 1, "dead": 2, "cancelled": 0, "enqueued": 6, "retried": 0,
         "reaped": 0, "strays": 0,
-        "engines": [{"id": engine, "name": "e", "pid": 1, "queues": ["high", "low"],
-                     "names": ["noop"], "running": 1}],
+        "engines": [{"id": engine, "name": "e", "pid": 1, "started_ms": None,
+                     "queues": ["high", "low"], "names": ["noop"], "workers": 0, "http": "",
+                     "running": 1}],
     }  # fmt: skip
 
 

@@ -337,19 +337,6 @@ def test_an_engine_that_told_nothing_yet_has_no_rate() -> None:
     assert history.done_rate("low") is None
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        {},
-        {"running": 3, "done": [], "failures": "x", "lag_s": None},
-        {"running": [1, {}], "done": {"a": "b"}},
-    ],
-)
-def test_what_another_version_tells_is_no_harm(told: dict[str, object]) -> None:
-    view = EngineView.of({"id": "e.boot"}, told)
-    assert (view.id, view.name, view.done) == ("e.boot", "e.boot", {})
-
-
 def test_keys_are_read_from_what_terminals_send() -> None:
     data = b"a\x1b[A\x1bOB\x1b[5~\x1b[1;5Cq\x1b[Z\t\r\x7f\xc3\xa9\x01\xff"
     assert keys(data) == [

@@ -200,7 +200,7 @@ class Rig:
         Signing off has 50 ms. Who isn't through by then says so, and is the reaper's.
         """
         gone = {event.engine for event in self.of(EngineStopped) if event.signed_off}
-        return not gone & {engine["id"] for engine in self.stats().engines}
+        return not gone & {engine.id for engine in self.stats().engines}
 
     @property
     def store(self) -> RedisStore:

@@ -27,7 +27,7 @@ async def test_who_waits_for_the_start_may_enqueue_at_once(rig: Rig) -> None:
     noop(rig)
     async with rig.running():
         assert len(rig.of(EngineStarted)) == 1
-        assert [e["names"] for e in rig.stats().engines] == [["noop"]]
+        assert [e.info.names for e in rig.stats().engines] == [("noop",)]
         rig.enqueue("noop")
         await rig.reported(JobSucceeded)
 

@@ -9,7 +9,7 @@ import trio
 
 from trioq.core.events import Event, RedisAway, RedisBack
 from trioq.engine.outage import CAP_S, FORGOTTEN_S, REPEAT_S, Outage
-from trioq.errors import StoreUnreachable
+from trioq.errors import QueueFull, StoreBusy, StoreUnreachable
 
 GONE = StoreUnreachable("connection refused")
 
@@ -129,3 +129,23 @@ async def test_tries_of_many_engines_spread_over_the_pause(autojump_clock: Clock
         await outage.failed("step", GONE)
         pauses.append(trio.current_time() - before)
     assert pauses == pytest.approx([0.0, 0.25, 0.5, 0.75])
+
+
+async def test_asking_goes_on_until_there_is_an_answer_and_a_no_is_one(
+    autojump_clock: Clock, outage: Outage, told: list[Event]
+) -> None:
+    answers: list[object] = [GONE, StoreBusy("LOADING"), GONE, "yes"]
+
+    async def ask() -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert await outage.until_answered("scan", ask) == "yes"
+    assert [type(event) for event in told] == [RedisAway, RedisBack]
+    answers[:] = [GONE, GONE, QueueFull("no room"), "more"]
+    with pytest.raises(QueueFull):
+        await outage.until_answered("scan", ask)
+    assert answers == ["more"]
+    assert not outage.is_on

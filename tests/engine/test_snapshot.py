@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import trio
@@ -12,6 +11,7 @@ import trioq
 from tests.support import Server, new_job, wait_until
 from trioq.core.config import Config, ObservabilityConfig, QueueConfig, RedisConfig, WorkerConfig
 from trioq.core.events import Event, JobStarted
+from trioq.core.formats.snapshot import Snapshot
 from trioq.store.inspect import shown, stats, watch
 from trioq.store.redis import RedisStore
 
@@ -43,12 +43,12 @@ def config(server: Server) -> Config:
     )
 
 
-async def told(store: RedisStore, fits: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
+async def told(store: RedisStore, fits: Callable[[Snapshot], bool]) -> Snapshot:
     """What the only engine tells, as soon as it is this."""
     with trio.fail_after(20):
         while True:
             for engine in stats(store).engines:
-                for each in shown(store, [engine["id"]]).values():
+                for each in shown(store, [engine.id]).values():
                     if fits(each):
                         return each
             await trio.sleep(0.01)
@@ -61,18 +61,18 @@ async def test_what_runs_what_failed_and_what_was_done(server: Server, store: Re
     watch(store)
     async with trio.open_nursery() as nursery:
         engine = await nursery.start(trioq.Engine(app, config(server), report=quiet).run)
-        each = await told(store, lambda each: each["done"] == {"low": 2} and each["failures"])
+        each = await told(store, lambda each: each.done == {"low": 2} and bool(each.failures))
         engine.drain()
 
-    (run,) = each["running"]
-    assert (run["uid"], run["name"], run["queue"]) == (jobs[0].uid, "stays", "low")
-    assert run["attempt"] == 1
-    assert 0 <= each["at_ms"] - run["since_ms"] < 20_000
-    assert each["busy"] == 1
-    (failure,) = each["failures"]
-    assert (failure["uid"], failure["then"]) == (jobs[1].uid, "dead: failures")
-    assert failure["error"].startswith("ValueError: xxx")
-    assert len(failure["error"]) == 200
+    (run,) = each.running
+    assert (run.uid, run.name, run.queue) == (jobs[0].uid, "stays", "low")
+    assert run.attempt == 1
+    assert 0 <= each.at_ms - run.since_ms < 20_000
+    assert each.busy == 1
+    (failure,) = each.failures
+    assert (failure.uid, failure.then) == (jobs[1].uid, "dead: failures")
+    assert failure.error.startswith("ValueError: xxx")
+    assert len(failure.error) == 200
 
 
 @pytest.mark.trio
@@ -93,7 +93,7 @@ async def test_an_engine_that_nobody_watches_writes_nothing(
         await trio.to_thread.run_sync(wait_until, lambda: looks(server) >= more)
         assert not server.call("KEYS", "{t}:shown:*")
         watch(store)
-        await told(store, lambda each: bool(each["running"]))
+        await told(store, lambda each: bool(each.running))
         engine.drain()
 
 

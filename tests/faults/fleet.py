@@ -239,7 +239,7 @@ class Fleet:
     def start_engines(self, count: int) -> None:
         """Several more; returns when they stand: one that starts during an outage ends."""
         started = {self.start_engine().pid for _ in range(count)}
-        wait_until(lambda: started <= {engine["pid"] for engine in self.stats().engines})
+        wait_until(lambda: started <= {engine.info.pid for engine in self.stats().engines})
 
     def kill(self, engine: subprocess.Popen[str]) -> None:
         """SIGKILL."""
@@ -253,7 +253,7 @@ class Fleet:
         self.kill(engine)
 
     def _running(self, engine: subprocess.Popen[str]) -> int:
-        return sum(each["running"] for each in self.stats().engines if each["pid"] == engine.pid)
+        return sum(each.running for each in self.stats().engines if each.info.pid == engine.pid)
 
     def kills_that_hit(self) -> int:
         """How many kills hit an engine that had started a job and not ended it."""
@@ -385,7 +385,7 @@ class Fleet:
         """
         text = "".join(p.read_text() for p in self.directory.glob("engine-*.log"))
         lines = [line for line in text.splitlines() if '"signed_off": true' in line]
-        return not any(e["id"] in line for e in self.stats().engines for line in lines)
+        return not any(e.id in line for e in self.stats().engines for line in lines)
 
     def logged(self, event: str) -> int:
         """How many lines of this event all engines have written."""

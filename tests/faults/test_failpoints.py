@@ -134,7 +134,7 @@ def test_every_job_runs_when_engines_are_killed_at(fleet: Fleet, places: dict[st
     assert (stats.counters["done"], stats.dead) == (fed, strangers)
     assert len({run.uid for run in runs}) == fed
     assert fleet.unexplained() == []
-    wait_until(lambda: {engine["pid"] for engine in fleet.stats().engines} == {survivor.pid})
+    wait_until(lambda: {engine.info.pid for engine in fleet.stats().engines} == {survivor.pid})
     assert fleet.stop() == [0]
     left = fleet.stats()
     assert (left.running, left.strays) == (0, 0)
@@ -155,7 +155,7 @@ def feed_until_dead(fleet: Fleet, victims: dict[str, subprocess.Popen[str]]) -> 
         fed += 10
         time.sleep(0.05)  # the jobs' rhythm, not a wait for anything
         stats = fleet.stats()
-        standing = {engine["pid"] for engine in stats.engines}
+        standing = {engine.info.pid for engine in stats.engines}
         if stats.dead == strangers and any(place.startswith("expire") for place in alive):
             # Another engine was there before it.
             store.enqueue("s", next(sender), [new_job("low", "stranger")])

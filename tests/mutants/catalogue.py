@@ -430,9 +430,9 @@ ENGINES = (
         "            if self._closed or self._interrupted:", LANE,
     ),
     Mutant(
-        "a client numbers each try", "client/client.py",
-        "store.enqueue, self._numbering.sender, number, jobs",
-        "store.enqueue, self._numbering.sender, self._numbering.next(), jobs", STORM,
+        "a client numbers each try", "client/sender.py",
+        "write, own.way.store, sender, number,",
+        "write, own.way.store, *own.numbering.next(),", STORM,
     ),
     Mutant(
         "an open breaker admits everything", "core/breaker.py",

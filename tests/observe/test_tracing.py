@@ -203,8 +203,8 @@ def test_a_request_its_enqueue_and_its_run_are_one_trace(day: Day) -> None:
     assert run.attributes["messaging.destination.name"] == "low"
     assert run.attributes["trioq.attempt"] == 1
     assert run.error is None
-    (summary,) = (summary for summary in day.done if summary["name"] == "threaded")
-    assert summary["trace"].startswith(run.traceparent)
+    (summary,) = (summary for summary in day.done if summary.name == "threaded")
+    assert summary.trace.startswith(run.traceparent)
 
 
 def test_a_span_covers_what_it_is_about(day: Day) -> None:
@@ -255,7 +255,7 @@ def test_attempts_are_linked_and_tell_their_error_and_outcome(day: Day) -> None:
         assert "traced_app.py" in run.events["exception"]["exception.stacktrace"]
     (job,) = day.dead
     for run, attempt in zip((first, second), job.attempts, strict=True):
-        assert attempt["trace"].startswith(run.traceparent)
+        assert attempt.trace.startswith(run.traceparent)
 
 
 def test_log_lines_of_a_run_name_its_span(day: Day) -> None:

@@ -17,7 +17,7 @@ from trioq.core.calls import Admit, NewJob
 from trioq.core.job import new_uid
 from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
-from trioq.store.inspect import JobView, dead, done, find, history, outstanding, peek, stats
+from trioq.store.inspect import JobView, dead, done, find, outstanding, peek, stats
 from trioq.store.redis import RedisStore
 
 
@@ -117,7 +117,7 @@ def test_a_cancelled_job_that_still_lies_in_its_queue_is_not_ready(
 def test_what_an_engine_of_another_version_says_of_itself_is_no_trouble(store: RedisStore) -> None:
     store.register("e.1", b"not json")
     store.register("e.2", b"[1]")
-    assert [engine["id"] for engine in stats(store).engines] == ["e.1", "e.2"]
+    assert [engine.id for engine in stats(store).engines] == ["e.1", "e.2"]
 
 
 def test_a_key_of_another_type_is_refused_not_misread(store: RedisStore, server: Server) -> None:
@@ -214,7 +214,7 @@ def test_a_job_is_found_in_every_state_by_uid_and_by_id(store: RedisStore, sende
     driver.step(0, RetryAt(uid, driver.n, 60_000, 1, line("first")))
     assert look().state == "scheduled"
     assert look().as_json()["due_ms"] > 1_700_000_000_000
-    assert look().attempts[0]["error"]["message"] == "first"
+    assert look().attempts[0].error.message == "first"
     store.lane.call("ZADD", store.keys.of("scheduled", "low"), 1, uid)
     (claim,) = wait_until(lambda: driver.step(1))
     driver.step(0, DeadLetter(claim.uid, driver.n, 2, "failures", line("second", 2)))
@@ -319,22 +319,6 @@ def test_a_payload_that_is_no_object_is_shown_as_text_and_bytes(
     assert "payload_raw" not in found(store, sender.enqueue_new()).as_json()
 
 
-def test_a_history_shows_what_was_left_out_and_what_it_cannot_read() -> None:
-    raw = b"\n".join([line("first"), b'{"omitted":7}', b"no json", b"[1]", line("last", 33)])
-    first, omitted, text, array, last = history(raw)
-    assert first == {
-        "attempt": 1,
-        "error": {"type": "ValueError", "message": "first", "traceback": "Traceback …"},
-        "engine": "e",
-        "at_ms": 1_000,
-    }
-    assert omitted == {"omitted": 7}
-    assert text["error"]["message"] == "no json"
-    assert array["error"]["message"] == "[1]"
-    assert last["attempt"] == 33
-    assert history(None) == history(b"") == ()
-
-
 # -- lists -------------------------------------------------------------------------------------
 
 
@@ -409,7 +393,7 @@ def test_dead_who_die_again_meanwhile_are_not_listed_again(store: RedisStore) ->
 def test_done_are_listed_newest_first_over_many_pages(store: RedisStore) -> None:
     key = store.keys.fixed("done")
     store.lane.pipeline([("LPUSH", key, json.dumps({"uid": str(i)})) for i in range(1200)])
-    assert [summary["uid"] for summary in done(store)] == [str(i) for i in reversed(range(1200))]
+    assert [summary.uid for summary in done(store)] == [str(i) for i in reversed(range(1200))]
     assert found(store, "3").state == "done"
 
 

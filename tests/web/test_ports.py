@@ -158,7 +158,7 @@ async def test_engines_in_one_process_have_a_port_each_and_stats_tells_them(
         for made in (first, second):
             assert (await ask(made.http, "/healthz")).status == 200
         store = server.store()
-        listed = {info["http"] for info in stats(store).engines}
+        listed = {engine.info.http for engine in stats(store).engines}
         store.lane.close()
         assert listed == {first.http, second.http}
     assert first.http == ""

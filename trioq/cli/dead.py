@@ -37,6 +37,7 @@ from trioq.cli.common import (
 )
 from trioq.cli.jobs import failures, is_gone, payload, show_story
 from trioq.cli.screen import ago, cut, free_texts, numbers, plain, show_table, texts
+from trioq.core.formats.history import last_error
 from trioq.store.inspect import DeadFilter, JobView
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -115,8 +116,8 @@ def _show_list(found: list[JobView]) -> None:
 
 def _row(view: JobView) -> tuple[object, ...]:
     told = view.as_json()
-    last = view.attempts[-1].get("error", {}) if view.attempts else {}
-    error = cut(f"{last['type']}: {last['message']}") if last else ""
+    last = last_error(view.attempts)
+    error = cut(f"{last.type}: {last.message}") if last else ""
     return (
         told["id"], told["name"] or "?", told["queue"] or "?", ago(view.died_ms),
         failures(view), view.reason or "", error, payload(view),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import attrs
@@ -10,6 +9,7 @@ import attrs
 from trioq.app import App, load_app
 from trioq.core.config import Config
 from trioq.core.config.rules import nearest
+from trioq.core.formats import engine_info
 from trioq.errors import ConfigError
 from trioq.service import registry
 from trioq.store.redis import RedisStore
@@ -54,10 +54,5 @@ def known_here(config: Config) -> Known:
 
 def known_to_engines(store: RedisStore) -> frozenset[str]:
     """The names that live engines have registered."""
-    names: set[str] = set()
-    for info in store.engines().values():
-        try:
-            names |= set(json.loads(info).get("names", ()))
-        except (ValueError, AttributeError, TypeError):
-            continue  # another version of trioq may say other things
-    return frozenset(names)
+    infos = map(engine_info.decode, store.engines().values())
+    return frozenset(name for info in infos for name in info.names)

@@ -12,6 +12,7 @@ import click
 from trioq.cli import FAILED
 from trioq.cli.common import fail, note, opened, show_json, with_config, with_json, with_queue
 from trioq.cli.screen import ago, cut, moment, numbers, plain, show_table, texts
+from trioq.core.formats import history
 from trioq.store.inspect import JobView
 
 
@@ -117,9 +118,7 @@ def story(view: JobView) -> Iterator[str]:
     elif view.payload is not None:
         yield from ("", "payload")
         yield from _indented(json.dumps(view.payload, indent=2, ensure_ascii=False))
-    for attempt in view.attempts:
-        yield ""
-        yield from _attempt(attempt)
+    yield from _history(view)
 
 
 def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -153,19 +152,39 @@ def _where(view: JobView) -> str:
 
 def is_gone(view: JobView) -> bool:
     """Whether only the id of the job is left: it was purged, or its summary was."""
-    return view.record is None and view.payload is None and "at_ms" not in (view.summary or {})
+    return view.record is None and view.payload is None and view.summary is None
 
 
-def _attempt(attempt: dict[str, Any]) -> Iterator[str]:
-    if "omitted" in attempt:
-        yield f"… {attempt['omitted']} attempts left out …"
+def _history(view: JobView) -> Iterator[str]:
+    """Each attempt, and between them where the job was revived."""
+    before: history.Line | None = None
+    for line in view.attempts:
+        if before is not None and history.starts_new_life(before, line):
+            yield from _end(before)
+        yield ""
+        yield from _attempt(line)
+        before = line
+    if before is not None and view.state != "dead":
+        yield from _end(before)
+
+
+def _end(line: history.Line) -> Iterator[str]:
+    """The end of a life that wasn't the job's last; nothing where it didn't end."""
+    if isinstance(line, history.Attempt) and line.dead is not None:
+        yield ""
+        yield f"dead ({plain(line.dead)}), and revived"
+
+
+def _attempt(line: history.Line) -> Iterator[str]:
+    if isinstance(line, history.Omitted):
+        yield f"… {line.count} attempts left out …"
         return
-    error = attempt["error"]
-    when = moment(attempt["at_ms"]) if attempt.get("at_ms") else "at some time"
-    yield f"attempt {attempt['attempt']} failed {when} on {plain(str(attempt['engine']))}"
-    if "trace" in attempt:
-        yield f"  trace {plain(str(attempt['trace']))}"
-    said, trace = f"{error['type']}: {error['message']}", str(error["traceback"]).rstrip()
+    when = moment(line.at_ms) if line.at_ms else "at some time"
+    where = f" on {plain(line.engine)}" if line.engine else ""
+    yield f"attempt {line.number} failed {when}{where}" if line.number else f"died {when}{where}"
+    if line.trace is not None:
+        yield f"  trace {plain(line.trace)}"
+    said, trace = f"{line.error.type}: {line.error.message}", line.error.traceback.rstrip()
     if not trace.endswith(said):
         yield from _indented(said)
     if trace:
@@ -179,7 +198,7 @@ def _indented(text: str) -> Iterator[str]:
 
 def failures(view: JobView) -> int:
     """How many attempts have failed."""
-    return sum(attempt.get("omitted", 1) for attempt in view.attempts)
+    return history.failures(view.attempts)
 
 
 def payload(view: JobView) -> str:

@@ -12,7 +12,7 @@ from typing import IO, BinaryIO, NoReturn
 
 import attrs
 
-from trioq.core.formats.record import encode_payload
+from trioq.core.formats import payload
 from trioq.errors import PayloadRejected
 
 #: What comes through a pipe is kept in memory up to this, and on disk beyond.
@@ -40,7 +40,7 @@ def encoded(text: str | bytes, max_bytes: int) -> bytes:
         raise PayloadRejected("not usable: too deeply nested") from None
     except ValueError as error:  # a number of more than 4,300 digits is one
         raise PayloadRejected(f"not usable: {error}") from None
-    return encode_payload(value, max_bytes)
+    return payload.encode(value, max_bytes)
 
 
 def _no_json(word: str) -> NoReturn:

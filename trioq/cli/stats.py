@@ -9,7 +9,7 @@ import click
 
 from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, numbers, plain, show_table, texts
-from trioq.store.inspect import JobView, QueueStats, Stats
+from trioq.store.inspect import EngineStats, JobView, QueueStats, Stats
 from trioq.store.inspect.sizes import sizes
 
 #: What is counted over all time, in this order, if it ever happened.
@@ -77,20 +77,20 @@ def engines(config: str, as_json: bool) -> None:
     """
     with opened(config) as there:
         found = there.admin.stats().engines
-        held = {engine["id"]: there.admin.held(engine["id"]) for engine in found}
+        held = {engine.id: there.admin.held(engine.id) for engine in found}
     if as_json:
         jobs = {id: [_held_json(view) for view in views] for id, views in held.items()}
-        show_json([{**engine, "jobs": jobs[engine["id"]]} for engine in found])
+        show_json([{**engine.as_json(), "jobs": jobs[engine.id]} for engine in found])
     elif found:
         _show_engines(found)
         for engine in found:
-            known = {"queues": engine.get("queues", ()), "handlers": engine.get("names", ())}
+            known = {"queues": engine.info.queues, "handlers": engine.info.names}
             for what, names in known.items():
-                click.echo(f"{plain(_name(engine))} {what}: {plain(', '.join(names))}")
+                click.echo(f"{plain(engine.name)} {what}: {plain(', '.join(names))}")
         rows = [
-            (_name(engine), told["id"], told["name"] or "?", told["queue"] or "?")
+            (engine.name, told["id"], told["name"] or "?", told["queue"] or "?")
             for engine in found
-            for told in map(_held_json, held[engine["id"]])
+            for told in map(_held_json, held[engine.id])
         ]
         if rows:
             click.echo()
@@ -104,24 +104,20 @@ def _held_json(view: JobView) -> dict[str, Any]:
     return {field: told[field] for field in ("id", "uid", "name", "queue", "enqueued_ms")}
 
 
-def _show_engines(found: tuple[dict[str, Any], ...]) -> None:
+def _show_engines(found: tuple[EngineStats, ...]) -> None:
     columns = [*texts("engine"), *numbers("pid", "workers", "running"), *texts("started", "http")]
     rows = [
         (
-            _name(e),
-            e.get("pid", ""),
-            e.get("workers", ""),
-            e["running"],
-            ago(e.get("started_ms")),
-            e.get("http", ""),
+            e.name,
+            e.info.pid or "",
+            e.info.workers or "",
+            e.running,
+            ago(e.info.started_ms),
+            e.info.http,
         )
         for e in found
     ]
     show_table(columns, rows)
-
-
-def _name(engine: dict[str, Any]) -> str:
-    return str(engine.get("name") or engine["id"])
 
 
 def _show_keys(there: Opened, found: Stats, as_json: bool) -> None:

@@ -12,25 +12,21 @@ stops. Every write is numbered: one whose answer is lost is sent again, and exec
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import attrs
 
 from trioq.client.client import configured
-from trioq.client.sender import PATIENCE_S, Numbering, Patience
+from trioq.client.sender import SyncSender
 from trioq.core.config import Config
 from trioq.core.job import Uid
-from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store import inspect
 from trioq.store.connect import open_store
 from trioq.store.inspect import Dead, DeadFilter, DeadPage, JobView, Stats
 from trioq.store.redis import RedisStore
-
-T = TypeVar("T")
 
 #: Jobs in one write: a few milliseconds of the server's time at most.
 PAGE = 250
@@ -58,7 +54,7 @@ class Admin:
     def __init__(self, store: RedisStore, queues: Sequence[str] = ()) -> None:
         self.store = store
         self.queues = tuple(queues)
-        self._numbering = Numbering()
+        self._sender = SyncSender(lambda: store)
 
     # -- questions ---------------------------------------------------------------------------
 
@@ -113,14 +109,15 @@ class Admin:
         """Nobody claims from this queue any more. False: that was so already.
 
         Raises:
-          StoreUnreachable: No answer in 10 s; it may have been done. True of all changes.
+          StoreUnreachable: No answer in 10 s; with ``sent``, it may have been done. True of all
+              changes.
           StoreBusy, StoreRefused: Nothing was changed.
         """
-        return self._write(lambda sender, n: self.store.pause(sender, n, queue, True))
+        return self._sender.send(RedisStore.pause, queue, True)
 
     def resume(self, queue: str) -> bool:
         """Engines claim from this queue again. False: that was so already."""
-        return self._write(lambda sender, n: self.store.pause(sender, n, queue, False))
+        return self._sender.send(RedisStore.pause, queue, False)
 
     def cancel(self, id_or_uid: str) -> Cancelled:
         """A job that waits shall not run. One that runs goes on."""
@@ -131,9 +128,7 @@ class Admin:
             return Cancelled(id_or_uid, view.uid, view.state)  # type: ignore[arg-type]
         if (record := view.record) is None:
             return Cancelled(id_or_uid, view.uid, "unreadable")
-        word = self._write(
-            lambda sender, n: self.store.cancel(sender, n, record.uid, record.queue, record.name)
-        )
+        word = self._sender.send(RedisStore.cancel, record.uid, record.queue, record.name)
         return Cancelled(id_or_uid, record.uid, word)
 
     def purge(self, queue: str, *, page: int = PAGE) -> Iterator[int]:
@@ -149,13 +144,13 @@ class Admin:
         while left > 0:
             size = min(page, left)
             names = inspect.parked_names(self.store, queue)
-            yield self._purge_page(queue, names, size)
+            yield self._sender.send(RedisStore.purge, queue, names, size)
             left -= size
 
     def purge_dead(self, wanted: DeadFilter, *, page: int = PAGE) -> Iterator[int]:
         """Forget dead jobs. Yields how many the last page forgot."""
         for jobs in self._pages(wanted, page):
-            yield self._purge_dead_page([job.uid for job in jobs])
+            yield self._sender.send(RedisStore.purge_dead, [job.uid for job in jobs])
 
     def revive(self, wanted: DeadFilter, *, page: int = PAGE) -> Iterator[int]:
         """Dead jobs become ready in the queues they came from, with a new set of attempts.
@@ -167,7 +162,7 @@ class Admin:
         """
         for jobs in self._pages(wanted, page):
             if places := [(job.uid, job.record.queue) for job in jobs if job.record]:
-                yield self._revive_page(places)
+                yield self._sender.send(RedisStore.revive, places)
 
     # -- below -------------------------------------------------------------------------------
 
@@ -175,26 +170,6 @@ class Admin:
         for read in self.dead_pages(wanted):
             for start in range(0, len(read.jobs), size):
                 yield read.jobs[start : start + size]
-
-    def _purge_page(self, queue: str, names: Sequence[str], size: int) -> int:
-        return self._write(lambda sender, n: self.store.purge(sender, n, queue, names, size))
-
-    def _purge_dead_page(self, uids: Sequence[Uid]) -> int:
-        return self._write(lambda sender, n: self.store.purge_dead(sender, n, uids))
-
-    def _revive_page(self, places: Sequence[tuple[Uid, str]]) -> int:
-        return self._write(lambda sender, n: self.store.revive(sender, n, places))
-
-    def _write(self, write: Callable[[str, int], T]) -> T:
-        """Send one write until it is answered, or for ten seconds."""
-        number = self._numbering.next()
-        patience = Patience(time.monotonic() + PATIENCE_S)
-        while True:
-            try:
-                self.store.lane.arm()
-                return write(self._numbering.sender, number)
-            except (StoreUnreachable, StoreBusy) as error:
-                time.sleep(patience.pause_s(error, time.monotonic()))
 
 
 @contextmanager

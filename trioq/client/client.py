@@ -1,59 +1,43 @@
 """Enqueue jobs: from trio with :func:`connect`, from ordinary code with :func:`connect_sync`.
 
-A client numbers its writes and sends one at a time, so that a request whose answer was
+Each request is one numbered write (:mod:`trioq.client.sender`), so that one whose answer was
 lost can be sent again without queueing anything twice.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import attrs
 import trio
 
 from trioq.app import Call
 from trioq.client.jobs import Drafts, Handle, batches, handles
-from trioq.client.sender import PATIENCE_S, Numbering, Patience
+from trioq.client.sender import Sender, SyncSender
 from trioq.core.calls import NewJob
 from trioq.core.config import Config, check
 from trioq.core.job import Headers
-from trioq.engine.bridge import ThreadCaller
-from trioq.errors import StoreError
+from trioq.errors import EnqueueUnknown, StoreUnreachable
 from trioq.observe.tracing import Tracing
 from trioq.settings import from_url, load
 from trioq.store.connect import Connector, open_store
 from trioq.store.redis import RedisStore
 
 
-@attrs.define
-class _Sender:
-    """What one process has of a client: a connection, numbers of its own, one turn at a time."""
-
-    store: RedisStore
-    numbering: Numbering = attrs.field(factory=Numbering)
-    turn: threading.Lock = attrs.field(factory=threading.Lock)
-    pid: int = attrs.field(factory=os.getpid)
-
-
 class SyncClient:
     """Enqueues from ordinary code. Blocks; several threads may share one, and forked children."""
 
     def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
-        self._connector = connector
         self._drafts = drafts
         self._tracing = tracing
-        self._sender = _Sender(connector.store("client"))
+        self._sender = SyncSender(lambda: connector.store("client"))
 
     @property
     def sender(self) -> str:
         """What the server knows this client by."""
-        return self._sender.numbering.sender
+        return self._sender.id
 
     def enqueue(
         self,
@@ -90,35 +74,20 @@ class SyncClient:
 
     def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         """Queue one batch of jobs that are made already."""
-        if self._sender.pid != os.getpid():
-            # A forked child that went on with its parent's numbers would be told "again" of what
-            # the parent has sent, and its own jobs would be lost.
-            self._sender = _Sender(self._connector.store("client"))
-        sender = self._sender
-        with sender.turn:
-            number = sender.numbering.next()
-            patience = Patience(time.monotonic() + PATIENCE_S, [job.uid for job in jobs])
-            while True:
-                try:
-                    sender.store.lane.arm()
-                    enqueued = sender.store.enqueue(sender.numbering.sender, number, jobs)
-                except StoreError as error:
-                    time.sleep(patience.pause_s(error, time.monotonic()))
-                else:
-                    return handles(jobs, enqueued)
+        with _unknown(jobs):
+            return handles(jobs, self._sender.send(RedisStore.enqueue, jobs))
 
 
 class Client:
     """Enqueues from trio. Several tasks may share one; calls go one after the other."""
 
-    def __init__(
-        self, store: RedisStore, drafts: Drafts, tracing: Tracing, deadline_s: float
-    ) -> None:
-        self._caller = ThreadCaller(store, deadline_s)
+    def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
+        redis = connector.redis
         self._drafts = drafts
         self._tracing = tracing
-        self._numbering = Numbering()
-        self._turn = trio.Lock()
+        self._sender = Sender(
+            lambda: connector.store("client"), redis.connect_timeout_s + redis.read_timeout_s
+        )
 
     async def enqueue(
         self,
@@ -144,7 +113,8 @@ class Client:
         Raises:
           PayloadRejected, QueueUnknown, QueueFull: It can't be queued; nothing was written.
           EnqueueUnknown: No answer in 10 s: it may or may not be queued.
-          StoreUnreachable, StoreBusy, StoreRefused: Nothing was written.
+          StoreUnreachable, StoreBusy, StoreRefused: Nothing was written. ``StoreClosed``, one of
+              the first kind, comes at once where the client has been closed.
 
         Cancellation:
           At once. The job may or may not be queued; enqueue again with the same ``id``.
@@ -176,19 +146,19 @@ class Client:
         return made
 
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
-        async with self._turn:
-            number = self._numbering.next()
-            patience = Patience(trio.current_time() + PATIENCE_S, [job.uid for job in jobs])
-            store = self._caller.store
-            while True:
-                try:
-                    enqueued = await self._caller.call(
-                        store.enqueue, self._numbering.sender, number, jobs
-                    )
-                except StoreError as error:
-                    await trio.sleep(patience.pause_s(error, trio.current_time()))
-                else:
-                    return handles(jobs, enqueued)
+        with _unknown(jobs):
+            return handles(jobs, await self._sender.send(RedisStore.enqueue, jobs))
+
+
+@contextmanager
+def _unknown(jobs: Sequence[NewJob]) -> Iterator[None]:
+    """Where there was no answer, nobody knows of these whether they are queued."""
+    try:
+        yield
+    except StoreUnreachable as error:
+        if error.sent:
+            raise EnqueueUnknown([job.uid for job in jobs]) from error
+        raise
 
 
 def name_of(what: Call | str) -> str:
@@ -237,10 +207,7 @@ async def connect(
     tracing = await trio.to_thread.run_sync(Tracing.open, made)
     connector = await trio.to_thread.run_sync(open_store, made)
     try:
-        redis = made.redis
-        deadline_s = redis.connect_timeout_s + redis.read_timeout_s
-        drafts = Drafts(made, knows_queues)
-        yield Client(connector.store("client"), drafts, tracing, deadline_s)
+        yield Client(connector, Drafts(made, knows_queues), tracing)
     finally:
         connector.close()
 

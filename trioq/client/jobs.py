@@ -13,7 +13,8 @@ import attrs
 from trioq.app import Call
 from trioq.core.calls import Enqueued, NewJob
 from trioq.core.config import Config
-from trioq.core.formats.record import encode, encode_payload
+from trioq.core.formats.payload import encode as encode_payload
+from trioq.core.formats.record import encode
 from trioq.core.job import NO_HEADERS, Headers, Options, Record, Uid, new_uid
 from trioq.errors import PayloadRejected, QueueFull, QueueUnknown
 

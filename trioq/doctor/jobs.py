@@ -20,7 +20,7 @@ BEATS = 3
 
 def engines(store: RedisStore, config: Config, found: Stats) -> Iterator[Finding]:
     """Whether there are any, and whether each gives a sign of life while we watch."""
-    names = {engine["id"]: str(engine.get("name") or engine["id"]) for engine in found.engines}
+    names = {engine.id: engine.name for engine in found.engines}
     if not names:
         waits = sum(q.ready + q.scheduled + q.parked for q in found.queues.values())
         said = f"no engine lives, and {waits} job(s) wait" if waits else "no engine lives"
@@ -105,5 +105,5 @@ def records(found: Stats) -> Iterator[Finding]:
         )
     elif not found.strays:
         yield ok("records", f"{found.records} job(s), each in its one place")
-    if unreadable := [e["id"] for e in found.engines if "names" not in e]:
+    if unreadable := [e.id for e in found.engines if not e.info.is_readable]:
         yield warning("engines", f"of another version of trioq: {some(unreadable)}")

@@ -23,6 +23,7 @@ import trio
 
 from trioq.core.config import Config
 from trioq.core.events import EngineStopped, EngineStopping, Report
+from trioq.core.formats.snapshot import Snapshot
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine import from_config
 from trioq.engine.bridge import Access
@@ -233,7 +234,7 @@ class Engine:
             seen=None if made.outage.is_on or sampler is None else sampler.seen,
         )
 
-    def _shown(self) -> tuple[str, bytes] | None:
+    def _shown(self) -> tuple[str, Snapshot] | None:
         """What whoever watches is told; None while there is no boot."""
         status, workers = self.status(), self._made.workers
         if status.engine is None or workers is None:

@@ -6,12 +6,16 @@ second one is an outage, which is told when it begins, every 30 s, and when it e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import attrs
 import trio
 
 from trioq.core.events import RedisAway, RedisBack, Report
+from trioq.errors import StoreBusy, StoreUnreachable, TrioqError
+
+T = TypeVar("T")
 
 #: Between two tries after the first, which follows at once: full jitter between nothing and a
 #: bound that doubles up to this.
@@ -43,6 +47,31 @@ class Outage:
     def is_on(self) -> bool:
         """Whether some lane has failed twice in a row."""
         return self._told_at is not None
+
+    async def until_answered(self, lane: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask again and again until Redis answers, and return what it says.
+
+        Args:
+          lane: Names whoever asks; one task at a time.
+          ask: Makes one request, which must be harmless to repeat; called anew for each try.
+
+        Raises:
+          TrioqError: What ``ask`` raises, except "no answer" and "not now": a "no" is an answer.
+
+        Cancellation:
+          Ends it at once; the request that was under way may have been executed, or may be.
+        """
+        while True:
+            try:
+                answer = await ask()
+            except (StoreUnreachable, StoreBusy) as error:
+                await self.failed(lane, error)
+            except TrioqError:
+                self.answered(lane)
+                raise
+            else:
+                self.answered(lane)
+                return answer
 
     async def failed(self, lane: str, error: Exception) -> None:
         """A call wasn't answered, or with "not now": tell, and wait before the next try."""

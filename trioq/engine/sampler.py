@@ -15,11 +15,12 @@ import trio
 
 from trioq.core.calls import Rate
 from trioq.core.events import QueuePaused, QueueResumed, Report
+from trioq.core.formats.snapshot import Snapshot
 from trioq.core.standstill import Standstill
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.status import Seen
-from trioq.errors import StoreBusy, StoreUnreachable
+from trioq.errors import StoreError
 from trioq.store.inspect import glance, sample, show
 from trioq.store.redis import RedisStore
 
@@ -54,7 +55,7 @@ class Sampler:
     rate: Rate | None
     interval_s: float
     idle: Callable[[], tuple[int, int] | None]
-    shown: Callable[[], tuple[str, bytes] | None]
+    shown: Callable[[], tuple[str, Snapshot] | None]
     outage: Outage
     report: Report
     clock: Callable[[], float]
@@ -70,14 +71,7 @@ class Sampler:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_loop)
             while True:
-                try:
-                    await self._look()
-                    self.outage.answered("sample")
-                except (StoreUnreachable, StoreBusy) as error:
-                    self.seen = None
-                    self._standstill.forget()
-                    await self.outage.failed("sample", error)
-                    continue
+                await self.outage.until_answered("sample", self._look)
                 await trio.sleep(self.interval_s)
 
     def lag_s(self) -> float:
@@ -95,6 +89,14 @@ class Sampler:
                 self._lags.popleft()
 
     async def _look(self) -> None:
+        try:
+            await self._measure()
+        except StoreError:
+            self.seen = None
+            self._standstill.forget()
+            raise
+
+    async def _measure(self) -> None:
         store = self.caller.store
         assert isinstance(store, RedisStore)
         sent_at = self.clock()

@@ -6,14 +6,13 @@ each job.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 
+from trioq.core.formats.snapshot import Failure, Run, Snapshot
 from trioq.core.job import Uid
 from trioq.core.outcome import Error
 from trioq.engine.claim import Held
@@ -33,53 +32,34 @@ class Recent:
 
     done: Counter[str] = attrs.field(factory=Counter[str])
     """Queue → how many, since the engine started."""
-    failures: deque[dict[str, Any]] = attrs.field(factory=lambda: deque(maxlen=FAILURES))
+    failures: deque[Failure] = attrs.field(factory=lambda: deque(maxlen=FAILURES))
 
     def failed(
         self, uid: Uid, name: str, queue: str, *, attempt: int, error: Error, then: str
     ) -> None:
         """An attempt failed; ``then`` says what becomes of the job."""
-        self.failures.append(
-            {
-                "at_ms": time.time_ns() // 1_000_000,
-                "uid": uid,
-                "name": name,
-                "queue": queue,
-                "attempt": attempt,
-                "error": f"{error.type}: {error.message}"[:CHARACTERS],
-                "then": then,
-            }
-        )
+        at_ms, said = time.time_ns() // 1_000_000, f"{error.type}: {error.message}"
+        self.failures.append(Failure(at_ms, uid, name, queue, attempt, said[:CHARACTERS], then))
 
 
-def told(status: Status, held: Iterable[Held], recent: Recent) -> bytes:
-    """All of it, as JSON of a few kilobytes."""
+def told(status: Status, held: Iterable[Held], recent: Recent) -> Snapshot:
+    """All of it."""
     now, now_ms = time.perf_counter(), time.time_ns() // 1_000_000
     running = sorted((h.began, i, h) for i, h in enumerate(held) if h.began is not None)
-    return json.dumps(
-        {
-            "at_ms": now_ms,
-            "busy": status.running,
-            "waiting": status.waiting,
-            "draining": status.draining,
-            "lag_s": round(status.lag_s, 3),
-            "running": [_run(h, now_ms, now - began) for began, _, h in running[:RUNS]],
-            "breakers": {
-                name: state for name, state in status.breakers.items() if state != "closed"
-            },
-            "done": recent.done,
-            "failures": list(recent.failures),
-        },
-        separators=(",", ":"),
-    ).encode()
+    return Snapshot(
+        at_ms=now_ms,
+        busy=status.running,
+        waiting=status.waiting,
+        draining=status.draining,
+        lag_s=round(status.lag_s, 3),
+        running=tuple(_run(h, now_ms, now - began) for began, _, h in running[:RUNS]),
+        breakers={n: state for n, state in status.breakers.items() if state != "closed"},
+        done=dict(recent.done),
+        failures=tuple(recent.failures),
+    )
 
 
-def _run(held: Held, now_ms: int, for_s: float) -> dict[str, Any]:
+def _run(held: Held, now_ms: int, for_s: float) -> Run:
     record = held.job.record if held.job else None
-    return {
-        "uid": held.uid,
-        "name": record.name if record else "",
-        "queue": record.queue if record else "",
-        "attempt": held.attempts + 1,
-        "since_ms": now_ms - int(for_s * 1000),
-    }
+    name, queue = (record.name, record.queue) if record else ("", "")
+    return Run(held.uid, name, queue, held.attempts + 1, now_ms - int(for_s * 1000))

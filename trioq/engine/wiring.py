@@ -6,7 +6,6 @@ boot and are made once, the others are made anew with each boot.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import secrets
@@ -20,6 +19,9 @@ from trioq.core.calls import Beat, Gone, NewJob
 from trioq.core.config import Config
 from trioq.core.events import EngineStarted, Report
 from trioq.core.fairness import order
+from trioq.core.formats import engine_info
+from trioq.core.formats.engine_info import EngineInfo
+from trioq.core.formats.snapshot import Snapshot
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine import from_config
 from trioq.engine.backlog import Backlog
@@ -104,7 +106,7 @@ class Assembly:
         self,
         services: trio.Nursery,
         idle: Callable[[], tuple[int, int] | None],
-        shown: Callable[[], tuple[str, bytes] | None],
+        shown: Callable[[], tuple[str, Snapshot] | None],
     ) -> None:
         """Measure, where there is a server to be measured."""
         caller = self.access("sample")
@@ -173,16 +175,17 @@ class Assembly:
 
     def info(self) -> bytes:
         """What the engine says of itself to whoever asks the server."""
-        info = {
-            "name": self.name,
-            "pid": os.getpid(),
-            "started_ms": time.time_ns() // 1_000_000,
-            "queues": [queue.name for queue in self.config.queues],
-            "names": sorted(self.handlers),
-            "workers": self.config.worker.count,
-            "http": self.http,
-        }
-        return json.dumps(info).encode()
+        return engine_info.encode(
+            EngineInfo(
+                name=self.name,
+                pid=os.getpid(),
+                started_ms=time.time_ns() // 1_000_000,
+                queues=tuple(queue.name for queue in self.config.queues),
+                names=tuple(sorted(self.handlers)),
+                workers=self.config.worker.count,
+                http=self.http,
+            )
+        )
 
     def started(self, boot: Boot) -> EngineStarted:
         queues = tuple(queue.name for queue in self.config.queues)

@@ -62,6 +62,7 @@ class Connector:
     _dial: Dial = attrs.field(repr=False)
     _embedded: embedded.Embedded | None = None
     _lanes: list[Lane] = attrs.field(factory=list[Lane], init=False, repr=False)
+    _is_closed: bool = attrs.field(default=False, init=False)
     _token: str = attrs.field(factory=lambda: secrets.token_hex(4), init=False)
 
     def lane(self, purpose: str, *, at_most_s: float = math.inf) -> Lane:
@@ -85,6 +86,8 @@ class Connector:
             return connection
 
         lane = Lane(dial, f"trioq:{purpose}:{self._token}")
+        if self._is_closed:
+            lane.close()  # whoever asks it is told so
         self._lanes.append(lane)
         return lane
 
@@ -93,7 +96,8 @@ class Connector:
         return RedisStore(self.keys, self.lane(purpose, at_most_s=at_most_s), self.options)
 
     def close(self) -> None:
-        """Close all lanes, and give up the embedded server if there is one."""
+        """Close all lanes, for good, and give up the embedded server if there is one."""
+        self._is_closed = True
         for lane in self._lanes:
             lane.close()
         self._lanes.clear()

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
 
-from trioq.errors import StoreRefused, StoreUnreachable
+from trioq.errors import StoreClosed, StoreRefused, StoreUnreachable
 from trioq.store.answers import translated
 from trioq.store.scripts import Script
 
@@ -67,7 +67,12 @@ class Lane:
         """A new connection, ready for use but not yet this lane's.
 
         May be abandoned: nobody else holds the object.
+
+        Raises:
+          StoreClosed: The lane is closed.
+          StoreUnreachable, StoreBusy, StoreRefused: There is no connection to be had.
         """
+        self._check_open()
         connection = self._dial(self.name)
         try:
             connection.connect()
@@ -173,9 +178,13 @@ class Lane:
         return self._connection
 
     def _check(self) -> None:
-        if self._closed or self._interrupted:
-            why = "closed" if self._closed else "interrupted"
-            raise StoreUnreachable(f"{self.name}: {why}", sent=False)
+        self._check_open()
+        if self._interrupted:
+            raise StoreUnreachable(f"{self.name}: interrupted", sent=False)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(f"{self.name} was closed here, and for good: open another")
 
     def _end(self, *, broken: bool = False) -> None:
         with self._lock:

@@ -28,12 +28,12 @@ from trioq.core.calls import (
     Step,
     StepReply,
 )
+from trioq.core.formats import history
 from trioq.core.job import Uid
 
 #: What the history of a job says that died of being a suspect too often.
-LOST = (
-    b'{"attempt":0,"type":"worker_lost",'
-    b'"message":"the engine died while this job was its suspect, max_reaps times"}'
+LOST = history.died_without_run(
+    "worker_lost", "the engine died while this job was its suspect, max_reaps times"
 )
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioq.core.formats.record import decode, decode_payload, encode, encode_payload, encode_summary
+from trioq.core.formats import payload as payloads
+from trioq.core.formats import summary
+from trioq.core.formats.record import decode, encode
 from trioq.core.job import Options, Record
 from trioq.errors import PayloadRejected, RecordUnreadable
 
@@ -53,7 +55,7 @@ def test_a_records_first_line_is_json_in_ascii(record: Record) -> None:
 
 @given(RECORDS, st.none() | TEXT, TEXT)
 def test_a_summary_is_json_in_ascii(record: Record, trace: str | None, engine: str) -> None:
-    encoded = encode_summary(
+    encoded = summary.encode(
         record, attempt=2, took_s=0.0123456, at_ms=17, engine=engine, trace=trace
     )
 
@@ -106,16 +108,16 @@ def test_a_header_that_cant_be_read_is_named_and_nothing_worse(header: bytes) ->
 def test_a_payload_that_others_wrote_is_read_however_it_is_written(
     payload: bytes, value: object
 ) -> None:
-    assert decode_payload(payload) == value
+    assert payloads.decode(payload) == value
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b'{"a":1', b'{"a":1}}', b"[" * 100_000])
 def test_a_payload_that_cant_be_read_is_named_and_nothing_worse(payload: bytes) -> None:
     with pytest.raises(RecordUnreadable):
-        decode_payload(payload)
+        payloads.decode(payload)
 
 
 @pytest.mark.parametrize("payload", [[], None, "x", {1: 2}, {"a": 1, None: 2}, {"a": object()}])
 def test_what_isnt_a_json_object_isnt_a_payload(payload: object) -> None:
     with pytest.raises(PayloadRejected):
-        encode_payload(payload, 1000)
+        payloads.encode(payload, 1000)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 import attrs
 
-from trioq.cli.top.moment import EngineView, Failure, Moment, newest
+from trioq.cli.top.moment import EngineView, Moment, newest
 from trioq.core.config import LimiterConfig
+from trioq.core.formats.history import Attempt
+from trioq.core.formats.snapshot import Failure
 from trioq.core.job import Uid
 from trioq.core.limiter import interval_us
 from trioq.store.inspect import (
@@ -43,9 +45,9 @@ class Looker:
         """What is so now."""
         watch(self.store)
         counted = stats(self.store, self.queues)
-        ids = [str(engine["id"]) for engine in counted.engines[:ENGINES]]
+        ids = [engine.id for engine in counted.engines[:ENGINES]]
         told = shown(self.store, ids)
-        engines = tuple(EngineView.of(info, told.get(info["id"])) for info in counted.engines)
+        engines = tuple(EngineView.of(each, told.get(each.id)) for each in counted.engines)
         failures = [failure for engine in engines for failure in engine.failures]
         return Moment(
             at=time.monotonic(),
@@ -81,14 +83,10 @@ class Looker:
 def _failure(uid: Uid, at_ms: int, views: Mapping[Uid, JobView]) -> Failure:
     view = views.get(uid)
     if view is None:  # it was revived meanwhile
-        return Failure(at_ms, uid, "", 0, "", "dead")
-    last = view.attempts[-1] if view.attempts else {}
-    error = last.get("error") or {}
-    return Failure(
-        at_ms,
-        uid,
-        view.record.name if view.record else "?",
-        last.get("attempt") or 0,
-        f"{error.get('type', '')}: {error.get('message', '')}" if error else "",
-        f"dead: {view.reason or '?'}",
-    )
+        return Failure(at_ms, uid, "", "", 0, "", "dead")
+    name, queue = (view.record.name, view.record.queue) if view.record else ("?", "?")
+    last = view.attempts[-1] if view.attempts else None
+    number, said = 0, ""
+    if isinstance(last, Attempt):
+        number, said = last.number, f"{last.error.type}: {last.error.message}"
+    return Failure(at_ms, uid, name, queue, number, said, f"dead: {view.reason or '?'}")

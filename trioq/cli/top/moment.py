@@ -4,42 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import attrs
 
 from trioq.core.config import LimiterConfig
-from trioq.store.inspect import Stats
+from trioq.core.formats.snapshot import Failure, Run, Snapshot
+from trioq.store.inspect import EngineStats, Stats
 
 #: Of the lengths of queues.
 SAMPLES = 120
 
 #: A rate is the mean of so many seconds.
 RATE_S = 5.0
-
-
-@attrs.frozen
-class Failure:
-    """An attempt that failed, or the last one of a job that is dead."""
-
-    at_ms: int
-    uid: str
-    name: str
-    attempt: int
-    error: str
-    then: str
-    """What becomes of the job: ``again in 3 s``, ``dead: failures``."""
-
-
-@attrs.frozen
-class Run:
-    """A job that runs, as its engine tells."""
-
-    uid: str
-    name: str
-    queue: str
-    attempt: int
-    since_ms: int
 
 
 @attrs.frozen
@@ -62,21 +38,21 @@ class EngineView:
     failures: tuple[Failure, ...] = ()
 
     @classmethod
-    def of(cls, info: Mapping[str, Any], told: Mapping[str, Any] | None) -> EngineView:
-        """From what `stats` lists and what the engine told; either may be another version's."""
-        id, name = str(info["id"]), str(info.get("name") or info["id"])
-        base = cls(id, name, _count(info, "workers"), _count(info, "running"), told is not None)
+    def of(cls, engine: EngineStats, told: Snapshot | None) -> EngineView:
+        """From what is counted of an engine, and what it told."""
+        info = engine.info
+        base = cls(engine.id, engine.name, info.workers, engine.running, told is not None)
         if told is None:
             return base
         return attrs.evolve(
             base,
-            busy=_count(told, "busy"),
-            draining=told.get("draining") is True,
-            lag_s=float(told["lag_s"]) if isinstance(told.get("lag_s"), int | float) else 0.0,
-            runs=tuple(_run(each) for each in _dicts(told.get("running"))),
-            breakers={str(n): str(state) for n, state in _dict(told.get("breakers")).items()},
-            done={str(q): n for q, n in _dict(told.get("done")).items() if isinstance(n, int)},
-            failures=tuple(_failure(each) for each in _dicts(told.get("failures"))),
+            busy=told.busy,
+            draining=told.draining,
+            lag_s=told.lag_s,
+            runs=told.running,
+            breakers=told.breakers,
+            done=told.done,
+            failures=told.failures,
         )
 
 
@@ -163,30 +139,3 @@ class History:
                 if then.name == engine.name and then.told:
                     return moment.at, then.done
         return None
-
-
-def _run(told: Mapping[str, Any]) -> Run:
-    return Run(
-        str(told.get("uid", "")), str(told.get("name", "")), str(told.get("queue", "")),
-        _count(told, "attempt"), _count(told, "since_ms"),
-    )  # fmt: skip
-
-
-def _failure(told: Mapping[str, Any]) -> Failure:
-    return Failure(
-        _count(told, "at_ms"), str(told.get("uid", "")), str(told.get("name", "")),
-        _count(told, "attempt"), str(told.get("error", "")), str(told.get("then", "")),
-    )  # fmt: skip
-
-
-def _count(told: Mapping[str, Any], field: str) -> int:
-    value = told.get(field)
-    return value if isinstance(value, int) else 0
-
-
-def _dict(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: Any) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

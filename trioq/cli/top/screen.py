@@ -14,8 +14,9 @@ import attrs
 from rich.text import Text
 
 from trioq.cli.screen import cut, plain
-from trioq.cli.top.moment import EngineView, Failure, History, Moment
+from trioq.cli.top.moment import EngineView, History, Moment
 from trioq.cli.top.ui import PANELS, Help, Listing, Page, Panel, Prompt, Question, Ui, rows
+from trioq.core.formats.snapshot import Failure
 
 T = TypeVar("T")
 

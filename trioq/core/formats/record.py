@@ -16,9 +16,10 @@ import math
 from functools import lru_cache
 from typing import Any
 
+from trioq.core.formats.payload import loads
 from trioq.core.job import NO_HEADERS, Headers, Options, Record
 from trioq.core.values import value
-from trioq.errors import PayloadRejected, RecordUnreadable
+from trioq.errors import RecordUnreadable
 
 VERSION = 1
 
@@ -29,7 +30,6 @@ TRACE = ("traceparent", "tracestate", "baggage")
 """The headers that a record carries, if its enqueue was traced."""
 
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_raw_decode = json.JSONDecoder().raw_decode
 _quoted = json.encoder.encode_basestring_ascii
 _NO_OPTIONS = Options()
 
@@ -40,26 +40,6 @@ class Stored:
 
     record: Record
     payload_is_big: bool
-
-
-def encode_payload(payload: Any, max_bytes: int) -> bytes:
-    """The payload as bytes.
-
-    Raises:
-      PayloadRejected: It isn't a JSON object, or is larger than ``max_bytes``.
-    """
-    if not isinstance(payload, dict):
-        raise PayloadRejected(f"a payload is a JSON object, not {type(payload).__name__}")
-    for key in payload:
-        if not isinstance(key, str):
-            raise PayloadRejected(f"a JSON object's fields have names, not {key!r}")
-    try:
-        encoded = _dumps(payload).encode("ascii")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadRejected(f"not representable as JSON: {error}") from None
-    if len(encoded) > max_bytes:
-        raise PayloadRejected(f"payload has {len(encoded)} bytes, the limit is {max_bytes}")
-    return encoded
 
 
 def encode(record: Record) -> tuple[bytes, bytes]:
@@ -117,21 +97,6 @@ def decode(uid: str, stored: bytes) -> Stored:
     return Stored(record, bool(header.get("big")))
 
 
-def decode_payload(payload: bytes) -> dict[str, Any]:
-    """The payload as a dict.
-
-    Raises:
-      RecordUnreadable: It isn't a JSON object.
-    """
-    try:
-        value = _loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise RecordUnreadable(f"the payload doesn't decode: {error}") from None
-    if not isinstance(value, dict):
-        raise RecordUnreadable(f"the payload is a {type(value).__name__}, not an object")
-    return value
-
-
 def _headers(raw: Any) -> Headers:
     """What can be read of a trace: no job fails because of one."""
     if not isinstance(raw, dict):
@@ -139,48 +104,9 @@ def _headers(raw: Any) -> Headers:
     return {name: raw[name] for name in TRACE if isinstance(raw.get(name), str)}
 
 
-def encode_summary(
-    record: Record, *, attempt: int, took_s: float, at_ms: int, engine: str, trace: str | None
-) -> bytes:
-    """What ``done`` keeps of a job that succeeded."""
-    summary = (
-        f'{{"uid":{_quoted(record.uid)},"name":{_quoted(record.name)},'
-        f'"queue":{_quoted(record.queue)},"attempt":{attempt:d},"took_ms":{took_s * 1000:.3f},'
-        f'"at_ms":{at_ms:d},"enqueued_ms":{record.enqueued_ms:d},"engine":{_quoted(engine)}'
-    )
-    if record.id is not None:
-        summary += f',"id":{_quoted(record.id)}'
-    if trace is not None:
-        summary += f',"trace":{_quoted(trace)}'
-    return summary.encode("ascii") + b"}"
-
-
-def decode_info(encoded: bytes) -> dict[str, Any]:
-    """What an engine said of itself when it registered; empty where that can't be read.
-
-    It may be an engine of another version, which says other things, and nobody has to fail of it.
-    """
-    try:
-        info = json.loads(encoded)
-    except ValueError:
-        return {}
-    return info if isinstance(info, dict) else {}
-
-
-def _loads(encoded: bytes) -> Any:
-    """What ``json.loads`` gives; sooner for what we write: ASCII, no white space around it."""
-    try:
-        value, end = _raw_decode(encoded.decode("ascii"))
-        if end == len(encoded):
-            return value
-    except ValueError:
-        pass  # not ASCII, white space before it, or not JSON: which, the slow way says
-    return json.loads(encoded)
-
-
 def _checked(line: bytes) -> dict[str, Any]:
     """A header of this version."""
-    header: dict[str, Any] = _loads(line)
+    header: dict[str, Any] = loads(line)
     if header["v"] != VERSION:
         raise RecordUnreadable(f"record has version {header['v']}, this trioq reads {VERSION}")
     return header

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from trioq.core.calls import Engine
+from trioq.core.formats.history import encode_omitted
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason
 
@@ -45,8 +46,7 @@ class Life:
         omitted = len(self.errors) - FIRST_LINES - LAST_LINES
         lines = self.errors
         if omitted > 0:
-            mark = b'{"omitted":%d}' % omitted
-            lines = [*lines[:FIRST_LINES], mark, *lines[-LAST_LINES:]]
+            lines = [*lines[:FIRST_LINES], encode_omitted(omitted), *lines[-LAST_LINES:]]
         return b"\n".join(lines)
 
 

@@ -19,7 +19,7 @@ from typing import Any, get_type_hints
 import attrs
 from cattrs import StructureHandlerNotFoundError
 
-from trioq.core.formats.record import decode_payload, encode_payload
+from trioq.core.formats import payload
 from trioq.core.job import Job
 from trioq.engine.handlers.convert import CONVERTER, NATIVE, Hook, faults_of, noun
 from trioq.errors import PayloadRejected
@@ -205,7 +205,7 @@ def _to_json(name: str, value: Any) -> Any:
     """A value as it will come out of JSON."""
     try:
         field = {name: CONVERTER.unstructure(value)}
-        return decode_payload(encode_payload(field, sys.maxsize))[name]
+        return payload.decode(payload.encode(field, sys.maxsize))[name]
     except RecursionError:
         raise PayloadRejected(f"{name}: it contains itself, or is nested too deeply") from None
     except (PayloadRejected, TypeError, ValueError) as error:

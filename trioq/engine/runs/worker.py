@@ -6,7 +6,6 @@ before that, the reaper sees to it.
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -27,9 +26,10 @@ from trioq.core.events import (
     JobSucceeded,
     Report,
 )
-from trioq.core.formats.record import Stored, decode, decode_payload, encode_summary
+from trioq.core.formats import history, payload, summary
+from trioq.core.formats.record import Stored, decode
 from trioq.core.job import Job
-from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Succeeded
+from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Succeeded
 from trioq.core.retry import Ack as AckVerdict
 from trioq.core.retry import Dead, Retry, RetryIn, decide
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
@@ -202,10 +202,10 @@ class Workers:
         timebox: Timebox,
     ) -> Outcome:
         record = stored.record
-        payload = record.payload
+        content = record.payload
         if stored.payload_is_big:
             timebox.close()
-            payload = await self._big_payload(held)
+            content = await self._big_payload(held)
         if span is not None and held.attempts and span.is_recorded:
             timebox.close()
             await self._link(span, held)
@@ -213,7 +213,7 @@ class Workers:
             uid=held.uid,
             name=record.name,
             queue=record.queue,
-            payload=decode_payload(payload),
+            payload=payload.decode(content),
             attempt=held.attempts + 1,
             max_attempts=self.rules.retry_of(handler, stored).max_attempts,
             id=record.id,
@@ -262,7 +262,7 @@ class Workers:
                 lines = await self.payloads.call(self.payloads.store.history, held.uid)
             except (StoreUnreachable, StoreBusy):
                 return
-            if before := _traceparent(lines):
+            if before := history.last_trace(lines):
                 span.link(before)
 
     def _settle(
@@ -280,7 +280,7 @@ class Workers:
         if isinstance(verdict, AckVerdict):
             self.recent.done[record.queue] += 1
             self.report(JobSucceeded(*who, attempt, took_s, record.wanted_ms))
-            summary = encode_summary(
+            done = summary.encode(
                 record,
                 attempt=attempt,
                 took_s=took_s,
@@ -288,14 +288,14 @@ class Workers:
                 engine=self.boot.engine,
                 trace=held.traceparent,
             )
-            return Ack(held.uid, held.n, summary)
+            return Ack(held.uid, held.n, done)
         if isinstance(verdict, Dead):
             self.report(
                 JobDied(*who, attempt, took_s, record.wanted_ms, verdict.reason, verdict.error)
             )
             then = f"dead: {verdict.reason}"
             self.recent.failed(*who, attempt=attempt, error=verdict.error, then=then)
-            line = self._line(held, attempt, verdict.error)
+            line = self._line(held, attempt, verdict.error, dead=verdict.reason)
             return DeadLetter(held.uid, held.n, attempt, verdict.reason, line)
         if isinstance(verdict, RetryIn):
             again_in_s = verdict.delay_ms / 1000
@@ -315,31 +315,17 @@ class Workers:
         wanted_ms = record.wanted_ms if record else 0
         self.report(JobDied(*who, attempt, 0.0, wanted_ms, "undecodable", error))
         self.recent.failed(*who, attempt=attempt, error=error, then="dead: undecodable")
-        line = self._line(held, attempt, error)
+        line = self._line(held, attempt, error, dead="undecodable")
         return DeadLetter(held.uid, held.n, attempt, "undecodable", line)
 
-    def _line(self, held: Held, attempt: int, error: Error) -> bytes:
+    def _line(
+        self, held: Held, attempt: int, error: Error, *, dead: DeadReason | None = None
+    ) -> bytes:
         """One line of the job's history."""
-        line = {
-            "attempt": attempt,
-            "type": error.type,
-            "message": error.message,
-            "traceback": error.traceback,
-            "engine": self.boot.engine,
-            "at_ms": time.time_ns() // 1_000_000,
-        }
-        if held.traceparent is not None:
-            line["trace"] = held.traceparent
-        return json.dumps(line, separators=(",", ":")).encode("ascii")
-
-
-def _traceparent(lines: bytes | None) -> str | None:
-    """Where in a trace the last attempt that is told of was."""
-    try:
-        last = json.loads((lines or b"").rpartition(b"\n")[2])
-    except ValueError:  # none, or one that another version wrote
-        return None
-    return last.get("trace") if isinstance(last, dict) else None
+        at_ms = time.time_ns() // 1_000_000
+        return history.encode(
+            history.Attempt(attempt, error, self.boot.engine, at_ms, dead, held.traceparent)
+        )
 
 
 def _breaker_verdict(outcome: Outcome) -> Verdict:

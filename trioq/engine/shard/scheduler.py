@@ -6,7 +6,6 @@ moment, because the timeout of a blocking command fires tens of milliseconds lat
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ import attrs
 import trio
 
 from trioq.core.events import ParkedExpired, Report
-from trioq.core.formats.record import decode_info
+from trioq.core.formats import engine_info, history
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.errors import StoreBusy, StoreUnreachable
@@ -83,7 +82,7 @@ class Scheduler:
             return
         store = self.caller.store
         infos = await self.caller.call(store.engines)
-        known = {name for info in infos.values() for name in decode_info(info).get("names", ())}
+        known = {name for info in infos.values() for name in engine_info.decode(info).names}
         unknown = {name for _, name in parked} - known
         self._unknown = Counter({name: self._unknown[name] + 1 for name in unknown})
         after_ms = int(self.unknown_after_s * 1000)
@@ -91,8 +90,6 @@ class Scheduler:
             if self._unknown[name] < LOOKS:
                 continue
             message = f"no engine has known the name {name!r} for {self.unknown_after_s:g} s"
-            line = json.dumps({"attempt": 0, "type": "unknown_name", "message": message})
-            while died := await self.caller.call(
-                store.expire_parked, queue, name, after_ms, line.encode()
-            ):
+            line = history.died_without_run("unknown_name", message)
+            while died := await self.caller.call(store.expire_parked, queue, name, after_ms, line):
                 self.report(ParkedExpired(queue, name, died))

@@ -23,7 +23,6 @@ from trioq.engine.outage import Outage
 from trioq.engine.sources.scan.settling import Young
 from trioq.engine.sources.scan.walk import Found, ScanError, ScanRules, Skipped, look_again, scan
 from trioq.engine.tracer import Tracer
-from trioq.errors import StoreBusy, StoreUnreachable
 
 #: Files looked at in one hop.
 CHUNK = 200
@@ -143,14 +142,10 @@ class Producer:
                 await trio.to_thread.run_sync(looks.close)
 
     async def _marks(self, paths: list[str]) -> list[str | None]:
-        while True:
-            try:
-                marks = await self.caller.call(self.caller.store.seen, paths)
-            except (StoreUnreachable, StoreBusy) as error:
-                await self.outage.failed("scan", error)
-                continue
-            self.outage.answered("scan")
-            return marks
+        caller = self.caller
+        return await self.outage.until_answered(
+            "scan", lambda: caller.call(caller.store.seen, paths)
+        )
 
     def _new_job(self, file: Found) -> NewJob:
         uid = new_uid()

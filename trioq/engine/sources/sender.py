@@ -7,7 +7,6 @@ permits and outlives outages.
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -16,9 +15,10 @@ import trio
 
 from trioq.core.calls import Enqueued, NewJob, Rate
 from trioq.core.events import EnqueueRefused, FilesEnqueued, LimiterWaited, Report
+from trioq.core.numbering import Numbering
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
-from trioq.errors import QueueFull, StoreBusy, StoreUnreachable
+from trioq.errors import QueueFull
 
 #: Jobs in one request. A limited one is no larger than the burst, for more permits than that
 #: there never are at once.
@@ -41,8 +41,7 @@ class Limiter:
     outage: Outage
     report: Report
     random: Callable[[], float]
-    _sender: str = attrs.field(factory=lambda: secrets.token_hex(16), init=False)
-    _number: int = attrs.field(default=0, init=False)
+    _numbering: Numbering = attrs.field(factory=Numbering, init=False)
 
     async def run(self, batches: trio.MemoryReceiveChannel[Sequence[NewJob]]) -> None:
         """Enqueue until the channel closes.
@@ -75,20 +74,12 @@ class Limiter:
 
     async def _enqueue(self, batch: Sequence[NewJob]) -> Enqueued:
         """One numbered request, re-sent until it is answered."""
-        self._number += 1
-        while True:
-            try:
-                enqueued = await self.caller.call(
-                    self.caller.store.enqueue, self._sender, self._number, batch, rate=self.rate
-                )
-            except (StoreUnreachable, StoreBusy) as error:
-                await self.outage.failed("produce", error)
-                continue
-            except QueueFull:
-                self.outage.answered("produce")  # with "no", but answered
-                raise
-            self.outage.answered("produce")
-            return enqueued
+        sender, number = self._numbering.next()
+        caller = self.caller
+        return await self.outage.until_answered(
+            "produce",
+            lambda: caller.call(caller.store.enqueue, sender, number, batch, rate=self.rate),
+        )
 
 
 def _written(batch: Sequence[NewJob], enqueued: Enqueued) -> Counter[str]:

@@ -5,7 +5,14 @@ server.
 """
 
 from trioq.store.inspect.benches import bench_keys
-from trioq.store.inspect.counts import Outstanding, QueueStats, Stats, outstanding, stats
+from trioq.store.inspect.counts import (
+    EngineStats,
+    Outstanding,
+    QueueStats,
+    Stats,
+    outstanding,
+    stats,
+)
 from trioq.store.inspect.dead import (
     Dead,
     DeadFilter,
@@ -19,12 +26,13 @@ from trioq.store.inspect.jobs import done, find, held, peek
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, sample
 from trioq.store.inspect.shown import show, shown, watch
-from trioq.store.inspect.views import JobView, history
+from trioq.store.inspect.views import JobView
 
 __all__ = [
     "Dead",
     "DeadFilter",
     "DeadPage",
+    "EngineStats",
     "Glance",
     "JobView",
     "Outstanding",
@@ -39,7 +47,6 @@ __all__ = [
     "find",
     "glance",
     "held",
-    "history",
     "newest_dead",
     "outstanding",
     "parked_names",

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import attrs
 
-from trioq.core.formats.record import decode_info
+from trioq.core.formats import engine_info
+from trioq.core.formats.engine_info import EngineInfo
 from trioq.errors import StoreBusy
 from trioq.store.redis import RedisStore
 
@@ -32,6 +33,26 @@ class QueueStats:
 
 
 @attrs.frozen
+class EngineStats:
+    """A registered engine: a boot of it."""
+
+    id: str
+    info: EngineInfo
+    running: int
+    """Jobs that the server holds for it."""
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        return self.info.name or self.id
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of ``trioq engines --json``; without what it doesn't say of itself."""
+        said = self.info.as_json() if self.info.is_readable else {}
+        return {"id": self.id, **said, "running": self.running}
+
+
+@attrs.frozen
 class Stats:
     """One moment of a namespace."""
 
@@ -40,7 +61,7 @@ class Stats:
     counters: Mapping[str, int]
     dead: int
     strays: int
-    engines: tuple[dict[str, Any], ...]
+    engines: tuple[EngineStats, ...]
     records: int = 0
     """Jobs that have a record: each lies in one place."""
     parked: Mapping[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
@@ -48,7 +69,7 @@ class Stats:
 
     @property
     def running(self) -> int:
-        return sum(engine["running"] for engine in self.engines)
+        return sum(engine.running for engine in self.engines)
 
     @property
     def placed(self) -> int:
@@ -59,7 +80,7 @@ class Stats:
     @property
     def names(self) -> frozenset[str]:
         """The handlers that live engines know."""
-        return frozenset(name for info in self.engines for name in info.get("names", ()))
+        return frozenset(name for engine in self.engines for name in engine.info.names)
 
     def as_json(self) -> dict[str, Any]:
         """The shape of ``trioq stats --json``."""
@@ -74,7 +95,7 @@ class Stats:
             "retried": self.counters.get("retried", 0),
             "reaped": self.counters.get("reaped", 0),
             "strays": self.strays,
-            "engines": list(self.engines),
+            "engines": [engine.as_json() for engine in self.engines],
         }
 
 
@@ -115,7 +136,7 @@ def outstanding(
     return (
         {queue: moment.outstanding(queue) for queue in queues},
         sum(sum(held.values()) for held in moment.running.values()),
-        frozenset(name for info in moment.engines.values() for name in info.get("names", ())),
+        frozenset(name for info in moment.engines.values() for name in info.names),
     )
 
 
@@ -164,7 +185,7 @@ class _Moment:
     strays: int
     records: int
     paused: frozenset[str]
-    engines: Mapping[str, dict[str, Any]]
+    engines: Mapping[str, EngineInfo]
     lengths: Mapping[str, _Lengths]
     parked: Mapping[tuple[str, str], int]
     """(queue, name) → how many."""
@@ -172,7 +193,7 @@ class _Moment:
     """Engine → queue → how many."""
 
     def stats(self, namespace: str) -> Stats:
-        served = {queue for info in self.engines.values() for queue in info.get("queues", ())}
+        served = {queue for info in self.engines.values() for queue in info.queues}
         queues = {
             name: QueueStats(
                 ready=lengths.claimable,
@@ -186,7 +207,7 @@ class _Moment:
             for name, lengths in self.lengths.items()
         }
         engines = tuple(
-            {"id": engine, **info, "running": self.running[engine].total()}
+            EngineStats(engine, info, self.running[engine].total())
             for engine, info in self.engines.items()
         )
         return Stats(
@@ -260,7 +281,7 @@ def _read(
     counters = {name.decode(): int(count) for name, count in _items(next(answers))}
     dead, strays, records = next(answers), next(answers), next(answers)
     paused = frozenset(name.decode() for name in next(answers))
-    infos = {engine.decode(): decode_info(info) for engine, info in _items(next(answers))}
+    infos = {engine.decode(): engine_info.decode(info) for engine, info in _items(next(answers))}
     lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
     parked = {door_of(door): next(answers) for door in doors}
     running = {engine: Counter(map(_queue, next(answers))) for engine in engines}

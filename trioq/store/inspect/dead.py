@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from trioq.core.formats import history
 from trioq.core.formats.record import decode
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable
-from trioq.store.inspect.views import JobView, history, views
+from trioq.store.inspect.views import JobView, views
 from trioq.store.redis import RedisStore
 
 #: Jobs read in one round trip, each with a record of at most 8 kB.
@@ -128,10 +129,9 @@ def _with_error(store: RedisStore, jobs: Sequence[Dead], error: str) -> Iterator
             [("HMGET", keys.fixed("reasons"), *uids), ("HMGET", keys.fixed("history"), *uids)]
         )
         for job, reason, lines in zip(some, reasons, histories, strict=True):
-            attempts = history(lines)
-            last = attempts[-1].get("error", {}) if attempts else {}
-            told = (reason or b"").decode(), last.get("type", ""), last.get("message", "")
-            if error in " ".join(map(str, told)):
+            last = history.last_error(history.decode(lines))
+            told = [reason.decode()] if reason else []
+            if error in " ".join(told + ([last.type, last.message] if last else [])):
                 yield job
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
+from trioq.core.formats import summary
 from trioq.core.formats.record import decode
+from trioq.core.formats.summary import Summary
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreBusy
 from trioq.store.inspect.counts import TRIES
@@ -35,11 +36,11 @@ def find(store: RedisStore, id_or_uid: str) -> JobView | None:
         if not state and (view := _living(store, uid)) is not None:
             return view
         if state in ("", "done"):
-            for summary in done(store):
-                if uid == summary.get("uid") or (not known and id_or_uid == summary.get("id")):
-                    return JobView(summary["uid"], None, "done", summary=summary)
+            for each in done(store):
+                if uid == each.uid or (not known and id_or_uid == each.id):
+                    return JobView(each.uid, None, "done", summary=each)
         if state:
-            return JobView(uid, None, state, summary={"id": id_or_uid})
+            return JobView(uid, None, state, id=id_or_uid)
     return None
 
 
@@ -77,13 +78,12 @@ def held(store: RedisStore, engine: str) -> list[JobView]:
     return found
 
 
-def done(store: RedisStore) -> Iterator[dict[str, Any]]:
-    """The summaries of finished jobs that are kept, newest first."""
+def done(store: RedisStore) -> Iterator[Summary]:
+    """What is kept of finished jobs, the newest first; what can't be read is left out."""
     start, key = 0, store.keys.fixed("done")
     while page := store.lane.call("LRANGE", key, start, start + DONE_PAGE - 1):
         start += len(page)
-        for summary in page:
-            yield json.loads(summary)
+        yield from filter(None, map(summary.decode, page))
 
 
 def _living(store: RedisStore, uid: Uid) -> JobView | None:

@@ -7,11 +7,11 @@ on them.
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from trioq.core.calls import Engine
+from trioq.core.formats import snapshot
+from trioq.core.formats.snapshot import Snapshot
 from trioq.errors import StoreBusy
 from trioq.store.redis import RedisStore
 
@@ -29,20 +29,21 @@ def watch(store: RedisStore) -> None:
         store.lane.call("SET", store.keys.fixed("watched"), 1, "PX", WATCHED_MS)
 
 
-def show(store: RedisStore, engine: Engine, told: bytes) -> None:
+def show(store: RedisStore, engine: Engine, told: Snapshot) -> None:
     """Tell what an engine does."""
     with contextlib.suppress(StoreBusy):
-        store.lane.call("SET", store.keys.of("shown", engine), told, "PX", SHOWN_MS)
+        store.lane.call(
+            "SET", store.keys.of("shown", engine), snapshot.encode(told), "PX", SHOWN_MS
+        )
 
 
-def shown(store: RedisStore, engines: Sequence[Engine]) -> dict[Engine, Mapping[str, Any]]:
-    """What these engines have told lately; another version of trioq may tell other things."""
-    found: dict[Engine, Mapping[str, Any]] = {}
+def shown(store: RedisStore, engines: Sequence[Engine]) -> dict[Engine, Snapshot]:
+    """What these engines have told lately, as far as it can be read."""
+    found: dict[Engine, Snapshot] = {}
     for start in range(0, len(engines), PAGE):
         page = engines[start : start + PAGE]
         told = store.lane.pipeline([("GET", store.keys.of("shown", engine)) for engine in page])
         for engine, raw in zip(page, told, strict=True):
-            with contextlib.suppress(TypeError, ValueError):
-                if isinstance(value := json.loads(raw), dict):
-                    found[engine] = value
+            if (seen := snapshot.decode(raw)) is not None:
+                found[engine] = seen
     return found

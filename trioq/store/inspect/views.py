@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
-from trioq.core.formats.record import decode, decode_payload
+from trioq.core.formats import history, payload
+from trioq.core.formats.record import decode
+from trioq.core.formats.summary import Summary
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable
 from trioq.store.redis import RedisStore
@@ -27,12 +28,14 @@ class JobView:
     """Why it is dead."""
     reaps: int = 0
     """How often it was the suspect of an engine that died."""
-    attempts: tuple[dict[str, Any], ...] = ()
+    attempts: tuple[history.Line, ...] = ()
     payload: Any = None
     payload_raw: bytes | None = None
     """The bytes, where they aren't a JSON object."""
-    summary: Mapping[str, Any] | None = None
-    """For a job that has ended: what is remembered of it."""
+    summary: Summary | None = None
+    """For a job that is done, while it is among the last ones that are."""
+    id: str | None = None
+    """The caller's id, where nothing else is remembered."""
     due_ms: int | None = None
     """When a scheduled job is due."""
     died_ms: int | None = None
@@ -41,28 +44,26 @@ class JobView:
 
     def as_json(self) -> dict[str, Any]:
         """The shape of ``job``, ``peek`` and ``dead list`` with ``--json``."""
-        record, summary = self.record, self.summary or {}
+        about = self.record or self.summary
         shown: dict[str, Any] = {
-            "id": (record.id if record else summary.get("id")) or self.uid,
+            "id": (about.id if about else self.id) or self.uid,
             "uid": self.uid,
-            "name": record.name if record else summary.get("name"),
-            "queue": record.queue if record else summary.get("queue"),
+            "name": about.name if about else None,
+            "queue": about.queue if about else None,
             "state": self.state,
             "payload": self.payload,
             "reason": self.reason,
             "reaps": self.reaps,
-            "attempts": list(self.attempts),
-            "enqueued_ms": record.enqueued_ms if record else summary.get("enqueued_ms"),
+            "attempts": [line.as_json() for line in self.attempts],
+            "enqueued_ms": about.enqueued_ms if about else None,
         }
         for field in ("due_ms", "died_ms", "engine"):
             if (value := getattr(self, field)) is not None:
                 shown[field] = value
         if self.payload_raw is not None:
             shown["payload_raw"] = base64.b64encode(self.payload_raw).decode()
-        if "at_ms" in summary:
-            shown["done"] = {k: summary.get(k) for k in ("attempt", "took_ms", "at_ms", "engine")}
-            if "trace" in summary:
-                shown["done"]["trace"] = summary["trace"]
+        if self.summary is not None:
+            shown["done"] = self.summary.as_json()
         return shown
 
 
@@ -91,20 +92,20 @@ def _view(
     try:
         read = decode(uid, stored)
     except RecordUnreadable:
-        payload: Any = _text(stored)
+        content: Any = _text(stored)
     else:
         record = read.record
         # The big ones one at a time: each may have a megabyte.
         big = store.lane.call("HGET", store.keys.fixed("big"), uid) if read.payload_is_big else None
-        payload, raw = _payload(record.payload if big is None else big)
+        content, raw = _payload(record.payload if big is None else big)
     return JobView(
         uid,
         record,
         state,
         reason=reason.decode() if reason else None,
         reaps=int(reaps or 0),
-        attempts=history(lines),
-        payload=payload,
+        attempts=history.decode(lines),
+        payload=content,
         payload_raw=raw,
     )
 
@@ -112,40 +113,10 @@ def _view(
 def _payload(raw: bytes) -> tuple[Any, bytes | None]:
     """A payload as it is shown; with its bytes if it isn't a JSON object."""
     try:
-        return decode_payload(raw), None
+        return payload.decode(raw), None
     except RecordUnreadable:
         return _text(raw), raw
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
-
-
-def history(raw: bytes | None) -> tuple[dict[str, Any], ...]:
-    """The attempts of a job, from the lines that are kept.
-
-    Each is ``{"attempt", "error": {"type", "message", "traceback"}, "engine", "at_ms"}``, with
-    ``"trace"``, a ``traceparent``, where its run was traced; or ``{"omitted": n}`` for those
-    that were left out.
-    """
-    return tuple(map(_attempt, raw.split(b"\n"))) if raw else ()
-
-
-def _attempt(line: bytes) -> dict[str, Any]:
-    try:
-        told = json.loads(line)
-    except ValueError:
-        told = None
-    if not isinstance(told, dict):
-        told = {"message": _text(line)}
-    if "omitted" in told:
-        return told
-    attempt = {
-        "attempt": told.get("attempt"),
-        "error": {field: told.get(field, "") for field in ("type", "message", "traceback")},
-        "engine": told.get("engine"),
-        "at_ms": told.get("at_ms"),
-    }
-    if "trace" in told:
-        attempt["trace"] = told["trace"]
-    return attempt

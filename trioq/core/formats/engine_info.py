@@ -1,0 +1,63 @@
+"""What an engine says of itself when it registers: a JSON object in ``engines``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+
+from trioq.core.formats import lenient
+
+
+@attrs.frozen
+class EngineInfo:
+    """An engine, in its own words; what it doesn't say is empty."""
+
+    name: str = ""
+    """Of the process; its boots have it in common."""
+    pid: int = 0
+    started_ms: int | None = None
+    queues: tuple[str, ...] = ()
+    """Those that it claims from."""
+    names: tuple[str, ...] = ()
+    """The handlers that it knows."""
+    workers: int = 0
+    http: str = ""
+    """Where it serves metrics and health; empty: nowhere."""
+    is_readable: bool = True
+    """Whether it says what an engine of this version says."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The members that are stored and shown."""
+        return {
+            "name": self.name,
+            "pid": self.pid,
+            "started_ms": self.started_ms,
+            "queues": list(self.queues),
+            "names": list(self.names),
+            "workers": self.workers,
+            "http": self.http,
+        }
+
+
+def encode(info: EngineInfo) -> bytes:
+    """As it is stored."""
+    return json.dumps(info.as_json()).encode("ascii")
+
+
+def decode(encoded: bytes | None) -> EngineInfo:
+    """What can be read of it: it may be of another version, and nobody has to fail of that."""
+    told = lenient.members(encoded)
+    if told is None:
+        return EngineInfo(is_readable=False)
+    return EngineInfo(
+        name=lenient.text(told.get("name")),
+        pid=lenient.count(told.get("pid")),
+        started_ms=lenient.time_ms(told.get("started_ms")),
+        queues=lenient.texts(told.get("queues")),
+        names=lenient.texts(told.get("names")),
+        workers=lenient.count(told.get("workers")),
+        http=lenient.text(told.get("http")),
+        is_readable=isinstance(told.get("names"), list) and isinstance(told.get("queues"), list),
+    )

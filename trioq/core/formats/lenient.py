@@ -1,0 +1,80 @@
+"""Reads JSON that anybody may have written: what isn't what it should be is left out.
+
+For what is shown and counted. Whatever a run of a job rests on is read strictly, by
+:mod:`trioq.core.formats.record`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: In the year 5138, in epoch milliseconds: no time that is meant lies beyond, and every clock,
+#: calendar and float can hold it.
+LATEST_MS = 10**14
+
+#: Lua's numbers and JSON's are exact up to here.
+LARGEST = 2**53
+
+
+def members(encoded: bytes | str | None) -> dict[str, Any] | None:
+    """The members of a JSON object; None: it isn't one."""
+    if encoded is None:
+        return None
+    try:
+        value = json.loads(encoded)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def text(value: Any, default: str = "") -> str:
+    """A text that can be printed and sent: half a surrogate pair is written as an escape."""
+    if not isinstance(value, str):
+        return default
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def optional_text(value: Any) -> str | None:
+    """The same; None where it isn't a text."""
+    return text(value) if isinstance(value, str) else None
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """The texts of a list."""
+    return tuple(text(each) for each in value if isinstance(each, str)) if _is_list(value) else ()
+
+
+def count(value: Any) -> int:
+    """A whole number from 0 up; 0 where it is anything else."""
+    return value if _is_whole(value) and 0 <= value <= LARGEST else 0
+
+
+def time_ms(value: Any) -> int | None:
+    """A time in epoch milliseconds; None where it can't be one."""
+    return value if _is_whole(value) and 0 <= value <= LATEST_MS else None
+
+
+def seconds(value: Any) -> float:
+    """A duration; 0 where it can't be one."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= LARGEST else 0.0
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a list."""
+    return (each for each in value if isinstance(each, dict)) if _is_list(value) else iter(())
+
+
+def pairs(value: Any) -> Mapping[str, Any]:
+    """An object's members, their names as texts that can be printed."""
+    return {text(name): each for name, each in value.items()} if isinstance(value, dict) else {}
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

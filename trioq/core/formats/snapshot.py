@@ -1,0 +1,104 @@
+"""What an engine tells those who watch it: a JSON object of a few kilobytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import attrs
+
+from trioq.core.formats import lenient
+from trioq.core.job import Uid
+
+
+@attrs.frozen
+class Run:
+    """A job that runs."""
+
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    since_ms: int
+    """Epoch, by the engine's clock."""
+
+
+@attrs.frozen
+class Failure:
+    """An attempt that failed, or the last one of a job that is dead."""
+
+    at_ms: int
+    """Epoch, by the engine's clock."""
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    error: str
+    then: str
+    """What becomes of the job: ``again in 3 s``, ``dead: failures``."""
+
+
+@attrs.frozen
+class Snapshot:
+    """One moment of an engine."""
+
+    at_ms: int = 0
+    """Epoch, by the engine's clock."""
+    busy: int = 0
+    """Handlers that run."""
+    waiting: int = 0
+    """Jobs that it holds and hasn't started."""
+    draining: bool = False
+    lag_s: float = 0.0
+    running: tuple[Run, ...] = ()
+    """The longest ones."""
+    breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Handler → state, of those that aren't closed."""
+    done: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    """Queue → how many, since the engine started."""
+    failures: tuple[Failure, ...] = ()
+    """The last ones."""
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """As it is stored."""
+    return json.dumps(attrs.asdict(snapshot), separators=(",", ":")).encode("ascii")
+
+
+def decode(encoded: bytes | None) -> Snapshot | None:
+    """What can be read of it, whoever wrote it; None: nothing."""
+    told = lenient.members(encoded)
+    if told is None:
+        return None
+    counts, states = lenient.pairs(told.get("done")), lenient.pairs(told.get("breakers"))
+    return Snapshot(
+        at_ms=lenient.time_ms(told.get("at_ms")) or 0,
+        busy=lenient.count(told.get("busy")),
+        waiting=lenient.count(told.get("waiting")),
+        draining=told.get("draining") is True,
+        lag_s=lenient.seconds(told.get("lag_s")),
+        running=tuple(
+            Run(
+                lenient.text(each.get("uid")),
+                lenient.text(each.get("name")),
+                lenient.text(each.get("queue")),
+                lenient.count(each.get("attempt")),
+                lenient.time_ms(each.get("since_ms")) or 0,
+            )
+            for each in lenient.objects(told.get("running"))
+        ),
+        breakers={name: lenient.text(state) for name, state in states.items()},
+        done={queue: lenient.count(done) for queue, done in counts.items()},
+        failures=tuple(
+            Failure(
+                lenient.time_ms(each.get("at_ms")) or 0,
+                lenient.text(each.get("uid")),
+                lenient.text(each.get("name")),
+                lenient.text(each.get("queue")),
+                lenient.count(each.get("attempt")),
+                lenient.text(each.get("error")),
+                lenient.text(each.get("then")),
+            )
+            for each in lenient.objects(told.get("failures"))
+        ),
+    )

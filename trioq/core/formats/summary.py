@@ -1,0 +1,77 @@
+"""What ``done`` keeps of a job that succeeded: a JSON object, written for each by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import attrs
+
+from trioq.core.formats import lenient
+from trioq.core.job import Record, Uid
+
+_quoted = json.encoder.encode_basestring_ascii
+
+
+@attrs.frozen
+class Summary:
+    """A job that is done."""
+
+    uid: Uid
+    name: str = ""
+    queue: str = ""
+    attempt: int = 0
+    took_ms: float = 0.0
+    at_ms: int | None = None
+    """When it was done: epoch, by its engine's clock."""
+    enqueued_ms: int | None = None
+    engine: str = ""
+    id: str | None = None
+    """The caller's, if it had one."""
+    trace: str | None = None
+    """The ``traceparent`` of its run, if that was traced."""
+
+    def as_json(self) -> dict[str, Any]:
+        """How it ended, as ``trioq job --json`` shows it."""
+        shown: dict[str, Any] = {
+            "attempt": self.attempt,
+            "took_ms": self.took_ms,
+            "at_ms": self.at_ms,
+            "engine": self.engine,
+        }
+        return shown if self.trace is None else shown | {"trace": self.trace}
+
+
+def encode(
+    record: Record, *, attempt: int, took_s: float, at_ms: int, engine: str, trace: str | None
+) -> bytes:
+    """As it is stored, from what the engine has at hand when a job succeeds."""
+    summary = (
+        f'{{"uid":{_quoted(record.uid)},"name":{_quoted(record.name)},'
+        f'"queue":{_quoted(record.queue)},"attempt":{attempt:d},"took_ms":{took_s * 1000:.3f},'
+        f'"at_ms":{at_ms:d},"enqueued_ms":{record.enqueued_ms:d},"engine":{_quoted(engine)}'
+    )
+    if record.id is not None:
+        summary += f',"id":{_quoted(record.id)}'
+    if trace is not None:
+        summary += f',"trace":{_quoted(trace)}'
+    return summary.encode("ascii") + b"}"
+
+
+def decode(encoded: bytes | None) -> Summary | None:
+    """What can be read of it, whoever wrote it; None: not even whose it is."""
+    told = lenient.members(encoded)
+    if told is None or not isinstance(told.get("uid"), str):
+        return None
+    return Summary(
+        uid=told["uid"],
+        name=lenient.text(told.get("name")),
+        queue=lenient.text(told.get("queue")),
+        attempt=lenient.count(told.get("attempt")),
+        took_ms=lenient.seconds(told.get("took_ms")),
+        at_ms=lenient.time_ms(told.get("at_ms")),
+        enqueued_ms=lenient.time_ms(told.get("enqueued_ms")),
+        engine=lenient.text(told.get("engine")),
+        id=lenient.optional_text(told.get("id")),
+        trace=lenient.optional_text(told.get("trace")),
+    )
