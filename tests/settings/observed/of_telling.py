@@ -6,8 +6,6 @@ import json
 import socket
 import urllib.request
 
-import trio
-
 from tests.observe.collector import collector
 from tests.settings.observed.of_jobs import noop
 from tests.settings.observed.place import Place, in_thread, row
