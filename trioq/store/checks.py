@@ -13,6 +13,7 @@ import attrs
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
 from trioq.store.keys import CATALOGUE, Keys, bench_namespace
 from trioq.store.redis import RedisStore
+from trioq.store.replies import TEXTS
 from trioq.store.scripts import all_scripts
 
 #: The first versions with script flags, which keep a full server drainable.
@@ -118,7 +119,8 @@ def check_server(store: RedisStore) -> ServerFacts:
 def _probe(store: RedisStore, asked: list[str]) -> list[str]:
     """Those of the commands that the user may not run, or that the server doesn't have."""
     keys = _sample_keys(store.keys)
-    return [name.decode() for name in store.lane.call("EVAL", PROBE, len(keys), *keys, *asked)]
+    told = store.lane.call("EVAL", PROBE, len(keys), *keys, *asked, shape=TEXTS)
+    return [name.decode() for name in told]
 
 
 def _sample_keys(keys: Keys) -> list[str]:

@@ -1,8 +1,7 @@
 """From a configuration to lanes: embedded server, TCP, TLS or a Unix socket.
 
 redis-py is told to do nothing by itself: no re-sends, no maintenance notifications (they
-would disable its check for a stale reply), no commands of its own beyond AUTH, SELECT and
-CLIENT SETNAME.
+would disable its check for a stale reply), no commands of its own.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from redis.connection import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
-from redis.credentials import CredentialProvider
 
-from trioq.core.config import Config, RedisConfig, Secret
+from trioq.core.config import Config, RedisConfig
 from trioq.errors import StoreRefused
 from trioq.store import embedded
+from trioq.store.greeting import Greeting
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
 from trioq.store.protocol import StoreOptions
@@ -76,10 +75,13 @@ class Connector:
         """
         connect_s = min(self.redis.connect_timeout_s, at_most_s)
         read_s = min(self.redis.read_timeout_s, at_most_s)
+        greeting = Greeting(self.redis)
 
         def dial(name: str) -> AbstractConnection:
             connection = self._dial(
-                client_name=name, socket_connect_timeout=connect_s, socket_timeout=read_s
+                socket_connect_timeout=connect_s,
+                socket_timeout=read_s,
+                redis_connect_func=lambda connection: greeting.say(connection, name),
             )
             # redis-py's defaults have changed twice; a re-sent write would be executed twice.
             assert connection.retry.get_retries() == 0, "redis-py would send again by itself"
@@ -132,10 +134,9 @@ def open_store(
         id_retention_ms=int(config.worker.id_retention_s * 1000),
         max_lengths={q.name: q.max_length for q in config.queues if q.max_length is not None},
     )
-    common = _common(config.redis)
     directory = config.redis.embedded
     if directory is None:
-        dial_there, description = _elsewhere(config, common)
+        dial_there, description = _elsewhere(config)
         return Connector(keys, options, description, config.redis, dial_there)
     path = config.resolve(directory)
     if read_only and not embedded.exists(path):
@@ -143,27 +144,21 @@ def open_store(
     server = embedded.start(path, log=log)
 
     def dial(**more: Any) -> AbstractConnection:
-        return _EmbeddedConnection(server, **common, **more)  # type: ignore[abstract]
+        return _EmbeddedConnection(server, **_COMMON, **more)  # type: ignore[abstract]
 
     return Connector(keys, options, f"embedded:{directory}", config.redis, dial, server)
 
 
-def _common(redis: RedisConfig) -> dict[str, Any]:
-    """What every connection is told, of whatever kind it is."""
-    has_credentials = bool(redis.username or redis.password)
-    return {
-        "db": redis.db,
-        "credential_provider": (
-            _Credentials(redis.username, redis.password) if has_credentials else None
-        ),
-        "retry": no_retries(),
-        "protocol": 2,
-        "driver_info": None,
-        "health_check_interval": 0,
-    }
+#: What every connection is told, of whatever kind it is. It says nothing by itself.
+_COMMON: dict[str, Any] = {
+    "retry": no_retries(),
+    "protocol": 2,
+    "driver_info": None,
+    "health_check_interval": 0,
+}
 
 
-def _elsewhere(config: Config, common: dict[str, Any]) -> tuple[Dial, str]:
+def _elsewhere(config: Config) -> tuple[Dial, str]:
     """How to reach a server that somebody else runs."""
     redis = config.redis
     parts = urlsplit(redis.url)
@@ -171,12 +166,12 @@ def _elsewhere(config: Config, common: dict[str, Any]) -> tuple[Dial, str]:
         path = unquote(parts.path)
 
         def unix(**more: Any) -> AbstractConnection:
-            return UnixDomainSocketConnection(path=path, **common, **more)  # type: ignore[abstract]
+            return UnixDomainSocketConnection(path=path, **_COMMON, **more)  # type: ignore[abstract]
 
         return unix, f"unix://{path}"
     host, port = parts.hostname or "localhost", parts.port or 6379
     common = {
-        **common,
+        **_COMMON,
         "host": host,
         "port": port,
         "socket_keepalive": True,
@@ -234,18 +229,6 @@ def _try_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> None
 
 def _reason(error: ssl.SSLError) -> str:
     return (error.reason or str(error)).replace("_", " ").lower()
-
-
-@attrs.frozen
-class _Credentials(CredentialProvider):
-    """User and password, revealed only while they are sent."""
-
-    username: str | None
-    password: Secret | None
-
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        password = self.password.reveal() if self.password else ""
-        return (password,) if self.username is None else (self.username, password)
 
 
 class _EmbeddedConnection(UnixDomainSocketConnection):

@@ -4,7 +4,8 @@ A lane calls Redis and turns what can go wrong into three errors: no answer
 (:class:`StoreUnreachable`), not now (:class:`StoreBusy`), no (:class:`StoreRefused`).
 It never sends anything twice: redis-py's own retries are off, because only who made a
 request knows whether it may be repeated. A connection on which anything went wrong is never
-used again, so that a late answer is nobody's.
+used again, so that a late answer is nobody's. An answer that can't be one to its request
+(:mod:`trioq.store.replies`) is something that went wrong.
 
 Another thread can :meth:`~Lane.interrupt` a call. It shuts the socket down, which wakes
 the reader at once, also when the server is stopped; ``CLIENT UNBLOCK`` would hang exactly
@@ -18,7 +19,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -26,8 +27,11 @@ from redis.connection import AbstractConnection
 from redis.retry import Retry
 
 from trioq.errors import StoreClosed, StoreRefused, StoreUnreachable
+from trioq.store import replies
 from trioq.store.answers import translated
-from trioq.store.scripts import Script
+from trioq.store.reader import BoundedReader
+from trioq.store.replies import Shape
+from trioq.store.scripts import Script, script_name
 
 
 class Dialer(Protocol):
@@ -74,6 +78,7 @@ class Lane:
         """
         self._check_open()
         connection = self._dial(self.name)
+        connection.set_parser(BoundedReader)
         try:
             connection.connect()
         except Exception as error:
@@ -111,12 +116,23 @@ class Lane:
             self._closed = True
             self._wake()
 
-    def call(self, *command: Any, timeout_s: float | None = None) -> Any:
-        """Send one command and read its answer."""
-        return self.pipeline([command], timeout_s=timeout_s)[0]
+    def call(
+        self, *command: Any, timeout_s: float | None = None, shape: Shape | None = None
+    ) -> Any:
+        """Send one command and read its answer.
+
+        Args:
+          shape: What the answer looks like, where the command's name doesn't say.
+        """
+        shapes = None if shape is None else [shape]
+        return self.pipeline([command], timeout_s=timeout_s, shapes=shapes)[0]
 
     def pipeline(
-        self, commands: Sequence[tuple[Any, ...]], *, timeout_s: float | None = None
+        self,
+        commands: Sequence[tuple[Any, ...]],
+        *,
+        timeout_s: float | None = None,
+        shapes: Sequence[Shape] | None = None,
     ) -> list[Any]:
         """Send commands in one go and read all answers; the first error answer is raised.
 
@@ -124,10 +140,12 @@ class Lane:
           timeout_s: How long to wait for each piece of the answers; None: the connection's
               default. A server that sends a byte now and then is waited for without end:
               who needs a deadline interrupts.
+          shapes: What each answer looks like; None: as the table of commands has it.
         """
+        shapes = shapes or [replies.of_command(command) for command in commands]
         connection = self._begin()
         try:
-            answers = _exchange(connection, commands, timeout_s)
+            answers = _exchange(connection, commands, timeout_s, shapes)
         except Exception as error:
             self._end(broken=True)
             raise translated(error) from error
@@ -135,21 +153,35 @@ class Lane:
             # Ctrl-C: an answer that is still to come must not be taken for the next call's.
             self._end(broken=True)
             raise
+        for command, answer, shape in zip(commands, answers, shapes, strict=True):
+            if not (_is_error(answer) or shape.fits(answer, command)):
+                self._end(broken=True)
+                raise StoreUnreachable(
+                    f"{_name(command)} was answered with {replies.described(answer)}, which is no"
+                    " answer to it"
+                )
         self._end()
         return _without_errors(answers)
 
     def transaction(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The answers of commands that the server executes at one moment."""
-        return _without_errors(self.pipeline([("MULTI",), *commands, ("EXEC",)])[-1])
+        shapes = [
+            replies.OK,
+            *(replies.QUEUED for _ in commands),
+            replies.of_transaction(commands, _is_error),
+        ]
+        answers = self.pipeline([("MULTI",), *commands, ("EXEC",)], shapes=shapes)
+        return _without_errors(answers[-1])
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script: by its SHA-1, or by its text where the server doesn't have it."""
+        shape = replies.of_script(script.name)
         try:
-            return self.call("EVALSHA", script.sha, len(keys), *keys, *args)
+            return self.call("EVALSHA", script.sha, len(keys), *keys, *args, shape=shape)
         except StoreRefused as error:
             if not isinstance(error.__cause__, redis.exceptions.NoScriptError):
                 raise
-        return self.call("EVAL", script.text, len(keys), *keys, *args)
+        return self.call("EVAL", script.text, len(keys), *keys, *args, shape=shape)
 
     # -- a call's beginning and end ----------------------------------------------------------
 
@@ -236,7 +268,10 @@ class _Attempt:
         thread = threading.Thread(
             target=self._work, args=(connect,), name=f"{self._name}:connect", daemon=True
         )
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise StoreUnreachable(f"{self._name}: no thread to connect: {error}", sent=False) from error
         try:
             self._over.wait()
         except BaseException:
@@ -280,7 +315,10 @@ def _socket(connection: AbstractConnection) -> socket.socket:
 
 
 def _exchange(
-    connection: AbstractConnection, commands: Sequence[tuple[Any, ...]], timeout_s: float | None
+    connection: AbstractConnection,
+    commands: Sequence[tuple[Any, ...]],
+    timeout_s: float | None,
+    shapes: Sequence[Shape],
 ) -> list[Any]:
     """Send and read. Not by redis-py's own ways, which reconnect and disconnect by themselves."""
     packed = (
@@ -290,10 +328,11 @@ def _exchange(
     )
     for chunk in packed:
         _socket(connection).sendall(chunk)
-    return [_read(connection, timeout_s) for _ in commands]
+    return [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
 
 
-def _read(connection: AbstractConnection, timeout_s: float | None) -> Any:
+def _read(connection: AbstractConnection, timeout_s: float | None, bytes_max: int) -> Any:
+    cast(BoundedReader, connection._get_parser()).bytes_max = bytes_max
     try:
         if timeout_s is None:
             return connection.read_response(disconnect_on_error=False)
@@ -302,8 +341,17 @@ def _read(connection: AbstractConnection, timeout_s: float | None) -> Any:
         return error
 
 
+def _is_error(answer: Any) -> bool:
+    return isinstance(answer, redis.RedisError)
+
+
+def _name(command: tuple[Any, ...]) -> str:
+    """What was asked, as a person knows it: a script by its name."""
+    return script_name(command[1]) if command[0] in ("EVALSHA", "EVAL") else str(command[0])
+
+
 def _without_errors(answers: list[Any]) -> list[Any]:
     for answer in answers:
-        if isinstance(answer, redis.ResponseError):
+        if isinstance(answer, redis.RedisError):
             raise translated(answer) from answer
     return answers

@@ -61,7 +61,8 @@ class RedisStore:
             raise TrioqBug(f"step {step.engine}:{step.n} was re-sent with other settlements")
         refused, uids, records, attempts, flags, held, left, next_due, version, index = rest
         claims = tuple(
-            Claim(uid.decode(), record, int(tries or 0), flag == b"s")
+            # A record that somebody has taken away can't be read, like one that is broken.
+            Claim(uid.decode(), record or b"", int(tries or 0), flag == b"s")
             for uid, record, tries, flag in zip(uids, records, attempts, flags, strict=True)
         )
         return StepReply(

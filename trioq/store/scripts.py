@@ -122,6 +122,14 @@ def all_scripts() -> tuple[Script, ...]:
     return tuple(load(name.removesuffix(".lua")) for name in names)
 
 
+def script_name(sent: str) -> str:
+    """The name of a script that is sent as its SHA-1 or its text; else ``a script``."""
+    for script in all_scripts():
+        if sent in (script.sha, script.text):
+            return script.name
+    return "a script"
+
+
 def scripts_md() -> str:
     """The page ``docs/scripts.md``."""
     pages = [

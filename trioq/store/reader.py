@@ -1,0 +1,77 @@
+"""Reads answers off a connection, up to a bound.
+
+redis-py's own parser reads whatever comes: a peer that isn't a server, or no longer speaks of
+what it was asked, could fill the memory. This one stops at the bytes that an answer may have.
+It speaks RESP 2 alone, so there are no messages that nobody asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA, _HiredisParser
+from redis.exceptions import InvalidResponse
+from redis.utils import SENTINEL
+
+#: What connecting is answered with is short.
+GREETING_BYTES = 1 << 16
+
+#: redis-py's own words.
+CLOSED = "Connection closed by server."
+
+
+class BoundedReader(_HiredisParser):
+    """A parser for redis-py's connections."""
+
+    bytes_max: int = GREETING_BYTES
+    """Of the next answer. A little more is read with it, of those that follow in the same piece."""
+
+    def read_response(
+        self,
+        disable_decoding: bool = False,
+        push_request: bool = False,
+        timeout: Any = SENTINEL,
+    ) -> Any:
+        """The next answer; an error that isn't about the connection is returned.
+
+        Raises:
+          InvalidResponse: What came is no answer, or longer than ``bytes_max``.
+        """
+        answer, left = self._parsed(), self.bytes_max
+        while answer is NOT_ENOUGH_DATA:
+            left -= self._read_some(timeout)
+            answer = self._parsed()
+            if left < 0 and answer is NOT_ENOUGH_DATA:
+                raise InvalidResponse(f"an answer of more than {self.bytes_max:,} bytes")
+        if isinstance(answer, redis.ConnectionError):
+            raise answer
+        return answer
+
+    def _parsed(self) -> Any:
+        if self._reader is None:
+            raise redis.ConnectionError(CLOSED)
+        try:
+            return self._reader.gets()
+        except redis.RedisError:
+            raise
+        except (MemoryError, ValueError) as error:
+            # A list of more items than there is memory for; an error that isn't text.
+            raise InvalidResponse(f"an answer that can't be read: {type(error).__name__}") from None
+
+    def _read_some(self, timeout: Any) -> int:
+        """Wait for bytes. How many came."""
+        sock = self._sock
+        try:
+            if timeout is not SENTINEL:
+                sock.settimeout(timeout)
+            count: int = sock.recv_into(self._buffer)
+        except TimeoutError:
+            raise redis.TimeoutError("Timeout reading from socket") from None
+        finally:
+            if timeout is not SENTINEL:
+                sock.settimeout(self._socket_timeout)
+        if count == 0:
+            raise redis.ConnectionError(CLOSED)
+        self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
+        return count

@@ -1,0 +1,254 @@
+"""What the answer to each request looks like: checked before anything else sees it.
+
+Between us and the server may be a proxy, and its address may have become somebody else's. An
+answer that can't be one is taken for no answer: the connection is given up and the request is
+made again on a new one, as if it had been cut. Shapes know types, numbers of items and words;
+what lies in the keys is for whoever decodes it, because it is the same on every connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+#: What an answer may have at most, where nothing else is said: several times as much as anything
+#: that is read page by page, or at once by its nature, as the infos of all engines.
+BYTES_MAX = 64 << 20
+
+#: A script's answer: a step's records may have 1 MiB, and the others are words and uids.
+SCRIPT_BYTES_MAX = 16 << 20
+
+#: A single value: as large as the largest payload that can be configured, and a little more.
+VALUE_BYTES_MAX = (256 << 20) + 1024
+
+Fits = Callable[[Any, Sequence[Any]], bool]
+"""Whether an answer can be one to this command."""
+
+
+@attrs.frozen
+class Shape:
+    """The answers that a request can have, besides errors."""
+
+    fits: Fits
+    bytes_max: int = BYTES_MAX
+
+
+# -- one item -----------------------------------------------------------------------------------
+
+Item = Callable[[Any], bool]
+
+_BYTES = frozenset({bytes})
+_BYTES_OR_NONE = frozenset({bytes, type(None)})
+
+
+def number(item: Any) -> bool:
+    return type(item) is int
+
+
+def text(item: Any) -> bool:
+    return type(item) is bytes
+
+
+def digits(item: Any) -> bool:
+    """A number as Redis keeps it; of that length, none is too large for anybody."""
+    return type(item) is bytes and item.isdigit() and len(item) <= 20
+
+
+def texts(item: Any) -> bool:
+    return type(item) is list and _BYTES.issuperset(map(type, item))
+
+
+def values(item: Any) -> bool:
+    """What is kept under several names: absent ones are null."""
+    return type(item) is list and _BYTES_OR_NONE.issuperset(map(type, item))
+
+
+def optional(other: Item) -> Item:
+    return lambda item: item is None or other(item)
+
+
+def one_of(*words: bytes) -> Item:
+    return lambda item: type(item) is bytes and item in words
+
+
+def like(pattern: bytes) -> Item:
+    matches = re.compile(pattern).fullmatch
+    return lambda item: type(item) is bytes and matches(item) is not None
+
+
+# -- scripts ------------------------------------------------------------------------------------
+
+_CANCELLED = (b"cancelled", b"running", b"dead", b"unknown")
+_ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|full [^ ]+ \d{1,15}")
+_CLAIMS = (text, texts, values, values, texts, number, number, number, text, optional(texts))
+
+#: Script → first word → what follows. The same words stand under REPLY in the script's header.
+SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
+    "beat": {b"ok": (number, text), b"gone": ()},
+    "cancel": {
+        **dict.fromkeys(_CANCELLED, ()),
+        b"again": (one_of(*_CANCELLED),),
+        b"old": (),
+        b"look again": (),
+    },
+    "enqueue": {
+        b"ok": (_ENQUEUED, digits),
+        b"full": (_ENQUEUED,),
+        b"again": (_ENQUEUED,),
+        b"old": (),
+    },
+    "expire_parked": {b"ok": (texts,)},
+    "pause": {b"ok": (number,), b"again": (digits,), b"old": ()},
+    "purge": {b"ok": (number,), b"again": (digits,), b"old": ()},
+    "purge_dead": {b"ok": (number,), b"again": (digits,), b"old": ()},
+    "reap": {b"reaped": (number, texts), b"alive": (), b"gone": (), b"look again": (texts,)},
+    "register": {b"ok": (), b"again": ()},
+    "revive": {b"ok": (number,), b"again": (digits,), b"old": ()},
+    "sign_off": {b"ok": (number,), b"gone": (), b"look again": (texts,)},
+    "step": {b"ok": _CLAIMS, b"again": _CLAIMS, b"changed": (), b"old": (), b"gone": ()},
+}
+
+
+def _of_script(words: Mapping[bytes, Sequence[Item]]) -> Shape:
+    def fits(answer: Any, command: Sequence[Any]) -> bool:
+        if type(answer) is not list or not answer or type(answer[0]) is not bytes:
+            return False
+        items = words.get(answer[0])
+        return (
+            items is not None
+            and len(answer) == 1 + len(items)
+            and all(item(it) for item, it in zip(items, answer[1:], strict=True))
+        )
+
+    return Shape(fits, SCRIPT_BYTES_MAX)
+
+
+def _of_step(words: Mapping[bytes, Sequence[Item]]) -> Shape:
+    """And its lists are one list of claims."""
+    shape = _of_script(words)
+
+    def fits(answer: Any, command: Sequence[Any]) -> bool:
+        if not shape.fits(answer, command):
+            return False
+        if len(answer) == 1:
+            return True
+        _, _, uids, records, attempts, flags, *_ = answer
+        return len(uids) == len(records) == len(attempts) == len(flags)
+
+    return Shape(fits, SCRIPT_BYTES_MAX)
+
+
+_SHAPES = {
+    name: (_of_step if name == "step" else _of_script)(words) for name, words in SCRIPTS.items()
+}
+
+
+def of_script(name: str) -> Shape:
+    """What this script answers."""
+    return _SHAPES[name]
+
+
+# -- commands -----------------------------------------------------------------------------------
+
+
+def _plain(item: Item, bytes_max: int = BYTES_MAX) -> Shape:
+    return Shape(lambda answer, command: item(answer), bytes_max)
+
+
+def _pairs(answer: Any, command: Sequence[Any]) -> bool:
+    return texts(answer) and len(answer) % 2 == 0
+
+
+def _for_each_name(answer: Any, command: Sequence[Any]) -> bool:
+    return values(answer) and len(answer) == len(command) - 2
+
+
+def _range(answer: Any, command: Sequence[Any]) -> bool:
+    return texts(answer) and ("WITHSCORES" not in command or len(answer) % 2 == 0)
+
+
+def _time(answer: Any, command: Sequence[Any]) -> bool:
+    return type(answer) is list and len(answer) == 2 and all(map(digits, answer))
+
+
+def _popped(answer: Any, command: Sequence[Any]) -> bool:
+    return answer is None or (texts(answer) and len(answer) == 2)
+
+
+def _page(answer: Any, command: Sequence[Any]) -> bool:
+    return (
+        type(answer) is list and len(answer) == 2 and digits(answer[0]) and texts(answer[1])
+    )
+
+
+def _settings(answer: Any, command: Sequence[Any]) -> bool:
+    return _pairs(answer, command) if command[1] == "GET" else answer == b"OK"
+
+
+OK = _plain(one_of(b"OK"))
+QUEUED = _plain(one_of(b"QUEUED"))
+TEXTS = _plain(texts)
+_VALUE = _plain(optional(text), VALUE_BYTES_MAX)
+_COUNT = _plain(number)
+
+COMMANDS: Mapping[str, Shape] = {
+    **dict.fromkeys(("GET", "GETEX", "HGET"), _VALUE),
+    **dict.fromkeys(("HKEYS", "HVALS", "LRANGE", "SMEMBERS"), TEXTS),
+    **dict.fromkeys(("HMGET", "ZMSCORE"), Shape(_for_each_name)),
+    **dict.fromkeys(
+        ("DBSIZE", "HEXISTS", "HLEN", "LLEN", "PTTL", "SCARD", "UNLINK", "ZCARD", "ZCOUNT"),
+        _COUNT,
+    ),
+    "BLPOP": Shape(_popped),
+    "CONFIG": Shape(_settings),
+    "HGETALL": Shape(_pairs),
+    "INFO": _plain(text),
+    "MEMORY": _plain(optional(number)),
+    "MULTI": OK,
+    "SCAN": Shape(_page),
+    "SET": _plain(optional(one_of(b"OK"))),
+    "TIME": Shape(_time),
+    "TYPE": _plain(text),
+    "ZRANGE": Shape(_range),
+    "ZRANGEBYSCORE": Shape(_range),
+    "ZSCORE": _plain(optional(text)),
+}
+
+#: Of what isn't in the table, anything can be the answer, as far as it is bounded.
+ANYTHING = Shape(lambda answer, command: True)
+
+
+def of_command(command: Sequence[Any]) -> Shape:
+    """What this command answers."""
+    return COMMANDS.get(command[0], ANYTHING)
+
+
+def of_transaction(commands: Sequence[Sequence[Any]], is_error: Item) -> Shape:
+    """What EXEC answers to these commands: errors may be among the answers."""
+    shapes = [of_command(command) for command in commands]
+
+    def fits(answer: Any, command: Sequence[Any]) -> bool:
+        return (
+            type(answer) is list
+            and len(answer) == len(commands)
+            and all(
+                is_error(its) or shape.fits(its, asked)
+                for its, shape, asked in zip(answer, shapes, commands, strict=True)
+            )
+        )
+
+    return Shape(fits)
+
+
+def described(answer: Any) -> str:
+    """What an answer is, without what is in it: that may be anybody's."""
+    if answer is None:
+        return "null"
+    if type(answer) is bytes:
+        return f"{len(answer):,} bytes"
+    if type(answer) is list:
+        return f"a list of {len(answer):,}"
+    return {int: "a number"}.get(type(answer), f"a {type(answer).__name__}")
