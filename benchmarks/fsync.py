@@ -147,9 +147,7 @@ def lost(b: Bench, settle: Callable[[], None]) -> dict[str, float]:
         thread.join()
     with start(b.directory / ".server"):
         lane = b.connector.lane("look")
-        there = sum(
-            lane.call("HEXISTS", "{bench}:jobs", uid) for uid in told
-        )
+        there = sum(lane.call("HEXISTS", "{bench}:jobs", uid) for uid in told)
     return {"told": len(told), "lost": len(told) - there}
 
 

@@ -29,6 +29,9 @@ import trio
 
 from tests.faults.resp import SCRIPTS, Frames, arguments, framed, name_of
 
+#: What an endless reply is made of.
+MORE = b"x" * (1 << 16)
+
 # -- what can happen to a request --------------------------------------------------------------
 
 
@@ -75,6 +78,20 @@ class CutReply:
 
 
 @attrs.frozen
+class Answer:
+    """It is executed, and these bytes come instead of its reply."""
+
+    reply: bytes
+
+
+@attrs.frozen
+class Flood:
+    """It is executed, and its reply begins so and has no end."""
+
+    begins: bytes
+
+
+@attrs.frozen
 class Drip:
     """The reply comes byte by byte, with a pause before each."""
 
@@ -102,7 +119,7 @@ class Reset:
 
 Fault = (
     LoseRequest | LoseReply | Twice | Hold | Delay | CutRequest | CutReply
-    | Drip | Swallow | HalfClose | Reset
+    | Answer | Flood | Drip | Swallow | HalfClose | Reset
 )  # fmt: skip
 
 
@@ -188,6 +205,8 @@ class Proxy:
     held: list[Call] = attrs.field(factory=list[Call], init=False)
     """Requests that nobody expects any more and that aren't executed yet."""
     away: bool = attrs.field(default=False, init=False)
+    flooded: int = attrs.field(default=0, init=False)
+    """Bytes of endless replies that the client has taken."""
     _rules: list[Rule] = attrs.field(factory=list[Rule], init=False)
     _random: random.Random = attrs.field(init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
@@ -437,6 +456,13 @@ class _Link:
             case CutReply(at):
                 await self._client.send_all(reply[:at])
                 raise _Over
+            case Answer(other):
+                await self._client.send_all(other)
+            case Flood(begins):
+                await self._client.send_all(begins)
+                while True:
+                    await self._client.send_all(MORE)
+                    self._proxy.flooded += len(MORE)
             case Drip(pause):
                 for i in range(len(reply)):
                     await trio.sleep(pause)

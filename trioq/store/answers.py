@@ -6,6 +6,8 @@ now (:class:`StoreBusy`), no (:class:`StoreRefused`).
 
 from __future__ import annotations
 
+import re
+
 import redis
 
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
@@ -16,6 +18,20 @@ _BUSY = (
     "MISCONF", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
 )  # fmt: skip
 
+#: "No", in the words of a server: it says so again until somebody changes something.
+_REFUSED = frozenset(
+    {"ERR", "BUSYKEY", "CROSSSLOT", "DENIED", "EXECABORT", "MOVED", "NOAUTH", "NOPERM", "NOPROTO"}
+    | {"NOSCRIPT", "NOTBUSY", "UNKILLABLE", "WRONGPASS", "WRONGTYPE"}
+)
+
+#: What proxies say with a server's code, of a server that they have lost. The request may have
+#: reached it.
+_LOST = re.compile(
+    r"\bconn(ection)? (refused|reset|closed|failure|timed out)|\btimed out\b|\bno route to host\b"
+    r"|\bhost is down\b|\bserver clos|\bno server\b|\b(upstream|backend)\b|\bslot-\d+ is not ready",
+    re.IGNORECASE,
+)
+
 
 def translated(error: Exception, *, sent: bool = True) -> Exception:
     """The error in our own words, with its cause's text.
@@ -25,7 +41,11 @@ def translated(error: Exception, *, sent: bool = True) -> Exception:
     """
     text = _text(error)
     if isinstance(error, redis.ResponseError | redis.exceptions.BusyLoadingError):
-        return StoreBusy(text) if _says_busy(text) else StoreRefused(text)
+        if _says_busy(text):
+            return StoreBusy(text)
+        if _code(error) in _REFUSED and not _LOST.search(text):
+            return StoreRefused(text)
+        return StoreUnreachable(f"what answers isn't the server, or has lost it: {text}", sent=sent)
     if isinstance(error, redis.AuthenticationError | redis.exceptions.AuthorizationError):
         return StoreRefused(text)
     if isinstance(error, redis.exceptions.InvalidResponse):
@@ -40,6 +60,10 @@ def _text(error: Exception) -> str:
     text = str(error) or type(error).__name__
     code = getattr(error, "status_code", None)
     return text if code in (None, "ERR") or text.startswith(code) else f"{code} {text}"
+
+
+def _code(error: Exception) -> str:
+    return getattr(error, "status_code", None) or str(error).partition(" ")[0]
 
 
 def _says_busy(text: str) -> bool:

@@ -160,8 +160,11 @@ class Lane:
                     f"{_name(command)} was answered with {replies.described(answer)}, which is no"
                     " answer to it"
                 )
-        self._end()
-        return _without_errors(answers)
+        failure = _failure(answers)
+        self._end(broken=isinstance(failure, StoreUnreachable))
+        if failure is not None:
+            raise failure
+        return answers
 
     def transaction(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The answers of commands that the server executes at one moment."""
@@ -171,7 +174,9 @@ class Lane:
             replies.of_transaction(commands, _is_error),
         ]
         answers = self.pipeline([("MULTI",), *commands, ("EXEC",)], shapes=shapes)
-        return _without_errors(answers[-1])
+        if (failure := _failure(answers[-1])) is not None:
+            raise failure
+        return cast("list[Any]", answers[-1])
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script: by its SHA-1, or by its text where the server doesn't have it."""
@@ -271,7 +276,9 @@ class _Attempt:
         try:
             thread.start()
         except RuntimeError as error:
-            raise StoreUnreachable(f"{self._name}: no thread to connect: {error}", sent=False) from error
+            raise StoreUnreachable(
+                f"{self._name}: no thread to connect: {error}", sent=False
+            ) from error
         try:
             self._over.wait()
         except BaseException:
@@ -350,8 +357,11 @@ def _name(command: tuple[Any, ...]) -> str:
     return script_name(command[1]) if command[0] in ("EVALSHA", "EVAL") else str(command[0])
 
 
-def _without_errors(answers: list[Any]) -> list[Any]:
+def _failure(answers: list[Any]) -> Exception | None:
+    """The first error among the answers, in our words."""
     for answer in answers:
         if isinstance(answer, redis.RedisError):
-            raise translated(answer) from answer
-    return answers
+            failure = translated(answer)
+            failure.__cause__ = answer
+            return failure
+    return None

@@ -49,7 +49,7 @@ class RedisStore:
 
     def beat(self, engine: Engine) -> Beat | Gone:
         word, *rest = self._run("beat", [self.keys.running(engine)], [engine, self._now()])
-        return Gone() if word == "gone" else Beat(int(rest[0]), int(rest[1]))
+        return Gone() if word == "gone" else Beat(rest[0], _version(rest[1]))
 
     def step(self, step: Step) -> StepReply | Gone:
         check_batch(max(step.want, len(step.settlements)))
@@ -72,7 +72,7 @@ class RedisStore:
             held,
             left,
             next_due if next_due >= 0 else None,
-            int(version),
+            _version(version),
             None if index is None else tuple(sorted(map(_door, index))),
         )
 
@@ -252,6 +252,11 @@ class RedisStore:
         for s in verbs[Park]:
             args += (s.uid, s.n, door_place[s.queue, s.name])
         return keys, args
+
+
+def _version(kept: bytes) -> int:
+    """Of the parked index; 0 where somebody else wrote something there."""
+    return int(kept) if kept.isdigit() else 0
 
 
 def _door(field: bytes) -> tuple[str, str]:

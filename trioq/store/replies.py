@@ -179,9 +179,7 @@ def _popped(answer: Any, command: Sequence[Any]) -> bool:
 
 
 def _page(answer: Any, command: Sequence[Any]) -> bool:
-    return (
-        type(answer) is list and len(answer) == 2 and digits(answer[0]) and texts(answer[1])
-    )
+    return type(answer) is list and len(answer) == 2 and digits(answer[0]) and texts(answer[1])
 
 
 def _settings(answer: Any, command: Sequence[Any]) -> bool:
