@@ -9,7 +9,7 @@ import trio
 
 from tests.faults.proxy import Answer, Flood, Proxy
 from tests.faults.story import Story
-from tests.support import Server
+from tests.support import Server, wait_until
 from trioq.core.events import RedisAway, RedisBack
 from trioq.store import replies
 
@@ -81,9 +81,7 @@ async def test_a_peer_that_answers_nothing_of_use_is_told_once_with_the_script_s
         await nursery.start(engine.run)
         rule = proxy.on(Answer(b":7\r\n"), "step", times=None, lane="trioq:")
         await story.enqueue(1)
-        with trio.fail_after(20):
-            while rule.struck < 8:
-                await trio.sleep(0.01)
+        await trio.to_thread.run_sync(wait_until, lambda: rule.struck >= 8)
         proxy.clear()
         await story.until_done(1)
         engine.drain()

@@ -6,6 +6,7 @@ and is used by one thread at a time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -33,6 +34,12 @@ from trioq.store.lane import Lane
 from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.scripts import load
 
+#: What ``running`` says of a claim: step, place in it, whether it is a suspect, queue.
+_PLACE = re.compile(rb"\d+:\d+:s?:([\x21-\x7e]+)")
+
+#: A count that nobody's arithmetic has trouble with.
+_DIGITS = re.compile(rb"\d{1,18}")
+
 
 class RedisStore:
     """Both protocols of :mod:`trioq.store.protocol`, on one connection."""
@@ -49,7 +56,7 @@ class RedisStore:
 
     def beat(self, engine: Engine) -> Beat | Gone:
         word, *rest = self._run("beat", [self.keys.running(engine)], [engine, self._now()])
-        return Gone() if word == "gone" else Beat(rest[0], _version(rest[1]))
+        return Gone() if word == "gone" else Beat(rest[0], _number(rest[1]))
 
     def step(self, step: Step) -> StepReply | Gone:
         check_batch(max(step.want, len(step.settlements)))
@@ -62,7 +69,7 @@ class RedisStore:
         refused, uids, records, attempts, flags, held, left, next_due, version, index = rest
         claims = tuple(
             # A record that somebody has taken away can't be read, like one that is broken.
-            Claim(uid.decode(), record or b"", int(tries or 0), flag == b"s")
+            Claim(uid.decode(), record or b"", _number(tries), flag == b"s")
             for uid, record, tries, flag in zip(uids, records, attempts, flags, strict=True)
         )
         return StepReply(
@@ -72,12 +79,13 @@ class RedisStore:
             held,
             left,
             next_due if next_due >= 0 else None,
-            _version(version),
+            _number(version),
             None if index is None else tuple(sorted(map(_door, index))),
         )
 
     def observe(self) -> Mapping[Engine, int]:
-        return {e.decode(): int(n) for e, n in self._hash("beats").items()}
+        # What isn't a number isn't from an engine.
+        return {e.decode(): int(n) for e, n in self._hash("beats").items() if _DIGITS.fullmatch(n)}
 
     def engines(self) -> Mapping[Engine, bytes]:
         return {e.decode(): info for e, info in self._hash("engines").items()}
@@ -207,7 +215,8 @@ class RedisStore:
         queues: set[str] = set()
         while True:
             values = self.lane.call("HVALS", self.keys.running(engine))
-            queues |= {value.decode().split(":", 3)[3] for value in values}
+            # The script asks again for a queue that we left out.
+            queues |= {found[1].decode() for found in map(_PLACE.fullmatch, values) if found}
             names = sorted(queues)
             keys = [self.keys.running(engine)]
             keys += self.keys.of_queues(names, "ready", "suspects", "bell")
@@ -254,9 +263,9 @@ class RedisStore:
         return keys, args
 
 
-def _version(kept: bytes) -> int:
-    """Of the parked index; 0 where somebody else wrote something there."""
-    return int(kept) if kept.isdigit() else 0
+def _number(kept: bytes | None) -> int:
+    """A count that is kept; 0 where there is none, or somebody else wrote something there."""
+    return int(kept) if kept is not None and _DIGITS.fullmatch(kept) else 0
 
 
 def _door(field: bytes) -> tuple[str, str]:

@@ -54,7 +54,7 @@ def text(item: Any) -> bool:
 
 def digits(item: Any) -> bool:
     """A number as Redis keeps it; of that length, none is too large for anybody."""
-    return type(item) is bytes and item.isdigit() and len(item) <= 20
+    return type(item) is bytes and item.isdigit() and len(item) <= 18
 
 
 def texts(item: Any) -> bool:
