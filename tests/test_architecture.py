@@ -33,6 +33,17 @@ ROOMS = {
     "sources": {"sources.scan"},
 }
 
+#: What the rooms of the faces may know of each other.
+FACES = {
+    "observe": set[str](),
+    "settings": set[str](),
+    "web": {"observe.metrics"},
+    "doctor": {"settings"},
+    "client": {"app", "settings", "observe.tracing"},
+}
+#: Beside the store and the doctor: what opens, interrupts and arms a connection.
+HOLDS_A_LANE = {"engine/bridge.py", "client/sender.py"}
+
 
 def layer(parts: tuple[str, ...]) -> str:
     if parts[0] in ("errors", "failpoints"):
@@ -87,3 +98,28 @@ def test_threads_for_the_store_are_started_in_the_bridge_alone() -> None:
     for path in (ROOT / "engine").rglob("*.py"):
         if "to_thread" in path.read_text():
             assert path.stem in allowed or "handlers" in path.parts, path
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_nobody_but_the_store_and_the_doctor_speaks_redis(path: Path) -> None:
+    """All others ask by the store's methods and its ``inspect``."""
+    where = path.relative_to(ROOT)
+    if where.parts[0] in ("store", "doctor"):
+        return
+    used = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
+    assert "lane" not in used or str(where) in HOLDS_A_LANE
+    assert not used & {"pipeline", "transaction", "fixed", "of_queues"}, "commands, names of keys"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for room in FACES for path in sorted((ROOT / room).rglob("*.py"))],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_faces_know_no_more_of_each_other_than_they_must(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    for name in imported(path):
+        package, _, rest = name.partition(".")
+        if package == "trioq" and layer(tuple(rest.split("."))) == "face" and rest:
+            allowed = {room, *FACES[room]}
+            assert any(rest == a or rest.startswith(f"{a}.") for a in allowed), name

@@ -117,7 +117,7 @@ class Engine:
             asked = connector.store("check")
             # It changes nothing, so it may be left behind; closing the connector ends it.
             await trio.to_thread.run_sync(check_server, asked, abandon_on_cancel=True)
-            asked.lane.close()  # nobody asks again
+            asked.close()  # nobody asks again
             await trio.to_thread.run_sync(view.bind)
             report = to_all(self._report, *view.listeners())
             view.engine = core = Core(

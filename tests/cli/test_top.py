@@ -287,7 +287,7 @@ def test_a_look_costs_the_same_however_much_there_is(server: Server, scene: Scen
 
     scene.enqueue(new_job("low"))
     scene.many_dead(100)
-    looker = Looker(scene.store, ("high", "low"), LimiterConfig())
+    looker = Looker(scene.store, ("high", "low"), LimiterConfig(), None)
     looker()
     little = cost()
     server.call(

@@ -96,12 +96,7 @@ class Admin:
 
     def uids_of(self, ids: Sequence[str]) -> dict[str, Uid]:
         """The uids of jobs that live or are dead, by their caller's ids or by their uids."""
-        if not ids:
-            return {}
-        known = self.store.lane.call("HMGET", self.store.keys.fixed("ids"), *ids)
-        # "state:uid" is what is remembered of a job that has ended.
-        uids = [id if uid is None else uid.decode() for id, uid in zip(ids, known, strict=True)]
-        return {id: uid for id, uid in zip(ids, uids, strict=True) if ":" not in uid or uid == id}
+        return inspect.uids_of(self.store, ids)
 
     # -- changes -----------------------------------------------------------------------------
 

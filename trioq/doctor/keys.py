@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from trioq.doctor.finding import Finding, fault, ok, some, warning
-from trioq.store.inspect import bench_keys, stats
+from trioq.store.benches import bench_keys
+from trioq.store.inspect import stats
 from trioq.store.inspect.sizes import known_keys
 from trioq.store.redis import RedisStore
 

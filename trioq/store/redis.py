@@ -49,6 +49,10 @@ class RedisStore:
         self.lane = lane
         self.options = options or StoreOptions()
 
+    def close(self) -> None:
+        """Close its connection, for good."""
+        self.lane.close()
+
     # -- the engine's calls ------------------------------------------------------------
 
     def register(self, engine: Engine, info: bytes) -> bool:

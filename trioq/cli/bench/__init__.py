@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from trioq.cli import FAILED
-from trioq.cli.bench import in_place
+from trioq.cli.bench import existing
 from trioq.cli.bench.clear import clear
 from trioq.cli.bench.figures import Report
 from trioq.cli.bench.modes import MODES, Told
+from trioq.cli.bench.namespace import on_sigterm, own_namespace
 from trioq.cli.bench.options import Wanted, wanted
-from trioq.cli.bench.place import on_sigterm, own_place
 from trioq.cli.bulk import confirm, with_yes
 from trioq.cli.common import duration, fail, opened, show_json, with_config, with_json
 from trioq.client.client import connect_sync
@@ -113,7 +113,9 @@ def bench(  # noqa: PLR0917  click names them
         timeout=timeout or PATIENCE_S,
         **options,
     )
-    report = _in_own_place(config, made, asked) if engines else _existing(config, asked, yes=yes)
+    report = (
+        _in_own_namespace(config, made, asked) if engines else _existing(config, asked, yes=yes)
+    )
     if as_json:
         show_json(report.as_json())
     else:
@@ -122,16 +124,16 @@ def bench(  # noqa: PLR0917  click names them
         sys.exit(FAILED)
 
 
-def _in_own_place(path: str, config: Config, asked: Wanted) -> Report:
+def _in_own_namespace(path: str, config: Config, asked: Wanted) -> Report:
     described = config.redis.url
     try:
         with (
             on_sigterm(_interrupt),
             _progress(asked.load.jobs) as told,
-            own_place(Path(path), config, asked.workers) as place,
+            own_namespace(Path(path), config, asked.workers) as bench_,
         ):
-            described = place.server
-            measured = MODES[asked.mode](place, asked, told)
+            described = bench_.server
+            measured = MODES[asked.mode](bench_, asked, told)
     except StoreError as error:
         fail(explain(error, described))
     return Report(f"{asked}; {described}", {**asked.as_json(), "server": described}, measured)
@@ -148,7 +150,7 @@ def _existing(path: str, asked: Wanted, *, yes: bool) -> Report:
         where = f"{there.config.namespace} on {described}"
         confirm(f"Run {job[0]} {asked.load.jobs:,} times in {where}?", yes=yes)
         with _progress(asked.load.jobs) as told, connect_sync(there.config) as client:
-            measured = in_place.run(there.connector, client, asked.load, asked.patience_s, told)
+            measured = existing.run(there.connector, client, asked.load, asked.patience_s, told)
     return Report(f"{asked}; {described}", {**asked.as_json(), "server": described}, measured)
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
 
 from trioq.cli.bulk import Pace, confirm, through
 from trioq.cli.common import opened, show_json
 from trioq.doctor.finding import some
-from trioq.store.inspect import bench_keys
-from trioq.store.redis import RedisStore
-
-#: Keys forgotten by one request. The server frees what is in them beside its work.
-PAGE = 100
+from trioq.store.benches import bench_keys, forget_keys
 
 
 def clear(config: str, *, yes: bool, as_json: bool) -> None:
@@ -25,17 +19,10 @@ def clear(config: str, *, yes: bool, as_json: bool) -> None:
         if found:
             where = f"{some(found)} ({there.connector.description})"
             confirm(f"Forget {where}? A benchmark that runs now fails.", yes=yes)
-            through(_unlinked(store, keys), Pace(None), total=len(keys), done_word="forgotten")
+            through(forget_keys(store, keys), Pace(None), total=len(keys), done_word="forgotten")
     if as_json:
         show_json({"cleared": [*found], "keys": len(keys)})
     elif found:
         click.echo(f"forgot {len(keys):,} keys of {len(found):,} benchmark(s)")
     else:
         click.echo("no benchmark has left anything behind")
-
-
-def _unlinked(store: RedisStore, keys: list[str]) -> Iterator[int]:
-    for start in range(0, len(keys), PAGE):
-        page = keys[start : start + PAGE]
-        store.lane.call("UNLINK", *page)
-        yield len(page)

@@ -9,8 +9,8 @@ import attrs
 
 from trioq.cli.bench.figures import Measured, Spread
 from trioq.cli.bench.load import NS, offer
+from trioq.cli.bench.namespace import LOOK_S, Bench, Run
 from trioq.cli.bench.options import Wanted
-from trioq.cli.bench.place import LOOK_S, Place, Run
 
 #: How many single calls are timed, at most: each is a round trip.
 SINGLE_CALLS = 5000
@@ -18,12 +18,12 @@ SINGLE_CALLS = 5000
 Told = Callable[[int], object]
 
 
-def offer_load(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
+def offer_load(bench: Bench, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
     """Offer a load to engines that stand."""
-    place.start_engines(wanted.engines)
-    offered = offer(place.client, wanted.load, told("enqueued"))
-    done, dead = _wait(place, wanted, told("done"))
-    runs = _last_of_each(place.stop_engines())
+    bench.start_engines(wanted.engines)
+    offered = offer(bench.client, wanted.load, told("enqueued"))
+    done, dead = _wait(bench, wanted, told("done"))
+    runs = _last_of_each(bench.stop_engines())
     rates = {"offered": wanted.load.rate} if wanted.load.rate else {}
     rates |= {"enqueued": wanted.load.jobs / offered.took_s}
     if runs:
@@ -32,12 +32,12 @@ def offer_load(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Mea
     return _measured(wanted, rates, times, done, dead)
 
 
-def drain(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
+def drain(bench: Bench, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
     """Enqueue all, then let engines have it; their start doesn't count."""
-    offer(place.client, attrs.evolve(wanted.load, rate=0.0), told("enqueued"))
-    place.start_engines(wanted.engines)
-    done, dead = _wait(place, wanted, told("done"))
-    runs = _last_of_each(place.stop_engines())
+    offer(bench.client, attrs.evolve(wanted.load, rate=0.0), told("enqueued"))
+    bench.start_engines(wanted.engines)
+    done, dead = _wait(bench, wanted, told("done"))
+    runs = _last_of_each(bench.stop_engines())
     rates = {}
     if len(runs) > 1:
         took = max(run.ended for run in runs) - min(run.began for run in runs)
@@ -46,7 +46,7 @@ def drain(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Measured
     return _measured(wanted, rates, times, done, dead)
 
 
-def enqueue(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
+def enqueue(bench: Bench, wanted: Wanted, told: Callable[[str], Told]) -> Measured:
     """Single calls, then many in one; payloads are made before."""
     load_ = wanted.load
     calls = [load_.call(i, 0, *where) for i, where in enumerate(load_.places())]
@@ -54,21 +54,21 @@ def enqueue(place: Place, wanted: Wanted, told: Callable[[str], Told]) -> Measur
     tell, calls_s = told("enqueued"), []
     for i, call in enumerate(singles, 1):
         before = time.perf_counter()
-        place.client.enqueue(call)
+        bench.client.enqueue(call)
         calls_s.append(time.perf_counter() - before)
         tell(i)
     rates = {"single calls": len(singles) / sum(calls_s)}
     bulk = calls[len(singles) :]
     if bulk:
         before = time.perf_counter()
-        place.client.enqueue_many(bulk)
+        bench.client.enqueue_many(bulk)
         rates["in bulk"] = len(bulk) / (time.perf_counter() - before)
     tell(len(calls))
     counts = {"enqueued one by one": len(singles), "enqueued in bulk": len(bulk)}
     return Measured(rates, {"enqueue call": Spread.of(calls_s)}, counts)
 
 
-MODES: dict[str, Callable[[Place, Wanted, Callable[[str], Told]], Measured]] = {
+MODES: dict[str, Callable[[Bench, Wanted, Callable[[str], Told]], Measured]] = {
     "load": offer_load,
     "latency": offer_load,
     "drain": drain,
@@ -76,11 +76,11 @@ MODES: dict[str, Callable[[Place, Wanted, Callable[[str], Told]], Measured]] = {
 }
 
 
-def _wait(place: Place, wanted: Wanted, told: Told) -> tuple[int, int]:
+def _wait(bench: Bench, wanted: Wanted, told: Told) -> tuple[int, int]:
     """Wait until all are done or dead, or nothing has ended for a while."""
     before, deadline = (0, 0), time.monotonic() + wanted.patience_s
     while True:
-        now = place.finished()
+        now = bench.finished()
         told(sum(now))
         if sum(now) >= wanted.load.jobs:
             return now

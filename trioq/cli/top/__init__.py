@@ -33,6 +33,7 @@ from trioq.cli.top.moment import History
 from trioq.cli.top.screen import Screen, wrapped
 from trioq.cli.top.ui import Listing, Page, Pause, Peek, Quit, Revive, Story, Ui, Wish, press
 from trioq.client.admin import Admin
+from trioq.engine import from_config
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import StoreBusy, StoreError, StoreUnreachable
 from trioq.store.inspect import DeadFilter
@@ -95,7 +96,8 @@ class _Top:
 
     async def _look(self) -> None:
         config, connector = self.there.config, self.there.connector
-        looker = Looker(connector.store("top"), config.queue_names, config.limiter)
+        rate = from_config.rate(config)
+        looker = Looker(connector.store("top"), config.queue_names, config.limiter, rate)
         redis = config.redis
         caller = ThreadCaller(looker.store, redis.connect_timeout_s + redis.read_timeout_s)
         while True:
@@ -138,7 +140,7 @@ class _Top:
         else:
             self.ui = change(self.ui)
         finally:
-            admin.store.lane.close()
+            admin.store.close()
         self._draw()
         self._changed.set()
 

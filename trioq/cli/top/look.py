@@ -8,17 +8,18 @@ from collections.abc import Mapping
 import attrs
 
 from trioq.cli.top.moment import EngineView, Moment, newest
+from trioq.core.calls import Rate
 from trioq.core.config import LimiterConfig
 from trioq.core.formats.history import Attempt
 from trioq.core.formats.snapshot import Failure
 from trioq.core.job import Uid
-from trioq.core.limiter import interval_us
 from trioq.store.inspect import (
     DeadFilter,
     JobView,
     dead_pages,
     dead_views,
     newest_dead,
+    permits_used,
     shown,
     stats,
     watch,
@@ -39,6 +40,7 @@ class Looker:
     store: RedisStore
     queues: tuple[str, ...]
     limiter: LimiterConfig
+    rate: Rate | None
     _dead: dict[Uid, Failure] = attrs.field(factory=dict[Uid, Failure], init=False)
 
     def __call__(self) -> Moment:
@@ -55,7 +57,7 @@ class Looker:
             stats=counted,
             engines=engines,
             failures=newest([*self._newly_dead(), *failures], FAILURES),
-            permits_used=self._permits_used(),
+            permits_used=permits_used(self.store, self.rate) if self.rate else None,
             limiter=self.limiter,
         )
 
@@ -68,16 +70,6 @@ class Looker:
             uid: self._dead.get(uid) or _failure(uid, at_ms, views) for uid, at_ms in died.items()
         }
         return list(self._dead.values())
-
-    def _permits_used(self) -> float | None:
-        """Of the limiter's burst."""
-        if self.limiter.rate <= 0:
-            return None
-        (seconds, micros), tat = self.store.lane.pipeline(
-            [("TIME",), ("GET", self.store.keys.of("limit", "producer"))]
-        )
-        ahead_us = int(tat or 0) - (int(seconds) * 1_000_000 + int(micros))
-        return min(float(self.limiter.burst), max(0, ahead_us) / interval_us(self.limiter.rate))
 
 
 def _failure(uid: Uid, at_ms: int, views: Mapping[Uid, JobView]) -> Failure:

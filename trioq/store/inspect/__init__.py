@@ -4,7 +4,6 @@ Every round trip is bounded, so that a question about a million jobs doesn't hol
 server.
 """
 
-from trioq.store.inspect.benches import bench_keys
 from trioq.store.inspect.counts import (
     EngineStats,
     Outstanding,
@@ -22,9 +21,9 @@ from trioq.store.inspect.dead import (
     dead_views,
     newest_dead,
 )
-from trioq.store.inspect.jobs import done, find, held, peek
+from trioq.store.inspect.jobs import done, find, held, peek, uids_of
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
-from trioq.store.inspect.sample import Glance, Sample, glance, sample
+from trioq.store.inspect.sample import Glance, Sample, glance, permits_used, sample
 from trioq.store.inspect.shown import show, shown, watch
 from trioq.store.inspect.views import JobView
 
@@ -39,7 +38,6 @@ __all__ = [
     "QueueStats",
     "Sample",
     "Stats",
-    "bench_keys",
     "dead",
     "dead_pages",
     "dead_views",
@@ -51,11 +49,13 @@ __all__ = [
     "outstanding",
     "parked_names",
     "peek",
+    "permits_used",
     "queue_names",
     "sample",
     "show",
     "shown",
     "stats",
+    "uids_of",
     "waiting",
     "watch",
 ]

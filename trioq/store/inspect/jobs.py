@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -24,6 +24,9 @@ PAGE = 100
 PARKED_PAGE = 10_000
 OVERLAP = 100
 
+#: Callers' ids looked up in one round trip.
+IDS = 1000
+
 #: Summaries of finished jobs read in one round trip.
 DONE_PAGE = 500
 
@@ -42,6 +45,20 @@ def find(store: RedisStore, id_or_uid: str) -> JobView | None:
         if state:
             return JobView(uid, None, state, id=id_or_uid)
     return None
+
+
+def uids_of(store: RedisStore, ids: Sequence[str]) -> dict[str, Uid]:
+    """The uids of jobs that live or are dead, by their caller's ids or by their uids."""
+    found: dict[str, Uid] = {}
+    for start in range(0, len(ids), IDS):
+        page = ids[start : start + IDS]
+        known = store.lane.call("HMGET", store.keys.fixed("ids"), *page)
+        for id, uid in zip(page, known, strict=True):
+            if uid is None:
+                found[id] = id
+            elif b":" not in uid:  # "state:uid" is what is remembered of a job that has ended
+                found[id] = uid.decode()
+    return found
 
 
 def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:

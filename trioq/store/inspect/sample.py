@@ -115,6 +115,14 @@ def sample(store: RedisStore, queues: Sequence[str]) -> Sample:
     return Sample(counted, ages)
 
 
+def permits_used(store: RedisStore, rate: Rate) -> float:
+    """How many permits of a limiter's burst are taken now."""
+    (seconds, micros), tat = store.lane.pipeline(
+        [("TIME",), ("GET", store.keys.of("limit", rate.name))]
+    )
+    return _permits_used(rate, int(tat or 0), int(seconds) * 1_000_000 + int(micros))
+
+
 def _has_turn(
     store: RedisStore, who: str, turn_ms: int, holder: bytes | None, *, renewed: bool
 ) -> bool:

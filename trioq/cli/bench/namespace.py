@@ -27,8 +27,9 @@ from trioq.client.client import SyncClient, connect_sync
 from trioq.core.config import Config
 from trioq.core.config.sections import TracingConfig
 from trioq.errors import StoreError, TrioqError
+from trioq.store.benches import ask, finished, forget, registered
 from trioq.store.connect import open_store
-from trioq.store.keys import CATALOGUE, FIXED, bench_namespace
+from trioq.store.keys import bench_namespace
 from trioq.store.redis import RedisStore
 
 #: How long engines have to begin, and to end.
@@ -52,7 +53,7 @@ class Run:
 
 
 @attrs.define
-class Place:
+class Bench:
     """A namespace, a client for it, and its engines while they run."""
 
     file: Path
@@ -72,13 +73,12 @@ class Place:
         """
         for n in range(count):
             self._engines.append(self._start(n))
-        self._wait(lambda: self._count("HLEN", "steps") >= count, ENGINES_S)
+        self._wait(lambda: registered(self.store) >= count, ENGINES_S)
 
     def finished(self) -> tuple[int, int]:
         """How many are done, and how many are dead."""
         self._look_after_engines()
-        counted = self.store.lane.call("HGET", self.store.keys.fixed("stats"), "done")
-        return int(counted or 0), self._count("ZCARD", "dead")
+        return finished(self.store)
 
     def stop_engines(self) -> list[Run]:
         """End the engines; returns what they ran."""
@@ -93,19 +93,7 @@ class Place:
     def clear(self) -> None:
         """End what runs, and forget the namespace."""
         self._end(self._engines)
-        lane, keys = self.store.lane, self.store.keys
-        doors = [door.decode() for door in lane.call("HKEYS", keys.fixed("parked"))]
-        engines = [engine.decode() for engine in lane.call("HKEYS", keys.fixed("engines"))]
-        queues = [queue.decode() for queue in lane.call("SMEMBERS", keys.fixed("queues"))]
-        kinds = [doc.name.partition(":")[0] for doc in CATALOGUE if doc.name.endswith(":<queue>")]
-        everything = [
-            *(keys.fixed(name) for name in sorted(FIXED)),
-            *keys.of_queues({*queues, *self.config.queue_names}, *kinds),
-            *(keys.of("parked", door) for door in doors),
-            *(keys.running(engine) for engine in engines),
-            keys.of("sender", self.client.sender),
-        ]
-        lane.call("UNLINK", *everything)
+        forget(self.store, self.config.queue_names, self.client.sender)
 
     def _start(self, n: int) -> subprocess.Popen[bytes]:
         ours = {
@@ -139,10 +127,6 @@ class Place:
                 raise BenchFailed(f"the engines didn't begin within {timeout_s:g} s")
             time.sleep(LOOK_S)
 
-    def _count(self, command: str, key: str) -> int:
-        counted: int = self.store.lane.call(command, self.store.keys.fixed(key))
-        return counted
-
     def _end(self, engines: Iterable[subprocess.Popen[bytes]]) -> None:
         for engine in engines:
             engine.terminate()
@@ -157,7 +141,7 @@ class Place:
 
 
 @contextmanager
-def own_place(file: Path, config: Config, workers: int) -> Iterator[Place]:
+def own_namespace(file: Path, config: Config, workers: int) -> Iterator[Bench]:
     """A namespace that nobody else uses, until it isn't needed any more."""
     ours = attrs.evolve(
         config,
@@ -170,20 +154,20 @@ def own_place(file: Path, config: Config, workers: int) -> Iterator[Place]:
         connector = stack.enter_context(open_store(ours))
         client = stack.enter_context(connect_sync(ours))
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trioq-bench-")))
-        place = Place(
+        bench = Bench(
             file, ours, client, connector.store("bench"), connector.description, directory
         )
-        place.store.lane.call("TIME")  # where nobody answers, nothing has to be put away
-        stack.callback(_put_away, place)
-        yield place
+        ask(bench.store)  # where nobody answers, nothing has to be put away
+        stack.callback(_put_away, bench)
+        yield bench
 
 
-def _put_away(place: Place) -> None:
+def _put_away(bench: Bench) -> None:
     with uninterrupted():
         try:
-            place.clear()
+            bench.clear()
         except StoreError as error:
-            note(f"the namespace {place.config.namespace} is left behind: {error}")
+            note(f"the namespace {bench.config.namespace} is left behind: {error}")
 
 
 @contextmanager

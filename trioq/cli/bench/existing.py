@@ -6,7 +6,6 @@ them: whole milliseconds, by the clock of the host that ran it.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -15,21 +14,20 @@ import attrs
 
 from trioq.cli.bench.figures import Measured, Spread
 from trioq.cli.bench.load import Load, Offered, offer
-from trioq.cli.bench.place import on_sigterm, uninterrupted
+from trioq.cli.bench.namespace import on_sigterm, uninterrupted
 from trioq.cli.bulk import Stop
 from trioq.client.admin import Admin
 from trioq.client.client import SyncClient
 from trioq.core.job import Uid
 from trioq.store.connect import Connector
+from trioq.store.inspect.ends import done_since, ended, newest_done
 from trioq.store.redis import RedisStore
 
-#: How often is looked, and summaries read in one round trip.
+#: How often is looked for summaries.
 LOOK_S = 0.1
-PAGE = 200
 
-#: How often the server is asked after those that weren't seen to end, so many in a round trip.
+#: How often the server is asked after those that weren't seen to end.
 ASK_S = 1.0
-JOBS = 500
 
 
 @attrs.frozen
@@ -46,11 +44,9 @@ class Ends:
     def __init__(self, store: RedisStore) -> None:
         self.known: dict[Uid, End] = {}
         self._store = store
-        self._newest: bytes | None = None
+        self._newest = newest_done(store)  # what ended before doesn't count
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="trioq:ends", daemon=True)
-        self._read()  # what ended before doesn't count
-        self.known.clear()
         self._thread.start()
 
     def stop(self) -> None:
@@ -64,21 +60,10 @@ class Ends:
         self._read()
 
     def _read(self) -> None:
-        newest, start = None, 0
-        key = self._store.keys.fixed("done")
-        while page := self._store.lane.call("LRANGE", key, start, start + PAGE - 1):
-            newest = newest or page[0]
-            for raw in page:
-                if raw == self._newest:
-                    break
-                told = json.loads(raw)
-                self.known[told["uid"]] = End(told["at_ms"], told["took_ms"])
-            else:
-                if self._newest is not None:
-                    start += len(page)
-                    continue
-            break
-        self._newest = newest or self._newest
+        summaries, self._newest = done_since(self._store, self._newest)
+        for each in summaries:
+            if each.at_ms is not None:
+                self.known[each.uid] = End(each.at_ms, each.took_ms)
 
 
 @attrs.define
@@ -116,15 +101,9 @@ class Watched:
 
     def _ask(self) -> None:
         """Find those that have ended without being seen."""
-        jobs, dead = self.store.keys.fixed("jobs"), self.store.keys.fixed("dead")
-        uids = sorted(self.left)
-        for page in (uids[at : at + JOBS] for at in range(0, len(uids), JOBS)):
-            questions = [("HEXISTS", jobs, uid) for uid in page]
-            questions += [("ZSCORE", dead, uid) for uid in page]
-            answers = self.store.lane.pipeline(questions)
-            there, died = answers[: len(page)], answers[len(page) :]
-            self.unseen |= {uid for uid, is_there in zip(page, there, strict=True) if not is_there}
-            self.dead |= {uid for uid, score in zip(page, died, strict=True) if score is not None}
+        dead, gone = ended(self.store, self.left)
+        self.dead |= dead
+        self.unseen |= gone
         self.left -= self.dead | self.unseen
 
     def measured(self, load: Load, offered: Offered, patience_s: float) -> Measured:
