@@ -243,10 +243,10 @@ class AttemptsMachine(LockStep):
                 return Release(uid, n)
             case retry.Dead(reason):
                 return DeadLetter(uid, n, attempt, reason, self.line(claim))
-            case retry.RetryIn(delay_ms) as again if again.counts:
-                return RetryAt(uid, n, delay_ms, attempt, self.line(claim))
-            case retry.RetryIn(delay_ms):
+            case retry.RetryIn(delay_ms, None):
                 return RetryAt(uid, n, delay_ms, claim.attempts)
+            case retry.RetryIn(delay_ms):
+                return RetryAt(uid, n, delay_ms, attempt, self.line(claim))
 
 
 TestAttempts = as_test(AttemptsMachine, share=0.2)

@@ -19,6 +19,7 @@ from trioq.core.lifecycle import (
     mermaid,
 )
 from trioq.errors import TrioqBug
+from trioq.store.scripts import all_scripts
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,8 +55,8 @@ def test_every_move_state_and_place_is_explained_once() -> None:
 
 
 def test_the_scripts_that_move_jobs_are_those_of_the_store() -> None:
-    files = {path.stem for path in (ROOT / "trioq" / "store" / "lua").glob("*.lua")}
-    assert {script for rule in RULES for script in rule.scripts} == files - OTHER_SCRIPTS
+    scripts = {script.name for script in all_scripts()}
+    assert {script for rule in RULES for script in rule.scripts} == scripts - OTHER_SCRIPTS
 
 
 def test_only_a_job_that_becomes_ready_has_a_place() -> None:

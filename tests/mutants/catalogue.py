@@ -34,6 +34,7 @@ BELL: Killers = ("tests/engine/shard/test_bell.py", "tests/engine/shard/test_dis
 BACKLOG: Killers = ("tests/engine/test_backlog.py",)
 SCHEDULER: Killers = ("tests/engine/shard/test_scheduler.py",)
 OUTAGE: Killers = ("tests/engine/test_outage.py",)
+BELLS: Killers = ("tests/store/contract/test_bells.py",)
 LANE: Killers = ("tests/store/test_lane.py",)
 PURE: Killers = (
     "tests/core/test_pacemaker.py", "tests/core/test_watch.py", "tests/core/test_retry.py",
@@ -54,14 +55,17 @@ class Mutant:
     killers: Killers
 
 
-STEP = "store/lua/step.lua"
+STEP = "store/lua/step/step.lua"
+CLAIM = "store/lua/step/claim.lua"
+SETTLE = "store/lua/step/settle"
+GIVE_BACK = "store/lua/shared/give_back.lua"
 REAP = "store/lua/reap.lua"
 ENQUEUE = "store/lua/enqueue.lua"
 
 SCRIPTS = (
     Mutant(
-        "a settlement counts for whatever claim of the job there is", STEP,
-        "if step ~= s.step or", "if not step or", MODEL,
+        "a settlement counts for whatever claim of the job there is", f"{SETTLE}.lua",
+        "if step ~= ARGV[a + 1] or", "if not step or", MODEL,
     ),
     Mutant(
         "a step of any smaller number is executed", STEP,
@@ -84,40 +88,39 @@ SCRIPTS = (
         'redis.call("HINCRBY", beats, engine, 1)\n', "", MODEL,
     ),
     Mutant(
-        "what is settled stays in running", STEP,
+        "what is settled stays in running", f"{SETTLE}.lua",
         'redis.call("HDEL", running, unpack(gone_uids))', "local _ = gone_uids", MODEL,
     ),
     Mutant(
-        "a finished job keeps its record", STEP,
+        "a finished job keeps its record", f"{SETTLE}/ack.lua",
         'forget(acked, "done", now_ms, retention)\n', "", MODEL,
     ),
     Mutant(
-        "failed attempts are not written down", STEP,
+        "failed attempts are not written down", f"{SETTLE}/retry.lua",
         'redis.call("HSET", attempts, unpack(tries))\n', "", MODEL,
     ),
     Mutant(
-        "a released job goes to the tail", STEP,
-        'redis.call("RPUSH", queue.ready, unpack(queue.back_ready))',
-        'redis.call("LPUSH", queue.ready, unpack(queue.back_ready))', MODEL,
+        "a released job goes to the tail", GIVE_BACK,
+        'redis.call("RPUSH", list, unpack(uids))', 'redis.call("LPUSH", list, unpack(uids))', MODEL,
     ),
     Mutant(
-        "released jobs go back in the wrong order", STEP,
-        "return a.at > b.at", "return a.at < b.at", SEARCH,
+        "released jobs go back in the order in which they ended", f"{SETTLE}/release.lua",
+        "    table.sort(given, in_order)", "    ", SEARCH,
     ),
     Mutant(
-        "a job is due a millisecond late", STEP,
+        "a job is due a millisecond late", "store/lua/step/promote.lua",
         "if first and first <= now_ms and", "if first and first < now_ms and", MODEL,
     ),
     Mutant(
-        "an engine gets a suspect of each queue", STEP,
+        "an engine gets a suspect of each queue", CLAIM,
         "      may_take_suspect = false\n", "", MODEL,
     ),
     Mutant(
-        "an engine gets a suspect though it holds one", STEP,
+        "an engine gets a suspect though it holds one", CLAIM,
         'local may_take_suspect = suspect == "1"', "local may_take_suspect = true", MODEL,
     ),
     Mutant(
-        "a paused queue is claimed from", STEP,
+        "a paused queue is claimed from", CLAIM,
         "if wanted > 0 and not is_paused[queue.name] then", "if wanted > 0 then", MODEL,
     ),
     Mutant(
@@ -125,12 +128,37 @@ SCRIPTS = (
         "(queue.n_ready > queue.n_dropped or has_suspects) then", "false then", MODEL,
     ),
     Mutant(
-        "a cancelled job that a claim meets is called a stray", STEP,
+        "a cancelled job that a claim meets is called a stray", CLAIM,
         'if redis.call("SREM", f.queue.dropped, f.uid) == 0 then', "if true then", MODEL,
     ),
     Mutant(
-        "one claim too many is claimed and nobody told", STEP,
+        "one claim too many is claimed and nobody told", CLAIM,
         "taken[#taken + 1] = f.uid\n", "taken[#taken + 1] = found[1].uid\n", MODEL,
+    ),
+    Mutant(
+        "a dead job keeps no reason", "store/lua/shared/die.lua",
+        '  redis.call("HSET", reasons, unpack(reason_of))\n', "", MODEL,
+    ),
+    Mutant(
+        "claims of a later step go back before those of an earlier one", GIVE_BACK,
+        "return a.step < b.step", "return a.step > b.step", MODEL,
+    ),
+    Mutant(
+        "who comes to an empty door is not noted", f"{SETTLE}/park.lua",
+        'string.format("%d:%d", now_ms, #uids)', 'string.format("%d:0", now_ms)', MODEL,
+    ),
+    Mutant(
+        "a suspect that is given back is nobody's news", f"{SETTLE}/release.lua",
+        'suspects_moved = suspects_moved or flag == "s"', "local _ = suspects_moved",
+        BELLS,
+    ),
+    Mutant(
+        "a step settles a claim twice, as two verbs say", f"{SETTLE}.lua",
+        " or is_settled[uid] then", " then", MODEL,
+    ),
+    Mutant(
+        "what is over the bound of a step is overtaken", CLAIM,
+        "elseif is_full or bytes", "elseif bytes", MODEL,
     ),
     Mutant(
         "a reap doesn't look whether the engine lives", REAP,
@@ -146,7 +174,7 @@ SCRIPTS = (
     ),
     Mutant(
         "reaped jobs are no suspects", REAP,
-        "give_back(back, place, true)", "give_back(back, place, false)", SEARCH,
+        "return_to_queues(back, place, true)", "return_to_queues(back, place, false)", SEARCH,
     ),
     Mutant(
         "a reap leaves the engine's jobs in running", REAP,
@@ -154,7 +182,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a reap forgets to put jobs back", REAP,
-        "give_back(back, place, true)\n", "", MODEL,
+        "return_to_queues(back, place, true)\n", "", MODEL,
     ),
     Mutant(
         "who is registered may register again", "store/lua/register.lua",
@@ -169,16 +197,16 @@ SCRIPTS = (
         'redis.call("HDEL", steps, engine)\n', "", MODEL,
     ),
     Mutant(
-        "what an engine held goes back in the wrong order", "store/lua/shared/release.lua",
-        "for e = #entries, 1, -1 do", "for e = 1, #entries do", MODEL,
+        "what an engine held goes back in the wrong order", GIVE_BACK,
+        "for c = #claimed, 1, -1 do", "for c = 1, #claimed do", MODEL,
     ),
     Mutant(
-        "what goes back rings no bell", "store/lua/shared/release.lua",
-        "    ring(head.bell)\n", "", LEASES,
+        "what goes back rings no bell", "store/lua/shared/held.lua",
+        "    ring(bell)\n", "", LEASES,
     ),
     Mutant(
-        "jobs of several queues go back to one", "store/lua/shared/release.lua",
-        "local keys = place[entries[e].from]", "local keys = place[entries[1].from]", SEARCH,
+        "jobs of several queues go back to one", "store/lua/shared/held.lua",
+        "local keys = place[entry.from]", "local keys = place[entries[1].from]", SEARCH,
     ),
     Mutant(
         "a reap doesn't look again for a queue it isn't told of", REAP,
@@ -190,8 +218,8 @@ SCRIPTS = (
         ATTEMPTS,
     ),
     Mutant(
-        "each queue has its own bound of what a step promotes", STEP,
-        "room = room - #uids", "local _ = uids", SCHEDULE,
+        "each queue has its own bound of what a step promotes", "store/lua/step/promote.lua",
+        "room = room - #due", "local _ = due", SCHEDULE,
     ),
     Mutant(
         "an id that is used again is forgotten when its first job is", ENQUEUE,

@@ -48,7 +48,7 @@ def test_each_key_has_one_row_and_a_type_that_the_server_has() -> None:
 
 def test_the_headers_say_the_types_that_the_catalogue_says() -> None:
     for script in all_scripts():
-        for text in script.sections["KEYS"]:
+        for text in script.header.sections["KEYS"]:
             if match := re.match(r"(\w+)\s+(HASH|LIST|ZSET|SET|STRING)\b", text):
                 assert TYPES[match[1]] == match[2], f"{script.name}.lua: {text}"
 

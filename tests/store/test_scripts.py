@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,13 @@ import pytest
 from trioq.store import scripts
 from trioq.store.scripts import SECTIONS, Script, all_scripts, load
 
-SHARED = Path(scripts.__file__).parent / "lua" / "shared"
+LUA = Path(scripts.__file__).parent / "lua"
+SHARED = LUA / "shared"
 
 every_script = pytest.mark.parametrize("script", all_scripts(), ids=lambda script: script.name)
+every_file = pytest.mark.parametrize(
+    "path", sorted(LUA.rglob("*.lua")), ids=lambda path: str(path.relative_to(LUA))
+)
 
 
 def code(text: str) -> str:
@@ -20,33 +25,34 @@ def code(text: str) -> str:
     return re.sub(r"--.*", "", text)
 
 
-def uses(script: Script) -> list[str]:
-    return re.findall(r"^-- @use (\w+)$", script.body, re.MULTILINE)
+def uses(text: str) -> list[str]:
+    return re.findall(r"^-- @use (\w+)$", text, re.MULTILINE)
 
 
 @every_script
 def test_the_header_has_all_its_parts(script: Script) -> None:
-    assert set(script.sections) >= set(SECTIONS)
-    assert script.summary
-    assert all("".join(script.sections[title]).strip() for title in SECTIONS)
+    sections = script.header.sections
+    assert set(sections) >= set(SECTIONS)
+    assert script.header.summary
+    assert all("".join(sections[title]).strip() for title in SECTIONS)
     assert script.body.splitlines()[1].startswith(f"-- {script.name}: ")
 
 
 @every_script
 def test_the_keys_are_taken_as_the_header_lists_them(script: Script) -> None:
-    taken = re.search(r"^local ([\w, ]+) = unpack\(KEYS, 1, (\d+)\)", script.body, re.MULTILINE)
+    taken = re.search(r"^local ([\w,\s]+) = unpack\(KEYS, 1, (\d+)\)", script.text, re.MULTILINE)
     assert taken
-    assert tuple(taken[1].split(", ")) == script.fixed_keys
+    assert tuple(re.split(r",\s+", taken[1])) == script.fixed_keys
     assert int(taken[2]) == len(script.fixed_keys)
 
 
 @every_script
 def test_the_arguments_are_taken_as_the_header_lists_them(script: Script) -> None:
-    taken = re.search(r"^local ([\w, ]+) = unpack\(ARGV, 1, (\d+)\)", script.body, re.MULTILINE)
+    taken = re.search(r"^local ([\w,\s]+) = unpack\(ARGV, 1, (\d+)\)", script.body, re.MULTILINE)
     assert taken
-    names = taken[1].split(", ")
+    names = re.split(r",\s+", taken[1])
     assert int(taken[2]) == len(names)
-    told = [word for line in script.sections["ARGV"] for word in re.findall(r"\w+", line)]
+    told = [word for line in script.header.sections["ARGV"] for word in re.findall(r"\w+", line)]
     places = [told.index(name) for name in names]
     assert places == sorted(places), "in another order"
 
@@ -59,20 +65,37 @@ def test_the_answers_are_those_of_the_header(script: Script) -> None:
     assert set(literal) == set(script.words)
 
 
-@every_script
-def test_what_is_used_is_used(script: Script) -> None:
-    body = code(script.body)
-    pieces = {name: code((SHARED / f"{name}.lua").read_text()) for name in uses(script)}
-    for name, text in pieces.items():
-        functions = re.findall(r"^local function (\w+)", text, re.MULTILINE)
-        elsewhere = body + "".join(other for key, other in pieces.items() if key != name)
-        assert any(re.search(rf"\b{f}\(", elsewhere) for f in functions), name
-    assert len(pieces) == len(uses(script)), "used twice"
+@every_file
+def test_what_is_used_is_used(path: Path) -> None:
+    body = code(path.read_text())
+    for name in uses(path.read_text()):
+        functions = re.findall(r"^local function (\w+)", (SHARED / f"{name}.lua").read_text(), re.M)
+        assert any(re.search(rf"\b{f}\b", body) for f in functions), name
+    assert len(set(uses(path.read_text()))) == len(uses(path.read_text())), "used twice"
 
 
 def test_every_shared_piece_is_used_by_somebody() -> None:
-    used = {name for script in all_scripts() for name in uses(script)}
+    used = {name for path in LUA.rglob("*.lua") for name in uses(path.read_text())}
     assert used == {path.stem for path in SHARED.glob("*.lua")}
+
+
+def test_every_file_is_part_of_a_script() -> None:
+    whole = "".join(script.text for script in all_scripts())
+    for path in LUA.rglob("*.lua"):
+        line = max((each.strip() for each in code(path.read_text()).splitlines()), key=len)
+        assert line in whole, path
+
+
+def test_every_file_is_in_the_package_that_is_built() -> None:
+    project = tomllib.loads((LUA.parents[2] / "pyproject.toml").read_text())
+    package = LUA.parents[1]
+    patterns = project["tool"]["setuptools"]["package-data"]["trioq"]
+    assert set(LUA.rglob("*.lua")) <= {path for p in patterns for path in package.glob(p)}
+
+
+@every_file
+def test_lines_are_short(path: Path) -> None:
+    assert max(map(len, path.read_text().splitlines())) <= 110
 
 
 @every_script
@@ -102,5 +125,5 @@ def test_only_an_enqueue_is_refused_by_a_full_server() -> None:
 
 def test_the_server_gets_one_text_with_everything_in_place() -> None:
     for script in all_scripts():
-        assert "@use" not in script.text
+        assert not re.search(r"^ *-- @", script.text, re.MULTILINE)
     assert len({script.sha for script in all_scripts()}) == len(all_scripts())

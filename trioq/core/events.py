@@ -7,14 +7,13 @@ engine's loop. The idea is that of trio's instruments.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Literal
 
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason, Error
 from trioq.core.values import value
-
-Level = Literal["debug", "info", "warning", "error"]
 
 
 @value
@@ -23,6 +22,11 @@ class Event:
 
 
 Report = Callable[[Event], None]
+
+
+def name_of(kind: type[Event]) -> str:
+    """What logs call it: ``job_started``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 # -- the engine's life ---------------------------------------------------------------------

@@ -12,6 +12,19 @@ from enum import Enum
 
 import attrs
 
+from trioq.core.events import (
+    Claimed,
+    EngineReaped,
+    Event,
+    JobDied,
+    JobFailed,
+    JobParked,
+    JobReleased,
+    JobSnoozed,
+    JobSucceeded,
+    ParkedExpired,
+    name_of,
+)
 from trioq.errors import TrioqBug
 
 
@@ -86,6 +99,10 @@ class Rule:
     """Where a job that becomes ready by it may lie."""
     counts: bool = False
     """Whether it counts as one of the job's attempts."""
+    verb: str | None = None
+    """The settlement with which a step makes it (:mod:`trioq.core.settlements`)."""
+    told: type[Event] | None = None
+    """What an engine reports that has made it, or has seen it made."""
 
 
 RULES = (
@@ -99,8 +116,23 @@ RULES = (
         "it is due: to the tail",
         (Place.LINE,),
     ),
-    Rule(Move.CLAIM, (State.READY,), State.RUNNING, ("step",), "an engine has room for it"),
-    Rule(Move.ACK, (State.RUNNING,), State.DONE, ("step",), "its handler returned"),
+    Rule(
+        Move.CLAIM,
+        (State.READY,),
+        State.RUNNING,
+        ("step",),
+        "an engine has room for it",
+        told=Claimed,
+    ),
+    Rule(
+        Move.ACK,
+        (State.RUNNING,),
+        State.DONE,
+        ("step",),
+        "its handler returned",
+        verb="ack",
+        told=JobSucceeded,
+    ),
     Rule(
         Move.RETRY,
         (State.RUNNING,),
@@ -108,6 +140,8 @@ RULES = (
         ("step",),
         "its handler failed, and attempts are left",
         counts=True,
+        verb="retry",
+        told=JobFailed,
     ),
     Rule(
         Move.SNOOZE,
@@ -115,6 +149,8 @@ RULES = (
         State.SCHEDULED,
         ("step",),
         "its handler asked to be run later",
+        verb="retry",
+        told=JobSnoozed,
     ),
     Rule(
         Move.DEAD_LETTER,
@@ -123,6 +159,8 @@ RULES = (
         ("step",),
         "its attempts ran out, or another is no use",
         counts=True,
+        verb="dead",
+        told=JobDied,
     ),
     Rule(
         Move.RELEASE,
@@ -131,6 +169,8 @@ RULES = (
         ("step", "sign_off"),
         "its engine stops, or has no room for it: to the head, a suspect among suspects",
         (Place.LINE, Place.SUSPECT),
+        verb="release",
+        told=JobReleased,
     ),
     Rule(
         Move.PARK,
@@ -139,6 +179,8 @@ RULES = (
         ("step",),
         "its engine may not run its name now",
         (Place.PARKED,),
+        verb="park",
+        told=JobParked,
     ),
     Rule(
         Move.REAP,
@@ -147,6 +189,7 @@ RULES = (
         ("reap",),
         "its engine died: to the head",
         (Place.SUSPECT,),
+        told=EngineReaped,
     ),
     Rule(
         Move.BLAME,
@@ -154,6 +197,7 @@ RULES = (
         State.DEAD,
         ("reap",),
         "its engine died of it, as a suspect or with nothing else running, `max_reaps` times",
+        told=EngineReaped,
     ),
     Rule(
         Move.EXPIRE,
@@ -161,6 +205,7 @@ RULES = (
         State.DEAD,
         ("expire_parked",),
         "it was parked, and no engine knew its name for `unknown_name_after`",
+        told=ParkedExpired,
     ),
     Rule(
         Move.REVIVE,
@@ -229,9 +274,10 @@ def lifecycle_md() -> str:
         "*Parked* and *suspect* aren't states: they are places where a ready job lies.\n\n"
         f"| place | means |\n| --- | --- |\n{places}\n\n"
         "What isn't in this table can't happen. Each move is one script's, as a whole or not at\n"
-        "all.\n\n"
-        "| move | from | to | because | attempt counts | script |\n"
-        f"| --- | --- | --- | --- | --- | --- |\n{rules}\n"
+        "all; where it is a step's, the settlement says which. The event is what the engine's log\n"
+        "tells of it.\n\n"
+        "| move | from | to | because | attempt counts | script | settlement | event |\n"
+        f"| --- | --- | --- | --- | --- | --- | --- | --- |\n{rules}\n"
     )
 
 
@@ -241,7 +287,10 @@ def _row(rule: Rule) -> str:
     after = _name(rule.after) + (f" ({places})" if places else "")
     counts = "yes" if rule.counts else ""
     scripts = ", ".join(f"`{script}`" for script in rule.scripts)
-    return f"| `{rule.move.value}` | {before} | {after} | {rule.why} | {counts} | {scripts} |"
+    verb = f"`{rule.verb}`" if rule.verb else ""
+    told = f"`{name_of(rule.told)}`" if rule.told else ""
+    cells = (f"`{rule.move.value}`", before, after, rule.why, counts, scripts, verb, told)
+    return f"| {' | '.join(cells)} |"
 
 
 def _name(state: State | None) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import assert_never
 
 import attrs
 from attrs import validators as v
 
 from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
-from trioq.core.valid import LONGEST_MS
 from trioq.core.values import value
 
 #: The last power of two that a float can hold.
 MAX_DOUBLINGS = 1023
+
+#: A century: a job that waits for longer is as good as lost, and the sum with an epoch time
+#: stays a whole number that Redis scores and Lua hold exactly.
+LONGEST_MS = 100 * 365 * 24 * 3600 * 1000
 
 
 @attrs.frozen
@@ -40,8 +43,6 @@ class Retry:
 class Ack:
     """Done."""
 
-    result: Any
-
 
 @value
 class RetryIn:
@@ -50,11 +51,6 @@ class RetryIn:
     delay_ms: int
     error: Error | None
     """None where there is nothing to remember: a snooze."""
-
-    @property
-    def counts(self) -> bool:
-        """Whether this was one of the job's attempts."""
-        return self.error is not None
 
 
 @value
@@ -90,8 +86,8 @@ def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Ve
     Total: whatever a handler asks for, infinity included, this has an answer.
     """
     match outcome:
-        case Succeeded(result):
-            return Ack(result)
+        case Succeeded():
+            return Ack()
         case Snoozed(delay_s):
             return RetryIn(_ms(delay_s), None)
         case Interrupted():
@@ -100,9 +96,11 @@ def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Ve
             return Dead(permanent, error)
         case Failed(error) if attempt >= retry.max_attempts:
             return Dead("failures", error)
-        case Failed(error, delay_s):  # pragma: no branch (there is no other outcome)
+        case Failed(error, delay_s):
             again_s = backoff_s(attempt, retry, random) if delay_s is None else delay_s
             return RetryIn(_ms(again_s), error)
+        case _:
+            assert_never(outcome)
 
 
 def _ms(delay_s: float) -> int:

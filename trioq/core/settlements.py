@@ -1,27 +1,42 @@
-"""What an engine can say of a claim to end it, as values: one class for each verb."""
+"""What an engine can say of a claim to end it: one value class for each verb.
+
+A verb is five small pieces: its class here, its function in :mod:`trioq.core.model.settle`,
+its fragment in ``store/lua/step/settle``, its moves in :mod:`trioq.core.lifecycle`, and what
+the engine tells of it (:mod:`trioq.core.events`). A test holds them together.
+"""
 
 from __future__ import annotations
+
+from typing import ClassVar, get_args
 
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason
 from trioq.core.values import value
+
+Field = str | int | bytes
 
 
 @value
 class Ack:
     """The job succeeded."""
 
+    verb: ClassVar = "ack"
     uid: Uid
     n: int
     """The step that claimed it; with the boot, that is the claim's token."""
     summary: bytes = b""
     """What ``done`` keeps of it; empty keeps nothing."""
 
+    def fields(self) -> tuple[Field, ...]:
+        """What a request says of it after uid and step; so in each of these classes."""
+        return (self.summary,)
+
 
 @value
 class RetryAt:
     """The job is scheduled again."""
 
+    verb: ClassVar = "retry"
     uid: Uid
     n: int
     delay_ms: int
@@ -30,34 +45,52 @@ class RetryAt:
     line: bytes = b""
     """For the history; empty if there is nothing to tell (a snooze)."""
 
+    def fields(self) -> tuple[Field, ...]:
+        return self.delay_ms, self.attempts, self.line
+
 
 @value
 class DeadLetter:
     """The job is dead."""
 
+    verb: ClassVar = "dead"
     uid: Uid
     n: int
     attempts: int
     reason: DeadReason
     line: bytes
 
+    def fields(self) -> tuple[Field, ...]:
+        return self.attempts, self.reason, self.line
+
 
 @value
 class Release:
     """The job is given back, to the head of its queue; the attempt doesn't count."""
 
+    verb: ClassVar = "release"
     uid: Uid
     n: int
+
+    def fields(self) -> tuple[Field, ...]:
+        return ()
 
 
 @value
 class Park:
     """The job waits behind a closed door: this engine may not run its name now."""
 
+    verb: ClassVar = "park"
     uid: Uid
     n: int
     queue: str
     name: str
 
+    def fields(self) -> tuple[Field, ...]:
+        return (f"{self.queue}:{self.name}",)
+
 
 Settlement = Ack | RetryAt | DeadLetter | Release | Park
+
+SETTLEMENTS: tuple[type[Settlement], ...] = get_args(Settlement)
+"""In the order in which a step settles: where two speak of one claim, the earlier counts."""

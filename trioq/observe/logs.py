@@ -7,7 +7,6 @@ Payloads and secrets are never logged.
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ import attrs
 import structlog
 
 from trioq.core import events as e
-from trioq.core.events import Event
+from trioq.core.events import Event, name_of
 
 #: The level of each event; the others are ``info``.
 LEVELS: dict[type[Event], str] = {
@@ -114,7 +113,7 @@ class LogLines:
         if self._engine is not None:
             fields.setdefault("engine_id", self._engine)
         level = "debug" if _is_no_news(event) else _level(type(event))
-        getattr(self.log, level)(_snake(type(event).__name__), **fields)
+        getattr(self.log, level)(name_of(type(event)), **fields)
 
     def _is_first(self, event: Event, key: tuple[str, ...]) -> bool:
         """Whether to tell this one; the others are counted."""
@@ -157,7 +156,3 @@ def _fields(event: Event) -> dict[str, Any]:
         else:
             fields[RENAMED.get(name, name)] = value
     return fields
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import attrs
 from opentelemetry import baggage, trace
@@ -26,7 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from trioq.core.formats.record import TRACE
 from trioq.core.job import NO_HEADERS, Headers, Record, Uid
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed
-from trioq.core.settlements import Ack, DeadLetter, RetryAt, Settlement
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 
 T = TypeVar("T")
 
@@ -242,8 +242,12 @@ def _word(settlement: Settlement, outcome: Outcome) -> str:
             return "dead"
         case RetryAt():
             return "snoozed" if isinstance(outcome, Snoozed) else "failed"
-        case _:
+        case Release():
             return "released"
+        case Park():
+            return "parked"
+        case _:
+            assert_never(settlement)
 
 
 def _record(span: Span, error: Error) -> None:

@@ -26,7 +26,7 @@ from trioq.core.calls import (
     check_batch,
 )
 from trioq.core.job import Uid
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
+from trioq.core.settlements import SETTLEMENTS, Park, Settlement
 from trioq.errors import QueueFull, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store.keys import Keys
@@ -230,13 +230,12 @@ class RedisStore:
 
     def _encode(self, step: Step) -> tuple[list[str], list[Any]]:
         """A step's KEYS and ARGV: the same bytes each time it is encoded."""
-        verbs: dict[type, list[Any]] = {Ack: [], RetryAt: [], DeadLetter: [], Release: [], Park: []}
+        groups: dict[type[Settlement], list[Settlement]] = {kind: [] for kind in SETTLEMENTS}
         for settlement in step.settlements:
-            verbs[type(settlement)].append(settlement)
+            groups[type(settlement)].append(settlement)
         doors: dict[tuple[str, str], int] = {(a.queue, a.name): a.limit for a in step.admits}
-        for park in verbs[Park]:
+        for park in cast("list[Park]", groups[Park]):
             doors.setdefault((park.queue, park.name), 0)
-        door_place = {door: i for i, door in enumerate(doors, 1)}
         queue_place = {queue: i for i, queue in enumerate(step.queues, 1)}
 
         keys = [self.keys.running(step.engine)]
@@ -248,22 +247,15 @@ class RedisStore:
         args: list[Any] = [
             step.engine, step.n, step.want, int(step.suspect), step.parked_version,
             options.keep_done, options.id_retention_ms, options.claim_bytes, self._now(),
-            len(step.queues), len(doors), *(len(group) for group in verbs.values()),
-            *step.queues,
+            len(step.queues), len(doors), *step.queues,
         ]  # fmt: skip
         for (queue, name), limit in doors.items():
             args += (queue_place[queue], name, limit)
-        keep = options.keep_done > 0
-        for s in verbs[Ack]:
-            args += (s.uid, s.n, s.summary if keep else b"")
-        for s in verbs[RetryAt]:
-            args += (s.uid, s.n, s.delay_ms, s.attempts, s.line)
-        for s in verbs[DeadLetter]:
-            args += (s.uid, s.n, s.attempts, s.reason, s.line)
-        for s in verbs[Release]:
-            args += (s.uid, s.n)
-        for s in verbs[Park]:
-            args += (s.uid, s.n, door_place[s.queue, s.name])
+        for kind, settlements in groups.items():
+            if settlements:
+                args += (kind.verb, len(settlements))
+            for s in settlements:
+                args += (s.uid, s.n, *s.fields())
         return keys, args
 
 

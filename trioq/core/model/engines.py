@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from trioq.core.calls import Beat, Engine, Gone, Reaped
+from trioq.core.model.settle import give_back
 from trioq.core.model.state import Namespace, Registration
-from trioq.core.model.steps import give_back
 
 #: Ids that one beat forgets, and parked jobs that one call lets expire.
 FORGET_MAX = 500

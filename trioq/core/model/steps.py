@@ -9,8 +9,9 @@ import attrs
 
 from trioq.core.calls import Admit, Claim, Gone, Step, StepReply, check_batch
 from trioq.core.job import Uid
-from trioq.core.model.state import Door, Hold, Namespace, Queue, Registration
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.model.settle import SETTLE, Settling
+from trioq.core.model.state import Hold, Namespace, Queue, Registration
+from trioq.core.settlements import SETTLEMENTS, Settlement
 from trioq.errors import TrioqBug
 
 #: Scheduled jobs that one step makes ready.
@@ -35,7 +36,7 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
         return Gone("old")
     if asked.n == engine.last:
         return _again(space, engine, asked, now_ms)
-    acting = _Acting(space, engine, asked, now_ms)
+    acting = _Acting(space, engine, asked, now_ms, Settling(space, now_ms))
     acting.settle()
     acting.promote()
     acting.claim()
@@ -99,61 +100,30 @@ class _Acting:
     engine: Registration
     asked: Step
     now_ms: int
+    settling: Settling
     refused: set[Uid] = attrs.field(factory=set[Uid])
-    suspects_moved: bool = False
-    """Whether suspects were given back, or one was taken, so that others may have one."""
-    opened: set[tuple[str, str]] = attrs.field(factory=set[tuple[str, str]])
-    """The doors that had nobody behind them before."""
-
-    # -- settle ----------------------------------------------------------------------------
+    took_suspect: bool = False
 
     def settle(self) -> None:
         """Verb by verb; a claim is settled once, and by the engine that holds it."""
-        given_back: list[tuple[Uid, Hold]] = []
-        for verb in (Ack, RetryAt, DeadLetter, Release, Park):
+        for kind in SETTLEMENTS:
+            accepted: list[tuple[Settlement, Hold]] = []
             for settlement in self.asked.settlements:
-                if not isinstance(settlement, verb):
-                    continue
-                hold = self.engine.held.get(settlement.uid)
-                # From a queue that the step doesn't name, it has nowhere to go.
-                if hold is None or hold.n != settlement.n or hold.queue not in self.asked.queues:
-                    self.refused.add(settlement.uid)
-                    continue
-                del self.engine.held[settlement.uid]
-                if isinstance(settlement, Release):
-                    given_back.append((settlement.uid, hold))
-                else:
-                    self._settle(settlement, hold)
-        give_back(self.space, given_back, as_suspects=False)
-        self.space.stats["released"] += len(given_back)
-        self.suspects_moved = any(hold.suspect for _, hold in given_back)
+                if type(settlement) is kind:
+                    hold = self._taken(settlement)
+                    if hold is None:
+                        self.refused.add(settlement.uid)
+                    else:
+                        accepted.append((settlement, hold))
+            SETTLE[kind](self.settling, accepted)
 
-    def _settle(self, settlement: Settlement, hold: Hold) -> None:
-        space = self.space
-        match settlement:
-            case Ack(uid, summary=summary):
-                space.end(uid, "done", self.now_ms)
-                space.stats["done"] += 1
-                if summary and space.keep_done:
-                    space.done.appendleft(summary)
-                    while len(space.done) > space.keep_done:
-                        space.done.pop()
-            case RetryAt(uid, delay_ms=delay_ms, attempts=attempts, line=line):
-                space.jobs[uid].attempts = attempts
-                space.jobs[uid].fail(line)
-                space.queue(hold.queue).scheduled.put(uid, self.now_ms + delay_ms)
-                space.stats["retried"] += 1
-            case DeadLetter(uid, attempts=attempts, reason=reason, line=line):
-                space.jobs[uid].attempts = attempts
-                space.die(uid, reason, line, self.now_ms)
-            case Park(uid, queue=queue, name=name):
-                doors = space.queue(queue).parked
-                if name not in doors:
-                    doors[name] = Door(self.now_ms)
-                    self.opened.add((queue, name))
-                doors[name].jobs.append(uid)
-                doors[name].noted += (queue, name) in self.opened
-                space.stats["parked"] += 1
+    def _taken(self, settlement: Settlement) -> Hold | None:
+        """The claim that it ends, which the engine holds no longer. None: it is refused."""
+        hold = self.engine.held.get(settlement.uid)
+        # From a queue that the step doesn't name, it has nowhere to go.
+        if hold is None or hold.n != settlement.n or hold.queue not in self.asked.queues:
+            return None
+        return self.engine.held.pop(settlement.uid)
 
     # -- promote and claim -----------------------------------------------------------------
 
@@ -188,7 +158,7 @@ class _Acting:
             self._origin(found).appendleft(found.uid)
         self.space.stats["claimed"] += taken
         shut = [self.space.shut(admit.queue, admit.name) for admit in self.asked.admits]
-        if self.opened or any(shut):
+        if self.settling.opened or any(shut):
             self.space.parked_version += 1
 
     def _find(self) -> list[_Found]:
@@ -201,7 +171,7 @@ class _Acting:
             if may_take_suspect and queue.suspects and len(found) < self.asked.want:
                 found += (_Found(uid, name, suspect=True) for uid in queue.take_suspects(1))
                 may_take_suspect = False
-                self.suspects_moved = True
+                self.took_suspect = True
             for admit in self.asked.admits:
                 if admit.queue == name:
                     found += self._admitted(queue, admit, self.asked.want - len(found))
@@ -235,17 +205,10 @@ class _Acting:
 
     def ring(self) -> None:
         """Something is left for others: one of them wakes, and rings again."""
+        # Whose suspect has moved can't have another now, but others can.
+        suspects_moved = self.took_suspect or self.settling.gave_suspects
         for name in self.asked.queues:
             queue = self.space.queue(name)
             is_left = len(queue.ready) > len(queue.cancelled)
-            if name not in self.space.paused and (
-                is_left or (self.suspects_moved and queue.suspects)
-            ):
+            if name not in self.space.paused and (is_left or (suspects_moved and queue.suspects)):
                 self.space.ring(name)
-
-
-def give_back(space: Namespace, jobs: list[tuple[Uid, Hold]], *, as_suspects: bool) -> None:
-    """To the heads of their queues, in the order in which they were claimed."""
-    for uid, hold in sorted(jobs, key=lambda item: (item[1].n, item[1].i), reverse=True):
-        queue = space.queue(hold.queue)
-        (queue.suspects if as_suspects or hold.suspect else queue.ready).appendleft(uid)

@@ -26,11 +26,11 @@
 --   `dropped`, until a claim passes over it.
 -- Repeat: the sender's number decides, also for an answer that changed nothing.
 -- Cost: O(engines), and O(length) of the parked and suspect lists: about 16 ms for a million.
-local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, dead, stats, parked = unpack(KEYS, 1, 13)
+local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended,
+  dead, stats, parked = unpack(KEYS, 1, 13)
 local number, uid, door, retention, given_now = unpack(ARGV, 1, 5)
 local sender, scheduled, suspects, dropped, waiting = unpack(KEYS, 14, 18)
 -- @use now
--- @use drop
 -- @use forget
 -- @use sender
 -- @use doors

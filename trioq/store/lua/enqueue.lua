@@ -114,7 +114,8 @@ local found, records, bigs, marks, new_ids, names, freed = {}, {}, {}, {}, {}, {
 local taken, granted = 0, 0
 for j = 0, count - 1 do
   local a = first + j * 8
-  local queue, uid, delay, id, path = place[tonumber(ARGV[a + 1])], ARGV[a + 2], tonumber(ARGV[a + 3]), ARGV[a + 4], ARGV[a + 7]
+  local queue, uid, delay = place[tonumber(ARGV[a + 1])], ARGV[a + 2], tonumber(ARGV[a + 3])
+  local id, path = ARGV[a + 4], ARGV[a + 7]
   local other = id ~= "" and existing(id)
   if is_there[uid] then
     -- Taken before, by this very request.

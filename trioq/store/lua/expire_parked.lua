@@ -21,7 +21,7 @@ local parked, history, reasons, dead, stats = unpack(KEYS, 1, 5)
 local door, after, limit, line, given_now = unpack(ARGV, 1, 5)
 local list = KEYS[6]
 -- @use now
--- @use history
+-- @use die
 
 for _, key in ipairs({ history, reasons, stats }) do
   redis.call("HLEN", key)
@@ -37,19 +37,11 @@ end
 marked = math.min(tonumber(marked), length)
 local count = math.min(marked, tonumber(limit))
 local uids = count > 0 and redis.call("RPOP", list, count) or {}
-if #uids > 0 then
-  local died, reason_of, lines = {}, {}, {}
-  local old = redis.call("HMGET", history, unpack(uids))
-  for i, uid in ipairs(uids) do
-    died[#died + 1], died[#died + 2] = string.format("%d", now_ms), uid
-    reason_of[#reason_of + 1], reason_of[#reason_of + 2] = uid, "unknown_name"
-    lines[#lines + 1], lines[#lines + 2] = uid, appended(old[i], line)
-  end
-  redis.call("ZADD", dead, unpack(died))
-  redis.call("HSET", reasons, unpack(reason_of))
-  redis.call("HSET", history, unpack(lines))
-  redis.call("HINCRBY", stats, "dead_letters", #uids)
+local why, lines = {}, {}
+for i = 1, #uids do
+  why[i], lines[i] = "unknown_name", line
 end
+die(uids, why, lines, now_ms)
 if length == #uids then
   redis.call("HDEL", parked, door)
   redis.call("HINCRBY", stats, "parked_version", 1)

@@ -21,7 +21,6 @@ local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, s
 local number, limit, retention, given_now = unpack(ARGV, 1, 4)
 local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 12, 16)
 -- @use now
--- @use drop
 -- @use forget
 -- @use sender
 -- @use doors

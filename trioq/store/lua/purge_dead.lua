@@ -20,7 +20,6 @@ local dead, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, sta
 local number, retention, given_now = unpack(ARGV, 1, 3)
 local sender = KEYS[12]
 -- @use now
--- @use drop
 -- @use forget
 -- @use sender
 

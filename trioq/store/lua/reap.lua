@@ -28,9 +28,8 @@ local steps, beats, engines, jobs, reaps, history, reasons, dead, stats = unpack
 local engine, seen, max_reaps, line, given_now = unpack(ARGV, 1, 5)
 local running = KEYS[10]
 -- @use now
--- @use ring
--- @use history
--- @use release
+-- @use die
+-- @use held
 
 for _, key in ipairs({ engines, jobs, reaps, history, reasons, stats }) do
   redis.call("HLEN", key)
@@ -50,11 +49,11 @@ end
 local now_ms = math.floor(clock(given_now) / 1000)
 
 -- @may
-local back, died = {}, {}
+local back, died, why, lines = {}, {}, {}, {}
 for _, entry in ipairs(entries) do
   if entry.suspect or #entries == 1 then
     if redis.call("HINCRBY", reaps, entry.uid, 1) >= tonumber(max_reaps) then
-      died[#died + 1] = entry.uid
+      died[#died + 1], why[#why + 1], lines[#lines + 1] = entry.uid, "worker_lost", line
     else
       back[#back + 1] = entry
     end
@@ -62,18 +61,11 @@ for _, entry in ipairs(entries) do
     back[#back + 1] = entry
   end
 end
-for _, uid in ipairs(died) do
-  redis.call("ZADD", dead, string.format("%d", now_ms), uid)
-  redis.call("HSET", reasons, uid, "worker_lost")
-  redis.call("HSET", history, uid, appended(redis.call("HGET", history, uid), line))
-end
-give_back(back, place, true)
+die(died, why, lines, now_ms)
+return_to_queues(back, place, true)
 redis.call("DEL", running)
 redis.call("HDEL", steps, engine)
 redis.call("HDEL", beats, engine)
 redis.call("HDEL", engines, engine)
 redis.call("HINCRBY", stats, "reaped", #entries)
-if #died > 0 then
-  redis.call("HINCRBY", stats, "dead_letters", #died)
-end
 return { "reaped", #back, died }

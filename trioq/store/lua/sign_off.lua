@@ -17,8 +17,7 @@
 local steps, beats, engines, stats = unpack(KEYS, 1, 4)
 local engine = unpack(ARGV, 1, 1)
 local running = KEYS[5]
--- @use ring
--- @use release
+-- @use held
 
 redis.call("HLEN", beats)
 redis.call("HLEN", engines)
@@ -32,7 +31,7 @@ if #missing > 0 then
   return { "look again", missing }
 end
 -- @may
-give_back(entries, place, false)
+return_to_queues(entries, place, false)
 redis.call("DEL", running)
 redis.call("HDEL", steps, engine)
 redis.call("HDEL", beats, engine)

@@ -1,3 +1,4 @@
+-- @use drop
 -- A job's life ends: its record goes, and its caller's id remembers how it ended.
 local function forget(uids, state, now_ms, retention_ms)
   if #uids == 0 then

@@ -16,3 +16,15 @@ local function appended(old, line)
   end
   return table.concat(lines, "\n")
 end
+-- Write a line into each job's history; an empty one tells nothing.
+local function note(uids, lines)
+  local written = {}
+  for i, old in ipairs(redis.call("HMGET", history, unpack(uids))) do
+    if lines[i] ~= "" then
+      written[#written + 1], written[#written + 2] = uids[i], appended(old, lines[i])
+    end
+  end
+  if #written > 0 then
+    redis.call("HSET", history, unpack(written))
+  end
+end

@@ -1,0 +1,215 @@
+"""Puts a script together from its files.
+
+Lines of these forms stand for something else:
+
+``-- @use name``
+    ``lua/shared/name.lua``, once in a script, however many of its parts use it.
+``-- @part name``
+    ``name.lua`` in the script's own directory, as a block of its own.
+``-- @verbs``
+    ``settle/*.lua`` in the script's own directory: a settlement verb each, as a function
+    that makes what the script needs to settle with it: ``verbs.ack = function() … end``.
+    So a step pays for the verbs that it has.
+``-- @keys``
+    ``n_fixed``, and a local for each key that the namespace has one of: those of the
+    script's header and those that its verbs name in theirs.
+``-- @types but a, b``
+    a read of each of these keys, which fails if it is of another type; but a and b are
+    read anyway.
+``-- @may``
+    stands before the first write: there the script makes sure that its user may run every
+    command in it. Permissions can be taken away at any time, and Redis doesn't roll back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+import attrs
+
+from trioq.store.keys import CATALOGUE, FIXED
+
+LUA = files("trioq.store") / "lua"
+
+_USE = re.compile(r"^-- @use (\w+)\n", re.MULTILINE)
+_PART = re.compile(r"^( *)-- @part (\w+)\n", re.MULTILINE)
+_VERBS = "-- @verbs\n"
+_KEYS = "-- @keys\n"
+_TYPES = re.compile(r"^-- @types but ([\w, ]+)\n", re.MULTILINE)
+_MAY = "-- @may\n"
+
+_SECTION = re.compile(r"^(KEYS|ARGV|REPLY|MOVE|Invariant:|Repeat:|Cost:)\s*(.*)$")
+_CALL = re.compile(r"redis\.call\(([^,)]+)|\bput\(([^,)]+)")
+_NAME = re.compile(r'"([A-Z]+)"')
+
+#: Reads the length of a key, whatever is in it, and fails if it is of another type.
+_LENGTH = {"HASH": "HLEN", "LIST": "LLEN", "SET": "SCARD", "ZSET": "ZCARD"}
+
+#: As many keys as any command takes: what isn't a key isn't looked at.
+_MAY_NOT = """for _, command in ipairs({{ {names} }}) do
+  if not redis.acl_check_cmd(command, KEYS[1], KEYS[1], KEYS[1]) then
+    local name = string.lower(command)
+    return redis.error_reply("NOPERM no permissions to run the '" .. name .. "' command")
+  end
+end
+"""
+
+
+@attrs.frozen
+class Header:
+    """What the comment at the beginning of a file says."""
+
+    summary: str
+    sections: Mapping[str, Sequence[str]]
+    """The lines of each."""
+
+    @property
+    def fixed_keys(self) -> tuple[str, ...]:
+        """The keys that a namespace has one of, in the order of KEYS."""
+        names = [name for line in self.keys_once for name in _names(line)]
+        unknown = [name for name in names if name not in FIXED]
+        assert not unknown, f"{self.summary}: KEYS names {unknown}"
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def keys_once(self) -> list[str]:
+        """The lines of KEYS before those of keys that there are several of."""
+        lines = list(self.sections.get("KEYS", ()))
+        several = [i for i, line in enumerate(lines) if line.startswith("then")]
+        return lines[: several[0]] if several else lines
+
+
+@attrs.frozen
+class Verb:
+    """A settlement verb, as its fragment's header describes it."""
+
+    name: str
+    header: Header
+
+    @property
+    def move(self) -> tuple[str, str]:
+        """From which state to which it leads."""
+        before, after = " ".join(self.header.sections["MOVE"]).split(" -> ")
+        return before, after
+
+
+def header_of(name: str, source: str) -> Header:
+    """The header of a file."""
+    summary, sections = "", dict[str, list[str]]()
+    current: list[str] = []
+    for line in source.splitlines():
+        if line.startswith("#!"):
+            continue
+        if not line.startswith("--") or line.startswith("-- @"):
+            break
+        text = line[2:].strip()
+        if not summary:
+            summary = text.removeprefix(f"{name}: ")
+        elif match := _SECTION.match(text):
+            current = sections.setdefault(match[1], [])
+            current.append(match[2])
+        elif text and sections:
+            current.append(text)
+    return Header(summary, sections)
+
+
+def _names(line: str) -> list[str]:
+    """``stats     HASH  counters`` or ``steps, beats``: the keys that a line of KEYS names."""
+    return [name.strip() for name in line.split("  ", maxsplit=1)[0].split(",")]
+
+
+def verbs_of(script: str) -> tuple[Verb, ...]:
+    """The verbs that a script's directory has a fragment for, by name."""
+    folder = LUA / script / "settle"
+    names = sorted(f.name.removesuffix(".lua") for f in folder.iterdir())
+    return tuple(Verb(n, header_of(n, (folder / f"{n}.lua").read_text())) for n in names)
+
+
+def with_verbs(own: Header, verbs: Sequence[Verb]) -> Header:
+    """A script's header together with what its verbs add to its KEYS and ARGV."""
+    keys, known = own.keys_once, set(own.fixed_keys)
+    several = list(own.sections["KEYS"])[len(keys) :]
+    for verb in verbs:
+        for line in verb.header.keys_once:
+            new = [name for name in _names(line) if name not in known]
+            known |= {*new}
+            if new:
+                keys.append(line if new == _names(line) else ", ".join(new))
+    told = [f"{verb.name:<9} {' '.join(verb.header.sections['ARGV'])}" for verb in verbs]
+    sections = {**own.sections, "KEYS": keys + several, "ARGV": [*own.sections["ARGV"], *told]}
+    return Header(own.summary, sections)
+
+
+def text_of(name: str, source: str, header: Header) -> str:
+    """The one text that the server gets.
+
+    Args:
+      header: With its verbs.
+    """
+    text = _PART.sub(lambda match: _part(name, match[2], match[1]), source)
+    used = set[str]()
+    text = _with_shared(text, used)
+    if _VERBS in text:
+        text = text.replace(_VERBS, "local verbs = {}\n" + _fragments(name, used))
+    text = text.replace(_KEYS, _unpacked(header.fixed_keys))
+    text = _TYPES.sub(lambda types: _read(header.fixed_keys, types[1].split(", ")), text)
+    names = ", ".join(f'"{command}"' for command in sorted(_unproven(text)))
+    return text.replace(_MAY, _MAY_NOT.format(names=names))
+
+
+def commands(text: str) -> frozenset[str]:
+    """What a text calls; it can choose between two, or hand the name to ``put``."""
+    return frozenset(name for call in _CALL.finditer(text) for name in _NAME.findall(call[0]))
+
+
+def _with_shared(text: str, used: set[str]) -> str:
+    """With what it uses put in place, but for what is used already; notes what that is."""
+
+    def use(match: re.Match[str]) -> str:
+        if match[1] in used:
+            return ""
+        used.add(match[1])
+        return _with_shared((LUA / "shared" / f"{match[1]}.lua").read_text(), used)
+
+    return _USE.sub(use, text)
+
+
+def _part(script: str, name: str, indent: str) -> str:
+    """As a block of its own, so that its locals aren't counted among the script's: Lua 5.1
+    has room for 200 of them in a function."""
+    text = (LUA / script / f"{name}.lua").read_text()
+    return f"{indent}do\n{_indented(text, indent + '  ')}{indent}end\n"
+
+
+def _fragments(script: str, used: set[str]) -> str:
+    """Of all verbs; each with its own of what it uses and the script doesn't."""
+    made = []
+    for verb in verbs_of(script):
+        text = _with_shared((LUA / script / "settle" / f"{verb.name}.lua").read_text(), {*used})
+        made.append(f"verbs.{verb.name} = function()\n{_indented(text, '  ')}end\n")
+    return "".join(made)
+
+
+def _indented(text: str, indent: str) -> str:
+    return re.sub(r"^(?=.)", indent, text, flags=re.MULTILINE)
+
+
+def _unpacked(keys: Sequence[str]) -> str:
+    return f"local n_fixed = {len(keys)}\nlocal {', '.join(keys)} = unpack(KEYS, 1, {len(keys)})\n"
+
+
+def _read(keys: Sequence[str], but: Sequence[str]) -> str:
+    type_of = {doc.name: doc.type for doc in CATALOGUE}
+    return "".join(
+        f'redis.call("{_LENGTH[type_of[key]]}", {key})\n' for key in keys if key not in but
+    )
+
+
+def _unproven(text: str) -> frozenset[str]:
+    """Those that can't be known to have succeeded before the first write: what a line calls
+    that isn't indented is always called. TIME has no key and is called before it, if at all."""
+    above = text.partition(_MAY)[0].splitlines()
+    called = "\n".join(line for line in above if not line.startswith(" "))
+    return commands(text) - commands(called) - {"TIME"}

@@ -1,0 +1,46 @@
+-- @use give_back
+-- @use ring
+-- Everything an engine holds, in the order in which it claimed it.
+local function entries_of(key)
+  local flat, entries = redis.call("HGETALL", key), {}
+  for e = 1, #flat, 2 do
+    local step, nth, flag, from = string.match(flat[e + 1], "^(%d+):(%d+):(s?):(.*)$")
+    entries[#entries + 1] = { uid = flat[e], step = tonumber(step), nth = tonumber(nth),
+                              suspect = flag == "s", from = from }
+  end
+  table.sort(entries, in_order)
+  return entries
+end
+-- The queues' keys by name, and the queues that entries came from but that KEYS lacks.
+local function places(first_key, first_arg, entries)
+  local place, missing = {}, {}
+  for a = first_arg, #ARGV do
+    local k = first_key + (a - first_arg) * 3
+    place[ARGV[a]] = { ready = KEYS[k], suspects = KEYS[k + 1], bell = KEYS[k + 2] }
+  end
+  for _, entry in ipairs(entries) do
+    if not place[entry.from] then
+      place[entry.from] = {}
+      missing[#missing + 1] = entry.from
+    end
+  end
+  for _, keys in pairs(place) do
+    for _, key in pairs(keys) do
+      redis.call("LLEN", key)
+    end
+  end
+  return place, missing
+end
+-- Put entries back into their queues, and ring there.
+local function return_to_queues(entries, place, as_suspects)
+  local bells = {}
+  for _, entry in ipairs(entries) do
+    local keys = place[entry.from]
+    entry.list = (as_suspects or entry.suspect) and keys.suspects or keys.ready
+    bells[keys.bell] = true
+  end
+  give_back(entries)
+  for bell in pairs(bells) do
+    ring(bell)
+  end
+end

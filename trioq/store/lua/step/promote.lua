@@ -1,0 +1,15 @@
+-- promote: what is due becomes ready, in order of its time, behind what is ready already.
+--
+-- MOVE  scheduled -> ready
+local room = 256
+for _, queue in ipairs(queues) do
+  local first = queue.first[2] and tonumber(queue.first[2])
+  if first and first <= now_ms and room > 0 then
+    local until_now = string.format("%d", now_ms)
+    local due = redis.call("ZRANGEBYSCORE", queue.scheduled, "-inf", until_now, "LIMIT", 0, room)
+    redis.call("ZREM", queue.scheduled, unpack(due))
+    queue.n_ready = redis.call("LPUSH", queue.ready, unpack(due))
+    queue.first = redis.call("ZRANGE", queue.scheduled, 0, 0, "WITHSCORES")
+    room = room - #due
+  end
+end
