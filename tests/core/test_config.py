@@ -285,7 +285,7 @@ def test_a_template_names_fields_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("bind", "address"),
     [
-        ("127.0.0.1:9090", ("127.0.0.1", 9090)),
+        ("127.0.0.1:8620", ("127.0.0.1", 8620)),
         ("[::1]:0", ("::1", 0)),
         ("localhost:65535", ("localhost", 65535)),
         ("", None),

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 import trio.testing
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 
 import trioq
 from tests.observe.scraped import ask, configured, engine, eventually
 from tests.support import PATIENCE_S, Server
+from trioq import web
 from trioq.web import server as web_server
+from trioq.web.hosts import is_own
 
 app = trioq.App()
 
@@ -197,3 +203,126 @@ async def test_connections_that_are_slow_to_end_keep_no_other_out(
         let_go.set()
     for _, theirs in pairs:
         theirs.close()
+
+
+# -- HTTP/1.1 alone ------------------------------------------------------------------------------
+
+H2C = (
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
+)
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+WEBSOCKET = (
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    ("asked", "status"), [(H2C, b"200"), (WEBSOCKET, b"200"), (PREFACE, b"505")]
+)
+async def test_nothing_but_http_1_is_spoken(
+    server: Server, tmp_path: Path, asked: bytes, status: bytes
+) -> None:
+    async with serving(server, tmp_path) as made:
+        stream = await dial(made.http)
+        await stream.send_all(asked)
+        answer = bytes(await stream.receive_some())
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        await stream.aclose()
+
+
+@attrs.define(eq=False)
+class Slow:
+    """A family that takes as long as a test wants."""
+
+    begun: threading.Event = attrs.field(factory=threading.Event)
+    may_end: threading.Event = attrs.field(factory=threading.Event)
+    times: int = 0
+
+    def collect(self) -> Iterator[Metric]:
+        self.times += 1
+        self.begun.set()
+        assert self.may_end.wait(PATIENCE_S)
+        yield from ()
+
+
+@pytest.mark.trio
+async def test_a_request_whose_client_has_gone_is_not_rendered(patient: None) -> None:
+    registry, slow = CollectorRegistry(auto_describe=False), Slow()
+    registry.register(slow)
+    bound = web.bind("127.0.0.1", 0)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(web.serve, bound, registry, lambda: None)
+        clients = []
+        for _ in range(web_server.CONNECTIONS // 2):
+            clients.append(await dial(bound.address))
+            await clients[-1].send_all(REQUEST)
+        await trio.to_thread.run_sync(slow.begun.wait)
+        for client in clients:
+            await client.aclose()
+        await trio.testing.wait_all_tasks_blocked(0.1)
+        slow.may_end.set()
+        assert (await ask(bound.address, "/metrics")).status == 200
+        # The one that was under way, and the one that was waited for.
+        assert slow.times == 2
+        nursery.cancel_scope.cancel()
+
+
+# -- what stands in an answer, and for whom --------------------------------------------------------
+
+
+async def raw(address: str, request: bytes) -> str:
+    stream = await dial(address)
+    await stream.send_all(request)
+    with trio.fail_after(PATIENCE_S):
+        answer = bytes(await stream.receive_some()).decode()
+    await stream.aclose()
+    return answer
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    "request_line",
+    ["GET /", "GET /metrics", "GET /healthz", "GET /readyz", "GET /no", "POST /metrics", "?"],
+)
+async def test_no_answer_is_kept_or_guessed_at(
+    server: Server, tmp_path: Path, request_line: str
+) -> None:
+    async with serving(server, tmp_path) as made:
+        text = await raw(made.http, f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert "\r\ncache-control: no-store\r\n" in text.lower()
+    assert "\r\nx-content-type-options: nosniff\r\n" in text.lower()
+
+
+@pytest.mark.trio
+async def test_nobody_is_led_elsewhere(server: Server, tmp_path: Path) -> None:
+    async with serving(server, tmp_path) as made:
+        for page in ("/metrics/", "/healthz/", "//evil.test/metrics", "/metrics//"):
+            text = await raw(made.http, f"GET {page} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert text.startswith("HTTP/1.1 404")
+            assert "location" not in text.lower()
+
+
+@pytest.mark.trio
+async def test_a_strangers_name_for_this_machine_shows_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    async with serving(server, tmp_path) as made:
+        text = await raw(made.http, b"GET /metrics HTTP/1.1\r\nHost: evil.test:80\r\n\r\n")
+    assert text.startswith("HTTP/1.1 421")
+    assert "trioq_" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("127.0.0.1:9090", True), ("[::1]:9090", True), ("::1", True), ("localhost", True),
+        ("", True), ("worker", True), ("a.localhost:1", True), ("10.0.0.7", True),
+        (socket.gethostname(), True), ("evil.test", False), ("localhost.evil.test", False),
+        ("127.0.0.1.evil.test:9090", False), ("EVIL.test.", False),
+    ],
+)  # fmt: skip
+def test_names_with_a_dot_may_be_strangers(host: str, own: bool) -> None:
+    assert is_own(host) is own

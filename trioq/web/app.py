@@ -11,9 +11,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from trioq.engine.status import Status
 from trioq.web.health import readiness
+from trioq.web.hosts import OwnNames
 
 INDEX = """\
 trioq
@@ -24,7 +26,7 @@ trioq
 """
 
 
-def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -> Starlette:
+def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -> ASGIApp:
     """The pages of one engine. They read and change nothing."""
     # Rendering takes tens of milliseconds where there are many series: not in the loop, and
     # not several at a time, however many ask.
@@ -47,7 +49,7 @@ def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -
         ready, told = readiness(status())
         return JSONResponse(told, status_code=200 if ready else 503)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", index),
             Route("/metrics", metrics),
@@ -55,3 +57,6 @@ def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -
             Route("/readyz", readyz),
         ]
     )
+    # It would lead to wherever the request says that it is.
+    app.router.redirect_slashes = False
+    return OwnNames(app)

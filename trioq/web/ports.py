@@ -124,7 +124,11 @@ def _is_an_engines(port: int) -> bool:
 def _refused(host: str, port: int, error: OSError) -> PortError:
     where = _shown(host, port)
     if error.errno == errno.EADDRINUSE:
-        told = f"something that isn't a trioq engine has {where}; choose another port"
+        told = (
+            f"something that isn't a trioq engine has {where} (`ss -ltnp` tells what);"
+            f' set observability.bind to another port, "{_shown(host, 0)}" for any free one, '
+            'or "" for none'
+        )
     elif error.errno == errno.EACCES:
         told = f"this user may not use {where}; choose a port above 1023"
     elif error.errno == errno.EADDRNOTAVAIL:

@@ -3,6 +3,9 @@
 hypercorn shields what it sends from being cancelled, so that a client which reads nothing
 would hold up the end of the process. So sending has a deadline, the number of connections has a
 bound, and a connection is ended by closing its socket and cancelling its task.
+
+HTTP/1.1 alone: of HTTP/2 a single connection could open and reset streams faster than they end,
+and no scraper and no probe needs it.
 """
 
 from __future__ import annotations
@@ -12,12 +15,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+import h11
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Closed, Event
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
-from hypercorn.utils import wrap_app
+from hypercorn.utils import parse_socket_addr, wrap_app
 
 #: What a client gets for sending a request, and for taking a piece of the answer.
 PATIENCE_S = 5.0
@@ -27,6 +34,9 @@ CONNECTIONS = 64
 
 #: There is nothing to send us but a request line and a few headers.
 HEAD_BYTES = 8192
+
+#: What is told is true now, and is text, not a page with scripts.
+HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 #: A client that makes connections fail is told of this often at most.
 TELL_S = 30.0
@@ -46,7 +56,7 @@ async def serve(
     """
     config = _config()
     handle = partial(
-        TCPServer,
+        _Server,
         wrap_app(cast(ASGIFramework, app), 0, "asgi"),
         config,
         WorkerContext(None),
@@ -65,8 +75,14 @@ async def serve(
         listener.socket.close()
 
 
+class _Config(Config):
+    def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+        """Of every answer, also of those that no page gives."""
+        return [*super().response_headers(protocol), *HEADERS]
+
+
 def _config() -> Config:
-    config = Config()
+    config = _Config()
     config.keep_alive_timeout = PATIENCE_S
     config.read_timeout = round(PATIENCE_S)
     config.h11_max_incomplete_size = HEAD_BYTES
@@ -74,6 +90,63 @@ def _config() -> Config:
     config.accesslog = None
     config.errorlog = LOG
     return config
+
+
+class _Refused(Exception):
+    """A request that gets no page."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class _Http1(H11Protocol):
+    """HTTP/1.1, and no way to anything else."""
+
+    async def handle(self, event: Event) -> None:
+        try:
+            await super().handle(event)
+        except _Refused as refused:
+            await self._send_error_response(refused.status)
+            await self.send(Closed())
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        if not event.http_version.startswith(b"1."):
+            raise _Refused(505)
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        # Who offers to speak something else gets its answer in this.
+        headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
+        await super()._create_stream(
+            h11.Request(
+                method=request.method,
+                target=request.target,
+                headers=headers,
+                http_version=request.http_version,
+            )
+        )
+
+
+class _Server(TCPServer):
+    """One connection. As in hypercorn, but for the choice of a protocol."""
+
+    async def run(self) -> None:
+        socket = self.stream.socket
+        try:
+            client = parse_socket_addr(socket.family, socket.getpeername())
+            server = parse_socket_addr(socket.family, socket.getsockname())
+            async with TaskGroup() as group:
+                self._task_group = group
+                self.protocol = _Http1(  # type: ignore[assignment]
+                    self.app, self.config, self.context, group, ConnectionState(self.state),
+                    False, client, server, self.protocol_send,
+                )  # fmt: skip
+                await self.idle_task.restart(group, self._idle_timeout)
+                await self._read_data()
+        except OSError:
+            pass
+        finally:
+            await self._close()
 
 
 class _Guard:
@@ -135,7 +208,11 @@ class _Connection(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
+        data = await self._stream.receive_some(max_bytes)
+        if not data:
+            # Who has gone waits for no answer: what is under way for it ends, and nothing begins.
+            self.scope.cancel()
+        return data
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -196,7 +196,7 @@ class ObservabilityConfig:
         ADDRESS,
         "Where `/metrics`, `/healthz` and `/readyz` are served; where another engine has the port: "
         "on one of the 20 after it. Port 0: any free one; empty: off.",
-        "127.0.0.1:9090",
+        "127.0.0.1:8620",
     )
     log_level: str = key(
         Text(choices=("debug", "info", "warning", "error")), "The least that is logged.", "info"

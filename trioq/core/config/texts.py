@@ -21,7 +21,7 @@ GLOBS = ListOf(Text(noun='a pattern such as "**/*.pdf"'))
 EXTENSION = Text(noun='an extension such as ".pdf"', pattern=r"\.[^/\s]+")
 OBJECT = Text(noun='an object such as "myproject.jobs:app"', pattern=r"\w+(\.\w+)*:\w+(\.\w+)*")
 ADDRESS = Text(
-    noun='an address such as "127.0.0.1:9090" or "[::1]:9090", or "" for none',
+    noun='an address such as "127.0.0.1:8620" or "[::1]:8620", or "" for none',
     pattern=r"([^\s:\[\]/@]+|\[[0-9A-Fa-f:.]+\]):"
     r"([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])|",
 )

@@ -15,7 +15,7 @@ HEAD = f"""\
 <!-- drawn from trioq/observe/metrics/catalogue.py by `make docs` -->
 
 Every engine serves them for Prometheus at `/metrics`, on the address of `observability.bind`:
-`127.0.0.1:9090`, or the next free port where another engine has that one. The log says which
+`127.0.0.1:8620`, or the next free port where another engine has that one. The log says which
 (`http_served`), and so does `trioq stats`. [observability.md](observability.md) tells the rest.
 
 **Labels are bounded.** `queue` is a configured queue and `job_name` the name of a handler, the
