@@ -30,7 +30,7 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
         "reaped": 0, "strays": 0,
         "engines": [{"id": engine, "name": "e", "pid": 1, "started_ms": None,
                      "queues": ["high", "low"], "names": ["noop"], "workers": 0, "http": "",
-                     "running": 1}],
+                     "lease_s": 0.0, "running": 1}],
     }  # fmt: skip
 
 

@@ -77,6 +77,10 @@ class Watch:
             del self._engines[engine]
         return [item for item in counters.items() if self._is_dead(self._engines[item[0]], now)]
 
+    def stood_s(self, engine: str, now: float) -> float:
+        """For how long the counter of an engine that this look saw has stood still."""
+        return now - self._engines[engine].since
+
     def forget(self, engine: str) -> None:
         """It was reaped, or turned out to live: start over with it."""
         self._engines.pop(engine, None)

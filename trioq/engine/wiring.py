@@ -184,6 +184,7 @@ class Assembly:
                 names=tuple(sorted(self.handlers)),
                 workers=self.config.worker.count,
                 http=self.http,
+                lease_s=self.config.worker.lease_s,
             )
         )
 

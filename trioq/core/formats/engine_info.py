@@ -25,6 +25,8 @@ class EngineInfo:
     workers: int = 0
     http: str = ""
     """Where it serves metrics and health; empty: nowhere."""
+    lease_s: float = 0.0
+    """How long it may be silent; 0: as long as whoever watches it may."""
     is_readable: bool = True
     """Whether it says what an engine of this version says."""
 
@@ -38,6 +40,7 @@ class EngineInfo:
             "names": list(self.names),
             "workers": self.workers,
             "http": self.http,
+            "lease_s": self.lease_s,
         }
 
 
@@ -59,5 +62,6 @@ def decode(encoded: bytes | None) -> EngineInfo:
         names=lenient.texts(told.get("names")),
         workers=lenient.count(told.get("workers")),
         http=lenient.text(told.get("http")),
+        lease_s=lenient.seconds(told.get("lease_s")),
         is_readable=isinstance(told.get("names"), list) and isinstance(told.get("queues"), list),
     )

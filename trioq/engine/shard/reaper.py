@@ -1,17 +1,19 @@
 """Takes the jobs of engines that have stopped beating.
 
 It watches counters, by its own monotonic clock, and forgets all it has seen when it was
-itself cut off: so neither an outage nor a jumping clock makes it reap the living.
+itself cut off: so neither an outage nor a jumping clock makes it reap the living. An engine
+that is configured with a longer lease has that long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import attrs
 import trio
 
 from trioq.core.events import EngineReaped, Report
+from trioq.core.formats import engine_info
 from trioq.core.watch import Watch, look, next_three
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
@@ -36,6 +38,8 @@ class Reaper:
     max_reaps: int
     outage: Outage
     report: Report
+    _leases: dict[str, float] = attrs.field(factory=dict[str, float], init=False)
+    """Of engines that were silent: how long they may be, by their own configurations."""
 
     async def run(self) -> None:
         """Reap until cancelled."""
@@ -58,8 +62,23 @@ class Reaper:
         mine = others if look(poll) else next_three(me, others)
         seen = {engine: beats[engine] for engine in mine}
         span = None if (own := self.span()) is None else (self.caller.generation, own)
-        for engine, counter in watch.saw(trio.current_time(), seen, span):
+        now = trio.current_time()
+        silent = watch.saw(now, seen, span)
+        await self._ask_leases([engine for engine, _ in silent])
+        for engine, counter in silent:
+            if watch.stood_s(engine, now) < self._leases[engine]:
+                continue
             reaped = await self.caller.call(store.reap, engine, counter, self.max_reaps)
             watch.forget(engine)
             if reaped.word == "reaped":
                 self.report(EngineReaped(engine, reaped.moved, reaped.dead))
+
+    async def _ask_leases(self, engines: Sequence[str]) -> None:
+        """Look up how long these may be silent; another's lease may be longer than ours."""
+        if self._leases.keys() >= set(engines):
+            return
+        infos = await self.caller.call(self.caller.store.engines)
+        # All anew, so that nothing is kept of those that are gone.
+        self._leases = {engine: engine_info.decode(info).lease_s for engine, info in infos.items()}
+        for engine in engines:
+            self._leases.setdefault(engine, 0.0)  # it has signed off since
