@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.core.formats.records import IDS, NAMES, OPTIONS, QUEUES, TIMES_MS, TRACES
 from trioq.core.formats.payload import decode as decode_payload
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import (
     BIG_BYTES,
-    TRACE,
     Stored,
     decode,
     encode,
@@ -36,23 +36,17 @@ json_values: st.SearchStrategy[Any] = st.deferred(
     )
 )
 payloads = st.dictionaries(st.text(), json_values, max_size=4)
-times_ms = st.sampled_from([0, 1, 1_764_000_000_000]) | st.integers(0, 2**53)
-options = st.builds(
-    Options,
-    st.none() | st.integers(1, 10**9),
-    st.none() | st.integers(1, 10**6) | st.floats(1e-3, 1e9),
-)
 records = st.builds(
     Record,
     uid=st.just(UID),
-    name=st.text(min_size=1),
-    queue=st.text(min_size=1),
+    name=NAMES,
+    queue=QUEUES,
     payload=payloads.map(lambda value: encode_payload(value, 1 << 20)),
-    id=st.none() | st.text(min_size=1),
-    enqueued_ms=times_ms,
-    options=options,
-    trace=st.dictionaries(st.sampled_from(TRACE), st.text()),
-    due_ms=times_ms,
+    id=st.none() | IDS,
+    enqueued_ms=TIMES_MS,
+    options=OPTIONS,
+    trace=TRACES,
+    due_ms=TIMES_MS,
 )
 
 #: The fields of a header, with anything in them.

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
-from trioq.core.retry import LONGEST_MS, Ack, Dead, Release, Retry, RetryIn, backoff_s, decide
+from trioq.core.retry import Ack, Dead, Release, Retry, RetryIn, backoff_s, decide
+from trioq.core.valid import LONGEST_MS
 
 ERROR = Error("ValueError", "no")
 

@@ -46,7 +46,7 @@ HOLDS_A_LANE = {"engine/bridge.py", "client/sender.py"}
 
 
 def layer(parts: tuple[str, ...]) -> str:
-    if parts[0] in ("errors", "failpoints"):
+    if parts[0] in ("errors", "failpoints", "lines"):
         return "core"
     return parts[0] if parts[0] in LAYERS else "face"
 

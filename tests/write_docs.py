@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trioq.core.lifecycle import lifecycle_md
+from trioq.observe.metrics.page import metrics_md
 from trioq.settings import reference
 from trioq.store.keys import keys_md
 from trioq.store.scripts import scripts_md
@@ -16,6 +17,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": reference,
     "keys.md": keys_md,
     "lifecycle.md": lifecycle_md,
+    "metrics.md": metrics_md,
     "scripts.md": scripts_md,
 }
 

@@ -112,9 +112,9 @@ def test_the_queue_is_the_callers_then_the_handlers_then_the_default_one(
         (["convert", json.dumps({"a": "x" * 2_000_000})], "payload has 2000008 bytes, the limit"),
         (["convert", "--queue", "hgih"], "no queue 'hgih' is configured; did you mean \"high\"?"),
         (["convert", "--queue", "x"], "no queue 'x' is configured; there are high, low"),
-        (["", "{}"], "not a job name: ''"),
-        (["a\nb"], "not a job name: 'a\\nb'"),
-        (["convert", "--id", ""], "an id is a text of 1 to 500 characters, not ''"),
+        (["", "{}"], "the job's name is '': expected the name of a handler"),
+        (["a\nb"], "the job's name is 'a\\nb': expected the name of a handler"),
+        (["convert", "--id", ""], "id is '': expected a text of 1 to 500 characters"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,33 @@ def test_its_log_is_json_off_a_terminal_and_nothing_goes_to_stdout(
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
     assert {"connected", "drained"} <= {json.loads(line)["event"] for line in lines(err)}
+
+
+def test_an_engine_whose_log_nobody_reads_runs_its_jobs_and_ends_on_a_signal(
+    server: Server, store: RedisStore, config: Path
+) -> None:
+    (config.parent / "serve_app.py").write_text(APP)
+    config.write_text(
+        'app = "serve_app:app"\n' + CONFIG.format(url=server.url) + 'log_level = "debug"\n'
+    )
+    with pipe_that_nobody_reads() as unread:
+        process = trioq_started("serve", config, cwd=config.parent, stderr=unread)
+        try:
+            jobs = '{"seconds": 0}\n' * 3000
+            assert run("enqueue", config, "slow", "--from", "-", input=jobs).exit_code == 0
+            wait_until(lambda: stats(store).counters.get("done", 0) == 3000)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def pipe_that_nobody_reads() -> Iterator[int]:
+    reader, writer = os.pipe()
+    try:
+        yield writer
+    finally:
+        os.close(reader)
+        os.close(writer)

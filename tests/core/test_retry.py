@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
-from trioq.core.retry import LONGEST_MS, Ack, Dead, Release, Retry, RetryIn, backoff_s, decide
+from trioq.core.retry import Ack, Dead, Release, Retry, RetryIn, backoff_s, decide
+from trioq.core.valid import LONGEST_MS
 
 ERROR = Error("ValueError", "no")
 STEADY = Retry(max_attempts=4, base=0.5, cap=10, jitter=0)

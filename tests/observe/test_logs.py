@@ -35,6 +35,7 @@ from trioq.core.events import (
     ScanFinished,
 )
 from trioq.core.outcome import Error
+from trioq.lines import flush
 from trioq.observe.fields import JobFields, add_job_fields
 from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
@@ -406,6 +407,7 @@ def test_lines_of_many_threads_stay_whole(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
+        flush()
     written = lines_of((tmp_path / "log").read_text())
     assert len(written) == 600
     assert {line["n"] for line in written} == set(range(6))

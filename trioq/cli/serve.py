@@ -11,7 +11,6 @@ import attrs
 import click
 import structlog
 import trio
-from rich.console import Console
 
 from trioq.app import App, load_app
 from trioq.cli.common import fail
@@ -21,7 +20,7 @@ from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
 from trioq.observe.fanout import to_all
-from trioq.observe.live import Tally, show
+from trioq.observe.live import Tally, show, shows
 from trioq.observe.log_setup import take_over
 from trioq.observe.logs import LogLines
 from trioq.observe.tracing import Tracing
@@ -99,12 +98,12 @@ class _Session:
     horizon_s: float | None
 
     async def run(self) -> None:
-        shows = sys.stderr.isatty()
+        is_shown = shows(sys.stderr)
         tally, lines = Tally(), LogLines(self.log)
         handlers = registry(self.app, self.config)
         view = View(self.config, handlers)
         view.bind()
-        report = to_all(lines, *view.listeners(), *([tally] if shows else []))
+        report = to_all(lines, *view.listeners(), *([tally] if is_shown else []))
         view.engine = engine = Engine(
             self.config,
             handlers,
@@ -118,8 +117,8 @@ class _Session:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_obey, signals, engine, self.log)
                 nursery.start_soon(view.serve, report)
-                if shows:
-                    nursery.start_soon(show, tally, Console(stderr=True))
+                if is_shown:
+                    nursery.start_soon(show, tally, sys.stderr)
                 if self.horizon_s is not None:
                     nursery.start_soon(self._end_when_done, engine)
                 await engine.run()

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
+from uuid import UUID
 
 import trio
 
 from trioq.app import Call
-from trioq.client.jobs import Drafts, Handle, batches, handles
+from trioq.client.arguments import call_or_name, refuse_unknown
+from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles
 from trioq.client.sender import Sender, SyncSender
 from trioq.core.calls import NewJob
 from trioq.core.config import Config, check
@@ -45,12 +47,14 @@ class SyncClient:
         payload: Mapping[str, Any] | None = None,
         *,
         queue: str | None = None,
-        delay: float = 0.0,
-        id: str | None = None,
+        delay: Seconds = 0.0,
+        id: str | UUID | None = None,
         max_attempts: int | None = None,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
+        **unknown: Never,
     ) -> Handle:
         """Queue one job; see :meth:`Client.enqueue`."""
+        refuse_unknown(unknown)
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
                 what, payload, queue=queue, delay=delay, id=id,
@@ -95,23 +99,29 @@ class Client:
         payload: Mapping[str, Any] | None = None,
         *,
         queue: str | None = None,
-        delay: float = 0.0,
-        id: str | None = None,
+        delay: Seconds = 0.0,
+        id: str | UUID | None = None,
         max_attempts: int | None = None,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
+        **unknown: Never,
     ) -> Handle:
         """Queue one job.
 
         Args:
           what: ``handler.call(…)``, or a handler's name with its ``payload``.
-          queue: Default: the handler's queue, else ``default_queue``.
-          delay: Seconds until it is ready.
-          id: The caller's own id. While a job with this id lives, and for ``id_retention``
-              after it ended, another enqueue is answered with that job and changes nothing.
-          max_attempts, timeout: For this job, above what its handler says.
+          queue: Default: the handler's queue, else ``default_queue``. For a handler's name, the
+              configuration's ``app`` is imported once to know it; where that can't be, there
+              is a warning, and the job goes to ``default_queue``.
+          delay: Seconds until it is ready, or a timedelta.
+          id: The caller's own id, a text or a UUID. While a job with this id lives, and for
+              ``id_retention`` after it ended, another enqueue is answered with that job and
+              changes nothing.
+          max_attempts, timeout: For this job, above what its handler says; a timeout in
+              seconds, or as a timedelta.
 
         Raises:
           PayloadRejected, QueueUnknown, QueueFull: It can't be queued; nothing was written.
+          TypeError: An argument is of the wrong kind; the message names it.
           EnqueueUnknown: No answer in 10 s: it may or may not be queued.
           StoreUnreachable, StoreBusy, StoreRefused: Nothing was written. ``StoreClosed``, one of
               the first kind, comes at once where the client has been closed.
@@ -119,6 +129,9 @@ class Client:
         Cancellation:
           At once. The job may or may not be queued; enqueue again with the same ``id``.
         """
+        refuse_unknown(unknown)
+        if isinstance(what, str) and self._drafts.must_import(what, queue):
+            await trio.to_thread.run_sync(self._drafts.handler_queues.of, what)
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
                 what, payload, queue=queue, delay=delay, id=id,
@@ -162,14 +175,17 @@ def _unknown(jobs: Sequence[NewJob]) -> Iterator[None]:
 
 
 def name_of(what: Call | str) -> str:
-    """The name of the job that this makes."""
+    """The name of the job that this makes.
+
+    Raises:
+      TypeError: It makes none.
+    """
+    what = call_or_name(what)
     return what.name if isinstance(what, Call) else what
 
 
 def _plain(drafts: Drafts, call: Call, queue: str | None, trace: Headers) -> NewJob:
-    return drafts.draft(
-        call, None, queue=queue, delay=0.0, id=None, max_attempts=None, timeout=None, trace=trace
-    )
+    return drafts.draft(call, None, queue=queue, trace=trace)
 
 
 def configured(

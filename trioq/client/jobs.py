@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import attrs
 
 from trioq.app import Call
+from trioq.client import arguments
+from trioq.client.handler_queues import HandlerQueues
+from trioq.core import valid
 from trioq.core.calls import Enqueued, NewJob
 from trioq.core.config import Config
 from trioq.core.formats.payload import encode as encode_payload
@@ -22,10 +26,9 @@ from trioq.errors import PayloadRejected, QueueFull, QueueUnknown
 BATCH_JOBS = 500
 BATCH_BYTES = 1 << 20
 
-#: Wherever queues aren't configured, these names will do.
-QUEUE_NAME = "[A-Za-z0-9_.-]{1,64}"
-
 _NO_OPTIONS = Options()
+
+Seconds = float | Decimal | timedelta
 
 
 @attrs.frozen
@@ -52,6 +55,11 @@ class Drafts:
     knows_queues: bool
     _queues: dict[str, None] = attrs.field(init=False)
     """The configured ones, in their order."""
+    handler_queues: HandlerQueues = attrs.field(init=False)
+
+    @handler_queues.default
+    def _look_up_handlers(self) -> HandlerQueues:
+        return HandlerQueues(self.config)
 
     @_queues.default
     def _look_up_queues(self) -> dict[str, None]:
@@ -62,37 +70,47 @@ class Drafts:
         what: Call | str,
         payload: Mapping[str, Any] | None,
         *,
-        queue: str | None,
-        delay: float,
-        id: str | None,
-        max_attempts: int | None,
-        timeout: float | None,
-        trace: Headers,
+        queue: str | None = None,
+        delay: Seconds = 0.0,
+        id: str | UUID | None = None,
+        max_attempts: int | None = None,
+        timeout: Seconds | None = None,
+        trace: Headers = NO_HEADERS,
     ) -> NewJob:
         """One job, checked.
 
         Raises:
           PayloadRejected, QueueUnknown: Nothing can be queued like this.
+          TypeError: An argument is of the wrong kind.
         """
+        queue = arguments.queue_name(queue)
+        what = arguments.call_or_name(what)
         if isinstance(what, Call):
             if payload is not None:
                 raise TypeError("a call has its payload already")
             name, payload, queue = what.name, what.payload, queue or what.queue
         else:
-            name = what
-            command = self.config.commands.get(name)
-            queue = queue or (command.queue if command else None)
+            name, payload = what, arguments.fields(payload)
+            queue = queue or self.handler_queues.of(name)
+        options = _NO_OPTIONS
+        if max_attempts is not None or timeout is not None:
+            options = Options(
+                None if max_attempts is None else arguments.attempts(max_attempts),
+                None if timeout is None else arguments.seconds("timeout", timeout, valid.TIMEOUT_S),
+            )
         return self.job(
             name,
-            encode_payload(dict(payload or {}), self.config.max_payload_bytes),
+            encode_payload(payload, self.config.max_payload_bytes),
             queue=queue,
-            delay_s=delay,
-            id=id,
-            options=_NO_OPTIONS
-            if max_attempts is None and timeout is None
-            else Options(max_attempts, timeout),
+            delay_s=arguments.seconds("delay", delay, valid.DELAY_S),
+            id=None if id is None else arguments.caller_id(id),
+            options=options,
             trace=trace,
         )
+
+    def must_import(self, name: str, queue: object) -> bool:
+        """Whether a draft for this handler will import the app, which can take seconds."""
+        return not queue and not self.handler_queues.is_known(name)
 
     def job(
         self,
@@ -111,18 +129,15 @@ class Drafts:
             if queue not in self._queues:
                 known = ", ".join(self._queues)
                 raise QueueUnknown(f"no queue {queue!r} is configured; there are {known}")
-        elif not re.fullmatch(QUEUE_NAME, queue):
-            raise QueueUnknown(f"not a queue's name: {queue!r}")
-        if not name or len(name) > 200 or not name.isprintable():
-            raise PayloadRejected(f"not a job name: {name!r}")
-        if id is not None and not (0 < len(id) <= 500 and _is_text(id)):
-            raise PayloadRejected(f"an id is a text of 1 to 500 characters, not {id[:50]!r}")
-        if not 0 <= delay_s < 100 * 365 * 86400:
-            raise PayloadRejected(f"not a delay in seconds: {delay_s!r}")
-        if options.max_attempts is not None and options.max_attempts < 1:
-            raise PayloadRejected(f"not a number of attempts: {options.max_attempts!r}")
-        if options.timeout_s is not None and not 0 < options.timeout_s < math.inf:
-            raise PayloadRejected(f"not a timeout in seconds: {options.timeout_s!r}")
+        elif not valid.QUEUE.allows(queue):
+            raise QueueUnknown(f"queue is {valid.shown(queue)}: expected {valid.QUEUE.words}")
+        try:
+            valid.NAME.check("the job's name", name)
+            valid.DELAY_S.check("delay", delay_s)
+            if id is not None:
+                valid.ID.check("id", id)
+        except ValueError as error:
+            raise PayloadRejected(str(error)) from None
         uid, now_ms, delay_ms = new_uid(), time.time_ns() // 1_000_000, round(delay_s * 1000)
         record = Record(
             uid=uid,
@@ -137,11 +152,6 @@ class Drafts:
         )
         stored, big = encode(record)
         return NewJob(uid, queue, stored, big, delay_ms, id)
-
-
-def _is_text(text: str) -> bool:
-    """Whether it can be sent: half a surrogate pair can't."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def batches(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:

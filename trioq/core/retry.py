@@ -9,14 +9,11 @@ import attrs
 from attrs import validators as v
 
 from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
+from trioq.core.valid import LONGEST_MS
 from trioq.core.values import value
 
 #: The last power of two that a float can hold.
 MAX_DOUBLINGS = 1023
-
-#: A century: a job that waits for longer is as good as lost, and the sum with an epoch time
-#: stays a whole number that Redis scores and Lua hold exactly.
-LONGEST_MS = 100 * 365 * 24 * 3600 * 1000
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ threads too. Nothing is set up for each job: who writes a line looks at the cont
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -19,6 +20,10 @@ FIELDS = (
     "ts", "level", "event", "job_id", "job", "queue", "attempt", "engine_id", "worker",
     "trace_id", "span_id", "namespace",
 )  # fmt: skip
+
+#: Fields that hold an engine's id, and what comes before the part that tells engines apart.
+ENGINES = ("engine_id", "reaped_engine_id")
+ENGINE_ID = re.compile(r"^.+-\d+-(?=[0-9a-f]{6}(\.\w+)?$)")
 
 
 def job_fields() -> dict[str, Any]:
@@ -64,6 +69,16 @@ def in_order(
     """A structlog processor: the known fields first."""
     ordered = {name: event_dict[name] for name in FIELDS if name in event_dict}
     return ordered | dict(event_dict)
+
+
+def short_ids(
+    logger: Any, method: str, event_dict: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A structlog processor for people: of an engine's id without its host and its process."""
+    for name in ENGINES:
+        if isinstance(engine := event_dict.get(name), str):
+            event_dict[name] = ENGINE_ID.sub("", engine)
+    return event_dict
 
 
 def _span_fields() -> dict[str, str]:

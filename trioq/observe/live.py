@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, TextIO
+
 import attrs
 import trio
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from trioq.core import events as e
 from trioq.core.events import Event
+from trioq.lines import Lines, lines_to, stands_for
 
 #: How often the line is drawn anew.
 EVERY_S = 0.2
@@ -65,17 +73,88 @@ class Tally:
         return text
 
 
-async def show(tally: Tally, console: Console) -> None:
-    """Draw the line until cancelled, and leave it as it was last."""
+def shows(stream: TextIO | None) -> bool:
+    """Whether there is somebody who sees it, on a terminal that can move its cursor."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+async def show(tally: Tally, stream: TextIO) -> None:
+    """Keep the line below whatever is written to a terminal until cancelled, and leave it as it
+    was last."""
+    lines = lines_to(stream)
+    if lines is None:
+        return
     before, at = tally.done, trio.current_time()
     rate = 0.0
-    with Live(tally.line(rate), console=console, auto_refresh=False) as live:
+    with _prints_above(lines):
         try:
             while True:
+                lines.show_below(_drawn(tally.line(rate), stream))
                 await trio.sleep(EVERY_S)
                 now = trio.current_time()
                 rate += 0.3 * ((tally.done - before) / (now - at) - rate)
                 before, at = tally.done, now
-                live.update(tally.line(rate), refresh=True)
         finally:
-            live.update(tally.line(rate), refresh=True)
+            lines.show_below(_drawn(tally.line(rate), stream))
+            lines.show_below(None)
+
+
+def _drawn(text: Text, stream: TextIO) -> str:
+    """As the terminal takes it, in one row of it."""
+    # Not the terminal itself: a console writes to its file, if only nothing, and would wait.
+    columns = os.get_terminal_size(stream.fileno()).columns or 80
+    drawn = io.StringIO()
+    console = Console(file=drawn, force_terminal=True, width=columns)
+    # In the last column some terminals wrap.
+    text.truncate(columns - 1, overflow="ellipsis")
+    console.print(text, end="", no_wrap=True, overflow="ignore", crop=False)
+    return drawn.getvalue()
+
+
+@contextmanager
+def _prints_above(lines: Lines) -> Iterator[None]:
+    """What handlers print to the terminal meanwhile stands above the line, too."""
+    with ExitStack() as stack:
+        if shows(sys.stdout):
+            above = stack.enter_context(redirect_stdout(Above(sys.stdout, lines)))
+            stack.callback(above.flush_rest)
+        if shows(sys.stderr):
+            above = stack.enter_context(redirect_stderr(Above(sys.stderr, lines)))
+            stack.callback(above.flush_rest)
+        yield
+
+
+class Above(io.TextIOBase):
+    """Stands in for a terminal: whole lines go where all lines go."""
+
+    def __init__(self, terminal: TextIO, lines: Lines) -> None:
+        self._terminal = terminal
+        self._lines = lines
+        self._lock = threading.RLock()
+        self._rest = ""
+        stands_for(self, lines)
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *whole, self._rest = (self._rest + text).split("\n")
+            for line in whole:
+                self._lines.msg(line)
+        return len(text)
+
+    def flush_rest(self) -> None:
+        """Write what has no end yet."""
+        if self._rest:
+            self.write("\n")
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._terminal.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._terminal.encoding
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._terminal, name)

@@ -3,6 +3,8 @@
 :func:`logger` is a logger of trioq's own, and touches nothing that a program has configured.
 :func:`take_over` is for ``trioq serve``, where there is no such program: what handlers log, with
 structlog or with the standard library, comes out beside trioq's lines and looks the same.
+
+Whoever logs never waits for whoever reads: see :mod:`trioq.lines`.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ import contextlib
 import logging
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import attrs
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
-from trioq.observe.fields import add_job_fields, in_order
+from trioq.lines import lines_to
+from trioq.observe.fields import add_job_fields, in_order, short_ids
 
 
 def logger(
@@ -29,9 +33,10 @@ def logger(
       log_format: ``json``, ``console``, or ``auto``: console on a terminal.
       namespace: Is in each line.
     """
-    form = _Form.of(log_format, stream or sys.stderr)
+    out = stream or sys.stderr
+    form = _Form.of(log_format, out)
     made: FilteringBoundLogger = structlog.wrap_logger(
-        _Writer(stream or sys.stderr),
+        _Writer(out, form, namespace),
         processors=[*form.before(namespace), *form.renderers],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
     )
@@ -48,7 +53,7 @@ def take_over(
     """
     out = stream or sys.stderr
     form = _Form.of(log_format, out)
-    writer = _Writer(out)
+    writer = _Writer(out, form, namespace)
     before = form.before(namespace)
     handler = _Handler(writer)
     handler.setFormatter(
@@ -67,6 +72,7 @@ def take_over(
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(_number(level))
+    logging.captureWarnings(True)
     bound = structlog.make_filtering_bound_logger(_number(level))
     if not structlog.is_configured():
         structlog.configure(
@@ -97,7 +103,7 @@ class _Form:
                 # The default shows local variables: payloads, passwords.
                 exception_formatter=structlog.dev.plain_traceback,
             )
-            return cls(console, [render])
+            return cls(console, [short_ids, render])
         return cls(
             console,
             [in_order, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
@@ -116,6 +122,13 @@ class _Form:
         named: list[Processor] = [] if namespace is None else [add_namespace]
         return [structlog.processors.add_log_level, stamp, add_job_fields, *named]
 
+    def line(self, level: str, event: str, namespace: str | None, **fields: Any) -> str:
+        """A line that nobody has logged."""
+        made: Any = {"event": event, **fields}
+        for process in (*self.before(namespace), *self.renderers):
+            made = process(None, level, made)
+        return str(made)
+
 
 class _Writer:
     """Writes whole lines, whichever thread they come from: what structlog calls a logger.
@@ -124,17 +137,23 @@ class _Writer:
     reader that has gone must not keep them from it.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, form: _Form, namespace: str | None) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        lines = lines_to(stream)
+        if lines is not None:
+            lines.told = lambda count: form.line(
+                "warning", "log_lines_dropped", namespace, dropped=count
+            )
+        self.msg: Callable[[str], None] = self._here if lines is None else lines.msg
+        self.debug = self.info = self.warning = self.warn = self.error = self.msg
+        self.critical = self.fatal = self.exception = self.log = self.msg
 
-    def msg(self, line: str) -> None:
+    def _here(self, line: str) -> None:
+        """Where there is nothing but memory to be written to."""
         # ValueError: somebody has closed it.
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._stream.write(line + "\n")
-            self._stream.flush()
-
-    debug = info = warning = warn = error = critical = fatal = exception = log = msg
 
 
 class _Handler(logging.Handler):

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from trioq.core.formats import engine_info, history, payload, record, snapshot, summary
 from trioq.core.formats.engine_info import EngineInfo
-from trioq.core.formats.lenient import LATEST_MS
 from trioq.core.formats.snapshot import Failure, Run, Snapshot
 from trioq.core.formats.summary import Summary
 from trioq.core.job import Record
+from trioq.core.valid import LATEST_MS
 from trioq.errors import RecordUnreadable
 
 UID = "0" * 32

@@ -9,27 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.formats.records import IDS, NAMES, OPTIONS, QUEUES, TIMES_MS, TRACES
 from trioq.core.formats import payload as payloads
 from trioq.core.formats import summary
 from trioq.core.formats.record import decode, encode
-from trioq.core.job import Options, Record
+from trioq.core.job import Record
 from trioq.errors import PayloadRejected, RecordUnreadable
 
 TEXT = st.text(max_size=20)
 RECORDS = st.builds(
     Record,
     uid=st.just("0" * 32),
-    name=TEXT,
-    queue=TEXT,
+    name=NAMES,
+    queue=QUEUES,
     payload=st.binary(max_size=20) | st.just(b"x" * 9000),
-    id=st.none() | TEXT,
-    enqueued_ms=st.integers(0, 2**53),
-    options=st.builds(
-        Options,
-        st.none() | st.integers(1, 9),
-        st.none() | st.floats(0.1, 1e9),
-    ),
-    trace=st.just({}) | st.fixed_dictionaries({"traceparent": TEXT, "baggage": TEXT}),
+    id=st.none() | IDS,
+    enqueued_ms=TIMES_MS,
+    options=OPTIONS,
+    trace=TRACES,
 )
 
 
@@ -88,6 +85,22 @@ def test_a_summary_is_json_in_ascii(record: Record, trace: str | None, engine: s
         b'{"v":1,"name":"n","queue":"q","at":1e999}',
         b'{"v":1,"name":"n","queue":"q"} {}',
         b'{"v":1,"name":"\xff","queue":"q"}',
+        b'{"v":1,"name":"n","queue":"q","at":%s}' % (b"9" * 400),
+        b'{"v":1,"name":"n","queue":"q","at":%d}' % (10**14 + 1),
+        b'{"v":1,"name":"n","queue":"q","at":-1}',
+        b'{"v":1,"name":"n","queue":"q","due":%s}' % (b"9" * 400),
+        b'{"v":1,"name":"\\ud800","queue":"q","at":1}',
+        b'{"v":1,"name":"a\\nb","queue":"q","at":1}',
+        b'{"v":1,"name":"n","queue":"a:b","at":1}',
+        b'{"v":1,"name":"n","queue":"\\ud800","at":1}',
+        b'{"v":1,"name":"n","queue":"q","id":"\\ud800"}',
+        b'{"v":1,"name":"n","queue":"q","id":""}',
+        b'{"v":1,"name":"n","queue":"q","max_attempts":true}',
+        b'{"v":1,"name":"n","queue":"q","max_attempts":2.5}',
+        b'{"v":1,"name":"n","queue":"q","max_attempts":%s}' % (b"9" * 400),
+        b'{"v":1,"name":"n","queue":"q","timeout_s":%s}' % (b"9" * 400),
+        b'{"v":1,"name":"n","queue":"q","timeout_s":NaN}',
+        b'{"v":1,"name":"n","queue":"q","timeout_s":true}',
         b"[" * 100_000,
     ],
 )

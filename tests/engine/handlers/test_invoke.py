@@ -101,7 +101,7 @@ async def test_a_delay_that_cannot_be_is_a_failure_with_the_usual_backoff(delay:
     for wish in (trioq.RetryLater(delay), trioq.Snooze(delay)):
         failed = await failure_of(as_async(raising(wish)))
         assert failed.delay_s is None
-        assert "not a delay in seconds" in failed.error.message
+        assert "expected a time in seconds" in failed.error.message
 
 
 @pytest.mark.trio

@@ -11,10 +11,9 @@ import attrs
 from trioq.core.config import redis_url
 from trioq.core.config.kinds import Kind, ListOf, Problem, Text
 from trioq.core.config.secret import Secret
+from trioq.core.valid import QUEUE_PATTERN
 
-NAME = Text(
-    noun='a name of 1 to 64 letters, digits, "_", "-" or "."', pattern="[A-Za-z0-9_.-]{1,64}"
-)
+NAME = Text(noun='a name of 1 to 64 letters, digits, "_", "-" or "."', pattern=QUEUE_PATTERN)
 QUEUE = attrs.evolve(NAME, noun="the name of a queue")
 PATH = Text(noun="a path")
 GLOBS = ListOf(Text(noun='a pattern such as "**/*.pdf"'))

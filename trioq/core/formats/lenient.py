@@ -10,12 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: In the year 5138, in epoch milliseconds: no time that is meant lies beyond, and every clock,
-#: calendar and float can hold it.
-LATEST_MS = 10**14
-
-#: Lua's numbers and JSON's are exact up to here.
-LARGEST = 2**53
+from trioq.core.valid import LARGEST, LATEST_MS
 
 
 def members(encoded: bytes | str | None) -> dict[str, Any] | None:

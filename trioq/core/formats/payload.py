@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from trioq.core.valid import DEEPEST, is_too_deep
 from trioq.errors import PayloadRejected, RecordUnreadable
 
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -15,7 +16,8 @@ def encode(payload: Any, max_bytes: int) -> bytes:
     """The payload as bytes.
 
     Raises:
-      PayloadRejected: It isn't a JSON object, or is larger than ``max_bytes``.
+      PayloadRejected: It isn't a JSON object, is nested too deeply, or larger than
+          ``max_bytes``.
     """
     if not isinstance(payload, dict):
         raise PayloadRejected(f"a payload is a JSON object, not {type(payload).__name__}")
@@ -24,8 +26,12 @@ def encode(payload: Any, max_bytes: int) -> bytes:
             raise PayloadRejected(f"a JSON object's fields have names, not {key!r}")
     try:
         encoded = _dumps(payload).encode("ascii")
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise PayloadRejected(f"nested deeper than {DEEPEST} levels") from None
+    except (TypeError, ValueError) as error:
         raise PayloadRejected(f"not representable as JSON: {error}") from None
+    if encoded.count(b"{") + encoded.count(b"[") > DEEPEST and is_too_deep(payload):
+        raise PayloadRejected(f"nested deeper than {DEEPEST} levels")
     if len(encoded) > max_bytes:
         raise PayloadRejected(f"payload has {len(encoded)} bytes, the limit is {max_bytes}")
     return encoded

@@ -12,10 +12,10 @@ job costs would go into JSON.
 from __future__ import annotations
 
 import json
-import math
 from functools import lru_cache
 from typing import Any
 
+from trioq.core import valid
 from trioq.core.formats.payload import loads
 from trioq.core.job import NO_HEADERS, Headers, Options, Record
 from trioq.core.values import value
@@ -76,19 +76,19 @@ def decode(uid: str, stored: bytes) -> Stored:
     # string in JSON holds a quote like these; where another field does, more than digits follow.
     start, _, at = line.partition(b',"at":')
     try:
-        if at[:-1].isdigit() and (plain := _plain(start + at[-1:])) is not None:
+        if at[:-1].isdigit() and len(at) < 16 and (plain := _plain(start + at[-1:])) is not None:
             return Stored(Record(uid, *plain, payload, enqueued_ms=int(at[:-1])), False)
         header = _checked(line)
         record = Record(
             uid=uid,
-            name=_text(header, "name"),
-            queue=_text(header, "queue"),
+            name=_valid(header, "name", valid.NAME),
+            queue=_valid(header, "queue", valid.QUEUE),
             payload=payload,
-            id=None if header.get("id") is None else _text(header, "id"),
-            enqueued_ms=_number(header, "at"),
+            id=None if header.get("id") is None else _valid(header, "id", valid.ID),
+            enqueued_ms=_valid(header, "at", valid.TIME_MS, 0),
             options=_options(header),
             trace=_headers(header["trace"]) if "trace" in header else NO_HEADERS,
-            due_ms=_number(header, "due"),
+            due_ms=_valid(header, "due", valid.TIME_MS, 0),
         )
     except RecordUnreadable:
         raise
@@ -101,14 +101,21 @@ def _headers(raw: Any) -> Headers:
     """What can be read of a trace: no job fails because of one."""
     if not isinstance(raw, dict):
         return NO_HEADERS
-    return {name: raw[name] for name in TRACE if isinstance(raw.get(name), str)}
+    return {name: raw[name] for name in TRACE if _is_header(raw.get(name))}
+
+
+def _is_header(value: Any) -> bool:
+    """Whether it may go into a header or a variable of a program."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def _checked(line: bytes) -> dict[str, Any]:
     """A header of this version."""
     header: dict[str, Any] = loads(line)
     if header["v"] != VERSION:
-        raise RecordUnreadable(f"record has version {header['v']}, this trioq reads {VERSION}")
+        raise RecordUnreadable(
+            f"record has version {valid.shown(header['v'])}, this trioq reads {VERSION}"
+        )
     return header
 
 
@@ -116,7 +123,9 @@ def _checked(line: bytes) -> dict[str, Any]:
 def _plain(line: bytes) -> tuple[str, str] | None:
     """Name and queue of a header that says nothing else; None of another."""
     header = _checked(line)
-    return (_text(header, "name"), _text(header, "queue")) if len(header) == 3 else None
+    if len(header) != 3:
+        return None
+    return _valid(header, "name", valid.NAME), _valid(header, "queue", valid.QUEUE)
 
 
 def _options(header: dict[str, Any]) -> Options:
@@ -124,25 +133,18 @@ def _options(header: dict[str, Any]) -> Options:
     max_attempts, timeout_s = header.get("max_attempts"), header.get("timeout_s")
     if max_attempts is None and timeout_s is None:
         return _NO_OPTIONS
-    if max_attempts is not None and _number(header, "max_attempts") < 1:
-        raise RecordUnreadable(f"the record's max_attempts is {max_attempts}")
-    if timeout_s is not None and not (
-        isinstance(timeout_s, int | float) and 0 < timeout_s < math.inf
-    ):
-        raise RecordUnreadable(f"the record's timeout_s is {timeout_s!r}")
+    if max_attempts is not None:
+        _valid(header, "max_attempts", valid.ATTEMPTS)
+    if timeout_s is not None:
+        _valid(header, "timeout_s", valid.TIMEOUT_S)
     return Options(max_attempts, timeout_s)
 
 
-def _number(header: dict[str, Any], field: str) -> int:
-    """A whole number; 0 where it isn't said."""
-    value = header.get(field, 0)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise RecordUnreadable(f"the record's {field} is {value!r}")
-    return value
-
-
-def _text(header: dict[str, Any], field: str) -> str:
-    value = header[field]
-    if not isinstance(value, str):
-        raise RecordUnreadable(f"the record's {field} is {value!r}")
+def _valid(header: dict[str, Any], field: str, rule: valid.Rule, default: Any = None) -> Any:
+    """What a header says of a field, if that can be; the default where it says nothing."""
+    value = header.get(field, default)
+    try:
+        rule.check(f"the record's {field}", value)
+    except ValueError as error:
+        raise RecordUnreadable(str(error)) from None
     return value

@@ -14,13 +14,12 @@ from attrs import validators as v
 
 from trioq.core.job import Job
 from trioq.core.retry import Retry
+from trioq.core.valid import NAME, QUEUE_PATTERN, TIMEOUT_S
 from trioq.engine.handlers.binding import Binding
 from trioq.engine.handlers.isolated import Isolated
 from trioq.engine.handlers.threads import run_in_thread
 
 LeaseLoss = Literal["continue", "cancel"]
-
-NAME_CHARS = 200
 
 running_job: ContextVar[Job] = ContextVar("trioq_job")
 
@@ -40,13 +39,12 @@ def current_job() -> Job:
 
 
 def _is_name(_: object, attribute: attrs.Attribute[str], value: str) -> None:
-    if not (isinstance(value, str) and 0 < len(value) <= NAME_CHARS and value.isprintable()):
-        raise ValueError(f"not a handler's name: {value!r}")
+    NAME.check("the name", value)
 
 
 def _is_timeout(_: object, attribute: attrs.Attribute[float], value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise ValueError(f"not a timeout in seconds: {value!r}")
+    if value is not None:
+        TIMEOUT_S.check("the timeout", value)
 
 
 @attrs.frozen(eq=False)
@@ -60,9 +58,7 @@ class Function:
 
     name: str = attrs.field(validator=_is_name)
     function: Callable[..., Any]
-    queue: str | None = attrs.field(
-        default=None, validator=v.optional(v.matches_re("[A-Za-z0-9_.-]{1,64}"))
-    )
+    queue: str | None = attrs.field(default=None, validator=v.optional(v.matches_re(QUEUE_PATTERN)))
     timeout_s: float | None = attrs.field(default=None, validator=_is_timeout)
     retry: Retry | None = attrs.field(default=None, validator=v.optional(v.instance_of(Retry)))
     on_lease_loss: LeaseLoss = attrs.field(

@@ -11,6 +11,7 @@ import trio
 from trioq.core.job import Job
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed, Succeeded
 from trioq.core.retry import Retry
+from trioq.core.valid import DELAY_S, shown
 from trioq.engine.handlers.binding import BadPayload
 from trioq.engine.handlers.command import CommandFailed
 from trioq.engine.handlers.describe import MESSAGE_BYTES, clip, describe, leaves_of
@@ -24,9 +25,6 @@ KILL_AFTER_S = 5.0
 
 #: A job that found no thread within its timeout comes back after this.
 NO_THREAD_SNOOZE_S = 1.0
-
-#: What a handler may ask for; the client allows as much.
-MAX_DELAY_S = 100 * 365 * 86400
 
 
 class Handler(Protocol):
@@ -117,18 +115,14 @@ def _outcome(error: BaseException) -> Outcome:
             )
         case CommandFailed() as failed:
             return Failed(failed.error, permanent=failed.permanent)
-        case RetryLater() as later if later.delay_s is None or _is_delay(later.delay_s):
+        case RetryLater() as later if later.delay_s is None or DELAY_S.allows(later.delay_s):
             return Failed(describe(later), delay_s=later.delay_s)
-        case Snooze() as snooze if _is_delay(snooze.delay_s):
+        case Snooze() as snooze if DELAY_S.allows(snooze.delay_s):
             return Snoozed(snooze.delay_s)
         case RetryLater() | Snooze() as asked:
-            what = f"{describe(asked).type}: not a delay in seconds: {asked.delay_s!r}"
-            return Failed(Error("ValueError", clip(what, MESSAGE_BYTES), describe(asked).traceback))
+            told = describe(asked)
+            what = f"{told.type}: delay_s is {shown(asked.delay_s)}: expected {DELAY_S.words}"
+            return Failed(Error("ValueError", clip(what, MESSAGE_BYTES), told.traceback))
         case GiveUp() as gave_up:
             return Failed(describe(gave_up), permanent="gave_up")
     return Failed(describe(error))
-
-
-def _is_delay(delay_s: object) -> bool:
-    """Whether a job can wait for so long; what a handler says may be anything."""
-    return isinstance(delay_s, int | float) and 0 <= delay_s <= MAX_DELAY_S

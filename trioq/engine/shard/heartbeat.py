@@ -8,7 +8,6 @@ and the log names the line that blocks.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import sys
 import threading
@@ -25,6 +24,7 @@ from trioq.core.events import LoopStalled, Report
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.bridge import Caller
 from trioq.errors import StoreBusy, StoreUnreachable
+from trioq.lines import say
 
 #: How often the loop shows that it turns.
 TICK_S = 0.25
@@ -124,14 +124,14 @@ class Heartbeat:
 
 
 def print_stall(event: LoopStalled) -> None:
-    """The loop can't write its own log line while it is blocked, so this thread does."""
-    # Who can't say so beats on all the same.
-    with contextlib.suppress(OSError, ValueError):
-        print(
-            f"trioq: the event loop has been blocked for {event.for_s:.0f} s at {event.where};"
-            " the lease isn't renewed until it turns again",
-            file=sys.stderr,
-        )
+    """The loop can't write its own log line while it is blocked, so this thread does.
+
+    It doesn't wait for a reader either: it has to beat.
+    """
+    say(
+        f"trioq: the event loop has been blocked for {event.for_s:.0f} s at {event.where};"
+        " the lease isn't renewed until it turns again"
+    )
 
 
 def _where(thread: int) -> str:

@@ -121,6 +121,12 @@ FILES_SKIPPED = Metric(
     ("reason",),
 )
 
+LINES_DROPPED = Metric(
+    "counter",
+    "trioq_log_lines_dropped",
+    "Log lines that nobody read in time, or that could not be written.",
+)
+
 # -- how long it took ------------------------------------------------------------------------------
 
 RUN = Metric(
@@ -264,8 +270,8 @@ OTHER_COUNTERS = (
 )  # fmt: skip
 OTHER_TIMES = (WAIT, STEP, STEP_CLAIMED, STEP_SETTLED)
 GAUGES = (
-    BUILD, ENGINE, WORKERS, RUNNING, WAITING, REGISTERED, DRAINING, STANDSTILL, LAG, THREADS_LEFT,
-    BREAKER, LIMITER_USED, LIMITER_BURST, REDIS_UP, REDIS_LATENCY, CLOCK_OFFSET,
+    LINES_DROPPED, BUILD, ENGINE, WORKERS, RUNNING, WAITING, REGISTERED, DRAINING, STANDSTILL, LAG,
+    THREADS_LEFT, BREAKER, LIMITER_USED, LIMITER_BURST, REDIS_UP, REDIS_LATENCY, CLOCK_OFFSET,
 )  # fmt: skip
 NAMESPACE = (
     QUEUE_JOBS, OLDEST, PAUSED, SERVED, DEAD_JOBS, STRAY_JOBS, ENGINES, *STORE_COUNTERS.values(),

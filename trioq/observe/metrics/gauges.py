@@ -17,6 +17,7 @@ from prometheus_client.core import Metric as Family
 from trioq.core.config import Config
 from trioq.engine.handlers import abandoned_threads
 from trioq.engine.status import Status
+from trioq.lines import dropped
 from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.labels import Allowed
 from trioq.observe.metrics.series import Labels, counter, gauge, info
@@ -36,6 +37,7 @@ class Gauges:
 
     def collect(self) -> Iterator[Family]:
         """The families of this moment."""
+        yield counter(c.LINES_DROPPED, {(): dropped()})
         yield info(c.BUILD, (version("trioq"), platform.python_version()))
         yield gauge(c.THREADS_LEFT, self._by_name(abandoned_threads()))
         status = self.status()

@@ -1,0 +1,465 @@
+"""Each option of each command does what it says, and nothing else: one table.
+
+A data set with jobs of several kinds in every place; a command with one option; which jobs it
+touched, by a look at everything. The table is held against the options that the commands have.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import pytest
+
+from tests.cli.conftest import Cli, lines, run
+from tests.dump import Dump, dump
+from tests.scene import Scene
+from tests.support import Server, new_job, wait_until
+from tests.support import trioq as apart
+from tests.support import trioq_started as started
+from trioq.cli import cli
+from trioq.core.settlements import Park
+from trioq.store.inspect import stats
+
+#: Options that are the same wherever they are, and are tested by what they are called.
+EVERYWHERE = {"--json", "--dry-run", "--rate", "--yes"}
+
+
+@attrs.define
+class Place:
+    """A namespace with jobs of many kinds, each with a word of its own."""
+
+    cli: Cli
+    scene: Scene
+    server: Server
+    jobs: dict[str, str]
+    """Word → uid."""
+
+    def dump(self) -> Dump:
+        return dump(self.scene.store)
+
+    def touched(self, before: Dump) -> set[str]:
+        """The words of the jobs that aren't where and what they were; new ones are ``new``."""
+        words = {uid: word for word, uid in self.jobs.items()}
+        then, now = _seen(before), _seen(self.dump())
+        uids = {uid for uid in then.keys() | now.keys() if then.get(uid) != now.get(uid)}
+        return {words.get(uid, "new") for uid in uids}
+
+
+def _seen(moment: Dump) -> dict[str, tuple[Any, ...]]:
+    """Of each job where it is, and what is kept of it."""
+    places: dict[str, list[str]] = {}
+    for uid, place in moment.places():
+        places.setdefault(uid, []).append(place)
+    return {
+        uid: (places.get(uid), stored, moment.attempts.get(uid), moment.history.get(uid))
+        for uid, stored in moment.jobs.items()
+    }
+
+
+@pytest.fixture
+def place(trioq: Cli, scene: Scene, server: Server) -> Place:
+    """Dead, running, parked, scheduled and ready jobs, of two queues and two names."""
+    jobs = {}
+
+    def dead(word: str, queue: str, name: str, message: str) -> None:
+        (jobs[word],) = scene.dead(new_job(queue, name), message=message)
+
+    dead("dead convert", "low", "convert", "no such file")
+    dead("dead convert full", "high", "convert", "disk full")
+    dead("dead noop full", "low", "noop", "disk full")
+    now_ms = int(server.call("TIME")[0]) * 1000
+    server.call("ZADD", "{t}:dead", now_ms - 600_000, jobs["dead convert"])
+    for word in ("running", "parked"):
+        (jobs[word],) = scene.enqueue(new_job("low", "other", id=word))
+    scene.driver.step(2)
+    scene.driver.step(0, Park(jobs["parked"], scene.driver.n, "low", "other"))
+    (jobs["scheduled"],) = scene.enqueue(new_job("low", delay_ms=30_000, id="scheduled"))
+    for word, queue in (("low 1", "low"), ("low 2", "low"), ("high 1", "high")):
+        (jobs[word],) = scene.enqueue(new_job(queue, id=word))
+    return Place(trioq, scene, server, jobs)
+
+
+# -- which options there are -------------------------------------------------------------------
+
+
+def all_options() -> Iterator[tuple[str, str]]:
+    """Each command and each of its options, by its longest name."""
+    yield from _options(cli, click.Context(cli), "")
+
+
+def _options(group: click.Group, ctx: click.Context, above: str) -> Iterator[tuple[str, str]]:
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from _options(command, click.Context(command), f"{name} ")
+            continue
+        for option in command.params:
+            if isinstance(option, click.Option):
+                yield f"{above}{name}", max(option.opts, key=len)
+
+
+ALL = list(all_options())
+TABLE: dict[tuple[str, str], Callable[[Place], None]] = {}
+
+Act = Callable[[Place], None]
+
+
+def row(command: str, option: str) -> Callable[[Act], Act]:
+    """Register what is seen of an option."""
+
+    def register(act: Act) -> Act:
+        TABLE[command, option] = act
+        return act
+
+    return register
+
+
+def touches(command: str, option: str, *arguments: str, only: set[str]) -> None:
+    """A row: with these arguments it touches these jobs and no others."""
+
+    def act(place: Place) -> None:
+        before = place.dump()
+        words = [place.jobs.get(argument, argument) for argument in arguments]
+        ended = place.cli(command, *words)
+        assert ended.exit_code == 0, ended.output
+        assert place.touched(before) == only
+
+    row(command, option)(act)
+
+
+DEAD = {"dead convert", "dead convert full", "dead noop full"}
+LOW = {"low 1", "low 2", "scheduled", "parked"}
+
+FILTERS = {
+    "--all": (("--all",), DEAD),
+    "--name": (("--name", "convert"), DEAD - {"dead noop full"}),
+    "--error": (("--error", "disk"), DEAD - {"dead convert"}),
+    "--older-than": (("--older-than", "5m"), {"dead convert"}),
+}
+for _option, (_arguments, _found) in FILTERS.items():
+    touches("dead revive", _option, *_arguments, "--yes", only=_found)
+    touches("dead purge", _option, *_arguments, "--yes", only=_found)
+touches("purge", "--all", "--all", "--yes", only=LOW | {"high 1"})
+
+
+def lists(command: str, option: str) -> None:
+    """A row: of the dead, it tells those that this filter chooses, and changes nothing."""
+    arguments, found = FILTERS[option]
+
+    def act(place: Place) -> None:
+        before = place.dump()
+        if command == "dead list":
+            told = place.cli.json(command, *arguments)
+        else:
+            told = [json.loads(text) for text in lines(place.cli(command, *arguments).stdout)]
+        assert {job["uid"] for job in told} == {place.jobs[word] for word in found}
+        assert place.dump() == before
+
+    row(command, option)(act)
+
+
+for _option in ("--name", "--error", "--older-than"):
+    lists("dead list", _option)
+    lists("dead export", _option)
+
+
+@row("dead list", "-n")
+def at_most_so_many_dead(place: Place) -> None:
+    assert len(place.cli.json("dead list", "-n", "2")) == 2
+
+
+@row("dead export", "--output")
+def into_a_file(place: Place) -> None:
+    file = place.cli.config.parent / "dead.jsonl"
+    ended = place.cli("dead export", "-o", file)
+    assert (ended.exit_code, ended.stdout) == (0, "")
+    assert len(lines(file.read_text())) == 3
+
+
+@row("peek", "-n")
+def at_most_so_many_ready(place: Place) -> None:
+    assert [job["id"] for job in place.cli.json("peek", "low", "-n", "1")] == ["low 1"]
+
+
+@row("stats", "--keys")
+def with_the_sizes_of_keys(place: Place) -> None:
+    assert "{t}:jobs" in place.cli("stats", "--keys").stdout
+    assert "{t}:jobs" not in place.cli("stats").stdout
+
+
+@row("enqueue", "--queue")
+def into_a_queue(place: Place) -> None:
+    assert place.cli("enqueue", "noop", "--queue", "high").exit_code == 0
+    assert len(place.dump().queues["high"].ready) == 2
+
+
+@row("enqueue", "--delay")
+def after_a_time(place: Place) -> None:
+    now_ms = int(place.server.call("TIME")[0]) * 1000
+    uid = place.cli.json("enqueue", "noop", "--delay", "10m")["uid"]
+    due_ms = place.dump().queues["low"].scheduled[uid]
+    assert now_ms + 600_000 <= due_ms <= now_ms + 660_000
+
+
+@row("enqueue", "--id")
+def with_an_id(place: Place) -> None:
+    before = place.dump()
+    told = place.cli.json("enqueue", "noop", "--id", "low 1")
+    assert (told["queued"], told["uid"]) == (False, place.jobs["low 1"])
+    assert place.touched(before) == set()
+    uid = place.cli.json("enqueue", "noop", "--id", "fresh")["uid"]
+    assert place.dump().ids["fresh"] == uid
+
+
+@row("enqueue", "--from")
+def of_a_files_lines(place: Place) -> None:
+    file = place.cli.config.parent / "lines"
+    file.write_text('{"n": 1}\n{"n": 2}\n')
+    assert place.cli("enqueue", "convert", "--from", file).exit_code == 0
+    payloads = [job["payload"] for job in place.cli.json("peek", "high")]
+    assert payloads == [{}, {"n": 1}, {"n": 2}]
+
+
+@row("acl", "--user")
+def for_a_user(place: Place) -> None:
+    assert place.cli("acl", "--user", "somebody").stdout.startswith("ACL SETUSER somebody on ")
+
+
+@row("acl", "--operator")
+def for_operators(place: Place) -> None:
+    rules = place.cli.json("acl", "--operator")["rules"]
+    assert set(rules) > set(place.cli.json("acl")["rules"])
+
+
+@row("config check", "--no-app")
+def without_the_app(place: Place) -> None:
+    place.cli.config.write_text('app = "nowhere_at_all:app"\n' + place.cli.config.read_text())
+    assert place.cli("config check").exit_code == 2
+    assert place.cli("config check", "--no-app").exit_code == 0
+
+
+# -- engines -----------------------------------------------------------------------------------
+
+SERVED = """
+[producer]
+scan_dir = "found"
+job = "seen"
+[limiter]
+rate = 0
+[commands.noop]
+argv = ["touch", "ran"]
+[commands.seen]
+argv = ["touch", "{path}.seen"]
+"""
+
+
+def served(place: Place, *options: str) -> set[str]:
+    """Drain an engine with a file to be found, in an otherwise empty namespace; the files."""
+    place.server.call("FLUSHALL")
+    directory = place.cli.config.parent
+    (directory / "found").mkdir()
+    (directory / "found" / "file.txt").write_text("x")
+    place.cli.config.write_text(place.cli.config.read_text() + SERVED)
+    place.cli("enqueue", "noop")
+    assert place.cli("enqueue", "noop", "--id", "later", "--delay", "20s").exit_code == 0
+    ended = apart("serve", place.cli.config, *options, cwd=directory)
+    assert ended.returncode == 0, ended.stderr
+    return {path.name for path in directory.rglob("*")} & {"ran", "file.txt.seen"}
+
+
+@row("serve", "--drain-horizon")
+def jobs_due_later_are_left(place: Place) -> None:
+    # With the default of 60 s, that would take 20 s.
+    began = time.monotonic()
+    assert served(place, "--drain", "--drain-horizon", "1") == {"ran", "file.txt.seen"}
+    assert time.monotonic() - began < 15
+    assert len(place.dump().queues["low"].scheduled) == 1
+
+
+@row("serve", "--role")
+def of_one_role(place: Place) -> None:
+    assert served(place, "--role", "worker", "--drain", "--drain-horizon", "1") == {"ran"}
+
+
+# -- benchmarks --------------------------------------------------------------------------------
+
+#: Seen to be kept by the tests of the benchmark itself.
+OF_THE_BENCHMARK = (
+    "--latency", "--drain", "--enqueue", "--payload", "--work", "--timeout", "--clear", "--jobs",
+    "--rate", "--job", "--with",
+)  # fmt: skip
+
+
+@row("bench", "--queue")
+def into_these_queues(place: Place) -> None:
+    report = _of_own_place(place, "--enqueue", "-n", "6", "--queue", "high")
+    assert report["queues"] == ["high"]
+
+
+@row("bench", "--workers")
+def so_many_at_a_time(place: Place) -> None:
+    report = _of_own_place(place, "-n", "6", "--rate", "0", "--work", "0.1", "--workers", "1")
+    assert report["done"] == 6
+    assert report["done_per_s"] <= 10
+
+
+@row("bench", "--seed")
+def with_a_seed(place: Place) -> None:
+    report = _of_own_place(place, "--enqueue", "-n", "6", "--seed", "7")
+    assert report["seed"] == 7
+
+
+def _of_own_place(place: Place, *options: str) -> dict[str, Any]:
+    ended = apart("bench", place.cli.config, *options, "--json")
+    assert ended.returncode == 0, ended.stderr
+    report: dict[str, Any] = json.loads(ended.stdout)
+    return report
+
+
+@row("bench", "--engines")
+def so_many_engines(place: Place) -> None:
+    known = ("-n", "2", "--rate", "0", "--work", "0.2", "--workers", "1", "--engines", "2")
+    bench = started("bench", place.cli.config, *known)
+    wait_until(lambda: len(_steppers(place.server)) == 2)
+    assert bench.wait(60) == 0
+
+
+def _steppers(server: Server) -> set[str]:
+    words = server.call("CLIENT", "LIST").decode().split()
+    return {word for word in words if word.startswith("name=trioq:step:")}
+
+
+# -- the table ---------------------------------------------------------------------------------
+
+#: Needs a terminal: its tests.
+ELSEWHERE = {("top", "--interval"): "tests/cli/test_top.py"} | {
+    ("bench", option): "tests/cli/test_bench.py" for option in OF_THE_BENCHMARK
+}
+
+
+def test_every_option_has_a_row() -> None:
+    known = {key for key in ALL if key[1] in EVERYWHERE}
+    known |= {("serve", "--drain")}  # the rows of its other options end because of it
+    assert set(ALL) == known | TABLE.keys() | ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize(("command", "option"), ELSEWHERE)
+def test_what_is_tested_elsewhere_is_named_there(command: str, option: str) -> None:
+    short = {"--jobs": '"-n"'}.get(option, f'"{option}"')
+    assert short in Path(ELSEWHERE[command, option]).read_text()
+
+
+@pytest.mark.parametrize(("command", "option"), TABLE)
+def test_an_option_acts(place: Place, command: str, option: str) -> None:
+    TABLE[command, option](place)
+
+
+def test_filters_together_choose_what_each_of_them_chooses(place: Place) -> None:
+    both = ("--name", "convert", "--error", "disk")
+    assert len(place.cli.json("dead list", *both)) == 1
+    for command in ("dead revive", "dead purge"):
+        before = place.dump()
+        assert place.cli(command, *both, "--yes").exit_code == 0
+        assert place.touched(before) == ({"dead convert full"} if "revive" in command else set())
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "touched"),
+    [
+        ("cancel", ["low 1"], {"low 1"}),
+        ("cancel", ["low 2", "scheduled"], {"low 2", "scheduled"}),
+        ("cancel", ["parked"], {"parked"}),
+        ("dead revive", ["dead noop full"], {"dead noop full"}),
+        ("dead purge", ["dead noop full", "--yes"], {"dead noop full"}),
+        ("purge", ["low", "--yes"], LOW),
+        ("pause", ["low"], set()),
+        ("resume", ["low"], set()),
+    ],
+)
+def test_a_command_touches_what_it_is_told_and_nothing_else(
+    place: Place, command: str, arguments: list[str], touched: set[str]
+) -> None:
+    before = place.dump()
+    words = [place.jobs[a] if a.startswith("dead ") else a for a in arguments]
+    assert place.cli(command, *words).exit_code == 0
+    assert place.touched(before) == touched
+    assert place.dump().paused == ({"low"} if command == "pause" else set())
+
+
+# -- options that are the same everywhere ------------------------------------------------------
+
+#: What a command is asked, where it needs to be told more than the configuration.
+ASKED = {
+    "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "cancel": ["low 1"],
+    "dead show": ["dead noop full"], "dead revive": ["--all"], "dead purge": ["--all"],
+    "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],
+}  # fmt: skip
+
+#: What goes wrong where nobody has said yes to it.
+AFTER_A_QUESTION = [command for command, option in ALL if option == "--yes"]
+DRY = [command for command, option in ALL if option == "--dry-run"]
+JSON = [command for command, option in ALL if option == "--json"]
+
+
+def asked(place: Place, command: str) -> list[str]:
+    return [place.jobs.get(word, word) for word in ASKED.get(command, [])]
+
+
+@pytest.mark.parametrize("command", JSON)
+def test_json_is_one_document_and_nothing_else(place: Place, command: str) -> None:
+    yes = ["--yes"] if command in AFTER_A_QUESTION else []
+    words = [*command.split(), *([] if command == "config schema" else [place.cli.config])]
+    ended = run(*words, *asked(place, command), *yes, "--json")
+    json.loads(ended.stdout)
+
+
+def test_whatever_can_be_undone_by_nobody_has_a_dry_run() -> None:
+    assert set(DRY) == {"purge", "dead purge", "dead revive"}
+
+
+@pytest.mark.parametrize("command", DRY)
+def test_a_dry_run_says_how_many_and_changes_nothing(place: Place, command: str) -> None:
+    """Whatever else is said, ``--yes`` too."""
+    before = place.server.call("DEBUG", "DIGEST")
+    words = asked(place, command)
+    told = place.cli.json(command, *words, "--dry-run", "--yes")
+    assert told["dry_run"] is True
+    said = place.cli(command, *words, "--dry-run").stdout
+    assert "would" in said
+    assert place.server.call("DEBUG", "DIGEST") == before
+    would = int(said.split()[-1])
+    done = place.cli.json(command, *words, "--yes")
+    (key,) = {"purged", "revived"} & done.keys()
+    assert would == (sum(done[key].values()) if isinstance(done[key], dict) else done[key]) > 0
+    assert done["dry_run"] is False
+
+
+@pytest.mark.parametrize("command", AFTER_A_QUESTION)
+def test_without_yes_nobody_can_be_asked_and_nothing_is_changed(place: Place, command: str) -> None:
+    place.server.call("SET", "{t.bench-00000000}:jobs", "left behind")
+    before = place.server.call("DEBUG", "DIGEST")
+    ended = place.cli(command, *asked(place, command))
+    assert ended.exit_code == 2
+    assert "--yes" in ended.stderr
+    assert place.server.call("DEBUG", "DIGEST") == before
+    assert place.cli(command, *asked(place, command), "--yes").exit_code == 0
+    assert place.server.call("DEBUG", "DIGEST") != before
+
+
+@pytest.mark.parametrize("command", DRY)
+def test_a_rate_makes_it_take_its_time(place: Place, command: str) -> None:
+    began = time.monotonic()
+    told = place.cli.json(command, *asked(place, command), "--rate", "10", "--yes")
+    (key,) = {"purged", "revived"} & told.keys()
+    done = sum(told[key].values()) if isinstance(told[key], dict) else told[key]
+    assert time.monotonic() - began >= done / 10 >= 0.2
+    assert stats(place.scene.store).records == len(place.jobs) - (
+        0 if command == "dead revive" else done
+    )

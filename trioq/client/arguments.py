@@ -1,0 +1,155 @@
+"""What people hand to ``enqueue``: taken where it makes sense, else refused by its name.
+
+A value of the wrong kind is a :class:`TypeError`, one of the right kind that can't be is a
+:class:`~trioq.errors.PayloadRejected`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
+
+from trioq.app import Call, Handler
+from trioq.core import valid
+from trioq.errors import PayloadRejected
+
+#: What other queues call it.
+MEANT = {
+    "retry": "max_attempts",
+    "retries": "max_attempts",
+    "max_retries": "max_attempts",
+    "countdown": "delay",
+    "schedule_in": "delay",
+    "time_limit": "timeout",
+    "job_id": "id",
+    "task_id": "id",
+    "queue_name": "queue",
+    "args": "payload",
+    "kwargs": "payload",
+}
+
+
+def call_or_name(what: Any) -> Call | str:
+    """What is to be run.
+
+    Raises:
+      TypeError: It is neither; a coroutine is closed.
+    """
+    if isinstance(what, Call | str):
+        return what
+    if isinstance(what, Handler):
+        name = what.registered.name
+        raise TypeError(f"enqueue takes a call, not the handler {name!r} itself: {name}.call(…)")
+    kind = f"a {type(what).__name__}"
+    if inspect.iscoroutine(what):
+        kind = f"the coroutine {what.__qualname__}()"
+        what.close()
+    raise TypeError(
+        f"enqueue takes handler.call(…) or a handler's name, not {kind};"
+        " handler(…) without .call runs it here and now"
+    )
+
+
+def fields(payload: Any) -> dict[str, Any]:
+    """A payload that was given beside a handler's name.
+
+    Raises:
+      TypeError: It is no mapping.
+    """
+    if payload is None:
+        return {}
+    if not isinstance(payload, Mapping):
+        kind = type(payload).__name__
+        raise TypeError(f"payload is a dict with the handler's arguments by name, not a {kind}")
+    return dict(payload)
+
+
+def seconds(argument: str, value: Any, rule: valid.Rule) -> float:
+    """A time: a number of seconds of any kind, or a timedelta.
+
+    Raises:
+      TypeError: It is something else.
+      PayloadRejected: No job can have it.
+    """
+    if isinstance(value, datetime.timedelta):
+        value = value.total_seconds()
+    elif isinstance(value, datetime.date):
+        raise TypeError(
+            f"{argument} is a time in seconds or a timedelta, not a {type(value).__name__}"
+        )
+    elif isinstance(value, bool) or not isinstance(value, int | float | Real | Decimal):
+        raise TypeError(f"{argument} is {valid.shown(value)}: expected seconds, or a timedelta")
+    try:
+        wanted = float(value)
+    except (OverflowError, ValueError):  # more than a float holds; a signalling NaN
+        wanted = float("inf")
+    _check(argument, wanted, rule)
+    return wanted
+
+
+def attempts(value: Any) -> int:
+    """How often to try.
+
+    Raises:
+      TypeError: It is no whole number.
+      PayloadRejected: It is one below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"max_attempts is {valid.shown(value)}: expected {valid.ATTEMPTS.words}")
+    _check("max_attempts", int(value), valid.ATTEMPTS)
+    return int(value)
+
+
+def caller_id(value: Any) -> str:
+    """The caller's own id: a text, or a UUID, which stands for its text.
+
+    Raises:
+      TypeError: It is neither.
+      PayloadRejected: It is empty, too long, or can't be sent.
+    """
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if not isinstance(value, str):
+        hint = f': "{value}" is one' if type(value) is int and abs(value) < 10**30 else ""
+        kind = type(value).__name__
+        raise TypeError(f"id is a text or a UUID, not an object of type {kind}{hint}")
+    _check("id", value, valid.ID)
+    return str(value)
+
+
+def queue_name(value: Any) -> str | None:
+    """The queue that was asked for; None: none was.
+
+    Raises:
+      TypeError: It is no text.
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"queue is {valid.shown(value)}: expected {valid.QUEUE.words}")
+    return value or None
+
+
+def refuse_unknown(unknown: Mapping[str, Any]) -> None:
+    """Refuse arguments that there aren't.
+
+    Raises:
+      TypeError: With what may have been meant.
+    """
+    for name in unknown:
+        if meant := MEANT.get(name):
+            raise TypeError(f"enqueue has no argument {name!r}: did you mean {meant!r}?")
+        raise TypeError(
+            f"enqueue has no argument {name!r}: a handler's arguments go into handler.call(…),"
+            " or into a dict after its name"
+        )
+
+
+def _check(argument: str, value: Any, rule: valid.Rule) -> None:
+    try:
+        rule.check(argument, value)
+    except ValueError as error:
+        raise PayloadRejected(str(error)) from None

@@ -1,0 +1,59 @@
+"""Which queue the jobs of a handler go to that is enqueued by its name."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping
+
+import attrs
+
+from trioq.app import load_app
+from trioq.core.config import Config
+from trioq.errors import ConfigError
+
+
+@attrs.define
+class HandlerQueues:
+    """The queues that handlers ask for, as far as the configuration knows them.
+
+    The app that it names is imported when a job is enqueued by a name that is no configured
+    command's, and only then. Who enqueues needn't have the handlers' code: where it can't be
+    imported, there is a warning, once.
+    """
+
+    config: Config
+    _of_app: Mapping[str, str | None] | None = attrs.field(default=None, init=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    def is_known(self, name: str) -> bool:
+        """Whether it can be told without importing anything."""
+        return name in self.config.commands or not self.config.app or self._of_app is not None
+
+    def of(self, name: str) -> str | None:
+        """The queue that the handler of this name asks for; None: none, or nobody knows."""
+        if command := self.config.commands.get(name):
+            return command.queue
+        return self._known_to_app().get(name)
+
+    def _known_to_app(self) -> Mapping[str, str | None]:
+        with self._lock:
+            if self._of_app is None:
+                self._of_app = self._import()
+            return self._of_app
+
+    def _import(self) -> Mapping[str, str | None]:
+        if not self.config.app:
+            return {}
+        try:
+            app = load_app(self.config.app, self.config.directory)
+        except ConfigError as error:
+            said = error.faults[0].splitlines()[0]
+            warnings.warn(
+                f"{said}; jobs that are enqueued by name go to"
+                f" {self.config.default_queue!r} unless a queue is named",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return {}
+        return {name: handler.queue for name, handler in app.handlers.items()}
