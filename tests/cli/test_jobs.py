@@ -90,7 +90,8 @@ def test_a_jobs_state_is_told_wherever_it_is(trioq: Cli, scene: Scene) -> None:
 def test_a_job_nobody_knows_is_a_failure(trioq: Cli) -> None:
     said = only_error(trioq("job", "nobody"), 1)
     assert said == (
-        "no job 'nobody': there never was one, or it ended too long ago to be remembered"
+        "no job 'nobody': there never was one, or it has ended: the last 1,000 that were done are"
+        " remembered, and a caller's own id for 24 h after its job's end"
     )
 
 

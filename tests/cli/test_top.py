@@ -16,14 +16,13 @@ from tests.cli.screens import SIXTEEN, Run, terminals
 from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started
 from trioq.cli.top.keys import keys
-from trioq.cli.top.look import Looker
-from trioq.cli.top.moment import EngineView, History, Moment
-from trioq.cli.top.screen import share, short, span, sparkline, wrapped
+from trioq.cli.top.screen import Screen, share, short, span, sparkline, wrapped
 from trioq.cli.top.ui import Page, Pause, Peek, Prompt, Question, Quit, Revive, Story, Ui, press
 from trioq.core.calls import Rate
 from trioq.core.config import LimiterConfig
+from trioq.core.formats import snapshot
 from trioq.core.limiter import interval_us
-from trioq.store.inspect import QueueStats, Stats, stats
+from trioq.store.inspect import EngineView, Overview, Overviews, QueueStats, Stats, Trend, stats
 from trioq.store.redis import RedisStore
 
 QUICK = ("--interval", "100ms")
@@ -280,15 +279,15 @@ def test_nobody_looks_more_often_than_can_be_read(trioq: Cli) -> None:
 def test_a_look_costs_the_same_however_much_there_is(server: Server, scene: Scene) -> None:
     def cost() -> tuple[int, int]:
         before = server.call("INFO", "stats")
-        looker()
+        overviews.take()
         after = server.call("INFO", "stats")
         fields = (b"total_commands_processed", b"total_net_output_bytes")
         return tuple(_field(after, name) - _field(before, name) for name in fields)  # type: ignore[return-value]
 
     scene.enqueue(new_job("low"))
     scene.many_dead(100)
-    looker = Looker(scene.store, ("high", "low"), LimiterConfig(), None)
-    looker()
+    overviews = Overviews(scene.store, ("high", "low"), None)
+    overviews.take()
     little = cost()
     server.call(
         "EVAL",
@@ -297,11 +296,11 @@ def test_a_look_costs_the_same_however_much_there_is(server: Server, scene: Scen
         2, "{t}:ready:low", "{t}:scheduled:low",
     )  # fmt: skip
     scene.many_dead(20_000)
-    looker()
+    overviews.take()
     commands, size = cost()
     assert commands == little[0]
     assert size < little[1] + 1000
-    assert looker().stats.queues["low"].ready == 1_000_001
+    assert overviews.take().stats.queues["low"].ready == 1_000_001
 
 
 def _field(info: bytes, name: bytes) -> int:
@@ -311,30 +310,40 @@ def _field(info: bytes, name: bytes) -> int:
 # -- what is pure ------------------------------------------------------------------------------
 
 
-def moment(at: float, *, done: int = 0, dead: int = 0, paused: bool = False) -> Moment:
+def overview(at: float, *, done: int = 0, dead: int = 0, paused: bool = False) -> Overview:
     queue = QueueStats(done, 0, 0, 0, 0, paused, True)
     counted = Stats("t", {"low": queue}, {"done": done}, dead, 0, ())
     engine = EngineView("e.boot", "e", 4, 0, True, done={"low": done})
-    return Moment(at, 0, counted, (engine,), ())
+    return Overview(at, 0, counted, (engine,), ())
 
 
 def test_rates_are_those_of_the_last_seconds() -> None:
-    history = History()
-    assert history.rate("done") is None
+    trend = Trend()
+    assert trend.rate("done") is None
     for at in range(20):
-        history.add(moment(float(at), done=at * 10 if at < 10 else 100 + (at - 10) * 50))
-    assert history.rate("done") == 50
-    assert history.done_rate("low") == 50
-    assert history.done_rate("high") == 0
-    assert history.ready("low")[:3] == [0, 10, 20]
+        trend.add(overview(float(at), done=at * 10 if at < 10 else 100 + (at - 10) * 50))
+    assert trend.rate("done") == 50
+    assert trend.done_rate("low") == 50
+    assert trend.done_rate("high") == 0
+    assert trend.ready("low")[:3] == [0, 10, 20]
 
 
 def test_an_engine_that_told_nothing_yet_has_no_rate() -> None:
-    history = History()
-    history.add(moment(0.0))
-    quiet = attrs.evolve(moment(1.0), engines=(EngineView("e.boot", "e", 4, 0, False),))
-    history.add(quiet)
-    assert history.done_rate("low") is None
+    trend = Trend()
+    trend.add(overview(0.0))
+    quiet = attrs.evolve(overview(1.0), engines=(EngineView("e.boot", "e", 4, 0, False),))
+    trend.add(quiet)
+    assert trend.done_rate("low") is None
+
+
+def test_a_job_is_as_old_as_it_was_when_its_engine_told_of_it() -> None:
+    run = snapshot.Run("u", "greet", "low", 1, since_ms=1_000_000)
+    engine = EngineView("e.boot", "e", 4, 1, True, at_ms=1_000_500, busy=1, runs=(run,))
+    trend = Trend()
+    # This look came a second later, and by a clock that is an hour ahead.
+    trend.add(attrs.evolve(overview(1.0), engines=(engine,), now_ms=4_601_500))
+    drawn = "\n".join(line.plain for line in Screen(80, 24, "there").draw(trend, Ui()))
+    assert "greet 0.5s" in drawn
 
 
 def test_keys_are_read_from_what_terminals_send() -> None:
@@ -355,11 +364,11 @@ def test_keys_are_read_from_what_terminals_send() -> None:
 
 
 def test_keys_do_what_the_last_thing_opened_makes_of_them() -> None:
-    now = moment(0.0, dead=3)
+    now = overview(0.0, dead=3)
     ui = Ui()
     assert press(ui, "q", None) == (ui, Quit())
     assert press(ui, "enter", now) == (ui, Peek("low"))
-    assert press(ui, "p", moment(0.0, paused=True))[1] == Pause("low", False)
+    assert press(ui, "p", overview(0.0, paused=True))[1] == Pause("low", False)
 
     asked, wish = press(ui, "p", now)
     assert isinstance(asked.above[-1], Question)
@@ -369,7 +378,7 @@ def test_keys_do_what_the_last_thing_opened_makes_of_them() -> None:
 
     revived, _ = press(ui, "R", now)
     assert press(revived, "y", now)[1] == Revive(None)
-    assert press(ui, "R", moment(0.0)) == (ui.told("none is dead"), None)
+    assert press(ui, "R", overview(0.0)) == (ui.told("none is dead"), None)
 
     typing = ui.opened(Prompt())
     for key in ("q", "tab", "1"):

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 import pytest
 import trio
 
 import trioq
 from tests.support import Server, new_job, wait_until
-from trioq.core.config import Config, ObservabilityConfig, QueueConfig, RedisConfig, WorkerConfig
+from trioq.core.config import (
+    BreakerConfig,
+    Config,
+    ObservabilityConfig,
+    QueueConfig,
+    RedisConfig,
+    WorkerConfig,
+)
 from trioq.core.events import Event, JobStarted
 from trioq.core.formats.snapshot import Snapshot
-from trioq.store.inspect import shown, stats, watch
+from trioq.store.inspect import doors, snapshots, stats, watch
 from trioq.store.redis import RedisStore
 
 app = trioq.App()
@@ -48,7 +56,7 @@ async def told(store: RedisStore, fits: Callable[[Snapshot], bool]) -> Snapshot:
     with trio.fail_after(20):
         while True:
             for engine in stats(store).engines:
-                for each in shown(store, [engine.id]).values():
+                for each in snapshots(store, [engine.id]).values():
                     if fits(each):
                         return each
             await trio.sleep(0.01)
@@ -106,3 +114,22 @@ def looks(server: Server) -> int:
 
 def quiet(event: Event) -> None:
     """Nobody listens."""
+
+
+@pytest.mark.trio
+async def test_an_engine_with_an_open_breaker_says_so_also_if_nobody_watches(
+    server: Server, store: RedisStore
+) -> None:
+    breaking = attrs.evolve(
+        config(server), circuit_breaker=BreakerConfig(min_samples=2, cooldown_s=60.0)
+    )
+    store.enqueue("a", 1, [new_job(name="fails") for _ in range(5)])
+    async with trio.open_nursery() as nursery:
+        engine = await nursery.start(trioq.Engine(app, breaking, report=quiet).run)
+        await told(store, lambda each: each.breakers == {"fails": "open"})
+        (door,) = await trio.to_thread.run_sync(wait_until, lambda: doors(store, stats(store)))
+        engine.drain()
+    assert (door.queue, door.name, door.why) == ("low", "fails", ("breaker",))
+    assert list(door.breakers.values()) == ["open"]
+    assert 1 <= door.parked <= 3
+    assert door.since_ms is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -11,9 +11,13 @@ import click
 
 from trioq.cli import FAILED
 from trioq.cli.common import fail, note, opened, show_json, with_config, with_json, with_queue
-from trioq.cli.screen import ago, cut, moment, numbers, plain, show_table, texts
+from trioq.cli.screen import ago, cut, lasting, moment, numbers, plain, show_table, texts
+from trioq.core.config import Config, WorkerConfig
 from trioq.core.formats import history
-from trioq.store.inspect import JobView
+from trioq.store.inspect import Door, JobView, QueueStats
+
+#: Names of parked jobs that are told of beside what is next.
+DOORS = 5
 
 
 @click.command()
@@ -25,6 +29,10 @@ def peek(config: str, queue: str, count: int, as_json: bool) -> None:
     """Show the jobs of QUEUE that would be claimed next, the first one first."""
     with opened(config) as there:
         found = there.admin.peek(there.known_queue(queue), count)
+        counted = there.admin.stats()
+        behind = [door for door in there.admin.doors(counted) if door.queue == queue]
+    for line in _besides(queue, counted.queues.get(queue), behind):
+        note(line)
     if as_json:
         show_json([view.as_json() for view in found])
     elif found:
@@ -37,6 +45,23 @@ def peek(config: str, queue: str, count: int, as_json: bool) -> None:
         show_table(columns, [(i, *_row(view)) for i, view in enumerate(found, 1)])
     else:
         click.echo(f"nothing is ready in {queue}")
+
+
+def _besides(queue: str, counted: QueueStats | None, behind: Sequence[Door]) -> Iterator[str]:
+    """Why what is listed isn't all there is to come, or doesn't come."""
+    if counted is None:
+        return
+    if counted.paused:
+        yield f"{queue} is paused: nobody claims from it until trioq resume"
+    elif not counted.served and counted.waiting:
+        yield f"no engine serves {queue}"
+    if counted.scheduled:
+        yield f"{counted.scheduled:,} more are scheduled for later"
+    for door in behind[:DOORS]:
+        yield plain(f"{door.parked:,} × {door.name} are parked: {door.reasons}")
+    if more := behind[DOORS:]:
+        jobs = sum(door.parked for door in more)
+        yield f"{jobs:,} more are parked, of {len(more):,} other names"
 
 
 def _row(view: JobView) -> tuple[object, ...]:
@@ -61,12 +86,14 @@ def job(config: str, id: str, as_json: bool) -> None:
     """
     with opened(config) as there:
         view = there.admin.job(id)
+        door = None if view is None else there.admin.door(view)
     if view is None:
-        fail(f"no job {id!r}: there never was one, or it ended too long ago to be remembered")
+        fail(f"no job {id!r}: {unknown(there.config.worker)}")
     if as_json:
-        show_json(view.as_json())
+        shown = view.as_json()
+        show_json(shown if door is None else shown | {"door": door.as_json()})
     else:
-        show_story(view)
+        show_story(view, door_facts(door, there.config) if door else ())
 
 
 @click.command()
@@ -100,16 +127,48 @@ WHY_NOT = {
 # -- a story -----------------------------------------------------------------------------------
 
 
-def show_story(view: JobView) -> None:
+def unknown(worker: WorkerConfig) -> str:
+    """Why nobody may know of a job that there was."""
+    kept = f"the last {worker.keep_done:,} that were done are remembered"
+    if not worker.keep_done:
+        kept = "of those that were done nothing is remembered, as keep_done is 0"
+    return (
+        f"there never was one, or it has ended: {kept}, and a caller's own id for"
+        f" {lasting(worker.id_retention_s)} after its job's end"
+    )
+
+
+def door_facts(door: Door, config: Config) -> Iterator[tuple[str, str]]:
+    """What a parked job waits for, as far as it is known."""
+    others = f"with {door.parked - 1:,} others, " if door.parked > 1 else ""
+    yield "parked", f"{others}none let through since {moment(door.since_ms)}"
+    yield "because", door.reasons
+    if "paused" in door.why:
+        yield "until", f"trioq resume {door.queue}"
+    elif "unknown_name" in door.why:
+        after_s = config.worker.unknown_name_after_s
+        yield "until", f"an engine knows it, or dead after {lasting(after_s)} to twice that"
+    elif "no_engine" in door.why:
+        yield "until", "an engine that serves the queue starts"
+    elif "breaker" in door.why:
+        cooldown_s = config.circuit_breaker.cooldown_s
+        yield "until", f"one that is tried succeeds, {lasting(cooldown_s)} after it opened or later"
+
+
+def show_story(view: JobView, more: Iterable[tuple[str, str]] = ()) -> None:
     """Print all that is known of a job."""
-    for line in story(view):
+    for line in story(view, more):
         click.echo(line)
 
 
-def story(view: JobView) -> Iterator[str]:
-    """All that is known of a job, line by line, as it may be printed."""
+def story(view: JobView, more: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
+    """All that is known of a job, line by line, as it may be printed.
+
+    Args:
+      more: Facts that aren't the job's own.
+    """
     told = view.as_json()
-    for label, value in _facts(view, told):
+    for label, value in (*_facts(view, told), *more):
         yield f"{label:<10} {plain(value)}"
     if isinstance(view.payload, str):
         yield ""

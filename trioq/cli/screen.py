@@ -121,6 +121,14 @@ def ago(at_ms: int | None, now_ms: int | None = None) -> str:
     return "now"
 
 
+def lasting(seconds: float) -> str:
+    """How long something takes, in the largest unit in which it is whole: ``24 h``, ``90 s``."""
+    for unit, size in UNITS[1:]:
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:g} s"
+
+
 def moment(at_ms: int | None) -> str:
     """A point in time, in the local zone, and how far away that is."""
     if not at_ms:

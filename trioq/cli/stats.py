@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 import click
 
 from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
-from trioq.cli.screen import ago, numbers, plain, show_table, texts
-from trioq.store.inspect import EngineStats, JobView, QueueStats, Stats
+from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
+from trioq.store.inspect import Door, EngineStats, JobView, QueueStats, Stats
 from trioq.store.inspect.sizes import sizes
 
 #: What is counted over all time, in this order, if it ever happened.
 COUNTED = ("done", "dead", "cancelled", "enqueued", "retried", "reaped", "strays")
+
+
+#: Of queues that aren't configured, of doors and of keys: so many are shown to people.
+QUEUES = 30
+DOORS = 20
+KEYS = 200
+
+#: Of doors in JSON. A client may have invented thousands of names.
+DOORS_JSON = 1000
 
 
 @click.command()
@@ -30,7 +40,14 @@ def stats(config: str, keys: bool, as_json: bool) -> None:
         if keys:
             _show_keys(there, found, as_json)
         elif as_json:
-            show_json(found.as_json())
+            behind = there.admin.doors(found)
+            show_json(
+                found.as_json()
+                | {
+                    "doors": [door.as_json() for door in behind[:DOORS_JSON]],
+                    "doors_left_out": max(0, len(behind) - DOORS_JSON),
+                }
+            )
         else:
             _show_stats(there, found)
 
@@ -40,11 +57,14 @@ def _show_stats(there: Opened, found: Stats) -> None:
     columns = [
         *texts("queue"), *numbers("ready", "scheduled", "parked", "running"), *texts("")
     ]  # fmt: skip
+    named, left_out = _shown_queues(found, there.config.queue_names)
     rows = [
-        (name, q.ready, q.scheduled, q.parked, q.running, _remarks(q))
-        for name, q in found.queues.items()
+        (name, q.ready, q.scheduled, q.parked, q.running, _remarks(q)) for name, q in named.items()
     ]
     show_table(columns, rows)
+    if left_out:
+        click.echo(f"and {len(left_out):,} more queues, with {_waiting(left_out):,} job(s)")
+    show_doors(there.admin.doors(found))
     told = found.as_json()
     counted = [f"{told[what]:,} {what}" for what in COUNTED if told[what] or what == "done"]
     click.echo(f"\n{found.running} running, " + ", ".join(counted))
@@ -53,6 +73,36 @@ def _show_stats(there: Opened, found: Stats) -> None:
         _show_engines(found.engines)
     else:
         click.echo("no engine lives")
+
+
+def _shown_queues(
+    found: Stats, configured: Sequence[str]
+) -> tuple[dict[str, QueueStats], dict[str, QueueStats]]:
+    """The configured queues and, of the others, those with the most jobs; and what is left."""
+    others = [name for name in found.queues if name not in configured]
+    others.sort(key=lambda name: -found.queues[name].waiting)
+    left_out = set(others[QUEUES:])
+    return (
+        {name: queue for name, queue in found.queues.items() if name not in left_out},
+        {name: found.queues[name] for name in left_out},
+    )
+
+
+def _waiting(queues: Mapping[str, QueueStats]) -> int:
+    return sum(queue.waiting for queue in queues.values())
+
+
+def show_doors(behind: Sequence[Door]) -> None:
+    """Print what parked jobs wait behind; nothing where none are."""
+    if not behind:
+        return
+    click.echo()
+    columns = [*texts("queue", "job"), *numbers("parked"), *texts("since"), *free_texts("why")]
+    show_table(columns, [(d.queue, d.name, d.parked, ago(d.since_ms), d.reasons)
+                         for d in behind[:DOORS]])  # fmt: skip
+    if more := behind[DOORS:]:
+        jobs = sum(door.parked for door in more)
+        click.echo(f"and {len(more):,} more names, with {jobs:,} parked job(s)")
 
 
 def _remarks(queue: QueueStats) -> str:
@@ -130,9 +180,12 @@ def _show_keys(there: Opened, found: Stats, as_json: bool) -> None:
         return
     columns = [*texts("key", "type"), *numbers("length", "bytes")]
     rows = [
-        (s.key, s.type.lower(), s.length, "?" if s.bytes is None else s.bytes) for s in measured
+        (s.key, s.type.lower(), s.length, "?" if s.bytes is None else s.bytes)
+        for s in measured[:KEYS]
     ]
     show_table(columns, rows)
+    if len(measured) > KEYS:
+        click.echo(f"and {len(measured) - KEYS:,} smaller ones")
     if total is not None:
         click.echo(f"\n{len(measured)} keys, about {total:,} bytes")
     else:

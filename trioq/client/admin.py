@@ -25,7 +25,7 @@ from trioq.core.config import Config
 from trioq.core.job import Uid
 from trioq.store import inspect
 from trioq.store.connect import open_store
-from trioq.store.inspect import Dead, DeadFilter, DeadPage, JobView, Stats
+from trioq.store.inspect import Dead, DeadFilter, DeadPage, Door, JobView, Stats
 from trioq.store.redis import RedisStore
 
 #: Jobs in one write: a few milliseconds of the server's time at most.
@@ -61,6 +61,21 @@ class Admin:
     def stats(self) -> Stats:
         """How many jobs are where, and which engines live."""
         return inspect.stats(self.store, self.queues)
+
+    def doors(self, counted: Stats | None = None) -> list[Door]:
+        """What parked jobs wait behind, since when and why, those with the most first.
+
+        Args:
+          counted: What :meth:`stats` returned; default: asked for now.
+        """
+        return inspect.doors(self.store, counted or self.stats())
+
+    def door(self, view: JobView) -> Door | None:
+        """What this job waits behind; None: it isn't parked."""
+        if view.state != "parked" or (record := view.record) is None:
+            return None
+        there = (door for door in self.doors() if door.queue == record.queue)
+        return next((door for door in there if door.name == record.name), None)
 
     def queue_names(self) -> tuple[str, ...]:
         """The configured queues, then all others that anything was ever enqueued to."""

@@ -11,7 +11,7 @@ from trioq.errors import StoreError, StoreRefused
 from trioq.settings import warnings
 from trioq.store.checks import explain
 from trioq.store.connect import Connector
-from trioq.store.inspect import stats
+from trioq.store.inspect import doors, stats
 
 
 def examine(config: Config, connector: Connector) -> Iterator[Finding]:
@@ -35,7 +35,8 @@ def examine(config: Config, connector: Connector) -> Iterator[Finding]:
         "disk": lambda: server.disk(config),
         "engines": lambda: jobs.engines(store, config, stats(store, config.queue_names)),
         "queues": lambda: jobs.queues(config, stats(store, config.queue_names)),
-        "handlers": lambda: jobs.handlers(config, stats(store, config.queue_names)),
+        "handlers": lambda: jobs.parked(config, doors(store, stats(store, config.queue_names))),
+        "dead": lambda: jobs.dead(stats(store, config.queue_names)),
         "records": lambda: jobs.records(stats(store, config.queue_names)),
         "keys": lambda: keys.leftovers(store, config.queue_names),
     }

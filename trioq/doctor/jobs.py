@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from trioq.core.config import Config
 from trioq.doctor.finding import Finding, fault, ok, some, warning
-from trioq.store.inspect import Stats
+from trioq.store.inspect import Door, Stats
 from trioq.store.redis import RedisStore
 
 #: Signs of life are counted this often while they are watched.
 LOOK_S = 0.05
+
+#: Queues or names that are told of one by one.
+LISTED = 10
 
 #: An engine that is silent for so many of its heartbeats is worth a word.
 BEATS = 3
@@ -22,7 +25,7 @@ def engines(store: RedisStore, config: Config, found: Stats) -> Iterator[Finding
     """Whether there are any, and whether each gives a sign of life while we watch."""
     names = {engine.id: engine.name for engine in found.engines}
     if not names:
-        waits = sum(q.ready + q.scheduled + q.parked for q in found.queues.values())
+        waits = sum(queue.waiting for queue in found.queues.values())
         said = f"no engine lives, and {waits} job(s) wait" if waits else "no engine lives"
         yield warning("engines", f"{said}: trioq serve starts one")
         return
@@ -50,43 +53,82 @@ def _silent(store: RedisStore, engines: set[str], for_s: float) -> set[str]:
 
 def queues(config: Config, found: Stats) -> Iterator[Finding]:
     """Those that nobody serves, that are paused, or nearly full."""
-    quiet = True
-    for name, queue in found.queues.items():
-        waits = queue.ready + queue.scheduled + queue.parked
-        said = []
-        if waits and found.engines and not queue.served:
-            said.append(f"{waits} job(s), and no engine serves it")
-        if waits and name not in config.queue_names:
-            said.append(f"{waits} job(s), but it isn't configured here")
-        if queue.paused:
-            said.append(f"paused with {waits} job(s): trioq resume goes on")
-        most = (configured := config.queue(name)) and configured.max_length
-        if most and queue.ready + queue.scheduled > 0.8 * most:
-            said.append(f"{waits} of at most {most} job(s): enqueueing is refused when it is full")
-        quiet = quiet and not said
-        yield from (warning("queues", f"{name}: {each}") for each in said)
-    if quiet:
+    waiting = {name: queue.waiting for name, queue in found.queues.items() if queue.waiting}
+    unserved = {n: jobs for n, jobs in waiting.items() if not found.queues[n].served}
+    strange = {n: jobs for n, jobs in waiting.items() if n not in config.queue_names}
+    paused = {name: queue.waiting for name, queue in found.queues.items() if queue.paused}
+    full = [
+        f"{queue.name}: {jobs} of at most {queue.max_length} job(s): enqueueing is refused when it"
+        " is full"
+        for queue in config.queues
+        if queue.max_length and (jobs := _counted(found, queue.name)) > 0.8 * queue.max_length
+    ]
+    findings = [
+        *_most(unserved if found.engines else {}, "queues", "{name}: {count} job(s), and no engine"
+               " serves it", "job(s) in queues that no engine serves"),
+        *_most(strange, "queues", "{name}: {count} job(s), but it isn't configured here",
+               "job(s) in queues that aren't configured here"),
+        *_most(paused, "queues", "{name}: paused with {count} job(s): trioq resume goes on",
+               "job(s) in queues that are paused"),
+        *(warning("queues", each) for each in full),
+    ]  # fmt: skip
+    yield from findings
+    if not findings:
         ready = sum(queue.ready for queue in found.queues.values())
         yield ok("queues", f"{len(found.queues)} queues, {ready} job(s) ready")
 
 
-def handlers(config: Config, found: Stats) -> Iterator[Finding]:
-    """Jobs that no engine knows, and how many are dead."""
+def _counted(found: Stats, name: str) -> int:
+    """Jobs that count for a queue's ``max_length``."""
+    queue = found.queues[name]
+    return queue.ready + queue.scheduled
+
+
+def parked(config: Config, behind: Sequence[Door]) -> Iterator[Finding]:
+    """Jobs that are parked: of names that nobody knows, or behind breakers."""
     unknown: Counter[str] = Counter()
-    for (_, name), count in found.parked.items():
-        if name not in found.names:
-            unknown[name] += count
-    after = config.worker.unknown_name_after_s
-    for name, count in sorted(unknown.items()):
-        yield warning(
-            "handlers",
-            f"{count} {name} job(s) wait for an engine that knows the name; each is dead when it"
-            f" has waited for {after:,.0f} s",
-        )
+    for door in behind:
+        if "unknown_name" in door.why:
+            unknown[door.name] += door.parked
+    after_s = config.worker.unknown_name_after_s
+    yield from _most(
+        unknown, "handlers", "{count} {name} job(s) wait for an engine that knows the name; each"
+        f" is dead when it has waited for {after_s:,.0f} s", "job(s) of names that no engine knows",
+    )  # fmt: skip
     if not unknown:
         yield ok("handlers", "no job waits for an engine that knows its name")
+    broken = {
+        f"{door.name} in {door.queue}: {door.reasons}": door.parked
+        for door in behind
+        if "breaker" in door.why
+    }
+    yield from _most(
+        broken, "breakers", "{name}, and {count} job(s) are parked: trioq top shows what failed",
+        "job(s) are parked behind breakers",
+    )  # fmt: skip
+
+
+def dead(found: Stats) -> Iterator[Finding]:
+    """How many have failed for good."""
     if found.dead:
         yield warning("dead", f"{found.dead} job(s) are dead: trioq dead list shows why")
+
+
+def _most(counted: Mapping[str, int], check: str, said: str, rest: str) -> Iterator[Finding]:
+    """A warning for each of those with the most jobs, and one for all the rest.
+
+    Clients may invent queues and names: there can be thousands.
+
+    Args:
+      said: With ``{name}`` and ``{count}``.
+      rest: What the jobs of the others are.
+    """
+    names = sorted(counted, key=lambda name: (-counted[name], name))
+    for name in names[:LISTED]:
+        yield warning(check, said.replace("{count}", str(counted[name])).replace("{name}", name))
+    if more := names[LISTED:]:
+        jobs = sum(counted[name] for name in more)
+        yield warning(check, f"and {len(more):,} more, with {jobs:,} {rest}")
 
 
 def records(found: Stats) -> Iterator[Finding]:

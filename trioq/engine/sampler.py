@@ -21,7 +21,7 @@ from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.status import Seen
 from trioq.errors import StoreError
-from trioq.store.inspect import glance, sample, show
+from trioq.store.inspect import glance, sample, tell
 from trioq.store.redis import RedisStore
 
 #: A turn to count that isn't renewed for so many intervals ends; what was counted is shown
@@ -114,8 +114,12 @@ class Sampler:
         ends = sent_at + SHOWN * self.interval_s
         self.seen = Seen(self.clock(), seen, self._stuck_s(seen.ready), counted, ends)
         self._tell_pauses(seen.paused)
-        if seen.watched and (told := self.shown()) is not None:
-            await self.caller.call(show, store, *told)
+        if (told := self.shown()) is not None:
+            boot, snapshot = told
+            # Who asks why jobs are parked can't wait until engines have heard of it.
+            if seen.watched or snapshot.breakers:
+                kept_ms = round(1000 * SHOWN * self.interval_s)
+                await self.caller.call(tell, store, boot, snapshot, kept_ms=kept_ms)
 
     def _stuck_s(self, ready: int) -> float:
         idle = self.idle()

@@ -36,7 +36,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("suspects:<queue>", "LIST", "uids that were running when an engine died", "reap", "claim"),
     KeyDoc("scheduled:<queue>", "ZSET", "uid → due, epoch ms", "enqueue, retry", "promote, cancel"),
     KeyDoc("parked:<queue>:<name>", "LIST", "uids that met a closed door, oldest at the right", "park", "claim, cancel"),
-    KeyDoc("parked", "HASH", "`queue:name` → since when and how many have waited, for unknown names", "park", "claim"),
+    KeyDoc("parked", "HASH", "`queue:name` → since when and how many have waited", "park", "claim"),
     KeyDoc("dropped:<queue>", "SET", "uids that were cancelled and still lie in `ready`", "cancel", "claim"),
     KeyDoc("running:<engine>", "HASH", "uid → `n:i:suspect:queue`: step, place in the batch, where it came from", "claim", "settle, reap, sign-off"),
     KeyDoc("steps", "HASH", "engine → its last step and what that refused", "register, step", "sign-off, reap"),
@@ -54,7 +54,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("sampler", "STRING", "the engine whose turn it is to count for the metrics: a hint", "that engine", "expires when it stops"),
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine"),
     KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),
-    KeyDoc("shown:<engine>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched", "expires after 10 s"),
+    KeyDoc("shown:<engine>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched or a breaker isn't closed", "expires when it stops"),
 )  # fmt: skip
 
 FIXED: frozenset[str] = frozenset(doc.name for doc in CATALOGUE if "<" not in doc.name)

@@ -25,18 +25,16 @@ from rich.screen import Screen as Whole
 
 from trioq.cli import WRONG_USE
 from trioq.cli.common import Opened, duration, fail, opened, with_config
-from trioq.cli.jobs import story
+from trioq.cli.jobs import door_facts, story
 from trioq.cli.screen import is_terminal
 from trioq.cli.top.keys import keys
-from trioq.cli.top.look import Looker
-from trioq.cli.top.moment import History
 from trioq.cli.top.screen import Screen, wrapped
 from trioq.cli.top.ui import Listing, Page, Pause, Peek, Quit, Revive, Story, Ui, Wish, press
 from trioq.client.admin import Admin
 from trioq.engine import from_config
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import StoreBusy, StoreError, StoreUnreachable
-from trioq.store.inspect import DeadFilter
+from trioq.store.inspect import DeadFilter, Overviews, Trend
 
 T = TypeVar("T")
 
@@ -71,7 +69,7 @@ class _Top:
     there: Opened
     interval_s: float
     ui: Ui = attrs.field(factory=Ui, init=False)
-    history: History = attrs.field(factory=History, init=False)
+    trend: Trend = attrs.field(factory=Trend, init=False)
     away: str = attrs.field(default="", init=False)
     console: Console = attrs.field(factory=lambda: Console(color_system="standard"), init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -97,13 +95,13 @@ class _Top:
     async def _look(self) -> None:
         config, connector = self.there.config, self.there.connector
         rate = from_config.rate(config)
-        looker = Looker(connector.store("top"), config.queue_names, config.limiter, rate)
+        overviews = Overviews(connector.store("top"), config.queue_names, rate)
         redis = config.redis
-        caller = ThreadCaller(looker.store, redis.connect_timeout_s + redis.read_timeout_s)
+        caller = ThreadCaller(overviews.store, redis.connect_timeout_s + redis.read_timeout_s)
         while True:
             self._draw()
             try:
-                self.history.add(await caller.call(looker))
+                self.trend.add(await caller.call(overviews.take))
                 self.away = ""
             except (StoreUnreachable, StoreBusy) as error:
                 self.away = str(error)
@@ -121,7 +119,7 @@ class _Top:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             for key in keys(data):
-                self.ui, wish = press(self.ui, key, self.history.now)
+                self.ui, wish = press(self.ui, key, self.trend.now)
                 if isinstance(wish, Quit):
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
@@ -164,8 +162,9 @@ class _Top:
                 view = admin.job(id)
                 if view is None:
                     return lambda ui: ui.told(f"no job {id}: it ended too long ago, or never was")
-                width = self.console.width
-                lines = tuple(part for line in story(view) for part in wrapped(line, width))
+                width, door = self.console.width, admin.door(view)
+                facts = door_facts(door, self.there.config) if door else ()
+                lines = tuple(part for line in story(view, facts) for part in wrapped(line, width))
                 return lambda ui: ui.opened(Page(lines))
             case Peek(queue):
                 views = admin.peek(queue, PEEKED)
@@ -180,7 +179,7 @@ class _Top:
         width, height = self.console.size
         where, is_plain = self.there.connector.description, self.console.options.ascii_only
         screen = Screen(width, height, where, is_plain, self.away)
-        lines = screen.draw(self.history, self.ui)
+        lines = screen.draw(self.trend, self.ui)
         with self.console:  # one write, over what stands there
             self.console.control(Control.home())
             self.console.print(Whole(Group(*lines)), end="")

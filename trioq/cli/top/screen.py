@@ -14,9 +14,9 @@ import attrs
 from rich.text import Text
 
 from trioq.cli.screen import cut, plain
-from trioq.cli.top.moment import EngineView, History, Moment
 from trioq.cli.top.ui import PANELS, Help, Listing, Page, Panel, Prompt, Question, Ui, rows
 from trioq.core.formats.snapshot import Failure
+from trioq.store.inspect import EngineView, Overview, Trend
 
 T = TypeVar("T")
 
@@ -53,9 +53,9 @@ class Screen:
     away: str = ""
     """Why nothing new comes from it; empty while something does."""
 
-    def draw(self, history: History, ui: Ui) -> list[Text]:
+    def draw(self, trend: Trend, ui: Ui) -> list[Text]:
         """All lines, none wider than the screen, as many as it has."""
-        lines = [*self._head(history), *self._body(history, ui)][: self.height - 1]
+        lines = [*self._head(trend), *self._body(trend, ui)][: self.height - 1]
         lines += [Text()] * (self.height - 1 - len(lines))
         lines.append(self._foot(ui))
         for line in lines:
@@ -66,8 +66,8 @@ class Screen:
 
     # -- above and below -------------------------------------------------------------------
 
-    def _head(self, history: History) -> Iterator[Text]:
-        now = history.now
+    def _head(self, trend: Trend) -> Iterator[Text]:
+        now = trend.now
         title = Text.assemble(("trioq top", "bold"), " ")
         title.append(f"{now.stats.namespace} on " if now else "")
         title.append(plain(self.where))
@@ -79,9 +79,9 @@ class Screen:
         if now is None:
             return
         stats = now.stats
-        line = Text(f"{stats.running:,} running · {_rate(history.rate('done'))} done")
-        line.append(f" · {_rate(history.rate('enqueued'))} enqueued")
-        failing = (history.rate("retried") or 0) + (history.rate("dead_letters") or 0)
+        line = Text(f"{stats.running:,} running · {_rate(trend.rate('done'))} done")
+        line.append(f" · {_rate(trend.rate('enqueued'))} enqueued")
+        failing = (trend.rate("retried") or 0) + (trend.rate("dead_letters") or 0)
         line.append(f" · {_rate(failing)} failing", "yellow" if failing else "")
         line.append(f" · {stats.dead:,} dead", "bold red" if stats.dead else "")
         if stats.strays:
@@ -102,7 +102,7 @@ class Screen:
                 return Text("any key goes back", "dim")
         return Text(plain(ui.message), "bold") if ui.message else Text(KEYS, "dim")
 
-    def _body(self, history: History, ui: Ui) -> Iterator[Text]:
+    def _body(self, trend: Trend, ui: Ui) -> Iterator[Text]:
         above = next((a for a in reversed(ui.above) if not isinstance(a, Question | Prompt)), None)
         room = self.height - 4
         match above:
@@ -120,24 +120,24 @@ class Screen:
                 if not listed:
                     yield Text("none", "dim")
             case _:
-                if history.now is not None:
-                    yield from self._panels(history, history.now, ui)
+                if trend.now is not None:
+                    yield from self._panels(trend, trend.now, ui)
 
     # -- the panels ------------------------------------------------------------------------
 
-    def _panels(self, history: History, now: Moment, ui: Ui) -> Iterator[Text]:
+    def _panels(self, trend: Trend, now: Overview, ui: Ui) -> Iterator[Text]:
         counts = [len(rows(panel, now)) for panel in PANELS]
         # Two lines of head, the foot, the doors, and a heading with a line before it for each.
         shares = share(self.height - 4 - 2 * len(PANELS), counts)
         yield Text()
-        yield from self._queues(history, now, ui, shares[0])
+        yield from self._queues(trend, now, ui, shares[0])
         yield Text()
         yield from self._engines(now, ui, shares[1])
         yield self._doors(now)
         yield Text()
         yield from self._failures(now, ui, shares[2])
 
-    def _queues(self, history: History, now: Moment, ui: Ui, room: int) -> Iterator[Text]:
+    def _queues(self, trend: Trend, now: Overview, ui: Ui, room: int) -> Iterator[Text]:
         yield _heading(f"{'QUEUE':<14}{'READY':>10}{'SCHEDULED':>10}{'PARKED':>8}{'RUNNING':>8}"
                        f"{'DONE':>9}  READY", ui, "queues")  # fmt: skip
         names = rows("queues", now)
@@ -146,17 +146,17 @@ class Screen:
             text = Text(f"{cut(plain(name), 13):<14}")
             text.append(f"{short(queue.ready):>10}{short(queue.scheduled):>10}")
             text.append(f"{short(queue.parked):>8}", "yellow" if queue.parked else "")
-            text.append(f"{short(queue.running):>8}{_rate(history.done_rate(name)):>9}  ")
+            text.append(f"{short(queue.running):>8}{_rate(trend.done_rate(name)):>9}  ")
             if queue.paused:
                 text.append("paused", "bold yellow")
             elif not queue.served and (queue.ready or queue.parked):
                 text.append("no engine serves it", "bold red")
             else:
-                bars = sparkline(history.ready(name), max(1, self.width - 61))
+                bars = sparkline(trend.ready(name), max(1, self.width - 61))
                 text.append(bars, "green")
             yield self._cursor(text, ui, "queues", i)
 
-    def _engines(self, now: Moment, ui: Ui, room: int) -> Iterator[Text]:
+    def _engines(self, now: Overview, ui: Ui, room: int) -> Iterator[Text]:
         yield _heading(
             f"{'ENGINE':<26}{'BUSY':>9}{'HOLDS':>7}  RUNS, THE LONGEST FIRST", ui, "engines"
         )
@@ -172,21 +172,21 @@ class Screen:
                 text.append("draining ", "yellow")
             if engine.lag_s > 0.5:
                 text.append(f"loop late by {engine.lag_s:.1f} s ", "bold red")
-            text.append(plain(_runs(engine, now.now_ms)) if engine.told else "")
+            text.append(plain(_runs(engine)) if engine.told else "")
             if not engine.told:
                 text.append("hasn't told what it runs", "dim")
             yield self._cursor(text, ui, "engines", i)
 
-    def _doors(self, now: Moment) -> Text:
+    def _doors(self, now: Overview) -> Text:
         """What producers may enqueue, and breakers, of which there can be many; on one line."""
         line = Text.assemble(("LIMITER ", HEADING))
-        if now.permits_used is None:
+        if now.rate is None or now.permits_used is None:
             line.append("none")
         else:
-            burst = now.limiter.burst
+            burst = now.rate.burst
             # A permit comes back with time: with less than one left, whoever wants one waits.
             is_used_up = now.permits_used > burst - 1
-            line.append(f"{now.limiter.rate:g}/s, ")
+            line.append(f"{1e6 / now.rate.interval_us:g}/s, ")
             line.append(
                 f"{now.permits_used:.0f} of {burst} permits taken", "yellow" if is_used_up else ""
             )
@@ -198,7 +198,7 @@ class Screen:
             line.append(f"{plain(name)} {plain(told)}  ", "bold red")
         return line
 
-    def _failures(self, now: Moment, ui: Ui, room: int) -> Iterator[Text]:
+    def _failures(self, now: Overview, ui: Ui, room: int) -> Iterator[Text]:
         yield _heading(f"{'FAILED':<10}{'JOB':<18}{'TRY':>4}  ERROR", ui, "failures")
         if not now.failures:
             yield Text("none lately", "dim")
@@ -229,8 +229,8 @@ def _heading(text: str, ui: Ui, panel: Panel) -> Text:
     return Text(text, f"{HEADING} underline" if ui.panel == panel else HEADING)
 
 
-def _runs(engine: EngineView, now_ms: int) -> str:
-    listed = (f"{run.name} {span((now_ms - run.since_ms) / 1000)}" for run in engine.runs)
+def _runs(engine: EngineView) -> str:
+    listed = (f"{run.name} {span(engine.age_s(run))}" for run in engine.runs)
     return " · ".join(listed) or "nothing"
 
 

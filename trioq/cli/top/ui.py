@@ -11,7 +11,7 @@ from typing import Literal
 
 import attrs
 
-from trioq.cli.top.moment import Moment
+from trioq.store.inspect import Overview
 
 Panel = Literal["queues", "engines", "failures"]
 PANELS: tuple[Panel, ...] = ("queues", "engines", "failures")
@@ -136,7 +136,7 @@ class Ui:
         return attrs.evolve(self, message=message)
 
 
-def press(ui: Ui, key: str, moment: Moment | None) -> tuple[Ui, Wish | None]:
+def press(ui: Ui, key: str, overview: Overview | None) -> tuple[Ui, Wish | None]:
     """What a key does."""
     top = ui.above[-1] if ui.above else None
     match top:
@@ -152,7 +152,7 @@ def press(ui: Ui, key: str, moment: Moment | None) -> tuple[Ui, Wish | None]:
             return _read(ui, top, key)
         case Help():
             return ui.closed(), None
-    return _command(ui.told(""), key, moment)
+    return _command(ui.told(""), key, overview)
 
 
 def _type(ui: Ui, typed: str, key: str) -> tuple[Ui, Wish | None]:
@@ -181,7 +181,7 @@ def _read(ui: Ui, page: Page, key: str) -> tuple[Ui, Wish | None]:
     return ui.replaced(attrs.evolve(page, first=first)), None
 
 
-def _command(ui: Ui, key: str, moment: Moment | None) -> tuple[Ui, Wish | None]:
+def _command(ui: Ui, key: str, overview: Overview | None) -> tuple[Ui, Wish | None]:
     if key == "q":
         return ui, Quit()
     if key == "?":
@@ -192,33 +192,33 @@ def _command(ui: Ui, key: str, moment: Moment | None) -> tuple[Ui, Wish | None]:
         by = 1 if key == "tab" else -1
         panel = PANELS[(PANELS.index(ui.panel) + by) % len(PANELS)]
         return attrs.evolve(ui, panel=panel), None
-    if moment is None:
+    if overview is None:
         return ui, None
     if by := _by(key):
-        return ui.moved(ui.panel, ui.row(ui.panel) + by, len(rows(ui.panel, moment))), None
+        return ui.moved(ui.panel, ui.row(ui.panel) + by, len(rows(ui.panel, overview))), None
     if key == "R":
-        dead = moment.stats.dead
+        dead = overview.stats.dead
         text = f"Revive all {dead:,} dead jobs?"
         return (ui.opened(Question(text, Revive(None))) if dead else ui.told("none is dead")), None
-    return _on_chosen(ui, key, moment)
+    return _on_chosen(ui, key, overview)
 
 
-def _on_chosen(ui: Ui, key: str, moment: Moment) -> tuple[Ui, Wish | None]:
+def _on_chosen(ui: Ui, key: str, overview: Overview) -> tuple[Ui, Wish | None]:
     """Keys that are about the row under the cursor."""
-    there = rows(ui.panel, moment)
+    there = rows(ui.panel, overview)
     if not there:
         return ui, None
     row = min(ui.row(ui.panel), len(there) - 1)
     if ui.panel == "queues":
-        return _on_queue(ui, key, there[row], moment)
+        return _on_queue(ui, key, there[row], overview)
     if ui.panel == "engines":
         if key != "enter":
             return ui, None
-        engine = moment.engines[row]
+        engine = overview.engines[row]
         text = "{0.name}  {0.queue}  attempt {0.attempt}"
         runs = tuple((run.uid, text.format(run)) for run in engine.runs)
         return ui.opened(Listing(f"{engine.name} runs", runs)), None
-    failure = moment.failures[row]
+    failure = overview.failures[row]
     if key == "enter":
         return ui, Story(failure.uid)
     if key == "r" and failure.then.startswith("dead"):
@@ -227,24 +227,24 @@ def _on_chosen(ui: Ui, key: str, moment: Moment) -> tuple[Ui, Wish | None]:
     return (ui.told("it isn't dead") if key == "r" else ui), None
 
 
-def _on_queue(ui: Ui, key: str, queue: str, moment: Moment) -> tuple[Ui, Wish | None]:
+def _on_queue(ui: Ui, key: str, queue: str, overview: Overview) -> tuple[Ui, Wish | None]:
     if key == "enter":
         return ui, Peek(queue)
     if key != "p":
         return ui, None
-    if moment.stats.queues[queue].paused:
+    if overview.stats.queues[queue].paused:
         return ui, Pause(queue, False)
     text = f"Pause {queue}? No engine claims from it until it is resumed."
     return ui.opened(Question(text, Pause(queue, True))), None
 
 
-def rows(panel: Panel, moment: Moment) -> Sequence[str]:
+def rows(panel: Panel, overview: Overview) -> Sequence[str]:
     """What the rows of a panel are about."""
     if panel == "queues":
-        return list(moment.stats.queues)
+        return list(overview.stats.queues)
     if panel == "engines":
-        return [engine.id for engine in moment.engines]
-    return [failure.uid for failure in moment.failures]
+        return [engine.id for engine in overview.engines]
+    return [failure.uid for failure in overview.failures]
 
 
 def _by(key: str) -> int:

@@ -21,27 +21,36 @@ from trioq.store.inspect.dead import (
     dead_views,
     newest_dead,
 )
+from trioq.store.inspect.doors import Door, doors
 from trioq.store.inspect.jobs import done, find, held, peek, uids_of
+from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, permits_used, sample
-from trioq.store.inspect.shown import show, shown, watch
+from trioq.store.inspect.snapshot import snapshots, tell, watch
+from trioq.store.inspect.trend import Trend
 from trioq.store.inspect.views import JobView
 
 __all__ = [
     "Dead",
     "DeadFilter",
     "DeadPage",
+    "Door",
     "EngineStats",
+    "EngineView",
     "Glance",
     "JobView",
     "Outstanding",
+    "Overview",
+    "Overviews",
     "QueueStats",
     "Sample",
     "Stats",
+    "Trend",
     "dead",
     "dead_pages",
     "dead_views",
     "done",
+    "doors",
     "find",
     "glance",
     "held",
@@ -52,9 +61,9 @@ __all__ = [
     "permits_used",
     "queue_names",
     "sample",
-    "show",
-    "shown",
+    "snapshots",
     "stats",
+    "tell",
     "uids_of",
     "waiting",
     "watch",

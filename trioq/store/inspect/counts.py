@@ -31,6 +31,16 @@ class QueueStats:
     served: bool
     """Whether a live engine claims from it."""
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that don't run yet."""
+        return self.ready + self.scheduled + self.parked
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing is in it, and nobody has to do with it."""
+        return not (self.waiting or self.running or self.paused or self.served)
+
 
 @attrs.frozen
 class EngineStats:
@@ -58,6 +68,7 @@ class Stats:
 
     namespace: str
     queues: Mapping[str, QueueStats]
+    """The configured ones, and all others that something is in, that are paused or served."""
     counters: Mapping[str, int]
     dead: int
     strays: int
@@ -66,6 +77,10 @@ class Stats:
     """Jobs that have a record: each lies in one place."""
     parked: Mapping[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
     """(queue, name) → how many wait behind that door."""
+    parked_since: Mapping[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
+    """(queue, name) → when the first of them came, or the last was claimed; epoch ms."""
+    unused: tuple[str, ...] = ()
+    """Queues that something was enqueued to at some time, and that are nobody's now."""
 
     @property
     def running(self) -> int:
@@ -74,7 +89,7 @@ class Stats:
     @property
     def placed(self) -> int:
         """Jobs that lie somewhere; as many as there are records."""
-        waiting = sum(q.ready + q.scheduled + q.parked for q in self.queues.values())
+        waiting = sum(queue.waiting for queue in self.queues.values())
         return waiting + self.running + self.dead
 
     @property
@@ -120,7 +135,7 @@ def stats(store: RedisStore, queues: Sequence[str] = ()) -> Stats:
     Raises:
       StoreBusy: Queues or engines came and went each time it was tried.
     """
-    return _moment(store, queues).stats(store.keys.namespace)
+    return _moment(store, queues).stats(store.keys.namespace, frozenset(queues))
 
 
 def outstanding(
@@ -189,17 +204,24 @@ class _Moment:
     lengths: Mapping[str, _Lengths]
     parked: Mapping[tuple[str, str], int]
     """(queue, name) → how many."""
+    parked_since: Mapping[tuple[str, str], int]
     running: Mapping[str, Counter[str]]
     """Engine → queue → how many."""
 
-    def stats(self, namespace: str) -> Stats:
+    def stats(self, namespace: str, configured: frozenset[str]) -> Stats:
         served = {queue for info in self.engines.values() for queue in info.queues}
+        parked: Counter[str] = Counter()
+        for (queue, _), count in self.parked.items():
+            parked[queue] += count
+        running: Counter[str] = Counter()
+        for held in self.running.values():
+            running += held
         queues = {
             name: QueueStats(
                 ready=lengths.claimable,
                 scheduled=lengths.scheduled,
-                parked=sum(self._parked(name).values()),
-                running=sum(held[name] for held in self.running.values()),
+                parked=parked[name],
+                running=running[name],
                 suspects=lengths.suspects,
                 paused=name in self.paused,
                 served=name in served,
@@ -210,9 +232,11 @@ class _Moment:
             EngineStats(engine, info, self.running[engine].total())
             for engine, info in self.engines.items()
         )
+        shown = {name: q for name, q in queues.items() if name in configured or not q.is_unused}
         return Stats(
-            namespace, queues, self.counters, self.dead, self.strays, engines, self.records,
-            {door: count for door, count in self.parked.items() if count},
+            namespace, shown, self.counters, self.dead, self.strays, engines, self.records,
+            {door: count for door, count in self.parked.items() if count}, self.parked_since,
+            tuple(name for name in queues if name not in shown),
         )  # fmt: skip
 
     def outstanding(self, queue: str) -> Outstanding:
@@ -270,6 +294,8 @@ def _questions(
             ("ZCOUNT", keys.of("scheduled", name), "-inf", horizon_ms),
         ]
     questions += [("LLEN", keys.of("parked", door)) for door in doors]
+    if doors:
+        questions.append(("HMGET", keys.fixed("parked"), *doors))
     # An engine holds at most 1,000 jobs.
     questions += [("HVALS", keys.running(engine)) for engine in engines]
     return questions
@@ -284,12 +310,23 @@ def _read(
     infos = {engine.decode(): engine_info.decode(info) for engine, info in _items(next(answers))}
     lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
     parked = {door_of(door): next(answers) for door in doors}
+    notes = next(answers) if doors else []
+    since = {door: _since_ms(note) for door, note in zip(parked, notes, strict=True)}
     running = {engine: Counter(map(_queue, next(answers))) for engine in engines}
-    return _Moment(counters, dead, strays, records, paused, infos, lengths, parked, running)
+    return _Moment(
+        counters, dead, strays, records, paused, infos, lengths, parked,
+        {door: ms for door, ms in since.items() if ms is not None}, running,
+    )  # fmt: skip
 
 
 def _items(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _since_ms(note: bytes | None) -> int | None:
+    """The time in ``since:how many``."""
+    since = note.partition(b":")[0] if note else b""
+    return int(since) if since.isdigit() else None
 
 
 def door_of(field: str) -> tuple[str, str]:

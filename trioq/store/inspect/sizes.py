@@ -44,7 +44,7 @@ def sizes(store: RedisStore, stats: Stats) -> list[KeySize]:
 def known_keys(store: RedisStore, stats: Stats) -> Mapping[str, str]:
     """The keys that a namespace has while it holds what these counts say, and their types."""
     names: dict[tuple[str, ...], list[tuple[str, ...]]] = {
-        ("<queue>",): [(queue,) for queue in stats.queues],
+        ("<queue>",): [(queue,) for queue in (*stats.queues, *stats.unused)],
         ("<queue>", "<name>"): [*stats.parked],
         ("<engine>",): [(engine.id,) for engine in stats.engines],
     }

@@ -1,13 +1,13 @@
-"""What engines tell those who watch: which jobs they run, and what failed.
+"""What engines tell those who watch: which jobs they run, what failed, which breakers are open.
 
-An engine that nobody watches writes nothing. Both keys expire, and nothing but a screen rests
-on them.
+An engine that nobody watches writes nothing, unless one of its breakers isn't closed. Both keys
+expire, and nothing but a screen rests on them.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from trioq.core.calls import Engine
 from trioq.core.formats import snapshot
@@ -15,9 +15,9 @@ from trioq.core.formats.snapshot import Snapshot
 from trioq.errors import StoreBusy
 from trioq.store.redis import RedisStore
 
-#: For how long engines tell after they were asked, and for how long that is kept.
+#: For how long engines tell after they were asked, and for how long that is kept at least.
 WATCHED_MS = 10_000
-SHOWN_MS = 10_000
+KEPT_MS = 10_000
 
 #: Engines asked about in one round trip; each tells a few kilobytes.
 PAGE = 100
@@ -29,19 +29,23 @@ def watch(store: RedisStore) -> None:
         store.lane.call("SET", store.keys.fixed("watched"), 1, "PX", WATCHED_MS)
 
 
-def show(store: RedisStore, engine: Engine, told: Snapshot) -> None:
-    """Tell what an engine does."""
+def tell(store: RedisStore, engine: Engine, seen: Snapshot, *, kept_ms: int = KEPT_MS) -> None:
+    """Tell what an engine does.
+
+    Args:
+      kept_ms: For how long it is true if nothing newer comes.
+    """
+    key = store.keys.of("shown", engine)
     with contextlib.suppress(StoreBusy):
-        store.lane.call(
-            "SET", store.keys.of("shown", engine), snapshot.encode(told), "PX", SHOWN_MS
-        )
+        store.lane.call("SET", key, snapshot.encode(seen), "PX", max(KEPT_MS, kept_ms))
 
 
-def shown(store: RedisStore, engines: Sequence[Engine]) -> dict[Engine, Snapshot]:
+def snapshots(store: RedisStore, engines: Iterable[Engine]) -> dict[Engine, Snapshot]:
     """What these engines have told lately, as far as it can be read."""
+    asked = list(engines)
     found: dict[Engine, Snapshot] = {}
-    for start in range(0, len(engines), PAGE):
-        page = engines[start : start + PAGE]
+    for start in range(0, len(asked), PAGE):
+        page = asked[start : start + PAGE]
         told = store.lane.pipeline([("GET", store.keys.of("shown", engine)) for engine in page])
         for engine, raw in zip(page, told, strict=True):
             if (seen := snapshot.decode(raw)) is not None:

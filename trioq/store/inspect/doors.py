@@ -1,0 +1,106 @@
+"""Doors: which parked jobs wait behind what, since when, and why.
+
+A job is parked under its queue and its name, by an engine that knows no such handler or whose
+breaker for it isn't closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from trioq.core.formats.snapshot import Snapshot
+from trioq.store.inspect.counts import EngineStats, Stats
+from trioq.store.inspect.snapshot import snapshots
+from trioq.store.redis import RedisStore
+
+Why = Literal["paused", "no_engine", "unknown_name", "breaker"]
+"""``paused``: nobody claims from the queue. ``no_engine``: none that lives serves it.
+``unknown_name``: of those that serve it, none knows the name. ``breaker``: those that know it
+have a breaker that isn't closed."""
+
+#: Engines of which snapshots are read.
+ENGINES = 200
+
+#: Engines that are named as those with an open breaker.
+BREAKERS = 3
+
+
+@attrs.frozen
+class Door:
+    """A queue and a name that jobs are parked under."""
+
+    queue: str
+    name: str
+    parked: int
+    since_ms: int | None
+    """When the first of them came, or the last one that was claimed; epoch, the server's clock."""
+    why: tuple[Why, ...]
+    """Empty: they are claimed at the next look, as far as is known."""
+    breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Engine → state of its breaker, where that isn't closed."""
+
+    @property
+    def reasons(self) -> str:
+        """Why, in words."""
+        told = {
+            "paused": f"{self.queue} is paused",
+            "no_engine": f"no engine serves {self.queue}",
+            "unknown_name": f"no engine that serves {self.queue} knows {self.name}",
+            "breaker": self._breakers(),
+        }
+        return ", ".join(told[each] for each in self.why) or "an engine takes them soon"
+
+    def _breakers(self) -> str:
+        shown = [
+            f"{state.replace('_', '-')} on {engine}"
+            for engine, state in sorted(self.breakers.items())
+        ]
+        more = len(shown) - BREAKERS
+        rest = f" and {more} more" if more > 0 else ""
+        return f"the breaker is {', '.join(shown[:BREAKERS])}{rest}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of a door with ``--json``."""
+        return attrs.asdict(self)
+
+
+def doors(store: RedisStore, counted: Stats) -> list[Door]:
+    """The doors that jobs wait behind, those with the most first."""
+    if not counted.parked:
+        return []
+    told = snapshots(store, [engine.id for engine in counted.engines[:ENGINES]])
+    return explained(counted, told)
+
+
+def explained(counted: Stats, told: Mapping[str, Snapshot]) -> list[Door]:
+    """The same, from what engines have told. Pure."""
+    serving: dict[str, list[EngineStats]] = {}
+    for engine in counted.engines:
+        for queue in engine.info.queues:
+            serving.setdefault(queue, []).append(engine)
+    known = {engine.id: frozenset(engine.info.names) for engine in counted.engines}
+    found = []
+    for (queue, name), parked in counted.parked.items():
+        there = serving.get(queue, [])
+        able = [engine for engine in there if name in known[engine.id]]
+        states = {engine.name: _breaker(told.get(engine.id), name) for engine in able}
+        breakers = {engine: state for engine, state in states.items() if state}
+        paused = queue in counted.queues and counted.queues[queue].paused
+        why: list[Why] = ["paused"] if paused else []
+        if not there:
+            why.append("no_engine")
+        elif not able:
+            why.append("unknown_name")
+        elif breakers:
+            why.append("breaker")
+        since_ms = counted.parked_since.get((queue, name))
+        found.append(Door(queue, name, parked, since_ms, tuple(why), breakers))
+    return sorted(found, key=lambda door: (-door.parked, door.queue, door.name))
+
+
+def _breaker(told: Snapshot | None, name: str) -> str:
+    """Empty: closed, or nobody knows."""
+    return told.breakers.get(name, "") if told is not None else ""

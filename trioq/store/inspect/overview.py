@@ -1,0 +1,159 @@
+"""All that a screen shows of a namespace at one moment: for ``top``, and for whoever draws a page.
+
+A look is a few round trips, however much lies in the namespace.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from trioq.core.calls import Rate
+from trioq.core.formats.history import Attempt
+from trioq.core.formats.snapshot import Failure, Run, Snapshot
+from trioq.core.job import Uid
+from trioq.store.inspect.counts import EngineStats, Stats, stats
+from trioq.store.inspect.dead import DeadFilter, dead_pages, dead_views, newest_dead
+from trioq.store.inspect.doors import ENGINES, Door, explained
+from trioq.store.inspect.sample import permits_used
+from trioq.store.inspect.snapshot import snapshots, watch
+from trioq.store.inspect.views import JobView
+from trioq.store.redis import RedisStore
+
+#: Failures, and of the dead, that are shown at most.
+FAILURES = 50
+
+
+@attrs.frozen
+class EngineView:
+    """An engine: what it said of itself when it registered, and what it tells now."""
+
+    id: str
+    name: str
+    workers: int
+    held: int
+    """Jobs that the server holds for it."""
+    told: bool
+    """Whether it has told anything lately; the rest is empty if not."""
+    at_ms: int = 0
+    """When it told that: epoch, by its own clock."""
+    busy: int = 0
+    draining: bool = False
+    lag_s: float = 0.0
+    runs: tuple[Run, ...] = ()
+    breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    done: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    failures: tuple[Failure, ...] = ()
+
+    def age_s(self, run: Run) -> float:
+        """For how long a job had run when the engine told of it."""
+        return max(0, self.at_ms - run.since_ms) / 1000
+
+    @classmethod
+    def of(cls, engine: EngineStats, told: Snapshot | None) -> EngineView:
+        """From what is counted of an engine, and what it told."""
+        info = engine.info
+        base = cls(engine.id, engine.name, info.workers, engine.running, told is not None)
+        if told is None:
+            return base
+        return attrs.evolve(
+            base,
+            at_ms=told.at_ms,
+            busy=told.busy,
+            draining=told.draining,
+            lag_s=told.lag_s,
+            runs=told.running,
+            breakers=told.breakers,
+            done=told.done,
+            failures=told.failures,
+        )
+
+
+@attrs.frozen
+class Overview:
+    """All that one look brought."""
+
+    at: float
+    """By a monotonic clock."""
+    now_ms: int
+    """By ours."""
+    stats: Stats
+    engines: tuple[EngineView, ...]
+    failures: tuple[Failure, ...]
+    """The newest first."""
+    permits_used: float | None = None
+    """Of the limiter's burst; None: there is no limit."""
+    rate: Rate | None = None
+    """What the limiter allows."""
+    doors: tuple[Door, ...] = ()
+    """What jobs are parked behind, those with the most first."""
+
+    @property
+    def breakers(self) -> dict[str, dict[str, int]]:
+        """Job → state → on how many engines; only those that aren't closed."""
+        found: dict[str, dict[str, int]] = {}
+        for engine in self.engines:
+            for name, state in engine.breakers.items():
+                states = found.setdefault(name, {})
+                states[state] = states.get(state, 0) + 1
+        return found
+
+
+def newest(failures: Iterable[Failure], count: int) -> tuple[Failure, ...]:
+    """The newest first, each attempt once."""
+    once = {(each.uid, each.attempt, each.then[:4]): each for each in failures}
+    return tuple(sorted(once.values(), key=lambda each: -each.at_ms)[:count])
+
+
+@attrs.define
+class Overviews:
+    """Looks again and again, and reads of a dead job only once what it died of."""
+
+    store: RedisStore
+    queues: tuple[str, ...]
+    """The configured ones."""
+    rate: Rate | None
+    """What the limiter allows; None: there is no limit."""
+    _dead: dict[Uid, Failure] = attrs.field(factory=dict[Uid, Failure], init=False)
+
+    def take(self) -> Overview:
+        """What is so now. Blocks."""
+        watch(self.store)
+        counted = stats(self.store, self.queues)
+        told = snapshots(self.store, [engine.id for engine in counted.engines[:ENGINES]])
+        engines = tuple(EngineView.of(each, told.get(each.id)) for each in counted.engines)
+        failures = [failure for engine in engines for failure in engine.failures]
+        return Overview(
+            at=time.monotonic(),
+            now_ms=time.time_ns() // 1_000_000,
+            stats=counted,
+            engines=engines,
+            failures=newest([*self._newly_dead(), *failures], FAILURES),
+            permits_used=permits_used(self.store, self.rate) if self.rate else None,
+            rate=self.rate,
+            doors=tuple(explained(counted, told)),
+        )
+
+    def _newly_dead(self) -> list[Failure]:
+        died = newest_dead(self.store, FAILURES)
+        unknown = tuple(uid for uid in died if uid not in self._dead)
+        pages = dead_pages(self.store, DeadFilter(uids=unknown))
+        views = {v.uid: v for page in pages for v in dead_views(self.store, page.jobs)}
+        self._dead = {
+            uid: self._dead.get(uid) or _failure(uid, at_ms, views) for uid, at_ms in died.items()
+        }
+        return list(self._dead.values())
+
+
+def _failure(uid: Uid, at_ms: int, views: Mapping[Uid, JobView]) -> Failure:
+    view = views.get(uid)
+    if view is None:  # it was revived meanwhile
+        return Failure(at_ms, uid, "", "", 0, "", "dead")
+    name, queue = (view.record.name, view.record.queue) if view.record else ("?", "?")
+    last = view.attempts[-1] if view.attempts else None
+    number, said = 0, ""
+    if isinstance(last, Attempt):
+        number, said = last.number, f"{last.error.type}: {last.error.message}"
+    return Failure(at_ms, uid, name, queue, number, said, f"dead: {view.reason or '?'}")
