@@ -8,7 +8,7 @@ what they were told is compared with what is there.
 
 - ``everysec``: Redis's default. While a sync takes long, what was answered waits in memory.
 - ``waitaof``: the same, and each enqueue asks for ``WAITAOF 1 0`` before it counts.
-- ``outside``: ``appendfsync no``, and another process syncs the file every second.
+- ``keeper``: ``appendfsync no``, and the server's keeper syncs its file every second: ours.
 - ``always``: each turn of the server's loop ends with a sync, before it answers.
 
 ``--disk-ms`` makes each sync take so much longer, as a slower disk does; it needs a C compiler.
@@ -23,9 +23,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -33,74 +34,58 @@ from benchmarks.drain import Countdown, run_engine
 from benchmarks.support import Bench, Row, bench, median, parser, show
 from trioq import Call, connect_sync
 from trioq.store.embedded import start
+from trioq.store.lane import Lane
+from trioq.store.scripts import Script
 
 CLIENTS = 8
 KILLED_AFTER_S = 4.0
-WAYS = ("everysec", "waitaof", "outside", "always")
+WAYS = ("keeper", "everysec", "waitaof", "always")
 CALL = Call("noop", {"pad": "x" * 200})
 SHIM = Path(__file__).parent.parent / "tests" / "faults" / "fsync.c"
 
 
 @contextmanager
-def way_of(b: Bench, name: str) -> Iterator[Callable[[], None]]:
-    """The server writes in this way; what it gives is called after each enqueue."""
-    setting = {"outside": "no", "waitaof": "everysec"}.get(name, name)
+def way_of(b: Bench, name: str) -> Iterator[None]:
+    """The server writes in this way."""
+    setting = {"keeper": "no", "waitaof": "everysec"}.get(name, name)
     b.admin.call("CONFIG", "SET", "appendfsync", setting)
-    over = threading.Event()
-    thread = threading.Thread(target=_sync_every_second, args=(b, over))
-    if name == "outside":
-        thread.start()
+    run = Lane.run
+
+    def run_and_wait(lane: Lane, script: Script, *rest: Any) -> Any:
+        answer = run(lane, script, *rest)
+        if script.name == "enqueue":
+            lane.call("WAITAOF", 1, 0, 10_000, timeout_s=15.0)
+        return answer
+
+    if name == "waitaof":
+        Lane.run = run_and_wait  # type: ignore[method-assign]
     try:
-        yield _wait_aof(b) if name == "waitaof" else lambda: None
+        yield
     finally:
-        over.set()
-        if name == "outside":
-            thread.join()
+        Lane.run = run  # type: ignore[method-assign]
 
 
-def _wait_aof(b: Bench) -> Callable[[], None]:
-    local = threading.local()
-
-    def wait() -> None:
-        if not hasattr(local, "lane"):
-            local.lane = b.connector.lane("waitaof")
-        local.lane.call("WAITAOF", 1, 0, 10_000, timeout_s=15.0)
-
-    return wait
-
-
-def _sync_every_second(b: Bench, over: threading.Event) -> None:
-    while not over.wait(1.0):
-        for file in (b.directory / ".server" / "appendonlydir").glob("*.incr.aof"):
-            fd = os.open(file, os.O_RDONLY)
-            os.fdatasync(fd)
-            os.close(fd)
-
-
-def bulk(b: Bench, jobs: int, settle: Callable[[], None]) -> float:
+def bulk(b: Bench, jobs: int) -> float:
     with connect_sync(b.config) as client:
         started = time.perf_counter()
         for _ in range(jobs // 500):
             client.enqueue_many(CALL for _ in range(500))
-            settle()
         return jobs / (time.perf_counter() - started)
 
 
-def single(b: Bench, seconds: float, settle: Callable[[], None]) -> float:
+def single(b: Bench, seconds: float) -> float:
     with connect_sync(b.config) as client:
         started, count = time.perf_counter(), 0
         while (took := time.perf_counter() - started) < seconds:
             client.enqueue(CALL)
-            settle()
             count += 1
         return count / took
 
 
-def together(b: Bench, seconds: float, settle: Callable[[], None]) -> float:
+def together(b: Bench, seconds: float) -> float:
     rates: list[float] = []
     threads = [
-        threading.Thread(target=lambda: rates.append(single(b, seconds, settle)))
-        for _ in range(CLIENTS)
+        threading.Thread(target=lambda: rates.append(single(b, seconds))) for _ in range(CLIENTS)
     ]
     for thread in threads:
         thread.start()
@@ -119,7 +104,7 @@ def drain(b: Bench, jobs: int) -> float:
     return jobs / (time.perf_counter() - started)
 
 
-def lost(b: Bench, settle: Callable[[], None]) -> dict[str, float]:
+def lost(b: Bench) -> dict[str, float]:
     """Kill the server under clients, start it again, and look for what they were told."""
     b.clear()
     told: list[str] = []
@@ -129,7 +114,6 @@ def lost(b: Bench, settle: Callable[[], None]) -> dict[str, float]:
             try:
                 while not killed.is_set():
                     job = client.enqueue(CALL)
-                    settle()
                     if not killed.is_set():
                         told.append(job.uid)
             except Exception:
@@ -152,15 +136,15 @@ def lost(b: Bench, settle: Callable[[], None]) -> dict[str, float]:
 
 
 def measured(name: str, jobs: int) -> Row:
-    with bench() as b, way_of(b, name) as settle:
+    with bench() as b, way_of(b, name):
         b.clear()
         row = {
-            "bulk/s": bulk(b, jobs, settle),
-            "single/s": single(b, 2.0, settle),
-            f"{CLIENTS} clients/s": together(b, 2.0, settle),
+            "bulk/s": bulk(b, jobs),
+            "single/s": single(b, 2.0),
+            f"{CLIENTS} clients/s": together(b, 2.0),
             "drain/s": drain(b, jobs),
         }
-        return row | lost(b, settle)
+        return row | lost(b)
 
 
 def main() -> None:

@@ -165,7 +165,9 @@ def test_what_the_user_may_not_ask_is_not_taken_for_good(
     doctor.config.write_text(doctor.config.read_text().replace("unix://", "unix://worker:pw@"))
     verdict, said = the_finding(doctor, "memory")
     assert (verdict, said) == (
-        "warning", "not looked at: the user may not ask (ACL SETUSER … +info)",
+        "warning",
+        f"not looked at: {own_server.url}: the user worker may not run the 'info' command:"
+        " ACL SETUSER worker +info",
     )  # fmt: skip
     verdict, said = the_finding(doctor, "keys")
     assert verdict == "warning"

@@ -21,14 +21,19 @@ from trioq.errors import StoreBusy
 from trioq.store.embedded import Embedded, ServerBinary, find_server, start
 
 
+def instead(tmp_path: Path, shell: str) -> ServerBinary:
+    """A server that does this first."""
+    binary = find_server()
+    script = tmp_path / "server"
+    script.write_text(f'#!/bin/sh\n{shell}\nexec {binary.path} "$@"\n')
+    script.chmod(0o700)
+    return attrs.evolve(binary, path=script)
+
+
 @pytest.fixture
 def patient_server(tmp_path: Path) -> ServerBinary:
     """A server that gets an error where a write passes its limit, as on a full disk."""
-    binary = find_server()
-    script = tmp_path / "server"
-    script.write_text(f'#!/bin/sh\ntrap "" XFSZ\nexec {binary.path} "$@"\n')
-    script.chmod(0o700)
-    return attrs.evolve(binary, path=script)
+    return instead(tmp_path, 'trap "" XFSZ')
 
 
 def limit(pid: int, size: int) -> None:
@@ -83,13 +88,16 @@ def test_a_disk_that_is_full_from_the_start_is_one_clear_line_and_does_no_harm(
         assert ask(use.socket_path, "PING") == b"PONG"
 
 
-def test_a_disk_with_no_room_for_the_servers_files_is_one_clear_line(directory: Path) -> None:
-    (directory / "appendonlydir").mkdir(parents=True)
-    manifest = directory / "appendonlydir" / "temp-appendonly.aof.manifest"
-    manifest.symlink_to("/dev/full")
-    assert refusal(directory) == f"{directory}: no space left on the disk: make room"
+def test_a_disk_with_no_room_for_the_servers_files_is_one_clear_line(
+    directory: Path, tmp_path: Path
+) -> None:
+    full = "mkdir appendonlydir; ln -s /dev/full appendonlydir/temp-appendonly.aof.manifest"
+    line = refusal(directory, binary=instead(tmp_path, full))
+    assert line == f"{directory}: no space left on the disk: make room"
 
 
-def test_a_server_that_cannot_even_say_why_is_one_line_with_a_guess(directory: Path) -> None:
-    (directory / "server.log").mkdir(parents=True)
-    assert refusal(directory).endswith("without a word in its log; is the disk full?")
+def test_a_server_that_cannot_even_say_why_is_one_line_with_a_guess(
+    directory: Path, tmp_path: Path
+) -> None:
+    line = refusal(directory, binary=instead(tmp_path, "exit 1"))
+    assert line.endswith("without a word in its log; is the disk full?")

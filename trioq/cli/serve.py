@@ -79,7 +79,7 @@ def serve(config: str, role: str, drain: bool, drain_horizon: float) -> None:
     try:
         with open_store(made, log=lambda line: log.info("server", message=line)) as connector:
             described = connector.description
-            facts = check_server(connector.store("check"))
+            facts = check_server(connector.store("check"), has_keeper=connector.is_embedded)
             log.info("connected", to=described, durability=facts.durability)
             trio.run(_Session(made, app, connector, roles, log, horizon_s).run)
     except* StoreError as group:

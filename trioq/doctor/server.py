@@ -11,7 +11,6 @@ from statistics import median
 
 from trioq.core.config import Config
 from trioq.doctor.finding import Finding, fault, ok, warning
-from trioq.errors import StoreRefused
 from trioq.store.checks import check_server, server_info
 from trioq.store.redis import RedisStore
 
@@ -60,9 +59,9 @@ def answers(store: RedisStore) -> Iterator[Finding]:
         )
 
 
-def usable(store: RedisStore) -> Iterator[Finding]:
+def usable(store: RedisStore, *, has_keeper: bool) -> Iterator[Finding]:
     """Its version, what the user may do, and what a crash costs; raises where it can't be used."""
-    facts = check_server(store)
+    facts = check_server(store, has_keeper=has_keeper)
     told = f"{facts.kind} {'.'.join(map(str, facts.version))}" if facts.kind else "unknown kind"
     yield ok("server", f"{told}; the user may do all that engines need")
     is_kept = facts.durability.startswith("append-only")
@@ -71,13 +70,7 @@ def usable(store: RedisStore) -> Iterator[Finding]:
 
 def roomy(store: RedisStore) -> Iterator[Finding]:
     """Memory, clients, and whether it can write to its disk."""
-    try:
-        info = server_info(store)
-    except StoreRefused as error:
-        if not str(error).startswith("NOPERM"):
-            raise
-        yield warning("memory", "not looked at: the user may not ask (ACL SETUSER … +info)")
-        return
+    info = server_info(store)
     yield from _writing(info)
     yield from _memory(info)
     clients, most = _number(info, "connected_clients"), _number(info, "maxclients")

@@ -6,6 +6,7 @@ now (:class:`StoreBusy`), no (:class:`StoreRefused`).
 
 from __future__ import annotations
 
+import errno
 import re
 
 import redis
@@ -53,6 +54,12 @@ def translated(error: Exception, *, sent: bool = True) -> Exception:
     if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
         return StoreBusy(text) if _says_busy(text) else StoreUnreachable(text, sent=sent)
     return error
+
+
+def no_descriptors(error: OSError) -> str:
+    """EMFILE and ENFILE in plain words: the server has nothing to do with them."""
+    whose = "this process has" if error.errno == errno.EMFILE else "this machine has"
+    return f"{whose} no file descriptors left (see ulimit -n): {error.strerror}"
 
 
 def _text(error: Exception) -> str:

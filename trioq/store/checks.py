@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -11,6 +12,7 @@ from typing import NoReturn
 import attrs
 
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
+from trioq.store.answers import no_descriptors
 from trioq.store.keys import CATALOGUE, Keys, bench_namespace
 from trioq.store.redis import RedisStore
 from trioq.store.replies import TEXTS
@@ -32,7 +34,8 @@ CONFIG_GET = "CONFIG GET appendfsync"
 #: What only operators do: ask how large keys are and which there are, clear up after a benchmark.
 OPERATORS = (CONFIG_GET, "DBSIZE", "MEMORY USAGE %", "PTTL %", "SCAN 0", "TYPE %", "UNLINK %")
 
-#: Asks, without doing or logging anything, which commands the user may not run on this key.
+#: Asks, without doing or logging anything, which commands the user may not run on this key, and,
+#: with a ``?``, which the server doesn't know: it may call them something else.
 #: It may write, so that the server refuses it wherever it would refuse the scripts.
 PROBE = """#!lua flags=allow-oom
 local missing = {}
@@ -42,12 +45,18 @@ for _, asked in ipairs(ARGV) do
     words[#words + 1] = word == "%" and KEYS[1] or word
   end
   local known, allowed = pcall(redis.acl_check_cmd, unpack(words))
-  if not (known and allowed) then
+  if not known then
+    missing[#missing + 1] = "?" .. asked
+  elseif not allowed then
     missing[#missing + 1] = asked
   end
 end
 return missing
 """
+
+#: How a command is missed that the user can't be given.
+LACKS = "the server has no"
+RENAMED = "its configuration renames it, or whoever runs it leaves it out"
 
 
 @attrs.frozen
@@ -90,8 +99,11 @@ def minimal_acl(namespace: str, *, operator: bool = False) -> list[str]:
     return ["resetkeys", "resetchannels", "-@all", *patterns, *allowed]
 
 
-def check_server(store: RedisStore) -> ServerFacts:
+def check_server(store: RedisStore, *, has_keeper: bool = False) -> ServerFacts:
     """Look at the server before working with it. Changes nothing.
+
+    Args:
+      has_keeper: Whether it is an embedded one, whose keeper syncs its file.
 
     Raises:
       StoreUnreachable, StoreBusy: It doesn't answer, or not now.
@@ -99,10 +111,10 @@ def check_server(store: RedisStore) -> ServerFacts:
     """
     optional = (INFO, CONFIG_GET)
     try:
-        missing = _probe(store, [*required(), *optional])
+        denied, unknown = _probe(store, [*required(), *optional])
     except (StoreRefused, StoreBusy) as error:
         _refuse(store, error)
-    info = {} if INFO in missing else server_info(store)
+    info = {} if INFO in denied | unknown else server_info(store)
     kind, version = _version(info)
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
@@ -110,17 +122,24 @@ def check_server(store: RedisStore) -> ServerFacts:
             f"the server's maxmemory-policy is {policy}, so it would throw jobs away:"
             " CONFIG SET maxmemory-policy noeviction, and set it in the server's configuration"
         )
-    if lacking := [_rule(asked) for asked in missing if asked not in optional]:
+    if names := sorted(asked.split()[0] for asked in unknown.difference(optional)):
+        raise StoreRefused(f"{LACKS} {', '.join(names)}, which trioq needs: {RENAMED}")
+    if lacking := sorted(map(_rule, denied.difference(optional))):
         raise StoreRefused(f"the user lacks permissions: ACL SETUSER … {' '.join(lacking)}")
-    may_ask = CONFIG_GET not in missing
-    return ServerFacts(kind, version, _durability(info, _config(store) if may_ask else {}))
+    if not info:
+        why = "the user may not ask" if INFO in denied else f"{LACKS} INFO"
+        return ServerFacts(kind, version, f"unknown, like the server's version: {why}")
+    config = {} if CONFIG_GET in denied | unknown else _config(store)
+    return ServerFacts(kind, version, _durability(info, config, has_keeper=has_keeper))
 
 
-def _probe(store: RedisStore, asked: list[str]) -> list[str]:
-    """Those of the commands that the user may not run, or that the server doesn't have."""
+def _probe(store: RedisStore, asked: list[str]) -> tuple[set[str], set[str]]:
+    """Those of the commands that the user may not run, and those that the server doesn't have."""
     keys = _sample_keys(store.keys)
     told = store.lane.call("EVAL", PROBE, len(keys), *keys, *asked, shape=TEXTS)
-    return [name.decode() for name in told]
+    missing = {name.decode() for name in told}
+    unknown = {name for name in missing if name.startswith("?")}
+    return missing - unknown, {name.removeprefix("?") for name in unknown}
 
 
 def _sample_keys(keys: Keys) -> list[str]:
@@ -158,6 +177,11 @@ def _refuse(store: RedisStore, error: StoreRefused | StoreBusy) -> NoReturn:
     raise error
 
 
+def not_to_be_asked(error: StoreError) -> bool:
+    """Whether the server or the user lacks a command, and everything else can be looked at."""
+    return re.match(r"NOPERM|(ERR )?unknown command", str(error), re.IGNORECASE) is not None
+
+
 def _info_if_allowed(store: RedisStore) -> dict[str, str]:
     try:
         return server_info(store)
@@ -190,16 +214,21 @@ def _version(info: dict[str, str]) -> tuple[str, tuple[int, ...]]:
     return kind, version
 
 
-def _durability(info: dict[str, str], config: dict[str, str]) -> str:
-    if not info:
-        return "unknown: the user may not ask"
+def _durability(info: dict[str, str], config: dict[str, str], *, has_keeper: bool) -> str:
     if info.get("aof_enabled") == "1":
+        policy = config.get("appendfsync", "unknown")
+        if has_keeper and policy == "no":
+            return (
+                "append-only file, synced every second by the server's keeper: a crash of the"
+                " machine loses up to two seconds, of the server alone nothing that was answered"
+            )
         cost = {
             "always": "a crash of the server loses nothing that was answered",
-            "everysec": "a crash of the machine loses up to two seconds",
+            "everysec": "a crash of the machine loses up to two seconds, and so does one of the"
+            " server while its disk is slow",
             "no": "a crash of the machine loses what the system hasn't written, often 30 s",
-        }.get(config.get("appendfsync", ""), "a crash of the machine loses the last writes")
-        return f"append-only file, appendfsync {config.get('appendfsync', 'unknown')}: {cost}"
+        }.get(policy, "a crash loses the last writes")
+        return f"append-only file, appendfsync {policy}: {cost}"
     if config.get("save"):
         return f"snapshots only (save {config['save']}): a crash loses all since the last one"
     return "no append-only file: a crash of the server loses jobs"
@@ -242,6 +271,8 @@ def explain(error: StoreError, description: str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, StoreUnreachable):
         text = _why_unreachable(error, text, is_tls=description.startswith("rediss:"))
+    elif unknown := re.search(r"unknown (?:redis )?command '?`?(\w+)?", text, re.I):
+        text = f"{LACKS} {unknown[1] or 'such command'}: {RENAMED} ({text})"
     elif denied := re.match(r"NOPERM (?:User (\S+) has )?no permissions to (.*)", text, re.I):
         text = f"the user {denied[1] or ''} may not {denied[2]}".replace("user  ", "user ")
         if command := re.search(r"run the '([\w|]+)' command", text):
@@ -260,6 +291,8 @@ def _why_unreachable(error: StoreUnreachable, text: str, *, is_tls: bool) -> str
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return f"the host's name can't be resolved ({cause.strerror}): check redis.url"
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return no_descriptors(cause)
         if isinstance(cause, ConnectionRefusedError):
             return "nothing listens there: is the server running?"
         if isinstance(cause, FileNotFoundError):

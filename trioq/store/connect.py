@@ -97,6 +97,11 @@ class Connector:
         """A store on a lane of its own; see :meth:`lane`."""
         return RedisStore(self.keys, self.lane(purpose, at_most_s=at_most_s), self.options)
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it leads to a server of one's own, with a keeper."""
+        return self._embedded is not None
+
     def close(self) -> None:
         """Close all lanes, for good, and give up the embedded server if there is one."""
         self._is_closed = True

@@ -1,4 +1,4 @@
-"""Waits until nobody uses the server any more, and then shuts it down.
+"""Syncs the server's file to disk; when nobody uses the server any more, shuts it down.
 
 A process of its own, started as a file so that it imports next to nothing:
 
@@ -7,6 +7,10 @@ A process of its own, started as a file so that it imports next to nothing:
 It holds ``keeper.lock`` through the inherited descriptor. Once it has ``users.lock`` for
 itself, newcomers wait for it, so that nobody joins a server that is going away. The
 directory may be deleted meanwhile; a server whose socket is gone is found by its lock.
+
+The server doesn't sync by itself: with ``everysec`` it keeps what it has answered in its own
+memory while a sync takes long, and that is gone if it is killed then. Without, it has written
+everything before it answers, and only a crash of the machine can take it.
 """
 
 import contextlib
@@ -17,11 +21,17 @@ import socket
 import sys
 import time
 
+#: Where the server keeps its append-only file, in pieces.
+DATA = "appendonlydir"
+
 #: Between two looks at a server that is shutting down.
 LOOK_S = 0.02
 
 #: Between two looks at a server that can't write to its disk.
 UNSAVED_S = 1.0
+
+#: What a crash of the machine can cost, and as long as one sync takes.
+SYNC_EVERY_S = 1.0
 
 #: A server that can't be asked is sent SIGTERM, which saves as much, this often at most.
 TERMINATE_EVERY_S = 1.0
@@ -31,6 +41,9 @@ def main(directory: str, keeper_fd: int) -> None:
     """Wait for the last user, end the server, make room for the next keeper."""
     os.chdir(directory)
     users, server = open_lock("users.lock"), open_lock("server.lock")
+    # A signal interrupts whatever we wait for, and the wait goes on afterwards.
+    signal.signal(signal.SIGALRM, sync_again)
+    signal.setitimer(signal.ITIMER_REAL, SYNC_EVERY_S)
     fcntl.flock(users, fcntl.LOCK_EX)
     terminated_at = float("-inf")
     while not is_free(server):
@@ -50,7 +63,48 @@ def main(directory: str, keeper_fd: int) -> None:
 
 
 def open_lock(name: str) -> int:
-    return os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+    return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+#: The size of each piece of the append-only file when it was last synced.
+synced: dict[str, int] = {}
+
+
+def sync_again(*_: object) -> None:
+    """Once, and after a pause again: another one during a slow one would interrupt it."""
+    sync()
+    signal.setitimer(signal.ITIMER_REAL, SYNC_EVERY_S)
+
+
+def sync() -> None:
+    """Put what the server has written on the disk; nothing where it has written nothing."""
+    with contextlib.suppress(OSError):  # there is none yet, or the directory was deleted
+        pieces = [name for name in os.listdir(DATA) if name.endswith(".incr.aof")]
+        for gone in synced.keys() - pieces:
+            del synced[gone]
+        for name in pieces:
+            sync_piece(name)
+
+
+def sync_piece(name: str) -> None:
+    fd = os.open(f"{DATA}/{name}", os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        size = os.fstat(fd).st_size
+        if synced.get(name) != size:
+            os.fdatasync(fd)
+            synced[name] = size
+    except OSError as error:
+        complain(f"{name}: can't be synced, a crash of the machine may cost it: {error}")
+    finally:
+        os.close(fd)
+
+
+def complain(what: str) -> None:
+    """A line in the server's log."""
+    with contextlib.suppress(OSError):
+        fd = os.open("server.log", os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        os.write(fd, f"trioq's keeper: {what}\n".encode())
+        os.close(fd)
 
 
 def is_free(server: int) -> bool:

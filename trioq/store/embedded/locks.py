@@ -17,7 +17,7 @@ TRY_S = 0.01
 
 def open_lock(path: Path) -> int:
     """The lock file, not inherited unless somebody passes it on."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def try_exclusive(path: Path) -> int | None:

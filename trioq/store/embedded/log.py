@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -77,7 +78,13 @@ class ServerLog:
         """Before a start: keep the end of a log that has grown long."""
         path = self._directory / _LOG
         if self._size() > LOG_BYTES:
-            path.write_bytes(path.read_bytes()[-LOG_BYTES // 2 :])
+            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with open(fd, "r+b") as file:
+                file.seek(-LOG_BYTES // 2, os.SEEK_END)
+                rest = file.read()
+                file.seek(0)
+                file.write(rest)
+                file.truncate()
         self._from = self._size()
 
     def _size(self) -> int:

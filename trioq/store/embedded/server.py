@@ -7,6 +7,7 @@ server and hands it the locked descriptor; whoever finds it taken waits for an a
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -20,10 +21,12 @@ from typing import Self
 
 import attrs
 
+from trioq.store.answers import no_descriptors
 from trioq.store.embedded import keeper
 from trioq.store.embedded.binary import ServerBinary, find_server
 from trioq.store.embedded.directory import check_data, has_data, make_ready
 from trioq.store.embedded.errors import EmbeddedError
+from trioq.store.embedded.launch import unmasked
 from trioq.store.embedded.locks import shared, try_exclusive
 from trioq.store.embedded.log import ServerLog
 
@@ -47,7 +50,8 @@ SETTINGS: Sequence[str] = (
     "--logfile", "server.log",
     "--daemonize", "no",
     "--appendonly", "yes",
-    "--appendfsync", "everysec",
+    # The keeper syncs, every second: see docs/decisions/11-embedded-fsync.md.
+    "--appendfsync", "no",
     "--aof-load-truncated", "yes",
     "--save", "",
     "--maxmemory-policy", "noeviction",
@@ -86,7 +90,7 @@ def start(
     directory = directory.absolute()  # the program may change its own
     binary = binary or find_server()
     try:
-        make_ready(directory)
+        make_ready(directory, log)
         users_fd = shared(directory / "users.lock", until=until)
         if users_fd is None:
             raise EmbeddedError(f"{directory}: the last server is still shutting down; try again")
@@ -97,6 +101,8 @@ def start(
             embedded.close()
             raise
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise EmbeddedError(f"{directory}: {no_descriptors(error)}") from None
         raise EmbeddedError(f"{directory}: can't be written: {error.strerror}") from None
     return embedded
 
@@ -226,7 +232,7 @@ class Embedded:
     def _spawn(self, argv: list[str], fd: int) -> subprocess.Popen[bytes]:
         _reap_children()
         process = subprocess.Popen(
-            argv,
+            [*unmasked(), *argv],
             cwd=self.directory,
             pass_fds=(fd,),
             stdin=subprocess.DEVNULL,
