@@ -195,6 +195,16 @@ class JobReleased(Event):
 
 
 @value
+class RunStarved(Event):
+    """The engine had nothing left to start a job with. The job is given back, which is told too."""
+
+    name: str
+    queue: str
+    want: str
+    """What there was none of: descriptors, processes, threads or memory."""
+
+
+@value
 class JobParked(Event):
     """This engine may not run it now."""
 

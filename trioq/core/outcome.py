@@ -62,4 +62,12 @@ class Interrupted:
     """The engine stopped, or lost its lease, before the handler was through. Doesn't count."""
 
 
-Outcome = Succeeded | Failed | Snoozed | Interrupted
+@value
+class Starved:
+    """The engine had nothing left to start the handler with, so it wasn't. Doesn't count."""
+
+    want: str
+    """What there was none of: descriptors, processes, threads or memory."""
+
+
+Outcome = Succeeded | Failed | Snoozed | Interrupted | Starved

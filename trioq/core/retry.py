@@ -8,7 +8,16 @@ from typing import assert_never
 import attrs
 from attrs import validators as v
 
-from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
+from trioq.core.outcome import (
+    DeadReason,
+    Error,
+    Failed,
+    Interrupted,
+    Outcome,
+    Snoozed,
+    Starved,
+    Succeeded,
+)
 from trioq.core.valid import LONGEST_MS
 from trioq.core.values import value
 
@@ -87,7 +96,7 @@ def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Ve
             return Ack()
         case Snoozed(delay_s):
             return RetryIn(_ms(delay_s), None)
-        case Interrupted():
+        case Interrupted() | Starved():
             return Release()
         case Failed(error, _, permanent) if permanent is not None:
             return Dead(permanent, error)

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import trio
 
+from trioq.core.wants import want_of
 from trioq.errors import StoreUnreachable
 from trioq.store.lane import Lane
 from trioq.store.protocol import Store
@@ -124,6 +125,10 @@ class ThreadCaller:
                 await _connect(lane, deadline)
             lane.arm()
             return await _hop(function, deadline, lane.interrupt)
+        except RuntimeError as error:
+            if (want := want_of(error)) is None:
+                raise
+            raise StoreUnreachable(f"{lane.name}: no more {want}", sent=False) from error
         finally:
             self._turn.release()
 

@@ -28,6 +28,7 @@ LEVELS: dict[type[Event], str] = {
     e.FilesEnqueued: "debug",
     e.LimiterWaited: "debug",
     e.JobParked: "warning",
+    e.RunStarved: "warning",
     e.JobFailed: "warning",
     e.JobDied: "error",
     e.BootLost: "error",
@@ -53,6 +54,7 @@ STORM_S = 30.0
 STORMS: dict[type[Event], Callable[[Any], tuple[str, ...]]] = {
     e.JobParked: lambda event: (event.name, event.why),
     e.EnqueueRefused: lambda event: (),
+    e.RunStarved: lambda event: (event.want,),
 }
 
 

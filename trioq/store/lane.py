@@ -268,7 +268,7 @@ class _Attempt:
         """The connection that ``connect`` makes.
 
         Raises:
-          StoreUnreachable: Abandoned. Else what ``connect`` raises.
+          StoreUnreachable: Abandoned, or there is no thread for it. Else what ``connect`` raises.
         """
         thread = threading.Thread(
             target=self._work, args=(connect,), name=f"{self._name}:connect", daemon=True

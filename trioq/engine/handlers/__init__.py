@@ -4,7 +4,7 @@ invoke      runs one handler under its timeout; whatever it does becomes an outc
 timebox     is the timeout: a cancel scope for one run after the other
 function    a Python function; binding gives it its arguments, convert makes their values,
             isolated and threads are where it runs
-command     a program; group is the process group it runs in
+command     a program; group is the process group it runs in, leader the program itself
 place       which worker runs it, for log lines
 describe    an exception in bounded text
 """

@@ -130,6 +130,7 @@ class Binding:
 
         Raises:
           BadPayload: All that doesn't fit, each with its field.
+          MemoryError: Not the payload's fault.
         """
         arguments: dict[str, Any] = {}
         faults: list[str] = []
@@ -142,6 +143,8 @@ class Binding:
             else:
                 try:
                     arguments[name] = field.hook(value, field.annotation)
+                except MemoryError:
+                    raise
                 except Exception as error:
                     faults += faults_of(error, name)
         if not self.required <= payload.keys():

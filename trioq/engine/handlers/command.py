@@ -87,11 +87,12 @@ class Command:
     async def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Any:
         """Run the program with the job's payload.
 
-        Raises:
-          BadPayload: The arguments can't be made.
-          CommandFailed: It can't be started, or its exit code isn't 0.
+          Raises:
+            BadPayload: The arguments can't be made.
+            CommandFailed: It can't be started, or its exit code isn't 0, or nobody can know it.
+        NothingLeft: There is nothing left to start it with.
 
-        Cancellation: see :func:`~trioq.engine.handlers.group.run_group`.
+          Cancellation: see :func:`~trioq.engine.handlers.group.run_group`.
         """
         argv = self.arguments(job.payload)
         try:
@@ -124,6 +125,8 @@ class Command:
 
     def _judge(self, ended: Ended) -> dict[str, Any]:
         code = ended.code
+        if code is None:
+            raise CommandFailed(Error("exit unknown", _who_took_it()))
         if code == 0:
             return {"exit": 0, "stdout": ended.stdout}
         said = ended.stderr.rstrip().rpartition("\n")[2].strip() or "nothing on its stderr"
@@ -148,6 +151,12 @@ def _argument(value: Any) -> str:
         raise ValueError("a NUL can't be in an argument")
     os.fsencode(text)  # UnicodeEncodeError is a ValueError
     return text
+
+
+def _who_took_it() -> str:
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        return "how it ended isn't known: SIGCHLD is ignored in this process"
+    return "how it ended isn't known: something else in this process waits for all its children"
 
 
 def _signal_name(number: int) -> str:

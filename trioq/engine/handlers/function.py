@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from attrs import validators as v
 from trioq.core.job import Job
 from trioq.core.retry import Retry
 from trioq.core.valid import NAME, QUEUE_PATTERN, TIMEOUT_S
+from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.handlers.binding import Binding
 from trioq.engine.handlers.isolated import Isolated
 from trioq.engine.handlers.threads import run_in_thread
@@ -86,11 +88,15 @@ class Function:
 
         Raises:
           BadPayload: The payload doesn't fit; the function wasn't called.
+          NothingLeft: Nor was it for want of memory.
 
         When awaited, it raises whatever the function raises; and of a ``def`` handler that is
         cancelled, NoThread or ThreadLeftBehind.
         """
-        arguments = self.binding.bind(job.payload)
+        try:
+            arguments = self.binding.bind(job.payload)
+        except MemoryError:
+            raise NothingLeft(WANTS[errno.ENOMEM]) from None
         context = copy_context()
         context.run(running_job.set, job)
         first = () if self.binding.job_parameter is None else (job,)

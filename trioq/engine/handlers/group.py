@@ -8,13 +8,13 @@ a zombie keeps its number, so that the number can't have been given to strangers
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 import trio
+
+from trioq.engine.handlers.leader import Leader
 
 #: What is kept of a program's output, from its end.
 TAIL_BYTES = 8192
@@ -27,8 +27,8 @@ LINGER_S = 1.0
 class Ended:
     """How a program ended."""
 
-    code: int
-    """Its exit code; negative: the signal that killed it."""
+    code: int | None
+    """Its exit code; negative: the signal that killed it; None: nobody can know it."""
     stdout: str
     """At most the last 8 kB."""
     stderr: str
@@ -43,38 +43,28 @@ async def run_group(
       kill_after_s: How long the group has between SIGTERM and SIGKILL when it's cancelled.
 
     Raises:
-      OSError, ValueError: It can't be started.
+      NothingLeft: There is nothing left to start it with.
+      OSError, ValueError: It can't be started for another reason.
 
     Cancellation: the group gets SIGTERM, then SIGKILL, and the leader is reaped; up to
     ``kill_after_s`` later :exc:`trio.Cancelled` comes out. Its output is read until then,
     so that it isn't stopped from ending by a full pipe.
     """
-    process = await trio.lowlevel.open_process(
-        list(argv),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        cwd=cwd,
-        env=env,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    stdout, stderr = _Output(process.stdout), _Output(process.stderr)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(stdout.read)
-        nursery.start_soon(stderr.read)
-        with _Leader.of(process) as leader:
+    leader = await Leader.start(argv, cwd=cwd, env=env)
+    with contextlib.closing(leader):
+        stdout, stderr = _Output(leader.stdout), _Output(leader.stderr)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stdout.read)
+            nursery.start_soon(stderr.read)
             try:
                 await leader.ended()
             finally:
                 with trio.CancelScope(shield=True):
-                    await _end(leader, (stdout, stderr), kill_after_s)
-    assert process.returncode is not None
-    return Ended(process.returncode, stdout.text(), stderr.text())
+                    code = await _end(leader, (stdout, stderr), kill_after_s)
+    return Ended(code, stdout.text(), stderr.text())
 
 
-async def _end(leader: _Leader, outputs: Sequence[_Output], kill_after_s: float) -> None:
+async def _end(leader: Leader, outputs: Sequence[_Output], kill_after_s: float) -> int | None:
     """See the whole group off. Isn't cancellable: runs shielded, and takes a bounded time."""
     patience_s = LINGER_S
     if leader.is_running:
@@ -86,45 +76,9 @@ async def _end(leader: _Leader, outputs: Sequence[_Output], kill_after_s: float)
             await output.ended.wait()
     leader.signal_group(signal.SIGKILL)
     await leader.ended()
-    await leader.process.wait()
     for output in outputs:
         output.scope.cancel()
-
-
-@attrs.define
-class _Leader:
-    """The process that leads a group, watched without being reaped where the system can."""
-
-    process: trio.Process
-    pidfd: int | None
-    is_running: bool = True
-
-    @classmethod
-    @contextlib.contextmanager
-    def of(cls, process: trio.Process) -> Iterator[_Leader]:
-        try:
-            pidfd = os.pidfd_open(process.pid)
-        except (AttributeError, OSError):  # not Linux, or forbidden
-            pidfd = None
-        try:
-            yield cls(process, pidfd)
-        finally:
-            if pidfd is not None:
-                os.close(pidfd)
-
-    async def ended(self) -> None:
-        """Wait until it has ended."""
-        if self.is_running:
-            if self.pidfd is not None:
-                await trio.lowlevel.wait_readable(self.pidfd)
-            else:
-                await self.process.wait()
-            self.is_running = False
-
-    def signal_group(self, number: signal.Signals) -> None:
-        """Signal all that is left of the group, if anything is."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, number)
+    return leader.reap()
 
 
 @attrs.define

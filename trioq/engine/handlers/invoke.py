@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import trio
 
 from trioq.core.job import Job
-from trioq.core.outcome import Error, Failed, Outcome, Snoozed, Succeeded
+from trioq.core.outcome import Error, Failed, Outcome, Snoozed, Starved, Succeeded
 from trioq.core.retry import Retry
 from trioq.core.valid import DELAY_S, shown
+from trioq.core.wants import NothingLeft
 from trioq.engine.handlers.binding import BadPayload
 from trioq.engine.handlers.command import CommandFailed
 from trioq.engine.handlers.describe import MESSAGE_BYTES, clip, describe, leaves_of
@@ -91,6 +92,8 @@ def _timed_out(
     """What becomes of a handler that was cancelled at its deadline, and of what it made of it."""
     if isinstance(error, NoThread):
         return Snoozed(NO_THREAD_SNOOZE_S)  # a limit never costs an attempt
+    if isinstance(error, NothingLeft):
+        return Starved(error.want)
     told, traceback = f"took longer than {timeout_s:g} s", ""
     if swallowed:
         told += " and swallowed its cancellation"
@@ -113,6 +116,8 @@ def _outcome(error: BaseException) -> Outcome:
             return Failed(
                 Error("BadPayload", clip(str(bad), MESSAGE_BYTES)), permanent="bad_payload"
             )
+        case NothingLeft() as nothing:
+            return Starved(nothing.want)
         case CommandFailed() as failed:
             return Failed(failed.error, permanent=failed.permanent)
         case RetryLater() as later if later.delay_s is None or DELAY_S.allows(later.delay_s):

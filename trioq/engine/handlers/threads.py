@@ -15,6 +15,8 @@ from typing import Any
 import attrs
 import trio
 
+from trioq.core.wants import NothingLeft, want_of
+
 
 class NoThread(BaseException):
     """It was cancelled while it waited for a thread; the function wasn't called, and won't be."""
@@ -40,6 +42,7 @@ async def run_in_thread(
 
     Raises:
       BaseException: Whatever the function raises.
+      NothingLeft: No thread can be started; the function wasn't called.
       NoThread, ThreadLeftBehind: It was cancelled. They stand in for :exc:`trio.Cancelled`,
           which can't say what became of the function.
     """
@@ -51,6 +54,11 @@ async def run_in_thread(
             raise NoThread from None
         if call.leave():
             raise ThreadLeftBehind from None
+        raise
+    except (OSError, RuntimeError, MemoryError) as error:
+        want = want_of(error) if call.withdraw() else None
+        if want is not None:
+            raise NothingLeft(want) from None
         raise
 
 

@@ -25,11 +25,20 @@ from trioq.core.events import (
     JobStarted,
     JobSucceeded,
     Report,
+    RunStarved,
 )
 from trioq.core.formats import history, payload, summary
 from trioq.core.formats.record import Stored, decode
 from trioq.core.job import Job
-from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Succeeded
+from trioq.core.outcome import (
+    DeadReason,
+    Error,
+    Failed,
+    Interrupted,
+    Outcome,
+    Starved,
+    Succeeded,
+)
 from trioq.core.retry import Ack as AckVerdict
 from trioq.core.retry import Dead, Retry, RetryIn, decide
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
@@ -307,6 +316,8 @@ class Workers:
             self.recent.failed(*who, attempt=attempt, error=verdict.error, then=then)
             line = self._line(held, attempt, verdict.error)
             return RetryAt(held.uid, held.n, verdict.delay_ms, attempt, line)
+        if isinstance(outcome, Starved):
+            self.report(RunStarved(record.name, record.queue, outcome.want))
         return self._release(held)
 
     def _undecodable(self, held: Held, error: Error) -> DeadLetter:
