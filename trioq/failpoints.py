@@ -5,7 +5,8 @@ A place is a call and a moment: ``step.before`` is passed before the script is s
 that is handed over. Off, a place costs one look at an empty dictionary, and there are a few
 for each batch, none for each job of it but around its handler.
 
-A process is told at its start, and a test in the same process by :func:`arm`:
+A process is told at its start, and a test in the same process by :func:`arm`. So that a variable
+alone harms nobody, TRIOQ_TEST_FAILPOINTS=1 has to be set, too:
 
     TRIOQ_FAILPOINT="step.after:kill@3"       SIGKILL at the third pass
     TRIOQ_FAILPOINT="beat.before:stop"        SIGSTOP at the first
@@ -21,7 +22,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import attrs
@@ -98,5 +99,10 @@ def _raise(place: str) -> None:
     raise FailpointReached(place)
 
 
-if _told := os.environ.get("TRIOQ_FAILPOINT"):
+def is_idle(environ: Mapping[str, str]) -> bool:
+    """Whether somebody has set a failpoint, and it isn't armed."""
+    return bool(environ.get("TRIOQ_FAILPOINT")) and environ.get("TRIOQ_TEST_FAILPOINTS") != "1"
+
+
+if (_told := os.environ.get("TRIOQ_FAILPOINT")) and not is_idle(os.environ):
     arm_from(_told)

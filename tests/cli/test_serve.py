@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import lines, only_error, run
 from tests.cli.test_config import WRONG
-from tests.support import Server, trioq_started, wait_until
+from tests.support import Server, trioq, trioq_started, wait_until
 from trioq.store.inspect import stats
 from trioq.store.redis import RedisStore
 
@@ -246,3 +246,13 @@ def pipe_that_nobody_reads() -> Iterator[int]:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_what_is_probably_not_meant_is_told_at_the_start(server: Server, config: Path) -> None:
+    config.write_text(CONFIG.format(url=server.url))
+    env = {"TRIOQ_FAILPOINT": "step.before:kill", "TRIOQ_OBSERVABILITY__BIND": "0.0.0.0:0"}
+    ended = trioq("serve", config, "--drain", env=env)
+    assert ended.returncode == 0, ended.stderr
+    told = [json.loads(line) for line in lines(ended.stderr)]
+    advice = [line["advice"] for line in told if line["event"] == "configuration"]
+    assert [line.partition(":")[0] for line in advice] == ["TRIOQ_FAILPOINT", "observability.bind"]

@@ -230,7 +230,11 @@ class Fleet:
         with (self.directory / f"engine-{len(self.engines)}.log").open("w") as log:
             engine = trioq_started(
                 "serve", self.config, cwd=self.directory,
-                env={"RUNS": str(self.directory / "runs"), "TRIOQ_FAILPOINT": failpoint},
+                env={
+                    "RUNS": str(self.directory / "runs"),
+                    "TRIOQ_TEST_FAILPOINTS": "1",
+                    "TRIOQ_FAILPOINT": failpoint,
+                },
                 stderr=log, stdout=log,
             )  # fmt: skip
         self.engines.append(engine)

@@ -18,7 +18,7 @@ import trio
 from tests.faults.fleet import Fleet, Hurt
 from tests.faults.scenes import NOW, SCRIPTS, Asked, contents, new_scenes
 from tests.faults.story import Story
-from tests.support import PATIENCE_S, Server, new_job, wait_until
+from tests.support import PATIENCE_S, Server, new_job, trioq, wait_until
 from trioq import failpoints
 from trioq.core.calls import NewJob
 from trioq.failpoints import FailpointReached
@@ -299,3 +299,12 @@ def test_a_client_killed_at_a_place_has_written_all_or_nothing(server: Server, p
     assert contents(hurt.store) == contents(unhurt.store), "it may be tried again"
     for scene in (hurt, unhurt):
         scene.store.lane.close()
+
+
+@pytest.mark.parametrize("failpoint", ["step.before:kill", "rubbish", "step.before:explode@x"])
+def test_a_variable_alone_harms_no_command(failpoint: str) -> None:
+    ended = trioq("--version", env={"TRIOQ_FAILPOINT": failpoint})
+    assert (ended.returncode, ended.stderr) == (0, "")
+    looked = trioq("config", "check", "jobqueue.toml", env={"TRIOQ_FAILPOINT": failpoint})
+    assert looked.returncode == 0
+    assert "warning: TRIOQ_FAILPOINT: ignored" in looked.stderr

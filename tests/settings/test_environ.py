@@ -8,7 +8,9 @@ import pytest
 
 from tests.settings.reading import fault_lines, leaves, only_line, read
 from trioq.core.config import Config, QueueConfig, Secret
+from trioq.settings import from_url, warnings
 from trioq.settings.environ import all_variables, variable_of
+from trioq.settings.meanings import WORDS
 
 
 def test_the_environment_wins_over_the_file() -> None:
@@ -102,8 +104,10 @@ def test_a_table_with_free_keys_is_replaced_as_a_whole() -> None:
         ("WORKER__CUONT", "4", "unknown variable; did you mean TRIOQ_WORKER__COUNT?"),
         ("WORKER_COUNT", "4", "unknown variable; did you mean TRIOQ_WORKER__COUNT?"),
         ("Worker__Count", "4", "unknown variable; did you mean TRIOQ_WORKER__COUNT?"),
-        ("XYZZY", "4", "unknown variable"),
-        ("", "4", "unknown variable"),
+        ("XYZZY__X", "4", "unknown variable"),
+        ("__", "4", "unknown variable"),
+        ("REDIS_URL", "4", "unknown variable; did you mean TRIOQ_REDIS__URL?"),
+        ("REDIS__PORT", "6379", "unknown variable; did you mean TRIOQ_REDIS__URL?"),
         ("COMMANDS__X__ARG", "4", "unknown variable; did you mean TRIOQ_COMMANDS__X__ARGV?"),
         ("QUEUES", "[{", "queues: not a TOML value: "),
         ("QUEUES", "[]\nx = 1", "queues: not a TOML value: expected one value"),
@@ -128,7 +132,7 @@ def test_a_combination_names_the_variable_that_has_a_part_in_it() -> None:
 
 def test_a_line_stays_a_line_whatever_the_names_are() -> None:
     assert only_line('"a\\nb" = 1').startswith('jobqueue.toml: "a\\nb": unknown key')
-    assert only_line("", {"TRIOQ_A\n\x1b[2J": "1"}).startswith("'TRIOQ_A\\n\\x1b[2J': unknown")
+    assert only_line("", {"TRIOQ_A__\n\x1b[2J": "1"}).startswith("'TRIOQ_A__\\n\\x1b[2J': unknown")
 
 
 def test_variables_of_others_and_of_the_tests_are_let_alone() -> None:
@@ -141,3 +145,98 @@ def test_every_key_has_a_variable() -> None:
     assert {variable_of(path) for _, path in paths} <= set(all_variables())
     assert "TRIOQ_COMMANDS__<NAME>__PERMANENT_EXIT_CODES" in set(all_variables())
     assert len(set(all_variables())) == len(list(all_variables()))
+
+
+#: What a pod gets for Services named ``trioq`` and ``trioq--x``, with a named port.
+OF_SERVICES = {
+    "TRIOQ_SERVICE_HOST": "10.0.0.1",
+    "TRIOQ_SERVICE_PORT": "6379",
+    "TRIOQ_SERVICE_PORT_REDIS": "6379",
+    "TRIOQ_PORT": "tcp://10.0.0.1:6379",
+    "TRIOQ_PORT_6379_TCP": "tcp://10.0.0.1:6379",
+    "TRIOQ_PORT_6379_TCP_PROTO": "tcp",
+    "TRIOQ_PORT_6379_TCP_PORT": "6379",
+    "TRIOQ_PORT_6379_TCP_ADDR": "10.0.0.1",
+    "TRIOQ_REDIS_PORT": "tcp://10.0.0.1:6379",
+    "TRIOQ__X_SERVICE_HOST": "10.0.0.1",
+    "TRIOQ__X_PORT": "tcp://10.0.0.1:6379",
+}
+
+
+def test_what_kubernetes_sets_for_a_service_is_a_warning_in_one_line() -> None:
+    (note,) = warnings(read("", OF_SERVICES))
+    assert note.startswith("TRIOQ_PORT and 10 more: ignored")
+    assert "enableServiceLinks: false" in note
+    assert warnings(from_url("redis://127.0.0.1", environ=OF_SERVICES)) == [note]
+
+
+def test_a_variable_that_may_be_somebody_elses_is_a_warning_with_what_may_be_meant() -> None:
+    (note,) = warnings(read("", {"TRIOQ_NAMESPCE": "x"}))
+    assert note == "TRIOQ_NAMESPCE: ignored, no key is named so; did you mean TRIOQ_NAMESPACE?"
+    assert warnings(read("", {"TRIOQ_XYZZY": "1.2"})) == [
+        "TRIOQ_XYZZY: ignored, no key is named so"
+    ]
+
+
+@pytest.mark.parametrize("text", ['"5s"', "'5s'"])
+def test_quotes_within_a_variable_are_named(text: str) -> None:
+    line = only_line("", {"TRIOQ_WORKER__LEASE": text})
+    assert line.startswith("TRIOQ_WORKER__LEASE: worker.lease: expected a duration")
+    assert line.endswith("; the quotes are part of the text here: write it without them")
+
+
+def test_quotes_that_fit_are_asked_about_and_what_they_hold_is_not_shown() -> None:
+    (note, _) = warnings(read("", {"TRIOQ_REDIS__PASSWORD": '"geheim"'}))
+    assert "TRIOQ_REDIS__PASSWORD" in note
+    assert "quote" in note
+    assert "geheim" not in note
+
+
+def test_a_failpoint_that_no_test_has_armed_is_a_warning() -> None:
+    assert warnings(read("", {"TRIOQ_FAILPOINT": "x", "TRIOQ_TEST_FAILPOINTS": "1"})) == []
+    (note,) = warnings(read("", {"TRIOQ_FAILPOINT": "x"}))
+    assert note.startswith("TRIOQ_FAILPOINT: ignored")
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("worker.concurrency", "count"),
+        ("worker.max_retries", "max_attempts, which counts the first run too"),
+        ("worker.job_timeout", "timeout"),
+        ("worker.visibility_timeout", "lease"),
+        ("worker.retry_delay", "worker.backoff.base"),
+        ("worker.rate", "limiter.rate"),
+        ("redis.host", "url"),
+        ("redis.ssl", "url, with rediss:// in it"),
+        ("redis.socket_timeout", "read_timeout"),
+        ("observability.port", "bind"),
+        ("commands.x.cmd", "argv"),
+        ("concurrency", "worker.count"),
+        ("broker_url", "redis.url"),
+        ("log_level", "observability.log_level"),
+    ],
+)
+def test_a_key_of_another_queue_is_answered_with_ours(path: str, hint: str) -> None:
+    (line, *_) = fault_lines(f"{path} = 1")
+    assert line.endswith(f"{path}: unknown key; did you mean {hint}?")
+    key = hint.partition(",")[0]
+    absolute = key if "." in key else ".".join([*path.split(".")[:-1], key])
+    variable = "TRIOQ_" + path.upper().replace(".", "__")
+    if "." in path:
+        (told, *_) = fault_lines("", {variable: "1"})
+    else:
+        (told, *_) = warnings(read("", {variable: "1"}))
+    assert "did you mean TRIOQ_" + absolute.upper().replace(".", "__") in told
+
+
+def test_every_hint_by_meaning_leads_to_a_key_and_from_none() -> None:
+    known = {path for _, path in leaves(Config, ())}
+    for section, words in WORDS.items():
+        at = (*section.split("."),) if section else ()
+        at = (*at, "<NAME>") if section == "commands" else at
+        for theirs, ours in words.items():
+            key = ours.partition(",")[0]
+            assert (tuple(key.split(".")) if "." in key else (*at, key)) in known, ours
+            for word in theirs.split():
+                assert (*at, word) not in known, word

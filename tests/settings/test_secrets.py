@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from tests.settings.reading import only_line, read
-from trioq.core.config import Config, ProducerConfig, Secret
+from trioq.core.config import Config, ObservabilityConfig, ProducerConfig, Secret
 from trioq.errors import ConfigError
 from trioq.settings import from_url, load, warnings
 
@@ -116,3 +116,31 @@ def test_a_directory_to_scan_that_is_not_there_is_warned_about(tmp_path: pathlib
     assert len(warnings(config)) == 1
     (tmp_path / "in").mkdir()
     assert warnings(config) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("redis://example.com", True),
+        ("redis://10.0.0.5:6379", True),
+        ("redis://:pw@example.com", False),
+        ("rediss://example.com", False),
+        ("redis://127.0.0.1", False),
+        ("redis://localhost", False),
+        ("unix:///run/r.sock", False),
+        ("embedded:here", False),
+    ],
+)
+def test_a_server_that_lets_everybody_in_is_warned_about(url: str, *, warned: bool) -> None:
+    found = warnings(from_url(url, environ={}))
+    assert any("takes no password" in line for line in found) == warned
+
+
+@pytest.mark.parametrize(
+    ("bind", "warned"),
+    [("0.0.0.0:80", True), ("[::]:0", True), ("127.0.0.1:80", False), ("10.0.0.1:1", False),
+     ("", False)],
+)  # fmt: skip
+def test_pages_for_everybody_are_warned_about(bind: str, *, warned: bool) -> None:
+    found = warnings(Config(observability=ObservabilityConfig(bind=bind)))
+    assert any("observability.bind" in line for line in found) == warned

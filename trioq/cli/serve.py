@@ -25,7 +25,7 @@ from trioq.observe.log_setup import take_over
 from trioq.observe.logs import LogLines
 from trioq.observe.tracing import Tracing
 from trioq.service import open_access, registry
-from trioq.settings import load
+from trioq.settings import load, warnings
 from trioq.store.checks import check_server, explain
 from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import outstanding
@@ -81,6 +81,8 @@ def serve(config: str, role: str, drain: bool, drain_horizon: float) -> None:
             described = connector.description
             facts = check_server(connector.store("check"), has_keeper=connector.is_embedded)
             log.info("connected", to=described, durability=facts.durability)
+            for line in warnings(made):
+                log.warning("configuration", advice=line)
             trio.run(_Session(made, app, connector, roles, log, horizon_s).run)
     except* StoreError as group:
         refused = _first(group)

@@ -1,4 +1,5 @@
-"""What is allowed, but probably not meant: ``trioq config check`` tells."""
+"""What is allowed, but probably not meant: ``trioq config check`` tells, ``trioq doctor``, and an
+engine when it starts."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ from trioq.core.config.sections import Config
 
 def warnings(config: Config) -> list[str]:
     """One line for each thing that its owner should look at. Looks at the file system."""
-    return [*_password(config), *_file(config), *_scan_dir(config)]
+    return [
+        *config.notes,
+        *_password(config),
+        *_open_to_all(config),
+        *_file(config),
+        *_scan_dir(config),
+    ]
 
 
 def _password(config: Config) -> Iterator[str]:
@@ -26,6 +33,24 @@ def _password(config: Config) -> Iterator[str]:
         yield (
             f"redis.url: the password and all payloads travel to {server.host} unencrypted; "
             "use rediss:// if the network isn't private"
+        )
+
+
+def _open_to_all(config: Config) -> Iterator[str]:
+    redis = config.redis
+    server = split(redis.url)
+    is_open = server.scheme == "redis" and redis.password is None
+    if is_open and server.host is not None and not _is_here(server.host):
+        yield (
+            f"redis.url: whoever reaches {server.host} can read, change and delete all jobs, for it"
+            " takes no password and nothing is encrypted; set TRIOQ_REDIS__PASSWORD, and use"
+            " rediss:// if the network isn't private"
+        )
+    address = config.observability.address
+    if address is not None and address[0] in ("0.0.0.0", "::"):
+        yield (
+            f"observability.bind: whoever reaches this machine can read what the pages on"
+            f" {config.observability.bind} tell; there is no password"
         )
 
 

@@ -37,7 +37,9 @@ relative to the directory of the file.
 **The environment** can set every key and wins over the file. A variable is named like its
 key, with `__` between the steps: `TRIOQ_WORKER__COUNT=32`. Text is taken as it is, lists
 and tables are TOML: `TRIOQ_QUEUES='[{name="high"}]'`. An empty variable unsets a key that
-may be absent. A `TRIOQ_…` variable that means no key is a fault.
+may be absent. A variable with `__` in it that means no key is a fault, and so is one that only
+lacks them (`TRIOQ_WORKER_COUNT`); any other `TRIOQ_…` may be somebody else's, such as what
+Kubernetes sets for a Service named `trioq`, and is told by `trioq config check` and at the start.
 """
 
 SPOKEN_DEFAULTS: dict[Path, str] = {("default_queue",): "the last queue"}

@@ -2,6 +2,9 @@
 
 A variable is named like its key, with ``__`` between the steps. Text is taken as it is;
 numbers, ``true`` and ``false`` are read; lists and tables are TOML.
+
+Others may use our prefix without knowing of us: Kubernetes does for a Service named ``trioq…``.
+So a variable is a fault where it must be one of ours, and else only worth a note.
 """
 
 from __future__ import annotations
@@ -16,11 +19,21 @@ from trioq.core.config.keys import Section, entries
 from trioq.core.config.kinds import Kind, ListOf, Path, TableOf
 from trioq.core.config.rules import dotted, nearest
 from trioq.core.config.sections import Config
+from trioq.failpoints import is_idle
 from trioq.settings.layers import Layer, Tree, merge
+from trioq.settings.meanings import meant
 
 PREFIX = "TRIOQ_"
 NOT_KEYS = ("TRIOQ_TEST_", "TRIOQ_FAILPOINT")
 """What the tests and the failpoints of trioq itself use."""
+
+OF_SERVICES = re.compile(
+    r"TRIOQ.*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"
+    r"|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+"""What Kubernetes tells a pod of a Service; and a ``…_PORT`` that is a URL."""
+
+FAILPOINT_NOTE = "TRIOQ_FAILPOINT: ignored; only trioq's own tests can make an engine fail"
 
 ANY_NAME = "<NAME>"
 
@@ -38,12 +51,19 @@ def from_environment(environ: Mapping[str, str], commands: Iterable[str] = ()) -
     variables: dict[Path, str] = {}
     lines: list[str] = []
     wrong: list[Path] = []
+    others: list[str] = []
+    notes = [FAILPOINT_NOTE] if is_idle(environ) else []
     # Fewer steps first: TRIOQ_WORKER__COUNT wins over the count in TRIOQ_WORKER.
     for variable in sorted(_ours(environ), key=lambda name: (name.count("__"), name)):
         target = _target(Config, variable.removeprefix(PREFIX), (), commands)
         if target is None:
             shown = variable if variable.isprintable() else repr(variable)
-            lines.append(f"{shown}: unknown variable{_meant(variable)}")
+            if _is_of_services(variable, environ[variable]):
+                others.append(shown)
+            elif _must_be_ours(variable):
+                lines.append(f"{shown}: unknown variable{_meant(variable)}")
+            else:
+                notes.append(f"{shown}: ignored, no key is named so{_meant(variable)}")
             continue
         path, kind = target
         try:
@@ -54,7 +74,10 @@ def from_environment(environ: Mapping[str, str], commands: Iterable[str] = ()) -
             continue
         for key in merge(tree, _nested(path, value), Config):
             variables[key] = variable
-    return Layer(tree, variables, lines, wrong)
+    if others:
+        notes.append(_about_services(others))
+    quoted = {variable for variable in variables.values() if _is_quoted(environ[variable])}
+    return Layer(tree, variables, lines, wrong, notes, quoted)
 
 
 def variable_of(path: Path) -> str:
@@ -69,6 +92,30 @@ def all_variables() -> Iterator[str]:
 
 def _ours(environ: Mapping[str, str]) -> list[str]:
     return [name for name in environ if name.startswith(PREFIX) and not name.startswith(NOT_KEYS)]
+
+
+def _is_of_services(variable: str, text: str) -> bool:
+    is_url = variable.endswith("_PORT") and "://" in text
+    return is_url or OF_SERVICES.fullmatch(variable) is not None
+
+
+def _about_services(others: list[str]) -> str:
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return (
+        f"{others[0]}{more}: ignored; Kubernetes sets such variables for a Service, and not with"
+        " enableServiceLinks: false"
+    )
+
+
+def _must_be_ours(variable: str) -> bool:
+    """Whether nobody else would name a variable so: it has our steps, or all but them."""
+    return "__" in variable or variable.upper() in {
+        name.replace("__", "_") for name in all_variables()
+    }
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
 def _word(key: str) -> str:
@@ -123,11 +170,18 @@ def _nested(path: Path, value: Any) -> Tree:
 
 
 def _meant(variable: str) -> str:
+    steps = variable.removeprefix(PREFIX).lower().split("__")
+    if ours := meant(tuple(steps)):
+        key, comma, why = ours.partition(", ")
+        path = key.split(".") if "." in key else [*steps[:-1], key]
+        return f"; did you mean {variable_of(tuple(path))}{comma}{why}?"
     known = list(all_variables())
     if found := re.match(f"{PREFIX}COMMANDS__(.+?)__", variable):
         known = [name.replace(ANY_NAME, found[1]) for name in known]
-    close = nearest(variable, known)
-    return f"; did you mean {close}?" if close else ""
+    # Without what they all begin with, or anything would be close.
+    rest = [name.removeprefix(PREFIX) for name in known]
+    close = nearest(variable.removeprefix(PREFIX), rest)
+    return f"; did you mean {PREFIX}{close}?" if close else ""
 
 
 def _variables(section: type, prefix: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ key and is replaced as a whole, so that an entry of the file can be removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -32,6 +32,10 @@ class Layer:
     """Faults that were found while it was read."""
     wrong: Sequence[Path] = ()
     """The keys that these are about."""
+    notes: Sequence[str] = ()
+    """What is odd, but no fault."""
+    quoted: Collection[str] = ()
+    """The variables whose text stands in quotes."""
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 import tomli
@@ -114,11 +114,18 @@ def _config(
     wrong += [fault.path for fault in all_of_it.faults]
     found = [*all_of_it.faults, *wrong_values, *_not_about(wrong, faults(config))]
     lines = [line for layer in layers for line in layer.lines]
-    lines += [_line(fault, source, all_of_it) for fault in found]
+    quoted = {variable for layer in layers for variable in layer.quoted}
+    lines += [_line(fault, source, all_of_it, quoted) for fault in found]
     if lines:
         raise ConfigError(lines)
     environment = {dotted(path): name for path, name in all_of_it.variables.items()}
-    return attrs.evolve(config, directory=directory, environment=environment)
+    notes = [note for layer in layers for note in layer.notes]
+    notes += [
+        f"{name}: its text begins and ends with a quote, which is part of {key}; is it meant?"
+        for key, name in environment.items()
+        if name in quoted
+    ]
+    return attrs.evolve(config, directory=directory, environment=environment, notes=tuple(notes))
 
 
 def _not_about(wrong: Sequence[Path], found: Iterator[Fault]) -> Iterator[Fault]:
@@ -128,7 +135,7 @@ def _not_about(wrong: Sequence[Path], found: Iterator[Fault]) -> Iterator[Fault]
             yield fault
 
 
-def _line(fault: Fault, source: str, merged: Merged) -> str:
+def _line(fault: Fault, source: str, merged: Merged, quoted: Collection[str]) -> str:
     """``jobqueue.toml: worker.count: expected …``, or with the variable in front."""
     here, others = _variable(fault.path, merged), []
     for path in fault.also:
@@ -136,6 +143,8 @@ def _line(fault: Fault, source: str, merged: Merged) -> str:
         if variable not in (None, here):
             others.append(f"{dotted(path)} is from {variable}")
     also = f" ({'; '.join(others)})" if others else ""
+    if here in quoted:
+        also += "; the quotes are part of the text here: write it without them"
     return f"{here or source}: {dotted(fault.path)}: {fault.message}{also}"
 
 

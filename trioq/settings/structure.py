@@ -18,6 +18,7 @@ from trioq.core.config.kinds import Kind, Path, Wrong, type_of
 from trioq.core.config.rules import Fault, did_you_mean, nearest
 from trioq.core.config.sections import Config
 from trioq.settings.layers import Tree
+from trioq.settings.meanings import meant
 
 Hook = Callable[[Any, Any], Any]
 
@@ -131,10 +132,14 @@ def _in_section(error: ClassValidationError, path: Path) -> Iterator[Found]:
         if not isinstance(inner, ForbiddenExtraKeysError):
             raise inner
         for key in sorted(inner.extra_fields):
-            meant = nearest(key, known)
-            hint = did_you_mean(key, known) or f"; known here: {', '.join(known)}"
-            also = ((*path, meant),) if meant else ()
-            yield Found(Fault((*path, key), f"unknown key{hint}", also), (*path, key))
+            here = (*path, key)
+            close = nearest(key, known)
+            also = ((*path, close),) if close else ()
+            if close.lower() != key.lower() and (by_meaning := meant(here)):
+                hint = f"; did you mean {by_meaning}?"
+            else:
+                hint = did_you_mean(key, known) or f"; known here: {', '.join(known)}"
+            yield Found(Fault(here, f"unknown key{hint}", also), here)
     for inner, note in placed:
         entry = by_field[note.name]
         yield from _found(inner, (*path, entry.key), entry)

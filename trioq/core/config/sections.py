@@ -291,6 +291,8 @@ class Config:
     """Relative paths are relative to it."""
     environment: Mapping[str, str] = attrs.field(factory=dict, eq=False)
     """Which variable each key came from that came from one: ``worker.count`` → its name."""
+    notes: tuple[str, ...] = attrs.field(default=(), eq=False)
+    """What was odd where it was read, but no fault."""
 
     @default_queue.default
     def _last_queue(self) -> str:
