@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, write_config
 from tests.scene import Scene
-from tests.support import new_job
+from tests.support import Server, new_job
+from trioq.core.calls import Rate
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.limiter import interval_us
 from trioq.core.settlements import Park
 from trioq.store.inspect import tell
 
@@ -144,6 +147,20 @@ def test_thousands_of_invented_queues_and_names_are_summed_up(trioq: Cli, invent
     assert f"{MANY - 5:,} more are parked, of {MANY - 5:,} other names" in peek.stderr
 
 
+def test_thousands_of_invented_queues_are_purged_in_few_words(trioq: Cli, scene: Scene) -> None:
+    for start in range(0, MANY, 500):
+        scene.enqueue(*(new_job(f"queue-{n}") for n in range(start, start + 500)))
+    refused = trioq("pause", "nowhere")
+    assert refused.exit_code == 2
+    assert len(refused.stderr) < BOUNDED
+    assert "more" in refused.stderr
+    dry = trioq("purge", "--all", "--dry-run").stdout
+    assert len(dry) < BOUNDED
+    assert dry.splitlines()[-1] == f"and {MANY - 48:,} more queues: {MANY - 48:,} would be purged"
+    assert trioq("purge", "--all", "--yes").exit_code == 0
+    assert set(trioq.json("stats")["queues"]) == {"high", "low"}
+
+
 def test_an_invented_queue_is_forgotten_by_lists_when_it_is_purged(
     trioq: Cli, scene: Scene
 ) -> None:
@@ -154,3 +171,22 @@ def test_an_invented_queue_is_forgotten_by_lists_when_it_is_purged(
     doctor = trioq("doctor").stdout
     assert "invented" not in doctor
     assert "nothing is left over" in doctor
+
+
+@pytest.mark.direct  # a repeated answer has no time to wait
+def test_a_limiter_that_holds_producers_up_is_named(
+    server: Server, scene: Scene, tmp_path: Path
+) -> None:
+    cli = Cli(write_config(tmp_path, server, "[limiter]\nrate = 0.02\nburst = 2\n"))
+    rate = Rate("producer", interval_us(0.02), 2)
+    for taken in range(2):
+        assert "producers wait" not in cli("stats").stdout
+        scene.store.enqueue("producer", taken + 1, [new_job()], rate=rate)
+    said = "limiter allows 0.02/s, and its permits are taken"
+    assert said in cli("stats").stdout
+    (finding,) = (
+        finding
+        for finding in json.loads(cli("doctor --json").stdout)["findings"]
+        if finding["check"] == "limiter"
+    )
+    assert finding["said"] == "producers wait: it allows 0.02/s, and all 2 permits are taken"

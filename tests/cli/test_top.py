@@ -328,6 +328,14 @@ def test_rates_are_those_of_the_last_seconds() -> None:
     assert trend.ready("low")[:3] == [0, 10, 20]
 
 
+def test_a_queue_that_is_gone_is_forgotten() -> None:
+    trend = Trend()
+    trend.add(overview(0.0, done=1))
+    assert trend.ready("low") == [1]
+    trend.add(attrs.evolve(overview(1.0), stats=Stats("t", {}, {}, 0, 0, ())))
+    assert trend.ready("low") == []
+
+
 def test_an_engine_that_told_nothing_yet_has_no_rate() -> None:
     trend = Trend()
     trend.add(overview(0.0))

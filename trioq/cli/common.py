@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -59,6 +59,12 @@ with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, fo
 # -- the server --------------------------------------------------------------------------------
 
 
+def first(names: Sequence[str], count: int = 20) -> str:
+    """The first few of many names, as they come."""
+    more = len(names) - count
+    return ", ".join(names[:count]) + (f" and {more:,} more" if more > 0 else "")
+
+
 @attrs.frozen
 class Opened:
     """A configuration and the way to its namespace."""
@@ -71,7 +77,7 @@ class Opened:
         """The name, if there is such a queue; ends the command if there isn't."""
         known = self.admin.queue_names()
         if name not in known:
-            hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"; there are {first(known)}"
             fail(f"no queue {name!r}{hint}", WRONG_USE)
         return name
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import click
 
 from trioq.cli.bulk import Pace, confirm, through, with_dry_run, with_rate, with_yes
-from trioq.cli.common import Opened, opened, show_json, with_config, with_json, with_queue
+from trioq.cli.common import Opened, first, opened, show_json, with_config, with_json, with_queue
 from trioq.cli.screen import numbers, show_table, texts
-from trioq.store.inspect import QueueStats
+
+#: Queues of which is told one by one.
+SHOWN = 50
 
 
 @click.command()
@@ -68,11 +70,11 @@ def purge(
     with opened(config) as there:
         found = there.admin.stats().queues
         names = list(found) if queue is None else [there.known_queue(queue)]
-        waiting = {name: _waiting(found[name]) for name in names if name in found}
+        waiting = {name: found[name].waiting if name in found else 0 for name in names}
         total = sum(waiting.values())
         purged = dict.fromkeys(waiting, 0)
         if total and not dry_run:
-            where = f"{', '.join(n for n, count in waiting.items() if count)} of {_where(there)}"
+            where = f"{first([n for n, count in waiting.items() if count])} of {_where(there)}"
             confirm(f"Forget {total:,} waiting job(s) in {where} for good?", yes=yes)
             pace = Pace(rate)
 
@@ -87,12 +89,11 @@ def purge(
         show_json({"waiting": waiting, "purged": purged, "dry_run": dry_run})
         return
     shown = waiting if dry_run else purged
-    columns = [*texts("queue"), *numbers("would be purged" if dry_run else "purged")]
-    show_table(columns, list(shown.items()))
-
-
-def _waiting(queue: QueueStats) -> int:
-    return queue.ready + queue.scheduled + queue.parked
+    word = "would be purged" if dry_run else "purged"
+    show_table([*texts("queue"), *numbers(word)], list(shown.items())[:SHOWN])
+    if len(shown) > SHOWN:
+        rest = sum(list(shown.values())[SHOWN:])
+        click.echo(f"and {len(shown) - SHOWN:,} more queues: {rest:,} {word}")
 
 
 def _where(there: Opened) -> str:

@@ -10,7 +10,9 @@ import click
 
 from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
+from trioq.engine import from_config
 from trioq.store.inspect import Door, EngineStats, JobView, QueueStats, Stats
+from trioq.store.inspect.sample import producers_wait
 from trioq.store.inspect.sizes import sizes
 
 #: What is counted over all time, in this order, if it ever happened.
@@ -64,6 +66,11 @@ def _show_stats(there: Opened, found: Stats) -> None:
     show_table(columns, rows)
     if left_out:
         click.echo(f"and {len(left_out):,} more queues, with {_waiting(left_out):,} job(s)")
+    rate = from_config.rate(there.config)
+    if rate is not None and producers_wait(there.admin.store, rate):
+        click.echo(
+            f"\nproducers wait: the limiter allows {rate.per_s:g}/s, and its permits are taken"
+        )
     show_doors(there.admin.doors(found))
     told = found.as_json()
     counted = [f"{told[what]:,} {what}" for what in COUNTED if told[what] or what == "done"]

@@ -125,6 +125,11 @@ class Rate:
     interval_us: int
     burst: int
 
+    @property
+    def per_s(self) -> float:
+        """Permits per second."""
+        return 1e6 / self.interval_us
+
 
 @value
 class Existing:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from trioq.core.config import Config
 from trioq.doctor import jobs, keys, server
 from trioq.doctor.finding import Finding, fault, ok, warning
+from trioq.engine import from_config
 from trioq.errors import StoreError, StoreRefused
 from trioq.settings import warnings
 from trioq.store.checks import explain, not_to_be_asked
@@ -35,6 +36,7 @@ def examine(config: Config, connector: Connector) -> Iterator[Finding]:
         "disk": lambda: server.disk(config),
         "engines": lambda: jobs.engines(store, config, stats(store, config.queue_names)),
         "queues": lambda: jobs.queues(config, stats(store, config.queue_names)),
+        "limiter": lambda: jobs.limiter(store, from_config.rate(config)),
         "handlers": lambda: jobs.parked(config, doors(store, stats(store, config.queue_names))),
         "dead": lambda: jobs.dead(stats(store, config.queue_names)),
         "records": lambda: jobs.records(stats(store, config.queue_names)),

@@ -6,9 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from trioq.core.calls import Rate
 from trioq.core.config import Config
 from trioq.doctor.finding import Finding, fault, ok, some, warning
 from trioq.store.inspect import Door, Stats
+from trioq.store.inspect.sample import producers_wait
 from trioq.store.redis import RedisStore
 
 #: Signs of life are counted this often while they are watched.
@@ -82,6 +84,15 @@ def _counted(found: Stats, name: str) -> int:
     """Jobs that count for a queue's ``max_length``."""
     queue = found.queues[name]
     return queue.ready + queue.scheduled
+
+
+def limiter(store: RedisStore, rate: Rate | None) -> Iterator[Finding]:
+    """Whether it holds producers up."""
+    if rate is not None and producers_wait(store, rate):
+        yield warning(
+            "limiter",
+            f"producers wait: it allows {rate.per_s:g}/s, and all {rate.burst} permits are taken",
+        )
 
 
 def parked(config: Config, behind: Sequence[Door]) -> Iterator[Finding]:

@@ -186,7 +186,7 @@ class Screen:
             burst = now.rate.burst
             # A permit comes back with time: with less than one left, whoever wants one waits.
             is_used_up = now.permits_used > burst - 1
-            line.append(f"{1e6 / now.rate.interval_us:g}/s, ")
+            line.append(f"{now.rate.per_s:g}/s, ")
             line.append(
                 f"{now.permits_used:.0f} of {burst} permits taken", "yellow" if is_used_up else ""
             )

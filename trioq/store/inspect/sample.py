@@ -123,6 +123,11 @@ def permits_used(store: RedisStore, rate: Rate) -> float:
     return _permits_used(rate, int(tat or 0), int(seconds) * 1_000_000 + int(micros))
 
 
+def producers_wait(store: RedisStore, rate: Rate) -> bool:
+    """Whether less than one permit is left: whoever wants one waits for it."""
+    return permits_used(store, rate) > rate.burst - 1
+
+
 def _has_turn(
     store: RedisStore, who: str, turn_ms: int, holder: bytes | None, *, renewed: bool
 ) -> bool:

@@ -32,8 +32,11 @@ class Trend:
         self._overviews.append(overview)
         while len(self._overviews) > 2 and self._overviews[1].at <= overview.at - RATE_S:
             self._overviews.popleft()
-        for name, queue in overview.stats.queues.items():
+        queues = overview.stats.queues
+        for name, queue in queues.items():
             self._ready.setdefault(name, deque(maxlen=SAMPLES)).append(queue.ready)
+        for name in self._ready.keys() - queues.keys():
+            del self._ready[name]  # clients may invent names all day
 
     def ready(self, queue: str) -> list[int]:
         """How many jobs were ready, the oldest first."""
