@@ -64,7 +64,9 @@ def test_the_fragment_takes_as_many_fields_as_the_class_gives(kind: type[Settlem
     told = [] if told == ["nothing more"] else told
     taken = re.search(r"^  fields = (\d+),$", (LUA / f"{kind.verb}.lua").read_text(), re.MULTILINE)
     assert taken
-    assert int(taken[1]) == len(told) == len(example(kind).fields())
+    uid, step, *fields = example(kind).fields()
+    assert (uid, step) == (example(kind).uid, example(kind).n)
+    assert int(taken[1]) == len(told) == len(fields)
 
 
 @every_verb

@@ -28,8 +28,8 @@ class Ack:
     """What ``done`` keeps of it; empty keeps nothing."""
 
     def fields(self) -> tuple[Field, ...]:
-        """What a request says of it after uid and step; so in each of these classes."""
-        return (self.summary,)
+        """What a request says of it: uid and step first, in each of these classes."""
+        return self.uid, self.n, self.summary
 
 
 @value
@@ -46,7 +46,7 @@ class RetryAt:
     """For the history; empty if there is nothing to tell (a snooze)."""
 
     def fields(self) -> tuple[Field, ...]:
-        return self.delay_ms, self.attempts, self.line
+        return self.uid, self.n, self.delay_ms, self.attempts, self.line
 
 
 @value
@@ -61,7 +61,7 @@ class DeadLetter:
     line: bytes
 
     def fields(self) -> tuple[Field, ...]:
-        return self.attempts, self.reason, self.line
+        return self.uid, self.n, self.attempts, self.reason, self.line
 
 
 @value
@@ -73,7 +73,7 @@ class Release:
     n: int
 
     def fields(self) -> tuple[Field, ...]:
-        return ()
+        return self.uid, self.n
 
 
 @value
@@ -87,7 +87,7 @@ class Park:
     name: str
 
     def fields(self) -> tuple[Field, ...]:
-        return (f"{self.queue}:{self.name}",)
+        return self.uid, self.n, f"{self.queue}:{self.name}"
 
 
 Settlement = Ack | RetryAt | DeadLetter | Release | Park

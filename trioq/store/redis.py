@@ -255,7 +255,7 @@ class RedisStore:
             if settlements:
                 args += (kind.verb, len(settlements))
             for s in settlements:
-                args += (s.uid, s.n, *s.fields())
+                args += s.fields()
         return keys, args
 
 
