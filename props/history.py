@@ -11,8 +11,10 @@ from typing import Any
 
 import attrs
 
+from props.table import moves_made
 from tests.dump import Dump, Waiting
 from trioq.core.calls import Enqueued, NewJob, Rate, Step, StepReply
+from trioq.core.settlements import Settlement
 
 
 @attrs.define
@@ -29,8 +31,16 @@ class History:
     permits: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
     """When the limiter granted how many, since the clock last went back."""
 
-    def called(self, verb: str, before: Dump, after: Dump, now_ms: int) -> None:
-        """After any call."""
+    def called(
+        self,
+        verb: str,
+        before: Dump,
+        after: Dump,
+        now_ms: int,
+        settlements: Sequence[Settlement] = (),
+    ) -> None:
+        """After any call; a step's settlements are what it asked for."""
+        moves_made(verb, settlements, before, after)
         self._bodies_are_untouched(after)
         self._counters_move_only_with_their_cause(verb, before, after)
         self._nothing_is_promoted_early(verb, before, after, now_ms)

@@ -213,7 +213,8 @@ class LockStep(RuleBasedStateMachine):
                 Granted(step.engine, claim.uid, step.n, claim.attempts, claim.suspect)
                 for claim in answer.claims
             )
-        self.history.called(call.verb, before, after, self.now_ms)
+        settlements = call.args[0].settlements if call.verb == "step" else ()
+        self.history.called(call.verb, before, after, self.now_ms, settlements)
 
 
 def as_test(machine: type[LockStep], share: float = 1.0) -> Any:

@@ -1,0 +1,113 @@
+"""Each move that the server was seen to make is one of the table's.
+
+The table of a job's life (:mod:`trioq.core.lifecycle`) says what can happen. Here a call is
+looked at from outside, by what the server held before and after it: every job that isn't where
+it was must have come there by moves that the table gives to that call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+from tests.dump import Dump
+from trioq.core.lifecycle import RULES, Place, Rule, State
+from trioq.core.model import Hold
+from trioq.core.settlements import Settlement
+
+#: How a caller's id remembers what led out of the table, or to an end of it.
+TOMBS = {State.DONE: "done", State.CANCELLED: "cancelled", None: "dead"}
+
+
+@attrs.frozen
+class Where:
+    """Where one job is, as far as it can be seen."""
+
+    state: State | None
+    """None: there is no record of it, any more or yet."""
+    place: Place | None = None
+    claim: tuple[str, Hold] | None = None
+
+
+def where(dump: Dump, uid: str) -> Where:
+    """Where this job is at this moment."""
+    if uid not in dump.jobs:
+        return Where(None)
+    if uid in dump.dead:
+        return Where(State.DEAD)
+    for engine, held in dump.running.items():
+        if uid in held:
+            return Where(State.RUNNING, claim=(engine, held[uid]))
+    for queue in dump.queues.values():
+        if uid in queue.scheduled:
+            return Where(State.SCHEDULED)
+        if uid in queue.suspects:
+            return Where(State.READY, Place.SUSPECT)
+        if uid in queue.in_line:
+            return Where(State.READY, Place.LINE)
+    if any(uid in uids for uids in dump.parked.values()):
+        return Where(State.READY, Place.PARKED)
+    raise AssertionError(f"{uid} has a record and is nowhere")
+
+
+def moves_made(
+    script: str,
+    asked: Sequence[Settlement],
+    before: Dump,
+    after: Dump,
+    rules: Sequence[Rule] = RULES,
+) -> list[Rule]:
+    """The moves that explain what a call has changed.
+
+    Args:
+      asked: What a step was to settle; it may have refused some of it.
+
+    Raises:
+      AssertionError: A job is where no moves of this call lead.
+    """
+    made = []
+    for uid in before.jobs.keys() | after.jobs.keys():
+        was, now = where(before, uid), where(after, uid)
+        if was == now:
+            continue
+        verbs = {settlement.verb for settlement in asked if settlement.uid == uid}
+        ways = list(_ways(script, verbs, was.state, rules))
+        leading = [way for way in ways if _leads_to(way[-1], now, before, after, uid)]
+        assert leading, f"the table has no way for {uid} from {was} to {now} by {script} {verbs}"
+        # Two moves may lead along one arrow: then the one that counts is where an attempt did.
+        counted = after.attempts.get(uid, 0) > before.attempts.get(uid, 0)
+        made += min(leading, key=lambda way: any(rule.counts for rule in way) != counted)
+    return made
+
+
+def _ways(
+    script: str, verbs: set[str], state: State | None, rules: Sequence[Rule]
+) -> Iterator[list[Rule]]:
+    """What can happen to a job in one call: one move; in a step, several one after the other,
+    first a settlement, then what the step does by itself, in the order of the table."""
+    own = [rule for rule in rules if script in rule.scripts]
+    if script != "step":
+        yield from ([rule] for rule in own if state in rule.before)
+        return
+    ways: list[list[Rule]] = [[]]
+    stages = [[rule for rule in own if rule.verb in verbs]]
+    stages += [[rule] for rule in own if rule.verb is None]
+    for stage in stages:
+        ways += [
+            [*way, rule]
+            for way in ways
+            for rule in stage
+            if (way[-1].after if way else state) in rule.before
+        ]
+    yield from ways[1:]
+
+
+def _leads_to(rule: Rule, now: Where, before: Dump, after: Dump, uid: str) -> bool:
+    if now.state is not None:
+        return rule.after is now.state and (now.place is None or now.place in rule.places)
+    if rule.after not in TOMBS:
+        return False
+    # Which of the ends it was can't be seen, but where a caller's id remembers it.
+    id = before.id_of.get(uid)
+    return id is None or after.ids.get(id) == f"{TOMBS[rule.after]}:{uid}"
