@@ -6,7 +6,6 @@ moment, because the timeout of a blocking command fires tens of milliseconds lat
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 import attrs
@@ -18,10 +17,18 @@ from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.errors import StoreBusy, StoreUnreachable
 
-#: Looks in a row that find no engine for a name before jobs die of it. While all engines of a
-#: name are restarted there is none for a moment, and the jobs may have waited for long before,
-#: for another reason.
+#: Looks in a row that find no engine for a name before jobs die of it, however short the time is
+#: that they may wait: while all engines of a name are restarted there is none for a moment.
 LOOKS = 3
+
+
+@attrs.frozen
+class _Absence:
+    """Each look has found no engine for a name."""
+
+    since: float
+    """By trio's clock."""
+    looks: int = 0
 
 
 @attrs.define
@@ -42,8 +49,9 @@ class Scheduler:
     outage: Outage
     report: Report
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _unknown: Counter[str] = attrs.field(factory=Counter[str], init=False)
-    """Names, and how many looks in a row have found no engine for them."""
+    _unknown: dict[str, _Absence] = attrs.field(factory=dict[str, _Absence], init=False)
+    """By name. The server's note of how long jobs have waited isn't enough: they may have waited
+    for another reason, and each deployment may bring an engine that doesn't know them."""
 
     async def run(self) -> None:
         """Promote and expire until cancelled."""
@@ -73,6 +81,7 @@ class Scheduler:
                 await self._expire_once()
                 self.outage.answered("watch")
             except (StoreUnreachable, StoreBusy) as error:
+                self._unknown.clear()  # who has not looked doesn't know
                 await self.outage.failed("watch", error)
 
     async def _expire_once(self) -> None:
@@ -83,13 +92,27 @@ class Scheduler:
         store = self.caller.store
         infos = await self.caller.call(store.engines)
         known = {name for info in infos.values() for name in engine_info.decode(info).names}
-        unknown = {name for _, name in parked} - known
-        self._unknown = Counter({name: self._unknown[name] + 1 for name in unknown})
+        self._note({name for _, name in parked} - known)
         after_ms = int(self.unknown_after_s * 1000)
         for queue, name in parked:
-            if self._unknown[name] < LOOKS:
+            if not self._is_unknown(name):
                 continue
             message = f"no engine has known the name {name!r} for {self.unknown_after_s:g} s"
             line = history.died_without_run("unknown_name", message)
             while died := await self.caller.call(store.expire_parked, queue, name, after_ms, line):
                 self.report(ParkedExpired(queue, name, died))
+
+    def _note(self, unknown: set[str]) -> None:
+        """One look has found no engine for these names, and one for all others."""
+        fresh = _Absence(trio.current_time())
+        absences = {name: self._unknown.get(name, fresh) for name in unknown}
+        self._unknown = {n: attrs.evolve(a, looks=a.looks + 1) for n, a in absences.items()}
+
+    def _is_unknown(self, name: str) -> bool:
+        """Whether no engine has known this name for the whole time, without a break."""
+        absence = self._unknown.get(name)
+        return (
+            absence is not None
+            and absence.looks >= LOOKS
+            and trio.current_time() - absence.since >= self.unknown_after_s
+        )
