@@ -26,7 +26,7 @@ async def count(place: Place) -> None:
     async with place.running():
         await place.reported(JobStarted, 3)
         with place.admin() as admin:
-            assert [engine["workers"] for engine in admin.stats().engines] == [3]
+            assert [e["workers"] for e in admin.stats().as_json()["engines"]] == [3]
         assert len(place.of(JobStarted)) == place.of(EngineStarted)[0].workers == 3
         gate.set()
         await place.reported(JobSucceeded, 8)
