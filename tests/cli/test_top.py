@@ -22,7 +22,16 @@ from trioq.core.calls import Rate
 from trioq.core.config import LimiterConfig
 from trioq.core.formats import snapshot
 from trioq.core.limiter import interval_us
-from trioq.store.inspect import EngineView, Overview, Overviews, QueueStats, Stats, Trend, stats
+from trioq.store.inspect import (
+    Door,
+    EngineView,
+    Overview,
+    Overviews,
+    QueueStats,
+    Stats,
+    Trend,
+    stats,
+)
 from trioq.store.redis import RedisStore
 
 QUICK = ("--interval", "100ms")
@@ -352,6 +361,15 @@ def test_a_job_is_as_old_as_it_was_when_its_engine_told_of_it() -> None:
     trend.add(attrs.evolve(overview(1.0), engines=(engine,), now_ms=4_601_500))
     drawn = "\n".join(line.plain for line in Screen(80, 24, "there").draw(trend, Ui()))
     assert "greet 0.5s" in drawn
+
+
+def test_names_that_nobody_knows_are_shown_with_their_parked_jobs() -> None:
+    unknown = [Door("low", f"name{n}", 9 - n, None, ("unknown_name",)) for n in range(5)]
+    broken = Door("low", "broken", 7, None, ("breaker",), {"e": "open"})
+    trend = Trend()
+    trend.add(attrs.evolve(overview(1.0), doors=(broken, *unknown)))
+    drawn = "\n".join(line.plain for line in Screen(120, 24, "there").draw(trend, Ui()))
+    assert "UNKNOWN name0 9, name1 8, name2 7 and 2 more" in drawn
 
 
 def test_keys_are_read_from_what_terminals_send() -> None:

@@ -25,6 +25,9 @@ BARS = "▁▂▃▄▅▆▇█"
 #: For terminals that know no more; anything else that isn't ASCII is a question mark there.
 ASCII = str.maketrans(BARS + "·…↑↓", "_.:-=+*#" + "-.^v")
 
+#: Names that no engine knows, and that are shown.
+UNKNOWN = 3
+
 HEADING = "bold cyan"
 
 KEYS = "q quit  tab panel  ↑↓ move  enter look  p pause  r/R revive  / job  ? help"
@@ -178,7 +181,7 @@ class Screen:
             yield self._cursor(text, ui, "engines", i)
 
     def _doors(self, now: Overview) -> Text:
-        """What producers may enqueue, and breakers, of which there can be many; on one line."""
+        """What producers may enqueue, breakers, and names that nobody knows; on one line."""
         line = Text.assemble(("LIMITER ", HEADING))
         if now.rate is None or now.permits_used is None:
             line.append("none")
@@ -196,6 +199,12 @@ class Screen:
         for name, states in sorted(now.breakers.items()):
             told = ", ".join(f"{state.replace('_', '-')} on {n}" for state, n in states.items())
             line.append(f"{plain(name)} {plain(told)}  ", "bold red")
+        unknown = [door for door in now.doors if "unknown_name" in door.why]
+        if unknown:
+            line.append("   UNKNOWN ", HEADING)
+            named = ", ".join(f"{door.name} {short(door.parked)}" for door in unknown[:UNKNOWN])
+            more = len(unknown) - UNKNOWN
+            line.append(plain(named) + (f" and {more:,} more" if more > 0 else ""), "bold red")
         return line
 
     def _failures(self, now: Overview, ui: Ui, room: int) -> Iterator[Text]:
