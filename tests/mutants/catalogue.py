@@ -85,7 +85,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a step is no sign of life", STEP,
-        'redis.call("HINCRBY", beats, engine, 1)\n', "", MODEL,
+        'bump(beats, engine, 1)\n', "", MODEL,
     ),
     Mutant(
         "what is settled stays in running", f"{SETTLE}.lua",

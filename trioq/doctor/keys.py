@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from trioq.doctor.finding import Finding, fault, ok, some, warning
+from trioq.store import kept
 from trioq.store.benches import bench_keys
 from trioq.store.inspect import stats
 from trioq.store.inspect.sizes import known_keys
@@ -71,7 +72,7 @@ def _scan(store: RedisStore) -> Iterator[tuple[str, str, int]]:
         told = store.lane.pipeline(asked) if asked else []
         for key, type_, ttl_ms in zip(found, told[::2], told[1::2], strict=True):
             if type_ != b"none":
-                yield key.decode("utf-8", "backslashreplace"), type_.decode().upper(), ttl_ms
+                yield kept.text(key), type_.decode().upper(), ttl_ms
         if cursor == b"0":
             return
 

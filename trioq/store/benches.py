@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from trioq.store import kept
 from trioq.store.keys import CATALOGUE, FIXED, bench_namespace
 from trioq.store.redis import RedisStore
 
@@ -29,7 +30,7 @@ def finished(store: RedisStore) -> tuple[int, int]:
     done, dead = store.lane.pipeline(
         [("HGET", store.keys.fixed("stats"), "done"), ("ZCARD", store.keys.fixed("dead"))]
     )
-    return int(done or 0), int(dead)
+    return kept.number(done), int(dead)
 
 
 def forget(store: RedisStore, queues: Sequence[str], sender: str) -> None:
@@ -40,9 +41,9 @@ def forget(store: RedisStore, queues: Sequence[str], sender: str) -> None:
       sender: The client that enqueued.
     """
     lane, keys = store.lane, store.keys
-    doors = [door.decode() for door in lane.call("HKEYS", keys.fixed("parked"))]
-    engines = [engine.decode() for engine in lane.call("HKEYS", keys.fixed("engines"))]
-    used = [queue.decode() for queue in lane.call("SMEMBERS", keys.fixed("queues"))]
+    doors = kept.texts(lane.call("HKEYS", keys.fixed("parked")))
+    engines = kept.texts(lane.call("HKEYS", keys.fixed("engines")))
+    used = kept.texts(lane.call("SMEMBERS", keys.fixed("queues")))
     kinds = [doc.name.partition(":")[0] for doc in CATALOGUE if doc.name.endswith(":<queue>")]
     everything = [
         *(keys.fixed(name) for name in sorted(FIXED)),
@@ -63,7 +64,7 @@ def bench_keys(store: RedisStore) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     while True:
         cursor, keys = store.lane.call("SCAN", cursor, "MATCH", pattern, "COUNT", STEP)
-        for key in map(bytes.decode, keys):
+        for key in kept.texts(keys):
             found.setdefault(key[1:].partition("}")[0], []).append(key)
         if cursor == b"0":
             return {name: sorted(set(keys)) for name, keys in sorted(found.items())}

@@ -41,7 +41,7 @@ _TYPES = re.compile(r"^-- @types but ([\w, ]+)\n", re.MULTILINE)
 _MAY = "-- @may\n"
 
 _SECTION = re.compile(r"^(KEYS|ARGV|REPLY|MOVE|Invariant:|Repeat:|Cost:)\s*(.*)$")
-_CALL = re.compile(r"redis\.call\(([^,)]+)|\bput\(([^,)]+)")
+_CALL = re.compile(r"redis\.p?call\(([^,)]+)|\bput\(([^,)]+)")
 _NAME = re.compile(r'"([A-Z]+)"')
 
 #: Reads the length of a key, whatever is in it, and fails if it is of another type.

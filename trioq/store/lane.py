@@ -18,7 +18,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, cast
 
 import redis
@@ -27,7 +27,7 @@ from redis.connection import AbstractConnection
 from redis.retry import Retry
 
 from trioq.errors import StoreClosed, StoreRefused, StoreUnreachable
-from trioq.store import replies
+from trioq.store import kept, replies
 from trioq.store.answers import translated
 from trioq.store.reader import BoundedReader
 from trioq.store.replies import Shape
@@ -328,14 +328,19 @@ def _exchange(
     shapes: Sequence[Shape],
 ) -> list[Any]:
     """Send and read. Not by redis-py's own ways, which reconnect and disconnect by themselves."""
-    packed = (
-        connection.pack_command(*commands[0])
-        if len(commands) == 1
-        else connection.pack_commands(commands)
-    )
+    try:
+        packed = _packed(connection, commands)
+    except UnicodeEncodeError:  # a name that isn't UTF-8, as somebody else wrote it
+        packed = _packed(connection, [tuple(map(kept.raw, command)) for command in commands])
     for chunk in packed:
         _socket(connection).sendall(chunk)
     return [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
+
+
+def _packed(connection: AbstractConnection, commands: Sequence[tuple[Any, ...]]) -> Iterable[bytes]:
+    if len(commands) == 1:
+        return cast("Iterable[bytes]", connection.pack_command(*commands[0]))
+    return cast("Iterable[bytes]", connection.pack_commands(commands))
 
 
 def _read(connection: AbstractConnection, timeout_s: float | None, bytes_max: int) -> Any:

@@ -6,7 +6,6 @@ and is used by one thread at a time.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -29,16 +28,11 @@ from trioq.core.job import Uid
 from trioq.core.settlements import SETTLEMENTS, Park, Settlement
 from trioq.errors import QueueFull, TrioqBug
 from trioq.failpoints import failpoint
+from trioq.store import kept
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
 from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.scripts import load
-
-#: What ``running`` says of a claim: step, place in it, whether it is a suspect, queue.
-_PLACE = re.compile(rb"\d+:\d+:s?:([\x21-\x7e]+)")
-
-#: A count that nobody's arithmetic has trouble with.
-_DIGITS = re.compile(rb"\d{1,18}")
 
 
 class RedisStore:
@@ -60,7 +54,7 @@ class RedisStore:
 
     def beat(self, engine: Engine) -> Beat | Gone:
         word, *rest = self._run("beat", [self.keys.running(engine)], [engine, self._now()])
-        return Gone() if word == "gone" else Beat(rest[0], _number(rest[1]))
+        return Gone() if word == "gone" else Beat(rest[0], kept.number(rest[1]))
 
     def step(self, step: Step) -> StepReply | Gone:
         check_batch(max(step.want, len(step.settlements)))
@@ -73,33 +67,33 @@ class RedisStore:
         refused, uids, records, attempts, flags, held, left, next_due, version, index = rest
         claims = tuple(
             # A record that somebody has taken away can't be read, like one that is broken.
-            Claim(uid.decode(), record or b"", _number(tries), flag == b"s")
+            Claim(kept.text(uid), record or b"", kept.number(tries), flag == b"s")
             for uid, record, tries, flag in zip(uids, records, attempts, flags, strict=True)
         )
         return StepReply(
             word,
-            frozenset(refused.decode().split()),
+            frozenset(kept.text(refused).split()),
             claims,
             held,
             left,
             next_due if next_due >= 0 else None,
-            _number(version),
-            None if index is None else tuple(sorted(map(_door, index))),
+            kept.number(version),
+            None if index is None else tuple(sorted(map(kept.door, kept.texts(index)))),
         )
 
     def observe(self) -> Mapping[Engine, int]:
         # What isn't a number isn't from an engine.
-        return {e.decode(): int(n) for e, n in self._hash("beats").items() if _DIGITS.fullmatch(n)}
+        return {kept.text(e): int(n) for e, n in self._hash("beats").items() if kept.is_number(n)}
 
     def engines(self) -> Mapping[Engine, bytes]:
-        return {e.decode(): info for e, info in self._hash("engines").items()}
+        return {kept.text(e): info for e, info in self._hash("engines").items()}
 
     def reap(self, engine: Engine, seen: int, max_reaps: int) -> Reaped:
         args = [engine, seen, max_reaps, LOST, self._now()]
         word, *rest = self._with_all_queues("reap", engine, args)
         if word != "reaped":
             return Reaped(cast(Any, word))
-        return Reaped("reaped", rest[0], tuple(uid.decode() for uid in rest[1]))
+        return Reaped("reaped", rest[0], tuple(kept.texts(rest[1])))
 
     def sign_off(self, engine: Engine) -> None:
         self._with_all_queues("sign_off", engine, [engine])
@@ -137,17 +131,17 @@ class RedisStore:
             path, mark = job.seen or ("", "")
             args += (
                 place[job.queue], job.uid, job.delay_ms, job.id or "", job.stored, job.big,
-                _bytes(path), mark,
+                path, mark,
             )  # fmt: skip
         _, answer, *wait_us = self._write("enqueue", keys, args)
-        return _enqueued(answer.decode(), int(wait_us[0]) if wait_us else 0)
+        return _enqueued(kept.text(answer), int(wait_us[0]) if wait_us else 0)
 
     def cancel(self, sender: str, n: int, uid: Uid, queue: str, name: str) -> CancelWord:
         first = [self.keys.of("sender", sender)]
         first += self.keys.of_queues([queue], "scheduled", "suspects", "dropped")
         first.append(self.keys.of("parked", queue, name))
         while True:
-            engines = [e.decode() for e in self.lane.call("HKEYS", self.keys.fixed("steps"))]
+            engines = kept.texts(self.lane.call("HKEYS", self.keys.fixed("steps")))
             keys = [*first, *map(self.keys.running, engines)]
             args = [n, uid, f"{queue}:{name}", self.options.id_retention_ms, self._now(), *engines]
             word, *rest = self._write("cancel", keys, args)
@@ -186,8 +180,8 @@ class RedisStore:
         """The remembered marks of these paths, in their order."""
         if not paths:
             return []
-        marks = self.lane.call("HMGET", self.keys.fixed("seen"), *map(_bytes, paths))
-        return [None if mark is None else mark.decode() for mark in marks]
+        marks = self.lane.call("HMGET", self.keys.fixed("seen"), *paths)
+        return [None if mark is None else kept.text(mark) for mark in marks]
 
     # -- below -------------------------------------------------------------------------
 
@@ -220,7 +214,7 @@ class RedisStore:
         while True:
             values = self.lane.call("HVALS", self.keys.running(engine))
             # The script asks again for a queue that we left out.
-            queues |= {found[1].decode() for found in map(_PLACE.fullmatch, values) if found}
+            queues |= {queue for queue in map(kept.place, values) if queue is not None}
             names = sorted(queues)
             keys = [self.keys.running(engine)]
             keys += self.keys.of_queues(names, "ready", "suspects", "bell")
@@ -259,16 +253,6 @@ class RedisStore:
         return keys, args
 
 
-def _number(kept: bytes | None) -> int:
-    """A count that is kept; 0 where there is none, or somebody else wrote something there."""
-    return int(kept) if kept is not None and _DIGITS.fullmatch(kept) else 0
-
-
-def _door(field: bytes) -> tuple[str, str]:
-    queue, _, name = field.decode().partition(":")
-    return queue, name
-
-
 def _enqueued(answer: str, wait_us: int) -> Enqueued:
     taken, *found = answer.split()
     if taken == "full":
@@ -282,8 +266,3 @@ def _enqueued(answer: str, wait_us: int) -> Enqueued:
         else:
             existing[int(position)] = Existing(uid, cast(Any, state))
     return Enqueued(int(taken), existing, frozenset(seen), wait_us)
-
-
-def _bytes(path: str) -> bytes:
-    # File names may hold bytes that aren't UTF-8.
-    return path.encode("utf-8", "surrogateescape")

@@ -11,6 +11,7 @@ import attrs
 from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.errors import StoreBusy
+from trioq.store import kept
 from trioq.store.redis import RedisStore
 
 #: Which queues, engines and parked lists there are changes seldom; so often in a row, never.
@@ -168,7 +169,7 @@ class _Index:
 
     @classmethod
     def read(cls, answers: Iterator[Any]) -> Self:
-        return cls(*(frozenset(n.decode() for n in next(answers)) for _ in cls.QUESTIONS))
+        return cls(*(frozenset(kept.texts(next(answers))) for _ in cls.QUESTIONS))
 
     def covers(self, other: _Index) -> bool:
         return (
@@ -304,15 +305,17 @@ def _questions(
 def _read(
     answers: Iterator[Any], names: list[str], engines: list[str], doors: list[str]
 ) -> _Moment:
-    counters = {name.decode(): int(count) for name, count in _items(next(answers))}
+    counters = {kept.text(name): kept.number(count) for name, count in _items(next(answers))}
     dead, strays, records = next(answers), next(answers), next(answers)
-    paused = frozenset(name.decode() for name in next(answers))
-    infos = {engine.decode(): engine_info.decode(info) for engine, info in _items(next(answers))}
+    paused = frozenset(kept.texts(next(answers)))
+    infos = {kept.text(engine): engine_info.decode(info) for engine, info in _items(next(answers))}
     lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
-    parked = {door_of(door): next(answers) for door in doors}
+    parked = {kept.door(door): next(answers) for door in doors}
     notes = next(answers) if doors else []
-    since = {door: _since_ms(note) for door, note in zip(parked, notes, strict=True)}
-    running = {engine: Counter(map(_queue, next(answers))) for engine in engines}
+    since = {kept.door(d): _since_ms(note) for d, note in zip(doors, notes, strict=True)}
+    running = {
+        engine: Counter(kept.place(each) or "" for each in next(answers)) for engine in engines
+    }
     return _Moment(
         counters, dead, strays, records, paused, infos, lengths, parked,
         {door: ms for door, ms in since.items() if ms is not None}, running,
@@ -325,16 +328,5 @@ def _items(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 def _since_ms(note: bytes | None) -> int | None:
     """The time in ``since:how many``."""
-    since = note.partition(b":")[0] if note else b""
-    return int(since) if since.isdigit() else None
-
-
-def door_of(field: str) -> tuple[str, str]:
-    """Queue and name of a field of ``parked``."""
-    queue, _, name = field.partition(":")
-    return queue, name
-
-
-def _queue(place: bytes) -> str:
-    """The queue in ``n:i:suspect:queue``."""
-    return place.decode().split(":", 3)[3]
+    since = (note or b"").partition(b":")[0]
+    return kept.time_ms(since) if kept.is_number(since) else None

@@ -10,6 +10,7 @@ from trioq.core.formats import history
 from trioq.core.formats.record import decode
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable
+from trioq.store import kept
 from trioq.store.inspect.views import JobView, views
 from trioq.store.redis import RedisStore
 
@@ -43,7 +44,8 @@ class Dead:
     """A dead job, as far as bulk work needs to know it."""
 
     uid: Uid
-    died_ms: int
+    died_ms: int | None
+    """None: its time can't be one."""
     stored: bytes | None = attrs.field(default=None, repr=False)
     record: Record | None = None
     """None where it can't be read."""
@@ -109,7 +111,9 @@ def newest_dead(store: RedisStore, count: int) -> dict[Uid, int]:
     """Those that died last, the newest first, and when, in epoch milliseconds."""
     key = store.keys.fixed("dead")
     flat = store.lane.call("ZRANGE", key, 0, count - 1, "REV", "WITHSCORES")
-    return {u.decode(): int(float(ms)) for u, ms in zip(flat[::2], flat[1::2], strict=True)}
+    return {
+        kept.text(u): kept.time_ms(ms) or 0 for u, ms in zip(flat[::2], flat[1::2], strict=True)
+    }
 
 
 def _record(uid: Uid, stored: bytes | None) -> Record | None:
@@ -130,7 +134,7 @@ def _with_error(store: RedisStore, jobs: Sequence[Dead], error: str) -> Iterator
         )
         for job, reason, lines in zip(some, reasons, histories, strict=True):
             last = history.last_error(history.decode(lines))
-            told = [reason.decode()] if reason else []
+            told = [kept.text(reason)] if reason else []
             if error in " ".join(told + ([last.type, last.message] if last else [])):
                 yield job
 
@@ -138,7 +142,7 @@ def _with_error(store: RedisStore, jobs: Sequence[Dead], error: str) -> Iterator
 # -- uids and when they died -------------------------------------------------------------------
 
 
-def _named(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int]]:
+def _named(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int | None]]:
     """Those of the named uids that are dead."""
     uids = list(dict.fromkeys(wanted.uids or ()))
     until = _until(store, wanted.older_than_s)
@@ -146,10 +150,10 @@ def _named(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int]]
         some = uids[start : start + PAGE]
         scores = store.lane.call("ZMSCORE", store.keys.fixed("dead"), *some)
         died = {uid: float(score) for uid, score in zip(some, scores, strict=True) if score}
-        yield {uid: int(score) for uid, score in died.items() if score <= until}
+        yield {uid: kept.time_ms(score) for uid, score in died.items() if score <= until}
 
 
-def _all(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int]]:
+def _all(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int | None]]:
     """All, by the place of the last one read and not by their number.
 
     Many die in the same millisecond, so a page may begin inside of one. It then overlaps
@@ -172,7 +176,9 @@ def _all(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int]]:
         if offset and (not there or there[0] > last):
             offset = 0
             continue
-        if page := {uid.decode(): int(score) for score, uid in there if (score, uid) > last}:
+        if page := {
+            kept.text(uid): kept.time_ms(score) for score, uid in there if (score, uid) > last
+        }:
             yield page
         if len(there) < PAGE:
             return

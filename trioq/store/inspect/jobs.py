@@ -12,6 +12,7 @@ from trioq.core.formats.record import decode
 from trioq.core.formats.summary import Summary
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreBusy
+from trioq.store import kept
 from trioq.store.inspect.counts import TRIES
 from trioq.store.inspect.views import JobView, views
 from trioq.store.redis import RedisStore
@@ -35,7 +36,7 @@ def find(store: RedisStore, id_or_uid: str) -> JobView | None:
     """A job by its caller's id or its uid, wherever it is; None: nobody knows it."""
     for _ in range(2):  # a job can end between two looks, and then lies among the done
         known = store.lane.call("HGET", store.keys.fixed("ids"), id_or_uid)
-        state, _, uid = known.decode().rpartition(":") if known else ("", "", id_or_uid)
+        state, _, uid = kept.text(known).rpartition(":") if known else ("", "", id_or_uid)
         if not state and (view := _living(store, uid)) is not None:
             return view
         if state in ("", "done"):
@@ -57,7 +58,7 @@ def uids_of(store: RedisStore, ids: Sequence[str]) -> dict[str, Uid]:
             if uid is None:
                 found[id] = id
             elif b":" not in uid:  # "state:uid" is what is remembered of a job that has ended
-                found[id] = uid.decode()
+                found[id] = kept.text(uid)
     return found
 
 
@@ -75,7 +76,7 @@ def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
             if not page:
                 break
             offset += len(page)
-            uids = [uid.decode() for uid in reversed(page)]
+            uids = kept.texts(reversed(page))
             stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *uids)
             # Without a record it is one that was cancelled and still lies here.
             found.update((view.uid, view) for view in views(store, uids, stored, "ready"))
@@ -85,7 +86,7 @@ def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
 def held(store: RedisStore, engine: str) -> list[JobView]:
     """The jobs that an engine has claimed and not settled, at most 1,000."""
     found: list[JobView] = []
-    uids = sorted(uid.decode() for uid in store.lane.call("HKEYS", store.keys.running(engine)))
+    uids = sorted(kept.texts(store.lane.call("HKEYS", store.keys.running(engine))))
     for start in range(0, len(uids), PAGE):
         page = uids[start : start + PAGE]
         stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *page)
@@ -131,18 +132,18 @@ def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
                 ("HEXISTS", keys.fixed("jobs"), uid),
                 ("ZSCORE", keys.fixed("dead"), uid),
                 ("ZSCORE", keys.of("scheduled", queue), uid),
-                *(("HEXISTS", keys.running(engine.decode()), uid) for engine in engines),
+                *(("HEXISTS", keys.running(kept.text(engine)), uid) for engine in engines),
             ]
         )
         if not lives:
             return None
         if died is not None:
-            return {"state": "dead", "died_ms": int(float(died))}
+            return {"state": "dead", "died_ms": kept.time_ms(died)}
         if due is not None:
-            return {"state": "scheduled", "due_ms": int(float(due))}
+            return {"state": "scheduled", "due_ms": kept.time_ms(due)}
         for engine, held in zip(engines, running, strict=True):
             if held:
-                return {"state": "running", "engine": engine.decode()}
+                return {"state": "running", "engine": kept.text(engine)}
         if not set(there) <= set(engines):
             engines = there
         elif parked is None:
@@ -159,7 +160,7 @@ def _is_parked(store: RedisStore, uid: Uid, key: str) -> bool:
     What joins the list meanwhile moves the rest towards what is still to be read. The pieces
     overlap, for the few that leave it from the middle.
     """
-    start, sought = 0, uid.encode()
+    start, sought = 0, kept.raw(uid)
     while page := store.lane.call("LRANGE", key, start, start + PARKED_PAGE - 1):
         if sought in page:
             return True

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from trioq.store.inspect.counts import door_of
+from trioq.store import kept
 from trioq.store.redis import RedisStore
 
 
 def queue_names(store: RedisStore) -> frozenset[str]:
     """The queues that anything was ever enqueued to."""
     names = store.lane.call("SMEMBERS", store.keys.fixed("queues"))
-    return frozenset(name.decode() for name in names)
+    return frozenset(kept.texts(names))
 
 
 def parked_names(store: RedisStore, queue: str) -> list[str]:
     """The handlers' names that jobs of this queue are parked under."""
-    doors = [door.decode() for door in store.lane.call("HKEYS", store.keys.fixed("parked"))]
-    return sorted(name for behind, name in map(door_of, doors) if behind == queue)
+    doors = kept.texts(store.lane.call("HKEYS", store.keys.fixed("parked")))
+    return sorted(name for behind, name in map(kept.door, doors) if behind == queue)
 
 
 def waiting(store: RedisStore, queue: str) -> int:

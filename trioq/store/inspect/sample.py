@@ -15,6 +15,7 @@ import attrs
 from trioq.core.calls import Rate
 from trioq.core.formats.record import decode
 from trioq.errors import RecordUnreadable, StoreBusy
+from trioq.store import kept
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.jobs import PAGE
 from trioq.store.redis import RedisStore
@@ -85,7 +86,7 @@ def glance(
     (seconds, micros), holder, names, tat, watched, *lengths = store.lane.transaction(asked)
     took_s = time.perf_counter() - started
     now_us = int(seconds) * 1_000_000 + int(micros)
-    paused = frozenset(name.decode() for name in names)
+    paused = frozenset(kept.texts(names))
     counted = zip(queues, lengths[: len(queues)], lengths[len(queues) :], strict=True)
     return Glance(
         took_s=took_s,
@@ -93,7 +94,7 @@ def glance(
         has_turn=_has_turn(store, who, turn_ms, holder, renewed=had_turn),
         ready=sum(max(0, n - gone) for queue, n, gone in counted if queue not in paused),
         paused=paused,
-        permits_used=_permits_used(rate, int(tat or 0), now_us) if rate else None,
+        permits_used=_permits_used(rate, kept.number(tat), now_us) if rate else None,
         watched=bool(watched),
     )
 
@@ -120,7 +121,7 @@ def permits_used(store: RedisStore, rate: Rate) -> float:
     (seconds, micros), tat = store.lane.pipeline(
         [("TIME",), ("GET", store.keys.of("limit", rate.name))]
     )
-    return _permits_used(rate, int(tat or 0), int(seconds) * 1_000_000 + int(micros))
+    return _permits_used(rate, kept.number(tat), int(seconds) * 1_000_000 + int(micros))
 
 
 def producers_wait(store: RedisStore, rate: Rate) -> bool:
@@ -172,7 +173,7 @@ def _oldest(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
         )
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         for (queue, uids), stored in zip(list(candidates.items()), records, strict=True):
-            wanted_ms = _wanted_ms(uids.pop().decode(), stored)
+            wanted_ms = _wanted_ms(kept.text(uids.pop()), stored)
             if wanted_ms is not None:
                 ages[queue] = max(0, now_ms - wanted_ms)
             if wanted_ms is not None or not uids:

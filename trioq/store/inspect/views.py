@@ -13,6 +13,7 @@ from trioq.core.formats.record import decode
 from trioq.core.formats.summary import Summary
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable
+from trioq.store import kept
 from trioq.store.redis import RedisStore
 
 
@@ -102,8 +103,8 @@ def _view(
         uid,
         record,
         state,
-        reason=reason.decode() if reason else None,
-        reaps=int(reaps or 0),
+        reason=kept.text(reason) if reason else None,
+        reaps=kept.number(reaps),
         attempts=history.decode(lines),
         payload=content,
         payload_raw=raw,

@@ -19,6 +19,7 @@
 local steps, beats, stats, ids, ended = unpack(KEYS, 1, 5)
 local engine, given_now = unpack(ARGV, 1, 2)
 local running = KEYS[6]
+-- @use bump
 -- @use now
 
 redis.call("HLEN", beats)
@@ -31,7 +32,7 @@ if redis.call("HEXISTS", steps, engine) == 0 then
   return { "gone" }
 end
 -- @may
-redis.call("HINCRBY", beats, engine, 1)
+bump(beats, engine, 1)
 if #old > 0 then
   redis.call("HDEL", ids, unpack(old))
   redis.call("ZREM", ended, unpack(old))

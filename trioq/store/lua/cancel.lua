@@ -30,6 +30,7 @@ local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended,
   dead, stats, parked = unpack(KEYS, 1, 13)
 local number, uid, door, retention, given_now = unpack(ARGV, 1, 5)
 local sender, scheduled, suspects, dropped, waiting = unpack(KEYS, 14, 18)
+-- @use bump
 -- @use now
 -- @use forget
 -- @use sender
@@ -89,5 +90,5 @@ if redis.call("ZREM", scheduled, uid) == 0 and redis.call("LREM", suspects, 1, u
   end
 end
 forget({ uid }, "cancelled", now_ms, tonumber(retention))
-redis.call("HINCRBY", stats, "cancelled", 1)
+bump(stats, "cancelled", 1)
 return answer("cancelled")

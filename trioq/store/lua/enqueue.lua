@@ -27,6 +27,7 @@
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen = unpack(KEYS, 1, 9)
 local number, interval, burst, given_now, n_queues = unpack(ARGV, 1, 5)
 local sender, limit = KEYS[10], KEYS[11]
+-- @use bump
 -- @use now
 -- @use ring
 -- @use sender
@@ -60,7 +61,7 @@ interval, burst = tonumber(interval), tonumber(burst)
 -- The limiter: the generic cell rate algorithm, on the server's clock, in whole us -------
 local permits, tat, stored_tat = count, now_us, 0
 if interval > 0 then
-  stored_tat = tonumber(redis.call("GET", limit) or 0)
+  stored_tat = tonumber(string.match(redis.call("GET", limit) or "", "^%d+$") or 0)
   tat = math.min(math.max(stored_tat, now_us), now_us + burst * interval)
   permits = math.floor((now_us + burst * interval - tat) / interval)
 end
@@ -101,7 +102,9 @@ if #asked_paths > 0 then
 end
 local function existing(id)
   local value = known_ids[id]
-  if not value or string.find(value, ":", 1, true) then
+  if not value or string.find(value, "%s") then
+    return nil  -- what isn't ours is taken for nothing
+  elseif string.find(value, ":", 1, true) then
     return value
   end
   if redis.call("HEXISTS", jobs, value) == 0 then
@@ -187,7 +190,7 @@ for _, queue in ipairs(place) do
 end
 put("SADD", queues, used)
 if granted > 0 then
-  redis.call("HINCRBY", stats, "enqueued", granted)
+  bump(stats, "enqueued", granted)
 end
 local wait = 0
 if interval > 0 then

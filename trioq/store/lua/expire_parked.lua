@@ -20,6 +20,7 @@
 local parked, history, reasons, dead, stats = unpack(KEYS, 1, 5)
 local door, after, limit, line, given_now = unpack(ARGV, 1, 5)
 local list = KEYS[6]
+-- @use bump
 -- @use now
 -- @use die
 
@@ -30,10 +31,19 @@ redis.call("ZCARD", dead)
 local length = redis.call("LLEN", list)
 local since, marked = string.match(redis.call("HGET", parked, door) or "", "^(%d+):(%d+)$")
 local now_ms = math.floor(clock(given_now) / 1000)
-if not since or now_ms - tonumber(since) < tonumber(after) then
+if since and now_ms - tonumber(since) < tonumber(after) then
   return { "ok", {} }
 end
 -- @may
+if not since then
+  -- Nobody has noted, or nobody can read, since when they wait: since now.
+  if length > 0 then
+    redis.call("HSET", parked, door, string.format("%d:%d", now_ms, length))
+  elseif redis.call("HDEL", parked, door) == 1 then
+    bump(stats, "parked_version", 1)
+  end
+  return { "ok", {} }
+end
 marked = math.min(tonumber(marked), length)
 local count = math.min(marked, tonumber(limit))
 local uids = count > 0 and redis.call("RPOP", list, count) or {}
@@ -44,7 +54,7 @@ end
 die(uids, why, lines, now_ms)
 if length == #uids then
   redis.call("HDEL", parked, door)
-  redis.call("HINCRBY", stats, "parked_version", 1)
+  bump(stats, "parked_version", 1)
 elseif marked == #uids then
   redis.call("HSET", parked, door, string.format("%d:%d", now_ms, length - #uids))
 else

@@ -20,6 +20,7 @@
 local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats = unpack(KEYS, 1, 11)
 local number, limit, retention, given_now = unpack(ARGV, 1, 4)
 local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 12, 16)
+-- @use bump
 -- @use now
 -- @use forget
 -- @use sender
@@ -73,7 +74,7 @@ local purged = #uids
 if #uids > 0 then
   purged = purged - redis.call("SREM", dropped, unpack(uids))
   forget(uids, "cancelled", math.floor(clock(given_now) / 1000), tonumber(retention))
-  redis.call("HINCRBY", stats, "purged", purged)
+  bump(stats, "purged", purged)
 end
 remember(sender, number, purged)
 return { "ok", purged }

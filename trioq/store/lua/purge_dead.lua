@@ -19,6 +19,7 @@
 local dead, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, stats = unpack(KEYS, 1, 11)
 local number, retention, given_now = unpack(ARGV, 1, 3)
 local sender = KEYS[12]
+-- @use bump
 -- @use now
 -- @use forget
 -- @use sender
@@ -40,7 +41,7 @@ for a = 4, #ARGV do
 end
 forget(uids, "dead", math.floor(clock(given_now) / 1000), tonumber(retention))
 if #uids > 0 then
-  redis.call("HINCRBY", stats, "purged", #uids)
+  bump(stats, "purged", #uids)
 end
 remember(sender, number, #uids)
 return { "ok", #uids }

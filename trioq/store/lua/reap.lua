@@ -27,6 +27,7 @@
 local steps, beats, engines, jobs, reaps, history, reasons, dead, stats = unpack(KEYS, 1, 9)
 local engine, seen, max_reaps, line, given_now = unpack(ARGV, 1, 5)
 local running = KEYS[10]
+-- @use bump
 -- @use now
 -- @use die
 -- @use held
@@ -41,7 +42,7 @@ end
 if redis.call("HGET", beats, engine) ~= seen then
   return { "alive" }
 end
-local entries = entries_of(running)
+local entries, astray = entries_of(running)
 local place, missing = places(11, 6, entries)
 if #missing > 0 then
   return { "look again", missing }
@@ -52,7 +53,7 @@ local now_ms = math.floor(clock(given_now) / 1000)
 local back, died, why, lines = {}, {}, {}, {}
 for _, entry in ipairs(entries) do
   if entry.suspect or #entries == 1 then
-    if redis.call("HINCRBY", reaps, entry.uid, 1) >= tonumber(max_reaps) then
+    if bump(reaps, entry.uid, 1) >= tonumber(max_reaps) then
       died[#died + 1], why[#why + 1], lines[#lines + 1] = entry.uid, "worker_lost", line
     else
       back[#back + 1] = entry
@@ -61,11 +62,16 @@ for _, entry in ipairs(entries) do
     back[#back + 1] = entry
   end
 end
+for _, uid in ipairs(astray) do
+  if redis.call("HEXISTS", jobs, uid) == 1 then
+    died[#died + 1], why[#why + 1], lines[#lines + 1] = uid, "worker_lost", line
+  end
+end
 die(died, why, lines, now_ms)
 return_to_queues(back, place, true)
 redis.call("DEL", running)
 redis.call("HDEL", steps, engine)
 redis.call("HDEL", beats, engine)
 redis.call("HDEL", engines, engine)
-redis.call("HINCRBY", stats, "reaped", #entries)
+bump(stats, "reaped", #entries)
 return { "reaped", #back, died }

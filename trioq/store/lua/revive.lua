@@ -20,6 +20,7 @@
 local dead, attempts, reaps, reasons, stats = unpack(KEYS, 1, 5)
 local number, n_queues = unpack(ARGV, 1, 2)
 local sender = KEYS[6]
+-- @use bump
 -- @use drop
 -- @use ring
 -- @use sender
@@ -55,7 +56,7 @@ if #uids > 0 then
       ring(KEYS[6 + q * 2])
     end
   end
-  redis.call("HINCRBY", stats, "revived", #uids)
+  bump(stats, "revived", #uids)
 end
 remember(sender, number, #uids)
 return { "ok", #uids }

@@ -17,6 +17,7 @@
 local steps, beats, engines, stats = unpack(KEYS, 1, 4)
 local engine = unpack(ARGV, 1, 1)
 local running = KEYS[5]
+-- @use bump
 -- @use held
 
 redis.call("HLEN", beats)
@@ -25,18 +26,25 @@ redis.call("HLEN", stats)
 if redis.call("HEXISTS", steps, engine) == 0 then
   return { "gone" }
 end
-local entries = entries_of(running)
+local entries, astray = entries_of(running)
 local place, missing = places(6, 2, entries)
 if #missing > 0 then
   return { "look again", missing }
 end
 -- @may
 return_to_queues(entries, place, false)
-redis.call("DEL", running)
-redis.call("HDEL", steps, engine)
-redis.call("HDEL", beats, engine)
-redis.call("HDEL", engines, engine)
+if #astray == 0 then
+  redis.call("DEL", running)
+  redis.call("HDEL", steps, engine)
+  redis.call("HDEL", beats, engine)
+  redis.call("HDEL", engines, engine)
+else
+  -- What can't be given back is the reaper's, who finds a silent engine with nothing else.
+  for _, entry in ipairs(entries) do
+    redis.call("HDEL", running, entry.uid)
+  end
+end
 if #entries > 0 then
-  redis.call("HINCRBY", stats, "released", #entries)
+  bump(stats, "released", #entries)
 end
 return { "ok", #entries }

@@ -1,3 +1,4 @@
+-- @use bump
 -- @use history
 -- These jobs won't run again by themselves, each for its reason.
 local function die(uids, why, lines, now_ms)
@@ -12,5 +13,5 @@ local function die(uids, why, lines, now_ms)
   redis.call("ZADD", dead, unpack(died))
   redis.call("HSET", reasons, unpack(reason_of))
   note(uids, lines)
-  redis.call("HINCRBY", stats, "dead_letters", #uids)
+  bump(stats, "dead_letters", #uids)
 end

@@ -1,3 +1,4 @@
+-- @use bump
 -- `parked` notes for each door since when how many jobs, the oldest, have waited behind it.
 local function noted_behind(door)
   local since, noted = string.match(redis.call("HGET", parked, door) or "", "^(%d+):(%d+)$")
@@ -9,6 +10,6 @@ local function left_door(list, door, noted_gone)
     local noted, since = noted_behind(door)
     redis.call("HSET", parked, door, string.format("%s:%d", since, noted - noted_gone))
   elseif redis.call("HDEL", parked, door) == 1 then
-    redis.call("HINCRBY", stats, "parked_version", 1)
+    bump(stats, "parked_version", 1)
   end
 end

@@ -1,15 +1,20 @@
 -- @use give_back
 -- @use ring
--- Everything an engine holds, in the order in which it claimed it.
+-- Everything an engine holds, in the order in which it claimed it; then the uids of which
+-- nobody can tell where they came from, because somebody else wrote there.
 local function entries_of(key)
-  local flat, entries = redis.call("HGETALL", key), {}
+  local flat, entries, astray = redis.call("HGETALL", key), {}, {}
   for e = 1, #flat, 2 do
     local step, nth, flag, from = string.match(flat[e + 1], "^(%d+):(%d+):(s?):(.*)$")
-    entries[#entries + 1] = { uid = flat[e], step = tonumber(step), nth = tonumber(nth),
-                              suspect = flag == "s", from = from }
+    if step then
+      entries[#entries + 1] = { uid = flat[e], step = tonumber(step), nth = tonumber(nth),
+                                suspect = flag == "s", from = from }
+    else
+      astray[#astray + 1] = flat[e]
+    end
   end
   table.sort(entries, in_order)
-  return entries
+  return entries, astray
 end
 -- The queues' keys by name, and the queues that entries came from but that KEYS lacks.
 local function places(first_key, first_arg, entries)

@@ -50,7 +50,7 @@ if #found > 0 then
       -- It was cancelled where it lay, and is counted there; else nobody can say what it was.
       if redis.call("SREM", f.queue.dropped, f.uid) == 0 then
         redis.call("LPUSH", strays, f.uid)
-        redis.call("HINCRBY", stats, "strays", 1)
+        bump(stats, "strays", 1)
       else
         f.queue.n_dropped = f.queue.n_dropped - 1
       end
@@ -83,7 +83,7 @@ if #found > 0 then
   end
   if #taken > 0 then
     redis.call("HSET", running, unpack(taken))
-    redis.call("HINCRBY", stats, "claimed", #claims)
+    bump(stats, "claimed", #claims)
   end
   for _, door in ipairs(doors) do
     if door.popped and door.popped > 0 then

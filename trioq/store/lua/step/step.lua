@@ -37,6 +37,7 @@
 local engine, n, want, suspect, known, keep_done, retention, max_bytes, given_now,
   n_queues, n_parked = unpack(ARGV, 1, 11)
 local running = KEYS[n_fixed + 1]
+-- @use bump
 -- @use now
 -- @use ring
 
@@ -70,8 +71,10 @@ local last = redis.call("HGET", steps, engine)
 if not last then
   return { "gone" }
 end
-local last_n = tonumber(string.match(last, "^%d+"))
-if n < last_n then
+local last_n = tonumber(string.match(last, "^%d+") or "")
+if not last_n then
+  return { "gone" }
+elseif n < last_n then
   return { "old" }
 elseif n > last_n + 1 then
   return { "gone" }
@@ -127,7 +130,7 @@ end
 -- @part claim
 -- Count, ring, answer ----------------------------------------------------------------
 if parked_changed then
-  redis.call("HINCRBY", stats, "parked_version", 1)
+  bump(stats, "parked_version", 1)
 end
 for _, queue in ipairs(queues) do
   local has_suspects = suspects_moved and queue.n_suspects > 0
@@ -138,5 +141,5 @@ end
 -- A repeat is answered from this: whom it refused can't be told from `running` any more.
 local refusals = table.concat(refused, " ")
 redis.call("HSET", steps, engine, #refused > 0 and n .. " " .. refusals or n)
-redis.call("HINCRBY", beats, engine, 1)
+bump(beats, engine, 1)
 return reply("ok", refusals)

@@ -20,6 +20,6 @@ return {
       redis.call("LPUSH", done, unpack(summaries))
       redis.call("LTRIM", done, 0, keep_done - 1)
     end
-    redis.call("HINCRBY", stats, "done", #acked)
+    bump(stats, "done", #acked)
   end,
 }

@@ -21,6 +21,6 @@ return {
       end
       door.length = door.length + #uids
     end
-    redis.call("HINCRBY", stats, "parked", parking)
+    bump(stats, "parked", parking)
   end,
 }

@@ -18,6 +18,6 @@ return {
       queue.n_ready = length[queue.ready] or queue.n_ready
       queue.n_suspects = length[queue.suspects] or queue.n_suspects
     end
-    redis.call("HINCRBY", stats, "released", #given)
+    bump(stats, "released", #given)
   end,
 }

@@ -21,6 +21,6 @@ return {
       redis.call("ZADD", queue.scheduled, unpack(members))
       queue.first = redis.call("ZRANGE", queue.scheduled, 0, 0, "WITHSCORES")
     end
-    redis.call("HINCRBY", stats, "retried", #retried)
+    bump(stats, "retried", #retried)
   end,
 }

@@ -1,0 +1,63 @@
+"""What anybody may have kept in Redis, as texts, numbers and times.
+
+Other clients of the same server may have written anything into our keys. What isn't what it
+should be is told as that, and nobody fails of it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from trioq.core import valid
+
+#: A count that nobody's arithmetic has trouble with.
+_DIGITS = re.compile(rb"\d{1,18}")
+
+#: How texts go to the server: what :func:`text` read goes back as the bytes that it was.
+ENCODING_ERRORS = "surrogateescape"
+
+
+def text(raw: bytes) -> str:
+    """A name as it lies there. Bytes that aren't UTF-8 are half surrogate pairs."""
+    return raw.decode("utf-8", ENCODING_ERRORS)
+
+
+def raw(value: Any) -> Any:
+    """An argument of a command: a text as the bytes that it was read from."""
+    return value.encode("utf-8", ENCODING_ERRORS) if isinstance(value, str) else value
+
+
+def texts(names: Iterable[bytes]) -> list[str]:
+    """Names as they lie there."""
+    return [text(name) for name in names]
+
+
+def is_number(raw: bytes) -> bool:
+    """Whether it is a count."""
+    return _DIGITS.fullmatch(raw) is not None
+
+
+def number(raw: bytes | None) -> int:
+    """A count; 0 where there is none, or somebody else wrote something there."""
+    return int(raw) if raw is not None and is_number(raw) else 0
+
+
+def time_ms(score: bytes | float) -> int | None:
+    """A time in epoch milliseconds, from the score of a sorted set; None: it is no time."""
+    at = float(score)
+    return int(at) if math.isfinite(at) and 0 <= at <= valid.LATEST_MS else None
+
+
+def place(raw: bytes) -> str | None:
+    """The queue in ``step:index:suspect:queue``, where a running job came from; None: none."""
+    parts = raw.split(b":", 3)
+    return text(parts[3]) if len(parts) == 4 else None
+
+
+def door(field: str) -> tuple[str, str]:
+    """The queue and the name in ``queue:name``, of jobs that are parked."""
+    queue, _, name = field.partition(":")
+    return queue, name
