@@ -11,6 +11,7 @@ from tests.faults.proxy import Answer, Flood, Proxy
 from tests.faults.story import Story
 from tests.support import Server, wait_until
 from trioq.core.events import RedisAway, RedisBack
+from trioq.errors import StoreRefused
 from trioq.store import replies
 
 #: They bring a network of their own.
@@ -100,3 +101,70 @@ async def test_an_answer_without_end_is_not_read_to_its_end(
     await story.play(JOBS)
     assert 0 < proxy.flooded < replies.SCRIPT_BYTES_MAX + SOCKETS_BYTES
     story.all_ran_once(JOBS)
+
+
+#: Each way to say "not now", and what proxies say of a server that they have lost.
+NOT_NOW = [
+    "LOADING Redis is loading the dataset in memory",
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "MISCONF Redis is configured to save RDB snapshots, but is unable to persist on disk.",
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "READONLY You can't write against a read only replica.",
+    "CLUSTERDOWN The cluster is down",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "NOREPLICAS Not enough good replicas to write.",
+    "upstream failure",
+    "no healthy upstream",
+    "ERR Connection timed out",
+    "ERR Connection refused",
+    "ERR server closed connection",
+    "PROXYERR try later",
+]
+
+#: Each way to say "no".
+NO = [
+    "ERR something nobody has heard of",
+    "ERR unknown command 'EVALSHA', with args beginning with: ",
+    "MOVED 3999 127.0.0.1:6381",
+    "NOAUTH Authentication required.",
+    "NOPERM User worker has no permissions to run the 'evalsha' command",
+    "WRONGTYPE Operation against a key holding the wrong kind of value",
+]
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("word", NOT_NOW)
+async def test_every_job_runs_once_when_a_step_is_answered_with(
+    story: Story, proxy: Proxy, word: str
+) -> None:
+    rule = proxy.on(Answer(f"-{word}\r\n".encode()), "step", nth=3, lane="trioq:")
+    await story.play(JOBS, also=lambda: rule.struck == 1)
+    story.all_ran_once(JOBS)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("word", NO)
+async def test_an_engine_ends_and_keeps_every_job_when_its_server_says_no(
+    story: Story, proxy: Proxy, word: str
+) -> None:
+    rule = proxy.on(Answer(f"-{word}\r\n".encode()), "step", nth=2, times=None, lane="trioq:")
+    await story.enqueue(JOBS)
+    ends = pytest.RaisesGroup(StoreRefused, flatten_subgroups=True, allow_unwrapped=True)
+    with ends, trio.fail_after(20):
+        await story.engine().run()
+    assert rule.struck >= 1
+    proxy.clear()
+    await story.play(0, also=lambda: story.done() == JOBS)
+    left = story.stats()
+    assert (left.counters["done"], left.dead, left.running, left.strays) == (JOBS, 0, 0, 0)
+
+
+@pytest.mark.trio
+async def test_a_script_that_the_server_has_forgotten_is_sent_whole(
+    story: Story, proxy: Proxy
+) -> None:
+    rule = proxy.on(Answer(b"-NOSCRIPT No matching script.\r\n"), "step", nth=3, lane="trioq:")
+    await story.play(JOBS, also=lambda: rule.struck == 1)
+    story.all_ran_once(JOBS)
+    assert [event for event in story.events if isinstance(event, RedisAway)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -42,15 +43,16 @@ class Peer:
             threading.Thread(target=self._talk, args=(sock, answers), daemon=True).start()
 
     def _talk(self, sock: socket.socket, answers: list[bytes | None]) -> None:
-        for answer in answers:
-            request = sock.recv(1 << 16)
-            if not request:
-                return
-            self.received.append(request)
-            if answer is None:
-                sock.close()
-                return
-            sock.sendall(answer)
+        with contextlib.suppress(OSError):  # they may hang up, or we be closed, at any moment
+            for answer in answers:
+                request = sock.recv(1 << 16)
+                if not request:
+                    return
+                self.received.append(request)
+                if answer is None:
+                    sock.close()
+                    return
+                sock.sendall(answer)
 
     def lane(self, **options: Any) -> Lane:
         def dial(name: str) -> AbstractConnection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -452,3 +453,45 @@ def test_a_forked_child_makes_a_connection_of_its_own(server: Server, lane: Lane
     os.close(writes)
     assert theirs != ours
     assert lane.call("CLIENT", "ID") == ours
+
+
+def in_a_child(work: Callable[[], bool]) -> bool:
+    """What it says in a forked child, which has a minute."""
+    child = os.fork()
+    if child == 0:  # pragma: no cover - measured in the parent only
+        said = False
+        try:
+            signal.alarm(60)
+            said = work()
+        finally:
+            os._exit(0 if said else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_a_forked_child_keeps_no_copy_of_its_parents_connection(lane: Lane) -> None:
+    lane.call("PING")
+    connection = lane._connection
+    assert connection is not None
+    sock = connection._get_socket()
+    assert sock is not None
+    fd = sock.fileno()
+
+    def is_closed() -> bool:
+        try:
+            os.fstat(fd)
+        except OSError:
+            return True
+        return False
+
+    assert in_a_child(is_closed)
+    assert lane.call("PING") == b"PONG", "and nothing was said on the parent's"
+
+
+def test_a_child_forked_while_a_thread_has_the_lane_can_use_it(server: Server, lane: Lane) -> None:
+    lane.call("PING")
+    call = Started(lambda: lane.call("BLPOP", "nothing", 0, timeout_s=60.0))
+    wait_until(lambda: waits(server, "test"))
+    with lane._lock:
+        assert in_a_child(lambda: bool(lane.call("PING") == b"PONG"))
+    lane.interrupt()
+    call.ended()

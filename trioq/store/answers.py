@@ -15,7 +15,7 @@ from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 
 #: "Not now": nothing was executed, and it may work in a while.
 _BUSY = (
-    "LOADING", "BUSY", "TRYAGAIN", "ASK ", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS",
+    "LOADING", "BUSY ", "TRYAGAIN", "ASK ", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS",
     "MISCONF", "OOM", "READONLY", "UNBLOCKED", "max number of clients",
 )  # fmt: skip
 
@@ -75,4 +75,4 @@ def _code(error: Exception) -> str:
 
 def _says_busy(text: str) -> bool:
     # Older servers wrap the code: "Error running script …: -READONLY You can't write …".
-    return text.startswith(_BUSY) or any(f"-{code} " in text for code in _BUSY)
+    return text.startswith(_BUSY) or any(f"-{code.strip()} " in text for code in _BUSY)

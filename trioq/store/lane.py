@@ -18,6 +18,7 @@ import contextlib
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, cast
 
@@ -62,6 +63,7 @@ class Lane:
         self._calling = False
         self._interrupted = False
         self._closed = False
+        _LANES.add(self)
 
     @property
     def connected(self) -> bool:
@@ -193,8 +195,6 @@ class Lane:
     def _begin(self) -> AbstractConnection:
         """The connection for a call, which from now on is under way."""
         with self._lock:
-            if self._connection is not None and self._connection.pid != os.getpid():
-                self._forget()  # this is a forked child, and the connection is its parent's
             if self._connection is not None:
                 return self._started()
             self._check()
@@ -238,7 +238,7 @@ class Lane:
             self._attempt.abandon()
         elif not self._calling:
             self._forget()
-        elif self._connection is not None and self._connection.pid == os.getpid():
+        elif self._connection is not None:
             # The base method: SSLSocket.shutdown would drop TLS under the reader.
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(_socket(self._connection), socket.SHUT_RDWR)
@@ -247,6 +247,30 @@ class Lane:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
+
+    # -- in a forked child -------------------------------------------------------------------
+
+    def _forked(self) -> None:
+        """The connection is the parent's: our copy of it is closed, without a word on it.
+
+        While we had it, the server wouldn't notice that the parent has died. Whoever held the
+        lock, or was calling, is a thread that isn't here.
+        """
+        self._lock = threading.Lock()
+        self._attempt, self._calling = None, False
+        self._forget()
+
+
+#: What a forked child must not share with its parent.
+_LANES: weakref.WeakSet[Lane] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for lane in list(_LANES):
+        lane._forked()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 class _Attempt:

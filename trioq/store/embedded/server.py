@@ -268,6 +268,7 @@ _IN_USE: weakref.WeakSet[Embedded] = weakref.WeakSet()
 
 def _drop_uses() -> None:
     for use in list(_IN_USE):
+        use._closing = threading.Lock()  # a thread that isn't here may have held it
         use._drop_use()
 
 
