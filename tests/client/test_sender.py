@@ -197,6 +197,26 @@ def test_a_forked_child_of_a_trio_program_loses_no_jobs_to_its_parents_numbers(
         assert len(ready(rig, "high")) == 9
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_of_an_operators_program_changes_what_it_says(
+    server: Server, tmp_path: Path
+) -> None:
+    with trioq.connect_admin(configured(server, tmp_path)) as admin:
+        assert admin.pause("low")
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                assert admin.resume("low")
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        # The child's number was the one that comes next here, and its sender another.
+        assert admin.pause("low"), "it was a change"
+        assert admin.stats().queues["low"].paused
+
+
 # -- requests are bounded ----------------------------------------------------------------------
 
 
