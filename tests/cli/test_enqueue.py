@@ -108,7 +108,7 @@ def test_the_queue_is_the_callers_then_the_handlers_then_the_default_one(
         (["convert", "null"], "a payload is a JSON object, not NoneType"),
         (["convert", '{"a": NaN}'], "not usable: JSON has no NaN"),
         (["convert", "1" * 5000], "not usable: Exceeds the limit"),
-        (["convert", "[" * 100_000], "not usable: too deeply nested"),
+        (["convert", "[" * 100_000], "nested deeper than 100 levels"),
         (["convert", json.dumps({"a": "x" * 2_000_000})], "payload has 2000008 bytes, the limit"),
         (["convert", "--queue", "hgih"], "no queue 'hgih' is configured; did you mean \"high\"?"),
         (["convert", "--queue", "x"], "no queue 'x' is configured; there are high, low"),
@@ -122,6 +122,18 @@ def test_what_cannot_be_queued_is_one_line_and_exit_code_2(
     trioq: Cli, store: RedisStore, arguments: list[str], said: str
 ) -> None:
     assert only_error(trioq("enqueue", *arguments), 2).startswith(said)
+    assert enqueued(store) == 0
+
+
+@pytest.mark.parametrize("depth", [101, 300, 900, 980, 985, 1000, 5000])
+def test_a_line_that_is_nested_too_deeply_is_told_as_that(
+    trioq: Cli, store: RedisStore, depth: int
+) -> None:
+    """However near to the end of the interpreter's stack it is."""
+    deep = '{"a":' * depth + "1" + "}" * depth
+    result = trioq("enqueue", "convert", "--from", "-", input="{}\n" + deep)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[0].endswith("line 2: nested deeper than 100 levels")
     assert enqueued(store) == 0
 
 

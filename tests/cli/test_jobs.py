@@ -8,7 +8,10 @@ from tests.cli.conftest import Cli, lines, only_error
 from tests.scene import Scene
 from tests.store.drive import Driver, line
 from tests.support import Server, new_job
-from trioq.core.settlements import Ack, Park, RetryAt
+from trioq.core.formats import history
+from trioq.core.formats.history import Attempt
+from trioq.core.outcome import Error
+from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
 from trioq.store.inspect import find, stats
 
 # -- peek --------------------------------------------------------------------------------------
@@ -66,6 +69,37 @@ def test_a_jobs_story_has_its_payload_and_every_attempt(trioq: Cli, scene: Scene
     assert '  "path": "a.png"\n' in shown
     assert "attempt 2 failed" in shown
     assert "ValueError: no. 2" in shown
+
+
+def test_the_lives_of_a_job_that_was_revived_are_told_apart(trioq: Cli, scene: Scene) -> None:
+    def fails(number: int, dead: str | None = None) -> None:
+        (claim,) = scene.driver.step(1)
+        told = Attempt(number, Error("ValueError", f"no. {number}"), "e", 1_000, dead)
+        note = history.encode(told)
+        settlement = (
+            RetryAt(claim.uid, scene.driver.n, 0, number, note)
+            if dead is None
+            else DeadLetter(claim.uid, scene.driver.n, number, "failures", note)
+        )
+        scene.driver.step(0, settlement)
+
+    def story() -> list[str]:
+        lines = trioq("job", uid).stdout.splitlines()
+        return [each[:24] for each in lines if each.startswith(("attempt", "dead"))]
+
+    (uid,) = scene.enqueue(new_job("low"))
+    fails(1)
+    fails(2, dead="failures")
+    assert story() == ["attempt 1 failed 1970-01", "attempt 2 failed 1970-01"]
+    assert trioq("dead revive", uid).exit_code == 0
+    first = ["attempt 1 failed 1970-01", "attempt 2 failed 1970-01", "dead (failures), and rev"]
+    assert story() == first
+    fails(1, dead="failures")
+    assert story() == [*first, "attempt 1 failed 1970-01"]
+    attempts = trioq.json("job", uid)["attempts"]
+    assert [(a["attempt"], a.get("dead")) for a in attempts] == [
+        (1, None), (2, "failures"), (1, "failures"),
+    ]  # fmt: skip
 
 
 def test_a_jobs_state_is_told_wherever_it_is(trioq: Cli, scene: Scene) -> None:

@@ -26,7 +26,7 @@ from trioq.core.config import (
     WorkerConfig,
 )
 from trioq.core.events import Event, JobDied, JobSucceeded
-from trioq.store.inspect import stats, watch
+from trioq.store.inspect import Overviews, stats, watch
 
 HEADER = b'{"v":1,"name":"noop","queue":"low","at":1}'
 
@@ -122,7 +122,9 @@ async def test_a_record_that_cannot_be_is_dead_and_its_neighbours_run(rig: Rig) 
     assert {event.reason for event in died} == {"undecodable"}
     assert {uid.encode("utf-8", "surrogateescape") for uid in (e.uid for e in died)} == set(uids)
     assert rig.stats().dead == len(ODD_RECORDS)
-    assert rig.key("HLEN", "running:*") == 0
+    for uid in uids:
+        (line,) = map(json.loads, rig.key("HGET", "history", uid).splitlines())
+        assert line["dead"] == "undecodable"
 
 
 def nothing(event: Event) -> None:
@@ -275,6 +277,8 @@ def test_people_are_told_of_the_odd_ones_and_of_all_others(
         rig.key("LPUSH", "ready:low", b"odd\xff")
         as_json = json_ and command != ["dead export"]
         result = cli(*command, *(["--json"] if as_json else []))
+        look = Overviews(rig.store, ("low",), None).take()
+        assert {each.uid for each in look.failures} == {"odd\udcff", "minus", healthy}
     assert result.exit_code == 0 or command == ["doctor"], result.output
     assert "Traceback" not in result.stderr
     if as_json:

@@ -216,7 +216,8 @@ class _Sending:
     def _check(self, line: Line) -> None:
         if line.fault or line.end > self.end:
             note(f"{self._how_far()} before this:")
-            fail(f"{self.source}: line {line.number}: the file was changed while it was read")
+            why = f" ({line.fault})" if line.fault else ""
+            fail(f"{self.source}: line {line.number}: the file was changed while it was read{why}")
 
     def _how_far(self) -> str:
         if not self._sent:

@@ -13,6 +13,7 @@ from typing import IO, BinaryIO, NoReturn
 import attrs
 
 from trioq.core.formats import payload
+from trioq.core.valid import DEEPEST
 from trioq.errors import PayloadRejected
 
 #: What comes through a pipe is kept in memory up to this, and on disk beyond.
@@ -37,7 +38,7 @@ def encoded(text: str | bytes, max_bytes: int) -> bytes:
     except json.JSONDecodeError as error:
         raise PayloadRejected(f"not JSON: {error.msg}, at character {error.pos + 1}") from None
     except RecursionError:
-        raise PayloadRejected("not usable: too deeply nested") from None
+        raise PayloadRejected(f"nested deeper than {DEEPEST} levels") from None
     except ValueError as error:  # a number of more than 4,300 digits is one
         raise PayloadRejected(f"not usable: {error}") from None
     return payload.encode(value, max_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import json
 import math
@@ -113,36 +114,44 @@ def test_a_value_becomes_what_the_annotation_says(annotation: Any, given: Any, g
 @pytest.mark.parametrize(
     ("annotation", "given", "fault"),
     [
-        (int, "5", "x: expected int, got '5'"),
-        (int, True, "x: expected int, got True"),
-        (int, 5.0, "x: expected int, got 5.0"),
-        (float, True, "x: expected float, got True"),
-        (float, "1", "x: expected float, got '1'"),
-        (str, 5, "x: expected str, got 5"),
-        (int, None, "x: expected int, got None"),
-        (None, 1, "x: expected null, got 1"),
-        (int | str, 1.5, "x: expected int or str, got 1.5"),
-        (int | None, "a", "x: expected int or null, got 'a'"),
-        (Path | None, 5, "x: expected a path, got 5"),
-        (list[str], "abc", "x: expected a list, got 'abc'"),
-        (list[int], [1, "a", True], "x[1]: expected int, got 'a'; x[2]: expected int, got True"),
-        (tuple[int, str], [1], "x: expected a list of 2, got [1]"),
-        (dict[str, int], [], "x: expected an object, got []"),
-        (dict[str, int], {"a": "b"}, "x['a']: expected int, got 'b'"),
-        (dict[int, str], {"05": "a"}, "x['05']: expected a whole number as a key, got '05'"),
-        (dict[int, str], {"a": "a"}, "x['a']: expected a whole number as a key, got 'a'"),
-        (list[int] | dict[str, int], 5, "x: expected list[int] or dict[str, int], got 5"),
-        (Tree, {"left": {"right": 5}}, "x.left.right: expected an object, got 5"),
-        (datetime.date, "soon", "x: expected an ISO 8601 date, got 'soon'"),
-        (uuid.UUID, "7", "x: expected a UUID, got '7'"),
-        (Literal["a", 1], True, "x: expected one of 'a', 1, got True"),
-        (Level, True, "x: expected one of 1, got True"),
-        (Point, [], "x: expected an object, got []"),
-        (Point, {"y": "a", "z": 1}, "missing: x.x; x.y: expected int, got 'a'; unexpected: x.z"),
+        (int, "5", "x: expected int, got a string"),
+        (int, True, "x: expected int, got a boolean"),
+        (int, 5.0, "x: expected int, got a float"),
+        (float, True, "x: expected float, got a boolean"),
+        (float, "1", "x: expected float, got a string"),
+        (str, 5, "x: expected str, got an int"),
+        (int, None, "x: expected int, got null"),
+        (None, 1, "x: expected null, got an int"),
+        (int | str, 1.5, "x: expected int or str, got a float"),
+        (int | None, "a", "x: expected int or null, got a string"),
+        (Path | None, 5, "x: expected a path, got an int"),
+        (list[str], "abc", "x: expected a list, got a string"),
+        (
+            list[int],
+            [1, "a", True],
+            "x[1]: expected int, got a string; x[2]: expected int, got a boolean",
+        ),
+        (tuple[int, str], [1], "x: expected a list of 2, got a list of 1"),
+        (dict[str, int], [], "x: expected an object, got a list of 0"),
+        (dict[str, int], {"a": "b"}, "x[…]: expected int, got a string"),
+        (dict[int, str], {"05": "a"}, "x[…]: expected a whole number as a key, got a string"),
+        (dict[int, str], {"a": "a"}, "x[…]: expected a whole number as a key, got a string"),
+        (list[int] | dict[str, int], 5, "x: expected list[int] or dict[str, int], got an int"),
+        (Tree, {"left": {"right": 5}}, "x.left.right: expected an object, got an int"),
+        (datetime.date, "soon", "x: expected an ISO 8601 date, got a string"),
+        (uuid.UUID, "7", "x: expected a UUID, got a string"),
+        (Literal["a", 1], True, "x: expected one of 'a', 1, got a boolean"),
+        (Level, True, "x: expected one of 1, got a boolean"),
+        (Point, [], "x: expected an object, got a list of 0"),
+        (
+            Point,
+            {"y": "a", "z": 1},
+            "missing: x.x; x.y: expected int, got a string; unexpected: x.z",
+        ),
         (
             Node,
             {"value": 1, "children": [{"value": "a"}]},
-            "x.children[0].value: expected int, got 'a'",
+            "x.children[0].value: expected int, got a string",
         ),
     ],
 )
@@ -162,7 +171,7 @@ def test_all_faults_of_a_payload_are_told_at_once() -> None:
         Binding.of(function).bind({"width": "wide", "colour": "blue", "x": 1})
 
     assert str(caught.value) == (
-        "width: expected int, got 'wide'; unexpected: colour (did you mean color?);"
+        "width: expected int, got a string; unexpected: colour (did you mean color?);"
         " unexpected: x; missing: path"
     )
 
@@ -170,6 +179,28 @@ def test_all_faults_of_a_payload_are_told_at_once() -> None:
 def test_very_many_faults_are_cut_short() -> None:
     with pytest.raises(BadPayload, match=r"; and 990 more$"):
         takes(list[int]).bind({"x": ["a"] * 1000})
+
+
+def test_no_value_of_a_payload_is_told() -> None:
+    @attrs.frozen
+    class Card:
+        number: int = attrs.field()
+
+        @number.validator
+        def _check(self, attribute: Any, value: int) -> None:
+            raise ValueError(f"not the number of a card: {value}")
+
+    secret = "4929-1111"
+    for annotation, given in (
+        (int, secret), (Card, {"number": 49291111}), (dict[int, int], {secret: 1}),
+        (dict[str, int], {secret: secret}), (list[int], [secret]), (uuid.UUID, secret),
+        (Literal["a"], secret), (tuple[int, int], [secret]), (int | list[int], secret),
+        (datetime.date, secret), (Card, {"number": [secret]}), (decimal.Decimal, secret),
+    ):  # fmt: skip
+        with pytest.raises(BadPayload) as caught:
+            takes(annotation).bind({"x": given})
+        assert "4929" not in str(caught.value)
+        assert str(caught.value).startswith("x")
 
 
 def test_arguments_that_are_not_given_keep_their_defaults() -> None:
@@ -184,7 +215,7 @@ def test_kwargs_take_what_is_left_over() -> None:
     binding = Binding.of(function)
     assert binding.bind({"path": "a", "n": 1}) == {"path": "a", "n": 1}
     assert binding.payload("a", n=1) == {"path": "a", "n": 1}
-    with pytest.raises(BadPayload, match="n: expected int, got 'b'"):
+    with pytest.raises(BadPayload, match="n: expected int, got a string"):
         binding.bind({"path": "a", "n": "b"})
 
 
@@ -242,7 +273,7 @@ def test_a_parameter_of_another_kind_may_stay_at_its_default() -> None:
 
     binding = Binding.of(function)
     assert binding.bind({"path": "a"}) == {"path": "a"}
-    with pytest.raises(BadPayload, match="limiter: no JSON value"):
+    with pytest.raises(BadPayload, match="limiter: expected nothing, as no JSON value"):
         binding.bind({"path": "a", "limiter": 4})
 
 

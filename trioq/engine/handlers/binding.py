@@ -21,7 +21,7 @@ from cattrs import StructureHandlerNotFoundError
 
 from trioq.core.formats import payload
 from trioq.core.job import Job
-from trioq.engine.handlers.convert import CONVERTER, NATIVE, Hook, faults_of, noun
+from trioq.engine.handlers.convert import CONVERTER, NATIVE, Hook, Misfit, faults_of, noun
 from trioq.errors import PayloadRejected
 
 #: A payload in a thousand fields may have a thousand faults; the record shows this many.
@@ -195,7 +195,7 @@ def _hints_of(function: Callable[..., Any], where: str) -> dict[str, Any]:
 
 
 def _refuse(wanted: str, value: Any, _: Any) -> None:
-    raise TypeError(f"no JSON value can be turned into a {wanted}")
+    raise Misfit(f"nothing, as no JSON value can be turned into a {wanted}", value)
 
 
 def _is_plain(value: Any) -> bool:

@@ -13,7 +13,6 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import reprlib
 import types
 import uuid
 from collections import abc
@@ -64,15 +63,31 @@ _FROM_TEXT: dict[type, tuple[Callable[[str], Any], str]] = {
     datetime.time: (datetime.time.fromisoformat, "an ISO 8601 time"),
 }
 
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = 80
+#: What JSON's values are called.
+_NOUNS: dict[type, str] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "an int",
+    float: "a float",
+    types.NoneType: "null",
+    dict: "an object",
+}
 
 
 class Misfit(TypeError):
-    """A value isn't what the annotation asks for."""
+    """A value isn't what the annotation asks for.
+
+    The value itself isn't told: this goes into logs, and payloads hold what logs must not.
+    """
 
     def __init__(self, expected: str, value: Any) -> None:
-        super().__init__(f"expected {expected}, got {_short.repr(value)}")
+        super().__init__(f"expected {expected}, got {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return _NOUNS.get(type(value), "something else")
 
 
 class _WholeKey:
@@ -80,7 +95,11 @@ class _WholeKey:
 
 
 def faults_of(error: BaseException, path: str) -> Iterator[str]:
-    """What is wrong with a value, a line for each place, from what structuring it raised."""
+    """What is wrong with a value, a line for each place, from what structuring it raised.
+
+    Of an error that isn't ours, as that of a class's own validator, only the type is told: what
+    it says may hold the value.
+    """
     if isinstance(error, BaseValidationError):
         for inner in error.exceptions:
             yield from faults_of(inner, path + _step(inner))
@@ -89,7 +108,7 @@ def faults_of(error: BaseException, path: str) -> Iterator[str]:
     elif isinstance(error, KeyError) and _step(error):
         yield f"missing: {path}"
     else:
-        yield f"{path}: {error or type(error).__name__}"
+        yield f"{path}: {error if isinstance(error, Misfit) else type(error).__name__}"
 
 
 def _step(error: BaseException) -> str:
@@ -98,7 +117,8 @@ def _step(error: BaseException) -> str:
         if isinstance(note, AttributeValidationNote):
             return f".{note.name}"
         if isinstance(note, IterableValidationNote):
-            return f"[{note.index!r}]"
+            # An index; the keys of a mapping are values of the payload, too.
+            return f"[{note.index}]" if isinstance(note.index, int) else "[…]"
     return ""
 
 
