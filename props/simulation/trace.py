@@ -139,7 +139,7 @@ class Log:
     @contextmanager
     def run(self, job: Job, boots: dict[str, Boot]) -> Iterator[None]:
         """One run, from here to the end of the block."""
-        token, _, n = job.token.partition(":")
+        token, n, _ = job.token.split(":")
         claim = Claim(job.uid, boots[token], int(n))
         run = Run(claim, job.name, job.attempt, trio.current_time())
         self.runs.append(run)

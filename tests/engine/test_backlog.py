@@ -6,12 +6,15 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.engine.claimers import NOBODY, Nobody
 from trioq.engine.backlog import STALE_S, Backlog
-from trioq.engine.claim import Held
+from trioq.engine.claim import Claimer, Held
+
+OTHER = Nobody()
 
 
-def job(uid: str) -> Held:
-    return Held(uid, 1, 0, False, b"")
+def job(uid: str, by: Claimer = NOBODY) -> Held:
+    return Held(by, uid, 1, 1, False, b"")
 
 
 async def take_all(backlog: Backlog, taken: list[str]) -> None:
@@ -43,7 +46,7 @@ async def test_idle_workers_are_woken_for_as_many_jobs_as_came() -> None:
             backlog.put(job(f"{round_}{n}") for n in range(7))
         await wait_all_tasks_blocked()
         assert len(taken) == len(set(taken)) == 21
-        assert backlog.close() == []
+        backlog.close()
 
 
 @pytest.mark.trio
@@ -64,16 +67,18 @@ async def test_a_job_whose_wake_up_meets_a_busy_worker_is_taken_by_it() -> None:
 
 
 @pytest.mark.trio
-async def test_closing_ends_the_workers_and_returns_what_none_had_started() -> None:
+async def test_a_boot_takes_back_what_none_had_started_of_its_own() -> None:
     backlog, taken = Backlog(), list[str]()
     async with trio.open_nursery() as nursery:
         for _ in range(3):
             nursery.start_soon(take_all, backlog, taken)
         await wait_all_tasks_blocked()
         backlog.put([job("a"), job("b")])
-        left = backlog.close()
-    assert [held.uid for held in left] == ["a", "b"]
-    assert taken == []
+        backlog.put([job("c", OTHER)])
+        assert [held.uid for held in backlog.take_back(NOBODY)] == ["a", "b"]
+        await wait_all_tasks_blocked()
+        assert taken == ["c"]
+        backlog.close()
     assert await backlog.take() is None
 
 
@@ -85,10 +90,10 @@ async def test_what_nobody_takes_is_stale_and_what_is_being_taken_is_not(
     backlog.put(job(str(n)) for n in range(4))
     for _ in range(3):
         await trio.sleep(STALE_S * 0.9)
-        assert backlog.stale() == []
+        assert backlog.take_back_stale(NOBODY) == []
         await backlog.take()
     await trio.sleep(STALE_S)
-    assert [held.uid for held in backlog.stale()] == ["3"]
+    assert [held.uid for held in backlog.take_back_stale(NOBODY)] == ["3"]
     assert len(backlog) == 0
 
 
@@ -99,7 +104,7 @@ async def test_jobs_that_come_into_an_empty_backlog_are_fresh(
     backlog = Backlog()
     await trio.sleep(10 * STALE_S)
     backlog.put([job("a")])
-    assert backlog.stale() == []
+    assert backlog.take_back_stale(NOBODY) == []
 
 
 class Busy:

@@ -25,7 +25,7 @@ LEASE_S = 40.0
 
 
 def pacemaker_of(running: Running) -> Pacemaker:
-    dispatcher: Any = running.engine._made.dispatcher
+    dispatcher: Any = running.engine.shards[0].dispatcher
     made: Pacemaker = dispatcher.pacemaker
     return made
 

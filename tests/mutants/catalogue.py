@@ -281,6 +281,8 @@ SCRIPTS = (
 )  # fmt: skip
 
 DISPATCH = "engine/shard/dispatcher.py"
+SHARD = "engine/shard/shard.py"
+SETTLE = "engine/runs/settle.py"
 
 ENGINES = (
     Mutant(
@@ -327,8 +329,8 @@ ENGINES = (
     ),
     Mutant(
         "what no worker has started is not given back", DISPATCH,
-        "        self._claiming = False\n        self._give_back(self._backlog.close())",
-        "        self._claiming = False\n        self._backlog.close()", EDGES,
+        "        self._give_back(self._backlog.take_back(self))",
+        "        self._backlog.take_back(self)", EDGES,
     ),
     Mutant(
         "stale claims stay with an engine that has no time", DISPATCH,
@@ -337,7 +339,7 @@ ENGINES = (
     ),
     Mutant(
         "an engine doesn't sign off", DISPATCH,
-        "await self._caller.call(self._caller.store.sign_off, self._boot.engine)",
+        "await self._caller.call(self._caller.store.sign_off, self.boot)",
         "await trio.lowlevel.checkpoint()", ENGINE,
     ),
     Mutant(
@@ -349,16 +351,14 @@ ENGINES = (
         "        self._rung = True\n        self.poke()", "        pass", BELL,
     ),
     Mutant(
-        "an unanswered register is sent again", "engine/engine.py",
-        "        while True:\n            boot, sent_at = made.boot(), self.clock()\n",
-        "        boot = made.boot()\n        while True:\n            sent_at = self.clock()\n",
-        ENGINE,
+        "an unanswered register is sent again", SHARD,
+        '        while True:\n            boot = f"{self.name}.{secrets.token_hex(16)}"\n',
+        '        boot = f"{self.name}.{secrets.token_hex(16)}"\n        while True:\n', ENGINE,
     ),
     Mutant(
-        "handlers of a lost boot have their grace", "engine/engine.py",
+        "handlers of a lost boot have their grace", SHARD,
         "0.0 if dispatcher.lost.is_set() else self.config.worker.grace_s\n",
-        "self.config.worker.grace_s\n                        dispatcher.lost = trio.Event()\n",
-        LOST,
+        "self.config.worker.grace_s\n        dispatcher.lost = trio.Event()\n", LOST,
     ),
     Mutant(
         "the lease ends with the order to stop", "engine/shard/heartbeat.py",
@@ -370,7 +370,7 @@ ENGINES = (
     ),
     Mutant(
         "a lost lease cancels nothing", "engine/shard/heartbeat.py",
-        "                scope.deadline = deadline\n", "                pass\n", HEARTBEAT,
+        "        self.runs.lease_ended(self.boot)\n", "", HEARTBEAT,
     ),
     Mutant(
         "a lease counts from the answer", DISPATCH,
@@ -403,19 +403,18 @@ ENGINES = (
         "polls >= MIN_POLLS", "polls >= MIN_POLLS - 1", REAPER,
     ),
     Mutant(
-        "an attempt isn't counted", "engine/runs/worker.py",
-        "record, attempt = stored.record, held.attempts + 1\n        who",
-        "record, attempt = stored.record, held.attempts\n        who", WORKER,
+        "an attempt isn't counted", SETTLE,
+        "    attempt = claim.attempt\n", "    attempt = claim.attempt - 1\n", WORKER,
     ),
     Mutant(
-        "a snooze counts as an attempt", "engine/runs/worker.py",
-        "return RetryAt(held.uid, held.n, verdict.delay_ms, held.attempts)",
-        "return RetryAt(held.uid, held.n, verdict.delay_ms, attempt)", WORKER,
+        "a snooze counts as an attempt", SETTLE,
+        "RetryAt(claim.uid, claim.n, delay_ms, attempt - 1)",
+        "RetryAt(claim.uid, claim.n, delay_ms, attempt)", WORKER,
     ),
     Mutant(
-        "a job that was cancelled is done", "engine/runs/worker.py",
-        "                settlement = self._release(held)\n",
-        "                settlement = Ack(held.uid, held.n)\n", ENGINE,
+        "a job that was cancelled is done", SETTLE,
+        "    settlement = Release(claim.uid, claim.n)\n",
+        "    settlement = Ack(claim.uid, claim.n)\n", ENGINE,
     ),
     Mutant(
         "a job has one attempt too many", "core/retry.py",
@@ -437,12 +436,13 @@ ENGINES = (
         'await outage.failed("wait", error)', EDGES,
     ),
     Mutant(
-        "a closed backlog still gives jobs away", "engine/backlog.py",
-        "        left = self._take_all()\n", "        left = list(self._jobs)\n", BACKLOG,
+        "what a boot takes back is given away all the same", "engine/backlog.py",
+        "        self._jobs = deque(held for held in self._jobs if held.by is not by)\n", "",
+        BACKLOG,
     ),
     Mutant(
         "due jobs wait for the next poll", "engine/shard/scheduler.py",
-        "            self.poke()\n", "", SCHEDULER,
+        "            steps.poke()\n", "", SCHEDULER,
     ),
     Mutant(
         "a call that writes is abandoned", "engine/bridge.py",

@@ -74,7 +74,7 @@ class Job:
     id: str | None = None
     """The caller's id, if the job was enqueued with one."""
     token: str = ""
-    """Names this claim and no other: a fencing token for the handler's own writes."""
+    """Names this claim of this job and no other: a fencing token for the handler's own writes."""
     enqueued_ms: int = 0
     trace: Headers = NO_HEADERS
     """W3C headers of this run: send them along with whatever the handler asks of others."""

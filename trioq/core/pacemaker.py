@@ -45,6 +45,12 @@ class Pacemaker:
     """When the beat in flight was sent."""
     _good: float | None = attrs.field(default=None, init=False)
     """When the last beat or step that was answered well was sent."""
+    lease_end: float | None = attrs.field(default=None, init=False)
+    """Until when nobody else takes our jobs; None before the first answer, and when gone.
+
+    A reaper sees the counter move at or after the moment of sending, and waits for a whole
+    lease from there.
+    """
     _failures: int = attrs.field(default=0, init=False)
     """In a row."""
     _spans: int = attrs.field(default=0, init=False)
@@ -80,22 +86,17 @@ class Pacemaker:
         self._failures += 1
         self._next = now + min(wait_s, self.lease_s * RETRY_WITHIN)
 
+    def gone(self) -> None:
+        """The beat that was sent was answered: the server doesn't know the boot any more."""
+        self._sent = self._good = self.lease_end = None
+        self._failures = 0
+
     def step_answered(self, sent: float, now: float) -> None:
         """A step is a sign of life too: it counts from before it was sent."""
         if not self.may_claim(now):
             self._spans += 1
         self._good = sent if self._good is None else max(self._good, sent)
-
-    @property
-    def lease_end(self) -> float | None:
-        """Until when nobody else takes our jobs; None before the first answer.
-
-        A reaper sees the counter move at or after the moment of sending, and waits for a
-        whole lease from there.
-        """
-        if self._good is None:
-            return None
-        return self._good + self.lease_s * (1 - MARGIN)
+        self.lease_end = self._good + self.lease_s * (1 - MARGIN)
 
     def may_claim(self, now: float) -> bool:
         """Whether more than half of the lease is left: no job starts on a dying lease."""

@@ -17,14 +17,17 @@ from collections.abc import Iterable
 
 import trio
 
-from trioq.engine.claim import Held
+from trioq.engine.claim import Claimer, Held
 
 #: A job that waits here for longer than this is given back.
 STALE_S = 0.5
 
 
 class Backlog:
-    """A queue between the dispatcher and the workers, all in one event loop."""
+    """A queue between those who claim and the workers, all in one event loop.
+
+    It lives as long as its engine: a boot that ends takes out what it has put in.
+    """
 
     def __init__(self) -> None:
         self._jobs = deque[Held]()
@@ -39,6 +42,7 @@ class Backlog:
 
     def put(self, jobs: Iterable[Held]) -> None:
         """Add jobs. Never waits."""
+        assert not self._closed, "nobody is there to run them"
         if not self._jobs:
             self._since = trio.current_time()
         self._jobs.extend(jobs)
@@ -73,18 +77,23 @@ class Backlog:
         else:
             await trio.lowlevel.checkpoint()
 
-    def stale(self) -> list[Held]:
-        """Take out what nobody has started for too long."""
+    def take_back(self, by: Claimer) -> list[Held]:
+        """Take out what this boot has claimed and nobody has started."""
+        jobs = [held for held in self._jobs if held.by is by]
+        self._jobs = deque(held for held in self._jobs if held.by is not by)
+        return jobs
+
+    def take_back_stale(self, by: Claimer) -> list[Held]:
+        """The same, where nobody has started anything for too long."""
         if not self._jobs or trio.current_time() - self._since < STALE_S:
             return []
-        return self._take_all()
+        return self.take_back(by)
 
-    def close(self) -> list[Held]:
-        """No worker gets another job; returns those that none had started."""
+    def close(self) -> None:
+        """No worker gets another job, nor waits for one."""
+        assert not self._jobs, "all boots have ended"
         self._closed = True
-        left = self._take_all()
         self._idle.unpark_all()
-        return left
 
     def _call(self) -> None:
         """See to it that somebody comes for the next job."""
@@ -95,8 +104,3 @@ class Backlog:
     async def _wait(self) -> None:
         await self._idle.park()
         self._called = False
-
-    def _take_all(self) -> list[Held]:
-        jobs = list(self._jobs)
-        self._jobs.clear()
-        return jobs

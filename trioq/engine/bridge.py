@@ -36,6 +36,10 @@ class Caller(Protocol):
     def generation(self) -> int:
         """Counts connections: who watches something over time starts anew with each."""
 
+    @property
+    def measured(self) -> RedisStore | None:
+        """The server, for whoever measures it; None: there is none, or nothing to measure."""
+
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of ``store``.
 
@@ -82,6 +86,10 @@ class ThreadCaller:
     @property
     def generation(self) -> int:
         return self.store.lane.generation
+
+    @property
+    def measured(self) -> RedisStore:
+        return self.store
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._within(self.deadline_s, lambda: function(*args, **kwargs))
@@ -185,6 +193,7 @@ class InlineCaller:
     """Calls a store in the loop: threads and a virtual clock don't mix."""
 
     generation = 1
+    measured = None
 
     def __init__(self, store: RingingStore) -> None:
         self.store = store

@@ -2,26 +2,70 @@
 
 from __future__ import annotations
 
-import attrs
+from typing import Literal, Protocol
 
-from trioq.core.formats.record import Stored
 from trioq.core.job import Uid
+from trioq.core.settlements import Settlement
+from trioq.core.values import value
+from trioq.engine.fetch import Fetch
+
+Why = Literal["boot lost", "lease ended", "engine stops"]
+"""Why runs are cancelled."""
 
 
-@attrs.define(eq=False)
+class Claimer(Protocol):
+    """A boot that claims jobs, as it is seen by those who run them."""
+
+    @property
+    def boot(self) -> str:
+        """Its name."""
+
+    @property
+    def fetch(self) -> Fetch:
+        """What its server is asked for before a handler is called."""
+
+    def may_start(self) -> bool:
+        """Whether its lease is good at this moment, so that nobody else has the job."""
+
+    def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
+        """Say what becomes of a claim; once for each.
+
+        Args:
+          took_s: How long the handler ran; None: it wasn't called.
+        """
+
+
+class Running(Protocol):
+    """What runs in an engine, as it is seen by a boot that has claimed some of it."""
+
+    def count(self, by: Claimer) -> int:
+        """How many runs there are of this boot's claims."""
+
+    def cancel(self, by: Claimer, why: Why) -> None:
+        """Cancel them."""
+
+    def lease_ended(self, by: Claimer) -> None:
+        """Cancel those of them that must not go on without a lease."""
+
+    async def ended(self, by: Claimer) -> None:
+        """Wait until none is left. What was told of each, the boot has then heard."""
+
+
+@value
 class Held:
     """A claim that this engine has and hasn't settled."""
 
+    by: Claimer
+    """Who claimed it, and is told what becomes of it."""
     uid: Uid
     n: int
-    """The step that claimed it: with the boot, the claim's token."""
-    attempts: int
-    """Failed attempts before this one."""
+    """The step that claimed it: with the boot and the uid, the claim's token."""
+    attempt: int
+    """The number of the run that it is for: one more than attempts have failed."""
     suspect: bool
     stored: bytes
-    job: Stored | None = None
-    """Decoded when it starts; None also where it doesn't decode."""
-    began: float | None = None
-    """When its handler began, by ``time.perf_counter``; None while none runs."""
-    traceparent: str | None = None
-    """Names the span of its run, if that is traced."""
+
+    @property
+    def token(self) -> str:
+        """Names this claim and no other: what is random of the boot's name, step, uid."""
+        return f"{self.by.boot.rpartition('.')[2]}:{self.n}:{self.uid}"

@@ -10,9 +10,8 @@ from trioq.core.breaker import Settings as BreakerSettings
 from trioq.core.calls import Rate
 from trioq.core.config import Config, ProducerConfig
 from trioq.core.limiter import interval_us
-from trioq.core.pacemaker import Pacemaker
 from trioq.core.retry import Retry
-from trioq.engine.runs.worker import Rules
+from trioq.engine.runs.rules import Rules
 from trioq.engine.sources.scan.walk import ScanRules
 
 
@@ -42,10 +41,6 @@ def breaker_settings(config: Config) -> BreakerSettings:
     return BreakerSettings(
         breaker.failure_threshold, breaker.window_s, breaker.cooldown_s, breaker.min_samples
     )
-
-
-def pacemaker(config: Config) -> Pacemaker:
-    return Pacemaker(config.worker.heartbeat_interval_s, config.worker.lease_s)
 
 
 def rate(config: Config) -> Rate | None:

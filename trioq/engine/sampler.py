@@ -34,11 +34,12 @@ TICK_S = 0.25
 LAG_KEPT_S = 15.0
 
 
-@attrs.define
+@attrs.define(kw_only=True)
 class Sampler:
     """Looks every ``interval_s``.
 
     Args:
+      server: What is measured, through ``caller``.
       who: Names this process.
       queues: All configured ones.
       claimable: Those that an engine with idle workers claims from without a limit.
@@ -49,6 +50,7 @@ class Sampler:
     """
 
     caller: Caller
+    server: RedisStore
     who: str
     queues: Sequence[str]
     claimable: Sequence[str]
@@ -97,12 +99,10 @@ class Sampler:
             raise
 
     async def _measure(self) -> None:
-        store = self.caller.store
-        assert isinstance(store, RedisStore)
         sent_at = self.clock()
         seen = await self.caller.call(
             glance,
-            store,
+            self.server,
             self.who,
             had_turn=self._has_turn,
             turn_ms=round(1000 * TURN * self.interval_s),
@@ -110,7 +110,9 @@ class Sampler:
             rate=self.rate,
         )
         self._has_turn = seen.has_turn
-        counted = await self.caller.call(sample, store, self.queues) if seen.has_turn else None
+        counted = (
+            await self.caller.call(sample, self.server, self.queues) if seen.has_turn else None
+        )
         ends = sent_at + SHOWN * self.interval_s
         self.seen = Seen(self.clock(), seen, self._stuck_s(seen.ready), counted, ends)
         self._tell_pauses(seen.paused)
@@ -119,7 +121,7 @@ class Sampler:
             # Who asks why jobs are parked can't wait until engines have heard of it.
             if seen.watched or snapshot.breakers:
                 kept_ms = round(1000 * SHOWN * self.interval_s)
-                await self.caller.call(tell, store, boot, snapshot, kept_ms=kept_ms)
+                await self.caller.call(tell, self.server, boot, snapshot, kept_ms=kept_ms)
 
     def _stuck_s(self, ready: int) -> float:
         idle = self.idle()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
+from typing import Protocol
 
 import attrs
+import trio
 
+from trioq.core.events import Event, JobDied, JobFailed, JobSucceeded
+from trioq.core.formats.record import Stored
 from trioq.core.formats.snapshot import Failure, Run, Snapshot
-from trioq.core.job import Uid
-from trioq.core.outcome import Error
 from trioq.engine.claim import Held
 from trioq.engine.status import Status
 
@@ -34,32 +36,54 @@ class Recent:
     """Queue → how many, since the engine started."""
     failures: deque[Failure] = attrs.field(factory=lambda: deque(maxlen=FAILURES))
 
-    def failed(
-        self, uid: Uid, name: str, queue: str, *, attempt: int, error: Error, then: str
-    ) -> None:
-        """An attempt failed; ``then`` says what becomes of the job."""
-        at_ms, said = time.time_ns() // 1_000_000, f"{error.type}: {error.message}"
-        self.failures.append(Failure(at_ms, uid, name, queue, attempt, said[:CHARACTERS], then))
+    def saw(self, event: Event) -> None:
+        """A job has come to its end, or an attempt of it has."""
+        match event:
+            case JobSucceeded():
+                self.done[event.queue] += 1
+            case JobDied():
+                self._failed(event, f"dead: {event.reason}")
+            case JobFailed():
+                self._failed(event, f"again in {event.again_in_s:.2g} s")
+
+    def _failed(self, event: JobDied | JobFailed, then: str) -> None:
+        at_ms, said = time.time_ns() // 1_000_000, f"{event.error.type}: {event.error.message}"
+        self.failures.append(
+            Failure(
+                at_ms, event.uid, event.name, event.queue, event.attempt, said[:CHARACTERS], then
+            )
+        )
 
 
-def told(status: Status, held: Iterable[Held], recent: Recent) -> Snapshot:
-    """All of it."""
-    now, now_ms = time.perf_counter(), time.time_ns() // 1_000_000
-    running = sorted((h.began, i, h) for i, h in enumerate(held) if h.began is not None)
+class Shown(Protocol):
+    """A run, as far as it is told."""
+
+    @property
+    def claim(self) -> Held: ...
+    @property
+    def stored(self) -> Stored: ...
+    @property
+    def began(self) -> float: ...
+
+
+def told(status: Status, runs: Iterable[Shown], recent: Recent) -> Snapshot:
+    """All of it. Called in the loop."""
+    now, now_ms = trio.current_time(), time.time_ns() // 1_000_000
+    longest = sorted(runs, key=lambda run: run.began)[:RUNS]
     return Snapshot(
         at_ms=now_ms,
         busy=status.running,
         waiting=status.waiting,
         draining=status.draining,
         lag_s=round(status.lag_s, 3),
-        running=tuple(_run(h, now_ms, now - began) for began, _, h in running[:RUNS]),
+        running=tuple(_run(run, now_ms, now - run.began) for run in longest),
         breakers={n: state for n, state in status.breakers.items() if state != "closed"},
         done=dict(recent.done),
         failures=tuple(recent.failures),
     )
 
 
-def _run(held: Held, now_ms: int, for_s: float) -> Run:
-    record = held.job.record if held.job else None
-    name, queue = (record.name, record.queue) if record else ("", "")
-    return Run(held.uid, name, queue, held.attempts + 1, now_ms - int(for_s * 1000))
+def _run(run: Shown, now_ms: int, for_s: float) -> Run:
+    claim, record = run.claim, run.stored.record
+    since_ms = now_ms - int(for_s * 1000)
+    return Run(claim.uid, record.name, record.queue, claim.attempt, since_ms)

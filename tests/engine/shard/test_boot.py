@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine.claimers import NOBODY
 from trioq.core.calls import Claim, Step, StepReply
 from trioq.core.settlements import Ack, Release
 from trioq.engine.shard.boot import BATCH_MAX, Absorbed, Boot
@@ -28,7 +29,7 @@ def reply(*claims: Claim, held: int, refused: tuple[str, ...] = (), **fields: An
 
 def boot_with(*uids: str, suspects: tuple[str, ...] = ()) -> Boot:
     """A boot that has claimed these in its first step."""
-    boot = Boot("host.b00t")
+    boot = Boot("host.b00t", NOBODY)
     step_of(boot)
     boot.absorb(reply(*(claim(u, suspect=u in suspects) for u in uids), held=len(uids)))
     return boot
@@ -39,14 +40,14 @@ def absorb(boot: Boot, *claims: Claim, held: int, refused: tuple[str, ...] = ())
 
 
 def test_numbers_are_a_strict_sequence() -> None:
-    boot = Boot("host.b00t")
+    boot = Boot("host.b00t", NOBODY)
     for n in (1, 2, 3):
         assert step_of(boot).n == n
         absorb(boot, held=0)
 
 
 def test_a_second_step_cannot_be_made_while_one_is_in_flight() -> None:
-    boot = Boot("host.b00t")
+    boot = Boot("host.b00t", NOBODY)
     first = step_of(boot)
     with pytest.raises(AssertionError):
         step_of(boot)
@@ -79,12 +80,12 @@ def test_no_more_is_claimed_than_an_engine_may_hold() -> None:
     assert step_of(boot, want=500).want == 4, "and what this step settles makes room"
 
 
-def test_a_token_names_boot_and_step_and_nothing_else() -> None:
-    boot = boot_with("a")
+def test_a_token_names_boot_step_and_job() -> None:
+    boot = boot_with("a", "b")
     step_of(boot)
-    absorb(boot, claim("b"), held=2)
-    tokens = {uid: boot.token(held) for (uid, _), held in boot.held.items()}
-    assert tokens == {"a": "b00t:1", "b": "b00t:2"}
+    absorb(boot, claim("c"), held=3)
+    tokens = [held.token for held in boot.held.values()]
+    assert tokens == ["b00t:1:a", "b00t:1:b", "b00t:2:c"]
 
 
 def test_the_same_job_claimed_again_is_another_claim() -> None:
@@ -110,13 +111,13 @@ def test_a_refused_settlement_is_named_and_its_claim_forgotten() -> None:
 
 @pytest.mark.parametrize("held", [0, 2])
 def test_a_count_that_differs_from_the_servers_is_noticed(held: int) -> None:
-    boot = Boot("host.b00t")
+    boot = Boot("host.b00t", NOBODY)
     step_of(boot)
     assert not absorb(boot, claim("a"), held=held).agrees
 
 
 def test_a_suspect_is_held_alone() -> None:
-    boot = Boot("host.b00t")
+    boot = Boot("host.b00t", NOBODY)
     assert step_of(boot).suspect
     absorb(boot, claim("a", suspect=True), held=1)
     assert not step_of(boot).suspect, "one is held"

@@ -167,9 +167,15 @@ class Beside:
         worker = self._rig.config.worker
         store = self._rig.server.store("t")
         reaper = Reaper(
-            ThreadCaller(store, 2.0), lambda: "", lambda: 0, worker.lease_s, 0.2, worker.max_reaps,
-            Outage(report, lambda: 0.5), report,
-        )  # fmt: skip
+            caller=ThreadCaller(store, 2.0),
+            me="",
+            span=lambda: 0,
+            lease_s=worker.lease_s,
+            interval_s=0.2,
+            max_reaps=worker.max_reaps,
+            outage=Outage(report, lambda: 0.5),
+            report=report,
+        )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reaper.run)
             self._token = trio.lowlevel.current_trio_token()

@@ -19,7 +19,7 @@ from trioq.core.calls import BATCH_MAX, Admit, Claim, Step, StepReply
 from trioq.core.job import Uid
 from trioq.core.settlements import Settlement
 from trioq.core.values import value
-from trioq.engine.claim import Held
+from trioq.engine.claim import Claimer, Held
 
 
 @value
@@ -35,29 +35,24 @@ class Absorbed:
 
 @attrs.define
 class Boot:
-    """One registration: its claims, its outcomes, its step in flight."""
+    """One registration: its claims, its outcomes, its step in flight.
+
+    Args:
+      by: Whom its claims name as their claimer. It is asked nothing here.
+    """
 
     engine: str
+    by: Claimer
     n: int = 0
     """The number of the last step that was made."""
     held: dict[tuple[Uid, int], Held] = attrs.field(factory=dict[tuple[Uid, int], Held])
     outcomes: deque[Settlement] = attrs.field(factory=deque[Settlement])
     """Decided, and not yet in a step."""
     in_flight: Step | None = None
-    _token: str = attrs.field(init=False)
-    """What the tokens of this boot begin with."""
     sends: int = 0
     """How often the step in flight was sent."""
     suspects: int = 0
     """How many of the held are suspects; the server gives us one at a time."""
-
-    @_token.default
-    def _make_token(self) -> str:
-        return self.engine.rpartition(".")[2]
-
-    def token(self, held: Held) -> str:
-        """Names this claim and no other."""
-        return f"{self._token}:{held.n}"
 
     def settle(self, settlement: Settlement) -> None:
         """Let the next step carry this."""
@@ -68,11 +63,13 @@ class Boot:
     ) -> Step:
         """The next step, which is then in flight."""
         assert self.in_flight is None, "one step at a time"
+        assert len(self.outcomes) <= len(self.held), "one outcome for a claim"
         settlements = tuple(
             self.outcomes.popleft() for _ in range(min(BATCH_MAX, len(self.outcomes)))
         )
-        # The server settles before it claims, so what is settled makes room, and a suspect that
-        # is settled makes room for another.
+        # The server settles before it claims. So what this step settles makes room: for as many
+        # more, where we hold all that we may, and for another suspect, where it settles ours. One
+        # suspect at a time: if this engine dies too, it is clear who is to blame.
         kept = len(self.held) - len(settlements)
         leaving = self.suspects and sum(self.held[s.uid, s.n].suspect for s in settlements)
         self.n += 1
@@ -94,17 +91,21 @@ class Boot:
         step = self.in_flight
         assert step is not None
         self.in_flight = None
-        refused = []
+        before, refused = len(self.held), []
         for settlement in step.settlements:
             held = self.held.pop((settlement.uid, settlement.n))
             self.suspects -= held.suspect
             if settlement.uid in reply.refused:
                 refused.append(held)
+        assert len(self.held) == before - len(step.settlements), "each ended its own claim"
+        assert len(self.held) >= len(self.outcomes)
         claims = tuple(self._hold(claim, step.n) for claim in reply.claims)
+        # Two views of one fact, ours and the server's. Where they differ something is badly wrong,
+        # and nobody can tell which jobs are ours: the boot is given up.
         return Absorbed(claims, tuple(refused), reply.held == len(self.held))
 
     def _hold(self, claim: Claim, n: int) -> Held:
-        held = Held(claim.uid, n, claim.attempts, claim.suspect, claim.stored)
+        held = Held(self.by, claim.uid, n, claim.attempts + 1, claim.suspect, claim.stored)
         self.held[claim.uid, n] = held
         self.suspects += held.suspect
         return held

@@ -4,26 +4,40 @@ One step is in flight; what finishes meanwhile goes with the next. So batches gr
 themselves when there is much to do, and when there is little a job starts one hop after
 the bell. While Redis is away the same step is sent again and again, unchanged, and the
 outcomes wait.
+
+When is there a step?
+
+    poked: a bell, a due job, a door            there is room for a job ──▶ now
+    something has ended, the workers are short of jobs ───────────────────▶ now
+    something has ended, they have enough in the backlog ────────▶ within LINGER_S
+    a bell rang: we took its token, and must pass it on ──────────────────▶ now
+    nothing at all ───────────────────────────────────────────────▶ after POLL_S
+
+With jobs of a second the engine makes a step for each that ends. With tiny ones it would make
+thousands, each as dear as the jobs in it: so it claims a little ahead of the workers, and as
+long as they have half of that before them, outcomes wait for company.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import trio
 
-from trioq.core.calls import BATCH_MAX, Admit, Gone, StepReply
+from trioq.core.calls import BATCH_MAX, Admit, Beat, Gone, StepReply
 from trioq.core.events import BootLost, Claimed, ClaimsReturned, Report, SettlementRefused
+from trioq.core.formats.record import decode
 from trioq.core.pacemaker import Pacemaker
 from trioq.core.settlements import Release, Settlement
 from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.bridge import Caller
 from trioq.engine.claim import Held
+from trioq.engine.fetch import Fetch
 from trioq.engine.outage import Outage
 from trioq.engine.shard.boot import Boot
 from trioq.engine.tracer import Tracer
-from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
+from trioq.errors import RecordUnreadable, StoreBusy, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 
 #: An idle engine looks for work this often even if no bell rings: a bell is a hint.
@@ -41,10 +55,13 @@ Why = Literal["gone", "old", "count differs", "bug"]
 
 
 class Dispatcher:
-    """Drives one boot until it is told to finish or loses the boot.
+    """Drives one boot until it is told to finish or loses the boot; the claimer of its claims.
 
     Args:
+      boot: A name that nobody has had.
       caller: The lane for steps; nobody else uses it.
+      fetch: For the runs of what it claims.
+      workers: How many jobs may run here at a time.
       order: Names the queues in the order of the next claim.
       admits: How many jobs of a name may be claimed from its parked list now.
       clock: The pacemaker's clock.
@@ -52,10 +69,11 @@ class Dispatcher:
 
     def __init__(
         self,
-        boot: Boot,
-        caller: Caller,
-        backlog: Backlog,
         *,
+        boot: str,
+        caller: Caller,
+        fetch: Fetch,
+        backlog: Backlog,
         workers: int,
         order: Callable[[], tuple[str, ...]],
         admits: Callable[[str], int],
@@ -65,20 +83,21 @@ class Dispatcher:
         report: Report,
         tracer: Tracer | None = None,
     ) -> None:
+        self.boot = boot
         self.lost = trio.Event()
         self.parked: tuple[tuple[str, str], ...] = ()
         self.next_due = float("inf")
         """When the next scheduled job is due, by trio's clock."""
-        self.due_changed: Callable[[], None] = lambda: None
         self.claimed = 0
         """How many jobs it has ever claimed."""
-        self._boot = boot
+        self.pacemaker = pacemaker
+        self.fetch = fetch
+        self._boot = Boot(boot, self)
         self._caller = caller
         self._backlog = backlog
         self._workers = workers
         self._order = order
         self._admits = admits
-        self.pacemaker = pacemaker
         self._clock = clock
         self._outage = outage
         self._report = report
@@ -91,14 +110,15 @@ class Dispatcher:
         self._first_outcome = 0.0
         self._awake = trio.Event()
         self._room_made = trio.Event()
+        self._due_changed = trio.Event()
         self._rung = False
 
-    # -- what the others tell it -----------------------------------------------------------
+    # -- what the others ask and tell it ---------------------------------------------------
 
     @property
-    def engine(self) -> str:
-        """The boot's name."""
-        return self._boot.engine
+    def holds(self) -> bool:
+        """Whether something is claimed and not settled."""
+        return bool(self._boot.held)
 
     @property
     def idle(self) -> int:
@@ -125,10 +145,21 @@ class Dispatcher:
             with trio.move_on_after(POLL_S):
                 await self._room_made.wait()
 
-    def parked_changed(self, version: int) -> None:
-        """A beat brought the version of the parked index."""
-        if version != self._parked_version:
+    async def due_changed(self) -> None:
+        """Wait until the next job may be due at another time."""
+        await self._due_changed.wait()
+
+    def beat_answered(self, reply: Beat | Gone) -> None:
+        """What a sign of life was answered."""
+        if isinstance(reply, Gone):
+            self.rung()  # a step is told the same, and knows what is lost
+        elif reply.parked_version != self._parked_version:
             self.poke()
+
+    def may_start(self) -> bool:
+        """Whether the lease is good at this moment."""
+        end = self.pacemaker.lease_end
+        return end is not None and self._clock() < end and not self.lost.is_set()
 
     def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
         """Let the next step carry this; ``took_s`` teaches how long jobs run."""
@@ -146,7 +177,7 @@ class Dispatcher:
     def stop_claiming(self) -> None:
         """Claim nothing more; what nobody has started goes back at once."""
         self._claiming = False
-        self._give_back(self._backlog.close())
+        self._give_back(self._backlog.take_back(self))
         self._awake.set()
 
     # -- its own life ----------------------------------------------------------------------
@@ -185,17 +216,22 @@ class Dispatcher:
         # claims for it again.
         while True:
             try:
-                await self._caller.call(self._caller.store.sign_off, self._boot.engine)
+                await self._caller.call(self._caller.store.sign_off, self.boot)
                 return True
             except (StoreUnreachable, StoreBusy) as error:
                 await self._outage.failed("step", error)
 
     def _is_due(self) -> bool:
+        """Whether to make a step now; see the drawing above."""
         now = trio.current_time()
+        # One that was in flight when we were cancelled has to be answered before anything else.
+        # The poll is for what no bell tells: a token that got lost with whoever had taken it.
         if self._boot.in_flight is not None or self._rung or now >= self._last_step + POLL_S:
             return True
         if self._boot.outcomes and not self._may_linger():
             return True
+        # Without room a step brings nothing, except that it makes due jobs ready, for other
+        # engines too.
         return self._hungry and (self._room() > 0 or now >= self.next_due)
 
     def _look_again_at(self) -> float:
@@ -206,6 +242,8 @@ class Dispatcher:
 
     def _may_linger(self) -> bool:
         """Whether outcomes may wait for company: the workers have enough to do meanwhile."""
+        # Half of what is ahead lasts for as long as a round trip: who asked when all of it was
+        # used up would have them wait. And not for long, since the enqueuer waits for the end.
         ahead = self._ahead()
         return (
             ahead > 0
@@ -264,8 +302,11 @@ class Dispatcher:
             self._lose("count differs")
 
     def _absorb(self, reply: StepReply, took_s: float) -> bool:
+        """Hand on what an answer brings. False: the server counts otherwise than we do."""
         settled = len(self._boot.in_flight.settlements) if self._boot.in_flight else 0
+        unsettled = self._unsettled
         absorbed = self._boot.absorb(reply)
+        assert self._unsettled == unsettled - settled + len(absorbed.claims)
         self.claimed += len(absorbed.claims)
         # An answer that took half a lease to get here, in a process that was stopped, say, may
         # bring what is another's by now.
@@ -273,6 +314,8 @@ class Dispatcher:
             self._backlog.put(absorbed.claims)
         else:
             self._give_back(absorbed.claims)
+        # There was more than we asked for. If it is ours to take, there is soon another step; and
+        # if not, we don't listen to the bell, which others may need.
         self._hungry |= reply.left > 0
         if reply.parked is not None:
             self._parked_version, self.parked = reply.parked_version, reply.parked
@@ -282,16 +325,16 @@ class Dispatcher:
             if reply.next_due_ms is None
             else trio.current_time() + reply.next_due_ms / 1000
         )
-        self.due_changed()
+        self._due_changed.set()
+        self._due_changed = trio.Event()
         self._room_made.set()
         if self._tracer is not None and reply.claims:
             self._tracer.claimed(self._boot.n, len(reply.claims), settled, took_s)
         if reply.claims or settled:
             self._report(Claimed(len(reply.claims), settled, took_s))
         for held in absorbed.refused:
-            record = held.job.record if held.job else None
-            name, queue = (record.name, record.queue) if record else ("", "")
-            self._report(SettlementRefused(held.uid, name, queue, held.attempts + 1))
+            name, queue = _called(held)
+            self._report(SettlementRefused(held.uid, name, queue, held.attempt))
         return absorbed.agrees
 
     def _open_doors(self, want: int) -> tuple[Admit, ...]:
@@ -299,7 +342,7 @@ class Dispatcher:
         ours = set(self._order())
         return tuple(Admit(q, name, limit) for q, name, limit in doors if limit > 0 and q in ours)
 
-    def _give_back(self, jobs: list[Held] | tuple[Held, ...]) -> None:
+    def _give_back(self, jobs: Sequence[Held]) -> None:
         if jobs:
             self._report(ClaimsReturned(len(jobs)))
         for held in jobs:
@@ -307,7 +350,7 @@ class Dispatcher:
 
     def _give_back_stale(self) -> None:
         """Let go of jobs that no worker has had time for, and don't take them again at once."""
-        if stale := self._backlog.stale():
+        if stale := self._backlog.take_back_stale(self):
             # What the workers do takes long, though none of it has ended to tell us.
             self._mean_run_s = max(self._mean_run_s, STALE_S)
             self._give_back(stale)
@@ -315,6 +358,16 @@ class Dispatcher:
     def _lose(self, why: Why) -> None:
         """The boot is void: nothing of it is sent again but its sign-off."""
         lost, unknown = self._boot.lost_and_unknown()
-        self._report(BootLost(self._boot.engine, why, lost, unknown))
+        self._report(BootLost(self.boot, why, lost, unknown))
+        self._claiming = False
         self.lost.set()
-        self._backlog.close()
+        self._backlog.take_back(self)
+
+
+def _called(held: Held) -> tuple[str, str]:
+    """A job's name and queue, as far as they can be read."""
+    try:
+        record = decode(held.uid, held.stored).record
+    except RecordUnreadable:
+        return "", ""
+    return record.name, record.queue

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import Protocol
 
 import attrs
 import trio
@@ -23,6 +24,7 @@ from trioq.core.calls import Beat, Gone
 from trioq.core.events import LoopStalled, Report
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.bridge import Caller
+from trioq.engine.claim import Claimer, Running
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.lines import say
 
@@ -30,27 +32,34 @@ from trioq.lines import say
 TICK_S = 0.25
 
 
-@attrs.define
+class Beating(Claimer, Protocol):
+    """The boot that is beaten for: the dispatcher."""
+
+    pacemaker: Pacemaker
+
+    def beat_answered(self, reply: Beat | Gone) -> None:
+        """What a sign of life was answered; called in the loop."""
+
+
+@attrs.define(kw_only=True)
 class Heartbeat:
     """Beats for one boot.
 
     Args:
       clock: The pacemaker's clock: a monotonic one, in seconds.
-      answered: Called in the loop with each answer.
+      runs: Told when the lease has ended.
     """
 
-    engine: str
+    boot: Beating
     caller: Caller
-    pacemaker: Pacemaker
     clock: Callable[[], float]
     loop_stall_s: float
-    answered: Callable[[Beat | Gone], None]
+    runs: Running
     report: Report
     _turned: float = attrs.field(default=0.0, init=False)
     _stalled: LoopStalled | None = attrs.field(default=None, init=False)
     """What the thread has seen, to be reported by the loop once it turns again."""
     _loop_thread: int = attrs.field(factory=threading.get_ident, init=False)
-    _leases: set[trio.CancelScope] = attrs.field(factory=set[trio.CancelScope], init=False)
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -75,35 +84,29 @@ class Heartbeat:
                 nursery.start_soon(self._turn)
                 await self.caller.drive(lambda: self._beat(token))
 
-    def hold(self, scope: trio.CancelScope) -> None:
-        """Cancel this scope when the lease ends, before anyone else may take the job."""
-        self._leases.add(scope)
-        self._extend()
-
-    def let_go(self, scope: trio.CancelScope) -> None:
-        """The job of this scope has ended."""
-        self._leases.discard(scope)
-
     async def _turn(self) -> None:
         while True:
             self._turned = self.clock()
             if self._stalled is not None:
                 self.report(self._stalled)
                 self._stalled = None
-            self._extend()
-            await trio.sleep(TICK_S)
+            await trio.sleep(self._watch_lease())
 
-    def _extend(self) -> None:
-        end = self.pacemaker.lease_end
-        if self._leases and end is not None:
-            deadline = trio.current_time() + end - self.clock()
-            for scope in self._leases:
-                scope.deadline = deadline
+    def _watch_lease(self) -> float:
+        """End what must not go on without a lease. Returns the seconds until the next look."""
+        end = self.boot.pacemaker.lease_end
+        left_s = 0.0 if end is None else end - self.clock()
+        if left_s > 0:
+            # To the moment: between it and another engine's claim there is but a margin.
+            return min(left_s, TICK_S)
+        self.runs.lease_ended(self.boot)
+        return TICK_S
 
     def _beat(self, token: trio.lowlevel.TrioToken) -> float:
         """One look: beat if it is time. Returns the seconds until the next. Blocks."""
         now = self.clock()
-        wait_s = self.pacemaker.due(now)
+        pacemaker = self.boot.pacemaker
+        wait_s = pacemaker.due(now)
         if wait_s > 0:
             return wait_s
         stalled_s = now - self._turned
@@ -112,15 +115,19 @@ class Heartbeat:
                 self._stalled = LoopStalled(stalled_s, _where(self._loop_thread))
                 print_stall(self._stalled)
             return TICK_S
-        self.pacemaker.sent(now)
+        pacemaker.sent(now)
         try:
-            reply = self.caller.store.beat(self.engine)
+            reply = self.caller.store.beat(self.boot.boot)
         except (StoreUnreachable, StoreBusy):
-            self.pacemaker.answered(self.clock(), ok=False)
+            pacemaker.answered(self.clock(), ok=False)
         else:
-            self.pacemaker.answered(self.clock(), ok=True)
-            token.run_sync_soon(self.answered, reply)
-        return self.pacemaker.due(self.clock())
+            if isinstance(reply, Gone):
+                # At once, beside the loop: what is about to start there must not.
+                pacemaker.gone()
+            else:
+                pacemaker.answered(self.clock(), ok=True)
+            token.run_sync_soon(self.boot.beat_answered, reply)
+        return pacemaker.due(self.clock())
 
 
 def print_stall(event: LoopStalled) -> None:

@@ -20,18 +20,18 @@ from trioq.engine.outage import Outage
 from trioq.errors import StoreBusy, StoreUnreachable
 
 
-@attrs.define
+@attrs.define(kw_only=True)
 class Reaper:
-    """Polls every ``interval_s``, with its own lane.
+    """Polls every ``interval_s``, on a lane that it has no need to have for itself.
 
     Args:
-      me: The name of this engine's current boot, which it leaves alone.
-      span: Changes when this engine's own signs of life weren't answered for a while; None
+      me: The name of the boot that it works for, which it leaves alone.
+      span: Changes when the boot's own signs of life weren't answered for a while; None
           while they aren't.
     """
 
     caller: Caller
-    me: Callable[[], str]
+    me: str
     span: Callable[[], Hashable | None]
     lease_s: float
     interval_s: float
@@ -57,9 +57,8 @@ class Reaper:
     async def _look(self, watch: Watch, poll: int) -> None:
         store = self.caller.store
         beats = await self.caller.call(store.observe)
-        me = self.me()
-        others = [engine for engine in beats if engine != me]
-        mine = others if look(poll) else next_three(me, others)
+        others = [engine for engine in beats if engine != self.me]
+        mine = others if look(poll) else next_three(self.me, others)
         seen = {engine: beats[engine] for engine in mine}
         span = None if (own := self.span()) is None else (self.caller.generation, own)
         now = trio.current_time()

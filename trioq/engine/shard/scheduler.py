@@ -6,7 +6,7 @@ moment, because the timeout of a blocking command fires tens of milliseconds lat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import attrs
 import trio
@@ -31,24 +31,35 @@ class _Absence:
     looks: int = 0
 
 
-@attrs.define
+class Steps(Protocol):
+    """What the steps of a boot bring, and how to ask for one: the dispatcher."""
+
+    next_due: float
+    """When the next scheduled job is due, by trio's clock; infinity: none is."""
+    parked: tuple[tuple[str, str], ...]
+    """All (queue, name) with parked jobs, as far as this engine has heard."""
+
+    async def due_changed(self) -> None:
+        """Wait until the next job may be due at another time."""
+
+    def poke(self) -> None:
+        """Ask for a step."""
+
+
+@attrs.define(kw_only=True)
 class Scheduler:
     """Two clocks.
 
     Args:
-      next_due: When the next scheduled job is due, by trio's clock; infinity: none is.
-      parked: All (queue, name) with parked jobs, as far as this engine has heard.
-      poke: Asks for a step.
+      steps: Of the boot that it works for.
+      unknown_after_s: Jobs whose name nobody has known for so long are dead.
     """
 
     caller: Caller
-    next_due: Callable[[], float]
-    parked: Callable[[], tuple[tuple[str, str], ...]]
-    poke: Callable[[], None]
+    steps: Steps
     unknown_after_s: float
     outage: Outage
     report: Report
-    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _unknown: dict[str, _Absence] = attrs.field(factory=dict[str, _Absence], init=False)
     """By name. The server's note of how long jobs have waited isn't enough: they may have waited
     for another reason, and each deployment may bring an engine that doesn't know them."""
@@ -59,19 +70,15 @@ class Scheduler:
             nursery.start_soon(self._promote)
             nursery.start_soon(self._expire)
 
-    def due_changed(self) -> None:
-        """The time of the next due job may be another."""
-        self._changed.set()
-
     async def _promote(self) -> None:
+        steps = self.steps
         while True:
-            self._changed = trio.Event()
-            with trio.move_on_at(self.next_due()):
-                await self._changed.wait()
+            with trio.move_on_at(steps.next_due):
+                await steps.due_changed()
                 continue
-            self.poke()
+            steps.poke()
             # The step that this asks for tells what is due next.
-            await self._changed.wait()
+            await steps.due_changed()
 
     async def _expire(self) -> None:
         every_s = max(0.05, min(60.0, self.unknown_after_s / 4))
@@ -85,7 +92,7 @@ class Scheduler:
                 await self.outage.failed("watch", error)
 
     async def _expire_once(self) -> None:
-        parked = self.parked()
+        parked = self.steps.parked
         if not parked:
             self._unknown.clear()
             return

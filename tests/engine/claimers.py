@@ -1,0 +1,25 @@
+"""Boots that only have claims: for tests of what holds these."""
+
+from __future__ import annotations
+
+from trioq.core.settlements import Settlement
+from trioq.engine.fetch import Fetch
+
+
+class Nobody:
+    """Claims, as far as its claims know; is asked and told nothing."""
+
+    boot = "host.b00t"
+
+    @property
+    def fetch(self) -> Fetch:
+        raise AssertionError
+
+    def may_start(self) -> bool:
+        raise AssertionError
+
+    def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
+        raise AssertionError
+
+
+NOBODY = Nobody()

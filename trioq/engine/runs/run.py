@@ -1,0 +1,103 @@
+"""A run: one claim, from when its handler is found to its end; and all runs of an engine.
+
+Runs are found by the tokens of their claims, so that whoever has something to say to one
+(cancel it, look at it) reaches that one and never its successor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+import trio
+
+from trioq.core.breaker import Permit
+from trioq.core.formats.record import Stored
+from trioq.core.outcome import Interrupted, Outcome
+from trioq.core.retry import Retry
+from trioq.engine.claim import Claimer, Held, Why
+from trioq.engine.handlers import Handler
+from trioq.engine.tracer import RunSpan
+
+INTERRUPTED = Interrupted()
+
+
+@attrs.define(eq=False)
+class Run:
+    """What is known of a run, as it comes to be known."""
+
+    claim: Held
+    stored: Stored
+    handler: Handler
+    retry: Retry
+    permit: Permit
+    """Of the name's breaker; comes back with how it went."""
+    token: str
+    began: float
+    """By trio's clock."""
+    scope: trio.CancelScope
+    """Around this run, and around nothing else while it lasts."""
+    cancelled: Why | None = None
+    """Why the engine cancelled it, if it did."""
+    span: RunSpan | None = None
+    outcome: Outcome = INTERRUPTED
+    """How it ended; interrupted, until it has come to another end."""
+    took_s: float = 0.0
+
+    def cancel(self, why: Why) -> None:
+        """End it soon; its job goes back, unless the handler returns all the same."""
+        if self.cancelled is None:
+            self.cancelled = why
+            self.scope.cancel(why)
+
+
+@attrs.define(eq=False)
+class Runs:
+    """The runs of one engine, whatever claimed them: :class:`~trioq.engine.claim.Running`."""
+
+    _by_token: dict[str, Run] = attrs.field(factory=dict[str, Run], init=False)
+    _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    """Those who wait until there are fewer."""
+
+    def __len__(self) -> int:
+        return len(self._by_token)
+
+    def __iter__(self) -> Iterator[Run]:
+        """All of them, in the order in which they began."""
+        return iter(tuple(self._by_token.values()))
+
+    def get(self, token: str) -> Run | None:
+        """The run of this claim; None: it hasn't begun, or has ended."""
+        return self._by_token.get(token)
+
+    def add(self, run: Run) -> None:
+        """It begins."""
+        assert run.token not in self._by_token, "one run for a claim"
+        self._by_token[run.token] = run
+
+    def remove(self, run: Run) -> None:
+        """It has ended. Its settlement follows without a checkpoint in between."""
+        del self._by_token[run.token]
+        if self._waiting:
+            self._waiting.unpark_all()
+
+    def count(self, by: Claimer) -> int:
+        """How many there are of this boot's claims."""
+        return sum(run.claim.by is by for run in self)
+
+    def cancel(self, by: Claimer, why: Why) -> None:
+        """Cancel the runs of this boot's claims."""
+        for run in self:
+            if run.claim.by is by:
+                run.cancel(why)
+
+    def lease_ended(self, by: Claimer) -> None:
+        """Cancel those of them that must not go on without a lease."""
+        for run in self:
+            if run.claim.by is by and run.handler.on_lease_loss == "cancel":
+                run.cancel("lease ended")
+
+    async def ended(self, by: Claimer) -> None:
+        """Wait until there are none of this boot's claims."""
+        while self.count(by):
+            await self._waiting.park()

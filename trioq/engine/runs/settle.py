@@ -1,0 +1,164 @@
+"""What becomes of a claim, and what is told of it.
+
+The decision is a value, made from a run or from what kept one from beginning; telling it
+comes after, so that nothing that is raised there can change it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never
+
+import attrs
+
+from trioq.core import retry
+from trioq.core.events import (
+    Event,
+    JobDied,
+    JobFailed,
+    JobParked,
+    JobReleased,
+    JobSnoozed,
+    JobSucceeded,
+    Report,
+    RunStarved,
+)
+from trioq.core.formats import history, summary
+from trioq.core.formats.record import Stored
+from trioq.core.outcome import DeadReason, Error, Starved
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.values import value
+from trioq.engine.claim import Held
+from trioq.engine.runs.run import Run
+from trioq.engine.snapshot import Recent
+
+
+@value
+class End:
+    """The end of a claim."""
+
+    settlement: Settlement
+    events: tuple[Event, ...]
+    """What is told of it, in this order; nothing where nobody knows what job it was."""
+
+
+def end_of(run: Run, *, now_ms: int, random: float) -> End:
+    """What becomes of a job that was run.
+
+    Args:
+      now_ms: Epoch, for people to read.
+      random: In [0, 1); for the jitter of a backoff.
+    """
+    claim, record = run.claim, run.stored.record
+    attempt = claim.attempt
+    verdict = retry.decide(run.outcome, attempt=attempt, retry=run.retry, random=random)
+    match verdict:
+        case retry.Ack():
+            done = JobSucceeded(
+                claim.uid, record.name, record.queue, attempt, run.took_s, record.wanted_ms
+            )
+            kept = summary.encode(
+                record,
+                attempt=attempt,
+                took_s=run.took_s,
+                at_ms=now_ms,
+                engine=claim.by.boot,
+                trace=_trace(run),
+            )
+            return End(Ack(claim.uid, claim.n, kept), (done,))
+        case retry.Dead(reason, error):
+            return _dead(
+                claim, run.stored, reason, error, now_ms, took_s=run.took_s, trace=_trace(run)
+            )
+        case retry.RetryIn(delay_ms, Error() as error):
+            line = _line(claim, error, now_ms, _trace(run))
+            failed = JobFailed(
+                claim.uid, record.name, record.queue, attempt, run.took_s, error, delay_ms / 1000
+            )
+            return End(RetryAt(claim.uid, claim.n, delay_ms, attempt, line), (failed,))
+        case retry.RetryIn(delay_ms):
+            snoozed = JobSnoozed(claim.uid, record.name, record.queue, attempt, delay_ms / 1000)
+            return End(RetryAt(claim.uid, claim.n, delay_ms, attempt - 1), (snoozed,))
+        case retry.Release():
+            end = released(claim, run.stored)
+            if isinstance(run.outcome, Starved):
+                starved = RunStarved(record.name, record.queue, run.outcome.want)
+                return End(end.settlement, (starved, *end.events))
+            return end
+    assert_never(verdict)
+
+
+def released(claim: Held, stored: Stored | None) -> End:
+    """It goes back, and this was no attempt."""
+    settlement = Release(claim.uid, claim.n)
+    if stored is None:
+        return End(settlement, ())
+    record = stored.record
+    return End(settlement, (JobReleased(claim.uid, record.name, record.queue, claim.attempt),))
+
+
+def parked(claim: Held, stored: Stored, why: Literal["breaker open", "unknown name"]) -> End:
+    """It waits behind its door."""
+    record = stored.record
+    told = JobParked(claim.uid, record.name, record.queue, why)
+    return End(Park(claim.uid, claim.n, record.queue, record.name), (told,))
+
+
+def unreadable(claim: Held, stored: Stored | None, error: Error, *, now_ms: int) -> End:
+    """It is dead: this version can't read it, and nobody can tell what it was to be.
+
+    Args:
+      stored: What could be read.
+    """
+    return _dead(claim, stored, "undecodable", error, now_ms)
+
+
+def _dead(
+    claim: Held,
+    stored: Stored | None,
+    reason: DeadReason,
+    error: Error,
+    now_ms: int,
+    *,
+    took_s: float = 0.0,
+    trace: str | None = None,
+) -> End:
+    name, queue, wanted_ms = "", "", 0
+    if stored is not None:
+        name, queue, wanted_ms = stored.record.name, stored.record.queue, stored.record.wanted_ms
+    line = _line(claim, error, now_ms, trace, dead=reason)
+    died = JobDied(claim.uid, name, queue, claim.attempt, took_s, wanted_ms, reason, error)
+    return End(DeadLetter(claim.uid, claim.n, claim.attempt, reason, line), (died,))
+
+
+def _line(
+    claim: Held, error: Error, now_ms: int, trace: str | None, *, dead: DeadReason | None = None
+) -> bytes:
+    """One line of the job's history."""
+    told = history.Attempt(claim.attempt, error, claim.by.boot, now_ms, dead, trace)
+    return history.encode(told)
+
+
+def _trace(run: Run) -> str | None:
+    """Names the span of the run, if that is traced."""
+    return None if run.span is None else run.span.headers.get("traceparent")
+
+
+@attrs.frozen
+class Teller:
+    """Tells the claimer of a job's end first, and then everybody else."""
+
+    report: Report
+    recent: Recent
+
+    def tell(self, claim: Held, run: Run | None, end: End) -> None:
+        """Settle the claim.
+
+        Args:
+          run: None: its handler wasn't called.
+        """
+        claim.by.settle(end.settlement, took_s=None if run is None else run.took_s)
+        for event in end.events:
+            self.recent.saw(event)
+            self.report(event)
+        if run is not None and run.span is not None:
+            run.span.end(end.settlement, run.outcome)

@@ -1,0 +1,275 @@
+"""All that speaks to one server: one boot after the other, and what belongs to each.
+
+    boot: heartbeat                                   outlives the settling: a drain needs its lease
+      stepping: dispatcher, reaper, scheduler         outlives the runs of what the boot has claimed
+        claiming: bell                                stops first
+
+A boot is one registration with the server. When the server doesn't know it any more, what
+runs of its claims is cancelled and waited for, and a new boot begins. The workers aren't part
+of it: they serve whatever is in the backlog, and each run tells the boot that has claimed it.
+So nothing of an old boot, however late, can reach a new one.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import secrets
+from collections.abc import Callable, Iterable
+
+import attrs
+import trio
+
+from trioq.core.config import Config
+from trioq.core.events import EngineStarted, EngineStopped, EngineStopping, Report
+from trioq.core.pacemaker import Pacemaker
+from trioq.engine.backlog import Backlog
+from trioq.engine.bridge import Access
+from trioq.engine.claim import Running, Why
+from trioq.engine.fetch import Fetch
+from trioq.engine.nurseries import cancel_when, first_of
+from trioq.engine.outage import Outage
+from trioq.engine.shard.bell import listen
+from trioq.engine.shard.dispatcher import Dispatcher
+from trioq.engine.shard.heartbeat import Heartbeat
+from trioq.engine.shard.reaper import Reaper
+from trioq.engine.shard.scheduler import Scheduler
+from trioq.engine.tracer import Tracer
+from trioq.errors import StoreBusy, StoreUnreachable
+
+#: What each answer may take where nothing is left to settle; the reaper has the rest.
+SIGN_OFF_S = 0.05
+
+#: What settling gets after the jobs have ended, where Redis doesn't answer.
+SETTLE_S = 5.0
+
+#: A boot that is lost sooner than this is followed by a pause of up to this, so that an engine
+#: whose every boot is lost does no harm by trying.
+HASTY_S = 1.0
+
+
+@attrs.define(eq=False, kw_only=True)
+class Shard:
+    """One server, as an engine uses it.
+
+    Args:
+      name: The process's; the boots' names begin with it.
+      access: Opens a lane for each purpose.
+      outage: Counts what this server doesn't answer.
+      names: Of the handlers that there are.
+      info: What the engine says of itself to whoever asks the server; made for each boot.
+      admits: How many jobs of a name may be claimed from its parked list now.
+      order: Names the queues in the order of the next claim.
+      clock: A monotonic clock for the lease, in seconds.
+      draining, hurried: The engine is to end; without grace.
+    """
+
+    name: str
+    config: Config
+    access: Access
+    outage: Outage
+    backlog: Backlog
+    runs: Running
+    names: Iterable[str]
+    info: Callable[[], bytes]
+    admits: Callable[[str], int]
+    order: Callable[[], tuple[str, ...]]
+    report: Report
+    clock: Callable[[], float]
+    tracer: Tracer | None
+    draining: trio.Event
+    hurried: trio.Event
+
+    dispatcher: Dispatcher | None = attrs.field(default=None, init=False)
+    """Of the boot that lives, or lived last; None before the first."""
+
+    @property
+    def living(self) -> Dispatcher | None:
+        """Of a boot that the server knows, as far as we know."""
+        dispatcher = self.dispatcher
+        return None if dispatcher is None or dispatcher.lost.is_set() else dispatcher
+
+    def poke(self) -> None:
+        """Something may be claimable that wasn't: make a step soon."""
+        if self.dispatcher is not None:
+            self.dispatcher.poke()
+
+    async def live(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """One boot after the other, until the engine drains.
+
+        ``task_status.started()`` comes when the first is registered, and what it has claimed
+        would be run.
+
+        Raises:
+          StoreRefused: Redis said no.
+
+        Cancellation: see :meth:`_live_one_boot`.
+        """
+        born = -math.inf
+        while (dispatcher := await self._register(born)) is not None:
+            born = trio.current_time()
+            await self._live_one_boot(dispatcher, task_status)
+            task_status = trio.TASK_STATUS_IGNORED
+        task_status.started()  # it was told to drain before it began
+
+    # -- the beginning of a boot -----------------------------------------------------------
+
+    async def _register(self, last_born: float) -> Dispatcher | None:
+        """The dispatcher of a boot that the server knows; None: the engine drains."""
+        registered = None
+        if self.draining.is_set():
+            return None
+        async with trio.open_nursery() as trying:
+            trying.start_soon(cancel_when, self.draining, trying.cancel_scope)
+            if trio.current_time() < last_born + HASTY_S:
+                await trio.sleep(HASTY_S * random.random())
+            registered = await self._try_to_register()
+            trying.cancel_scope.cancel()
+        return registered
+
+    async def _try_to_register(self) -> Dispatcher:
+        """An unanswered registration is never sent again: the next try is another boot."""
+        caller, worker = self.access("step"), self.config.worker
+        while True:
+            boot = f"{self.name}.{secrets.token_hex(16)}"
+            pacemaker = Pacemaker(worker.heartbeat_interval_s, worker.lease_s)
+            sent_at = self.clock()
+            try:
+                await caller.call(caller.store.register, boot, self.info())
+            except (StoreUnreachable, StoreBusy) as error:
+                await self.outage.failed("step", error)
+                continue
+            self.outage.answered("step")
+            # The lease begins with the registration.
+            pacemaker.step_answered(sent_at, self.clock())
+            return self._dispatcher_of(boot, pacemaker)
+
+    def _dispatcher_of(self, boot: str, pacemaker: Pacemaker) -> Dispatcher:
+        return Dispatcher(
+            boot=boot,
+            caller=self.access("step"),
+            fetch=Fetch(self.access("payload"), self.outage),
+            backlog=self.backlog,
+            workers=self.config.worker.count,
+            order=self.order,
+            admits=self.admits,
+            pacemaker=pacemaker,
+            clock=self.clock,
+            outage=self.outage,
+            report=self.report,
+            tracer=self.tracer,
+        )
+
+    # -- its life and its end --------------------------------------------------------------
+
+    async def _live_one_boot(
+        self, dispatcher: Dispatcher, task_status: trio.TaskStatus[None]
+    ) -> None:
+        """Claim until the boot is lost or the engine drains, then see the boot off.
+
+        Cancellation: its runs are cancelled; their jobs are settled or given back, shielded,
+        for a bounded time. What that doesn't reach, the reaper of another engine has.
+        """
+        self.dispatcher = dispatcher
+        signed_off = False
+        async with self._heartbeat(dispatcher).beating():
+            try:
+                async with trio.open_nursery() as stepping:
+                    stepping.start_soon(dispatcher.run)
+                    stepping.start_soon(self._reaper(dispatcher).run)
+                    stepping.start_soon(self._scheduler(dispatcher).run)
+                    await self._claim(dispatcher, task_status)
+                    await self._let_run_out(dispatcher)
+                    stepping.cancel_scope.cancel()
+            finally:
+                signed_off = await self._finish(dispatcher)
+        self.report(EngineStopped(dispatcher.boot, signed_off))
+
+    async def _claim(self, dispatcher: Dispatcher, task_status: trio.TaskStatus[None]) -> None:
+        """Until the engine drains or the boot is lost."""
+        worker, queues = self.config.worker, self.config.queue_names
+        async with trio.open_nursery() as claiming:
+            claiming.start_soon(self._listen, dispatcher)
+            names = tuple(sorted(self.names))
+            self.report(EngineStarted(dispatcher.boot, worker.count, queues, names))
+            # started() comes last: whoever waits for us may enqueue at once.
+            task_status.started()
+            await first_of(self.draining, dispatcher.lost)
+            claiming.cancel_scope.cancel()
+
+    async def _let_run_out(self, dispatcher: Dispatcher) -> None:
+        """Give what runs its grace, unless it has none any more."""
+        dispatcher.stop_claiming()
+        grace_s = 0.0 if dispatcher.lost.is_set() else self.config.worker.grace_s
+        self.report(EngineStopping(dispatcher.boot, self.runs.count(dispatcher), grace_s))
+        async with trio.open_nursery() as grace:
+            grace.cancel_scope.deadline = trio.current_time() + grace_s
+            for reason in (self.hurried, dispatcher.lost):
+                grace.start_soon(cancel_when, reason, grace.cancel_scope)
+            await self.runs.ended(dispatcher)
+            grace.cancel_scope.cancel()
+        await self._end_runs(dispatcher)
+
+    async def _end_runs(self, dispatcher: Dispatcher) -> None:
+        """Cancel what still runs, and wait for it: while it winds down it has its lease."""
+        why: Why = "boot lost" if dispatcher.lost.is_set() else "engine stops"
+        self.runs.cancel(dispatcher, why)
+        await self.runs.ended(dispatcher)
+
+    async def _finish(self, dispatcher: Dispatcher) -> bool:
+        """Settle, sign off. True: nothing is left for the reaper."""
+        with trio.CancelScope(shield=True) as scope:
+            dispatcher.stop_claiming()
+            # They have ended, unless it is for an error or a cancellation that we are here.
+            await self._end_runs(dispatcher)
+
+            def patient() -> None:
+                # A server that answers is worth waiting for once more.
+                patience_s = SETTLE_S if dispatcher.holds else SIGN_OFF_S
+                scope.deadline = trio.current_time() + patience_s
+
+            return await dispatcher.finish(patient)
+        return False
+
+    # -- its tasks -------------------------------------------------------------------------
+
+    def _heartbeat(self, dispatcher: Dispatcher) -> Heartbeat:
+        return Heartbeat(
+            boot=dispatcher,
+            caller=self.access("beat"),
+            clock=self.clock,
+            loop_stall_s=self.config.worker.loop_stall_s,
+            runs=self.runs,
+            report=self.report,
+        )
+
+    def _reaper(self, dispatcher: Dispatcher) -> Reaper:
+        pacemaker, worker = dispatcher.pacemaker, self.config.worker
+        return Reaper(
+            caller=self.access("watch"),
+            me=dispatcher.boot,
+            span=lambda: pacemaker.span(self.clock()),
+            lease_s=worker.lease_s,
+            interval_s=self.config.reaper.interval_s,
+            max_reaps=worker.max_reaps,
+            outage=self.outage,
+            report=self.report,
+        )
+
+    def _scheduler(self, dispatcher: Dispatcher) -> Scheduler:
+        return Scheduler(
+            caller=self.access("watch"),
+            steps=dispatcher,
+            unknown_after_s=self.config.worker.unknown_name_after_s,
+            outage=self.outage,
+            report=self.report,
+        )
+
+    async def _listen(self, dispatcher: Dispatcher) -> None:
+        await listen(
+            self.access("wait"),
+            self.config.queue_names,
+            wait_room=dispatcher.wait_room,
+            rung=dispatcher.rung,
+            outage=self.outage,
+        )
