@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,3 +140,30 @@ def test_what_comes_instead_of_a_welcome_is_told_as_what_it_is(
         connector.lane("x").call("SET", "k", "v")
     assert len(peer.received) == 1, "the request itself wasn't sent"
     assert getattr(caught.value, "sent", False) is False
+
+
+def test_a_program_without_descriptors_is_told_so_and_not_that_the_server_is_away(
+    server: Server,
+) -> None:
+    use = """
+import resource, sys
+from tests.store.dialling import configured
+from trioq.errors import StoreUnreachable
+from trioq.store.checks import explain
+from trioq.store.connect import open_store
+
+with open_store(configured(sys.argv[1])) as connector:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    try:
+        connector.lane("x").call("PING")
+    except StoreUnreachable as error:
+        assert not error.sent
+        print(explain(error, connector.description))
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", use, server.url], check=True, capture_output=True, text=True
+    ).stdout
+    assert said == (
+        f"{server.url}: this process has no file descriptors left (see ulimit -n):"
+        " Too many open files\n"
+    )
