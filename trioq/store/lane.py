@@ -19,7 +19,7 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
 import redis
@@ -30,6 +30,7 @@ from redis.retry import Retry
 from trioq.errors import StoreClosed, StoreRefused, StoreUnreachable
 from trioq.store import kept, replies
 from trioq.store.answers import translated
+from trioq.store.attempt import Attempt
 from trioq.store.reader import BoundedReader
 from trioq.store.replies import Shape
 from trioq.store.scripts import Script, script_name
@@ -59,7 +60,7 @@ class Lane:
         # connection: a descriptor that another thread closes may name something else by the
         # time the reader gets to it.
         self._connection: AbstractConnection | None = None
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
         self._calling = False
         self._interrupted = False
         self._closed = False
@@ -198,7 +199,7 @@ class Lane:
             if self._connection is not None:
                 return self._started()
             self._check()
-            attempt = self._attempt = _Attempt(self.name)
+            attempt = self._attempt = Attempt(self.name)
         try:
             connection = attempt.run(self.connect)
         finally:
@@ -271,72 +272,6 @@ def _forget_all() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_all)
-
-
-class _Attempt:
-    """Connecting in a thread that can be left behind.
-
-    Neither a name server nor a server that takes connections and says nothing can be
-    interrupted. Connecting writes nothing, so nobody has to know how it ends.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._abandoned = False
-        self._connection: AbstractConnection | None = None
-        self._error: Exception | None = None
-
-    def run(self, connect: Callable[[], AbstractConnection]) -> AbstractConnection:
-        """The connection that ``connect`` makes.
-
-        Raises:
-          StoreUnreachable: Abandoned, or there is no thread for it. Else what ``connect`` raises.
-        """
-        thread = threading.Thread(
-            target=self._work, args=(connect,), name=f"{self._name}:connect", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError as error:
-            raise StoreUnreachable(
-                f"{self._name}: no thread to connect: {error}", sent=False
-            ) from error
-        try:
-            self._over.wait()
-        except BaseException:
-            self.abandon()
-            raise
-        with self._lock:
-            connection, self._connection = self._connection, None
-        if self._error is not None:
-            raise self._error
-        if connection is None:
-            raise StoreUnreachable(f"{self._name}: interrupted while connecting", sent=False)
-        return connection
-
-    def abandon(self) -> None:
-        """Whoever waits for the connection is told that there is none."""
-        with self._lock:
-            self._abandoned = True
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.disconnect()
-            self._over.set()
-
-    def _work(self, connect: Callable[[], AbstractConnection]) -> None:
-        connection, failure = None, None
-        try:
-            connection = connect()
-        except Exception as error:
-            failure = error
-        with self._lock:
-            if not self._abandoned:
-                self._connection, self._error = connection, failure
-            elif connection is not None:
-                connection.disconnect()
-            self._over.set()
 
 
 def _socket(connection: AbstractConnection) -> socket.socket:
