@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -169,7 +172,7 @@ def test_credentials_come_from_the_environment_b15(
 @pytest.mark.parametrize(
     "arguments",
     [["stats"], ["engines"], ["peek", "low"], ["job", "a"], ["cancel", "a"], ["doctor"],
-     ["pause", "low"], ["purge", "--all"], ["dead", "list"], ["dead", "revive", "--all"],
+     ["pause", "low"], ["purge", "--all"], ["dead", "list"], ["dead", "revive", "--all", "--yes"],
      ["dead", "export"]],
     ids=str,
 )  # fmt: skip
@@ -264,3 +267,70 @@ def test_closed_streams_are_no_traceback(trioq: Cli) -> None:
             check=False, stderr=subprocess.PIPE, text=True, cwd=ROOT, timeout=60,
         )  # fmt: skip
         assert process.stderr == said
+
+
+# -- what can't be spelt or told ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8", "cp437"])
+def test_any_id_is_printed_on_any_stream_and_what_was_done_is_the_exit_code(
+    trioq: Cli, encoding: str
+) -> None:
+    env = {"PYTHONIOENCODING": encoding}
+    assert trioq("enqueue", "convert", '{"path": "✓"}', "--id", "q✓").exit_code == 0
+    for command, arguments in (
+        ("stats", []), ("peek", ["high"]), ("job", ["q✓"]), ("job", ["q✓", "--json"]),
+        ("cancel", ["q✓"]),
+    ):  # fmt: skip
+        ended = as_program(command, trioq.config, *arguments, env=env)
+        assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended
+    ended = as_program("cancel", trioq.config, "q✓", env=env)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert b"not cancelled" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["job", "cancel", "dead show", "dead revive", "dead purge"])
+def test_an_id_that_is_not_text_is_wrong_use(trioq: Cli, command: str) -> None:
+    ended = as_program(*command.split(), trioq.config, b"a\xffb")
+    assert ended.returncode == 2
+    assert b"isn't UTF-8" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+CHANGES = (
+    ["enqueue", "convert", '{"path": "x"}'], ["enqueue", "convert", "--from", "payloads"],
+    ["cancel", "mine"], ["pause", "high"], ["resume", "high"], ["purge", "high", "--yes"],
+    ["dead", "revive", "--all", "--yes"], ["dead", "purge", "--all", "--yes"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", CHANGES, ids=" ".join)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_was_changed_decides_the_exit_code_also_where_it_cannot_be_told(
+    trioq: Cli, scene: Scene, arguments: list[str], as_json: bool
+) -> None:
+    scene.many_dead(3)
+    (trioq.config.parent / "payloads").write_text('{"path": "x"}\n')
+    assert trioq("enqueue", "convert", '{"path": "x"}', "--id", "mine").exit_code == 0
+    words = 2 if arguments[0] == "dead" else 1
+    more = ["--json"] if as_json else []
+    with open("/dev/full", "w") as full:
+        ended = as_program(
+            *arguments[:words], trioq.config, *arguments[words:], *more,
+            stdout=full, cwd=trioq.config.parent,
+        )  # fmt: skip
+    told = b"trioq: this is done, but can't be told on stdout: No space left on device\n"
+    assert (ended.returncode, ended.stderr) == (0, told)
+
+
+def as_program(
+    *arguments: object, env: Mapping[str, str] | None = None, stdout: Any = subprocess.PIPE,
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
+    """The command line in a process of its own, with the streams that it makes itself."""
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in arguments]
+    return subprocess.run(
+        [sys.executable, "-m", "trioq", *words], check=False, timeout=60, cwd=cwd,
+        stdout=stdout, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+    )  # fmt: skip

@@ -6,6 +6,7 @@ Commands are imported when they are used, so that ``trioq --help`` is quick.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -84,7 +85,7 @@ class Trioq(Group):
             error.show()
             sys.exit(WRONG_USE if isinstance(error, click.UsageError) else error.exit_code)
         except OSError as error:
-            _silence()
+            silence()
             if not isinstance(error, BrokenPipeError):  # a reader that went away, like head
                 click.echo(f"trioq: {error}", err=True)
             sys.exit(FAILED)
@@ -100,7 +101,7 @@ class Trioq(Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _silence() -> None:
+def silence() -> None:
     """Nobody can read any more: what is still buffered must not complain at the end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -118,16 +119,22 @@ def cli() -> None:
     """
 
 
-def _open_what_is_closed() -> None:
-    """Have a stream where a shell closed one, as ``2>&-`` does; else a socket takes its place."""
+def _prepare_streams() -> None:
+    """Have a stream where a shell closed one, as ``2>&-`` does; else a socket takes its place.
+
+    And what a stream can't spell is written as an escape: a job may be called anything.
+    """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
     """The command line's entry point."""
-    _open_what_is_closed()
+    _prepare_streams()
     try:
         cli()
     finally:

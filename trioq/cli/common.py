@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
 import attrs
 import click
 from click.shell_completion import CompletionItem
 
-from trioq.cli import FAILED, WRONG_USE
+from trioq.cli import FAILED, WRONG_USE, silence
 from trioq.client.admin import Admin
 from trioq.core.config import Config
 from trioq.core.config.numbers import Duration
@@ -51,6 +51,20 @@ def _queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(n) for n in names if n.startswith(incomplete)]
 
 
+class Id(click.ParamType[str]):
+    """The id of a job, as Redis can have it."""
+
+    name = "id"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{value!r} isn't UTF-8, as every id is.", param, ctx)
+        return value
+
+
+ID = Id()
 with_config = click.argument("config", type=click.Path())
 with_queue = click.argument("queue", shell_complete=_queues)
 with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -104,8 +118,21 @@ def opened(path: str, *, starts: bool = False) -> Iterator[Opened]:
 
 
 def note(message: str) -> None:
-    """A line on stderr, for people."""
-    click.echo(f"trioq: {message}", err=True)
+    """A line on stderr, for people. Nobody there to read it changes nothing."""
+    with suppress(OSError):
+        click.echo(f"trioq: {message}", err=True)
+
+
+@contextmanager
+def already_done() -> Iterator[None]:
+    """Around the words about what a command has changed: the exit code tells what was done, also
+    where the words can't be written."""
+    try:
+        yield
+    except OSError as error:
+        silence()
+        if not isinstance(error, BrokenPipeError):
+            note(f"this is done, but can't be told on stdout: {error.strerror or error}")
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:

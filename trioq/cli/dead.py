@@ -25,7 +25,9 @@ from trioq.cli.bulk import (
     with_yes,
 )
 from trioq.cli.common import (
+    ID,
     Opened,
+    already_done,
     duration,
     fail,
     note,
@@ -56,7 +58,7 @@ def with_filters(command: F) -> F:
     return name(error(older(command)))
 
 
-with_ids = click.argument("ids", metavar="[ID...]", nargs=-1)
+with_ids = click.argument("ids", metavar="[ID...]", type=ID, nargs=-1)
 with_all = click.option("--all", "all_", is_flag=True, help="All dead jobs.")
 
 
@@ -126,7 +128,7 @@ def _row(view: JobView) -> tuple[object, ...]:
 
 @dead.command()
 @with_config
-@click.argument("id")
+@click.argument("id", type=ID)
 @with_json
 def show(config: str, id: str, as_json: bool) -> None:
     """Tell the whole story of one dead job."""
@@ -256,18 +258,20 @@ def _tell(
     chosen: _Selected, able: int, done: int, done_word: str, *, dry_run: bool, as_json: bool
 ) -> None:
     """Say what was done; ids that aren't dead make it a failure."""
-    if as_json:
-        result = {
-            "selected": chosen.total,
-            done_word: done,
-            "dry_run": dry_run,
-            "not_dead": list(chosen.missing),
-        }
-        show_json(result | ({"unreadable": chosen.unreadable} if done_word == "revived" else {}))
-    elif dry_run:
-        click.echo(f"would have {done_word} {able:,}")
-    elif able or not chosen.missing:
-        click.echo(f"{done_word} {done:,}")
+    with already_done():
+        if as_json:
+            result = {
+                "selected": chosen.total,
+                done_word: done,
+                "dry_run": dry_run,
+                "not_dead": list(chosen.missing),
+            }
+            odd = {"unreadable": chosen.unreadable} if done_word == "revived" else {}
+            show_json(result | odd)
+        elif dry_run:
+            click.echo(f"would have {done_word} {able:,}")
+        elif able or not chosen.missing:
+            click.echo(f"{done_word} {done:,}")
     for id in chosen.missing:
         note(f"{plain(id)} isn't dead")
     if chosen.missing:

@@ -12,7 +12,17 @@ import click
 
 from trioq.cli import WRONG_USE
 from trioq.cli.bulk import Stop, bar, interrupted
-from trioq.cli.common import Opened, duration, fail, note, opened, show_json, with_config, with_json
+from trioq.cli.common import (
+    Opened,
+    already_done,
+    duration,
+    fail,
+    note,
+    opened,
+    show_json,
+    with_config,
+    with_json,
+)
 from trioq.cli.handler_names import Known, known_here, known_to_engines
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
 from trioq.client.client import SyncClient
@@ -83,10 +93,11 @@ def enqueue(
         raise  # that is about what is printed
     except OSError as error:
         fail(f"{source}: {error.strerror or error}")
-    if as_json:
-        show_json({"name": name, "queue": wanted.queue, "queued": count})
-    else:
-        click.echo(f"queued {count:,} {name} in {wanted.queue}")
+    with already_done():
+        if as_json:
+            show_json({"name": name, "queue": wanted.queue, "queued": count})
+        else:
+            click.echo(f"queued {count:,} {name} in {wanted.queue}")
 
 
 @attrs.frozen
@@ -130,12 +141,13 @@ def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) ->
 
 
 def _show(wanted: _Wanted, handle: Handle, as_json: bool) -> None:
-    if as_json:
-        show_json(_as_json(wanted, handle))
-    elif handle.is_new:
-        click.echo(f"queued {handle.uid} in {wanted.queue}")
-    else:
-        click.echo(f"not queued: {handle.id} is {handle.uid}, {handle.existing}")
+    with already_done():
+        if as_json:
+            show_json(_as_json(wanted, handle))
+        elif handle.is_new:
+            click.echo(f"queued {handle.uid} in {wanted.queue}")
+        else:
+            click.echo(f"not queued: {handle.id} is {handle.uid}, {handle.existing}")
 
 
 def _as_json(wanted: _Wanted, handle: Handle) -> dict[str, object]:

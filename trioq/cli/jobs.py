@@ -10,7 +10,17 @@ import attrs
 import click
 
 from trioq.cli import FAILED
-from trioq.cli.common import fail, note, opened, show_json, with_config, with_json, with_queue
+from trioq.cli.common import (
+    ID,
+    already_done,
+    fail,
+    note,
+    opened,
+    show_json,
+    with_config,
+    with_json,
+    with_queue,
+)
 from trioq.cli.screen import ago, cut, lasting, moment, numbers, plain, show_table, texts
 from trioq.core.config import Config, WorkerConfig
 from trioq.core.formats import history
@@ -77,7 +87,7 @@ def _row(view: JobView) -> tuple[object, ...]:
 
 @click.command()
 @with_config
-@click.argument("id")
+@click.argument("id", type=ID)
 @with_json
 def job(config: str, id: str, as_json: bool) -> None:
     """Tell the whole story of the job ID: where it is, its payload, and every attempt.
@@ -98,19 +108,20 @@ def job(config: str, id: str, as_json: bool) -> None:
 
 @click.command()
 @with_config
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=ID, nargs=-1, required=True)
 @with_json
 def cancel(config: str, ids: tuple[str, ...], as_json: bool) -> None:
     """Cancel jobs that wait; running ones run on, and the exit code is then 1."""
     with opened(config) as there:
         results = [there.admin.cancel(id) for id in ids]
-    if as_json:
-        show_json([attrs.asdict(result) for result in results])
-    for result in results:
-        if result.result != "cancelled":
-            note(f"{plain(result.id)}: not cancelled: {WHY_NOT[result.result]}")
-        elif not as_json:
-            click.echo(f"cancelled {plain(result.id)}")
+    with already_done():
+        if as_json:
+            show_json([attrs.asdict(result) for result in results])
+        for result in results:
+            if result.result != "cancelled":
+                note(f"{plain(result.id)}: not cancelled: {WHY_NOT[result.result]}")
+            elif not as_json:
+                click.echo(f"cancelled {plain(result.id)}")
     if any(result.result != "cancelled" for result in results):
         raise click.exceptions.Exit(FAILED)
 

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 import click
 
 from trioq.cli.bulk import Pace, confirm, through, with_dry_run, with_rate, with_yes
-from trioq.cli.common import Opened, first, opened, show_json, with_config, with_json, with_queue
+from trioq.cli.common import (
+    Opened,
+    already_done,
+    first,
+    opened,
+    show_json,
+    with_config,
+    with_json,
+    with_queue,
+)
 from trioq.cli.screen import numbers, show_table, texts
 
 #: Queues of which is told one by one.
@@ -36,11 +45,12 @@ def _set_paused(config: str, queue: str, paused: bool, as_json: bool) -> None:
     with opened(config) as there:
         name = there.known_queue(queue)
         changed = there.admin.pause(name) if paused else there.admin.resume(name)
-    if as_json:
-        show_json({"queue": name, "paused": paused, "changed": changed})
-    else:
-        state = "paused" if paused else "not paused"
-        click.echo(f"{name} is {state}" + ("" if changed else ", as it was before"))
+    with already_done():
+        if as_json:
+            show_json({"queue": name, "paused": paused, "changed": changed})
+        else:
+            state = "paused" if paused else "not paused"
+            click.echo(f"{name} is {state}" + ("" if changed else ", as it was before"))
 
 
 @click.command()
@@ -85,15 +95,16 @@ def purge(
                         yield count
 
             through(pages(), pace, total=total, done_word="purged")
-    if as_json:
-        show_json({"waiting": waiting, "purged": purged, "dry_run": dry_run})
-        return
-    shown = waiting if dry_run else purged
-    word = "would be purged" if dry_run else "purged"
-    show_table([*texts("queue"), *numbers(word)], list(shown.items())[:SHOWN])
-    if len(shown) > SHOWN:
-        rest = sum(list(shown.values())[SHOWN:])
-        click.echo(f"and {len(shown) - SHOWN:,} more queues: {rest:,} {word}")
+    with already_done():
+        if as_json:
+            show_json({"waiting": waiting, "purged": purged, "dry_run": dry_run})
+            return
+        shown = waiting if dry_run else purged
+        word = "would be purged" if dry_run else "purged"
+        show_table([*texts("queue"), *numbers(word)], list(shown.items())[:SHOWN])
+        if len(shown) > SHOWN:
+            rest = sum(list(shown.values())[SHOWN:])
+            click.echo(f"and {len(shown) - SHOWN:,} more queues: {rest:,} {word}")
 
 
 def _where(there: Opened) -> str:
