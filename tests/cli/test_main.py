@@ -284,7 +284,7 @@ def test_any_id_is_printed_on_any_stream_and_what_was_done_is_the_exit_code(
     ):  # fmt: skip
         ended = as_program(command, trioq.config, *arguments, env=env)
         assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended
-    ended = as_program("cancel", trioq.config, "q✓", env=env)
+    ended = as_program("cancel", trioq.config, "never ✓", env=env)
     assert (ended.returncode, ended.stdout) == (1, b"")
     assert b"not cancelled" in ended.stderr
 
