@@ -79,16 +79,17 @@ def decode(uid: str, stored: bytes) -> Stored:
         if at[:-1].isdigit() and len(at) < 16 and (plain := _plain(start + at[-1:])) is not None:
             return Stored(Record(uid, *plain, payload, enqueued_ms=int(at[:-1])), False)
         header = _checked(line)
+        name, queue = _names(header["name"], header["queue"])
         record = Record(
             uid=uid,
-            name=_valid(header, "name", valid.NAME),
-            queue=_valid(header, "queue", valid.QUEUE),
+            name=name,
+            queue=queue,
             payload=payload,
             id=None if header.get("id") is None else _valid(header, "id", valid.ID),
-            enqueued_ms=_valid(header, "at", valid.TIME_MS, 0),
+            enqueued_ms=_valid(header, "at", valid.TIME_MS) if "at" in header else 0,
             options=_options(header),
             trace=_headers(header["trace"]) if "trace" in header else NO_HEADERS,
-            due_ms=_valid(header, "due", valid.TIME_MS, 0),
+            due_ms=_valid(header, "due", valid.TIME_MS) if "due" in header else 0,
         )
     except RecordUnreadable:
         raise
@@ -125,7 +126,14 @@ def _plain(line: bytes) -> tuple[str, str] | None:
     header = _checked(line)
     if len(header) != 3:
         return None
-    return _valid(header, "name", valid.NAME), _valid(header, "queue", valid.QUEUE)
+    return _names(header["name"], header["queue"])
+
+
+@lru_cache(maxsize=256)
+def _names(name: Any, queue: Any) -> tuple[str, str]:
+    """Name and queue, looked at once for many jobs."""
+    names = {"name": name, "queue": queue}
+    return _valid(names, "name", valid.NAME), _valid(names, "queue", valid.QUEUE)
 
 
 def _options(header: dict[str, Any]) -> Options:
@@ -140,11 +148,10 @@ def _options(header: dict[str, Any]) -> Options:
     return Options(max_attempts, timeout_s)
 
 
-def _valid(header: dict[str, Any], field: str, rule: valid.Rule, default: Any = None) -> Any:
-    """What a header says of a field, if that can be; the default where it says nothing."""
-    value = header.get(field, default)
-    try:
-        rule.check(f"the record's {field}", value)
-    except ValueError as error:
-        raise RecordUnreadable(str(error)) from None
+def _valid(header: dict[str, Any], field: str, rule: valid.Rule) -> Any:
+    """What a header says of a field, if that can be."""
+    value = header[field]
+    if not rule.allows(value):
+        told = f"the record's {field} is {valid.shown(value)}: expected {rule.words}"
+        raise RecordUnreadable(told)
     return value
