@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import attrs
 
+from trioq.core.call import Call
 from trioq.core.config import CommandConfig
 from trioq.core.job import Job
 from trioq.core.retry import Retry
@@ -24,16 +25,6 @@ __all__ = ["App", "Call", "Handler", "all_handlers", "current_job", "load_app"]
 F = ParamSpec("F")
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-@attrs.frozen
-class Call:
-    """A handler's name and the arguments of one run, to be enqueued."""
-
-    name: str
-    payload: dict[str, Any]
-    queue: str | None = None
-    """The handler's own; None: the configuration's default."""
 
 
 class Handler(Generic[F, P, R]):
@@ -78,7 +69,9 @@ class _Register:
     @overload
     def __call__(self, function: Callable[P, R]) -> Handler[P, P, R]: ...
     def __call__(self, function: Callable[..., R]) -> Handler[..., ..., R]:
-        name = function.__name__ if self._name is None else self._name
+        if isinstance(function, Handler):  # a second name for it
+            function = function.registered.function
+        name = _name_of(function) if self._name is None else self._name
         registered = Function(name, function, **self._options)
         self._app._add([registered])
         return Handler(registered)
@@ -137,11 +130,16 @@ class App:
               of its job: it is cancelled before the engine's lease ends.
 
         Raises:
-          TypeError: A parameter that no field of a JSON object can fill.
+          TypeError: A parameter that no field of a JSON object can fill; a generator, a
+              context manager, a class or something else that can't be run.
           ValueError: The name is taken, or an option can't be.
         """
         if callable(name):
             return _Register(self, None, {})(name)
+        if not isinstance(name, str | None):
+            raise TypeError(
+                f"app.job: expected a function, or a name and options; got {_kind(name)}"
+            )
         options = {
             "queue": queue,
             "timeout_s": timeout,
@@ -165,6 +163,19 @@ class App:
                     f"two handlers are called {new.name!r}: {_where(old)} and {_where(new)}"
                 )
         self._handlers |= {new.name: new for new in functions}
+
+
+def _name_of(function: object) -> str:
+    """A function's own name, where it has one that will last."""
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str) or name == "<lambda>":
+        raise TypeError(f'app.job: {_kind(function)} has no name of its own: app.job("name")(…)')
+    return name
+
+
+def _kind(value: object) -> str:
+    named = getattr(value, "__name__", None) == "<lambda>"
+    return "a lambda" if named else f"a {type(value).__name__}"
 
 
 def load_app(where: str, directory: Path) -> App:

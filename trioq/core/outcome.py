@@ -14,9 +14,18 @@ DeadReason = Literal[
     "failures",  # max_attempts attempts have failed
     "gave_up",  # the handler, or a command's exit code, said that it's no use
     "bad_payload",  # the payload doesn't fit the handler's annotations
+    "bad_handler",  # the handler isn't one that can run: it returned a generator, say
     "undecodable",  # the record isn't one that this version can read
     "unknown_name",  # no engine knew the name for unknown_name_after
     "worker_lost",  # it killed its engine max_reaps times
+]
+
+
+ErrorKind = Literal[
+    "exception",  # the handler raised
+    "timeout",  # it took too long
+    "command",  # the program ended badly, or can't be started
+    "retry_later",  # the handler raised RetryLater
 ]
 
 
@@ -30,6 +39,8 @@ class Error:
     """At most 1 kB, valid UTF-8."""
     traceback: str = ""
     """At most 8 kB, the tail."""
+    kind: ErrorKind = "exception"
+    """For who counts them; the history doesn't keep it."""
 
 
 @value

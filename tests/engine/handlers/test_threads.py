@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import Any
 
 import pytest
 import trio
@@ -107,16 +106,3 @@ async def test_the_engines_cancellation_does_not_wait_for_a_thread() -> None:
     assert abandoned_threads() == {"it": 1}
     release.set()
     await until(lambda: not abandoned_threads())
-
-
-@pytest.mark.trio
-async def test_a_def_that_returns_a_coroutine_is_told_so() -> None:
-    async def inner() -> None: ...
-
-    def handler() -> Any:
-        return inner()
-
-    failed = await failure_of(handler)
-
-    assert failed.error.type == "TypeError"
-    assert "asynchronous" in failed.error.message

@@ -1,9 +1,10 @@
 """Handlers: what runs a job, and how its end is told.
 
-invoke      runs one handler under its timeout; whatever it does becomes an outcome
+invoke      runs one handler under its timeout; whatever it does becomes an outcome: ending
 timebox     is the timeout: a cancel scope for one run after the other
 function    a Python function; binding gives it its arguments, convert makes their values,
-            isolated and threads are where it runs
+            isolated and threads are where it runs; shape is what can be one,
+            returned what it may return
 command     a program; group is the process group it runs in, leader the program itself
 place       which worker runs it, for log lines
 describe    an exception in bounded text

@@ -22,6 +22,7 @@ from cattrs import StructureHandlerNotFoundError
 from trioq.core.formats import payload
 from trioq.core.job import Job
 from trioq.engine.handlers.convert import CONVERTER, NATIVE, Hook, Misfit, faults_of, noun
+from trioq.engine.handlers.shape import underlying
 from trioq.errors import PayloadRejected
 
 #: A payload in a thousand fields may have a thousand faults; the record shows this many.
@@ -97,9 +98,13 @@ class Binding:
         Raises:
           TypeError: A parameter that no field of a JSON object can fill.
         """
-        where = getattr(function, "__qualname__", repr(function))
-        signature = inspect.signature(function)
-        hints = _hints_of(function, where)
+        inner = underlying(function)
+        where = getattr(function, "__qualname__", "") or getattr(inner, "__qualname__", "it")
+        try:
+            signature = inspect.signature(function)
+        except ValueError as error:
+            raise TypeError(f"{where}: its parameters can't be known: {error}") from error
+        hints = _hints_of(inner, where)
         parameters = list(signature.parameters.values())
         job_parameter = None
         if parameters and hints.get(parameters[0].name) is Job:

@@ -104,7 +104,8 @@ class Command:
                 raise BadPayload("its arguments are longer than the system takes") from None
             # Not permanent: the next deployment may bring the program.
             what = f"{error.filename or argv[0]}: {error.strerror or error}"
-            raise CommandFailed(Error("can't start", clip(what, MESSAGE_BYTES))) from None
+            told = Error("can't start", clip(what, MESSAGE_BYTES), kind="command")
+            raise CommandFailed(told) from None
         except ValueError as error:  # a NUL in the caller's id
             raise BadPayload(f"it can't be handed over: {error}") from None
         return self._judge(ended)
@@ -126,7 +127,7 @@ class Command:
     def _judge(self, ended: Ended) -> dict[str, Any]:
         code = ended.code
         if code is None:
-            raise CommandFailed(Error("exit unknown", _who_took_it()))
+            raise CommandFailed(Error("exit unknown", _who_took_it(), kind="command"))
         if code == 0:
             return {"exit": 0, "stdout": ended.stdout}
         said = ended.stderr.rstrip().rpartition("\n")[2].strip() or "nothing on its stderr"
@@ -134,7 +135,9 @@ class Command:
         permanent: DeadReason | None = "gave_up" if code in self.permanent_exit_codes else None
         if code == EX_TEMPFAIL and permanent is None:
             said = f"it asks to be tried again: {said}"
-        error = Error(kind, clip(said, MESSAGE_BYTES), clip_front(ended.stderr, TAIL_BYTES))
+        error = Error(
+            kind, clip(said, MESSAGE_BYTES), clip_front(ended.stderr, TAIL_BYTES), kind="command"
+        )
         raise CommandFailed(error, permanent)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import functools
-import inspect
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar, copy_context
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, Literal
 
 import attrs
@@ -19,6 +18,8 @@ from trioq.core.valid import NAME, QUEUE_PATTERN, TIMEOUT_S
 from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.handlers.binding import Binding
 from trioq.engine.handlers.isolated import Isolated
+from trioq.engine.handlers.returned import PLAIN, finished
+from trioq.engine.handlers.shape import check, is_async
 from trioq.engine.handlers.threads import run_in_thread
 
 LeaseLoss = Literal["continue", "cancel"]
@@ -54,7 +55,7 @@ class Function:
     """A function under a name.
 
     Raises:
-      TypeError: A parameter that no field of a JSON object can fill, or a generator.
+      TypeError: A parameter that no field of a JSON object can fill; or what can't be run.
       ValueError: A name, a timeout or another option that can't be.
     """
 
@@ -71,13 +72,12 @@ class Function:
 
     @binding.default
     def _bind(self) -> Binding:
+        check(self.function, self.name)
         return Binding.of(self.function)
 
     @is_async.default
     def _look(self) -> bool:
-        if inspect.isgeneratorfunction(self.function) or inspect.isasyncgenfunction(self.function):
-            raise TypeError(f"{self.name}: a handler returns, it doesn't yield")
-        return inspect.iscoroutinefunction(self.function)
+        return is_async(self.function)
 
     def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Awaitable[Any]:
         """Bind the job's payload, and return what runs the function, in a context of its own.
@@ -90,8 +90,9 @@ class Function:
           BadPayload: The payload doesn't fit; the function wasn't called.
           NothingLeft: Nor was it for want of memory.
 
-        When awaited, it raises whatever the function raises; and of a ``def`` handler that is
-        cancelled, NoThread or ThreadLeftBehind.
+        When awaited, it raises whatever the function raises, of a ``def`` handler in a
+        :exc:`Raised`; BadHandler, if what it returned can't be run; and of a ``def`` handler
+        that is cancelled, NoThread or ThreadLeftBehind.
         """
         try:
             arguments = self.binding.bind(job.payload)
@@ -101,6 +102,19 @@ class Function:
         context.run(running_job.set, job)
         first = () if self.binding.job_parameter is None else (job,)
         if self.is_async:
-            return Isolated(self.function(*first, **arguments), context)
+            return Isolated(self._call(first, arguments), context)
         call = functools.partial(context.run, self.function, *first, **arguments)
-        return run_in_thread(call, self.name, threads)
+        return self._call_in_thread(call, context, threads)
+
+    async def _call(self, first: Sequence[Job], arguments: Mapping[str, Any]) -> Any:
+        returned = await self.function(*first, **arguments)
+        return returned if id(type(returned)) in PLAIN else await finished(returned)
+
+    async def _call_in_thread(
+        self, call: Callable[[], Any], context: Context, threads: trio.CapacityLimiter
+    ) -> Any:
+        returned = await run_in_thread(call, self.name, threads)
+        if id(type(returned)) in PLAIN:
+            return returned
+        # A wrapper around an async function, say: what it gave runs where it would have run.
+        return await Isolated(finished(returned), context)

@@ -9,12 +9,24 @@ handler starts copy the context that is current, and so inherit from the job's.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
+from trioq.engine.handlers.describe import module_of
+from trioq.engine.handlers.returned import BadHandler
+
 R = TypeVar("R")
+
+FOREIGN = (
+    "it awaits something of asyncio, or of another library, which doesn't run here: use trio's"
+    " (trio.sleep, …) or anyio's, or a def handler that calls asyncio.run"
+)
+
+#: The classes of what trio's own functions ask their task's runner for, by identity: a class's
+#: own hash may raise.
+_TRIOS: set[int] = set()
 
 
 class Isolated(Generic[R]):
@@ -34,13 +46,21 @@ class Isolated(Generic[R]):
         return self  # type: ignore[return-value]  # it has all that is used of one
 
     def __next__(self) -> Any:
-        return self._context.run(self._coroutine.send, None)
+        return self._step(self._coroutine.send, None)
 
     def send(self, value: Any) -> Any:
-        return self._context.run(self._coroutine.send, value)
+        return self._step(self._coroutine.send, value)
 
     def throw(self, *error: Any) -> Any:
-        return self._context.run(self._coroutine.throw, *error)
+        return self._step(self._coroutine.throw, *error)
+
+    def _step(self, resume: Callable[..., Any], *args: Any) -> Any:
+        wanted = self._context.run(resume, *args)
+        if id(type(wanted)) not in _TRIOS and not _is_trios(wanted):
+            wanted = self._context.run(self._coroutine.throw, BadHandler(FOREIGN))
+            if not _is_trios(wanted):
+                raise BadHandler(FOREIGN)
+        return wanted
 
     def close(self) -> None:
         self._context.run(self._coroutine.close)
@@ -52,3 +72,14 @@ class Isolated(Generic[R]):
     @property
     def cr_await(self) -> Any:
         return self._coroutine.cr_await  # type: ignore[attr-defined]
+
+
+def _is_trios(wanted: object) -> bool:
+    """Whether trio knows what to do with it. What it doesn't know it shows in an error, and
+    what can't be shown would end the engine."""
+    if type(wanted) is type:
+        return module_of(wanted).startswith("trio.")
+    ours = module_of(type(wanted)).startswith("trio.")
+    if ours:
+        _TRIOS.add(id(type(wanted)))
+    return ours

@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from trioq.core.wants import NothingLeft, want_of
+from trioq.engine.handlers.describe import Raised
 
 
 class NoThread(BaseException):
@@ -41,14 +42,14 @@ async def run_in_thread(
     """Call a function in a thread.
 
     Raises:
-      BaseException: Whatever the function raises.
+      Raised: Whatever the function raises, in there.
       NothingLeft: No thread can be started; the function wasn't called.
       NoThread, ThreadLeftBehind: It was cancelled. They stand in for :exc:`trio.Cancelled`,
           which can't say what became of the function.
     """
     call = _Call(function, name)
     try:
-        return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)
+        ended = await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)
     except trio.Cancelled:
         if call.withdraw():
             raise NoThread from None
@@ -60,6 +61,14 @@ async def run_in_thread(
         if want is not None:
             raise NothingLeft(want) from None
         raise
+    if isinstance(ended, Raised):
+        raise ended
+    return ended.result
+
+
+@attrs.frozen(eq=False, repr=False)
+class _Returned:
+    result: Any
 
 
 @attrs.define(eq=False)
@@ -73,13 +82,16 @@ class _Call:
     _withdrawn: bool = False
     _ended: bool = False
 
-    def __call__(self) -> Any:
+    def __call__(self) -> _Returned | Raised:
+        """Tells how it ended as a value: trio knows neither all errors nor all results."""
         with self._lock:
             if self._withdrawn:
-                return None
+                return _Returned(None)
             self._started = True
         try:
-            return self.function()
+            return _Returned(self.function())
+        except BaseException as error:
+            return Raised(error)
         finally:
             with self._lock:
                 self._ended = True

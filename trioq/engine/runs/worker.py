@@ -222,6 +222,6 @@ def _breaker_verdict(outcome: Outcome) -> Verdict:
     """
     if isinstance(outcome, Succeeded):
         return "success"
-    if isinstance(outcome, Failed) and outcome.permanent is None:
+    if isinstance(outcome, Failed) and outcome.permanent in (None, "bad_handler"):
         return "failure"
     return "ignored"

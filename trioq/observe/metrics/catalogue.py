@@ -285,6 +285,7 @@ FAILURES = (
     "retry_later",  # the handler raised RetryLater
     "gave_up",  # it raised GiveUp, or the exit code is configured as permanent
     "bad_payload",  # the payload doesn't fit
+    "bad_handler",  # the handler isn't one that can run
     "undecodable",  # the record can't be read
 )
 """Why a run failed."""

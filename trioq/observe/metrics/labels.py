@@ -46,12 +46,6 @@ def why_failed(error: Error, dead: DeadReason | None = None) -> str:
     Args:
       dead: Why the job is dead, if it is.
     """
-    if dead in ("gave_up", "bad_payload", "undecodable"):
+    if dead in ("gave_up", "bad_payload", "bad_handler", "undecodable"):
         return dead
-    if error.type == "timeout":
-        return "timeout"
-    if error.type == "trioq.errors.RetryLater":
-        return "retry_later"
-    if error.type.startswith(("exit ", "killed by ", "can't start")):
-        return "command"
-    return "exception"
+    return error.kind

@@ -1,0 +1,119 @@
+"""What a handler's end makes of its attempt, whatever was raised."""
+
+from __future__ import annotations
+
+import attrs
+import trio
+
+from trioq.core.outcome import Error, Failed, Outcome, Snoozed, Starved
+from trioq.core.valid import DELAY_S, shown
+from trioq.core.wants import NothingLeft
+from trioq.engine.handlers.binding import BadPayload
+from trioq.engine.handlers.command import CommandFailed
+from trioq.engine.handlers.describe import (
+    MESSAGE_BYTES,
+    Raised,
+    clip,
+    describe,
+    is_a,
+    leaves_of,
+    text_of,
+)
+from trioq.engine.handlers.isolated import FOREIGN
+from trioq.engine.handlers.returned import BadHandler
+from trioq.engine.handlers.threads import NoThread, ThreadLeftBehind
+from trioq.errors import GiveUp, JobControl, RetryLater, Snooze
+
+#: A job that found no thread within its timeout comes back after this.
+NO_THREAD_SNOOZE_S = 1.0
+
+#: What asyncio's functions raise where none of its loops runs.
+NO_LOOP = "no running event loop"
+
+
+def carried(error: BaseException) -> BaseException:
+    """What a handler raised, as something that trio's cancel scopes can look at.
+
+    Cancellation stays what it is, also within a group, and all else is carried through.
+    """
+    cancelled: list[BaseException] = []
+    others: list[BaseException] = []
+    for leaf in leaves_of(error):
+        (cancelled if type(leaf) is trio.Cancelled else others).append(leaf)
+    if not cancelled:
+        return Raised(error)
+    if others:
+        rest = others[0] if len(others) == 1 else BaseExceptionGroup("others", others)
+        cancelled.append(Raised(rest))
+    return BaseExceptionGroup("cancelled", cancelled)
+
+
+def timed_out(
+    timeout_s: float | None, error: BaseException | None, *, swallowed: bool = False
+) -> Outcome:
+    """What becomes of a handler that was cancelled at its deadline, and of what it made of it."""
+    told, traceback = f"took longer than {timeout_s:g} s", ""
+    leaf = _only_leaf(error) if error is not None else None
+    if type(leaf) is NoThread:
+        return Snoozed(NO_THREAD_SNOOZE_S)  # a limit never costs an attempt
+    if type(leaf) is NothingLeft:
+        return Starved(leaf.want)
+    if swallowed:
+        told += " and swallowed its cancellation"
+    elif type(leaf) is ThreadLeftBehind:
+        told += "; its thread still runs"
+    elif error is not None:
+        if is_a(leaf, JobControl):
+            return outcome_of(error)  # it was asked to end, and ended with a wish
+        raised = describe(error)
+        told += f"; then, while it was cancelled, {raised.type}: {raised.message}"
+        traceback = raised.traceback
+    return Failed(Error("timeout", clip(told, MESSAGE_BYTES), traceback, kind="timeout"))
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """What becomes of a handler that raised this."""
+    if (leaf := _only_leaf(error)) is None:
+        return Failed(describe(error))
+    if type(leaf) is BadPayload:
+        told = Error("BadPayload", clip(text_of(leaf), MESSAGE_BYTES))
+        return Failed(told, permanent="bad_payload")
+    if type(leaf) is BadHandler:
+        told = Error("BadHandler", clip(text_of(leaf), MESSAGE_BYTES), describe(leaf).traceback)
+        return Failed(told, permanent="bad_handler")
+    if type(leaf) is NothingLeft:
+        return Starved(leaf.want)
+    if type(leaf) is CommandFailed:
+        return Failed(leaf.error, permanent=leaf.permanent)
+    told = describe(error)
+    if is_a(leaf, RetryLater, Snooze):
+        return _again(leaf, told)
+    if is_a(leaf, GiveUp):
+        return Failed(told, permanent="gave_up")
+    if type(leaf) is RuntimeError and told.message == NO_LOOP:
+        told = attrs.evolve(told, message=f"{NO_LOOP}: {FOREIGN}")
+        return Failed(told, permanent="bad_handler")
+    return Failed(told)
+
+
+def _again(asked: BaseException, told: Error) -> Outcome:
+    """A wish to run again later, if it's one that can be granted."""
+    try:
+        wish = asked.delay_s  # type: ignore[attr-defined]
+        if wish is None and is_a(asked, RetryLater):
+            return Failed(attrs.evolve(told, kind="retry_later"))
+        what, delay_s = shown(wish), float(wish) if DELAY_S.allows(wish) else None
+    except BaseException as error:  # of an object that is made to look like a number
+        what, delay_s = f"something that can't be read: {describe(error).type}", None
+    if delay_s is None or not DELAY_S.allows(delay_s):
+        what = f"{told.type}: delay_s is {what}: expected {DELAY_S.words}"
+        return Failed(Error("ValueError", clip(what, MESSAGE_BYTES), told.traceback))
+    if is_a(asked, Snooze):
+        return Snoozed(delay_s)
+    return Failed(attrs.evolve(told, kind="retry_later"), delay_s=delay_s)
+
+
+def _only_leaf(error: BaseException) -> BaseException | None:
+    """The one exception that this is, or that is in it; None for a group of others."""
+    leaves = leaves_of(error)
+    return leaves[0] if len(leaves) == 1 else None

@@ -1,0 +1,73 @@
+"""What a handler returned: a result, or something that still has to be run.
+
+A generator, say, is a body of which nothing has run. A job whose handler returned one isn't
+done, so what can be awaited is awaited, and the rest is an error that says so.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import Future
+from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
+from typing import Any
+
+from trioq.core.call import Call
+from trioq.engine.handlers.describe import is_a
+from trioq.engine.handlers.shape import async_manager, manager
+
+#: Surely results; most handlers return one of these. By identity: a class's own hash may raise.
+PLAIN = frozenset(map(id, (NoneType, bool, int, float, str, bytes, dict, list, tuple)))
+
+
+class BadHandler(TypeError):
+    """The handler isn't one that can run here; another attempt is no use."""
+
+
+#: What only runs when somebody runs it, and what would be right.
+_UNDONE: tuple[tuple[str, str, tuple[type, ...]], ...] = (
+    ("a generator", "go through it, and return when that is done", (Generator,)),
+    ("an async generator", "go through it, and return when that is done", (AsyncGenerator,)),
+    ("a lazy iterator", "go through it, and return when that is done", (map, filter)),
+    (
+        "a context manager",
+        "enter it with a with statement",
+        (type(manager()), type(async_manager())),
+    ),
+    (
+        "a function",
+        "call it (or a decorator lacks its parentheses)",
+        (FunctionType, MethodType, BuiltinFunctionType, functools.partial),
+    ),
+    ("a Future", "return its result()", (Future,)),
+    ("a call for later", "give it to a client's enqueue", (Call,)),
+)
+
+
+async def finished(returned: Any) -> Any:
+    """The result of a handler that returned this: awaited, as often as that gives more to await.
+
+    Raises:
+      BadHandler: It's something that has to be run in another way.
+      BaseException: Whatever is raised by what is awaited.
+    """
+    while _can_be_awaited(returned):
+        returned = await returned
+    for what, right, kinds in _UNDONE:
+        if _is_one_of(returned, kinds):
+            raise BadHandler(f"it returned {what}, which nobody runs: {right}")
+    return returned
+
+
+def _can_be_awaited(returned: object) -> bool:
+    try:
+        return hasattr(type(returned), "__await__")
+    except BaseException:  # a class of a class that doesn't like to be asked
+        return False
+
+
+def _is_one_of(returned: object, kinds: tuple[type, ...]) -> bool:
+    try:
+        return is_a(returned, *kinds)
+    except BaseException:
+        return False
