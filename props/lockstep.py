@@ -9,7 +9,7 @@ promises in its own words.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import attrs
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from props.history import History, outcome
+from props.reached import Counting, meets
 from tests.dump import Dump, dump, dump_of_model
 from tests.invariants import assert_sound
 from tests.support import Server
@@ -66,7 +67,7 @@ class Granted:
     suspect: bool = False
 
 
-class LockStep(RuleBasedStateMachine):
+class LockStep(Counting, RuleBasedStateMachine):
     """RedisStore is what MemoryStore says."""
 
     server: ClassVar[Server]
@@ -171,6 +172,7 @@ class LockStep(RuleBasedStateMachine):
         first = outcome(call.on(self.real))
         expected = outcome(call.on(self.model))
         assert first == expected, f"{call}\n{first}\n{expected}"
+        self.reached.update(_kinds(call, first))
         after = self.compare(call)
         if not _changed_nothing(call, first):
             self.tell_history(call, first, before, after)
@@ -217,13 +219,41 @@ class LockStep(RuleBasedStateMachine):
         self.history.called(call.verb, before, after, self.now_ms, settlements)
 
 
-def as_test(machine: type[LockStep], share: float = 1.0) -> Any:
-    """The machine as a test, with its share of the examples that a profile gives to one."""
-    case = machine.TestCase
+def as_test(machine: type[LockStep], *promises: str, share: float = 1.0) -> Any:
+    """The machine as a test, with its share of the examples that a profile gives to one.
+
+    Args:
+      promises: What it must have met, in the words of :func:`_kinds` or in its own.
+    """
+    case = meets(machine, *promises)
     case.settings = settings(max_examples=round(settings.default.max_examples * share))
     # It executes each request again by itself, and compares what every single one did.
     case.pytestmark = [pytest.mark.direct]
     return case
+
+
+def _kinds(call: Call, answer: Any) -> Iterator[str]:
+    """What kind of answer this is, in words."""
+    match answer:
+        case StepReply(word=word):
+            yield f"step: {word}"
+            for settlement in call.args[0].settlements:
+                is_refused = settlement.uid in answer.refused
+                yield f"{settlement.verb}: {'refused' if is_refused else 'accepted'}"
+            yield from ("step: claims a suspect" for claim in answer.claims if claim.suspect)
+        case Gone(word=word) | Reaped(word=word):
+            yield f"{call.verb}: {word}"
+            yield from ("reap: kills" for _ in getattr(answer, "dead", ()))
+        case Enqueued():
+            yield from (f"enqueue: {other.state}" for other in answer.existing.values())
+            yield from ("enqueue: seen" for _ in answer.seen)
+            yield from ["enqueue: waits"] if answer.wait_us else []
+        case str():
+            yield f"{call.verb}: {answer}"
+        case tuple():
+            yield f"{call.verb}: {answer[0]}"
+        case int():
+            yield f"{call.verb}: {'something' if answer else 'nothing'}"
 
 
 def _changed_nothing(call: Call, answer: Any) -> bool:

@@ -75,10 +75,16 @@ class AttemptsMachine(LockStep):
         self.engine = ""
         self.ids = count(1)
 
-    @initialize(payload=payloads)
-    def begin(self, payload: bytes) -> None:
+    @initialize(payload=payloads, ends=st.lists(endings, max_size=3), crashes=st.integers(0, 2))
+    def begin(self, payload: bytes, ends: list[Ending], crashes: int) -> None:
+        """Some runs have ended, and some with their engine."""
         self.start()
         self.enqueue("low", payload, 2)
+        for how in ends:
+            self.settle([(claim, how) for claim in self.wait_and_claim(1)], 0.5)
+        for _ in range(crashes):
+            self.wait_and_claim(1)
+            self.crash()
 
     @rule(queue=queue_names, payload=payloads, many=st.integers(1, 3))
     def enqueue(self, queue: str, payload: bytes, many: int) -> None:
@@ -249,4 +255,9 @@ class AttemptsMachine(LockStep):
                 return RetryAt(uid, n, delay_ms, attempt, self.line(claim))
 
 
-TestAttempts = as_test(AttemptsMachine, share=0.2)
+TestAttempts = as_test(
+    AttemptsMachine,
+    "ack: accepted", "retry: accepted", "dead: accepted", "release: accepted", "park: accepted",
+    "retry: refused", "reap: reaped", "reap: kills", "revive: something",
+    share=0.2,
+)  # fmt: skip

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from props.reached import Counting, meets
 from trioq.core.breaker import (
     BUCKETS,
     UNLIMITED,
@@ -48,7 +49,7 @@ all_settings = st.builds(
 )
 
 
-class BreakerMachine(RuleBasedStateMachine):
+class BreakerMachine(Counting, RuleBasedStateMachine):
     @initialize(settings=all_settings, now=st.floats(-1e3, 1e6))
     def begin(self, settings: Settings, now: float) -> None:
         self.settings = settings
@@ -73,6 +74,7 @@ class BreakerMachine(RuleBasedStateMachine):
             assert self.now >= self.opened_at + self.settings.cooldown_s
         if change.after == "open":
             self.opened_at = self.now
+        self.reached[f"{change.before} to {change.after}"] += 1
         self.state = change.after
         self.changes += 1
         self.results.clear()
@@ -122,6 +124,7 @@ class BreakerMachine(RuleBasedStateMachine):
         change = self.breaker.record(permit, verdict, self.now)
         self.ledger[verdict] += 1
         if is_late:
+            self.reached["a late result"] += 1
             assert change is None
             assert before == (self.breaker.state(self.now), self.breaker.room(self.now))
         else:
@@ -131,6 +134,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def check_change(self, change: Change | None, permit: Permit, verdict: Verdict) -> None:
         """A result that counts changes what the model says."""
         if verdict == "ignored":
+            self.reached["a probe proves nothing"] += permit.is_probe
             assert change is None
             return
         if permit.is_probe:
@@ -150,6 +154,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def drop(self, data: st.DataObject) -> None:
         """The holder vanishes: nobody will ever give this permit back."""
+        self.reached["a permit is lost"] += 1
         self.dropped.append(self.held.pop(data.draw(st.integers(0, len(self.held) - 1))))
 
     @invariant()
@@ -187,4 +192,8 @@ class BreakerMachine(RuleBasedStateMachine):
             assert self.breaker.state(at) == "half_open"
 
 
-TestBreaker = BreakerMachine.TestCase
+TestBreaker = meets(
+    BreakerMachine,
+    *(f"{before} to {after}" for before, after in CHANGES),
+    "a probe proves nothing", "a permit is lost", "a late result",
+)  # fmt: skip

@@ -67,6 +67,8 @@ class IdsMachine(LockStep):
             if owner := self.owner(id):
                 expected[place] = Existing(owner.uid, self.state(owner))
             else:
+                if id in self.owners:
+                    self.reached["another's id"] += 1
                 self.owners[id] = Owner(jobs[place].uid)
                 self.id_of[jobs[place].uid] = id
         assert self.write("enqueue", sender, jobs) == Enqueued(len(jobs), expected, frozenset())
@@ -178,4 +180,9 @@ class IdsMachine(LockStep):
         self.owners[id] = Owner(uid, how, self.now_ms + RETENTION_MS)
 
 
-TestIds = as_test(IdsMachine, share=0.3)
+TestIds = as_test(
+    IdsMachine,
+    "enqueue: live", "enqueue: dead", "enqueue: done", "enqueue: cancelled", "another's id",
+    "revive: something", "purge_dead: something", "purge: something",
+    share=0.3,
+)  # fmt: skip

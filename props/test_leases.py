@@ -138,6 +138,17 @@ class LeasesMachine(LockStep):
         self.processes[name].state = "dead"
         self.life_goes_on(for_s, slow)
 
+    @rule(times=st.integers(1, MAX_REAPS), want=st.sampled_from([1, 1, 2]))
+    def whoever_works_dies(self, times: int, want: int) -> None:
+        """One after the other, of what it claims; a job that ends engines is dead in the end."""
+        for _ in range(times):
+            if not self.those("awake"):
+                self.start()
+            name = self.those("awake")[0]
+            self.make_step(name, want, settles=False)
+            self.processes[name].state = "dead"
+            self.who_is_silent_is_found()
+
     @precondition(lambda self: self.those("awake"))
     @rule(data=st.data(), want=st.integers(0, 2), for_s=seconds, slow=st.booleans())
     def fall_asleep(self, data: st.DataObject, want: int, for_s: int, slow: bool) -> None:
@@ -276,7 +287,9 @@ class LeasesMachine(LockStep):
         assert self.now - self.signs[engine] >= LEASE_S
         held = before.running.get(engine, {})
         for uid, hold in held.items():
-            self.crashes[uid] = self.crashes.get(uid, 0) + (hold.suspect or len(held) == 1)
+            is_blamed = hold.suspect or len(held) == 1
+            self.crashes[uid] = self.crashes.get(uid, 0) + is_blamed
+            self.reached["blamed" if is_blamed else "spared"] += 1
         order = sorted(held, key=lambda uid: (held[uid].n, held[uid].i))
         back = [uid for uid in order if self.crashes[uid] < MAX_REAPS]
         for queue in before.queues.keys() | {hold.queue for hold in held.values()}:
@@ -287,4 +300,9 @@ class LeasesMachine(LockStep):
             assert queue in self.held.bells or not mine, "nobody is told"
 
 
-TestLeases = as_test(LeasesMachine, share=0.2)
+TestLeases = as_test(
+    LeasesMachine,
+    "blamed", "spared", "reap: kills", "reap: reaped", "reap: alive", "reap: gone",
+    "step: gone", "step: claims a suspect",
+    share=0.2,
+)  # fmt: skip

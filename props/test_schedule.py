@@ -88,6 +88,7 @@ class ScheduleMachine(LockStep):
     @rule(ms=st.sampled_from([-1, -1000, -100_000, 1, 999]))
     def let_time_pass(self, ms: int) -> None:
         """Or go back: who was promoted stays so, and nobody's time is forgotten."""
+        self.reached["time goes back under who waits"] += ms < 0 and bool(self.due)
         self.now_ms += ms
 
     # -- steps ---------------------------------------------------------------------------------
@@ -123,6 +124,8 @@ class ScheduleMachine(LockStep):
             due = sorted((at, uid) for uid, at in agenda.items() if at <= self.now_ms)
             promoted = [uid for _, uid in due[:room]]
             room -= len(promoted)
+            self.reached["promoted"] += len(promoted)
+            self.reached["due, and left for the next step"] += len(promoted) < len(due)
             for uid in promoted:
                 assert self.due.pop(uid) <= self.now_ms
             line = [*was.in_line, *promoted]
@@ -148,4 +151,9 @@ class ScheduleMachine(LockStep):
         return self.held.queues.get(queue, Waiting())
 
 
-TestSchedule = as_test(ScheduleMachine, share=0.2)
+TestSchedule = as_test(
+    ScheduleMachine,
+    "promoted", "due, and left for the next step", "time goes back under who waits",
+    "retry: accepted", "cancel: cancelled",
+    share=0.2,
+)  # fmt: skip

@@ -30,6 +30,7 @@ from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Sett
 from trioq.store.protocol import StoreOptions
 
 EXPIRE_MS = 2000
+VERBS = ("ack", "retry", "dead", "release", "park")
 RATE = Rate("producer", interval_us=30_000_000, burst=3)
 
 pytestmark = pytest.mark.usefixtures("lockstep_server")
@@ -287,4 +288,13 @@ class StoreMachine(LockStep):
         ]
 
 
-TestStore = as_test(StoreMachine)
+TestStore = as_test(
+    StoreMachine,
+    *(f"{verb}: {how}" for verb in VERBS for how in ("accepted", "refused")),
+    "step: ok", "step: again", "step: old", "step: gone", "step: claims a suspect",
+    "reap: reaped", "reap: alive", "reap: gone", "beat: gone",
+    "enqueue: live", "enqueue: seen", "enqueue: waits", "enqueue: QueueFull",
+    "cancel: cancelled", "cancel: running", "cancel: dead", "cancel: unknown",
+    "revive: something", "purge_dead: something", "purge: something", "pause: something",
+    "wait: something", "expire_parked: something",
+)  # fmt: skip

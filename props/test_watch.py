@@ -8,12 +8,13 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from props.reached import Counting, meets
 from trioq.core.watch import FULL_LOOK_EVERY, MAX_GAP, MIN_POLLS, Watch, look, next_three
 
 ME = "e5"
 
 
-class WatchMachine(RuleBasedStateMachine):
+class WatchMachine(Counting, RuleBasedStateMachine):
     @initialize(lease_s=st.sampled_from([3.0, 5.0, 12.0]), others=st.integers(0, 8))
     def begin(self, lease_s: float, others: int) -> None:
         self.lease_s, self.interval_s = lease_s, 1.0
@@ -38,6 +39,7 @@ class WatchMachine(RuleBasedStateMachine):
     @rule(data=st.data(), beats=st.integers(1, 3))
     def beat(self, data: st.DataObject, beats: int) -> None:
         engine = data.draw(st.sampled_from(sorted(self.engines)))
+        self.reached["moved in time"] += self.now - self.moved_at[engine] < self.lease_s
         self.engines[engine] += beats
         self.moved_at[engine] = self.now
 
@@ -56,6 +58,7 @@ class WatchMachine(RuleBasedStateMachine):
 
     @rule()
     def connect_anew(self) -> None:
+        self.reached["another connection"] += bool(self.polls)
         self.connection += 1
         self.polls.clear()
 
@@ -87,17 +90,22 @@ class WatchMachine(RuleBasedStateMachine):
         """One poll; checks that each engine it finds dead has a right to be."""
         if self.polls and self.now - self.polls[-1] > MAX_GAP * self.interval_s:
             self.polls.clear()
+            self.reached["cut off"] += 1
         self.polls.append(self.now)
         self.number += 1
         wanted = self.engines.keys() - {ME} if at_all else next_three(ME, self.engines)
         seen = {engine: self.engines[engine] for engine in wanted}
+        self.reached["left out of a look"] += len(self.engines) - 1 > len(seen)
         dead = self.watch.saw(self.now, seen, self.connection)
         for engine, counter in dead:
             assert counter == self.engines[engine]
             assert self.now - self.moved_at[engine] >= self.lease_s
             assert self.now - self.polls[0] >= self.lease_s
             assert len(self.polls) >= MIN_POLLS
+        self.reached["dead"] += len(dead)
         return {engine for engine, _ in dead}
 
 
-TestWatch = WatchMachine.TestCase
+TestWatch = meets(
+    WatchMachine, "dead", "moved in time", "cut off", "another connection", "left out of a look"
+)
