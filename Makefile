@@ -61,10 +61,12 @@ clean:
 
 $(VENV)/.serve: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trioq needs Python 3.11 or newer: make PYTHON=…")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { echo 'making $(VENV) ...' >&2; $(PYTHON) -m venv $(VENV); }
+	@echo 'installing trioq into $(VENV), once; it takes a minute or so ...' >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve
+	@echo 'installing what the tests need into $(VENV) ...' >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@

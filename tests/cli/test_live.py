@@ -84,7 +84,7 @@ def test_an_engines_id_is_short_on_a_terminal(config: Path) -> None:
         line = screen.see("engine_started")
         os.kill(screen.pid, signal.SIGTERM)
         assert screen.end() == 0
-    assert re.search(r"engine_id=[0-9a-f]{6}\b", line)
+    assert re.search(r"engine_id=[0-9a-f]{6} ", line)
     assert socket.gethostname() not in line
 
 

@@ -21,9 +21,9 @@ FIELDS = (
     "trace_id", "span_id", "namespace",
 )  # fmt: skip
 
-#: Fields that hold an engine's id, and what comes before the part that tells engines apart.
+#: Fields that hold an engine's id: its host, its process, what tells it apart, and its boot.
 ENGINES = ("engine_id", "reaped_engine_id")
-ENGINE_ID = re.compile(r"^.+-\d+-(?=[0-9a-f]{6}(\.\w+)?$)")
+ENGINE_ID = re.compile(r"^.+-\d+-([0-9a-f]{6})(\.\w+)?$")
 
 
 def job_fields() -> dict[str, Any]:
@@ -74,10 +74,10 @@ def in_order(
 def short_ids(
     logger: Any, method: str, event_dict: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """A structlog processor for people: of an engine's id without its host and its process."""
+    """A structlog processor for people: of an engine's id what tells it from others."""
     for name in ENGINES:
         if isinstance(engine := event_dict.get(name), str):
-            event_dict[name] = ENGINE_ID.sub("", engine)
+            event_dict[name] = ENGINE_ID.sub(r"\1", engine)
     return event_dict
 
 
