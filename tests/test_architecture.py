@@ -23,7 +23,8 @@ ONLY_IN = {
 
 #: What the rooms of the engine hand to each other, or all of them use.
 COMMON = {
-    "backlog", "bridge", "claim", "fetch", "nurseries", "outage", "snapshot", "status", "tracer",
+    "appetite", "backlog", "bridge", "claim", "fetch", "forks", "nurseries", "outage", "snapshot",
+    "status", "tracer",
 }  # fmt: skip
 #: What knows all rooms, to wire them; and the shard its own.
 WIRING = {"engine", "wiring", "from_config"}

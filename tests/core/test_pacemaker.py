@@ -130,3 +130,16 @@ def test_answer_without_a_beat_is_a_bug(pacemaker: Pacemaker) -> None:
     beat(pacemaker, 1, 1)
     with pytest.raises(TrioqBug):
         pacemaker.answered(1, ok=False)
+
+
+def test_a_boot_that_is_gone_has_no_lease_until_something_is_answered_again() -> None:
+    pacemaker = Pacemaker(1.0, 5.0)
+    pacemaker.step_answered(10.0, 10.1)
+    span = pacemaker.span(10.2)
+    pacemaker.sent(11.0)
+    pacemaker.gone()
+    assert pacemaker.lease_end is None
+    assert not pacemaker.may_claim(11.1)
+    pacemaker.step_answered(12.0, 12.1)
+    assert pacemaker.lease_end == 12.0 + 4.0
+    assert pacemaker.span(12.2) != span, "what was seen before doesn't count"

@@ -33,6 +33,10 @@ EDGES: Killers = ("tests/engine/test_edges.py",)
 BELL: Killers = ("tests/engine/shard/test_bell.py", "tests/engine/shard/test_dispatcher.py")
 BACKLOG: Killers = ("tests/engine/test_backlog.py",)
 SCHEDULER: Killers = ("tests/engine/shard/test_scheduler.py",)
+STOPPED: Killers = ("tests/faults/test_stopped_engines.py",)
+RUNS: Killers = ("tests/engine/runs/test_runs.py",)
+APPETITE: Killers = ("tests/engine/test_appetite.py",)
+FORKS: Killers = ("tests/engine/test_forks.py",)
 OUTAGE: Killers = ("tests/engine/test_outage.py",)
 BELLS: Killers = ("tests/store/contract/test_bells.py",)
 LANE: Killers = ("tests/store/test_lane.py",)
@@ -371,6 +375,45 @@ ENGINES = (
     Mutant(
         "a lost lease cancels nothing", "engine/shard/heartbeat.py",
         "        self.runs.lease_ended(self.boot)\n", "", HEARTBEAT,
+    ),
+    Mutant(
+        "a handler starts on a lease that has ended", "engine/runs/worker.py",
+        "if not claim.by.may_start():", "if False:", STOPPED,
+    ),
+    Mutant(
+        "a beat that is told gone is as good as any", "engine/shard/heartbeat.py",
+        "pacemaker.gone()", "pacemaker.answered(self.clock(), ok=True)", HEARTBEAT,
+    ),
+    Mutant(
+        "a boot ends the runs of all boots", "engine/runs/run.py",
+        "            if run.claim.by is by:\n                run.cancel(why)",
+        "            run.cancel(why)", RUNS,
+    ),
+    Mutant(
+        "all runs end with the lease", "engine/runs/run.py",
+        'if run.claim.by is by and run.handler.on_lease_loss == "cancel":',
+        "if run.claim.by is by:", RUNS,
+    ),
+    Mutant(
+        "an engine that is short of something claims as ever", DISPATCH,
+        "self._appetite.most() + self._ahead()", "self._workers + self._ahead()", APPETITE,
+    ),
+    Mutant(
+        "what is wanting is told, and nothing else", "engine/runs/worker.py",
+        "                shop.appetite.starved(run.outcome.want)\n", "                pass\n",
+        APPETITE,
+    ),
+    Mutant(
+        "a copy of an engine goes on in its loop", "engine/forks.py",
+        "            trio.lowlevel.add_instrument(_Ending())\n", "            pass\n", FORKS,
+    ),
+    Mutant(
+        "a copy of an engine goes on in its thread", "engine/handlers/threads.py",
+        "            end_if_copy()\n", "", FORKS,
+    ),
+    Mutant(
+        "two jobs of one step have one token", "engine/claim.py",
+        ":{self.n}:{self.uid}", ":{self.n}", BOOT,
     ),
     Mutant(
         "a lease counts from the answer", DISPATCH,

@@ -60,7 +60,9 @@ async def test_a_started_engine_is_ready_and_says_what_was_checked(
         answer = await answers(made, 200)
         told = answer.json()
         assert told["ready"] is True
-        assert set(told["checks"]) == {"redis", "registered", "claiming", "loop", "draining"}
+        assert set(told["checks"]) == {
+            "redis", "registered", "claiming", "resources", "loop", "draining",
+        }  # fmt: skip
         assert all(check["ok"] for check in told["checks"].values())
         assert answer.headers["content-type"] == "application/json"
         assert made.readiness()[0]
@@ -187,6 +189,13 @@ def test_an_engine_whose_beats_do_not_get_through_is_not_ready() -> None:
 def test_an_engine_that_the_server_has_forgotten_is_not_ready() -> None:
     made = {check.name: check for check in health.checks(status(engine=None))}
     assert not made["registered"].ok
+
+
+def test_an_engine_that_claims_less_for_want_of_something_is_not_ready_and_says_of_what() -> None:
+    made = {check.name: check for check in health.checks(status(want="threads (ulimit -u)"))}
+    assert not made["resources"].ok
+    assert "want of threads (ulimit -u)" in made["resources"].told
+    assert health.readiness(status(want="threads"))[0] is False
 
 
 def test_before_it_runs_and_after_it_is_not_ready() -> None:

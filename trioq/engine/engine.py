@@ -23,6 +23,7 @@ from trioq.core.events import Report
 from trioq.core.formats.snapshot import Snapshot
 from trioq.engine import from_config
 from trioq.engine.bridge import Access
+from trioq.engine.forks import no_copies
 from trioq.engine.handlers import Handler
 from trioq.engine.nurseries import plain_store_errors
 from trioq.engine.sampler import Sampler
@@ -114,7 +115,7 @@ class Engine:
           Handlers are cancelled; jobs are settled or given back, shielded, for a bounded
           time. What that doesn't reach, the reaper of another engine has.
         """
-        with plain_store_errors():
+        with no_copies(self.name), plain_store_errors():
             async with trio.open_nursery() as services:
                 services.start_soon(self._parts.breakers.run)
                 if self._sampler is not None:
@@ -167,6 +168,7 @@ class Engine:
             breakers=parts.breakers.states(),
             lag_s=sampler.lag_s() if sampler else 0.0,
             seen=None if away or sampler is None else sampler.seen,
+            want=parts.appetite.want,
         )
 
     def _shown(self) -> tuple[str, Snapshot] | None:
@@ -179,6 +181,7 @@ class Engine:
     def _idle(self) -> tuple[int, int] | None:
         """Workers without a job, and jobs ever claimed, while the engine is to claim."""
         (shard,) = self.shards
-        if shard.dispatcher is None or self.draining.is_set():
+        is_whole = self._parts.appetite.want is None
+        if shard.dispatcher is None or self.draining.is_set() or not is_whole:
             return None
         return shard.dispatcher.idle, shard.dispatcher.claimed

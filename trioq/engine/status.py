@@ -50,6 +50,8 @@ class Status:
     """The longest that the loop was late in the last seconds."""
     seen: Seen | None
     """What the sampler saw last; None while Redis doesn't answer."""
+    want: str | None = None
+    """What the engine itself has too little of, so that it claims less; None: nothing."""
 
     @property
     def fresh(self) -> Seen | None:

@@ -22,6 +22,7 @@ from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
 from trioq.engine import from_config
+from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.bridge import Access
 from trioq.engine.handlers import Handler
@@ -63,6 +64,7 @@ class Parts:
     runs: Runs = attrs.field(factory=Runs, init=False)
     recent: Recent = attrs.field(factory=Recent, init=False)
     breakers: Breakers = attrs.field(init=False)
+    appetite: Appetite = attrs.field(init=False)
     shards: tuple[Shard, ...] = attrs.field(init=False)
     workers: tuple[Worker, ...] = attrs.field(init=False)
 
@@ -75,6 +77,10 @@ class Parts:
             opened=self._door_opened,
         )
 
+    @appetite.default
+    def _make_appetite(self) -> Appetite:
+        return Appetite(self.given.clock, self.given.config.worker.count)
+
     @shards.default
     def _make_shards(self) -> tuple[Shard, ...]:
         given = self.given
@@ -85,6 +91,7 @@ class Parts:
             outage=Outage(given.report, random.random),
             backlog=self.backlog,
             runs=self.runs,
+            appetite=self.appetite,
             names=given.handlers,
             info=self._info,
             admits=self._admits,
@@ -107,6 +114,7 @@ class Parts:
             queues=frozenset(given.config.queue_names),
             rules=from_config.rules(given.config),
             breakers=self.breakers,
+            appetite=self.appetite,
             threads=trio.CapacityLimiter(count),
             teller=Teller(given.report, self.recent),
             report=given.report,

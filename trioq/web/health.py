@@ -37,7 +37,7 @@ def checks(status: Status | None) -> tuple[Check, ...]:
         return (Check("engine", False, "not started"),)
     made = [_redis(status), _loop(status), _draining(status)]
     if "worker" in status.roles:
-        made[1:1] = [_registered(status), _claiming(status)]
+        made[1:1] = [_registered(status), _claiming(status), _resources(status)]
     return tuple(made)
 
 
@@ -75,6 +75,12 @@ def _claiming(status: Status) -> Check:
     if stuck_s >= STANDSTILL_S:
         told += f"; jobs are ready, but nothing was claimed for {stuck_s:.0f} s"
     return Check("claiming", stuck_s < STANDSTILL_S, told)
+
+
+def _resources(status: Status) -> Check:
+    if status.want is None:
+        return Check("resources", True, "nothing is wanting")
+    return Check("resources", False, f"jobs went back for want of {status.want}; it claims less")
 
 
 def _loop(status: Status) -> Check:

@@ -10,6 +10,7 @@ import trio
 
 from tests.engine.rig import Rig, config_of
 from tests.engine.virtual import World, calm
+from trioq.core.calls import Step
 from trioq.core.events import (
     BootLost,
     EngineReaped,
@@ -22,6 +23,7 @@ from trioq.core.pacemaker import MARGIN
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.outage import Outage
 from trioq.engine.shard.reaper import Reaper
+from trioq.errors import StoreUnreachable
 
 pytestmark = pytest.mark.trio
 
@@ -91,6 +93,33 @@ async def test_a_careful_handler_is_left_alone_while_the_lease_is_renewed(
     world.enqueue("careful", 3)
     await world.reported(JobSucceeded, 3)
     assert len(world.of(JobStarted)) == 3
+
+
+async def test_what_must_not_overlap_ends_when_a_beat_is_told_that_the_boot_is_gone(
+    autojump_clock: Clock, world: World
+) -> None:
+    """The steps may still be under way then: it isn't they alone that tell."""
+
+    @world.app.job("careful", on_lease_loss="cancel", timeout=1e6)
+    async def careful() -> None:
+        await trio.sleep_forever()
+
+    def step(asked: Step) -> None:
+        raise StoreUnreachable("no step arrives")
+
+    world.config = calm(**QUICK)
+    running = await world.start()
+    world.enqueue("careful")
+    await world.reported(JobStarted)
+    dispatcher = running.engine.shards[0].dispatcher
+    assert dispatcher is not None
+    world.store.step = step  # type: ignore[method-assign, assignment]
+    assert world.store.reap(dispatcher.boot, world.store.observe()[dispatcher.boot], 3).moved == 1
+    reaped_at = world.now
+    await world.reported(JobReleased)
+    assert world.now - reaped_at <= world.config.worker.heartbeat_interval_s + 0.5
+    assert not dispatcher.may_start()
+    running.kill()
 
 
 async def test_a_handler_that_blocks_the_loop_for_a_while_keeps_the_lease(rig: Rig) -> None:

@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from trioq.core.wants import NothingLeft, want_of
+from trioq.engine.forks import end_if_copy
 from trioq.engine.handlers.describe import Raised
 
 
@@ -93,6 +94,7 @@ class _Call:
         except BaseException as error:
             return Raised(error)
         finally:
+            end_if_copy()
             with self._lock:
                 self._ended = True
                 _left_behind.discard(self)

@@ -27,7 +27,8 @@ from trioq.core.events import JobStarted, Report
 from trioq.core.formats import payload
 from trioq.core.formats.record import Stored, decode
 from trioq.core.job import Job
-from trioq.core.outcome import Error, Failed, Outcome, Succeeded
+from trioq.core.outcome import Error, Failed, Outcome, Starved, Succeeded
+from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Handler, Place, Timebox, invoke, place
@@ -54,6 +55,7 @@ class Shop:
     """Those that this engine claims from."""
     rules: Rules
     breakers: Breakers
+    appetite: Appetite
     threads: trio.CapacityLimiter
     teller: Teller
     report: Report
@@ -160,9 +162,10 @@ class Worker:
             shop.runs.remove(run)
             self._now = now = trio.current_time()
             run.took_s = now - run.began
-            shop.breakers.record(
-                run.stored.record.name, run.permit, _breaker_verdict(run.outcome), now
-            )
+            verdict = _breaker_verdict(run.outcome)
+            shop.breakers.record(run.stored.record.name, run.permit, verdict, now)
+            if verdict == "ignored" and isinstance(run.outcome, Starved):
+                shop.appetite.starved(run.outcome.want)
         failpoint("job", "after")
 
     async def _outcome(self, run: Run, timebox: Timebox) -> Outcome:

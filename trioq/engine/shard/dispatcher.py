@@ -30,6 +30,7 @@ from trioq.core.events import BootLost, Claimed, ClaimsReturned, Report, Settlem
 from trioq.core.formats.record import decode
 from trioq.core.pacemaker import Pacemaker
 from trioq.core.settlements import Release, Settlement
+from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.bridge import Caller
 from trioq.engine.claim import Held
@@ -62,6 +63,7 @@ class Dispatcher:
       caller: The lane for steps; nobody else uses it.
       fetch: For the runs of what it claims.
       workers: How many jobs may run here at a time.
+      appetite: How many of these the engine can do with now.
       order: Names the queues in the order of the next claim.
       admits: How many jobs of a name may be claimed from its parked list now.
       clock: The pacemaker's clock.
@@ -75,6 +77,7 @@ class Dispatcher:
         fetch: Fetch,
         backlog: Backlog,
         workers: int,
+        appetite: Appetite,
         order: Callable[[], tuple[str, ...]],
         admits: Callable[[str], int],
         pacemaker: Pacemaker,
@@ -96,6 +99,7 @@ class Dispatcher:
         self._caller = caller
         self._backlog = backlog
         self._workers = workers
+        self._appetite = appetite
         self._order = order
         self._admits = admits
         self._clock = clock
@@ -252,14 +256,14 @@ class Dispatcher:
         )
 
     def _ahead(self) -> int:
-        if not self._claiming or self._mean_run_s >= TINY_S:
+        if not self._claiming or self._mean_run_s >= TINY_S or self._appetite.want is not None:
             return 0
         return min(AHEAD_MAX, int(self._workers * AHEAD_S / max(self._mean_run_s, 1e-5)))
 
     def _room(self) -> int:
         if not self._claiming or not self.pacemaker.may_claim(self._clock()):
             return 0
-        return min(self._workers + self._ahead(), BATCH_MAX) - self._unsettled
+        return min(self._appetite.most() + self._ahead(), BATCH_MAX) - self._unsettled
 
     @property
     def _unsettled(self) -> int:

@@ -23,6 +23,7 @@ import trio
 from trioq.core.config import Config
 from trioq.core.events import EngineStarted, EngineStopped, EngineStopping, Report
 from trioq.core.pacemaker import Pacemaker
+from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.bridge import Access
 from trioq.engine.claim import Running, Why
@@ -70,6 +71,7 @@ class Shard:
     outage: Outage
     backlog: Backlog
     runs: Running
+    appetite: Appetite
     names: Iterable[str]
     info: Callable[[], bytes]
     admits: Callable[[str], int]
@@ -151,6 +153,7 @@ class Shard:
             fetch=Fetch(self.access("payload"), self.outage),
             backlog=self.backlog,
             workers=self.config.worker.count,
+            appetite=self.appetite,
             order=self.order,
             admits=self.admits,
             pacemaker=pacemaker,

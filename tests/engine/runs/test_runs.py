@@ -1,0 +1,89 @@
+"""The runs of an engine: found by their tokens, cancelled and waited for by their boots."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from tests.engine.claimers import NOBODY, Nobody
+from trioq.core.breaker import Permit
+from trioq.core.formats.record import decode
+from trioq.core.retry import Retry
+from trioq.engine.claim import Claimer, Held
+from trioq.engine.handlers import Function
+from trioq.engine.runs.run import Run, Runs
+
+OTHER = Nobody()
+STORED = b'{"v":1,"name":"noop","queue":"low","at":1700000000000}\n{}'
+
+
+async def noop() -> None:
+    pass
+
+
+def run_of(uid: str, by: Claimer = NOBODY, *, is_careful: bool = False) -> Run:
+    claim = Held(by, uid, 1, 1, False, STORED)
+    handler = Function("noop", noop, on_lease_loss="cancel" if is_careful else "continue")
+    return Run(
+        claim=claim, stored=decode(uid, STORED), handler=handler, retry=Retry(),
+        permit=Permit(0, False), token=claim.token, began=0.0, scope=trio.CancelScope(),
+    )  # fmt: skip
+
+
+def test_a_run_is_found_by_the_token_of_its_claim_and_by_no_other() -> None:
+    runs, run = Runs(), run_of("a")
+    runs.add(run)
+    assert runs.get(run.token) is run
+    assert runs.get(Held(NOBODY, "a", 2, 1, False, STORED).token) is None, "its successor's"
+    runs.remove(run)
+    assert runs.get(run.token) is None
+    assert len(runs) == 0
+
+
+@pytest.mark.trio
+async def test_the_runs_of_a_boot_are_cancelled_and_no_others() -> None:
+    runs, ours, others = Runs(), run_of("a"), run_of("b", OTHER)
+    runs.add(ours)
+    runs.add(others)
+    runs.cancel(NOBODY, "boot lost")
+    assert (ours.cancelled, ours.scope.cancel_called) == ("boot lost", True)
+    assert (others.cancelled, others.scope.cancel_called) == (None, False)
+
+
+def test_when_a_lease_has_ended_what_may_overlap_goes_on() -> None:
+    runs = Runs()
+    careful, ordinary = run_of("a", is_careful=True), run_of("b")
+    another_boots = run_of("c", OTHER, is_careful=True)
+    for run in (careful, ordinary, another_boots):
+        runs.add(run)
+    runs.lease_ended(NOBODY)
+    assert [run.cancelled for run in runs] == ["lease ended", None, None]
+
+
+def test_the_first_reason_to_cancel_a_run_stays() -> None:
+    run = run_of("a")
+    run.cancel("lease ended")
+    run.cancel("boot lost")
+    assert run.cancelled == "lease ended"
+
+
+@pytest.mark.trio
+async def test_a_boot_waits_for_its_own_runs_alone(autojump_clock: trio.testing.MockClock) -> None:
+    runs, ours, others = Runs(), [run_of("a"), run_of("b")], run_of("c", OTHER)
+    for run in (*ours, others):
+        runs.add(run)
+    waited = trio.Event()
+
+    async def wait() -> None:
+        await runs.ended(NOBODY)
+        waited.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        for run in ours:
+            await trio.testing.wait_all_tasks_blocked()
+            assert not waited.is_set()
+            runs.remove(run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert waited.is_set()
+    assert runs.count(OTHER) == 1
