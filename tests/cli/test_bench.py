@@ -179,7 +179,8 @@ def test_the_engines_of_a_killed_benchmark_end(server: Server, config: Path) -> 
 
 
 def test_what_a_killed_benchmark_leaves_behind_is_cleared(server: Server, config: Path) -> None:
-    bench = trioq_started("bench", config, "-n", "50", "--enqueue", stderr=subprocess.PIPE)
+    # Far more than are queued before it is killed.
+    bench = trioq_started("bench", config, "-n", "100000", "--enqueue", stderr=subprocess.PIPE)
     wait_until(lambda: of_the_bench(server, "jobs"))
     bench.kill()
     bench.communicate()

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from tests.engine.rig import Rig, boot_of, config_of, gated, noop
+from tests.support import PATIENCE_S
 from trioq.core.events import (
     EngineStarted,
     EngineStopped,
@@ -15,6 +16,7 @@ from trioq.core.events import (
     JobSucceeded,
     RedisAway,
 )
+from trioq.engine.shard import shard
 from trioq.errors import StoreRefused
 
 pytestmark = pytest.mark.trio
@@ -115,8 +117,10 @@ async def test_when_redis_says_no_the_engine_ends_with_that_error_and_no_group(r
 # -- the end -----------------------------------------------------------------------------------
 
 
-@pytest.mark.direct  # who signs off has 50 ms, and a bad network may take longer
-async def test_draining_lets_a_running_job_finish(rig: Rig) -> None:
+async def test_draining_lets_a_running_job_finish(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "SIGN_OFF_S", PATIENCE_S)  # a busy machine may take longer
     gate = gated(rig)
     rig.enqueue("gated", 3)
     async with rig.running() as engine:

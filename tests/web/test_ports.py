@@ -198,7 +198,6 @@ def test_serve_logs_where_and_an_idle_one_is_small(
         address = wait_until(lambda: _served(log))
         assert address == f"127.0.0.1:{port}"
         wait_until(lambda: get(address, "/readyz").status == 200)
-        # Counted at its first look, which may come before it is registered.
         wait_until(lambda: "trioq_engines 1.0" in get(address, "/metrics").text)
         resident = Path(f"/proc/{serving.pid}/status").read_text().split("VmRSS:")[1].split()[0]
         assert int(resident) < 80 * 1024, "kB; 80 MB is what an idle engine may have"

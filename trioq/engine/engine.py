@@ -118,29 +118,35 @@ class Engine:
         with no_copies(self.name), plain_store_errors():
             async with trio.open_nursery() as services:
                 services.start_soon(self._parts.breakers.run)
-                if self._sampler is not None:
-                    services.start_soon(self._sampler.run)
                 if "producer" in self.roles and self.config.producer is not None:
                     services.start_soon(self._produce)
                 else:
                     self.produced.set()
                 if "worker" in self.roles:
-                    await self._work(task_status)
+                    await self._work(services, task_status)
                 else:
+                    self._sample(services)
                     task_status.started(self)
                     await self.draining.wait()
                 services.cancel_scope.cancel()
 
-    async def _work(self, task_status: trio.TaskStatus[Engine]) -> None:
+    async def _work(self, services: trio.Nursery, task_status: trio.TaskStatus[Engine]) -> None:
         async with trio.open_nursery() as workers:
             for worker in self._parts.workers:
                 workers.start_soon(worker.run)
             async with trio.open_nursery() as shards:
                 for shard in self.shards:
                     await shards.start(shard.live)
+                # Not before it is registered: the first look would miss it, and be told until
+                # the next.
+                self._sample(services)
                 task_status.started(self)
             # Nobody claims any more, and what was claimed has ended or gone back.
             self._parts.backlog.close()
+
+    def _sample(self, services: trio.Nursery) -> None:
+        if self._sampler is not None:
+            services.start_soon(self._sampler.run)
 
     async def _produce(self) -> None:
         (shard,) = self.shards
