@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 
@@ -25,6 +26,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if _talks(item) and not item.get_closest_marker("direct")]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What isn't run for want of a program is told, with the others that are skipped."""
+    for marker in item.iter_markers("needs"):
+        if shutil.which(marker.args[0]) is None:
+            pytest.skip(f"{marker.args[0]} isn't installed")
 
 
 def _talks(item: pytest.Item) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,9 +14,6 @@ from click.testing import CliRunner, Result
 
 from tests.support import Server
 from trioq.cli import cli
-
-#: On a machine without tmux there is one terminal less to look at.
-collect_ignore = [] if shutil.which("tmux") else ["test_tmux.py"]
 
 Input = str | bytes | None
 

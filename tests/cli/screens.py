@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pyte
+import pytest
 
 from tests.support import PATIENCE_S
 
@@ -89,11 +89,10 @@ def colours_of(screen: pyte.Screen) -> set[str]:
     return {colour.removeprefix("bright") for cell in cells for colour in (cell.fg, cell.bg)}
 
 
-def terminals() -> Iterator[tuple[str, Run]]:
-    """All that this machine has."""
+def terminals() -> Iterator[Any]:
+    """An emulated one, and tmux where it is installed, as parameters of a fixture."""
     from tests.cli.emulator import emulated
     from tests.cli.tmux import in_tmux
 
-    yield "emulated", emulated
-    if shutil.which("tmux"):
-        yield "tmux", in_tmux
+    yield pytest.param(emulated, id="emulated")
+    yield pytest.param(in_tmux, id="tmux", marks=pytest.mark.needs("tmux"))

@@ -1,9 +1,11 @@
-"""What a person at a real terminal sees; only where tmux is installed (``conftest.py``)."""
+"""What a person at a real terminal sees; only where tmux is installed."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.emulator import emulating
@@ -11,6 +13,8 @@ from tests.cli.tmux import in_tmux
 from tests.scene import Scene
 from tests.support import new_job
 from trioq.store.inspect import stats
+
+pytestmark = pytest.mark.needs("tmux")
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 

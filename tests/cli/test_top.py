@@ -85,7 +85,7 @@ def working(server: Server, tmp_path: Path) -> Iterator[Path]:
     engine.wait(30)
 
 
-@pytest.fixture(params=[pytest.param(run, id=name) for name, run in terminals()])
+@pytest.fixture(params=terminals())
 def terminal(request: pytest.FixtureRequest) -> Run:
     """Each that this machine has: an emulated one, and tmux where it is installed."""
     run: Run = request.param

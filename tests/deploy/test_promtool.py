@@ -1,4 +1,4 @@
-"""Prometheus' own tools take the rules; only where they are installed (``conftest.py``)."""
+"""Prometheus' own tools take the rules; only where they are installed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.needs("promtool")
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 

@@ -16,7 +16,6 @@ true time.
 from __future__ import annotations
 
 import re
-import shutil
 import struct
 import subprocess
 import time
@@ -24,12 +23,13 @@ from functools import cache
 from pathlib import Path
 
 import attrs
+import pytest
 
 from tests.faults.proxy import Proxy
 from tests.support import Server, wait_until
 from trioq.store.scripts import load
 
-WAYS = ("set", "told") if shutil.which("cc") else ("told",)
+WAYS = (pytest.param("set", marks=pytest.mark.needs("cc")), "told")
 
 #: What a jump of the clock does to what was to expire at a time of its own.
 MOVE_EXPIRIES = """
