@@ -32,7 +32,7 @@ from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
 from trioq.observe.metrics import Metrics
 from trioq.observe.tracing import Tracing
-from trioq.settings import load
+from trioq.settings import load, warnings
 from trioq.store.checks import check_server
 from trioq.store.connect import Connector, open_store
 from trioq.web.endpoint import View
@@ -119,6 +119,9 @@ class Engine:
             await trio.to_thread.run_sync(check_server, asked, abandon_on_cancel=True)
             asked.close()  # nobody asks again
             await trio.to_thread.run_sync(view.bind)
+            if isinstance(self._report, LogLines):
+                for line in warnings(self.config):
+                    self._report.log.warning("configuration", advice=line)
             report = to_all(self._report, *view.listeners())
             view.engine = core = Core(
                 self.config,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -278,9 +279,11 @@ def test_a_program_that_embeds_an_engine_keeps_its_own_logging(
     ended = subprocess.run(
         [sys.executable, "-c", EMBEDDED],
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "TRIOQ_PORT": "tcp://10.0.0.1:80"},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert one(lines_of(ended.stderr), "engine_started")["namespace"] == "t"
+    assert one(lines_of(ended.stderr), "configuration")["advice"].startswith("TRIOQ_PORT: ignored")
     assert "plain" in ended.stderr.splitlines(), "as the standard library does by itself"
     assert "bound" in ended.stdout
 

@@ -19,6 +19,7 @@ from trioq.core.config import Config
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
+from trioq.lines import flush
 from trioq.observe.fanout import to_all
 from trioq.observe.live import Tally, show, shows
 from trioq.observe.log_setup import take_over
@@ -87,6 +88,7 @@ def serve(config: str, role: str, drain: bool, drain_horizon: float) -> None:
     except* StoreError as group:
         refused = _first(group)
     if refused is not None:
+        flush()  # what led to it comes first
         fail(explain(refused, described))
 
 
