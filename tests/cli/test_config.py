@@ -139,7 +139,8 @@ def test_the_permissions_printed_make_a_user_that_can_do_everything(
     ):  # fmt: skip
         at = 2 if arguments[0] == "dead" else 1
         result = run(*arguments[:at], config, *arguments[at:])
-        assert (result.exit_code, result.stderr) == (0, ""), arguments
+        hint = "trioq: no engine serves low\n" if "peek" in arguments else ""
+        assert (result.exit_code, result.stderr) == (0, hint), arguments
     assert [entry[3:8:4] for entry in own_server.call("ACL", "LOG")] == []
 
 

@@ -124,14 +124,6 @@ def test_a_data_directory_that_cannot_be_written_is_one_line(config: Path) -> No
     assert said.startswith("embedded:/sys/trioq-data: /sys/trioq-data: can't be written: ")
 
 
-def test_a_full_disk_is_one_line(config: Path) -> None:
-    appendonly = config.parent / "data" / "appendonlydir"
-    appendonly.mkdir(parents=True)
-    (appendonly / "temp-appendonly.aof.manifest").symlink_to("/dev/full")
-    said = refusal(config, 'redis.url = "embedded:data"')
-    assert said == (f"embedded:data: {config.parent}/data: no space left on the disk: make room")
-
-
 def test_a_server_whose_disk_is_full_is_one_line(own_server: Server, config: Path) -> None:
     (own_server.directory / "dump.rdb").mkdir()  # so that a snapshot has nowhere to go
     own_server.call("CONFIG", "SET", "save", "60 10000")
