@@ -24,8 +24,7 @@ SETUPS = {**QUICK, **(LONG if IS_LONG else {})}
 
 #: Scripts that the search leaves out, and why that can be.
 LEFT_OUT = {
-    "cancel": "a client's numbered write, as enqueue is",
-    "revive": "the same",
+    "revive": "a client's numbered write, as enqueue and cancel are",
     "purge": "the same",
     "purge_dead": "the same",
     "pause": "the same",
@@ -64,7 +63,7 @@ def test_the_same_setups_without_the_variant_are_sound() -> None:
 
 
 def test_every_script_is_searched_or_left_out_for_a_reason() -> None:
-    searched = {"register", "beat", "step", "sign_off", "reap", "enqueue"}
+    searched = {"register", "beat", "step", "sign_off", "reap", "enqueue", "cancel"}
     assert searched | set(LEFT_OUT) == {script.name for script in all_scripts()}
 
 
@@ -76,7 +75,7 @@ def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
     setup = Setup(
         engines=2, queues=choose.randint(1, 2), jobs=choose.randint(2, 7),
         new=choose.randint(0, 2), want=choose.randint(1, 6), verbs=verbs, at_once=False,
-        budget=Budget(resends=6, kills=5, reaps=5, beats=5, stops=4, odd=40),
+        budget=Budget(resends=6, kills=5, reaps=5, beats=5, stops=4, odd=40, cancels=4),
     )  # fmt: skip
     server.call("FLUSHALL")
     store = server.store("t", StoreOptions(clock_ms=lambda: 1_764_000_000_000))

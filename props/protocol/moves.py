@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from props.protocol import server as scripts
-from props.protocol.server import Boot, Claim, Job, Queue, Reply, Sent, Settlement
+from props.protocol.server import Boot, CancelWord, Claim, Job, Queue, Reply, Sent, Settlement
 from props.protocol.world import (
     CLIENT,
     Answer,
@@ -46,7 +46,7 @@ def moves(world: World, setup: Setup) -> Iterator[Move]:
         if isinstance(message, Request):
             yield from _executed(world, setup, message)
         elif message.boot == CLIENT:
-            yield _enqueued(world, message)
+            yield _written(world, message)
         else:
             yield from _answered(world, setup, message)
     yield from _reaper(world, setup)
@@ -312,22 +312,51 @@ def _client(world: World, setup: Setup) -> Iterator[Move]:
             again = client._replace(sends=client.sends + 1)
             if setup.rules.client_renumbers:
                 again = again._replace(number=client.number + 1)
-            request = Request("enqueue", CLIENT, (again.number, client.next), again.sends, True)
-            hung = broken._replace(net=hung_up(broken.net, CLIENT[0]), client=again)
-            yield Move(_send(hung, request), "enqueue {} is sent again", (client.next,), lost)
-    elif client.next < len(world.starts):
-        sent = client._replace(number=client.number + 1, waiting=True, sends=1)
-        request = Request("enqueue", CLIENT, (sent.number, sent.next), 1, True)
-        yield Move(
-            _send(world._replace(client=sent), request), "the client sends enqueue {}", (sent.next,)
-        )
+            hung = broken._replace(net=hung_up(broken.net, CLIENT[0]))
+            yield Move(_writes(hung, again), "{} is sent again", (_what(client),), lost)
+        return
+    sent = client._replace(number=client.number + 1, waiting=True, sends=1)
+    if client.next < len(world.starts):
+        yield Move(_writes(world, sent), "the client sends {}", (_what(sent),))
+    if paid := pay(world, "cancels"):
+        for job in range(client.next):
+            cancels = sent._replace(cancels=job)
+            yield Move(_writes(paid, cancels), "the client sends {}", (_what(cancels),), free=False)
 
 
-def _enqueued(world: World, answer: Answer) -> Move:
-    job = world.client.next
-    client = Client(world.client.number, job + 1)
-    world = world._replace(net=world.net - {answer}, client=client)
-    return Move(world, "the client is told that {} is enqueued", (job,))
+def _what(client: Client) -> str:
+    return f"enqueue {client.next}" if client.cancels is None else f"cancel {client.cancels}"
+
+
+def _writes(world: World, client: Client) -> World:
+    """The client sends what it waits for; it has read which engines there are."""
+    if client.cancels is None:
+        body: tuple[object, ...] = (client.number, client.next)
+        request = Request("enqueue", CLIENT, body, client.sends, True)
+    else:
+        boots = frozenset(known.boot for known in world.server.boots)
+        body = (client.number, client.cancels, boots)
+        request = Request("cancel", CLIENT, body, client.sends, True)
+    return _send(world._replace(client=client), request)
+
+
+def _written(world: World, answer: Answer) -> Move:
+    """The client gets an answer."""
+    world, client = world._replace(net=world.net - {answer}), world.client
+    idle = client._replace(waiting=False, sends=0, cancels=None)
+    job = client.cancels
+    if job is None:
+        world = world._replace(client=idle._replace(next=client.next + 1))
+        return Move(world, "the client is told that {} is enqueued", (client.next,))
+    (word,) = cast(tuple[CancelWord | Literal["look again"]], answer.body)
+    if word == "look again":
+        again = _writes(world, client._replace(sends=client.sends + 1))
+        return Move(again, "the client is told to look again for cancel {}", (job,))
+    told = client.told | {(client.number, job, word)}
+    return Move(
+        world._replace(client=idle._replace(told=told)), "the client is told of cancel {}: {}",
+        (job, word),
+    )  # fmt: skip
 
 
 # -- the server --------------------------------------------------------------------------------
@@ -352,6 +381,11 @@ def _executed(world: World, setup: Setup, request: Request) -> Iterator[Move]:
             number, job = cast(tuple[int, Job], request.body)
             server = scripts.enqueue(server, number, job, rules)
             text, about = "enqueue {2} as number {3}", (job, number)
+        case "cancel":
+            number, job, boots = cast(tuple[int, Job, frozenset[Boot]], request.body)
+            server, cancelled = scripts.cancel(server, number, job, boots, rules)
+            text, about = "cancel {2} as number {3}: {4}", (job, number, cancelled)
+            answer = (cancelled,)
         case "step":
             sent = cast(Sent, request.body)
             server, reply, broken = scripts.step(server, boot, sent, rules)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import attrs
 
 from props.protocol.server import (
     MAX_REAPS,
     Boot,
+    CancelWord,
     Entry,
     Job,
     Queue,
@@ -43,7 +44,11 @@ class Replay:
 
     def __attrs_post_init__(self) -> None:
         total = self.setup.jobs + self.setup.new
-        self.jobs = [new_job(self.queues[job % len(self.queues)], NAME) for job in range(total)]
+        # Their ids remember how they ended.
+        self.jobs = [
+            new_job(self.queues[job % len(self.queues)], NAME, id=f"id{job}")
+            for job in range(total)
+        ]
         self.uids = [job.uid for job in self.jobs]
         self.store.enqueue("the beginning", 1, self.jobs[: self.setup.jobs])
 
@@ -67,6 +72,9 @@ class Replay:
                 # A late copy is told "old", which nobody hears; where somebody does, it is a bug.
                 with contextlib.suppress(TrioqBug):
                     store.enqueue("the client", number, [self.jobs[job]])
+            case "cancel":
+                number, job, boots = cast(tuple[int, Job, frozenset[Boot]], request.body)
+                self._cancel(number, job, sorted(map(name, boots)))
             case "reap":
                 seen, read = cast(tuple[int, frozenset[Queue]], request.body)
                 self._knowing("reap", engine, read, engine, seen, MAX_REAPS, LOST, store._now())
@@ -77,7 +85,10 @@ class Replay:
         """What the real server holds; ``like`` lends what only the search knows."""
         keys, call = self.store.keys, self.store.lane.call
         records = set(call("HKEYS", keys.fixed("jobs")))
-        ever = {*range(self.setup.jobs), *range(self.setup.jobs, self._enqueued())}
+        ever = range(int(call("HGET", keys.fixed("stats"), "enqueued") or 0))
+        over = [job for job in ever if self.uids[job].encode() not in records]
+        cancelled = tuple(job for job in over if self._tomb(job).startswith(b"cancelled"))
+        number, answer = self._last_write()
         boots = self._boots(like)
         return like._replace(
             ready=self._lists(lambda queue: keys.of("ready", queue)),
@@ -89,9 +100,15 @@ class Replay:
             )),
             running=frozenset(e for known in boots for e in self._running(known.boot, like)),
             boots=boots,
-            done=tuple(job for job in sorted(ever) if self.uids[job].encode() not in records),
+            done=tuple(job for job in over if job not in cancelled),
+            cancelled=cancelled,
+            dropped=frozenset(
+                job for queue in self.queues
+                for job in self._jobs_of(call("SMEMBERS", keys.of("dropped", queue)))
+            ),
             dead=tuple(sorted(self._jobs_of(call("ZRANGE", keys.fixed("dead"), 0, -1)))),
-            sender=self._number(),
+            sender=number,
+            answer=answer,
             reaps=tuple(
                 int(call("HGET", keys.fixed("reaps"), uid) or 0) if uid.encode() in records
                 else like.reaps[job]
@@ -106,6 +123,14 @@ class Replay:
         keys, names = self.store.keys, [self.queues[queue] for queue in sorted(read)]
         lists = keys.of_queues(names, "ready", "suspects", "bell")
         self.store._run(script, [keys.running(engine), *lists], [*args, *names])
+
+    def _cancel(self, number: int, job: Job, engines: list[str]) -> None:
+        """As its sender has sent it; the store itself would look again."""
+        keys, new, store = self.store.keys, self.jobs[job], self.store
+        lists = keys.of_queues([new.queue], "scheduled", "suspects", "dropped")
+        lists = [keys.of("sender", "the client"), *lists, keys.of("parked", new.queue, NAME)]
+        args = [number, new.uid, f"{new.queue}:{NAME}", 10**9, store._now(), *engines]
+        store._run("cancel", [*lists, *map(keys.running, engines)], args)
 
     def _step(self, engine: str, sent: Sent) -> Step:
         return Step(
@@ -136,12 +161,18 @@ class Replay:
     def _jobs_of(self, uids: Any) -> tuple[Job, ...]:
         return tuple(self.uids.index(uid.decode()) for uid in uids)
 
-    def _number(self) -> int:
-        text = self.store.lane.call("GET", self.store.keys.of("sender", "the client"))
-        return int(text.split()[0]) if text else 0
+    def _tomb(self, job: Job) -> bytes:
+        """How its caller's id says that it ended."""
+        ids = self.store.keys.fixed("ids")
+        return cast(bytes, self.store.lane.call("HGET", ids, self.jobs[job].id))
 
-    def _enqueued(self) -> int:
-        return self.setup.jobs + self._number()
+    def _last_write(self) -> tuple[int, CancelWord | None]:
+        """The client's last number, and its answer if that was to a cancel."""
+        text = self.store.lane.call("GET", self.store.keys.of("sender", "the client"))
+        if text is None:
+            return 0, None
+        number, answer = text.decode().split(" ", 1)
+        return int(number), cast(CancelWord, answer) if answer in get_args(CancelWord) else None
 
     def _boots(self, like: Server) -> frozenset[Registered]:
         keys, call = self.store.keys, self.store.lane.call

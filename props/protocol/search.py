@@ -89,6 +89,11 @@ def broken_promise(world: World, setup: Setup) -> str | None:
             return "a job is nowhere"
         if intact and starts > 1 + server.ghost_excused[job]:
             return "a job was started again without a reason"
+    for number, job, word in world.client.told:
+        if word != "cancelled" and (number, job) in server.ghost_cancels:
+            return f"told {word}, and it was cancelled"
+        if word == "cancelled" and intact and job not in server.cancelled:
+            return "told cancelled, and it was not"
     if intact and any(_is_orphan(entry, world) for entry in server.running):
         return "a job runs for an engine that doesn't have it"
     return None

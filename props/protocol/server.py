@@ -31,6 +31,8 @@ class Rules(NamedTuple):
     senders_are_numbered: bool = True
     blames_all: bool = False
     looks_again: bool = True
+    cancel_looks_again: bool = True
+    refusals_are_remembered: bool = True
     sign_off_names: Literal["boot", "engine"] = "boot"
     # the engines
     resends: bool = True
@@ -91,6 +93,7 @@ class Claim(NamedTuple):
 
 
 Word = Literal["ok", "gone", "alive", "look again"]
+CancelWord = Literal["cancelled", "running", "dead", "unknown"]
 
 
 class Reply(NamedTuple):
@@ -103,7 +106,8 @@ class Reply(NamedTuple):
 
 
 class Server(NamedTuple):
-    """All of it. Lists have their oldest first, queue by queue."""
+    """All of it. Lists have their oldest first, queue by queue; in ``ready``, cancelled jobs lie
+    until a claim passes over them."""
 
     queues: int = 1
     ready: tuple[Job, ...] = ()
@@ -114,7 +118,12 @@ class Server(NamedTuple):
     boots: frozenset[Registered] = frozenset()
     done: tuple[Job, ...] = ()
     dead: tuple[Job, ...] = ()
+    cancelled: tuple[Job, ...] = ()
+    dropped: frozenset[Job] = frozenset()
+    """The cancelled ones that still lie in ``ready``."""
     sender: int = 0
+    answer: CancelWord | None = None
+    """How the sender's last write was answered, if that was a cancel."""
     reaps: tuple[int, ...] = ()
     ghost_claims: tuple[int, ...] = ()
     """How often each job was claimed."""
@@ -123,6 +132,8 @@ class Server(NamedTuple):
     ghost_excused: tuple[int, ...] = ()
     """How often each job was put back by its own engine, or taken from it by a reap."""
     ghost_reaped: frozenset[Boot] = frozenset()
+    ghost_cancels: frozenset[tuple[int, Job]] = frozenset()
+    """The writes that have cancelled something, and what."""
 
     def of(self, boot: Boot) -> Registered | None:
         return next((r for r in self.boots if r.boot == boot), None)
@@ -141,7 +152,10 @@ class Server(NamedTuple):
 
     def places(self, job: Job) -> int:
         """In how many places a job is."""
-        lists = (self.ready, self.suspects, self.parked, self.scheduled, self.done, self.dead)
+        lists = (
+            self.suspects, self.parked, self.scheduled, self.done, self.dead, self.cancelled,
+            [each for each in self.ready if each not in self.dropped],
+        )  # fmt: skip
         return sum(each.count(job) for each in lists) + sum(e.job == job for e in self.running)
 
 
@@ -230,7 +244,51 @@ def enqueue(server: Server, number: int, job: Job, rules: Rules) -> Server:
     if number <= server.sender and rules.senders_are_numbered:
         return server
     ready = server.in_line((*server.ready, job))
-    return server._replace(ready=ready, sender=max(number, server.sender))
+    return server._replace(ready=ready, sender=max(number, server.sender), answer=None)
+
+
+def cancel(
+    server: Server, number: int, job: Job, boots: frozenset[Boot], rules: Rules
+) -> tuple[Server, CancelWord | Literal["look again", "old"]]:
+    """The state after it, and the answer.
+
+    Args:
+      boots: Those whose running jobs are among its KEYS: all that its sender has read of.
+    """
+    if number < server.sender:
+        return server, "old"
+    if number == server.sender:
+        assert server.answer is not None, "a number is one write's"
+        return server, server.answer
+    word = _cancel_word(server, job, boots, rules)
+    if word == "look again":
+        return server, word
+    if word == "cancelled":
+        lies = job in server.ready
+        server = server._replace(
+            cancelled=_sorted((*server.cancelled, job)),
+            dropped=server.dropped | {job} if lies else server.dropped,
+            suspects=_except(server.suspects, {job}), parked=_except(server.parked, {job}),
+            scheduled=_except(server.scheduled, {job}),
+            ghost_cancels=server.ghost_cancels | {(number, job)},
+        )  # fmt: skip
+    elif not rules.refusals_are_remembered:
+        return server, word
+    return server._replace(sender=number, answer=word), word
+
+
+def _cancel_word(
+    server: Server, job: Job, boots: frozenset[Boot], rules: Rules
+) -> CancelWord | Literal["look again"]:
+    if job in server.done or job in server.cancelled:
+        return "unknown"
+    if job in server.dead:
+        return "dead"
+    if rules.cancel_looks_again and not {known.boot for known in server.boots} <= boots:
+        return "look again"
+    if any(entry.job == job and entry.boot in boots for entry in server.running):
+        return "running"
+    return "cancelled"
 
 
 # -- below -------------------------------------------------------------------------------------
@@ -286,13 +344,14 @@ def _claim(
             found += [(job, False) for job in _first(server, waiting, queue, room)]
     taken = {job for job, _ in found}
     counts = list(server.ghost_claims)
-    entries = []
-    for i, (job, is_suspect) in enumerate(found, 1):
-        counts[job] += 1
-        entries.append(Entry(boot, n, i, job, is_suspect, counts[job]))
+    entries = list[Entry]()
+    for job, is_suspect in found:
+        if job not in server.dropped:
+            counts[job] += 1
+            entries.append(Entry(boot, n, len(entries) + 1, job, is_suspect, counts[job]))
     server = server._replace(
         suspects=_except(server.suspects, taken), parked=_except(server.parked, taken),
-        ready=_except(server.ready, taken),
+        ready=_except(server.ready, taken), dropped=server.dropped - taken,
         running=server.running | set(entries), ghost_claims=tuple(counts),
     )  # fmt: skip
     return server, tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries)

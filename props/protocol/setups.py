@@ -16,6 +16,11 @@ QUICK = {
     "beats that arrive late": Setup(budget=Budget(resends=1, reaps=1, beats=1)),
     "a rollback": Setup(budget=Budget(resends=1, rollbacks=1)),
     "a client": Setup(jobs=1, new=1, budget=Budget(resends=2)),
+    "a client that cancels": Setup(jobs=2, budget=Budget(resends=1, cancels=2)),
+    "a cancel, and jobs that are put back": Setup(
+        verbs=VERBS, budget=Budget(resends=1, odd=1, cancels=1)
+    ),
+    "a cancel, and an engine that dies": Setup(budget=Budget(resends=1, kills=1, cancels=1)),
     "stops and kills": Setup(budget=Budget(resends=1, stops=1, kills=1)),
     "suspects": Setup(jobs=2, want=2, budget=Budget(kills=2)),
     "a lost boot signs off": Setup(engines=2, budget=Budget(resends=1, reaps=1)),
@@ -36,5 +41,9 @@ LONG = {
     "two queues, three jobs": Setup(
         queues=2, jobs=3, want=2, budget=Budget(resends=1, kills=1, stops=1)
     ),
+    "cancels, every verb, a reap": Setup(
+        verbs=VERBS, budget=Budget(resends=1, odd=1, reaps=1, cancels=2)
+    ),
+    "two engines, a cancel": Setup(engines=2, budget=Budget(kills=1, cancels=1)),
     "a client, a kill": Setup(jobs=1, new=1, budget=Budget(resends=1, kills=1)),
 }

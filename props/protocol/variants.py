@@ -72,6 +72,18 @@ VARIANTS = {
         Setup(jobs=0, new=1, budget=Budget(resends=1), rules=Rules(client_renumbers=True)),
         "a job is in two places",
     ),
+    "a cancel that is refused leaves no trace": Variant(
+        Setup(
+            verbs=("ack", "release"),
+            budget=Budget(resends=1, odd=1, cancels=1),
+            rules=Rules(refusals_are_remembered=False),
+        ),
+        "told running, and it was cancelled",
+    ),
+    "a cancel doesn't look again for an engine that it isn't told of": Variant(
+        Setup(budget=Budget(cancels=1), rules=Rules(cancel_looks_again=False)),
+        "a job is in two places",
+    ),
     "a reap blames every job of the engine": Variant(
         Setup(jobs=2, want=2, budget=Budget(kills=1), rules=Rules(blames_all=True)),
         "one crash was blamed on two jobs",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from props.protocol.server import Boot, Claim, Job, Rules, Sent, Server, Verb
+from props.protocol.server import Boot, CancelWord, Claim, Job, Rules, Sent, Server, Verb
 
 
 class Budget(NamedTuple):
@@ -28,6 +28,8 @@ class Budget(NamedTuple):
     """An engine ends properly, and another takes its place."""
     odd: int = 0
     """Settlements that put a job back."""
+    cancels: int = 0
+    """The client doesn't want a job any more, wherever that is."""
 
 
 class Setup(NamedTuple):
@@ -65,18 +67,22 @@ class Process(NamedTuple):
 
 
 class Client(NamedTuple):
-    """Enqueues; its sender numbers the writes."""
+    """Enqueues and cancels; its sender numbers the writes."""
 
     number: int = 0
     next: Job = 0
     waiting: bool = False
     sends: int = 0
+    cancels: Job | None = None
+    """Whom it is cancelling; None: what it waits for is an enqueue."""
+    told: frozenset[tuple[int, Job, CancelWord]] = frozenset()
+    """How its cancels were answered: number, job, word."""
 
 
 class Request(NamedTuple):
     """On its way to the server, or lying somewhere."""
 
-    verb: Literal["register", "beat", "step", "sign_off", "reap", "enqueue"]
+    verb: Literal["register", "beat", "step", "sign_off", "reap", "enqueue", "cancel"]
     boot: Boot
     body: tuple[object, ...]
     copy: int
@@ -87,7 +93,7 @@ class Request(NamedTuple):
 class Answer(NamedTuple):
     """On its way back."""
 
-    verb: Literal["register", "step", "sign_off", "enqueue"]
+    verb: Literal["register", "step", "sign_off", "enqueue", "cancel"]
     boot: Boot
     body: tuple[object, ...]
 
@@ -119,8 +125,9 @@ def beginning(setup: Setup) -> World:
 
 
 def ended(world: World) -> bool:
-    """Every job is done or dead."""
-    return len(world.server.done) + len(world.server.dead) == len(world.starts)
+    """Every job is done, dead or cancelled."""
+    server = world.server
+    return len(server.done) + len(server.dead) + len(server.cancelled) == len(world.starts)
 
 
 def hung_up(net: frozenset[Request | Answer], who: int) -> frozenset[Request | Answer]:

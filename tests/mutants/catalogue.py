@@ -270,6 +270,14 @@ SCRIPTS = (
         'if redis.call("HEXISTS", KEYS[k], uid) == 1 then', "if false then", MODEL,
     ),
     Mutant(
+        "a late copy of a cancel that was refused counts", "store/lua/cancel.lua",
+        "  remember(sender, number, word)\n", "", SEARCH,
+    ),
+    Mutant(
+        "a cancel doesn't look again for an engine that has come since", "store/lua/cancel.lua",
+        "if not listed[engine] then", "if false then", SEARCH,
+    ),
+    Mutant(
         "a cancel doesn't note what still lies in the queue", "store/lua/cancel.lua",
         '    redis.call("SADD", dropped, uid)\n', "", MODEL,
     ),
