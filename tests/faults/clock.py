@@ -41,7 +41,7 @@ for _, key in ipairs(redis.call("KEYS", "*")) do
 end
 """
 
-_PLACE = re.compile(r"^local (.*)\bgiven_now\b.* = unpack\(ARGV, 1", re.MULTILINE)
+_PLACE = re.compile(r"^local ([^=]*)\bgiven_now\b[^=]*= unpack\(ARGV, 1", re.MULTILINE)
 
 
 @attrs.define
@@ -114,7 +114,9 @@ class _Told(Clocked):
 def _place(name: str) -> int | None:
     """Where in ARGV a script is told the time, from 0; None: it isn't."""
     try:
-        found = _PLACE.search(load(name).body)
+        body = load(name).body
     except FileNotFoundError:
         return None  # a command
-    return None if found is None else found[1].count(",")
+    found = _PLACE.search(body)
+    assert found or "given_now" not in body, f"{name} can't be told the time"
+    return found[1].count(",") if found else None

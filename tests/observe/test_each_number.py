@@ -23,12 +23,15 @@ from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.catalogue import Metric
 
 NO = Error("ValueError", "no")
-FILES = Error("exit 3", "no")
 
 FAILURES = (
-    "exception", "timeout", "command", "retry_later", "gave_up", "bad_payload", "undecodable",
+    "exception", "timeout", "command", "retry_later", "gave_up", "bad_payload", "bad_handler",
+    "undecodable",
 )  # fmt: skip
-DEAD = ("failures", "gave_up", "bad_payload", "undecodable", "unknown_name", "worker_lost")
+DEAD = (
+    "failures", "gave_up", "bad_payload", "bad_handler", "undecodable", "unknown_name",
+    "worker_lost",
+)  # fmt: skip
 DOORS = ("breaker_open", "unknown_name")
 
 
@@ -54,13 +57,14 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
     told: list[tuple[int, e.Event]] = [
         (2, e.JobSucceeded(*who, 1, ran, 0)),
         (3, e.JobFailed(*who, 1, ran, NO, 0.0)),
-        (4, e.JobFailed(*who, 1, ran, Error("timeout", "no"), 0.0)),
-        (5, e.JobFailed(*who, 1, ran, FILES, 0.0)),
-        (6, e.JobFailed(*who, 1, ran, Error("trioq.errors.RetryLater", "no"), 0.0)),
+        (4, e.JobFailed(*who, 1, ran, Error("timeout", "no", kind="timeout"), 0.0)),
+        (5, e.JobFailed(*who, 1, ran, Error("exit 3", "no", kind="command"), 0.0)),
+        (6, e.JobFailed(*who, 1, ran, Error("RetryLater", "no", kind="retry_later"), 0.0)),
         (7, e.JobDied(*who, 1, ran, 0, "failures", NO)),
         (8, e.JobDied(*who, 1, ran, 0, "gave_up", NO)),
         (9, e.JobDied(*who, 1, ran, 0, "bad_payload", NO)),
         (10, e.JobDied(*who, 1, ran, 0, "undecodable", NO)),
+        (39, e.JobDied(*who, 1, ran, 0, "bad_handler", NO)),
         (11, e.JobSnoozed(*who, 1, 0.0)),
         (12, e.JobReleased(*who, 1)),
         (13, e.JobParked(*who, "breaker open")),
@@ -92,10 +96,10 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
 
     of = ("low", "job")
     failed = {"exception": 3 + 7, "timeout": 4, "command": 5, "retry_later": 6, "gave_up": 8}
-    failed |= {"bad_payload": 9, "undecodable": 10}
+    failed |= {"bad_payload": 9, "undecodable": 10, "bad_handler": 39}
     dead = {"failures": 7, "gave_up": 8, "bad_payload": 9, "undecodable": 10}
-    dead |= {"unknown_name": 16 * 17}
-    runs = 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9
+    dead |= {"bad_handler": 39, "unknown_name": 16 * 17}
+    runs = 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 + 39
     again = 3 + 4 + 5 + 6 + 11
     expected: dict[tuple[str, tuple[str, ...]], float] = {
         ("trioq_jobs_completed_total", of): 2,
