@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,13 @@ def test_the_same_setups_without_the_variant_are_sound() -> None:
 def test_every_script_is_searched_or_left_out_for_a_reason() -> None:
     searched = {"register", "beat", "step", "sign_off", "reap", "enqueue", "cancel"}
     assert searched | set(LEFT_OUT) == {script.name for script in all_scripts()}
+
+
+def test_the_page_says_what_was_tried_instead_and_what_that_breaks() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text()
+    rows = page.partition("| instead | breaks |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    tried = [f"| {name} | {variant.breaks} |" for name, variant in VARIANTS.items()]
+    assert rows.splitlines() == tried
 
 
 @pytest.mark.parametrize("seed", range(300 if IS_LONG else 30))
