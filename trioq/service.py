@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import attrs
 import trio
@@ -34,11 +34,18 @@ from trioq.observe.metrics import Metrics
 from trioq.observe.tracing import Tracing
 from trioq.settings import load, warnings
 from trioq.store.checks import check_server
-from trioq.store.connect import Connector, open_store
+from trioq.store.connect import open_store
+from trioq.store.redis import RedisStore
 from trioq.web.endpoint import View
 
 
-def open_access(connector: Connector, config: Config) -> Access:
+class Stores(Protocol):
+    """What opens a store for a purpose: a connector."""
+
+    def store(self, purpose: str, *, at_most_s: float = math.inf) -> RedisStore: ...
+
+
+def open_access(stores: Stores, config: Config) -> Access:
     """Lanes for an engine, one for each purpose, each with deadlines that fit it."""
     lanes: dict[str, Caller] = {}
     redis, worker = config.redis, config.worker
@@ -48,7 +55,7 @@ def open_access(connector: Connector, config: Config) -> Access:
         if purpose not in lanes:
             # A beat that takes longer is worth less than the next one.
             at_most_s = worker.lease_s * DEADLINE if purpose == "beat" else math.inf
-            store = connector.store(purpose, at_most_s=at_most_s)
+            store = stores.store(purpose, at_most_s=at_most_s)
             lanes[purpose] = ThreadCaller(store, usual_s)
         return lanes[purpose]
 

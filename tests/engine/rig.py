@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -12,14 +13,16 @@ import attrs
 import trio
 
 from tests.support import PATIENCE_S, Server, new_job
-from trioq.app import App
+from trioq.app import App, all_handlers
 from trioq.core.calls import Step
-from trioq.core.config import Config, QueueConfig
+from trioq.core.config import Config, QueueConfig, RedisConfig
 from trioq.core.config.sections import BreakerConfig, ReaperConfig, WorkerConfig
 from trioq.core.events import EngineStarted, EngineStopped, Event
-from trioq.engine.bridge import ThreadCaller
+from trioq.engine import from_config
 from trioq.engine.engine import Engine
 from trioq.errors import StoreUnreachable
+from trioq.service import open_access
+from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import Stats, stats
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
@@ -92,6 +95,19 @@ class Wire(RedisStore):
         return reply
 
 
+@attrs.frozen
+class Wires:
+    """Opens such stores, on the lanes of a connector."""
+
+    connector: Connector
+    by_purpose: dict[str, Wire] = attrs.field(factory=dict[str, Wire])
+
+    def store(self, purpose: str, *, at_most_s: float = math.inf) -> Wire:
+        lane = self.connector.lane(purpose, at_most_s=at_most_s)
+        wire = self.by_purpose[purpose] = Wire(lane, self.connector.options, purpose)
+        return wire
+
+
 @attrs.define
 class Rig:
     """Engines on one server."""
@@ -103,7 +119,7 @@ class Rig:
     events: list[Event] = attrs.field(factory=list[Event])
     wires: dict[str, Wire] = attrs.field(factory=dict[str, Wire])
     """By purpose; of the engine that was made last."""
-    _lanes: list[Lane] = attrs.field(factory=list[Lane])
+    connectors: list[Connector] = attrs.field(factory=list[Connector])
     _store: RedisStore = attrs.field(init=False)
     _sent: int = 0
     _changed: trio.Event = attrs.field(factory=trio.Event)
@@ -111,34 +127,19 @@ class Rig:
 
     def __attrs_post_init__(self) -> None:
         self._store = self.server.store("t")
-        self._lanes.append(self._store.lane)
 
     # -- engines ---------------------------------------------------------------------------
 
     def engine(self, **options: Any) -> Engine:
         """One that isn't running yet."""
-        wires: dict[str, Wire] = {}
-        callers: dict[str, ThreadCaller] = {}
-        worker = self.config.worker
-        stored = StoreOptions(worker.keep_done, int(worker.id_retention_s * 1000))
-
-        def access(purpose: str) -> ThreadCaller:
-            if purpose not in callers:
-                beat_s = worker.lease_s / 4
-                read_s = beat_s if purpose == "beat" else self.read_timeout_s
-
-                def dial(name: str) -> Any:
-                    return self.server.dial(name, socket_timeout=read_s)
-
-                lane = Lane(dial, f"engine:{purpose}")
-                self._lanes.append(lane)
-                wires[purpose] = Wire(lane, stored, purpose)
-                callers[purpose] = ThreadCaller(wires[purpose], self.read_timeout_s + 1.0)
-            return callers[purpose]
-
-        self.wires = wires
-        handlers: Any = self.app.handlers
-        return Engine(self.config, handlers, access, self.report, **options)
+        config = self.whole_config
+        wires = self.connect()
+        self.wires = wires.by_purpose
+        # Without the built-in ones: tests have their own of these names.
+        handlers = all_handlers(
+            self.app, config.commands, App(), config.directory, from_config.retry(config)
+        )
+        return Engine(config, handlers, open_access(wires, config), self.report, **options)
 
     @asynccontextmanager
     async def running(self, **options: Any) -> AsyncIterator[Engine]:
@@ -148,6 +149,20 @@ class Rig:
             await nursery.start(engine.run)
             yield engine
             engine.drain()
+
+    @property
+    def whole_config(self) -> Config:
+        """With the way to the server."""
+        redis = RedisConfig(
+            url=self.server.url, connect_timeout_s=1.0, read_timeout_s=self.read_timeout_s
+        )
+        return attrs.evolve(self.config, redis=redis)
+
+    def connect(self) -> Wires:
+        """Lanes of somebody's own, closed with the rig."""
+        wires = Wires(open_store(self.whole_config))
+        self.connectors.append(wires.connector)
+        return wires
 
     def report(self, event: Event) -> None:
         """Note an event."""
@@ -218,8 +233,9 @@ class Rig:
         return [json.loads(line) for line in lines.splitlines()]
 
     def close(self) -> None:
-        for lane in self._lanes:
-            lane.close()
+        self._store.lane.close()
+        for connector in self.connectors:
+            connector.close()
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from trioq.core.events import Event
 from trioq.engine.bridge import InlineCaller
 from trioq.engine.engine import Engine
 from trioq.errors import StoreUnreachable
+from trioq.store.connect import store_options
 from trioq.store.memory import MemoryStore
-from trioq.store.protocol import StoreOptions
 
 E = TypeVar("E", bound=Event)
 
@@ -103,9 +103,7 @@ class World:
     _sent: int = 0
 
     def __attrs_post_init__(self) -> None:
-        worker = self.config.worker
-        options = StoreOptions(worker.keep_done, int(worker.id_retention_s * 1000))
-        self.store = MemoryStore(options, lambda: EPOCH_S + self.now)
+        self.store = MemoryStore(store_options(self.config), lambda: EPOCH_S + self.now)
 
     @property
     def now(self) -> float:

@@ -118,6 +118,15 @@ class Connector:
         self.close()
 
 
+def store_options(config: Config) -> StoreOptions:
+    """What a configuration says to the scripts."""
+    return StoreOptions(
+        keep_done=config.worker.keep_done,
+        id_retention_ms=int(config.worker.id_retention_s * 1000),
+        max_lengths={q.name: q.max_length for q in config.queues if q.max_length is not None},
+    )
+
+
 def open_store(
     config: Config, *, read_only: bool = False, log: Log = lambda line: None
 ) -> Connector:
@@ -134,11 +143,7 @@ def open_store(
           TLS file can't be used. The message says what to do.
     """
     keys = Keys(config.namespace)
-    options = StoreOptions(
-        keep_done=config.worker.keep_done,
-        id_retention_ms=int(config.worker.id_retention_s * 1000),
-        max_lengths={q.name: q.max_length for q in config.queues if q.max_length is not None},
-    )
+    options = store_options(config)
     directory = config.redis.embedded
     if directory is None:
         dial_there, description = _elsewhere(config)

@@ -15,7 +15,7 @@ import attrs
 import pytest
 import trio
 
-from tests.engine.rig import Rig, Wire, config_of
+from tests.engine.rig import Rig, Wire, Wires, config_of
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.sections import LimiterConfig, ProducerConfig
@@ -32,8 +32,6 @@ from trioq.engine.outage import Outage
 from trioq.engine.sources.directory import Producer
 from trioq.engine.sources.scan.walk import ScanRules
 from trioq.engine.sources.sender import Limiter
-from trioq.store.lane import Lane
-from trioq.store.protocol import StoreOptions
 
 pytestmark = pytest.mark.trio
 
@@ -52,12 +50,12 @@ class Scanner:
     root: Path
     watch: bool = False
     interval_s: float = 0.02
+    wires: Wires = attrs.field(init=False)
     wire: Wire = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        lane = Lane(self.rig.server.dial, "produce")
-        self.rig._lanes.append(lane)
-        self.wire = Wire(lane, StoreOptions(), "produce")
+        self.wires = self.rig.connect()
+        self.wire = self.wires.store("produce")
 
     async def run(self) -> None:
         outage = Outage(self.rig.report, random.random)
@@ -67,9 +65,7 @@ class Scanner:
         send, receive = trio.open_memory_channel[Sequence[NewJob]](0)
         caller = ThreadCaller(self.wire, 5.0)
         limiter = Limiter(caller, None, outage, self.rig.report, random.random)
-        scan_lane = Lane(self.rig.server.dial, "scan")
-        self.rig._lanes.append(scan_lane)
-        scan = ThreadCaller(Wire(scan_lane, StoreOptions(), "scan"), 5.0)
+        scan = ThreadCaller(self.wires.store("scan"), 5.0)
         producer = Producer(
             scan, rules, "fingerprint", self.watch, self.interval_s, outage, self.rig.report, send
         )
