@@ -29,6 +29,7 @@ LEFT_OUT = {
     "purge": "the same",
     "purge_dead": "the same",
     "pause": "the same",
+    "forget_queues": "moves no job",
     "expire_parked": "moves parked jobs to the dead; no claim and no number is involved",
 }
 

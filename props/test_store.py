@@ -159,7 +159,7 @@ class StoreMachine(LockStep):
     @rule(
         sender=senders,
         queue=queue_names,
-        what=st.sampled_from(["hear", "hear", "resume", "pause", "resume", "purge"]),
+        what=st.sampled_from(["hear", "hear", "resume", "pause", "resume", "purge", "forget"]),
         limit=st.sampled_from([1, 2, 100]),
         names=st.sampled_from([(), ("noop",), ("noop", "strange")]),
     )
@@ -168,6 +168,8 @@ class StoreMachine(LockStep):
     ) -> None:
         if what == "purge":
             self.write("purge", sender, queue, names, limit)
+        elif what == "forget":
+            self.forget_queues(QUEUES if limit > 1 else (queue,))
         elif what != "hear":
             self.write("pause", sender, queue, what == "pause")
         elif queue in self.model.space.bells:
@@ -214,6 +216,16 @@ class StoreMachine(LockStep):
             self.now_ms = data.draw(st.sampled_from(ahead))
 
     # -- how it is done -------------------------------------------------------------------
+
+    def forget_queues(self, queues: tuple[str, ...]) -> None:
+        """Whatever waits in them, and whether jobs of theirs run."""
+        before = self.held
+        self.execute(Call("forget_queues", (queues,)))
+        gone = before.used - self.held.used
+        run_of = {hold.queue for held in before.running.values() for hold in held.values()}
+        self.reached["forget_queues: something"] += bool(gone)
+        self.reached["forget_queues: nothing"] += bool({*queues} & self.held.used)
+        self.reached["forget_queues: jobs run"] += bool(gone & run_of)
 
     def new_job(self, data: st.DataObject) -> NewJob:
         return self.make_job(
@@ -297,4 +309,5 @@ TestStore = as_test(
     "cancel: cancelled", "cancel: running", "cancel: dead", "cancel: unknown",
     "revive: something", "purge_dead: something", "purge: something", "pause: something",
     "wait: something", "expire_parked: something",
+    "forget_queues: something", "forget_queues: nothing", "forget_queues: jobs run",
 )  # fmt: skip

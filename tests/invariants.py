@@ -105,6 +105,9 @@ def _nothing_left_over(dump: Dump, keep_done: int) -> Iterator[str]:
     for door, (_, noted) in dump.doors.items():
         if noted > len(dump.parked.get(door, ())):
             yield f"I16: {noted} are noted behind {door}, more than there are"
+    waiting = dump.queues.keys() | {queue for queue, _ in dump.doors}
+    if odd := (waiting | dump.bells) - dump.used:
+        yield f"I16: queues that jobs wait in, or that ring, and that aren't named: {odd}"
     if len(dump.done) > keep_done:
         yield f"I16: {len(dump.done)} summaries"
     if dump.strays:

@@ -24,7 +24,7 @@ from trioq.store.scripts import all_scripts
 ROOT = Path(__file__).parents[2]
 
 #: Scripts that change no job's state.
-OTHER_SCRIPTS = {"beat", "pause", "register"}
+OTHER_SCRIPTS = {"beat", "forget_queues", "pause", "register"}
 
 
 def reachable(start: State | None) -> set[State | None]:

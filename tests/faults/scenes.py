@@ -191,11 +191,16 @@ def expire_parked(scene: Scene) -> Asked:
     )
 
 
+def forget_queues(scene: Scene) -> Asked:
+    scene.store.lane.call("SADD", scene.store.keys.fixed("queues"), "nobodys")
+    return Asked("forget_queues", (["low", "nobodys"],))
+
+
 SCRIPTS = {
     f.__name__: f
     for f in (
         step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
-        expire_parked,
+        expire_parked, forget_queues,
     )
 }  # fmt: skip
 

@@ -36,6 +36,7 @@ OF_ENGINES = {
     "step.before": 3, "step.after": 3, "step.used": 3,
     "job.before": 5, "job.after": 5,
     "beat.before": 2, "beat.after": 2,
+    "forget_queues.before": 1, "forget_queues.after": 1,
     "expire_parked.before": 1, "expire_parked.after": 1,
     "reap.before": 1, "reap.after": 1,
     "sign_off.before": 1, "sign_off.after": 1,
@@ -160,6 +161,10 @@ def feed_until_dead(fleet: Fleet, victims: dict[str, subprocess.Popen[str]]) -> 
             # Another engine was there before it.
             store.enqueue("s", next(sender), [new_job("low", "stranger")])
             strangers += 1
+        if any(place.startswith("forget_queues") for place in alive):
+            # Another engine may have had the turn to look for names that are nobody's.
+            store.lane.call("SADD", store.keys.fixed("queues"), "nobodys")
+            store.lane.call("UNLINK", store.keys.fixed("sampler"))
         for place in filter(lambda place: place.startswith("sign_off"), victims):
             victim = victims[place]
             if victim.pid not in told and fleet.stands(victim):
@@ -204,6 +209,9 @@ async def harmed_at(story: Story, place: str, act: Callable[[], None]) -> None:
         store.register("the.dead", b"{}")
     if place.startswith("expire_parked"):
         store.enqueue("s", 1, [new_job("low", "stranger")])
+    if place.startswith("forget_queues"):
+        store.enqueue("s", 1, [new_job("nobodys")])
+        store.purge("s", 2, "nobodys", [], 1)
     store.lane.close()
     await story.enqueue(JOBS)
     failpoints.arm(place, harm, OF_ENGINES[place])

@@ -39,6 +39,7 @@ APPETITE: Killers = ("tests/engine/test_appetite.py",)
 FORKS: Killers = ("tests/engine/test_forks.py",)
 OUTAGE: Killers = ("tests/engine/test_outage.py",)
 BELLS: Killers = ("tests/store/contract/test_bells.py",)
+NAMES: Killers = ("tests/store/contract/test_queue_names.py",)
 LANE: Killers = ("tests/store/test_lane.py",)
 PURE: Killers = (
     "tests/core/test_pacemaker.py", "tests/core/test_watch.py", "tests/core/test_retry.py",
@@ -289,6 +290,30 @@ SCRIPTS = (
     Mutant(
         "an ended id is forgotten at once", "store/lua/shared/forget.lua",
         "now_ms + retention_ms", "now_ms", MODEL,
+    ),
+    Mutant(
+        "a queue is forgotten while it is paused", "store/lua/forget_queues.lua",
+        'redis.call("SISMEMBER", paused, name) == 0', "true", NAMES,
+    ),
+    Mutant(
+        "a queue is forgotten while jobs are scheduled in it", "store/lua/forget_queues.lua",
+        'length("ZCARD", scheduled) == 0', "true", NAMES,
+    ),
+    Mutant(
+        "a queue is forgotten while jobs are parked in it", "store/lua/forget_queues.lua",
+        "not has_parked[name]", "true", NAMES,
+    ),
+    Mutant(
+        "a forgotten queue leaves its bell", "store/lua/forget_queues.lua",
+        'redis.call("UNLINK", ready, dropped, bell)', 'redis.call("UNLINK", ready, dropped)', MODEL,
+    ),
+    Mutant(
+        "a job that is scheduled again lies in a queue without a name", f"{SETTLE}/retry.lua",
+        "      waits_in(queue)\n", "", NAMES,
+    ),
+    Mutant(
+        "what an engine gives back lies in a queue without a name", "store/lua/shared/held.lua",
+        '    redis.call("SADD", queues, unpack(names))\n', "", NAMES,
     ),
 )  # fmt: skip
 

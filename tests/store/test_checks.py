@@ -116,6 +116,9 @@ def park(store: RedisStore, sender: Sender, engine: Driver) -> None:
     unwanted = sender.enqueue_new(name="parked")
     engine.step(0, Park(engine.claim().uid, engine.n, "low", "parked"))
     assert store.cancel(*sender.next(), unwanted, "low", "parked") == "cancelled"
+    invented = sender.enqueue_new("invented")
+    assert store.cancel(*sender.next(), invented, "invented", "noop") == "cancelled"
+    store.forget_queues(["invented"])
 
 
 def let_engines_die(store: RedisStore, sender: Sender) -> None:

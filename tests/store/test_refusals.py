@@ -127,6 +127,7 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "purge dead": lambda w: w.store.purge_dead(*w.sender.next(), [w.uids["dead"]]),
     "pause": lambda w: w.store.pause(*w.sender.next(), "low", True),
     "resume": lambda w: w.store.pause(*w.sender.next(), "high", False),
+    "forget queues": lambda w: w.store.forget_queues(["high"]),
     "expire": lambda w: w.store.expire_parked("low", "unknown", 1, line("unknown")),
 }
 

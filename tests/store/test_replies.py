@@ -85,6 +85,7 @@ ASKED: dict[str, Callable[[RedisStore], Any]] = {
     "history": lambda store: store.history("u"),
     "wait": lambda store: store.wait(["low"], 0.1),
     "seen": lambda store: store.seen(["a", "b"]),
+    "forget_queues": lambda store: store.forget_queues(["low"]),
     "expire_parked": lambda store: store.expire_parked("low", "x", 1, b"{}"),
     "enqueue": lambda store: store.enqueue("s", 1, [new_job()]),
     "revive": lambda store: store.revive("s", 1, [("u", "low")]),

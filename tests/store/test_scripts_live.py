@@ -69,6 +69,7 @@ class Busy:
             "step that only claims": lambda: store.step(attrs.evolve(step, settlements=())),
             "reap": lambda: store.reap(self.dying.engine, self.seen, 1),
             "sign_off": lambda: store.sign_off(self.engine.engine),
+            "forget_queues": lambda: store.forget_queues(["nobodys"]),
             "expire_parked": lambda: store.expire_parked("low", "noop", 0, line("unknown")),
             "enqueue": numbered("enqueue", jobs, rate=RATE),
             "cancel": numbered("cancel", self.waiting, "low", "noop"),
@@ -159,7 +160,8 @@ def test_a_full_server_refuses_what_is_new_and_can_be_drained(
     with pytest.raises(StoreBusy, match="OOM"):
         calls.pop("enqueue")()
     assert dump(full) == before, "nothing of it was written"
-    for verb in ("register", "beat", "step", "reap", "cancel", "revive", "pause", "expire_parked"):
+    for verb in ("register", "beat", "step", "reap", "cancel", "revive", "pause", "expire_parked",
+                 "forget_queues"):  # fmt: skip
         calls[verb]()
         assert_sound(dump(full))
     busy.engine.ask(0)

@@ -1,12 +1,14 @@
 """Measures the server and the loop, so that metrics and health checks need not.
 
 Every engine looks every few seconds; one of them, whose turn it is, counts the whole
-namespace, so that a sum over all engines is right. What was seen is dropped the moment
+namespace, so that a sum over all engines is right. It also forgets the names of queues that
+it finds to be nobody's: clients may invent them. What was seen is dropped the moment
 Redis doesn't answer: a number that is missing is better than one that is old.
 """
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -28,6 +30,9 @@ from trioq.store.redis import RedisStore
 #: for less, so that no two engines ever show their counts at a time.
 TURN = 3
 SHOWN = 2.5
+
+#: Names of queues that are nobody's any more, which one look forgets.
+FORGOTTEN_MAX = 200
 
 #: How often the loop's lag is measured, and for how long the worst is told.
 TICK_S = 0.25
@@ -116,6 +121,10 @@ class Sampler:
         ends = sent_at + SHOWN * self.interval_s
         self.seen = Seen(self.clock(), seen, self._stuck_s(seen.ready), counted, ends)
         self._tell_pauses(seen.paused)
+        if counted is not None and (unused := counted.stats.unused):
+            # Any of them: those that can't be forgotten for some reason don't hide the others.
+            some = random.sample(unused, min(len(unused), FORGOTTEN_MAX))
+            await self.caller.call(self.server.forget_queues, some)
         if (told := self.shown()) is not None:
             boot, snapshot = told
             # Who asks why jobs are parked can't wait until engines have heard of it.

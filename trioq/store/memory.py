@@ -113,6 +113,10 @@ class MemoryStore:
                 space, queue, name, after_ms, line=line, now_ms=self._now_ms()
             )
 
+    def forget_queues(self, queues: Sequence[str]) -> None:
+        with self._call() as space:
+            model.forget_queues(space, queues)
+
     # -- the clients' calls ------------------------------------------------------------
 
     def enqueue(

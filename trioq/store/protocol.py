@@ -87,6 +87,9 @@ class EngineStore(Protocol):
     def expire_parked(self, queue: str, name: str, after_ms: int, line: bytes) -> int:
         """Dead-letter jobs parked for longer than ``after_ms``; at most a batch of them."""
 
+    def forget_queues(self, queues: Sequence[str]) -> None:
+        """Forget the names of those of these queues that are empty and not paused."""
+
 
 class ClientStore(Protocol):
     """What producers and operators call. Writes carry the sender's number."""

@@ -113,6 +113,11 @@ class RedisStore:
         args = [f"{queue}:{name}", after_ms, 256, line, self._now()]
         return len(self._run("expire_parked", [self.keys.of("parked", queue, name)], args)[1])
 
+    def forget_queues(self, queues: Sequence[str]) -> None:
+        check_batch(len(queues))
+        keys = self.keys.of_queues(queues, "ready", "suspects", "scheduled", "dropped", "bell")
+        self._run("forget_queues", keys, [len(queues), *queues])
+
     # -- the clients' calls ------------------------------------------------------------
 
     def enqueue(
@@ -153,7 +158,7 @@ class RedisStore:
         queues = list(dict.fromkeys(queue for _, queue in jobs))
         place = {queue: i for i, queue in enumerate(queues, 1)}
         keys = [self.keys.of("sender", sender), *self.keys.of_queues(queues, "ready", "bell")]
-        args: list[Any] = [n, len(queues)]
+        args: list[Any] = [n, len(queues), *queues]
         for uid, queue in jobs:
             args += (place[queue], uid)
         return int(self._write("revive", keys, args)[1])

@@ -101,6 +101,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
         b"old": (),
     },
     "expire_parked": {b"ok": (texts,)},
+    "forget_queues": {b"ok": ()},
     "pause": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "purge": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "purge_dead": {b"ok": (number,), b"again": (digits,), b"old": ()},

@@ -10,7 +10,14 @@ can answer a call that is executed twice, it keeps too.
 """
 
 from trioq.core.model.clients import cancel, enqueue, pause, purge, purge_dead, revive
-from trioq.core.model.engines import beat, expire_parked, reap, register, sign_off
+from trioq.core.model.engines import (
+    beat,
+    expire_parked,
+    forget_queues,
+    reap,
+    register,
+    sign_off,
+)
 from trioq.core.model.state import Door, Ended, Hold, Life, Namespace, Queue, Registration
 from trioq.core.model.steps import step
 
@@ -26,6 +33,7 @@ __all__ = [
     "cancel",
     "enqueue",
     "expire_parked",
+    "forget_queues",
     "pause",
     "purge",
     "purge_dead",

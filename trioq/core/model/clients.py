@@ -138,14 +138,13 @@ class _Enqueuing:
         return None
 
     def _write(self, job: NewJob) -> None:
-        space, queue = self.space, self.space.queue(job.queue)
+        space, queue = self.space, self.space.waits_in(job.queue)
         space.jobs[job.uid] = Life(job.stored, job.big, job.id)
         if job.id is not None:
             space.ids[job.id] = job.uid
             space.forget.drop(job.id)
         if job.seen is not None:
             space.seen[job.seen[0]] = job.seen[1]
-        space.used.add(job.queue)
         if job.delay_ms > 0:
             queue.scheduled.put(job.uid, self.now_ms + job.delay_ms)
         else:
@@ -194,7 +193,7 @@ def revive(space: Namespace, sender: str, n: int, jobs: Sequence[tuple[Uid, str]
             life = space.jobs[uid]
             life.attempts = life.reaps = 0
             life.reason = None
-            space.queue(queue).ready.append(uid)
+            space.waits_in(queue).ready.append(uid)
             space.ring(queue)
             revived += 1
         space.stats["revived"] += revived
@@ -268,7 +267,8 @@ def pause(space: Namespace, sender: str, n: int, queue: str, paused: bool) -> bo
             space.paused.add(queue)
         else:
             space.paused.discard(queue)
-            space.ring(queue)
+            if queue in space.used:
+                space.ring(queue)
         return change
 
     return cast(bool, _once(space, sender, n, write))

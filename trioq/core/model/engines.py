@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from trioq.core.calls import Beat, Engine, Gone, Reaped
+from collections.abc import Sequence
+
+from trioq.core.calls import Beat, Engine, Gone, Reaped, check_batch
 from trioq.core.model.settle import give_back
 from trioq.core.model.state import Namespace, Registration
 
@@ -88,3 +90,16 @@ def expire_parked(
     elif door.noted == 0:
         door.since_ms, door.noted = now_ms, len(door.jobs)
     return len(expired)
+
+
+def forget_queues(space: Namespace, queues: Sequence[str]) -> None:
+    """Forget the names of queues that no job waits in, and their bells; not of paused ones.
+
+    Jobs of theirs may run, or be dead: whoever gives one back names the queue again.
+    """
+    check_batch(len(queues))
+    for name in queues:
+        if name in space.used and name not in space.paused and space.queue(name).is_empty:
+            space.used.remove(name)
+            space.bells.discard(name)
+            del space.queues[name]

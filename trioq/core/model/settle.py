@@ -47,7 +47,7 @@ def retry(settling: Settling, settled: Sequence[tuple[RetryAt, Hold]]) -> None:
         life.attempts = settlement.attempts
         life.fail(settlement.line)
         due_ms = settling.now_ms + settlement.delay_ms
-        settling.space.queue(hold.queue).scheduled.put(settlement.uid, due_ms)
+        settling.space.waits_in(hold.queue).scheduled.put(settlement.uid, due_ms)
     settling.space.stats["retried"] += len(settled)
 
 
@@ -70,7 +70,7 @@ def park(settling: Settling, settled: Sequence[tuple[Park, Hold]]) -> None:
     """Behind a door. Who comes to a door with nobody behind it has waited since now."""
     for settlement, _ in settled:
         named = settlement.queue, settlement.name
-        doors = settling.space.queue(settlement.queue).parked
+        doors = settling.space.waits_in(settlement.queue).parked
         if settlement.name not in doors:
             doors[settlement.name] = Door(settling.now_ms)
             settling.opened.add(named)
@@ -91,5 +91,5 @@ SETTLE: Mapping[type[Settlement], Callable[[Settling, Sequence[tuple[Any, Hold]]
 def give_back(space: Namespace, jobs: list[tuple[Uid, Hold]], *, as_suspects: bool) -> None:
     """To the heads of their queues, in the order in which they were claimed."""
     for uid, hold in sorted(jobs, key=lambda item: (item[1].n, item[1].i), reverse=True):
-        queue = space.queue(hold.queue)
+        queue = space.waits_in(hold.queue)
         (queue.suspects if as_suspects or hold.suspect else queue.ready).appendleft(uid)

@@ -136,6 +136,12 @@ class Queue:
     cancelled: set[Uid] = attrs.field(factory=set[Uid])
     """Those that lie in ``ready`` and are over."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no job waits in it."""
+        cancelled_only = len(self.ready) == len(self.cancelled)
+        return cancelled_only and not (self.suspects or len(self.scheduled) or self.parked)
+
     def take_ready(self, limit: int) -> list[Uid]:
         return _take(self.ready, limit)
 
@@ -204,7 +210,7 @@ class Namespace:
     jobs: dict[Uid, Life] = attrs.field(factory=dict[Uid, Life], init=False)
     queues: dict[str, Queue] = attrs.field(factory=dict[str, Queue], init=False)
     used: set[str] = attrs.field(factory=set[str], init=False)
-    """The queues that something was ever enqueued to."""
+    """The names of queues: of each that a job waits in, and of some that are empty."""
     paused: set[str] = attrs.field(factory=set[str], init=False)
     bells: set[str] = attrs.field(factory=set[str], init=False)
     """The queues whose bell has rung and that nobody has heard yet."""
@@ -235,6 +241,11 @@ class Namespace:
     def queue(self, name: str) -> Queue:
         """A queue, which is there as soon as somebody speaks of it."""
         return self.queues.setdefault(name, Queue())
+
+    def waits_in(self, queue: str) -> Queue:
+        """A queue that a job comes into, and that is named from now on if it wasn't."""
+        self.used.add(queue)
+        return self.queue(queue)
 
     def ring(self, queue: str) -> None:
         """Something in this queue may be claimable."""

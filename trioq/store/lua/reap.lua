@@ -8,6 +8,7 @@
 --       reasons   HASH  uid -> why it is dead
 --       dead      ZSET  uid -> died, epoch ms
 --       stats     HASH  counters
+--       queues    SET   names
 --       then running:<engine>; then for each queue: ready, suspects, bell
 -- ARGV  engine    str   the one to reap
 --       seen      int   the counter that stood still
@@ -24,9 +25,9 @@
 --   the order of its claims. Only the one that was a suspect, or ran alone, is blamed.
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 1,000.
-local steps, beats, engines, jobs, reaps, history, reasons, dead, stats = unpack(KEYS, 1, 9)
+local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues = unpack(KEYS, 1, 10)
 local engine, seen, max_reaps, line, given_now = unpack(ARGV, 1, 5)
-local running = KEYS[10]
+local running = KEYS[11]
 -- @use bump
 -- @use now
 -- @use die
@@ -36,6 +37,7 @@ for _, key in ipairs({ engines, jobs, reaps, history, reasons, stats }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", dead)
+redis.call("SCARD", queues)
 if redis.call("HEXISTS", steps, engine) == 0 then
   return { "gone" }
 end
@@ -43,7 +45,7 @@ if redis.call("HGET", beats, engine) ~= seen then
   return { "alive" }
 end
 local entries, astray = entries_of(running)
-local place, missing = places(11, 6, entries)
+local place, missing = places(12, 6, entries)
 if #missing > 0 then
   return { "look again", missing }
 end

@@ -6,9 +6,10 @@
 --       reaps     HASH  uid -> times it was the suspect
 --       reasons   HASH  uid -> why it is dead
 --       stats     HASH  counters
+--       queues    SET   names
 --       then sender:<id>; then for each queue: ready, bell
 -- ARGV  number    int   the sender's number of this write
---       n_queues  int   how many queues there are in KEYS
+--       n_queues  int   how many queues there are in KEYS; their names
 --       then for each job: queue's place, uid
 -- REPLY ok, how many
 --       again, how many: executed before; nothing changed
@@ -17,9 +18,9 @@
 -- Invariant: what isn't dead stays where it is. The history goes on.
 -- Repeat: the sender's number decides, so a late copy can't revive a job that died again.
 -- Cost: O(jobs).
-local dead, attempts, reaps, reasons, stats = unpack(KEYS, 1, 5)
+local dead, attempts, reaps, reasons, stats, queues = unpack(KEYS, 1, 6)
 local number, n_queues = unpack(ARGV, 1, 2)
-local sender = KEYS[6]
+local sender = KEYS[7]
 -- @use bump
 -- @use drop
 -- @use ring
@@ -28,7 +29,8 @@ local sender = KEYS[6]
 for _, key in ipairs({ attempts, reaps, reasons, stats }) do
   redis.call("HLEN", key)
 end
-for k = 7, #KEYS do
+redis.call("SCARD", queues)
+for k = 8, #KEYS do
   redis.call("LLEN", KEYS[k])
 end
 local before = sent_before(sender, number)
@@ -37,7 +39,7 @@ if before then
 end
 -- @may
 local uids, heads = {}, {}
-for a = 3, #ARGV, 2 do
+for a = 3 + n_queues, #ARGV, 2 do
   local q, uid = tonumber(ARGV[a]), ARGV[a + 1]
   if redis.call("ZSCORE", dead, uid) then
     redis.call("ZREM", dead, uid)
@@ -52,8 +54,9 @@ if #uids > 0 then
   end
   for q = 1, n_queues do
     if heads[q] then
-      redis.call("LPUSH", KEYS[5 + q * 2], unpack(heads[q]))
-      ring(KEYS[6 + q * 2])
+      redis.call("LPUSH", KEYS[6 + q * 2], unpack(heads[q]))
+      redis.call("SADD", queues, ARGV[2 + q])  -- it may have been forgotten meanwhile
+      ring(KEYS[7 + q * 2])
     end
   end
   bump(stats, "revived", #uids)

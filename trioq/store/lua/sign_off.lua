@@ -3,6 +3,7 @@
 --
 -- KEYS  steps, beats, engines
 --       stats     HASH  counters
+--       queues    SET   names
 --       then running:<engine>; then for each queue: ready, suspects, bell
 -- ARGV  engine    str
 --       then the queues' names
@@ -14,20 +15,21 @@
 --   order; no attempt is counted and nobody is blamed.
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 1,000.
-local steps, beats, engines, stats = unpack(KEYS, 1, 4)
+local steps, beats, engines, stats, queues = unpack(KEYS, 1, 5)
 local engine = unpack(ARGV, 1, 1)
-local running = KEYS[5]
+local running = KEYS[6]
 -- @use bump
 -- @use held
 
 redis.call("HLEN", beats)
 redis.call("HLEN", engines)
 redis.call("HLEN", stats)
+redis.call("SCARD", queues)
 if redis.call("HEXISTS", steps, engine) == 0 then
   return { "gone" }
 end
 local entries, astray = entries_of(running)
-local place, missing = places(6, 2, entries)
+local place, missing = places(7, 2, entries)
 if #missing > 0 then
   return { "look again", missing }
 end

@@ -36,15 +36,20 @@ local function places(first_key, first_arg, entries)
   end
   return place, missing
 end
--- Put entries back into their queues, and ring there.
+-- Put entries back into their queues, which may have been forgotten meanwhile, and ring there.
 local function return_to_queues(entries, place, as_suspects)
-  local bells = {}
+  local bells, names = {}, {}
   for _, entry in ipairs(entries) do
     local keys = place[entry.from]
     entry.list = (as_suspects or entry.suspect) and keys.suspects or keys.ready
-    bells[keys.bell] = true
+    if not bells[keys.bell] then
+      bells[keys.bell], names[#names + 1] = true, entry.from
+    end
   end
   give_back(entries)
+  if #names > 0 then
+    redis.call("SADD", queues, unpack(names))
+  end
   for bell in pairs(bells) do
     ring(bell)
   end

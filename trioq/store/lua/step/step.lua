@@ -6,6 +6,7 @@
 --       parked    HASH  queue:name -> since when, how many
 --       paused    SET   queues that nobody claims from
 --       strays    LIST  uids without a record
+--       queues    SET   names
 --       then running:<engine>; then for each queue, in the order of claiming:
 --       ready, suspects, scheduled, dropped, bell; then the parked lists
 -- ARGV  engine    str
@@ -49,6 +50,7 @@ local function take(count)
   cursor = cursor + count
   return unpack(ARGV, cursor - count + 1, cursor)
 end
+local named = queues  -- the key: from here on, `queues` are those of this step
 local queues, place = {}, {}
 for q = 1, n_queues do
   local k, name = n_fixed + 1 + (q - 1) * 5, take(1)
@@ -61,7 +63,7 @@ for p = 1, n_parked do
   local q, name, limit = take(3)
   local queue = queues[tonumber(q)]
   local door = { key = KEYS[n_fixed + 1 + n_queues * 5 + p], field = queue.name .. ":" .. name,
-                 limit = tonumber(limit) }
+                 queue = queue, limit = tonumber(limit) }
   doors[p], door_of[door.field] = door, door
   table.insert(queue.parked, door)
 end
@@ -79,7 +81,8 @@ elseif n < last_n then
 elseif n > last_n + 1 then
   return { "gone" }
 end
--- @types but steps, paused
+redis.call("SCARD", named)
+-- @types but steps, paused, queues
 redis.call("HLEN", running)
 for _, door in ipairs(doors) do
   door.length = redis.call("LLEN", door.key)
@@ -96,6 +99,11 @@ for _, name in ipairs(redis.call("SMEMBERS", paused)) do
   is_paused[name] = true
 end
 local now_ms = math.floor(clock(given_now) / 1000)
+
+-- Something of this queue waits again: its name may have been forgotten while it ran.
+local function waits_in(queue)
+  redis.call("SADD", named, queue.name)
+end
 
 -- What follows notes here what the end has to know ------------------------------------
 local claims, refused = {}, {}

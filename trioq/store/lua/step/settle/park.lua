@@ -14,6 +14,7 @@ return {
   write = function()
     for door, uids in pairs(arriving) do
       redis.call("LPUSH", door.key, unpack(uids))
+      waits_in(door.queue)
       if door.length == 0 then
         -- All of these have waited since now: so many die when the name stays unknown.
         redis.call("HSET", parked, door.field, string.format("%d:%d", now_ms, #uids))

@@ -15,6 +15,9 @@ return {
     table.sort(given, in_order)  -- they come in the order in which they ended
     local length = give_back(given)
     for _, queue in ipairs(queues) do
+      if length[queue.ready] or length[queue.suspects] then
+        waits_in(queue)
+      end
       queue.n_ready = length[queue.ready] or queue.n_ready
       queue.n_suspects = length[queue.suspects] or queue.n_suspects
     end

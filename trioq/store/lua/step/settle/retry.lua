@@ -19,6 +19,7 @@ return {
     note(retried, lines)
     for queue, members in pairs(due) do
       redis.call("ZADD", queue.scheduled, unpack(members))
+      waits_in(queue)
       queue.first = redis.call("ZRANGE", queue.scheduled, 0, 0, "WITHSCORES")
     end
     bump(stats, "retried", #retried)
