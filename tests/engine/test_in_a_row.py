@@ -161,6 +161,15 @@ def test_failures_of_different_times_never_add_up() -> None:
         now += 62.0
 
 
+def test_few_failures_among_many_never_add_up_to_half() -> None:
+    breaker = Breaker(Settings(0.5, window_s=60, cooldown_s=30, min_samples=4))
+    for n in range(40):
+        for k in range(4):
+            permit = breaker.admit(n * 62.0)
+            assert permit is not None
+            assert breaker.record(permit, "success" if k else "failure", n * 62.0) is None
+
+
 def test_a_good_probe_between_two_bad_ones_makes_the_failures_begin_anew() -> None:
     breaker = Breaker(Settings(0.5, window_s=60, cooldown_s=30, min_samples=2))
 

@@ -202,6 +202,7 @@ async def test_an_engine_with_a_longer_lease_lives_among_others(fleet: Fleet) ->
     assert fleet.counted() == (1, 0, 0)
 
 
+@pytest.mark.direct  # a reaper that loses its connection again and again begins anew each time
 @pytest.mark.trio
 async def test_a_dead_engine_with_a_shorter_lease_is_found_by_one_with_a_longer(
     fleet: Fleet,

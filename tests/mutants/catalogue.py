@@ -5,9 +5,10 @@ A mutant is a text that stands once in a file of ``trioq/``, and another in its 
 
 from __future__ import annotations
 
-import attrs
+from tests.mutants.faces import FACES, SETTINGS
+from tests.mutants.mutant import Killers, Mutant
 
-Killers = tuple[str, ...]
+__all__ = ["ENGINES", "FACES", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant"]
 
 MODEL: Killers = ("props/test_store.py",)
 ATTEMPTS: Killers = ("props/test_attempts.py",)
@@ -45,19 +46,6 @@ PURE: Killers = (
     "tests/core/test_pacemaker.py", "tests/core/test_watch.py", "tests/core/test_retry.py",
     "tests/core/test_breaker.py", "tests/core/test_limiter.py",
 )  # fmt: skip
-
-
-@attrs.frozen
-class Mutant:
-    """One thing that is wrong."""
-
-    name: str
-    """What is wrong, in words."""
-    file: str
-    """Below ``trioq/``."""
-    old: str
-    new: str
-    killers: Killers
 
 
 STEP = "store/lua/step/step.lua"
@@ -545,4 +533,4 @@ ENGINES = (
     ),
 )  # fmt: skip
 
-MUTANTS = SCRIPTS + ENGINES
+MUTANTS = SCRIPTS + ENGINES + SETTINGS + FACES

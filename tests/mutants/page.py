@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.mutants.catalogue import ENGINES, SCRIPTS, Mutant
+from tests.mutants.catalogue import ENGINES, FACES, SCRIPTS, SETTINGS, Mutant
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
 
@@ -23,7 +23,13 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(SCRIPTS)}
 ## Engine
 
-{_table(ENGINES)}"""
+{_table(ENGINES)}
+## Settings
+
+{_table(SETTINGS)}
+## Commands, operators, metrics
+
+{_table(FACES)}"""
 
 
 def _table(mutants: tuple[Mutant, ...]) -> str:

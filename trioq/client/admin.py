@@ -131,6 +131,12 @@ class Admin:
 
     def cancel(self, id_or_uid: str) -> Cancelled:
         """A job that waits shall not run. One that runs goes on."""
+        told = self._cancel_where_it_is(id_or_uid)
+        # There was such a job, and it ended before the request arrived: how?
+        has_ended = told.result == "unknown" and told.uid is not None
+        return self._cancel_where_it_is(id_or_uid) if has_ended else told
+
+    def _cancel_where_it_is(self, id_or_uid: str) -> Cancelled:
         view = self.job(id_or_uid)
         if view is None:
             return Cancelled(id_or_uid, None, "unknown")
