@@ -31,6 +31,8 @@ class Appetite:
 
     clock: Callable[[], float]
     workers: int
+    is_short: bool = attrs.field(default=False, init=False)
+    """Whether something is wanting, or was when this was last looked at; costs nothing to ask."""
     _want: str | None = attrs.field(default=None, init=False)
     _starved_at: float = attrs.field(default=-math.inf, init=False)
     _after: int = attrs.field(default=1, init=False)
@@ -43,17 +45,19 @@ class Appetite:
             return  # it was claimed with the one that has told already
         self._after = max(1, self._most(now) // 2)
         self._want, self._starved_at = want, now
+        self.is_short = True
 
     @property
     def want(self) -> str | None:
         """What there is too little of; None: nothing. May be asked in any thread."""
         if self._want is not None and self._most(self.clock()) >= self.workers:
             self._want = None
+            self.is_short = False
         return self._want
 
     def most(self) -> int:
         """How many jobs it may hold now."""
-        return self.workers if self._want is None else self._most(self.clock())
+        return self.workers if self.want is None else self._most(self.clock())
 
     def _most(self, now: float) -> int:
         since_s = now - self._starved_at

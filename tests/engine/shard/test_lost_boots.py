@@ -14,6 +14,7 @@ from trioq.core.events import (
     EngineStopping,
     JobStarted,
     JobSucceeded,
+    SettlementRefused,
 )
 
 pytestmark = pytest.mark.trio
@@ -52,6 +53,34 @@ async def test_handlers_of_a_lost_boot_are_cancelled_before_a_new_one_claims(rig
     assert first != rig.of(EngineStarted)[1].engine
     assert tally.most == 1
     assert {event.attempt for event in rig.of(JobStarted)} == {1}
+
+
+async def test_what_a_handler_returns_after_its_boot_is_lost_reaches_no_other(rig: Rig) -> None:
+    runs = 0
+
+    @rig.app.job("stubborn")
+    async def stubborn() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            with trio.CancelScope(shield=True):
+                await rig.reported(BootLost)
+                await trio.sleep(0.1)
+
+    rig.enqueue("stubborn")
+    async with rig.running():
+        await rig.reported(JobStarted)
+        first = boot_of(rig)
+        await reap(rig, first)
+        (_, second) = await rig.reported(EngineStarted, 2)
+        await rig.reported(JobSucceeded, 2)
+        await rig.until(lambda: rig.stats().counters.get("done") == 1)
+    assert runs == 2
+    step = rig.wires["step"].last
+    assert step is not None
+    assert first != step.engine == second.engine
+    assert rig.of(SettlementRefused) == []
+    assert len(rig.of(BootLost)) == 1
 
 
 async def test_a_lost_boot_is_noticed_though_all_workers_are_busy(rig: Rig) -> None:

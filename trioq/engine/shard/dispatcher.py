@@ -256,7 +256,7 @@ class Dispatcher:
         )
 
     def _ahead(self) -> int:
-        if not self._claiming or self._mean_run_s >= TINY_S or self._appetite.want is not None:
+        if not self._claiming or self._mean_run_s >= TINY_S or self._appetite.is_short:
             return 0
         return min(AHEAD_MAX, int(self._workers * AHEAD_S / max(self._mean_run_s, 1e-5)))
 
