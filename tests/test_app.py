@@ -16,7 +16,7 @@ from mypy import api as mypy
 
 import trioq
 from trioq.app import Call, all_handlers, load_app
-from trioq.builtin import builtin
+from trioq.builtin import built_in
 from trioq.core.config import CommandConfig
 from trioq.engine.handlers import Command
 
@@ -252,7 +252,7 @@ def test_an_engine_has_the_apps_the_configured_and_the_built_in_handlers() -> No
     app, _ = make_app()
 
     handlers = all_handlers(
-        app, {"convert": command("convert")}, builtin, Path("/x"), trioq.Retry()
+        app, {"convert": command("convert")}, built_in(), Path("/x"), trioq.Retry()
     )
 
     assert sorted(handlers) == ["convert", "fingerprint", "thumbnail"]
@@ -271,7 +271,7 @@ def test_a_command_is_made_as_configured() -> None:
     )
 
     made = all_handlers(
-        trioq.App(), {"convert": config}, builtin, Path("/x"), trioq.Retry(base=3.0)
+        trioq.App(), {"convert": config}, built_in(), Path("/x"), trioq.Retry(base=3.0)
     )["convert"]
 
     assert isinstance(made, Command)
@@ -281,7 +281,12 @@ def test_a_command_is_made_as_configured() -> None:
 
 
 def test_a_command_without_attempts_of_its_own_leaves_them_to_the_engine() -> None:
-    made = all_handlers(trioq.App(), {"x": command("x")}, builtin, Path("/x"), trioq.Retry())["x"]
+    handlers = all_handlers(
+        trioq.App(), {"x": command("x")}, built_in(), Path("/x"), trioq.Retry()
+    )
+    made = handlers["x"]
+        "x"
+    ]
 
     assert made.retry is None
     assert isinstance(made, Command)
@@ -293,7 +298,7 @@ def test_names_that_are_given_twice_are_all_told() -> None:
     app.job("fingerprint")(lambda: None)
 
     with pytest.raises(trioq.ConfigError) as caught:
-        all_handlers(app, {"thumbnail": command("x")}, builtin, Path(), trioq.Retry())
+        all_handlers(app, {"thumbnail": command("x")}, built_in(), Path(), trioq.Retry())
 
     clash, other = caught.value.faults
     assert "'fingerprint', as is a built-in handler" in clash
@@ -301,4 +306,4 @@ def test_names_that_are_given_twice_are_all_told() -> None:
     assert other.endswith("make_thumbnail has this name, too")
 
     with pytest.raises(trioq.ConfigError, match=r"commands\.fingerprint: a built-in"):
-        all_handlers(trioq.App(), {"fingerprint": command("x")}, builtin, Path(), trioq.Retry())
+        all_handlers(trioq.App(), {"fingerprint": command("x")}, built_in(), Path(), trioq.Retry())

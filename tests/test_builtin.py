@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 from contextlib import closing
 from pathlib import Path
 
@@ -11,13 +12,16 @@ import pytest
 import trio
 
 import trioq
-from trioq.builtin import BLOCK_BYTES, builtin, fingerprint, media_type
+from trioq.builtin import BLOCK_BYTES, built_in, fingerprint, media_type
 from trioq.core.outcome import Failed, Outcome, Succeeded
 from trioq.engine.handlers import Timebox, abandoned_threads, invoke
 
 
 async def run(
-    path: Path, timeout_s: float = 60, limiter: trio.CapacityLimiter | None = None
+    path: Path,
+    timeout_s: float = 60,
+    limiter: trio.CapacityLimiter | None = None,
+    root: Path | None = None,
 ) -> Outcome:
     job = trioq.Job(
         uid="0" * 32,
@@ -27,7 +31,7 @@ async def run(
     )
     with closing(Timebox()) as timebox:
         return await invoke(
-            builtin.handlers["fingerprint"],
+            built_in(root).handlers["fingerprint"],
             job,
             timeout_s=timeout_s,
             timebox=timebox,
@@ -121,3 +125,81 @@ async def test_descriptors_are_closed(tmp_path: Path) -> None:
     await run(tmp_path)
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# -- links, since the scan ---------------------------------------------------------------------
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("replaced", ["the file", "its directory", "a link in the root"])
+async def test_what_leads_out_of_the_scanned_directory_is_not_read(
+    tmp_path: Path, replaced: str
+) -> None:
+    """It's a plain file when it is found, and a way to a secret when its job runs."""
+    root, secrets = tmp_path / "root", tmp_path / "secrets"
+    (root / "sub").mkdir(parents=True)
+    secrets.mkdir()
+    (secrets / "a.txt").write_text("secret")
+    path = root / "sub" / "a.txt"
+    if replaced == "the file":
+        path.symlink_to(secrets / "a.txt")
+    elif replaced == "its directory":
+        (root / "sub").rmdir()
+        (root / "sub").symlink_to("../secrets")
+    else:
+        path.symlink_to("../other.txt")
+        (root / "other.txt").symlink_to("../secrets/a.txt")
+
+    outcome = await run(path, root=root)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.permanent == "gave_up"
+    assert "leads out of" in outcome.error.message
+
+
+@pytest.mark.trio
+async def test_a_link_that_stays_in_the_scanned_directory_is_followed_as_the_scan_does(
+    tmp_path: Path,
+) -> None:
+    root, spelling = tmp_path / "root", tmp_path / "spelling"
+    root.mkdir()
+    spelling.symlink_to(root)
+    (root / "a.txt").write_text("hello")
+    (root / "link.txt").symlink_to("a.txt")
+
+    outcome = await run(spelling / "link.txt", root=spelling)
+
+    assert isinstance(outcome, Succeeded)
+    assert outcome.result["sha256"] == hashlib.sha256(b"hello").hexdigest()
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("root", [None, "elsewhere"])
+async def test_elsewhere_no_link_is_followed(tmp_path: Path, root: str | None) -> None:
+    path = tmp_path / "a.txt"
+    path.symlink_to("/etc/passwd")
+
+    outcome = await run(path, root=None if root is None else tmp_path / root)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error.message == f"a link: {str(path)!r}; enqueue the file that it leads to"
+    assert outcome.permanent == "gave_up"
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize("make", ["pipe", "socket", "device"])
+async def test_what_would_block_is_given_up_at_once(tmp_path: Path, make: str, below: bool) -> None:
+    path = tmp_path / "it"
+    with socket.socket(socket.AF_UNIX) as listener:
+        if make == "pipe":
+            os.mkfifo(path)
+        elif make == "socket":
+            listener.bind(str(path))
+        else:
+            path = Path("/dev/zero")
+
+        outcome = await run(path, root=path.parent if below else None)
+
+    assert isinstance(outcome, Failed)
+    assert (outcome.permanent, outcome.error.message[:16]) == ("gave_up", "not a plain file")

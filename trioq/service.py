@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from trioq.app import App, all_handlers
-from trioq.builtin import builtin
+from trioq.builtin import built_in
 from trioq.core.config import Config, check
 from trioq.core.events import Report
 from trioq.core.pacemaker import DEADLINE
@@ -64,7 +64,9 @@ def open_access(stores: Stores, config: Config) -> Access:
 
 def registry(app: App, config: Config) -> Mapping[str, Handler]:
     """All handlers: the app's, the configured commands, and the built-in ones."""
-    return all_handlers(app, config.commands, builtin, config.directory, from_config.retry(config))
+    root = None if config.producer is None else config.resolve(config.producer.scan_dir)
+    retry = from_config.retry(config)
+    return all_handlers(app, config.commands, built_in(root), config.directory, retry)
 
 
 class Engine:

@@ -13,11 +13,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
+from typing import TypeVar
 
 import attrs
 
+T = TypeVar("T")
+
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How directories are opened: never through a link, and never anything that could block."""
+
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How files are: likewise."""
 
 MAX_LINKS = 40
 """As many as Linux follows before it calls them a loop."""
@@ -64,6 +71,20 @@ class Root:
           LeavesRoot: A link points out of the root.
           OSError: As ``os.stat`` would: missing, unreadable, a loop of links.
         """
+        return self._at(path, lambda here, part, status: status)
+
+    def open_file(self, path: str) -> int:
+        """A descriptor of what ``path`` leads to, for reading, on the same way.
+
+        A pipe or a device isn't waited for: look at what was opened.
+
+        Raises:
+          LeavesRoot, OSError: As :meth:`stat`, and whatever ``os.open`` raises.
+        """
+        return self._at(path, lambda here, part, status: os.open(part, FILE, dir_fd=here))
+
+    def _at(self, path: str, look: Callable[[int, str, os.stat_result], T]) -> T:
+        """Go there, and look at it: from the directory that it's in, by its name there."""
         trail = _Trail(self.fd)
         todo = path.split("/")[::-1]
         links = 0
@@ -84,8 +105,8 @@ class Root:
                 elif any(rest not in ("", ".") for rest in todo):
                     trail.down(part)
                 else:
-                    return status
-            return os.stat(trail.here)
+                    return look(trail.here, part, status)
+            return look(trail.here, ".", os.stat(trail.here))
         finally:
             trail.home()
 
@@ -136,4 +157,6 @@ def _error(number: int) -> OSError:
 
 def absolute(path: str | os.PathLike[str]) -> str:
     """The path made absolute, with its links and its ``..`` left as they are."""
-    return os.path.join(os.getcwd(), os.fspath(path))
+    path = os.fspath(path)
+    # One that is absolute needs no working directory, which may be gone.
+    return path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
