@@ -281,12 +281,8 @@ def test_a_command_is_made_as_configured() -> None:
 
 
 def test_a_command_without_attempts_of_its_own_leaves_them_to_the_engine() -> None:
-    handlers = all_handlers(
-        trioq.App(), {"x": command("x")}, built_in(), Path("/x"), trioq.Retry()
-    )
+    handlers = all_handlers(trioq.App(), {"x": command("x")}, built_in(), Path("/x"), trioq.Retry())
     made = handlers["x"]
-        "x"
-    ]
 
     assert made.retry is None
     assert isinstance(made, Command)

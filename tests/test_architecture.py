@@ -50,7 +50,7 @@ HOLDS_A_LANE = {"engine/bridge.py", "client/sender.py"}
 
 
 def layer(parts: tuple[str, ...]) -> str:
-    if parts[0] in ("errors", "failpoints", "lines"):
+    if parts[0] in ("cwd", "errors", "failpoints", "lines"):
         return "core"
     return parts[0] if parts[0] in LAYERS else "face"
 

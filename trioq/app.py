@@ -14,6 +14,7 @@ from trioq.core.call import Call
 from trioq.core.config import CommandConfig
 from trioq.core.job import Job
 from trioq.core.retry import Retry
+from trioq.cwd import working_directory
 from trioq.engine.handlers import Command, Function, current_job
 from trioq.engine.handlers import Handler as AnyHandler
 from trioq.engine.handlers.function import LeaseLoss
@@ -181,12 +182,14 @@ def _kind(value: object) -> str:
 def load_app(where: str, directory: Path) -> App:
     """The app that a configuration names as ``module:attribute``.
 
-    The configuration's directory comes first on the path, then the current one.
+    The configuration's directory comes first on the path, then the current one, if there is one.
 
     Raises:
       ConfigError: With the module, the places tried and the original traceback.
     """
-    app = import_object(where, [directory.resolve(), Path.cwd()], key="app")
+    here = working_directory()
+    places = [directory.resolve(), *([] if here is None else [here])]
+    app = import_object(where, places, key="app")
     if not isinstance(app, App):
         raise ConfigError(
             [f"app: {where!r} is an object of type {type(app).__name__}, not a trioq.App"]

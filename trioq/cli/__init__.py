@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -132,12 +133,33 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def heed_children() -> bool:
+    """Undo it if SIGCHLD is ignored: no program's exit status could be known then.
+
+    A parent may have left it so, and so may a handler's module.
+
+    Returns:
+      Whether it was.
+    """
+    is_ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+    if is_ignored:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return is_ignored
+
+
 def main() -> None:
     """The command line's entry point."""
     _prepare_streams()
+    heed_children()
+    code: object = 1  # a traceback's
     try:
         cli()
+    except SystemExit as ended:
+        code = ended.code
+        raise
     finally:
         # At its end the interpreter looks for garbage among all that was imported, for longer
         # than most commands run. The end of the process frees it as well.
         gc.freeze()
+        if leaving := sys.modules.get("trioq.cli.leaving"):  # only where an engine has run
+            leaving.look_after(code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 import attrs
@@ -31,6 +32,7 @@ from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
 from trioq.core.job import NO_HEADERS, Headers
+from trioq.cwd import why_missing
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
 from trioq.observe.tracing import Tracing
 from trioq.settings import load
@@ -92,7 +94,7 @@ def enqueue(
     except BrokenPipeError:
         raise  # that is about what is printed
     except OSError as error:
-        fail(f"{source}: {error.strerror or error}")
+        fail(f"{source}: {why_missing(Path(source)) or error.strerror or error}")
     with already_done():
         if as_json:
             show_json({"name": name, "queue": wanted.queue, "queued": count})

@@ -13,8 +13,10 @@ import structlog
 import trio
 
 from trioq.app import App, load_app
+from trioq.cli import heed_children, leaving
 from trioq.cli.common import fail
 from trioq.cli.drain import Verdict, judge
+from trioq.cli.signals import obeyed
 from trioq.core.config import Config
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
@@ -72,6 +74,9 @@ def serve(config: str, role: str, drain: bool, drain_horizon: float) -> None:
     app = load_app(made.app, made.directory) if made.app else App()
     if role == "producer" and made.producer is None:
         raise ConfigError([f"{config}: producer: the producer role needs a [producer] section"])
+    if heed_children():
+        log.warning("signal_reset", signal="SIGCHLD", why="ignored, no exit code can be known")
+    leaving.prepare(made.worker.grace_s, log.warning)
     roles = ROLES if role == "all" else frozenset({role})
     horizon_s = drain_horizon if drain else None
     described, refused = made.redis.url, None
@@ -117,7 +122,7 @@ class _Session:
             http=view.address,
             tracer=Tracing.open(self.config).tracer(),
         )
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with obeyed() as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_obey, signals, engine, self.log)
                 nursery.start_soon(view.serve, report)

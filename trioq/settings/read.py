@@ -12,6 +12,7 @@ import tomli
 from trioq.core.config.kinds import Path
 from trioq.core.config.rules import Fault, dotted, faults
 from trioq.core.config.sections import Config
+from trioq.cwd import why_missing, working_directory
 from trioq.errors import ConfigError
 from trioq.settings.environ import from_environment
 from trioq.settings.layers import Layer, Merged, Tree, merged, under
@@ -29,6 +30,8 @@ def load(path: str | pathlib.Path, *, environ: Mapping[str, str] = os.environ) -
       ConfigError: With all faults, one line each.
     """
     file = pathlib.Path(path)
+    if reason := why_missing(file):
+        raise ConfigError([f"{path}: {reason}"])
     text = _text(file, str(path))
     # Absolute, so that the program may change its directory later.
     directory = file.absolute().parent
@@ -73,7 +76,7 @@ def from_url(
         call["namespace"] = namespace
     layers = [from_environment(environ), Layer(call)]
     known = "queues" in layers[0].tree
-    return _config(layers, "connect", pathlib.Path.cwd(), queues_are_known=known)
+    return _config(layers, "connect", working_directory() or pathlib.Path(), queues_are_known=known)
 
 
 def _text(file: pathlib.Path, name: str) -> str:
