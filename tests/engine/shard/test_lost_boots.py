@@ -16,6 +16,7 @@ from trioq.core.events import (
     JobSucceeded,
     SettlementRefused,
 )
+from trioq.engine.shard.shard import HASTY_S
 
 pytestmark = pytest.mark.trio
 
@@ -65,7 +66,7 @@ async def test_what_a_handler_returns_after_its_boot_is_lost_reaches_no_other(ri
         if runs == 1:
             with trio.CancelScope(shield=True):
                 await rig.reported(BootLost)
-                await trio.sleep(0.1)
+                await trio.sleep(1.5 * HASTY_S)  # a boot that doesn't wait would have begun
 
     rig.enqueue("stubborn")
     async with rig.running():
