@@ -183,7 +183,10 @@ def test_whatever_a_client_takes_an_engine_can_run(
 
     function = Function(read.name, handler)
     rules = Rules(trioq.Retry(), 60.0, {})
-    retry, timeout_s = rules.retry_of(function, stored), rules.timeout_of(function, stored)
+    retry, timeout_s = (
+        rules.retry_of(function, stored.record),
+        rules.timeout_of(function, stored.record),
+    )
     job_seen = trioq.Job(
         read.uid, read.name, read.queue, given, 1, retry.max_attempts, read.id,
         enqueued_ms=read.enqueued_ms,
