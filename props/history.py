@@ -81,12 +81,14 @@ class History:
         for claim in reply.claims:
             body = self.bodies[claim.uid]
             assert claim.stored == body.stored, f"I3: {claim.uid} isn't what was enqueued"
-            named = (step.engine, claim.uid, step.n)
+            named = (step.boot, claim.uid, step.number)
             assert named not in self.granted, f"I6: {named} was granted twice"
             self.granted.add(named)
             assert claim.uid in self.may_start, f"I23: {claim.uid} starts again without a reason"
             self.may_start.remove(claim.uid)
-            assert after.running[step.engine][claim.uid].n == step.n, "I4: claimed, not running"
+            assert after.running[step.boot][claim.uid].step == step.number, (
+                "I4: claimed, not running"
+            )
         self._nobody_was_passed_over(step, reply, before, after)
 
     def clock_went_back(self) -> None:
@@ -97,14 +99,14 @@ class History:
 
     def _settled(self, step: Step, before: Dump, after: Dump) -> None:
         """I5, I21: what an engine no longer holds, it has settled, by the claim's own number."""
-        asked = {(s.uid, s.n) for s in step.settlements}
+        asked = {(s.uid, s.step) for s in step.settlements}
         for engine, held in before.running.items():
             for uid, hold in held.items():
                 if after.running.get(engine, {}).get(uid) == hold:
                     continue
-                assert engine == step.engine, f"I5: {step.engine} ended a claim of {engine}"
-                assert (uid, hold.n) in asked, f"I5: {uid} ended by a step that doesn't say so"
-                named = (engine, uid, hold.n)
+                assert engine == step.boot, f"I5: {step.boot} ended a claim of {engine}"
+                assert (uid, hold.step) in asked, f"I5: {uid} ended by a step that doesn't say so"
+                named = (engine, uid, hold.step)
                 assert named not in self.settled, f"I21: {named} was settled twice"
                 self.settled.add(named)
                 if uid in after.jobs and uid not in after.dead:

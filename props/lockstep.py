@@ -106,7 +106,7 @@ class LockStep(Counting, RuleBasedStateMachine):
     def everything_gets_done(self) -> None:
         for queue in QUEUES:
             self.write("pause", "s1", queue, False)
-        for engine in list(self.model.space.engines):
+        for engine in list(self.model.space.boots):
             self.execute(Call("sign_off", (engine,)))
         due = [at for queue in self.held.queues.values() for at in queue.scheduled.values()]
         self.now_ms = max([self.now_ms, *due]) + 1_000_000
@@ -140,10 +140,10 @@ class LockStep(Counting, RuleBasedStateMachine):
         **options: Any,
     ) -> Any:
         """An engine's next step. Admitted is whoever waits behind a door."""
-        boot = self.model.space.engines.get(engine)
+        boot = self.model.space.boots.get(engine)
         doors = tuple(Admit(*door, 100) for door in self.model.space.doors() if door[0] in queues)
-        options = {"n": boot.last + 1 if boot else 1, "admits": doors, **options}
-        step = Step(engine=engine, want=want, queues=queues, settlements=settlements, **options)
+        options = {"number": boot.last + 1 if boot else 1, "admits": doors, **options}
+        step = Step(boot=engine, want=want, queues=queues, settlements=settlements, **options)
         return self.execute(Call("step", (step,)))
 
     def make_job(
@@ -155,9 +155,9 @@ class LockStep(Counting, RuleBasedStateMachine):
         return NewJob(uid, queue, stored, big, **options)
 
     def holds(self, claim: Granted) -> bool:
-        boot = self.model.space.engines.get(claim.engine)
+        boot = self.model.space.boots.get(claim.engine)
         hold = boot.held.get(claim.uid) if boot else None
-        return hold is not None and hold.n == claim.n
+        return hold is not None and hold.step == claim.n
 
     def running(self) -> list[Granted]:
         """The claims that haven't ended, in their order."""
@@ -212,7 +212,7 @@ class LockStep(Counting, RuleBasedStateMachine):
             (step,) = call.args
             self.history.stepped(step, answer, before, after)
             self.claims += (
-                Granted(step.engine, claim.uid, step.n, claim.attempts, claim.suspect)
+                Granted(step.boot, claim.uid, step.number, claim.attempts, claim.suspect)
                 for claim in answer.claims
             )
         settlements = call.args[0].settlements if call.verb == "step" else ()

@@ -145,7 +145,7 @@ class AttemptsMachine(LockStep):
                 if story.crashes == MAX_REAPS:
                     story.dead = "worker_lost"
                     story.errors.append(LOST)
-        beats = self.model.space.engines[self.engine].beats
+        beats = self.model.space.boots[self.engine].beats
         self.execute(Call("reap", (self.engine, beats, MAX_REAPS)))
         self.start()
 

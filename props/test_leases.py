@@ -246,7 +246,7 @@ class LeasesMachine(LockStep):
         boot = self.held.steps.get(name)
         n = boot[0] + 1 if boot else 1 + max((claim.n for claim in ends), default=1)
         suspect = process.suspect or (settles and bool(ends))
-        reply = self.step(name, want, acks, suspect=suspect, n=n)
+        reply = self.step(name, want, acks, suspect=suspect, number=n)
         if settles:
             process.unsettled = []
         process.unsettled += self.claims[before:]
@@ -290,7 +290,7 @@ class LeasesMachine(LockStep):
             is_blamed = hold.suspect or len(held) == 1
             self.crashes[uid] = self.crashes.get(uid, 0) + is_blamed
             self.reached["blamed" if is_blamed else "spared"] += 1
-        order = sorted(held, key=lambda uid: (held[uid].n, held[uid].i))
+        order = sorted(held, key=lambda uid: (held[uid].step, held[uid].i))
         back = [uid for uid in order if self.crashes[uid] < MAX_REAPS]
         for queue in before.queues.keys() | {hold.queue for hold in held.values()}:
             mine = tuple(uid for uid in back if held[uid].queue == queue)

@@ -90,17 +90,17 @@ class StoreMachine(LockStep):
         jobs = [self.new_job(data) for _ in range(data.draw(st.sampled_from([1, 1, 2, 4])))]
         self.write("enqueue", sender, tuple(jobs), rate=RATE if limited else None)
 
-    @precondition(lambda self: self.model.space.engines)
+    @precondition(lambda self: self.model.space.boots)
     @rule(data=st.data(), queues=orders, want=st.integers(1, 4))
     def claim(self, data: st.DataObject, queues: tuple[str, ...], want: int) -> None:
-        engine = data.draw(st.sampled_from(list(self.model.space.engines)), label="engine")
+        engine = data.draw(st.sampled_from(list(self.model.space.boots)), label="engine")
         self.draw_step(data, engine, queues, want=want)
 
-    @precondition(lambda self: self.model.space.engines)
+    @precondition(lambda self: self.model.space.boots)
     @rule(data=st.data(), queues=orders, want=st.sampled_from([0, 0, 1, 3]))
     def settle(self, data: st.DataObject, queues: tuple[str, ...], want: int) -> None:
         """By an engine that holds something, of what it holds."""
-        engines = self.model.space.engines
+        engines = self.model.space.boots
         holding = [name for name, boot in engines.items() if boot.held] or list(engines)
         engine = data.draw(st.sampled_from(holding), label="engine")
         held = [claim for claim in self.claims if self.holds(claim) and claim.engine == engine]
@@ -115,7 +115,7 @@ class StoreMachine(LockStep):
         pools = [
             [claim for claim in ended if self.holds_anew(claim)],
             ended,
-            [claim for claim in self.claims if claim.engine in self.model.space.engines],
+            [claim for claim in self.claims if claim.engine in self.model.space.boots],
         ]
         pool = data.draw(st.sampled_from([pool for pool in pools if pool] or [self.claims]))
         by_whom = data.draw(st.sampled_from(pool), label="whose")
@@ -125,12 +125,12 @@ class StoreMachine(LockStep):
         want = data.draw(st.integers(0, 2), label="want")
         self.draw_step(data, engine, queues, want=want, settlements=settlements, ahead=ahead)
 
-    @precondition(lambda self: self.model.space.engines)
+    @precondition(lambda self: self.model.space.boots)
     @rule(data=st.data(), how=st.sampled_from(["beat", "reap", "reap", "reap late", "sign_off"]))
     def live_or_die(self, data: st.DataObject, how: str) -> None:
         engine = data.draw(st.sampled_from(self.engines), label="engine")
         if how.startswith("reap"):
-            boot = self.model.space.engines.get(engine)
+            boot = self.model.space.boots.get(engine)
             seen = (boot.beats if boot else 1) - (how == "reap late")
             self.execute(Call("reap", (engine, seen, MAX_REAPS)))
         else:
@@ -242,7 +242,7 @@ class StoreMachine(LockStep):
 
     def holds_anew(self, claim: Granted) -> bool:
         """Whether the engine has the job again, by another claim."""
-        boot = self.model.space.engines.get(claim.engine)
+        boot = self.model.space.boots.get(claim.engine)
         return boot is not None and claim.uid in boot.held and not self.holds(claim)
 
     def draw_step(
@@ -256,12 +256,12 @@ class StoreMachine(LockStep):
         ahead: int = 1,
     ) -> None:
         space = self.model.space
-        boot = space.engines.get(engine)
+        boot = space.boots.get(engine)
         doors = [door for door in space.doors() if door[0] in queues]
         admitted = data.draw(st.lists(st.sampled_from(doors), unique=True)) if doors else []
         step = Step(
-            engine=engine,
-            n=max(0, (boot.last if boot else 3) + ahead),
+            boot=engine,
+            number=max(0, (boot.last if boot else 3) + ahead),
             want=want,
             queues=queues,
             suspect=data.draw(st.booleans(), label="suspect"),

@@ -64,9 +64,9 @@ def _ownership(dump: Dump) -> Iterator[str]:
         if engine not in dump.steps:
             yield f"I4: {engine} holds jobs and isn't registered"
             continue
-        if any(hold.n > dump.steps[engine][0] for hold in held.values()):
+        if any(hold.step > dump.steps[engine][0] for hold in held.values()):
             yield f"I4: {engine} holds claims of a step it hasn't made"
-        if len({(hold.n, hold.i) for hold in held.values()}) < len(held):
+        if len({(hold.step, hold.i) for hold in held.values()}) < len(held):
             yield f"I4: two jobs of {engine} have the same claim"
         if len(held) > HELD_MAX:
             yield f"I4: {engine} holds {len(held)} jobs"

@@ -18,7 +18,7 @@ def show(world: World) -> int:
         *((reap.at, f"{reap.boot} reaped after {reap.silent_s:.1f} s, blamed {reap.blamed}")
           for reap in store.reaps),
         *((at, f"{boot} signed off") for at, boot in store.signed_off),
-        *((at, f"{lost.engine} lost: {lost.why}") for at, lost in world.lost),
+        *((at, f"{lost.boot} lost: {lost.why}") for at, lost in world.lost),
         *world.hurts,
     ]  # fmt: skip
     for at, what in sorted(lines):

@@ -77,10 +77,10 @@ class TracedStore(MemoryStore):
     def step(self, step: Step) -> StepReply | Gone:
         reply = super().step(step)
         if isinstance(reply, StepReply) and reply.word == "ok":
-            self.signs[step.engine] = trio.current_time()
+            self.signs[step.boot] = trio.current_time()
             for settlement in step.settlements:
                 if settlement.uid not in reply.refused:
-                    claim = Claim(settlement.uid, step.engine, settlement.n)
+                    claim = Claim(settlement.uid, step.boot, settlement.step)
                     assert claim not in self.ends, f"{claim} ends twice"
                     self.ends[claim] = _kind(settlement)
         return reply
@@ -98,15 +98,15 @@ class TracedStore(MemoryStore):
 
     def sign_off(self, engine: Boot) -> None:
         held = self._held_by(engine)
-        if engine in self.space.engines:
+        if engine in self.space.boots:
             self.signed_off.append((trio.current_time(), engine))
         super().sign_off(engine)
         self._end(held, "signed off")
 
     def _held_by(self, engine: Boot) -> list[tuple[Claim, bool]]:
-        boot = self.space.engines.get(engine)
+        boot = self.space.boots.get(engine)
         held = boot.in_order() if boot else []
-        return [(Claim(uid, engine, hold.n), hold.suspect) for uid, hold in held]
+        return [(Claim(uid, engine, hold.step), hold.suspect) for uid, hold in held]
 
     def _end(self, held: list[tuple[Claim, bool]], end: End) -> None:
         for claim, _ in held:

@@ -43,8 +43,8 @@ def _not_all_accounted_for(world: World) -> Iterator[str]:
             yield f"{uid} ({name}) was done {acks} times"
     if space.stats["done"] + len(space.dead) != len(world.jobs):
         yield f"{space.stats['done']} done, {len(space.dead)} dead, of {len(world.jobs)}"
-    if space.strays or any(engine.held for engine in space.engines.values()):
-        yield f"left over: {space.strays}, {space.engines}"
+    if space.strays or any(engine.held for engine in space.boots.values()):
+        yield f"left over: {space.strays}, {space.boots}"
 
 
 def _dead_for_no_reason(world: World) -> Iterator[str]:
@@ -74,13 +74,13 @@ def _boots_lost_for_no_reason(world: World) -> Iterator[str]:
     reaped = {reap.boot: reap.at for reap in world.store.reaps}
     for at, lost in world.lost:
         if lost.why != "gone":
-            yield f"{lost.engine} was lost: {lost.why}"
-        elif reaped.get(lost.engine, at + 1) > at:
-            yield f"{lost.engine} was told gone, and wasn't reaped"
+            yield f"{lost.boot} was lost: {lost.why}"
+        elif reaped.get(lost.boot, at + 1) > at:
+            yield f"{lost.boot} was told gone, and wasn't reaped"
 
 
 def _signed_off_for_no_reason(world: World) -> Iterator[str]:
-    lost = {lost.engine for _, lost in world.lost}
+    lost = {lost.boot for _, lost in world.lost}
     for at, boot in world.store.signed_off:
         owner = world.owners.get(boot)
         if boot not in lost and owner and not owner.was_told_to_stop and not owner.was_killed:

@@ -214,7 +214,7 @@ class Rig:
 
         Signing off has 50 ms. Who isn't through by then says so, and is the reaper's.
         """
-        gone = {event.engine for event in self.of(EngineStopped) if event.signed_off}
+        gone = {event.boot for event in self.of(EngineStopped) if event.signed_off}
         return not gone & {engine.id for engine in self.stats().engines}
 
     @property
@@ -272,7 +272,7 @@ def gated(rig: Rig, name: str = "gated") -> trio.Event:
 
 def boot_of(rig: Rig) -> str:
     """The engine that started last."""
-    return rig.of(EngineStarted)[-1].engine
+    return rig.of(EngineStarted)[-1].boot
 
 
 @attrs.define

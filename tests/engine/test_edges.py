@@ -99,7 +99,7 @@ async def test_what_no_worker_has_started_goes_back_as_soon_as_an_engine_stops(
     world.enqueue("noop", 300)
     await world.reported(JobSucceeded, 300)
     world.enqueue("long", 10)
-    (boot,) = world.store.space.engines.values()
+    (boot,) = world.store.space.boots.values()
     while len(boot.held) <= 2:  # tiny jobs, so far: some are claimed ahead
         await trio.testing.wait_all_tasks_blocked()
     running.engine.drain()

@@ -119,7 +119,7 @@ async def test_after_a_boot_that_lived_the_next_one_follows_at_once(
     for _ in range(3):
         await trio.sleep(60)
         lost = len(world.of(BootLost))
-        world.store.space.engines.clear()  # the server has forgotten it
+        world.store.space.boots.clear()  # the server has forgotten it
         await world.reported(BootLost, lost + 1)
         at = world.timed(BootLost)[-1][0]
         await world.reported(EngineStarted, lost + 2)
@@ -134,7 +134,7 @@ async def test_boots_that_are_lost_one_after_another_come_no_faster_than_they_ma
     await world.start()
     began = trio.current_time()
     for n in range(2, 22):
-        world.store.space.engines.clear()
+        world.store.space.boots.clear()
         world.enqueue("noop")
         await world.reported(EngineStarted, n)
     # Half a second each on average; with no pause between them it would be none at all.

@@ -193,7 +193,7 @@ def test_a_connection_that_ends_after_any_byte_costs_nothing(
         assert not reply.refused
         assert reply.held == len(reply.claims) == 5
         assert {claim.uid for claim in reply.claims} == held
-        n_of = {claim.uid: batch.n for claim in reply.claims}
+        n_of = {claim.uid: batch.number for claim in reply.claims}
         if strikes.struck == 0:
             break  # all of it has passed
         assert reply.word == ("ok" if what is CutRequest else "again")

@@ -62,23 +62,23 @@ SCRIPTS = (
     ),
     Mutant(
         "a step of any smaller number is executed", STEP,
-        "if n < last_n then", "if false then", MODEL,
+        "if number < last_number then", "if false then", MODEL,
     ),
     Mutant(
         "a step may leave numbers out", STEP,
-        "elseif n > last_n + 1 then", "elseif false then", MODEL,
+        "elseif number > last_number + 1 then", "elseif false then", MODEL,
     ),
     Mutant(
         "a step that comes again is executed again", STEP,
-        "if n == last_n then", "if false then", NETWORK,
+        "if number == last_number then", "if false then", NETWORK,
     ),
     Mutant(
         "a step that comes again is not told what was refused", STEP,
-        '#refused > 0 and n .. " " .. refusals or n', "n", MODEL,
+        '#refused > 0 and number .. " " .. refusals or number', "number", MODEL,
     ),
     Mutant(
         "a step is no sign of life", STEP,
-        'bump(beats, engine, 1)\n', "", MODEL,
+        'bump(beats, boot, 1)\n', "", MODEL,
     ),
     Mutant(
         "what is settled stays in running", f"{SETTLE}.lua",
@@ -155,7 +155,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a reap doesn't look whether the engine lives", REAP,
-        'if redis.call("HGET", beats, engine) ~= seen then', "if false then", MODEL,
+        'if redis.call("HGET", beats, boot) ~= seen then', "if false then", MODEL,
     ),
     Mutant(
         "a reap blames every job", REAP,
@@ -179,15 +179,15 @@ SCRIPTS = (
     ),
     Mutant(
         "who is registered may register again", "store/lua/register.lua",
-        'if redis.call("HEXISTS", steps, engine) == 1 then', "if false then", MODEL,
+        'if redis.call("HEXISTS", steps, boot) == 1 then', "if false then", MODEL,
     ),
     Mutant(
         "a beat is told well to whoever isn't registered", "store/lua/beat.lua",
-        'if redis.call("HEXISTS", steps, engine) == 0 then', "if false then", MODEL,
+        'if redis.call("HEXISTS", steps, boot) == 0 then', "if false then", MODEL,
     ),
     Mutant(
         "an engine that signs off stays registered", "store/lua/sign_off.lua",
-        'redis.call("HDEL", steps, engine)\n', "", MODEL,
+        'redis.call("HDEL", steps, boot)\n', "", MODEL,
     ),
     Mutant(
         "what an engine held goes back in the wrong order", GIVE_BACK,
@@ -264,7 +264,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a cancel doesn't look again for an engine that has come since", "store/lua/cancel.lua",
-        "if not listed[engine] then", "if false then", SEARCH,
+        "if not listed[boot] then", "if false then", SEARCH,
     ),
     Mutant(
         "a cancel doesn't note what still lies in the queue", "store/lua/cancel.lua",
@@ -322,8 +322,8 @@ ENGINES = (
         "            boot.sends += 1\n",
         "            boot.sends += 1\n            if boot.sends > 1:\n"
         "                import attrs\n"
-        "                boot.n += 1\n"
-        "                step = boot.in_flight = attrs.evolve(step, n=boot.n)\n", STORM,
+        "                boot.number += 1\n"
+        "                step = boot.in_flight = attrs.evolve(step, number=boot.number)\n", STORM,
     ),
     Mutant(
         "a step takes outcomes and forgets them", "engine/shard/boot.py",
@@ -434,7 +434,7 @@ ENGINES = (
     ),
     Mutant(
         "two jobs of one step have one token", "engine/claim.py",
-        ":{self.n}:{self.uid}", ":{self.n}", BOOT,
+        ":{self.step}:{self.uid}", ":{self.step}", BOOT,
     ),
     Mutant(
         "a lease counts from the answer", DISPATCH,
@@ -472,13 +472,13 @@ ENGINES = (
     ),
     Mutant(
         "a snooze counts as an attempt", SETTLE,
-        "RetryAt(claim.uid, claim.n, delay_ms, attempt - 1)",
-        "RetryAt(claim.uid, claim.n, delay_ms, attempt)", WORKER,
+        "RetryAt(claim.uid, claim.step, delay_ms, attempt - 1)",
+        "RetryAt(claim.uid, claim.step, delay_ms, attempt)", WORKER,
     ),
     Mutant(
         "a job that was cancelled is done", SETTLE,
-        "    settlement = Release(claim.uid, claim.n)\n",
-        "    settlement = Ack(claim.uid, claim.n)\n", ENGINE,
+        "    settlement = Release(claim.uid, claim.step)\n",
+        "    settlement = Ack(claim.uid, claim.step)\n", ENGINE,
     ),
     Mutant(
         "a job has one attempt too many", "core/retry.py",

@@ -65,7 +65,7 @@ def test_the_fragment_takes_as_many_fields_as_the_class_gives(kind: type[Settlem
     taken = re.search(r"^  fields = (\d+),$", (LUA / f"{kind.verb}.lua").read_text(), re.MULTILINE)
     assert taken
     uid, step, *fields = example(kind).fields()
-    assert (uid, step) == (example(kind).uid, example(kind).n)
+    assert (uid, step) == (example(kind).uid, example(kind).step)
     assert int(taken[1]) == len(told) == len(fields)
 
 

@@ -18,8 +18,8 @@ from trioq.errors import TrioqBug
 #: ends at 8,000 values, and some calls need several for each job.
 BATCH_MAX = 1000
 
-Engine = str
-"""An engine's registration: ``<name>.<boot>``, the boot being 128 random bits."""
+BootId = str
+"""Names one registration of an engine: ``<its name>.<128 random bits>``."""
 
 
 @value
@@ -35,8 +35,9 @@ class Admit:
 class Step:
     """One batch: settle these, claim those. Re-sent byte for byte until answered."""
 
-    engine: Engine
-    n: int
+    boot: BootId
+    number: int
+    """One more than that of its last."""
     want: int
     queues: tuple[str, ...]
     """In the order in which to claim from them."""

@@ -36,7 +36,7 @@ def name_of(kind: type[Event]) -> str:
 class EngineStarted(Event):
     """Registered, and the workers stand."""
 
-    engine: str
+    boot: str
     workers: int
     queues: tuple[str, ...]
     names: tuple[str, ...]
@@ -54,7 +54,7 @@ class HttpServed(Event):
 class EngineStopping(Event):
     """No more claims; what runs may finish."""
 
-    engine: str
+    boot: str
     running: int
     grace_s: float
 
@@ -63,7 +63,7 @@ class EngineStopping(Event):
 class EngineStopped(Event):
     """All is settled or given back, or left to the reaper."""
 
-    engine: str
+    boot: str
     signed_off: bool
 
 
@@ -71,7 +71,7 @@ class EngineStopped(Event):
 class BootLost(Event):
     """The server doesn't know this boot any more: handlers are cancelled, a fresh one starts."""
 
-    engine: str
+    boot: str
     why: Literal["gone", "old", "count differs", "bug"]
     lost: int
     """Outcomes that were refused: their jobs run, or ran, elsewhere."""
@@ -231,7 +231,7 @@ class SettlementRefused(Event):
 class EngineReaped(Event):
     """A dead engine's jobs are ready again."""
 
-    engine: str
+    boot: str
     jobs: int
     dead: tuple[Uid, ...]
 

@@ -22,14 +22,14 @@ class Ack:
 
     verb: ClassVar = "ack"
     uid: Uid
-    n: int
+    step: int
     """The step that claimed it; with the boot, that is the claim's token."""
     summary: bytes = b""
     """What ``done`` keeps of it; empty keeps nothing."""
 
     def fields(self) -> tuple[Field, ...]:
         """What a request says of it: uid and step first, in each of these classes."""
-        return self.uid, self.n, self.summary
+        return self.uid, self.step, self.summary
 
 
 @value
@@ -38,7 +38,7 @@ class RetryAt:
 
     verb: ClassVar = "retry"
     uid: Uid
-    n: int
+    step: int
     delay_ms: int
     attempts: int
     """Failed attempts, this one included if it counts."""
@@ -46,7 +46,7 @@ class RetryAt:
     """For the history; empty if there is nothing to tell (a snooze)."""
 
     def fields(self) -> tuple[Field, ...]:
-        return self.uid, self.n, self.delay_ms, self.attempts, self.line
+        return self.uid, self.step, self.delay_ms, self.attempts, self.line
 
 
 @value
@@ -55,13 +55,13 @@ class DeadLetter:
 
     verb: ClassVar = "dead"
     uid: Uid
-    n: int
+    step: int
     attempts: int
     reason: DeadReason
     line: bytes
 
     def fields(self) -> tuple[Field, ...]:
-        return self.uid, self.n, self.attempts, self.reason, self.line
+        return self.uid, self.step, self.attempts, self.reason, self.line
 
 
 @value
@@ -70,10 +70,10 @@ class Release:
 
     verb: ClassVar = "release"
     uid: Uid
-    n: int
+    step: int
 
     def fields(self) -> tuple[Field, ...]:
-        return self.uid, self.n
+        return self.uid, self.step
 
 
 @value
@@ -82,12 +82,12 @@ class Park:
 
     verb: ClassVar = "park"
     uid: Uid
-    n: int
+    step: int
     queue: str
     name: str
 
     def fields(self) -> tuple[Field, ...]:
-        return self.uid, self.n, f"{self.queue}:{self.name}"
+        return self.uid, self.step, f"{self.queue}:{self.name}"
 
 
 Settlement = Ack | RetryAt | DeadLetter | Release | Park

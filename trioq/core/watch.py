@@ -43,7 +43,7 @@ class Watch:
 
     lease_s: float
     interval_s: float
-    _engines: dict[str, _Seen] = attrs.field(factory=dict[str, _Seen], init=False)
+    _boots: dict[str, _Seen] = attrs.field(factory=dict[str, _Seen], init=False)
     _poll: int = attrs.field(default=0, init=False)
     _last: float | None = attrs.field(default=None, init=False)
     _span: Hashable | None = attrs.field(default=None, init=False)
@@ -64,26 +64,26 @@ class Watch:
         """
         gap = self._last is not None and now - self._last > MAX_GAP * self.interval_s
         if gap or span is None or span != self._span:
-            self._engines.clear()
+            self._boots.clear()
         self._last, self._span = now, span
         self._poll += 1
-        for engine, counter in counters.items():
-            seen = self._engines.get(engine)
+        for boot, counter in counters.items():
+            seen = self._boots.get(boot)
             if seen is None or seen.counter != counter:
-                self._engines[engine] = _Seen(counter, now, self._poll, self._poll)
+                self._boots[boot] = _Seen(counter, now, self._poll, self._poll)
             else:
                 seen.last_poll = self._poll
-        for engine in [e for e, s in self._engines.items() if self._is_lost(s)]:
-            del self._engines[engine]
-        return [item for item in counters.items() if self._is_dead(self._engines[item[0]], now)]
+        for boot in [e for e, s in self._boots.items() if self._is_lost(s)]:
+            del self._boots[boot]
+        return [item for item in counters.items() if self._is_dead(self._boots[item[0]], now)]
 
-    def stood_s(self, engine: str, now: float) -> float:
+    def stood_s(self, boot: str, now: float) -> float:
         """For how long the counter of an engine that this look saw has stood still."""
-        return now - self._engines[engine].since
+        return now - self._boots[boot].since
 
-    def forget(self, engine: str) -> None:
+    def forget(self, boot: str) -> None:
         """It was reaped, or turned out to live: start over with it."""
-        self._engines.pop(engine, None)
+        self._boots.pop(boot, None)
 
     def _is_lost(self, seen: _Seen) -> bool:
         return self._poll - seen.last_poll > FULL_LOOK_EVERY
@@ -99,7 +99,7 @@ def next_three(me: str, engines: Iterable[str]) -> list[str]:
     So 500 engines cost what 3 do, and a dead one is always followed by somebody.
     """
     ring = sorted({*engines} - {me})
-    before = sum(engine < me for engine in ring)
+    before = sum(boot < me for boot in ring)
     return (ring[before:] + ring[:before])[:WATCHED]
 
 

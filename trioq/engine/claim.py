@@ -58,7 +58,7 @@ class Held:
     by: Claimer
     """Who claimed it, and is told what becomes of it."""
     uid: Uid
-    n: int
+    step: int
     """The step that claimed it: with the boot and the uid, the claim's token."""
     attempt: int
     """The number of the run that it is for: one more than attempts have failed."""
@@ -68,4 +68,4 @@ class Held:
     @property
     def token(self) -> str:
         """Names this claim and no other: what is random of the boot's name, step, uid."""
-        return f"{self.by.boot.rpartition('.')[2]}:{self.n}:{self.uid}"
+        return f"{self.by.boot.rpartition('.')[2]}:{self.step}:{self.uid}"

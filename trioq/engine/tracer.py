@@ -36,8 +36,8 @@ class Tracer(Protocol):
     def found(self, uid: Uid, name: str, queue: str) -> Headers:
         """The directory producer has made a job: what its record shall carry."""
 
-    def claimed(self, n: int, jobs: int, settled: int, took_s: float) -> None:
+    def claimed(self, step: int, jobs: int, settled: int, took_s: float) -> None:
         """Step ``n`` was answered just now, and brought jobs."""
 
-    def run(self, record: Record, *, attempt: int, n: int, engine: str) -> RunSpan:
+    def run(self, record: Record, *, attempt: int, step: int, boot: str) -> RunSpan:
         """A job that step ``n`` claimed begins to run, in the calling task."""

@@ -34,7 +34,7 @@ def job_fields() -> dict[str, Any]:
             "job_id": job.uid, "job": job.name, "queue": job.queue, "attempt": job.attempt,
         }  # fmt: skip
     if (here := place.get(None)) is not None:
-        fields |= {"engine_id": here.engine, "worker": here.worker}
+        fields |= {"engine_id": here.boot, "worker": here.worker}
     return fields | _span_fields()
 
 

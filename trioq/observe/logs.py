@@ -44,9 +44,9 @@ LEVELS: dict[type[Event], str] = {
 }
 
 #: Fields are named as in metrics and traces, whatever the event calls them.
-RENAMED = {"uid": "job_id", "name": "job", "engine": "engine_id"}
+RENAMED = {"uid": "job_id", "name": "job", "boot": "engine_id"}
 
-#: Where ``engine`` is another engine than the one that tells it.
+#: Where ``boot`` is another engine's than the one that tells it.
 OF_ANOTHER: dict[type[Event], str] = {e.EngineReaped: "reaped_engine_id"}
 
 #: What comes once for each job or each try: told once, and then counted for so long.
@@ -99,7 +99,7 @@ class LogLines:
     def __call__(self, event: Event) -> None:
         """Write a line for this event, if its level is on."""
         if isinstance(event, e.EngineStarted):
-            self._engine = event.engine
+            self._engine = event.boot
         if type(event) in self._muted:
             return
         if isinstance(event, e.EngineStopping):
@@ -151,7 +151,7 @@ def _fields(event: Event) -> dict[str, Any]:
     for name, value in attrs.asdict(event, recurse=False).items():
         if name == "error" and not isinstance(value, str):
             fields["error"] = f"{value.type}: {value.message}"
-        elif name == "engine" and type(event) in OF_ANOTHER:
+        elif name == "boot" and type(event) in OF_ANOTHER:
             fields[OF_ANOTHER[type(event)]] = value
         elif isinstance(value, float):
             fields[RENAMED.get(name, name)] = round(value, 6)

@@ -139,14 +139,14 @@ class EngineTracer:
         """Each file begins a trace of its own."""
         return _guarded(lambda: self._found(uid, name, queue), NO_HEADERS)
 
-    def claimed(self, n: int, jobs: int, settled: int, took_s: float) -> None:
+    def claimed(self, step: int, jobs: int, settled: int, took_s: float) -> None:
         """The span of a step, made when it's over: most steps bring nothing."""
-        _guarded(lambda: self._claimed(n, jobs, settled, took_s), None)
+        _guarded(lambda: self._claimed(step, jobs, settled, took_s), None)
 
-    def run(self, record: Record, *, attempt: int, n: int, engine: str) -> Run:
+    def run(self, record: Record, *, attempt: int, step: int, boot: str) -> Run:
         """Begin the span of a run, current in the calling task until it ends."""
         return _guarded(
-            lambda: self._run(record, attempt, n, engine),
+            lambda: self._run(record, attempt, step, boot),
             Run(NO_SPAN, record.trace, None),
         )
 
@@ -159,28 +159,28 @@ class EngineTracer:
         span.end()
         return headers_of(span, Context())
 
-    def _claimed(self, n: int, jobs: int, settled: int, took_s: float) -> None:
+    def _claimed(self, step: int, jobs: int, settled: int, took_s: float) -> None:
         ended_ns = time.time_ns()
         attributes = _about(self.namespace, None, "claim", "receive")
         attributes |= {
-            "messaging.batch.message_count": jobs, "trioq.settled": settled, "trioq.step": n,
+            "messaging.batch.message_count": jobs, "trioq.settled": settled, "trioq.step": step,
         }  # fmt: skip
         span = self.tracer.start_span(
             "claim", Context(), kind=SpanKind.CLIENT, attributes=attributes,
             start_time=ended_ns - int(took_s * 1e9),
         )  # fmt: skip
         span.end(ended_ns)
-        self._steps.pop(n, None)
+        self._steps.pop(step, None)
         if span.is_recording() or span.get_span_context().trace_flags.sampled:
-            self._steps[n] = span.get_span_context()
+            self._steps[step] = span.get_span_context()
         if len(self._steps) > STEPS:
             del self._steps[next(iter(self._steps))]
 
-    def _run(self, record: Record, attempt: int, n: int, engine: str) -> Run:
+    def _run(self, record: Record, attempt: int, step: int, boot: str) -> Run:
         attributes = _about(self.namespace, record.name, "run", "process")
         attributes |= {
             "messaging.message.id": record.uid, "messaging.destination.name": record.queue,
-            "trioq.attempt": attempt, "trioq.engine_id": engine,
+            "trioq.attempt": attempt, "trioq.engine_id": boot,
         }  # fmt: skip
         context, links = context_of(record.trace), []
         if self.linked:
@@ -191,8 +191,8 @@ class EngineTracer:
             f"run {record.name}", context, kind=SpanKind.CONSUMER, attributes=attributes,
             links=links,
         )  # fmt: skip
-        if span.is_recording() and n in self._steps:
-            span.add_link(self._steps[n], {"trioq.link": "claim"})
+        if span.is_recording() and step in self._steps:
+            span.add_link(self._steps[step], {"trioq.link": "claim"})
         here = trace.set_span_in_context(span, context)
         return Run(span, headers_of(span, context), attach(here))
 

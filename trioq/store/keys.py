@@ -38,10 +38,10 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("parked:<queue>:<name>", "LIST", "uids that met a closed door, oldest at the right", "park", "claim, cancel"),
     KeyDoc("parked", "HASH", "`queue:name` → since when and how many have waited", "park", "claim"),
     KeyDoc("dropped:<queue>", "SET", "uids that were cancelled and still lie in `ready`", "cancel", "claim"),
-    KeyDoc("running:<engine>", "HASH", "uid → `n:i:suspect:queue`: step, place in the batch, where it came from", "claim", "settle, reap, sign-off"),
-    KeyDoc("steps", "HASH", "engine → its last step and what that refused", "register, step", "sign-off, reap"),
-    KeyDoc("beats", "HASH", "engine → its signs of life, counted", "register, beat, step", "sign-off, reap"),
-    KeyDoc("engines", "HASH", "engine → what it said of itself, JSON", "register", "sign-off, reap"),
+    KeyDoc("running:<boot>", "HASH", "uid → `step:i:suspect:queue`: step, place in the batch, where it came from", "claim", "settle, reap, sign-off"),
+    KeyDoc("steps", "HASH", "boot → its last step and what that refused", "register, step", "sign-off, reap"),
+    KeyDoc("beats", "HASH", "boot → its signs of life, counted", "register, beat, step", "sign-off, reap"),
+    KeyDoc("engines", "HASH", "boot → what it said of itself, JSON", "register", "sign-off, reap"),
     KeyDoc("dead", "ZSET", "uid → when it died, epoch ms", "dead-letter, reap", "revive, purge"),
     KeyDoc("done", "LIST", "JSON summaries of the last `keep_done` jobs, newest first", "ack", "ack, by trimming"),
     KeyDoc("strays", "LIST", "uids found without a record: a bug, kept for inquiry", "claim", "an operator"),
@@ -54,7 +54,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("sampler", "STRING", "the engine whose turn it is to count for the metrics: a hint", "that engine", "expires when it stops"),
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine; forget_queues"),
     KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),
-    KeyDoc("shown:<engine>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched or a breaker isn't closed", "expires when it stops"),
+    KeyDoc("shown:<boot>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched or a breaker isn't closed", "expires when it stops"),
 )  # fmt: skip
 
 FIXED: frozenset[str] = frozenset(doc.name for doc in CATALOGUE if "<" not in doc.name)
@@ -89,8 +89,8 @@ class Keys:
         """The named kinds of key for each queue, queue by queue."""
         return [self.of(kind, queue) for queue in queues for kind in kinds]
 
-    def running(self, engine: str) -> str:
-        return self.of("running", engine)
+    def running(self, boot: str) -> str:
+        return self.of("running", boot)
 
 
 def bench_namespace(namespace: str, which: str) -> str:

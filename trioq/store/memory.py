@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from trioq.core import model
 from trioq.core.calls import (
     Beat,
+    BootId,
     CancelWord,
-    Engine,
     Enqueued,
     Gone,
     NewJob,
@@ -58,33 +58,33 @@ class MemoryStore:
 
     # -- the engine's calls ------------------------------------------------------------
 
-    def register(self, engine: Engine, info: bytes) -> bool:
+    def register(self, boot: BootId, info: bytes) -> bool:
         with self._call() as space:
-            return model.register(space, engine, info)
+            return model.register(space, boot, info)
 
-    def beat(self, engine: Engine) -> Beat | Gone:
+    def beat(self, boot: BootId) -> Beat | Gone:
         with self._call() as space:
-            return model.beat(space, engine, now_ms=self._now_ms())
+            return model.beat(space, boot, now_ms=self._now_ms())
 
     def step(self, step: Step) -> StepReply | Gone:
         with self._call() as space:
             return model.step(space, step, now_ms=self._now_ms())
 
-    def observe(self) -> Mapping[Engine, int]:
+    def observe(self) -> Mapping[BootId, int]:
         with self._call() as space:
-            return {name: engine.beats for name, engine in space.engines.items()}
+            return {name: boot.beats for name, boot in space.boots.items()}
 
-    def engines(self) -> Mapping[Engine, bytes]:
+    def engines(self) -> Mapping[BootId, bytes]:
         with self._call() as space:
-            return {name: engine.info for name, engine in space.engines.items()}
+            return {name: boot.info for name, boot in space.boots.items()}
 
-    def reap(self, engine: Engine, seen: int, max_reaps: int) -> Reaped:
+    def reap(self, boot: BootId, seen: int, max_reaps: int) -> Reaped:
         with self._call() as space:
-            return model.reap(space, engine, seen, max_reaps, line=LOST, now_ms=self._now_ms())
+            return model.reap(space, boot, seen, max_reaps, line=LOST, now_ms=self._now_ms())
 
-    def sign_off(self, engine: Engine) -> None:
+    def sign_off(self, boot: BootId) -> None:
         with self._call() as space:
-            model.sign_off(space, engine)
+            model.sign_off(space, boot)
 
     def payload(self, uid: Uid) -> bytes | None:
         with self._call() as space:
@@ -120,34 +120,34 @@ class MemoryStore:
     # -- the clients' calls ------------------------------------------------------------
 
     def enqueue(
-        self, sender: str, n: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
+        self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
     ) -> Enqueued:
         with self._call() as space:
-            return model.enqueue(space, sender, n, jobs, now_us=self._now_us(), rate=rate)
+            return model.enqueue(space, sender, number, jobs, now_us=self._now_us(), rate=rate)
 
-    def cancel(self, sender: str, n: int, uid: Uid, queue: str, name: str) -> CancelWord:
+    def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
         with self._call() as space:
             return model.cancel(
-                space, sender, n, uid, queue=queue, name=name, now_ms=self._now_ms()
+                space, sender, number, uid, queue=queue, name=name, now_ms=self._now_ms()
             )
 
-    def revive(self, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
         with self._call() as space:
-            return model.revive(space, sender, n, jobs)
+            return model.revive(space, sender, number, jobs)
 
-    def purge_dead(self, sender: str, n: int, uids: Sequence[Uid]) -> int:
+    def purge_dead(self, sender: str, number: int, uids: Sequence[Uid]) -> int:
         with self._call() as space:
-            return model.purge_dead(space, sender, n, uids, now_ms=self._now_ms())
+            return model.purge_dead(space, sender, number, uids, now_ms=self._now_ms())
 
-    def purge(self, sender: str, n: int, queue: str, names: Sequence[str], limit: int) -> int:
+    def purge(self, sender: str, number: int, queue: str, names: Sequence[str], limit: int) -> int:
         with self._call() as space:
             return model.purge(
-                space, sender, n, queue, names=names, limit=limit, now_ms=self._now_ms()
+                space, sender, number, queue, names=names, limit=limit, now_ms=self._now_ms()
             )
 
-    def pause(self, sender: str, n: int, queue: str, paused: bool) -> bool:
+    def pause(self, sender: str, number: int, queue: str, paused: bool) -> bool:
         with self._call() as space:
-            return model.pause(space, sender, n, queue, paused)
+            return model.pause(space, sender, number, queue, paused)
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         with self._call() as space:

@@ -18,8 +18,8 @@ import attrs
 
 from trioq.core.calls import (
     Beat,
+    BootId,
     CancelWord,
-    Engine,
     Enqueued,
     Gone,
     NewJob,
@@ -54,22 +54,22 @@ class StoreOptions:
 class EngineStore(Protocol):
     """What an engine calls."""
 
-    def register(self, engine: Engine, info: bytes) -> bool:
+    def register(self, boot: BootId, info: bytes) -> bool:
         """Make the engine known. False: it is known already (never re-send this)."""
 
-    def beat(self, engine: Engine) -> Beat | Gone:
+    def beat(self, boot: BootId) -> Beat | Gone:
         """A sign of life. Never creates a registration."""
 
     def step(self, step: Step) -> StepReply | Gone:
         """Settle and claim, once, whatever happens to the request."""
 
-    def observe(self) -> Mapping[Engine, int]:
+    def observe(self) -> Mapping[BootId, int]:
         """All registered engines and their counted signs of life."""
 
-    def reap(self, engine: Engine, seen: int, max_reaps: int) -> Reaped:
+    def reap(self, boot: BootId, seen: int, max_reaps: int) -> Reaped:
         """Take a dead engine's jobs away, if its counter still stands at ``seen``."""
 
-    def sign_off(self, engine: Engine) -> None:
+    def sign_off(self, boot: BootId) -> None:
         """Give everything back and forget the engine. Repeating it is harmless."""
 
     def payload(self, uid: Uid) -> bytes | None:
@@ -81,7 +81,7 @@ class EngineStore(Protocol):
     def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
         """Block until a bell of these queues rings; False: it didn't."""
 
-    def engines(self) -> Mapping[Engine, bytes]:
+    def engines(self) -> Mapping[BootId, bytes]:
         """What each registered engine said of itself."""
 
     def expire_parked(self, queue: str, name: str, after_ms: int, line: bytes) -> int:
@@ -95,7 +95,7 @@ class ClientStore(Protocol):
     """What producers and operators call. Writes carry the sender's number."""
 
     def enqueue(
-        self, sender: str, n: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
+        self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
     ) -> Enqueued:
         """Queue these jobs, all or none of those taken.
 
@@ -103,19 +103,19 @@ class ClientStore(Protocol):
           QueueFull: A queue's ``max_length`` would be passed; nothing was written.
         """
 
-    def cancel(self, sender: str, n: int, uid: Uid, queue: str, name: str) -> CancelWord:
+    def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
         """A job that isn't running shall not run."""
 
-    def revive(self, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
         """Dead jobs become ready in their queues, with a new set of attempts."""
 
-    def purge_dead(self, sender: str, n: int, uids: Sequence[Uid]) -> int:
+    def purge_dead(self, sender: str, number: int, uids: Sequence[Uid]) -> int:
         """Forget dead jobs."""
 
-    def purge(self, sender: str, n: int, queue: str, names: Sequence[str], limit: int) -> int:
+    def purge(self, sender: str, number: int, queue: str, names: Sequence[str], limit: int) -> int:
         """Forget up to ``limit`` waiting jobs of a queue; ``names`` are its parked lists."""
 
-    def pause(self, sender: str, n: int, queue: str, paused: bool) -> bool:
+    def pause(self, sender: str, number: int, queue: str, paused: bool) -> bool:
         """Stop or resume claiming from a queue. True: that was a change."""
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:

@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from trioq.core.calls import (
     Beat,
+    BootId,
     CancelWord,
     Claim,
-    Engine,
     Enqueued,
     Existing,
     Gone,
@@ -49,11 +49,11 @@ class RedisStore:
 
     # -- the engine's calls ------------------------------------------------------------
 
-    def register(self, engine: Engine, info: bytes) -> bool:
-        return bool(self._run("register", [], [engine, info])[0] == "ok")
+    def register(self, boot: BootId, info: bytes) -> bool:
+        return bool(self._run("register", [], [boot, info])[0] == "ok")
 
-    def beat(self, engine: Engine) -> Beat | Gone:
-        word, *rest = self._run("beat", [self.keys.running(engine)], [engine, self._now()])
+    def beat(self, boot: BootId) -> Beat | Gone:
+        word, *rest = self._run("beat", [self.keys.running(boot)], [boot, self._now()])
         return Gone() if word == "gone" else Beat(rest[0], kept.number(rest[1]))
 
     def step(self, step: Step) -> StepReply | Gone:
@@ -63,7 +63,7 @@ class RedisStore:
         if word in ("gone", "old"):
             return Gone(word)
         if word == "changed":
-            raise TrioqBug(f"step {step.engine}:{step.n} was re-sent with other settlements")
+            raise TrioqBug(f"step {step.boot}:{step.number} was re-sent with other settlements")
         refused, uids, records, attempts, flags, held, left, next_due, version, index = rest
         claims = tuple(
             # A record that somebody has taken away can't be read, like one that is broken.
@@ -81,22 +81,22 @@ class RedisStore:
             None if index is None else tuple(sorted(map(kept.door, kept.texts(index)))),
         )
 
-    def observe(self) -> Mapping[Engine, int]:
+    def observe(self) -> Mapping[BootId, int]:
         # What isn't a number isn't from an engine.
         return {kept.text(e): int(n) for e, n in self._hash("beats").items() if kept.is_number(n)}
 
-    def engines(self) -> Mapping[Engine, bytes]:
+    def engines(self) -> Mapping[BootId, bytes]:
         return {kept.text(e): info for e, info in self._hash("engines").items()}
 
-    def reap(self, engine: Engine, seen: int, max_reaps: int) -> Reaped:
-        args = [engine, seen, max_reaps, LOST, self._now()]
-        word, *rest = self._with_all_queues("reap", engine, args)
+    def reap(self, boot: BootId, seen: int, max_reaps: int) -> Reaped:
+        args = [boot, seen, max_reaps, LOST, self._now()]
+        word, *rest = self._with_all_queues("reap", boot, args)
         if word != "reaped":
             return Reaped(cast(Any, word))
         return Reaped("reaped", rest[0], tuple(kept.texts(rest[1])))
 
-    def sign_off(self, engine: Engine) -> None:
-        self._with_all_queues("sign_off", engine, [engine])
+    def sign_off(self, boot: BootId) -> None:
+        self._with_all_queues("sign_off", boot, [boot])
 
     def payload(self, uid: Uid) -> bytes | None:
         return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("big"), uid))
@@ -121,14 +121,14 @@ class RedisStore:
     # -- the clients' calls ------------------------------------------------------------
 
     def enqueue(
-        self, sender: str, n: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
+        self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
     ) -> Enqueued:
         queues = list(dict.fromkeys(job.queue for job in jobs))
         place = {queue: i for i, queue in enumerate(queues, 1)}
         limit = rate.name if rate else "none"
         keys = [self.keys.of("sender", sender), self.keys.of("limit", limit)]
         keys += self.keys.of_queues(queues, "ready", "scheduled", "dropped", "bell")
-        args: list[Any] = [n, rate.interval_us if rate else 0, rate.burst if rate else 0]
+        args: list[Any] = [number, rate.interval_us if rate else 0, rate.burst if rate else 0]
         args += [self._now(), len(queues)]
         for queue in queues:
             args += (queue, self.options.max_lengths.get(queue, 0))
@@ -141,45 +141,52 @@ class RedisStore:
         _, answer, *wait_us = self._write("enqueue", keys, args)
         return _enqueued(kept.text(answer), int(wait_us[0]) if wait_us else 0)
 
-    def cancel(self, sender: str, n: int, uid: Uid, queue: str, name: str) -> CancelWord:
+    def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
         first = [self.keys.of("sender", sender)]
         first += self.keys.of_queues([queue], "scheduled", "suspects", "dropped")
         first.append(self.keys.of("parked", queue, name))
         while True:
-            engines = kept.texts(self.lane.call("HKEYS", self.keys.fixed("steps")))
-            keys = [*first, *map(self.keys.running, engines)]
-            args = [n, uid, f"{queue}:{name}", self.options.id_retention_ms, self._now(), *engines]
+            boots = kept.texts(self.lane.call("HKEYS", self.keys.fixed("steps")))
+            keys = [*first, *map(self.keys.running, boots)]
+            args = [
+                number,
+                uid,
+                f"{queue}:{name}",
+                self.options.id_retention_ms,
+                self._now(),
+                *boots,
+            ]
             word, *rest = self._write("cancel", keys, args)
             if word != "look again":
                 return cast(CancelWord, rest[0].decode() if word == "again" else word)
 
-    def revive(self, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
         check_batch(len(jobs))
         queues = list(dict.fromkeys(queue for _, queue in jobs))
         place = {queue: i for i, queue in enumerate(queues, 1)}
         keys = [self.keys.of("sender", sender), *self.keys.of_queues(queues, "ready", "bell")]
-        args: list[Any] = [n, len(queues), *queues]
+        args: list[Any] = [number, len(queues), *queues]
         for uid, queue in jobs:
             args += (place[queue], uid)
         return int(self._write("revive", keys, args)[1])
 
-    def purge_dead(self, sender: str, n: int, uids: Sequence[Uid]) -> int:
+    def purge_dead(self, sender: str, number: int, uids: Sequence[Uid]) -> int:
         check_batch(len(uids))
-        args = [n, self.options.id_retention_ms, self._now(), *uids]
+        args = [number, self.options.id_retention_ms, self._now(), *uids]
         return int(self._write("purge_dead", [self.keys.of("sender", sender)], args)[1])
 
-    def purge(self, sender: str, n: int, queue: str, names: Sequence[str], limit: int) -> int:
+    def purge(self, sender: str, number: int, queue: str, names: Sequence[str], limit: int) -> int:
         check_batch(limit)
         keys = [self.keys.of("sender", sender)]
         keys += self.keys.of_queues([queue], "ready", "suspects", "scheduled", "dropped")
         keys += [self.keys.of("parked", queue, name) for name in names]
-        args: list[Any] = [n, limit, self.options.id_retention_ms, self._now()]
+        args: list[Any] = [number, limit, self.options.id_retention_ms, self._now()]
         args += [f"{queue}:{name}" for name in names]
         return int(self._write("purge", keys, args)[1])
 
-    def pause(self, sender: str, n: int, queue: str, paused: bool) -> bool:
+    def pause(self, sender: str, number: int, queue: str, paused: bool) -> bool:
         keys = [self.keys.of("sender", sender), self.keys.of("bell", queue)]
-        return int(self._write("pause", keys, [n, queue, int(paused)])[1]) == 1
+        return int(self._write("pause", keys, [number, queue, int(paused)])[1]) == 1
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         """The remembered marks of these paths, in their order."""
@@ -213,15 +220,15 @@ class RedisStore:
             raise TrioqBug(f"write {args[0]} is older than its sender's last")
         return reply
 
-    def _with_all_queues(self, name: str, engine: Engine, args: Sequence[Any]) -> list[Any]:
+    def _with_all_queues(self, name: str, boot: BootId, args: Sequence[Any]) -> list[Any]:
         """Run a script that must be told of every queue an engine's jobs came from."""
         queues: set[str] = set()
         while True:
-            values = self.lane.call("HVALS", self.keys.running(engine))
+            values = self.lane.call("HVALS", self.keys.running(boot))
             # The script asks again for a queue that we left out.
             queues |= {queue for queue in map(kept.place, values) if queue is not None}
             names = sorted(queues)
-            keys = [self.keys.running(engine)]
+            keys = [self.keys.running(boot)]
             keys += self.keys.of_queues(names, "ready", "suspects", "bell")
             reply = self._run(name, keys, [*args, *names])
             if reply[0] != "look again":
@@ -237,14 +244,14 @@ class RedisStore:
             doors.setdefault((park.queue, park.name), 0)
         queue_place = {queue: i for i, queue in enumerate(step.queues, 1)}
 
-        keys = [self.keys.running(step.engine)]
+        keys = [self.keys.running(step.boot)]
         keys += self.keys.of_queues(
             step.queues, "ready", "suspects", "scheduled", "dropped", "bell"
         )
         keys += [self.keys.of("parked", *door) for door in doors]
         options = self.options
         args: list[Any] = [
-            step.engine, step.n, step.want, int(step.suspect), step.parked_version,
+            step.boot, step.number, step.want, int(step.suspect), step.parked_version,
             options.keep_done, options.id_retention_ms, options.claim_bytes, self._now(),
             len(step.queues), len(doors), *step.queues,
         ]  # fmt: skip

@@ -42,7 +42,7 @@ def absorb(boot: Boot, *claims: Claim, held: int, refused: tuple[str, ...] = ())
 def test_numbers_are_a_strict_sequence() -> None:
     boot = Boot("host.b00t", NOBODY)
     for n in (1, 2, 3):
-        assert step_of(boot).n == n
+        assert step_of(boot).number == n
         absorb(boot, held=0)
 
 

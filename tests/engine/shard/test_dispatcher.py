@@ -109,7 +109,7 @@ async def test_a_busy_engine_steps_when_something_ends_and_at_the_poll(
 
 
 def held_by_all(world: World) -> int:
-    return sum(len(engine.held) for engine in world.store.space.engines.values())
+    return sum(len(engine.held) for engine in world.store.space.boots.values())
 
 
 async def test_much_work_goes_in_few_steps(autojump_clock: Clock, world: World) -> None:
@@ -133,10 +133,10 @@ async def test_numbers_have_no_gaps_whatever_gets_lost(autojump_clock: Clock, wo
     await world.until(lambda: world.store.space.stats["done"] == 50)
     assert not steps.fates or len(steps.fates) < 90
     sent = [step for _, step in steps.all]
-    numbers = sorted({step.n for step in sent})
+    numbers = sorted({step.number for step in sent})
     assert numbers == list(range(1, len(numbers) + 1))
     for n in numbers:
-        assert len({repr(step) for step in sent if step.n == n}) == 1, "re-sent unchanged"
+        assert len({repr(step) for step in sent if step.number == n}) == 1, "re-sent unchanged"
     assert Counter(event.uid for event in world.of(JobStarted)).most_common(1)[0][1] == 1
     assert world.of(SettlementRefused) == world.of(BootLost) == []
 
@@ -289,7 +289,7 @@ async def test_what_arrives_when_the_lease_is_half_over_is_given_back(
 
     assert [event.count for event in world.of(ClaimsReturned)] == [3]
     returned = {
-        settlement.n
+        settlement.step
         for _, step in steps.all
         for settlement in step.settlements
         if isinstance(settlement, Release)

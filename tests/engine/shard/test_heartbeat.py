@@ -189,7 +189,7 @@ class Beside:
     async def _watch(self) -> None:
         def report(event: object) -> None:
             if isinstance(event, EngineReaped):
-                self.reaped.append(event.engine)
+                self.reaped.append(event.boot)
                 if callable(self._until_reaped):
                     self._until_reaped()
 

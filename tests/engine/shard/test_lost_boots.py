@@ -51,7 +51,7 @@ async def test_handlers_of_a_lost_boot_are_cancelled_before_a_new_one_claims(rig
         await rig.reported(JobStarted, 2)
         engine.hurry()
     assert [event.why for event in rig.of(BootLost)] == ["gone"]
-    assert first != rig.of(EngineStarted)[1].engine
+    assert first != rig.of(EngineStarted)[1].boot
     assert tally.most == 1
     assert {event.attempt for event in rig.of(JobStarted)} == {1}
 

@@ -163,7 +163,7 @@ async def test_a_reaper_that_was_itself_held_up_starts_over(
         await trio.sleep(4.5)
         assert store.beat("slow.b00t")
     assert world.of(EngineReaped) == []
-    await world.reported(EngineReaped, engine="slow.b00t")
+    await world.reported(EngineReaped, boot="slow.b00t")
     assert world.now - began <= 20 * 4.5 + 5.0 + 2.0
 
 

@@ -55,7 +55,7 @@ async def lease(place: Place) -> None:
     dead = a_dead_engine(place)
     async with place.running():
         with trio.fail_after(4):  # the default is 5 s
-            await place.reported(EngineReaped, engine=dead.engine)
+            await place.reported(EngineReaped, boot=dead.engine)
     dead.store.lane.close()  # type: ignore[attr-defined]
 
 
@@ -68,7 +68,7 @@ async def max_reaps(place: Place) -> None:
     uid = place.enqueue("noop")
     dead = a_dead_engine(place, jobs=1)
     async with place.running():
-        (reaped,) = await place.reported(EngineReaped, engine=dead.engine)
+        (reaped,) = await place.reported(EngineReaped, boot=dead.engine)
     assert reaped.dead == (uid,)
     dead.store.lane.close()  # type: ignore[attr-defined]
 

@@ -18,21 +18,21 @@ from trioq.core.model.state import Ended, Life, Namespace
 from trioq.errors import QueueFull, TrioqBug
 
 
-def _once(space: Namespace, sender: str, n: int, write: Callable[[], Any]) -> Any:
+def _once(space: Namespace, sender: str, number: int, write: Callable[[], Any]) -> Any:
     """Answer what the number was answered before, or write and remember the answer."""
     last, answer = space.senders.get(sender, (0, None))
-    if n < last:
-        raise TrioqBug(f"write {n} is older than its sender's last")
-    if n > last:
+    if number < last:
+        raise TrioqBug(f"write {number} is older than its sender's last")
+    if number > last:
         answer = write()
-        space.senders[sender] = n, answer
+        space.senders[sender] = number, answer
     return answer
 
 
 def enqueue(
     space: Namespace,
     sender: str,
-    n: int,
+    number: int,
     jobs: Sequence[NewJob],
     *,
     now_us: int,
@@ -45,12 +45,12 @@ def enqueue(
     """
     write = _Enqueuing(space, jobs, rate, now_us).run
     before = space.senders.get(sender, (0, None))[0]
-    answer = _once(space, sender, n, write)
+    answer = _once(space, sender, number, write)
     if isinstance(answer, QueueFull):
         raise QueueFull(*answer.args)
     answer = cast(Enqueued, answer)
     # The time until the next permit has passed since then, or some of it.
-    return answer if n > before else attrs.evolve(answer, wait_us=0)
+    return answer if number > before else attrs.evolve(answer, wait_us=0)
 
 
 @attrs.define
@@ -153,7 +153,7 @@ class _Enqueuing:
 
 
 def cancel(
-    space: Namespace, sender: str, n: int, uid: Uid, *, queue: str, name: str, now_ms: int
+    space: Namespace, sender: str, number: int, uid: Uid, *, queue: str, name: str, now_ms: int
 ) -> CancelWord:
     """A job that isn't running shall not run."""
 
@@ -162,7 +162,7 @@ def cancel(
             return "unknown"
         if uid in space.dead:
             return "dead"
-        if any(uid in engine.held for engine in space.engines.values()):
+        if any(uid in boot.held for boot in space.boots.values()):
             return "running"
         lies = space.queue(queue)
         door = lies.parked.get(name)
@@ -178,10 +178,10 @@ def cancel(
         space.stats["cancelled"] += 1
         return "cancelled"
 
-    return cast(CancelWord, _once(space, sender, n, write))
+    return cast(CancelWord, _once(space, sender, number, write))
 
 
-def revive(space: Namespace, sender: str, n: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
     """Dead jobs become ready, behind the others, with a new set of attempts."""
     check_batch(len(jobs))
 
@@ -199,10 +199,12 @@ def revive(space: Namespace, sender: str, n: int, jobs: Sequence[tuple[Uid, str]
         space.stats["revived"] += revived
         return revived
 
-    return cast(int, _once(space, sender, n, write))
+    return cast(int, _once(space, sender, number, write))
 
 
-def purge_dead(space: Namespace, sender: str, n: int, uids: Sequence[Uid], *, now_ms: int) -> int:
+def purge_dead(
+    space: Namespace, sender: str, number: int, uids: Sequence[Uid], *, now_ms: int
+) -> int:
     """Forget dead jobs."""
     check_batch(len(uids))
 
@@ -215,13 +217,13 @@ def purge_dead(space: Namespace, sender: str, n: int, uids: Sequence[Uid], *, no
         space.stats["purged"] += purged
         return purged
 
-    return cast(int, _once(space, sender, n, write))
+    return cast(int, _once(space, sender, number, write))
 
 
 def purge(
     space: Namespace,
     sender: str,
-    n: int,
+    number: int,
     queue: str,
     *,
     names: Sequence[str],
@@ -255,10 +257,10 @@ def purge(
         space.stats["purged"] += purged
         return purged
 
-    return cast(int, _once(space, sender, n, write))
+    return cast(int, _once(space, sender, number, write))
 
 
-def pause(space: Namespace, sender: str, n: int, queue: str, paused: bool) -> bool:
+def pause(space: Namespace, sender: str, number: int, queue: str, paused: bool) -> bool:
     """Stop claiming from a queue, or go on. True: that was a change."""
 
     def write() -> bool:
@@ -271,4 +273,4 @@ def pause(space: Namespace, sender: str, n: int, queue: str, paused: bool) -> bo
                 space.ring(queue)
         return change
 
-    return cast(bool, _once(space, sender, n, write))
+    return cast(bool, _once(space, sender, number, write))

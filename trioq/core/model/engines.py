@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trioq.core.calls import Beat, Engine, Gone, Reaped, check_batch
+from trioq.core.calls import Beat, BootId, Gone, Reaped, check_batch
 from trioq.core.model.settle import give_back
 from trioq.core.model.state import Namespace, Registration
 
@@ -13,41 +13,41 @@ FORGET_MAX = 500
 EXPIRE_MAX = 256
 
 
-def register(space: Namespace, engine: Engine, info: bytes) -> bool:
+def register(space: Namespace, boot: BootId, info: bytes) -> bool:
     """Make a boot known. False: it is known already."""
-    if engine in space.engines:
+    if boot in space.boots:
         return False
-    space.engines[engine] = Registration(info)
+    space.boots[boot] = Registration(info)
     return True
 
 
-def beat(space: Namespace, engine: Engine, *, now_ms: int) -> Beat | Gone:
+def beat(space: Namespace, boot: BootId, *, now_ms: int) -> Beat | Gone:
     """Count a sign of life; on the way, forget some ids whose time is over."""
-    boot = space.engines.get(engine)
-    if boot is None:
+    known = space.boots.get(boot)
+    if known is None:
         return Gone()
-    boot.beats += 1
+    known.beats += 1
     for id in space.forget.take(FORGET_MAX, now_ms):
         del space.ids[id]
-    return Beat(len(boot.held), space.parked_version)
+    return Beat(len(known.held), space.parked_version)
 
 
 def reap(
-    space: Namespace, engine: Engine, seen: int, max_reaps: int, *, line: bytes, now_ms: int
+    space: Namespace, boot: BootId, seen: int, max_reaps: int, *, line: bytes, now_ms: int
 ) -> Reaped:
     """Make suspects of all that an engine held, if its counter still stands at ``seen``.
 
     Blamed is who was its suspect, or ran alone. Who is blamed ``max_reaps`` times is dead.
     """
-    boot = space.engines.get(engine)
-    if boot is None:
+    known = space.boots.get(boot)
+    if known is None:
         return Reaped("gone")
-    if boot.beats != seen:
+    if known.beats != seen:
         return Reaped("alive")
-    del space.engines[engine]
+    del space.boots[boot]
     back, died = [], []
-    for uid, hold in boot.in_order():
-        blamed = hold.suspect or len(boot.held) == 1
+    for uid, hold in known.in_order():
+        blamed = hold.suspect or len(known.held) == 1
         space.jobs[uid].reaps += blamed
         if blamed and space.jobs[uid].reaps >= max_reaps:
             space.die(uid, "worker_lost", line, now_ms)
@@ -57,19 +57,19 @@ def reap(
     give_back(space, back, as_suspects=True)
     for queue in {hold.queue for _, hold in back}:
         space.ring(queue)
-    space.stats["reaped"] += len(boot.held)
+    space.stats["reaped"] += len(known.held)
     return Reaped("reaped", len(back), tuple(died))
 
 
-def sign_off(space: Namespace, engine: Engine) -> None:
+def sign_off(space: Namespace, boot: BootId) -> None:
     """Give everything back to where it was claimed from; nobody is blamed."""
-    boot = space.engines.pop(engine, None)
-    if boot is None:
+    known = space.boots.pop(boot, None)
+    if known is None:
         return
-    give_back(space, boot.in_order(), as_suspects=False)
-    for hold in boot.held.values():
+    give_back(space, known.in_order(), as_suspects=False)
+    for hold in known.held.values():
         space.ring(hold.queue)
-    space.stats["released"] += len(boot.held)
+    space.stats["released"] += len(known.held)
 
 
 def expire_parked(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from trioq.core.calls import Engine
+from trioq.core.calls import BootId
 from trioq.core.formats.history import encode_omitted
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason
@@ -157,7 +157,7 @@ def _take(jobs: deque[Uid], limit: int) -> list[Uid]:
 class Hold:
     """A claim: which step made it, as which of that step's claims, and from where."""
 
-    n: int
+    step: int
     i: int
     queue: str
     suspect: bool
@@ -177,7 +177,7 @@ class Registration:
 
     def in_order(self) -> list[tuple[Uid, Hold]]:
         """What it holds, in the order in which it was claimed."""
-        return sorted(self.held.items(), key=lambda item: (item[1].n, item[1].i))
+        return sorted(self.held.items(), key=lambda item: (item[1].step, item[1].i))
 
 
 EndState = Literal["done", "dead", "cancelled"]
@@ -214,9 +214,7 @@ class Namespace:
     paused: set[str] = attrs.field(factory=set[str], init=False)
     bells: set[str] = attrs.field(factory=set[str], init=False)
     """The queues whose bell has rung and that nobody has heard yet."""
-    engines: dict[Engine, Registration] = attrs.field(
-        factory=dict[Engine, Registration], init=False
-    )
+    boots: dict[BootId, Registration] = attrs.field(factory=dict[BootId, Registration], init=False)
     dead: dict[Uid, int] = attrs.field(factory=dict[Uid, int], init=False)
     """When each of them died, epoch ms."""
     done: deque[bytes] = attrs.field(factory=deque[bytes], init=False)

@@ -29,52 +29,52 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
       TrioqBug: The same number with other settlements, or too many; nothing was changed.
     """
     check_batch(max(asked.want, len(asked.settlements)))
-    engine = space.engines.get(asked.engine)
-    if engine is None or asked.n > engine.last + 1:
+    boot = space.boots.get(asked.boot)
+    if boot is None or asked.number > boot.last + 1:
         return Gone()
-    if asked.n < engine.last:
+    if asked.number < boot.last:
         return Gone("old")
-    if asked.n == engine.last:
-        return _again(space, engine, asked, now_ms)
-    acting = _Acting(space, engine, asked, now_ms, Settling(space, now_ms))
+    if asked.number == boot.last:
+        return _again(space, boot, asked, now_ms)
+    acting = _Acting(space, boot, asked, now_ms, Settling(space, now_ms))
     acting.settle()
     acting.promote()
     acting.claim()
     acting.ring()
-    engine.last = asked.n
-    engine.refused = frozenset(acting.refused)
-    engine.beats += 1
-    return _reply(space, engine, asked, now_ms, "ok")
+    boot.last = asked.number
+    boot.refused = frozenset(acting.refused)
+    boot.beats += 1
+    return _reply(space, boot, asked, now_ms, "ok")
 
 
-def _again(space: Namespace, engine: Registration, asked: Step, now_ms: int) -> StepReply:
+def _again(space: Namespace, boot: Registration, asked: Step, now_ms: int) -> StepReply:
     for settlement in asked.settlements:
-        held = engine.held.get(settlement.uid)
-        is_settled = held is None or held.n != settlement.n
-        if not is_settled and settlement.uid not in engine.refused:
-            raise TrioqBug(f"step {asked.engine}:{asked.n} was re-sent with other settlements")
-    return _reply(space, engine, asked, now_ms, "again")
+        held = boot.held.get(settlement.uid)
+        is_settled = held is None or held.step != settlement.step
+        if not is_settled and settlement.uid not in boot.refused:
+            raise TrioqBug(f"step {asked.boot}:{asked.number} was re-sent with other settlements")
+    return _reply(space, boot, asked, now_ms, "again")
 
 
 def _reply(
     space: Namespace,
-    engine: Registration,
+    boot: Registration,
     asked: Step,
     now_ms: int,
     word: Literal["ok", "again"],
 ) -> StepReply:
     claims = tuple(
         Claim(uid, space.jobs[uid].stored, space.jobs[uid].attempts, hold.suspect)
-        for uid, hold in engine.in_order()
-        if hold.n == asked.n
+        for uid, hold in boot.in_order()
+        if hold.step == asked.number
     )
     queues = [space.queue(name) for name in asked.queues]
     due = [first[0] for queue in queues if (first := queue.scheduled.first())]
     return StepReply(
         word=word,
-        refused=engine.refused,
+        refused=boot.refused,
         claims=claims,
-        held=len(engine.held),
+        held=len(boot.held),
         left=sum(len(space.queue(q).ready) for q in asked.queues if q not in space.paused),
         next_due_ms=max(0, min(due) - now_ms) if due else None,
         parked_version=space.parked_version,
@@ -97,7 +97,7 @@ class _Acting:
     """One step as it is carried out."""
 
     space: Namespace
-    engine: Registration
+    boot: Registration
     asked: Step
     now_ms: int
     settling: Settling
@@ -119,11 +119,11 @@ class _Acting:
 
     def _taken(self, settlement: Settlement) -> Hold | None:
         """The claim that it ends, which the engine holds no longer. None: it is refused."""
-        hold = self.engine.held.get(settlement.uid)
+        hold = self.boot.held.get(settlement.uid)
         # From a queue that the step doesn't name, it has nowhere to go.
-        if hold is None or hold.n != settlement.n or hold.queue not in self.asked.queues:
+        if hold is None or hold.step != settlement.step or hold.queue not in self.asked.queues:
             return None
-        return self.engine.held.pop(settlement.uid)
+        return self.boot.held.pop(settlement.uid)
 
     # -- promote and claim -----------------------------------------------------------------
 
@@ -152,8 +152,8 @@ class _Acting:
             else:
                 room -= len(life.stored)
                 taken += 1
-                hold = Hold(self.asked.n, taken, found.queue, found.suspect)
-                self.engine.held[found.uid] = hold
+                hold = Hold(self.asked.number, taken, found.queue, found.suspect)
+                self.boot.held[found.uid] = hold
         for found in reversed(back):
             self._origin(found).appendleft(found.uid)
         self.space.stats["claimed"] += taken

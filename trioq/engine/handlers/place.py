@@ -11,7 +11,7 @@ import attrs
 class Place:
     """One worker of one boot of an engine."""
 
-    engine: str
+    boot: str
     worker: int
     """From 0."""
 

@@ -64,7 +64,7 @@ def end_of(run: Run, *, now_ms: int, random: float) -> End:
                 engine=claim.by.boot,
                 trace=_trace(run),
             )
-            return End(Ack(claim.uid, claim.n, kept), (done,))
+            return End(Ack(claim.uid, claim.step, kept), (done,))
         case retry.Dead(reason, error):
             return _dead(
                 claim, run.stored, reason, error, now_ms, took_s=run.took_s, trace=_trace(run)
@@ -74,10 +74,10 @@ def end_of(run: Run, *, now_ms: int, random: float) -> End:
             failed = JobFailed(
                 claim.uid, record.name, record.queue, attempt, run.took_s, error, delay_ms / 1000
             )
-            return End(RetryAt(claim.uid, claim.n, delay_ms, attempt, line), (failed,))
+            return End(RetryAt(claim.uid, claim.step, delay_ms, attempt, line), (failed,))
         case retry.RetryIn(delay_ms):
             snoozed = JobSnoozed(claim.uid, record.name, record.queue, attempt, delay_ms / 1000)
-            return End(RetryAt(claim.uid, claim.n, delay_ms, attempt - 1), (snoozed,))
+            return End(RetryAt(claim.uid, claim.step, delay_ms, attempt - 1), (snoozed,))
         case retry.Release():
             end = released(claim, run.stored)
             if isinstance(run.outcome, Starved):
@@ -89,7 +89,7 @@ def end_of(run: Run, *, now_ms: int, random: float) -> End:
 
 def released(claim: Held, stored: Stored | None) -> End:
     """It goes back, and this was no attempt."""
-    settlement = Release(claim.uid, claim.n)
+    settlement = Release(claim.uid, claim.step)
     if stored is None:
         return End(settlement, ())
     record = stored.record
@@ -100,7 +100,7 @@ def parked(claim: Held, stored: Stored, why: Literal["breaker open", "unknown na
     """It waits behind its door."""
     record = stored.record
     told = JobParked(claim.uid, record.name, record.queue, why)
-    return End(Park(claim.uid, claim.n, record.queue, record.name), (told,))
+    return End(Park(claim.uid, claim.step, record.queue, record.name), (told,))
 
 
 def unreadable(claim: Held, stored: Stored | None, error: Error, *, now_ms: int) -> End:
@@ -127,7 +127,7 @@ def _dead(
         name, queue, wanted_ms = stored.record.name, stored.record.queue, stored.record.wanted_ms
     line = _line(claim, error, now_ms, trace, dead=reason)
     died = JobDied(claim.uid, name, queue, claim.attempt, took_s, wanted_ms, reason, error)
-    return End(DeadLetter(claim.uid, claim.n, claim.attempt, reason, line), (died,))
+    return End(DeadLetter(claim.uid, claim.step, claim.attempt, reason, line), (died,))
 
 
 def _line(

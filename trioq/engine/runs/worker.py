@@ -175,7 +175,7 @@ class Worker:
             place.set(Place(claim.by.boot, self._number))
         if shop.tracer is not None:
             run.span = shop.tracer.run(
-                record, attempt=claim.attempt, n=claim.n, engine=claim.by.boot
+                record, attempt=claim.attempt, step=claim.step, boot=claim.by.boot
             )
         content = record.payload
         if run.stored.payload_is_big:

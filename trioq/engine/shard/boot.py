@@ -41,9 +41,9 @@ class Boot:
       by: Whom its claims name as their claimer. It is asked nothing here.
     """
 
-    engine: str
+    id: str
     by: Claimer
-    n: int = 0
+    number: int = 0
     """The number of the last step that was made."""
     held: dict[tuple[Uid, int], Held] = attrs.field(factory=dict[tuple[Uid, int], Held])
     outcomes: deque[Settlement] = attrs.field(factory=deque[Settlement])
@@ -71,12 +71,12 @@ class Boot:
         # more, where we hold all that we may, and for another suspect, where it settles ours. One
         # suspect at a time: if this engine dies too, it is clear who is to blame.
         kept = len(self.held) - len(settlements)
-        leaving = self.suspects and sum(self.held[s.uid, s.n].suspect for s in settlements)
-        self.n += 1
+        leaving = self.suspects and sum(self.held[s.uid, s.step].suspect for s in settlements)
+        self.number += 1
         self.sends = 0
         self.in_flight = Step(
-            engine=self.engine,
-            n=self.n,
+            boot=self.id,
+            number=self.number,
             want=max(0, min(want, BATCH_MAX - kept)),
             queues=queues,
             suspect=self.suspects == leaving,
@@ -93,20 +93,20 @@ class Boot:
         self.in_flight = None
         before, refused = len(self.held), []
         for settlement in step.settlements:
-            held = self.held.pop((settlement.uid, settlement.n))
+            held = self.held.pop((settlement.uid, settlement.step))
             self.suspects -= held.suspect
             if settlement.uid in reply.refused:
                 refused.append(held)
         assert len(self.held) == before - len(step.settlements), "each ended its own claim"
         assert len(self.held) >= len(self.outcomes)
-        claims = tuple(self._hold(claim, step.n) for claim in reply.claims)
+        claims = tuple(self._hold(claim, step.number) for claim in reply.claims)
         # Two views of one fact, ours and the server's. Where they differ something is badly wrong,
         # and nobody can tell which jobs are ours: the boot is given up.
         return Absorbed(claims, tuple(refused), reply.held == len(self.held))
 
-    def _hold(self, claim: Claim, n: int) -> Held:
-        held = Held(self.by, claim.uid, n, claim.attempts + 1, claim.suspect, claim.stored)
-        self.held[claim.uid, n] = held
+    def _hold(self, claim: Claim, step: int) -> Held:
+        held = Held(self.by, claim.uid, step, claim.attempts + 1, claim.suspect, claim.stored)
+        self.held[claim.uid, step] = held
         self.suspects += held.suspect
         return held
 

@@ -333,7 +333,7 @@ class Dispatcher:
         self._due_changed = trio.Event()
         self._room_made.set()
         if self._tracer is not None and reply.claims:
-            self._tracer.claimed(self._boot.n, len(reply.claims), settled, took_s)
+            self._tracer.claimed(self._boot.number, len(reply.claims), settled, took_s)
         if reply.claims or settled:
             self._report(Claimed(len(reply.claims), settled, took_s))
         for held in absorbed.refused:
@@ -350,7 +350,7 @@ class Dispatcher:
         if jobs:
             self._report(ClaimsReturned(len(jobs)))
         for held in jobs:
-            self.settle(Release(held.uid, held.n))
+            self.settle(Release(held.uid, held.step))
 
     def _give_back_stale(self) -> None:
         """Let go of jobs that no worker has had time for, and don't take them again at once."""

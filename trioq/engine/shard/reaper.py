@@ -57,20 +57,20 @@ class Reaper:
     async def _look(self, watch: Watch, poll: int) -> None:
         store = self.caller.store
         beats = await self.caller.call(store.observe)
-        others = [engine for engine in beats if engine != self.me]
+        others = [boot for boot in beats if boot != self.me]
         mine = others if look(poll) else next_three(self.me, others)
-        seen = {engine: beats[engine] for engine in mine}
+        seen = {boot: beats[boot] for boot in mine}
         span = None if (own := self.span()) is None else (self.caller.generation, own)
         now = trio.current_time()
         silent = watch.saw(now, seen, span)
-        await self._ask_leases([engine for engine, _ in silent])
-        for engine, counter in silent:
-            if watch.stood_s(engine, now) < self._leases[engine]:
+        await self._ask_leases([boot for boot, _ in silent])
+        for boot, counter in silent:
+            if watch.stood_s(boot, now) < self._leases[boot]:
                 continue
-            reaped = await self.caller.call(store.reap, engine, counter, self.max_reaps)
-            watch.forget(engine)
+            reaped = await self.caller.call(store.reap, boot, counter, self.max_reaps)
+            watch.forget(boot)
             if reaped.word == "reaped":
-                self.report(EngineReaped(engine, reaped.moved, reaped.dead))
+                self.report(EngineReaped(boot, reaped.moved, reaped.dead))
 
     async def _ask_leases(self, engines: Sequence[str]) -> None:
         """Look up how long these may be silent; another's lease may be longer than ours."""
@@ -78,6 +78,6 @@ class Reaper:
             return
         infos = await self.caller.call(self.caller.store.engines)
         # All anew, so that nothing is kept of those that are gone.
-        self._leases = {engine: engine_info.decode(info).lease_s for engine, info in infos.items()}
-        for engine in engines:
-            self._leases.setdefault(engine, 0.0)  # it has signed off since
+        self._leases = {boot: engine_info.decode(info).lease_s for boot, info in infos.items()}
+        for boot in engines:
+            self._leases.setdefault(boot, 0.0)  # it has signed off since

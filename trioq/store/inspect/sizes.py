@@ -46,7 +46,7 @@ def known_keys(store: RedisStore, stats: Stats) -> Mapping[str, str]:
     names: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("<queue>",): [(queue,) for queue in (*stats.queues, *stats.unused)],
         ("<queue>", "<name>"): [*stats.parked],
-        ("<engine>",): [(engine.id,) for engine in stats.engines],
+        ("<boot>",): [(engine.id,) for engine in stats.engines],
     }
     found: dict[str, str] = {}
     for doc in CATALOGUE:

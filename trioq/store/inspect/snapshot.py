@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 
-from trioq.core.calls import Engine
+from trioq.core.calls import BootId
 from trioq.core.formats import snapshot
 from trioq.core.formats.snapshot import Snapshot
 from trioq.errors import StoreBusy
@@ -29,7 +29,7 @@ def watch(store: RedisStore) -> None:
         store.lane.call("SET", store.keys.fixed("watched"), 1, "PX", WATCHED_MS)
 
 
-def tell(store: RedisStore, engine: Engine, seen: Snapshot, *, kept_ms: int = KEPT_MS) -> None:
+def tell(store: RedisStore, engine: BootId, seen: Snapshot, *, kept_ms: int = KEPT_MS) -> None:
     """Tell what an engine does.
 
     Args:
@@ -40,10 +40,10 @@ def tell(store: RedisStore, engine: Engine, seen: Snapshot, *, kept_ms: int = KE
         store.lane.call("SET", key, snapshot.encode(seen), "PX", max(KEPT_MS, kept_ms))
 
 
-def snapshots(store: RedisStore, engines: Iterable[Engine]) -> dict[Engine, Snapshot]:
+def snapshots(store: RedisStore, engines: Iterable[BootId]) -> dict[BootId, Snapshot]:
     """What these engines have told lately, as far as it can be read."""
     asked = list(engines)
-    found: dict[Engine, Snapshot] = {}
+    found: dict[BootId, Snapshot] = {}
     for start in range(0, len(asked), PAGE):
         page = asked[start : start + PAGE]
         told = store.lane.pipeline([("GET", store.keys.of("shown", engine)) for engine in page])

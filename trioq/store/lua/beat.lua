@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
 -- beat: count one sign of life.
 --
--- KEYS  steps     HASH  engine -> its last step
---       beats     HASH  engine -> signs of life
+-- KEYS  steps     HASH  boot -> its last step
+--       beats     HASH  boot -> signs of life
 --       stats     HASH  counters
 --       ids       HASH  a caller's id -> uid, or how it ended
 --       ended     ZSET  a caller's id -> when to forget it
---       then running:<engine>
--- ARGV  engine    str
+--       then running:<boot>
+-- ARGV  boot      str
 --       given_now int   epoch ms, or empty for the server's clock
 -- REPLY ok, jobs held, version of the parked index
 --       gone      not registered; nothing changed
@@ -17,7 +17,7 @@
 --   engine is found one lease later.
 -- Cost: O(1), and O(log n) for each of at most 500 ids that may be forgotten.
 local steps, beats, stats, ids, ended = unpack(KEYS, 1, 5)
-local engine, given_now = unpack(ARGV, 1, 2)
+local boot, given_now = unpack(ARGV, 1, 2)
 local running = KEYS[6]
 -- @use bump
 -- @use now
@@ -28,11 +28,11 @@ local held = redis.call("HLEN", running)
 local version = redis.call("HGET", stats, "parked_version") or "0"
 local now_ms = math.floor(clock(given_now) / 1000)
 local old = redis.call("ZRANGEBYSCORE", ended, "-inf", string.format("%d", now_ms), "LIMIT", 0, 500)
-if redis.call("HEXISTS", steps, engine) == 0 then
+if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
 -- @may
-bump(beats, engine, 1)
+bump(beats, boot, 1)
 if #old > 0 then
   redis.call("HDEL", ids, unpack(old))
   redis.call("ZREM", ended, unpack(old))

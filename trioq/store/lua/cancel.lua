@@ -7,13 +7,13 @@
 --       stats     HASH  counters
 --       parked    HASH  queue:name -> since when, how many
 --       then sender:<id>; scheduled, suspects, dropped of its queue; its parked list;
---       then running:<engine> for each engine
+--       then running:<boot> for each engine
 -- ARGV  number    int   the sender's number of this write
 --       uid       str
 --       door      str   queue:name of its parked list
 --       retention int   ms for which the caller's id is remembered
 --       given_now int   epoch ms, or empty for the server's clock
---       then the engines' names
+--       then the boots' names
 -- REPLY cancelled
 --       again, word: executed before; nothing changed
 --       old       a number before the last; nothing changed
@@ -65,8 +65,8 @@ local listed = {}
 for a = 6, #ARGV do
   listed[ARGV[a]] = true
 end
-for _, engine in ipairs(redis.call("HKEYS", steps)) do
-  if not listed[engine] then
+for _, boot in ipairs(redis.call("HKEYS", steps)) do
+  if not listed[boot] then
     return { "look again" }
   end
 end

@@ -9,8 +9,8 @@
 --       dead      ZSET  uid -> died, epoch ms
 --       stats     HASH  counters
 --       queues    SET   names
---       then running:<engine>; then for each queue: ready, suspects, bell
--- ARGV  engine    str   the one to reap
+--       then running:<boot>; then for each queue: ready, suspects, bell
+-- ARGV  boot      str   the one to reap
 --       seen      int   the counter that stood still
 --       max_reaps int   crashes as a suspect before a job is dead
 --       line      json  history line for a job that dies of it
@@ -26,7 +26,7 @@
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 1,000.
 local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues = unpack(KEYS, 1, 10)
-local engine, seen, max_reaps, line, given_now = unpack(ARGV, 1, 5)
+local boot, seen, max_reaps, line, given_now = unpack(ARGV, 1, 5)
 local running = KEYS[11]
 -- @use bump
 -- @use now
@@ -38,10 +38,10 @@ for _, key in ipairs({ engines, jobs, reaps, history, reasons, stats }) do
 end
 redis.call("ZCARD", dead)
 redis.call("SCARD", queues)
-if redis.call("HEXISTS", steps, engine) == 0 then
+if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
-if redis.call("HGET", beats, engine) ~= seen then
+if redis.call("HGET", beats, boot) ~= seen then
   return { "alive" }
 end
 local entries, astray = entries_of(running)
@@ -72,8 +72,8 @@ end
 die(died, why, lines, now_ms)
 return_to_queues(back, place, true)
 redis.call("DEL", running)
-redis.call("HDEL", steps, engine)
-redis.call("HDEL", beats, engine)
-redis.call("HDEL", engines, engine)
+redis.call("HDEL", steps, boot)
+redis.call("HDEL", beats, boot)
+redis.call("HDEL", engines, boot)
 bump(stats, "reaped", #entries)
 return { "reaped", #back, died }

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- register: make an engine's boot known, once.
 --
--- KEYS  steps     HASH  engine -> its last step
---       beats     HASH  engine -> signs of life
---       engines   HASH  engine -> what it says of itself
--- ARGV  engine    str   <name>.<boot>, never used before
+-- KEYS  steps     HASH  boot -> its last step
+--       beats     HASH  boot -> signs of life
+--       engines   HASH  boot -> what it says of itself
+-- ARGV  boot      str   the engine's name and 128 random bits, never used before
 --       info      json  what it says of itself
 -- REPLY ok
 --       again     it is registered; nothing changed
@@ -15,15 +15,15 @@
 --   uses; the reaper takes that one away. So an engine never sends this twice.
 -- Cost: O(1).
 local steps, beats, engines = unpack(KEYS, 1, 3)
-local engine, info = unpack(ARGV, 1, 2)
+local boot, info = unpack(ARGV, 1, 2)
 
 redis.call("HLEN", beats)
 redis.call("HLEN", engines)
-if redis.call("HEXISTS", steps, engine) == 1 then
+if redis.call("HEXISTS", steps, boot) == 1 then
   return { "again" }
 end
 -- @may
-redis.call("HSET", steps, engine, "0")
-redis.call("HSET", beats, engine, "0")
-redis.call("HSET", engines, engine, info)
+redis.call("HSET", steps, boot, "0")
+redis.call("HSET", beats, boot, "0")
+redis.call("HSET", engines, boot, info)
 return { "ok" }

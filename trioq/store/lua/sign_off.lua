@@ -4,8 +4,8 @@
 -- KEYS  steps, beats, engines
 --       stats     HASH  counters
 --       queues    SET   names
---       then running:<engine>; then for each queue: ready, suspects, bell
--- ARGV  engine    str
+--       then running:<boot>; then for each queue: ready, suspects, bell
+-- ARGV  boot      str
 --       then the queues' names
 -- REPLY ok, jobs given back
 --       gone      not registered; nothing changed
@@ -16,7 +16,7 @@
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 1,000.
 local steps, beats, engines, stats, queues = unpack(KEYS, 1, 5)
-local engine = unpack(ARGV, 1, 1)
+local boot = unpack(ARGV, 1, 1)
 local running = KEYS[6]
 -- @use bump
 -- @use held
@@ -25,7 +25,7 @@ redis.call("HLEN", beats)
 redis.call("HLEN", engines)
 redis.call("HLEN", stats)
 redis.call("SCARD", queues)
-if redis.call("HEXISTS", steps, engine) == 0 then
+if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
 local entries, astray = entries_of(running)
@@ -37,9 +37,9 @@ end
 return_to_queues(entries, place, false)
 if #astray == 0 then
   redis.call("DEL", running)
-  redis.call("HDEL", steps, engine)
-  redis.call("HDEL", beats, engine)
-  redis.call("HDEL", engines, engine)
+  redis.call("HDEL", steps, boot)
+  redis.call("HDEL", beats, boot)
+  redis.call("HDEL", engines, boot)
 else
   -- What can't be given back is the reaper's, who finds a silent engine with nothing else.
   for _, entry in ipairs(entries) do

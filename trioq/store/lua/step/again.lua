@@ -14,7 +14,7 @@ end
 local entries, mine = redis.call("HGETALL", running), {}
 for e = 1, #entries, 2 do
   local step, nth, flag = string.match(entries[e + 1], "^(%d+):(%d+):(s?):")
-  if tonumber(step) == n then
+  if tonumber(step) == number then
     mine[#mine + 1] = { uid = entries[e], nth = tonumber(nth), suspect = flag }
   end
 end

@@ -61,7 +61,7 @@ if #found > 0 then
       bytes = bytes + #record  -- the first is claimed however large: it would never be smaller
       claims[#claims + 1] = { uid = f.uid, record = record, suspect = f.suspect }
       taken[#taken + 1] = f.uid
-      taken[#taken + 1] = string.format("%d:%d:%s:%s", n, #claims, f.suspect, f.queue.name)
+      taken[#taken + 1] = string.format("%d:%d:%s:%s", number, #claims, f.suspect, f.queue.name)
     end
   end
   -- Back to the heads they came from, the last first: the last pushed is the first out.

@@ -7,10 +7,10 @@
 --       paused    SET   queues that nobody claims from
 --       strays    LIST  uids without a record
 --       queues    SET   names
---       then running:<engine>; then for each queue, in the order of claiming:
+--       then running:<boot>; then for each queue, in the order of claiming:
 --       ready, suspects, scheduled, dropped, bell; then the parked lists
--- ARGV  engine    str
---       n         int   the number of this step: the last one + 1
+-- ARGV  boot      str
+--       number    int   the number of this step: the last one + 1
 --       want      int   how many to claim at most
 --       suspect   0|1   whether one of them may be a suspect
 --       known     int   the version of the parked index that the engine knows
@@ -35,7 +35,7 @@
 -- Cost: a constant number of commands for each verb, queue and parked list, whatever the
 --   size of the batch.
 -- @keys
-local engine, n, want, suspect, known, keep_done, retention, max_bytes, given_now,
+local boot, number, want, suspect, known, keep_done, retention, max_bytes, given_now,
   n_queues, n_parked = unpack(ARGV, 1, 11)
 local running = KEYS[n_fixed + 1]
 -- @use bump
@@ -43,7 +43,7 @@ local running = KEYS[n_fixed + 1]
 -- @use ring
 
 -- The arguments --------------------------------------------------------------------
-n, want, keep_done = tonumber(n), tonumber(want), tonumber(keep_done)
+number, want, keep_done = tonumber(number), tonumber(want), tonumber(keep_done)
 retention, max_bytes = tonumber(retention), tonumber(max_bytes)
 local cursor = 11
 local function take(count)
@@ -69,16 +69,16 @@ for p = 1, n_parked do
 end
 
 -- Read, and check types: nothing after the first write may fail ---------------------
-local last = redis.call("HGET", steps, engine)
+local last = redis.call("HGET", steps, boot)
 if not last then
   return { "gone" }
 end
-local last_n = tonumber(string.match(last, "^%d+") or "")
-if not last_n then
+local last_number = tonumber(string.match(last, "^%d+") or "")
+if not last_number then
   return { "gone" }
-elseif n < last_n then
+elseif number < last_number then
   return { "old" }
-elseif n > last_n + 1 then
+elseif number > last_number + 1 then
   return { "gone" }
 end
 redis.call("SCARD", named)
@@ -128,7 +128,7 @@ end
 
 local reply
 -- @part reply
-if n == last_n then
+if number == last_number then
   -- @part again
 end
 
@@ -148,6 +148,6 @@ for _, queue in ipairs(queues) do
 end
 -- A repeat is answered from this: whom it refused can't be told from `running` any more.
 local refusals = table.concat(refused, " ")
-redis.call("HSET", steps, engine, #refused > 0 and n .. " " .. refusals or n)
-bump(beats, engine, 1)
+redis.call("HSET", steps, boot, #refused > 0 and number .. " " .. refusals or number)
+bump(beats, boot, 1)
 return reply("ok", refusals)
