@@ -84,7 +84,7 @@ class WatchMachine(Counting, RuleBasedStateMachine):
             if poll >= soon:
                 assert found >= near
         assert found == still
-        assert self.watch._engines.keys() == still
+        assert self.watch._boots.keys() == still
 
     def look(self, at_all: bool) -> set[str]:
         """One poll; checks that each engine it finds dead has a right to be."""

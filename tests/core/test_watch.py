@@ -94,9 +94,9 @@ def test_engine_that_vanished_is_forgotten(watch: Watch) -> None:
     looks(watch, range(3))
     for now in range(3, 3 + FULL_LOOK_EVERY):
         watch.saw(now, {}, 1)
-    assert watch._engines.keys() == {"e"}
+    assert watch._boots.keys() == {"e"}
     watch.saw(3 + FULL_LOOK_EVERY, {}, 1)
-    assert watch._engines.keys() == set()
+    assert watch._boots.keys() == set()
 
 
 def test_each_engine_watches_its_next_three_by_name() -> None:
