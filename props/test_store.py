@@ -76,6 +76,10 @@ class StoreMachine(LockStep):
         self.draw_step(data, first, QUEUES, want=0, settlements=ends)
         self.draw_step(data, first, QUEUES, want=1)
         self.execute(Call("reap", (second, 1, MAX_REAPS)))
+        # What has ended can't be ended again, whatever is said of it.
+        over = tuple(self.ways_to_end(dead, QUEUES))
+        self.draw_step(data, first, QUEUES, want=0, settlements=over)
+        self.write("cancel", "s2", dead.uid, "high", self.name_of(dead.uid))
 
     # -- calls ----------------------------------------------------------------------------
 
