@@ -193,7 +193,7 @@ FACES = (
     ),
     Mutant(
         "everybody has the reaper's own lease", "engine/shard/reaper.py",
-        "if watch.stood_s(engine, now) < self._leases[engine]:", "if False:", MIXED,
+        "if watch.stood_s(boot, now) < self._leases[boot]:", "if False:", MIXED,
     ),
     Mutant(
         "an engine doesn't tell its lease", "engine/wiring.py",

@@ -72,12 +72,12 @@ class Reaper:
             if reaped.word == "reaped":
                 self.report(EngineReaped(boot, reaped.moved, reaped.dead))
 
-    async def _ask_leases(self, engines: Sequence[str]) -> None:
+    async def _ask_leases(self, boots: Sequence[str]) -> None:
         """Look up how long these may be silent; another's lease may be longer than ours."""
-        if self._leases.keys() >= set(engines):
+        if self._leases.keys() >= set(boots):
             return
         infos = await self.caller.call(self.caller.store.engines)
         # All anew, so that nothing is kept of those that are gone.
         self._leases = {boot: engine_info.decode(info).lease_s for boot, info in infos.items()}
-        for boot in engines:
+        for boot in boots:
             self._leases.setdefault(boot, 0.0)  # it has signed off since
