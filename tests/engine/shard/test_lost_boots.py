@@ -79,7 +79,7 @@ async def test_what_a_handler_returns_after_its_boot_is_lost_reaches_no_other(ri
     assert runs == 2
     step = rig.wires["step"].last
     assert step is not None
-    assert first != step.engine == second.engine
+    assert first != step.boot == second.boot
     assert rig.of(SettlementRefused) == []
     assert len(rig.of(BootLost)) == 1
 
