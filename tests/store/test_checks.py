@@ -146,6 +146,9 @@ def ask(store: RedisStore, sender: Sender) -> None:
     for had_turn in (False, True):
         seen = glance(store, "e", had_turn=had_turn, turn_ms=9000, queues=["low"], rate=None)
         assert seen.has_turn
+    (huge, *_) = dead(store, older_than_s=-60)
+    store.lane.call("HSET", store.keys.fixed("jobs"), huge.uid, b"x" * (70 << 20))
+    assert len(list(dead(store, older_than_s=-60))) == 4
     for id_or_uid in ("later", delayed):
         found = find(store, id_or_uid)
         assert found is not None

@@ -29,7 +29,7 @@ class Fetch:
         """A payload that was too big to travel with the claim.
 
         Raises:
-          RecordUnreadable: It is gone.
+          RecordUnreadable: It is gone, or larger than any of ours.
         """
         caller = self.caller
         payload = await self.outage.until_answered(

@@ -25,7 +25,7 @@ NEEDED = {"redis": (7, 0, 0), "valkey": (7, 2, 0)}
 CONNECTING = ("CLIENT SETNAME trioq", "SELECT 0")
 REQUIRED = ("EVAL 0 1 %", "EVALSHA 0 1 %", "EXEC", "MULTI", "TIME")
 REQUIRED_ON_KEYS = frozenset(
-    {"BLPOP", "GETEX", "HEXISTS", "HGET", "HGETALL", "HKEYS", "HMGET", "HVALS", "LLEN"}
+    {"BLPOP", "GETEX", "HEXISTS", "HGET", "HGETALL", "HKEYS", "HMGET", "HSTRLEN", "HVALS", "LLEN"}
     | {"LRANGE", "SCARD", "SMEMBERS", "ZCARD", "ZCOUNT", "ZRANGE", "ZSCORE"}
 )
 INFO = "INFO"

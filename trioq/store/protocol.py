@@ -73,7 +73,11 @@ class EngineStore(Protocol):
         """Give everything back and forget the engine. Repeating it is harmless."""
 
     def payload(self, uid: Uid) -> bytes | None:
-        """A payload that was too big to travel with the claim; None: the job is gone."""
+        """A payload that was too big to travel with the claim; None: the job is gone.
+
+        Raises:
+          RecordUnreadable: It is larger than any payload of ours.
+        """
 
     def history(self, uid: Uid) -> bytes | None:
         """A line of JSON for each failed attempt of a job; None: there was none, or it is gone."""

@@ -14,11 +14,22 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA, _HiredisParser
 from redis.exceptions import InvalidResponse
 from redis.utils import SENTINEL
 
+from trioq.errors import StoreUnreachable
+
 #: What connecting is answered with is short.
 GREETING_BYTES = 1 << 16
 
 #: redis-py's own words.
 CLOSED = "Connection closed by server."
+
+
+class TooLong(InvalidResponse):
+    """An answer that goes on after all the bytes that it may have."""
+
+
+def is_too_long(error: StoreUnreachable) -> bool:
+    """Whether the answer was broken off because of its length."""
+    return isinstance(error.__cause__, TooLong)
 
 
 class BoundedReader(_HiredisParser):
@@ -36,14 +47,15 @@ class BoundedReader(_HiredisParser):
         """The next answer; an error that isn't about the connection is returned.
 
         Raises:
-          InvalidResponse: What came is no answer, or longer than ``bytes_max``.
+          TooLong: It has more than ``bytes_max``.
+          InvalidResponse: What came is no answer.
         """
         answer, left = self._parsed(), self.bytes_max
         while answer is NOT_ENOUGH_DATA:
             left -= self._read_some(timeout)
             answer = self._parsed()
             if left < 0 and answer is NOT_ENOUGH_DATA:
-                raise InvalidResponse(f"an answer of more than {self.bytes_max:,} bytes")
+                raise TooLong(f"an answer of more than {self.bytes_max:,} bytes")
         if isinstance(answer, redis.ConnectionError):
             raise answer
         return answer

@@ -26,12 +26,14 @@ from trioq.core.calls import (
 )
 from trioq.core.job import Uid
 from trioq.core.settlements import SETTLEMENTS, Park, Settlement
-from trioq.errors import QueueFull, TrioqBug
+from trioq.errors import QueueFull, RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import kept
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
 from trioq.store.protocol import LOST, StoreOptions
+from trioq.store.reader import is_too_long
+from trioq.store.replies import VALUE_BYTES_MAX as MOST
 from trioq.store.scripts import load
 
 
@@ -99,7 +101,14 @@ class RedisStore:
         self._with_all_queues("sign_off", boot, [boot])
 
     def payload(self, uid: Uid) -> bytes | None:
-        return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("big"), uid))
+        key = self.keys.fixed("big")
+        try:
+            return cast("bytes | None", self.lane.call("HGET", key, uid))
+        except StoreUnreachable as error:
+            # To ask again would be no use: unless whoever answered isn't the server.
+            if not is_too_long(error) or (size := self.lane.call("HSTRLEN", key, uid)) <= MOST:
+                raise
+        raise RecordUnreadable(f"its payload has {size:,} bytes: nobody can have enqueued that")
 
     def history(self, uid: Uid) -> bytes | None:
         return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("history"), uid))

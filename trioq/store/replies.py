@@ -197,10 +197,8 @@ COMMANDS: Mapping[str, Shape] = {
     **dict.fromkeys(("GET", "GETEX", "HGET"), _VALUE),
     **dict.fromkeys(("HKEYS", "HVALS", "LRANGE", "SMEMBERS"), TEXTS),
     **dict.fromkeys(("HMGET", "ZMSCORE"), Shape(_for_each_name)),
-    **dict.fromkeys(
-        ("DBSIZE", "HEXISTS", "HLEN", "LLEN", "PTTL", "SCARD", "UNLINK", "ZCARD", "ZCOUNT"),
-        _COUNT,
-    ),
+    **dict.fromkeys(("DBSIZE", "PTTL", "UNLINK"), _COUNT),
+    **dict.fromkeys(("HEXISTS", "HLEN", "HSTRLEN", "LLEN", "SCARD", "ZCARD", "ZCOUNT"), _COUNT),
     "BLPOP": Shape(_popped),
     "CONFIG": Shape(_settings),
     "HGETALL": Shape(_pairs),

@@ -6,7 +6,8 @@ import attrs
 
 from tests.store.world import SECOND, Make, uids
 from tests.support import new_job
-from trioq.core.calls import Admit, NewJob
+from trioq.core.calls import Admit, NewJob, StepReply
+from trioq.core.model.steps import RECORD_MAX
 from trioq.core.settlements import Ack, Park, Release
 
 # -- order -------------------------------------------------------------------------------------
@@ -143,6 +144,20 @@ def test_a_record_above_the_bound_is_claimed_alone(world: Make) -> None:
     w.sender.enqueue(*jobs)
     engine = w.engine()
     assert [uids(engine.step(9)) for _ in range(3)] == [[job.uid] for job in jobs]
+
+
+def test_a_record_that_cannot_be_ours_is_handed_over_in_part_each_time(world: Make) -> None:
+    w = world()
+    ours, others = sized(RECORD_MAX), sized(20 * RECORD_MAX)
+    w.sender.enqueue(ours, others)
+    engine = w.engine()
+    assert engine.step(9)[0].stored == ours.stored
+    step = engine.make(9)
+    for word in ("ok", "again"):
+        reply = w.store.step(step)
+        assert isinstance(reply, StepReply)
+        (claim,) = reply.claims
+        assert (reply.word, claim.uid, len(claim.stored)) == (word, others.uid, RECORD_MAX)
 
 
 def test_what_the_byte_bound_sends_back_to_a_door_or_to_the_suspects_is_there_in_order(

@@ -17,6 +17,9 @@ from trioq.errors import TrioqBug
 #: Scheduled jobs that one step makes ready.
 PROMOTE_MAX = 256
 
+#: Of a record that is larger than any of ours, in bytes: it can't be read either way.
+RECORD_MAX = 1 << 20
+
 
 def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
     """Settle and claim.
@@ -64,7 +67,7 @@ def _reply(
     word: Literal["ok", "again"],
 ) -> StepReply:
     claims = tuple(
-        Claim(uid, space.jobs[uid].stored, space.jobs[uid].attempts, hold.suspect)
+        Claim(uid, space.jobs[uid].stored[:RECORD_MAX], space.jobs[uid].attempts, hold.suspect)
         for uid, hold in boot.in_order()
         if hold.step == asked.number
     )

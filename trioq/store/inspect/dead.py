@@ -11,6 +11,7 @@ from trioq.core.formats.record import decode
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable
 from trioq.store import kept
+from trioq.store.inspect import fields
 from trioq.store.inspect.views import JobView, views
 from trioq.store.redis import RedisStore
 
@@ -68,7 +69,7 @@ def dead_pages(store: RedisStore, wanted: DeadFilter) -> Iterator[DeadPage]:
     """
     pages = _all(store, wanted) if wanted.uids is None else _named(store, wanted)
     for page in pages:
-        stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *page) if page else []
+        (stored,) = fields.read(store, ["jobs"], [*page]) if page else ([],)
         jobs = [
             Dead(uid, died_ms, job, _record(uid, job))
             for (uid, died_ms), job in zip(page.items(), stored, strict=True)
@@ -125,13 +126,10 @@ def _record(uid: Uid, stored: bytes | None) -> Record | None:
 
 def _with_error(store: RedisStore, jobs: Sequence[Dead], error: str) -> Iterator[Dead]:
     """Those that have this text in their reason or in their last error."""
-    keys = store.keys
     for start in range(0, len(jobs), HISTORIES):
         some = jobs[start : start + HISTORIES]
         uids = [job.uid for job in some]
-        reasons, histories = store.lane.pipeline(
-            [("HMGET", keys.fixed("reasons"), *uids), ("HMGET", keys.fixed("history"), *uids)]
-        )
+        reasons, histories = fields.read(store, ["reasons", "history"], uids)
         for job, reason, lines in zip(some, reasons, histories, strict=True):
             last = history.last_error(history.decode(lines))
             told = [kept.text(reason)] if reason else []

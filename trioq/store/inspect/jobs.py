@@ -13,6 +13,7 @@ from trioq.core.formats.summary import Summary
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreBusy
 from trioq.store import kept
+from trioq.store.inspect import fields
 from trioq.store.inspect.counts import TRIES
 from trioq.store.inspect.views import JobView, views
 from trioq.store.redis import RedisStore
@@ -77,7 +78,7 @@ def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
                 break
             offset += len(page)
             uids = kept.texts(reversed(page))
-            stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *uids)
+            (stored,) = fields.read(store, ["jobs"], uids)
             # Without a record it is one that was cancelled and still lies here.
             found.update((view.uid, view) for view in views(store, uids, stored, "ready"))
     return list(found.values())
@@ -89,7 +90,7 @@ def held(store: RedisStore, engine: str) -> list[JobView]:
     uids = sorted(kept.texts(store.lane.call("HKEYS", store.keys.running(engine))))
     for start in range(0, len(uids), PAGE):
         page = uids[start : start + PAGE]
-        stored = store.lane.call("HMGET", store.keys.fixed("jobs"), *page)
+        (stored,) = fields.read(store, ["jobs"], page)
         found += [
             attrs.evolve(view, engine=engine) for view in views(store, page, stored, "running")
         ]
@@ -106,7 +107,7 @@ def done(store: RedisStore) -> Iterator[Summary]:
 
 def _living(store: RedisStore, uid: Uid) -> JobView | None:
     """A job that has a record; None: it has none, or no longer."""
-    stored = store.lane.call("HGET", store.keys.fixed("jobs"), uid)
+    ((stored,),) = fields.read(store, ["jobs"], [uid])
     if stored is None:
         return None
     place = _place(store, uid, stored)

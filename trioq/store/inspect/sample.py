@@ -16,6 +16,7 @@ from trioq.core.calls import Rate
 from trioq.core.formats.record import decode
 from trioq.errors import RecordUnreadable, StoreBusy
 from trioq.store import kept
+from trioq.store.inspect import fields
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.jobs import PAGE
 from trioq.store.redis import RedisStore
@@ -151,13 +152,17 @@ def _permits_used(rate: Rate, tat_us: int, now_us: int) -> float:
 def _oldest(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
     """Queue → how long its next job has been wanted, where there is one that can be read."""
     keys = store.keys
-    heads = store.lane.pipeline(
+    (seconds, micros), *heads = store.lane.pipeline(
         [
-            ("LRANGE", keys.of(kind, queue), -HEAD, -1)
-            for queue in queues
-            for kind in ("ready", "suspects")  # from the right: the suspects come first
+            ("TIME",),
+            *(
+                ("LRANGE", keys.of(kind, queue), -HEAD, -1)
+                for queue in queues
+                for kind in ("ready", "suspects")  # from the right: the suspects come first
+            ),
         ]
     )
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
     candidates = {
         queue: heads[2 * i] + heads[2 * i + 1]
         for i, queue in enumerate(queues)
@@ -165,13 +170,8 @@ def _oldest(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
     }
     ages: dict[str, int] = {}
     while candidates:
-        (seconds, micros), records = store.lane.pipeline(
-            [
-                ("TIME",),
-                ("HMGET", keys.fixed("jobs"), *(uids[-1] for uids in candidates.values())),
-            ]
-        )
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        asked = [kept.text(uids[-1]) for uids in candidates.values()]
+        (records,) = fields.read(store, ["jobs"], asked)
         for (queue, uids), stored in zip(list(candidates.items()), records, strict=True):
             wanted_ms = _wanted_ms(kept.text(uids.pop()), stored)
             if wanted_ms is not None:

@@ -14,6 +14,7 @@ from trioq.core.formats.summary import Summary
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable
 from trioq.store import kept
+from trioq.store.inspect import fields
 from trioq.store.redis import RedisStore
 
 
@@ -75,9 +76,7 @@ def views(
     found = {uid: job for uid, job in zip(uids, stored, strict=True) if job is not None}
     if not found:
         return []
-    told = store.lane.pipeline(
-        [("HMGET", store.keys.fixed(key), *found) for key in ("history", "reasons", "reaps")]
-    )
+    told = fields.read(store, ["history", "reasons", "reaps"], [*found])
     return [
         _view(store, uid, job, state, about)
         for (uid, job), *about in zip(found.items(), *told, strict=True)
@@ -97,8 +96,7 @@ def _view(
     else:
         record = read.record
         # The big ones one at a time: each may have a megabyte.
-        big = store.lane.call("HGET", store.keys.fixed("big"), uid) if read.payload_is_big else None
-        content, raw = _payload(record.payload if big is None else big)
+        content, raw = _payload(_big(store, uid) if read.payload_is_big else record.payload)
     return JobView(
         uid,
         record,
@@ -109,6 +107,14 @@ def _view(
         payload=content,
         payload_raw=raw,
     )
+
+
+def _big(store: RedisStore, uid: Uid) -> bytes:
+    """A payload that lies apart; where it can't be read, why."""
+    try:
+        return store.payload(uid) or b""
+    except RecordUnreadable as error:
+        return str(error).encode()
 
 
 def _payload(raw: bytes) -> tuple[Any, bytes | None]:

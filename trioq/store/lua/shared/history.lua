@@ -1,6 +1,7 @@
 -- A history keeps its first 5 and last 20 lines, and between them how many were left out.
+-- One of several MiB is none of ours: it would be copied each time.
 local function appended(old, line)
-  if not old then
+  if not old or #old > 8388608 then
     return line
   end
   local lines = {}

@@ -2,7 +2,12 @@
 function reply(word, refusals)
   local claimed, records, tries, flags = {}, {}, {}, {}
   for i, claim in ipairs(claims) do
-    claimed[i], flags[i], records[i] = claim.uid, claim.suspect, claim.record
+    local record = claim.record
+    if record and #record > 1048576 then
+      -- None of ours: so much of it is enough to see that, and nobody has to wait for the rest.
+      record = string.sub(record, 1, 1048576)
+    end
+    claimed[i], flags[i], records[i] = claim.uid, claim.suspect, record
   end
   if #claimed > 0 then
     tries = redis.call("HMGET", attempts, unpack(claimed))
