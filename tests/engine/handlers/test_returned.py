@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
@@ -45,6 +46,9 @@ async def async_generator() -> AsyncIterator[int]:
         (contextlib.asynccontextmanager(async_generator), "a context manager"),
         (lambda: map(print, [1]), "a lazy iterator"),
         (lambda: filter(print, [1]), "a lazy iterator"),
+        (lambda: itertools.starmap(print, [(1,)]), "a lazy iterator"),
+        (lambda: trioq.GiveUp("no use"), "a wish for its job"),
+        (lambda: trioq.RetryLater(60), "a wish for its job"),
         (lambda: generator, "a function"),
         (lambda: functools.partial(print, 1), "a function"),
         (lambda: [].append, "a function"),
@@ -93,6 +97,19 @@ class Awaitable:
 @pytest.mark.trio
 async def test_what_can_be_awaited_is_awaited(kind: Any, make: Any) -> None:
     assert await outcome_of(kind(make)) == Succeeded("done")
+
+
+@pytest.mark.parametrize("gather", [list, tuple])
+@BOTH
+@pytest.mark.filterwarnings("ignore:coroutine 'slow' was never awaited")
+@pytest.mark.trio
+async def test_a_handler_that_forgot_to_await_what_it_began_is_not_done(
+    kind: Any, gather: Any
+) -> None:
+    failed = await failure_of(kind(lambda: gather(slow() for _ in range(3))))
+
+    assert failed.error.message == "it returned coroutines, which nobody runs: await each of them"
+    assert failed.permanent == "bad_handler"
 
 
 @pytest.mark.trio

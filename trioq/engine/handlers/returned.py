@@ -7,17 +7,22 @@ done, so what can be awaited is awaited, and the rest is an error that says so.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import Future
-from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
+from itertools import islice, starmap
+from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType, NoneType
 from typing import Any
 
 from trioq.core.call import Call
 from trioq.engine.handlers.describe import is_a
 from trioq.engine.handlers.shape import async_manager, manager
+from trioq.errors import JobControl
 
 #: Surely results; most handlers return one of these. By identity: a class's own hash may raise.
-PLAIN = frozenset(map(id, (NoneType, bool, int, float, str, bytes, dict, list, tuple)))
+PLAIN = frozenset(map(id, (NoneType, bool, int, float, str, bytes, dict)))
+
+#: So many of a list's items are looked at: who forgot to await one forgot it for the first, too.
+LOOKED_AT = 100
 
 
 class BadHandler(TypeError):
@@ -28,7 +33,7 @@ class BadHandler(TypeError):
 _UNDONE: tuple[tuple[str, str, tuple[type, ...]], ...] = (
     ("a generator", "go through it, and return when that is done", (Generator,)),
     ("an async generator", "go through it, and return when that is done", (AsyncGenerator,)),
-    ("a lazy iterator", "go through it, and return when that is done", (map, filter)),
+    ("a lazy iterator", "go through it, and return when that is done", (map, filter, starmap)),
     (
         "a context manager",
         "enter it with a with statement",
@@ -41,6 +46,7 @@ _UNDONE: tuple[tuple[str, str, tuple[type, ...]], ...] = (
     ),
     ("a Future", "return its result()", (Future,)),
     ("a call for later", "give it to a client's enqueue", (Call,)),
+    ("a wish for its job", "raise it", (JobControl,)),
 )
 
 
@@ -56,7 +62,13 @@ async def finished(returned: Any) -> Any:
     for what, right, kinds in _UNDONE:
         if _is_one_of(returned, kinds):
             raise BadHandler(f"it returned {what}, which nobody runs: {right}")
+    if (type(returned) is list or type(returned) is tuple) and _has_coroutines(returned):
+        raise BadHandler("it returned coroutines, which nobody runs: await each of them")
     return returned
+
+
+def _has_coroutines(returned: Sequence[object]) -> bool:
+    return any(type(item) is CoroutineType for item in islice(returned, LOOKED_AT))
 
 
 def _can_be_awaited(returned: object) -> bool:
