@@ -107,6 +107,7 @@ def test_the_queue_is_the_callers_then_the_handlers_then_the_default_one(
         (["convert", "[1]"], "a payload is a JSON object, not list"),
         (["convert", "null"], "a payload is a JSON object, not NoneType"),
         (["convert", '{"a": NaN}'], "not usable: JSON has no NaN"),
+        (["convert", '{"a": "\udcff"}'], "not UTF-8 at byte 8"),
         (["convert", "1" * 5000], "not usable: Exceeds the limit"),
         (["convert", "[" * 100_000], "nested deeper than 100 levels"),
         (["convert", json.dumps({"a": "x" * 2_000_000})], "payload has 2000008 bytes, the limit"),

@@ -88,6 +88,14 @@ def test_everything_that_prints_has_json(path: tuple[str, ...], command: click.C
         (["stats", "q.toml", "more"], "Got unexpected extra argument (more)"),
         (["peek", "q.toml", "low", "-n", "0"], "0 is not in the range x>=1"),
         (["enqueue", "q.toml", "x", "--delay", "soon"], "'soon' is no duration"),
+        (["serve", "q.toml", "--drain-horizon", "nan"], "nan is not in the range 0<=x<="),
+        (["serve", "q.toml", "--drain-horizon", "inf"], "inf is not in the range 0<=x<="),
+        (["purge", "q.toml", "low", "--rate", "nan"], "nan is not in the range 0<x<=10000000"),
+        (["dead", "revive", "q.toml", "--rate", "inf"], "inf is not in the range 0<x<="),
+        (["bench", "q.toml", "--rate", "NaN"], "NaN is not in the range 0<=x<="),
+        (["acl", "q.toml", "--user", "a b"], "'a b' is no user's name"),
+        (["acl", "q.toml", "--user", "a\nFLUSHALL"], "'a\\nFLUSHALL' is no user's name"),
+        (["acl", "q.toml", "--user", ""], "'' is no user's name"),
     ],
 )
 def test_wrong_use_is_told_with_what_was_meant_and_exit_code_2(
@@ -101,6 +109,12 @@ def test_wrong_use_is_told_with_what_was_meant_and_exit_code_2(
 
 def test_the_name_of_the_program_is_trioq_however_it_is_started() -> None:
     assert "Usage: trioq stats" in trioq_process("stats").stderr
+
+
+def test_a_url_where_a_configuration_belongs_is_told_without_its_password() -> None:
+    said = only_error(run("stats", "redis://ann:secret@localhost:6379"), 2)
+    assert said.startswith("a configuration is a TOML file, not a URL: that goes into it as redis")
+    assert "secret" not in said
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import enum
 import itertools
 import sys
 import uuid
@@ -86,6 +87,12 @@ def in_lists(depth: int) -> dict[str, Any]:
     return {"a": value}
 
 
+def circle() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    value["a"] = value
+    return value
+
+
 # -- what is taken is run ----------------------------------------------------------------------
 
 TAKEN: list[dict[str, Any]] = [
@@ -123,6 +130,18 @@ async def test_whatever_is_taken_runs(config: Path, server: Server) -> None:
             await rig.until(lambda: len(done) == len(TAKEN))
         assert rig.stats().dead == 0
         assert nested(100) in done
+
+
+class Word(str, enum.Enum):  # noqa: UP042  another text than its str()
+    NAME, QUEUE, ID = "greet", "high", "one"
+
+
+def test_a_member_of_an_enumeration_is_the_text_that_it_is(config: Path, rig: Rig) -> None:
+    with trioq.connect_sync(config) as client:
+        first = client.enqueue(Word.NAME, queue=Word.QUEUE, id=Word.ID)
+        second = client.enqueue("greet", queue="high", id="one")
+    assert (second.uid, second.is_new) == (first.uid, False)
+    assert rig.key("LLEN", "ready:high") == 1
 
 
 def test_a_uuid_is_the_id_that_its_text_is(config: Path) -> None:
@@ -215,6 +234,10 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"what": None}, TypeError, r"handler\.call\(…\)"),
     ({"payload": "abc"}, TypeError, "payload is a dict with the handler's arguments by name"),
     ({"payload": [1]}, TypeError, "payload is a dict .* not a list"),
+    ({"payload": {"a": [1, {"at": NOW}]}}, PayloadRejected, r"payload\.a\[1\]\.at: .*datetime"),
+    ({"payload": {"a b": {1}}}, PayloadRejected, r"JSON: payload\['a b'\]: .*set"),
+    ({"payload": {"a": {"n": float("nan")}}}, PayloadRejected, r"JSON: payload\.a\.n: .*float"),
+    ({"payload": circle()}, PayloadRejected, r"JSON: payload\.a\.a: Circular"),
     ({"payload": {"a": nested(100)}}, PayloadRejected, "nested deeper than 100 levels"),
     ({"payload": nested(985)}, PayloadRejected, "nested deeper than 100 levels"),
     ({"payload": in_lists(101)}, PayloadRejected, "nested deeper than 100 levels"),
@@ -247,6 +270,27 @@ def test_what_cannot_be_is_told_by_the_arguments_name(
 ) -> None:
     with trioq.connect_sync(config) as client, pytest.raises(error, match=said):
         client.enqueue(**{"what": "greet", **options})
+    assert rig.key("EXISTS", "jobs") == 0
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        ("greet", "not a str"), (b"greet", "not a bytes"), ({"greet": {}}, "not a dict"),
+        (None, "not a NoneType"), (5, "not a int"), (greet.call("Ada"), "not a single call"),
+        (greet, "not a Handler"),
+    ],
+)  # fmt: skip
+@pytest.mark.trio
+async def test_what_is_not_many_calls_is_told_and_nothing_is_queued(
+    config: Path, rig: Rig, calls: Any, said: str
+) -> None:
+    wanted = rf"enqueue_many takes calls, .*, {said}"
+    async with trioq.connect(config) as client:
+        with pytest.raises(TypeError, match=wanted):
+            await client.enqueue_many(calls)
+    with trioq.connect_sync(config) as sync, pytest.raises(TypeError, match=wanted):
+        sync.enqueue_many(calls)
     assert rig.key("EXISTS", "jobs") == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 import pytest
 
@@ -275,3 +276,9 @@ def test_from_url_reports_like_a_file() -> None:
         ["connect", "namespace"],
         ["connect", "redis.url"],
     ]
+
+
+@pytest.mark.parametrize("path", [None, 5, b"jobqueue.toml", {"namespace": "t"}])
+def test_what_is_no_path_is_told_as_that(path: Any) -> None:
+    with pytest.raises(TypeError, match=r"a configuration is the path of its file, .* not a "):
+        load(path)

@@ -14,7 +14,7 @@ import attrs
 import click
 
 from trioq.cli import INTERRUPTED, WRONG_USE
-from trioq.cli.common import fail, note
+from trioq.cli.common import FASTEST, Number, fail, note
 from trioq.cli.screen import is_terminal
 from trioq.client.admin import PAGE
 from trioq.errors import TrioqError
@@ -141,7 +141,7 @@ with_yes = click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 with_dry_run = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 with_rate = click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True, max=FASTEST),
     metavar="N",
     help="At most so many jobs per second; absent: as fast as it goes.",
 )

@@ -57,6 +57,8 @@ def acl(config: str, user: str, operator: bool, as_json: bool) -> None:
     Asks no server. The command that is printed makes the user; put a password in place of
     PASSWORD.
     """
+    if not user.isprintable() or not user or " " in user:
+        raise click.UsageError(f"--user: {user!r} is no user's name: no spaces, and not empty.")
     namespace = load(config).namespace
     rules = minimal_acl(namespace, operator=operator)
     if as_json:

@@ -32,7 +32,9 @@ def encoded(text: str | bytes, max_bytes: int) -> bytes:
       PayloadRejected: With what is wrong with it.
     """
     try:
-        value = _decode(text if isinstance(text, str) else text.decode())
+        # An argument's bytes that aren't UTF-8 come as halves of surrogate pairs.
+        raw = text.encode(errors="surrogateescape") if isinstance(text, str) else text
+        value = _decode(raw.decode())
     except UnicodeDecodeError as error:
         raise PayloadRejected(f"not UTF-8 at byte {error.start + 1}") from None
     except json.JSONDecodeError as error:

@@ -14,10 +14,11 @@ import trio
 
 from trioq.app import App, load_app
 from trioq.cli import heed_children, leaving
-from trioq.cli.common import fail
+from trioq.cli.common import Number, fail
 from trioq.cli.drain import Verdict, judge
 from trioq.cli.signals import obeyed
 from trioq.core.config import Config
+from trioq.core.valid import LONGEST_S
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
@@ -54,7 +55,7 @@ Log = structlog.typing.FilteringBoundLogger
 @click.option("--drain", is_flag=True, help="Scan once, run all there is, and end.")
 @click.option(
     "--drain-horizon",
-    type=click.FloatRange(min=0),
+    type=Number(min=0, max=LONGEST_S),
     default=60.0,
     show_default=True,
     help="Seconds: jobs due later than this don't hold the end back.",

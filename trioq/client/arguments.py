@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -40,8 +40,10 @@ def call_or_name(what: Any) -> Call | str:
     Raises:
       TypeError: It is neither; a coroutine is closed.
     """
-    if isinstance(what, Call | str):
+    if isinstance(what, Call):
         return what
+    if isinstance(what, str):
+        return _text(what)
     if isinstance(what, Handler):
         name = what.registered.name
         raise TypeError(f"enqueue takes a call, not the handler {name!r} itself: {name}.call(…)")
@@ -119,7 +121,7 @@ def caller_id(value: Any) -> str:
         kind = type(value).__name__
         raise TypeError(f"id is a text or a UUID, not an object of type {kind}{hint}")
     _check("id", value, valid.ID)
-    return str(value)
+    return _text(value)
 
 
 def queue_name(value: Any) -> str | None:
@@ -130,7 +132,19 @@ def queue_name(value: Any) -> str | None:
     """
     if value is not None and not isinstance(value, str):
         raise TypeError(f"queue is {valid.shown(value)}: expected {valid.QUEUE.words}")
-    return value or None
+    return _text(value) if value else None
+
+
+def many(calls: Any) -> Iterable[Any]:
+    """Calls, one after the other.
+
+    Raises:
+      TypeError: It is a single one, or nothing that has any.
+    """
+    if isinstance(calls, Call | str | bytes | Mapping) or not isinstance(calls, Iterable):
+        kind = "a single call" if isinstance(calls, Call) else f"a {type(calls).__name__}"
+        raise TypeError(f"enqueue_many takes calls, [handler.call(…), …], not {kind}")
+    return calls
 
 
 def refuse_unknown(unknown: Mapping[str, Any]) -> None:
@@ -146,6 +160,11 @@ def refuse_unknown(unknown: Mapping[str, Any]) -> None:
             f"enqueue has no argument {name!r}: a handler's arguments go into handler.call(…),"
             " or into a dict after its name"
         )
+
+
+def _text(value: str) -> str:
+    """The text of a member of an enumeration, say, which may spell itself otherwise."""
+    return str.__str__(value)
 
 
 def _check(argument: str, value: Any, rule: valid.Rule) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID
 import trio
 
 from trioq.app import Call
-from trioq.client.arguments import call_or_name, refuse_unknown
+from trioq.client.arguments import call_or_name, many, refuse_unknown
 from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles
 from trioq.client.sender import Sender, SyncSender
 from trioq.core.calls import NewJob
@@ -69,7 +69,7 @@ class SyncClient:
         made: list[Handle] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
-            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in calls)
+            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in many(calls))
             for batch in batches(drafts):
                 made += self.send(batch)
                 queues |= {job.queue for job in batch}
@@ -151,7 +151,7 @@ class Client:
         made: list[Handle] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
-            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in calls)
+            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in many(calls))
             for batch in batches(drafts):
                 made += await self._send(batch)
                 queues |= {job.queue for job in batch}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 import tomli
@@ -18,6 +20,8 @@ from trioq.settings.environ import from_environment
 from trioq.settings.layers import Layer, Merged, Tree, merged, under
 from trioq.settings.structure import structure
 
+_URL = re.compile("embedded:|rediss?://|unix://")
+
 
 def load(path: str | pathlib.Path, *, environ: Mapping[str, str] = os.environ) -> Config:
     """Read a configuration file.
@@ -28,7 +32,19 @@ def load(path: str | pathlib.Path, *, environ: Mapping[str, str] = os.environ) -
 
     Raises:
       ConfigError: With all faults, one line each.
+      TypeError: It is no path.
     """
+    given: Any = path
+    if not isinstance(given, str | os.PathLike):
+        kind = type(given).__name__
+        raise TypeError(f"a configuration is the path of its file, as text or a Path, not a {kind}")
+    if _URL.match(str(path)):
+        raise ConfigError(
+            [
+                "a configuration is a TOML file, not a URL: that goes into it as redis.url, or into"
+                " the variable TRIOQ_REDIS__URL; connect() takes it as url="
+            ]
+        )
     file = pathlib.Path(path)
     if reason := why_missing(file):
         raise ConfigError([f"{path}: {reason}"])

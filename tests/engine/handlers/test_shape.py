@@ -126,6 +126,9 @@ class GeneratorCallable:
         (print, "a payload has names, so no field can fill"),
         (dict.get, "a payload has names, so no field can fill"),
         (max, "its parameters can't be known"),
+        (5, "it: a int, which can't be called: register a function"),
+        (classmethod(max), "it: a classmethod, which can't be called"),
+        (property(max), "it: a property, which can't be called"),
     ],
 )
 def test_what_could_never_run_is_refused_when_it_is_registered(function: Any, told: str) -> None:

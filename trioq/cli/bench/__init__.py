@@ -27,7 +27,16 @@ from trioq.cli.bench.modes import MODES, Told
 from trioq.cli.bench.namespace import on_sigterm, own_namespace
 from trioq.cli.bench.options import Wanted, wanted
 from trioq.cli.bulk import confirm, with_yes
-from trioq.cli.common import duration, fail, opened, show_json, with_config, with_json
+from trioq.cli.common import (
+    FASTEST,
+    Number,
+    duration,
+    fail,
+    opened,
+    show_json,
+    with_config,
+    with_json,
+)
 from trioq.client.client import connect_sync
 from trioq.core.config import Config
 from trioq.errors import StoreError
@@ -60,7 +69,7 @@ class Engines(click.ParamType[int]):
 @click.option("--drain", is_flag=True, help="A backlog, enqueued before it is run.")
 @click.option("--enqueue", is_flag=True, help="The client alone; nothing runs.")
 @click.option("-n", "--jobs", type=click.IntRange(min=1), help="How many.")
-@click.option("--rate", type=click.FloatRange(min=0), help="Jobs per second; 0: all at once.")
+@click.option("--rate", type=Number(min=0, max=FASTEST), help="Jobs per second; 0: all at once.")
 @click.option("--payload", "payload_bytes", type=click.IntRange(0, 1 << 20),
               help="Bytes of each. [default: 200]")  # fmt: skip
 @duration("--work", "How long each job takes. [default: 0]")

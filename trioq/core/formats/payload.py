@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from trioq.core.valid import DEEPEST, is_too_deep
+from trioq.core.valid import DEEPEST, is_too_deep, shown
 from trioq.errors import PayloadRejected, RecordUnreadable
 
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -29,12 +30,41 @@ def encode(payload: Any, max_bytes: int) -> bytes:
     except RecursionError:
         raise PayloadRejected(f"nested deeper than {DEEPEST} levels") from None
     except (TypeError, ValueError) as error:
-        raise PayloadRejected(f"not representable as JSON: {error}") from None
+        raise PayloadRejected(f"not representable as JSON: {_where(payload)}: {error}") from None
     if encoded.count(b"{") + encoded.count(b"[") > DEEPEST and is_too_deep(payload):
         raise PayloadRejected(f"nested deeper than {DEEPEST} levels")
     if len(encoded) > max_bytes:
         raise PayloadRejected(f"payload has {len(encoded)} bytes, the limit is {max_bytes}")
     return encoded
+
+
+def _where(payload: Any) -> str:
+    """What of a payload JSON can't have, for people: ``payload.lines[3].at``."""
+    path, inner, seen = "payload", payload, {id(payload)}
+    while found := next((step for step in _steps(inner) if not _is_json(step[1])), None):
+        step, inner = found
+        path += step
+        if id(inner) in seen:
+            break  # a circle
+        seen.add(id(inner))
+    return path
+
+
+def _steps(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield f".{key}" if str(key).isidentifier() else f"[{shown(key)}]", inner
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield f"[{i}]", inner
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        _dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def decode(payload: bytes) -> dict[str, Any]:

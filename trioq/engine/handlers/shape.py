@@ -53,6 +53,10 @@ def check(function: Callable[..., Any], name: str) -> None:
     """
     if isinstance(function, type):
         raise TypeError(f"{name}: a class makes an object and runs nothing: register a function")
+    given: Any = function
+    if not callable(given):
+        kind = type(given).__name__
+        raise TypeError(f"{name}: a {kind}, which can't be called: register a function")
     inner = underlying(function)
     if getattr(inner, "__code__", None) in _MANAGERS:
         raise TypeError(f"{name}: a context manager, which nobody enters: register a function")
