@@ -8,10 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 import trio
+from redis.connection import AbstractConnection
 
-from tests.support import Server
+from tests.support import Server, wait_until
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import StoreUnreachable
+from trioq.store.keys import Keys
+from trioq.store.lane import Lane
 from trioq.store.redis import RedisStore
 
 pytestmark = pytest.mark.trio
@@ -92,6 +95,35 @@ async def test_a_call_that_cannot_even_connect_ends_at_its_deadline_and_was_not_
         await own_caller.call(ping, own_caller.store)
     assert 0.3 <= trio.current_time() - started < 2.0
     assert not caught.value.sent
+
+
+async def test_a_connection_that_comes_after_it_was_given_up_is_closed(server: Server) -> None:
+    gate, dialling = threading.Event(), threading.Event()
+
+    def dial_slowly(name: str) -> AbstractConnection:
+        dialling.set()
+        assert gate.wait(10)
+        return server.dial(name)
+
+    lane = Lane(dial_slowly, "slow")
+    caller = ThreadCaller(RedisStore(Keys("t"), lane), deadline_s=5.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(caller.call, ping, caller.store)
+        await trio.to_thread.run_sync(dialling.wait)
+        nursery.cancel_scope.cancel()
+    gate.set()
+
+    def names() -> list[bytes]:
+        listed: bytes = server.call("CLIENT", "LIST")
+        return [line for line in listed.splitlines() if b"name=slow" in line]
+
+    def is_over() -> bool:
+        return not any("slow:connect" in thread.name for thread in threading.enumerate())
+
+    await trio.to_thread.run_sync(wait_until, is_over)
+    await trio.to_thread.run_sync(wait_until, lambda: not names())
+    assert not lane.connected
+    lane.close()
 
 
 async def test_cancelling_ends_a_call_at_once_and_its_thread_with_it(

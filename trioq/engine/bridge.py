@@ -8,15 +8,16 @@ abandoned; what became of it is then unknown, and the caller knows what that mea
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import trio
 
 from trioq.core.wants import want_of
 from trioq.errors import StoreUnreachable
+from trioq.store.attempt import Attempt
 from trioq.store.lane import Lane
 from trioq.store.protocol import Store
 from trioq.store.redis import RedisStore
@@ -65,9 +66,6 @@ class Caller(Protocol):
 
 Access = Callable[[str], Caller]
 """Opens a store for a purpose: ``step``, ``wait``, ``beat``, ``watch``, ``produce``."""
-
-#: Attempts to connect, of all lanes. An abandoned one holds its place until it ends.
-_DIALLING = trio.CapacityLimiter(math.inf)
 
 
 class ThreadCaller:
@@ -172,15 +170,16 @@ async def _hop(function: Callable[[], T], deadline: float, interrupt: Callable[[
 async def _connect(lane: Lane, deadline: float) -> None:
     """Connect, and give up at the deadline or when cancelled.
 
-    Connecting writes nothing and nobody else has the connection yet, so that, alone of
-    all calls, it may be abandoned: a name server that doesn't answer can't be interrupted.
+    A name server that doesn't answer can't be interrupted. Such an attempt is left behind, alone
+    of all calls, for it writes nothing; a connection that comes of it after all is closed.
     """
-    with trio.move_on_at(deadline):
-        lane.adopt(
-            await trio.to_thread.run_sync(lane.connect, abandon_on_cancel=True, limiter=_DIALLING)
-        )
-        return
-    raise StoreUnreachable(f"{lane.name}: no connection in time", sent=False)
+    attempt = Attempt(lane.name)
+    try:
+        lane.adopt(await _hop(partial(attempt.run, lane.connect), deadline, attempt.abandon))
+    except StoreUnreachable:
+        if not attempt.is_abandoned:
+            raise
+        raise StoreUnreachable(f"{lane.name}: no connection in time", sent=False) from None
 
 
 class RingingStore(Store, Protocol):

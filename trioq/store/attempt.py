@@ -53,6 +53,10 @@ class Attempt:
             raise StoreUnreachable(f"{self._name}: interrupted while connecting", sent=False)
         return connection
 
+    @property
+    def is_abandoned(self) -> bool:
+        return self._abandoned
+
     def abandon(self) -> None:
         """Whoever waits for the connection is told that there is none."""
         with self._lock:
