@@ -326,3 +326,46 @@ async def test_a_strangers_name_for_this_machine_shows_nothing(
 )  # fmt: skip
 def test_names_with_a_dot_may_be_strangers(host: str, own: bool) -> None:
     assert is_own(host) is own
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text; version=x",
+        "application/openmetrics-text; version=1.x",
+        "text/plain; version=; escaping=",
+        "\xff;q=nan, ;;;q=, */*;q=1e999",
+    ],
+)
+async def test_whoever_accepts_what_is_not_clear_gets_text(
+    server: Server, tmp_path: Path, accept: str
+) -> None:
+    async with serving(server, tmp_path) as made:
+        answer = await ask(made.http, "/metrics", accept)
+    assert answer.status == 200
+    assert "trioq_workers" in answer.text
+
+
+@pytest.mark.trio
+async def test_what_two_tasks_send_comes_one_after_the_other(patient: None) -> None:
+    """A "100 Continue" and an answer that didn't wait for it."""
+    listener = trio.socket.socket()
+    await listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    host, port = listener.getsockname()
+    client = await dial(f"{host}:{port}")
+    accepted, _ = await listener.accept()
+    listener.close()
+    connection = web_server._Connection(trio.SocketStream(accepted))
+    ones, twos, size = b"1" * (8 << 20), b"2" * (8 << 20), 16 << 20
+    received = bytearray()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.send_all, ones)
+        nursery.start_soon(connection.send_all, twos)
+        with trio.fail_after(PATIENCE_S):
+            while len(received) < size:
+                received += await client.receive_some()
+    assert received in (ones + twos, twos + ones)
+    await connection.aclose()
+    await client.aclose()

@@ -26,6 +26,14 @@ trioq
 """
 
 
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """How the metrics are written for whoever accepts this; if that isn't clear, as text."""
+    try:
+        return choose_encoder(accept)
+    except Exception:  # a version or a weight that is no number
+        return choose_encoder("")
+
+
 def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -> ASGIApp:
     """The pages of one engine. They read and change nothing."""
     # Rendering takes tens of milliseconds where there are many series: not in the loop, and
@@ -36,7 +44,7 @@ def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -
         return PlainTextResponse(INDEX)
 
     async def metrics(request: Request) -> Response:
-        render, content_type = choose_encoder(request.headers.get("accept", ""))
+        render, content_type = _encoder(request.headers.get("accept", ""))
         text = await trio.to_thread.run_sync(
             render, registry, limiter=rendering, abandon_on_cancel=True
         )

@@ -193,10 +193,13 @@ class _Connection(trio.abc.HalfCloseableStream):
         self._stream = stream
         self.socket = stream.socket
         self.scope = trio.CancelScope()
+        self._sending = trio.Lock()
+        """A "100 Continue" is sent by another task than the answer."""
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         with trio.move_on_after(PATIENCE_S) as scope:
-            await self._stream.send_all(data)
+            async with self._sending:
+                await self._stream.send_all(data)
         if scope.cancelled_caught:
             self.close_now()
             raise trio.BrokenResourceError("the client doesn't read")
