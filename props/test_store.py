@@ -179,6 +179,16 @@ class StoreMachine(LockStep):
         elif queue in self.model.space.bells:
             self.execute(Call("wait", ([queue], 0.001)))
 
+    @precondition(lambda self: any(self.held.running.values()))
+    @rule(sender=senders)
+    def only_what_runs_is_left(self, sender: str) -> None:
+        """And then its queue's name is forgotten; it comes back with the job."""
+        running = (hold for held in self.held.running.values() for hold in held.values())
+        queue = min(hold.queue for hold in running)
+        names = tuple(name for q, name in self.model.space.doors() if q == queue)
+        self.write("purge", sender, queue, names, 100)
+        self.forget_queues((queue,))
+
     @precondition(lambda self: self.model.space.doors())
     @rule(data=st.data(), past_ms=st.sampled_from([-1, 0, 0, 1]))
     def expire_parked(self, data: st.DataObject, past_ms: int) -> None:
