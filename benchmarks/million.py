@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import attrs
+from trioq.cli.top.look import Looker
 
 from benchmarks.support import Bench, bench, show
-from trioq.cli.top.look import Looker
 from trioq.core.formats.record import encode
 from trioq.core.job import Record
 
