@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
+
+#: From the start of a process to its first job, and between two jobs.
+PATIENCE_S = 30.0
+LOOK_S = 0.002
+
+
+class Stuck(Exception):
+    """No job has run for a long time."""
 
 
 class TooFew(Exception):
@@ -24,6 +33,26 @@ def counts(directory: Path) -> tuple[int, ...]:
     """What stands in each process's file."""
     read = (file.read_bytes() for file in sorted(directory.glob("count-*")))
     return tuple(int.from_bytes(cell, "little") for cell in read)
+
+
+def watch(directory: Path, jobs: int) -> list[Sample]:
+    """Look until all jobs have run.
+
+    Raises:
+      Stuck: They don't.
+    """
+    samples = [Sample(time.monotonic(), ())]
+    moved_s = time.monotonic()
+    while sum(samples[-1].counts) < jobs:
+        time.sleep(LOOK_S)
+        seen = Sample(time.monotonic(), counts(directory))
+        if seen.counts != samples[-1].counts:
+            samples.append(seen)
+            moved_s = seen.at_s
+        elif seen.at_s > moved_s + PATIENCE_S:
+            done = sum(seen.counts)
+            raise Stuck(f"{done} of {jobs} jobs, and no more for {PATIENCE_S:g} s")
+    return samples
 
 
 def steady_rate(samples: Sequence[Sample], processes: int) -> float:

@@ -77,6 +77,30 @@ def most_above(counts: Counts, rate: float) -> float:
     return most
 
 
+def measure(rate: float, burst: int, count: int, seconds: float) -> Counts:
+    """How many jobs there were, at each of many moments, while so many producers ran.
+
+    Raises:
+      SystemExit: One of them failed.
+    """
+    files = int(rate * (seconds + 10) / count * 1.5)
+    limiter = f"limiter = {{ rate = {rate}, burst = {burst} }}"
+    with tempfile.TemporaryDirectory() as directory, bench(top=limiter) as on:
+        roots = [Path(directory) / f"producer{n}" for n in range(count)]
+        for root in roots:
+            make_files(root, files)
+        producers = [start_producer(on.file, root) for root in roots]
+        try:
+            counts = watch(on.admin, seconds)
+        finally:
+            for producer in producers:
+                producer.send_signal(signal.SIGTERM)
+            codes = [producer.wait() for producer in producers]
+    if codes != [0] * count:
+        raise SystemExit(f"exit codes {codes}")
+    return counts
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rate", type=float, default=100.0)
@@ -84,25 +108,11 @@ def main() -> None:
     parser.add_argument("--producers", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
-    files = int(options.rate * (options.seconds + 10) / options.producers * 1.5)
-    limiter = f"limiter = {{ rate = {options.rate}, burst = {options.burst} }}"
-    with tempfile.TemporaryDirectory() as directory, bench(top=limiter) as on:
-        roots = [Path(directory) / f"producer{n}" for n in range(options.producers)]
-        for root in roots:
-            make_files(root, files)
-        producers = [start_producer(on.file, root) for root in roots]
-        try:
-            counts = watch(on.admin, options.seconds)
-        finally:
-            for producer in producers:
-                producer.send_signal(signal.SIGTERM)
-            codes = [producer.wait() for producer in producers]
+    counts = measure(options.rate, options.burst, options.producers, options.seconds)
     windows = in_windows(counts)
     print(f"{options.producers} producers, {options.rate:g}/s, burst {options.burst}")
     print(f"in any {WINDOW_S:g} s: {min(windows):.1f} to {max(windows):.1f}")
     print(f"most above rate × t: {most_above(counts, options.rate):.2f}")
-    if codes != [0] * options.producers:
-        raise SystemExit(f"exit codes {codes}")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import attrs
-from trioq.cli.top.look import Looker
 
 from benchmarks.support import Bench, bench, show
 from trioq.core.formats.record import encode
 from trioq.core.job import Record
+from trioq.engine import from_config
+from trioq.store.inspect import Overviews
 
 #: Jobs made by one request.
 PAGE = 2_000
@@ -145,17 +146,15 @@ class Millions:
         call("CONFIG", "SET", "slowlog-log-slower-than", NOTED_US)
         call("CONFIG", "SET", "slowlog-max-len", 100_000)
         call("CONFIG", "SET", "latency-monitor-threshold", 1)
-        looker = Looker(
-            self.bench.connector.store("top"),
-            self.bench.config.queue_names,
-            self.bench.config.limiter,
-        )
+        config = self.bench.config
+        top = self.bench.connector.store("top")
+        overviews = Overviews(top, config.queue_names, from_config.rate(config))
         # What the machine does to a server that has next to nothing to do.
         with self.watched(rows, "TIME, 50,000 times"):
             for _ in range(500):
                 self.bench.admin.pipeline([("TIME",)] * 100)
         with self.watched(rows, "a look of top"):
-            looker()
+            overviews.take()
         self.run(rows, "stats")
         self.run(rows, "stats", "--keys")
         self.run(rows, "engines")

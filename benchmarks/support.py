@@ -84,13 +84,20 @@ def bench(*, top: str = "", worker: str = "", bind: str = "") -> Iterator[Bench]
     with tempfile.TemporaryDirectory(prefix="trioq-bench-") as name:
         directory = Path(name)
         (directory / "jobqueue.toml").write_text(CONFIG.format(top=top, worker=worker, bind=bind))
-        config = load(directory / "jobqueue.toml")
-        with open_store(config) as connector:
-            yield Bench(directory, config, connector, connector.lane("admin"))
+        with joined(directory) as made:
+            yield made
         # The server's keeper shuts it down, and holds this lock until it has.
         while (fd := try_exclusive(directory / ".server" / "keeper.lock")) is None:
             time.sleep(0.01)
         os.close(fd)
+
+
+@contextmanager
+def joined(directory: Path) -> Iterator[Bench]:
+    """The server of a bench's directory, also from another process."""
+    config = load(directory / "jobqueue.toml")
+    with open_store(config) as connector:
+        yield Bench(directory, config, connector, connector.lane("admin"))
 
 
 def client_cpu_s() -> float:

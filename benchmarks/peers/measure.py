@@ -16,14 +16,11 @@ from typing import Any
 
 import attrs
 
-from benchmarks.counting import Sample, TooFew, counts, steady_rate
+from benchmarks.counting import Sample, Stuck, TooFew, steady_rate, watch
 from benchmarks.peers.environments import Environment, Unusable, last_line
 from benchmarks.peers.server import Server
 from benchmarks.support import percentile
 
-#: From the start of a worker to its first job, and between two jobs.
-PATIENCE_S = 30.0
-LOOK_S = 0.002
 #: From the start of the first of several workers to the first job of the last.
 START_S = 2.0
 FEW = 300
@@ -63,15 +60,17 @@ class Rig:
           TooFew: Not even the most jobs kept all processes at it for long enough.
           Unusable: They weren't all run.
         """
-        jobs, most = FEW, MANY * 200 // max(200, load.size)
-        if load not in self.rates:
+        most = MANY * 200 // max(200, load.size)
+        known = self.rates.get(load, 0.0)
+        if not known and load.processes > 1:
             # Several take a while to start, and one mustn't have done it all by then.
-            alone = self.rates.get(attrs.evolve(load, processes=1), 0.0)
-            jobs = max(FEW, int(alone * START_S)) if load.processes > 1 else FEW
-            self.rates[load] = self._drain(load, min(jobs, most), most)
-        jobs = max(jobs, int(self.rates[load] * self.seconds))
-        self.rates[load] = found = self._drain(load, min(jobs, most), most)
-        return found
+            known = START_S / self.seconds * self.rates.get(attrs.evolve(load, processes=1), 0.0)
+        while True:
+            jobs = min(most, max(FEW, int(known * self.seconds)))
+            self.rates[load] = known = self._drain(load, jobs, most)
+            # It gets faster once it is warm: not long enough, unless there are no more.
+            if jobs >= min(most, known * self.seconds / 2):
+                return known
 
     def _drain(self, load: Load, jobs: int, most: int) -> float:
         with self._desk(load.slots) as desk:
@@ -185,19 +184,11 @@ class Desk:
 
     def watch(self, jobs: int) -> list[Sample]:
         """Look until all jobs have run."""
-        samples = [Sample(time.monotonic(), ())]
-        moved_s = time.monotonic()
-        while sum(samples[-1].counts) < jobs:
-            time.sleep(LOOK_S)
-            seen = Sample(time.monotonic(), counts(self.directory))
-            if seen.counts != samples[-1].counts:
-                samples.append(seen)
-                moved_s = seen.at_s
-            elif seen.at_s > moved_s + PATIENCE_S:
-                said = last_line((self.directory / "log").read_text(errors="replace"))
-                done = sum(seen.counts)
-                raise Unusable(f"{done} of {jobs} jobs, and no more for {PATIENCE_S:g} s: {said}")
-        return samples
+        try:
+            return watch(self.directory, jobs)
+        except Stuck as error:
+            said = last_line((self.directory / "log").read_text(errors="replace"))
+            raise Unusable(f"{error}: {said}") from None
 
     def late_ms(self) -> list[float]:
         """How late the handlers of idle workers began, as far as they have."""
