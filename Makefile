@@ -11,7 +11,7 @@ JOBS   ?= 2
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q -n $(JOBS)
 
-.PHONY: serve test check props faults load soak mutants docs sbom clean
+.PHONY: serve test check props faults load soak mutants bench bench-peers docs sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
@@ -43,6 +43,12 @@ faults: $(VENV)/.test  ## the long profile of all faults, and the suite on two b
 
 mutants: $(VENV)/.test  ## break things on purpose, one at a time: the suite must notice each
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+bench: $(VENV)/.test  ## all figures against their goals; `make bench ARGS="--save FILE"`, `--against FILE`
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(VENV)/.test  ## beside other job queues, each with an environment below build/peers/
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 docs: $(VENV)/.test  ## draw the pages of docs/ that are drawn from code
 	@$(BIN)/python -m tests.write_docs

@@ -31,7 +31,8 @@ class Goal:
     def __str__(self) -> str:
         if self.limit is None:
             return ""
-        return f"{'≥' if self.better == 'more' else '≤'} {self.limit:,g}"
+        limit = f"{self.limit:,.2f}".rstrip("0").rstrip(".")
+        return f"{'≥' if self.better == 'more' else '≤'} {limit}"
 
 
 def at_least(limit: float, unit: str) -> Goal:

@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.goals import FIGURES
+
 # Each puts its rows on the list, in this order.
 from benchmarks.suite import (  # noqa: F401
     curves,
@@ -43,6 +45,9 @@ def main() -> None:
             if row.rounds is None or number < row.rounds:
                 _measure(row, scale, result, number + 1)
     result.curves = scale.curves
+    if not options.only and not options.quick:
+        missing = [name for name in FIGURES if name not in result.rounds]
+        result.failed += [f"nothing has measured {name!r}" for name in missing]
     print(laid_out(result, against))
     if options.quick:
         print("\nA quick run: that all works is all it says.")

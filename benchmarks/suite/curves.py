@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import attrs
 import trio
 
-from benchmarks.drain import Cost, measured
+from benchmarks.drain import measured
 from benchmarks.million import MAKE, PAGE
 from benchmarks.suite.drains import as_served, plain
 from benchmarks.suite.result import above_line, span
@@ -40,27 +41,19 @@ class Costs:
 
 def costs(b: Bench, calls: Sequence[Call]) -> Costs:
     """Enqueue these beside what is there, and run as many."""
-    jobs = len(calls)
-    enqueue(b, calls[:1])  # the scripts are there, what was written before is behind us
+    _costs(b, calls[: len(calls) // 10 + 1])  # first uses don't count
+    return _costs(b, calls)
+
+
+def _costs(b: Bench, calls: Sequence[Call]) -> Costs:
+    tally = Tally(len(calls))
+    plain(tally)
     with measured(b) as enqueueing:
         enqueue(b, calls)
-    tally = Tally(jobs)
-    plain(tally)
     with measured(b) as draining:
-        trio.run(_drain_some, tally, b)
-    return Costs(*(_each(cost_s, jobs) for cost_s in (enqueueing.server_s, *_both(draining))))
-
-
-async def _drain_some(tally: Tally, b: Bench) -> None:
-    await tally.run(with_metrics(b.config), drain=False)
-
-
-def _both(cost: Cost) -> tuple[float, float]:
-    return cost.server_s, cost.client_s
-
-
-def _each(seconds: float, jobs: int) -> float:
-    return seconds / jobs * 1e6
+        trio.run(partial(tally.run, with_metrics(b.config), drain=False))
+    spent_s = (enqueueing.server_s, draining.server_s, draining.client_s)
+    return Costs(*(seconds / len(calls) * 1e6 for seconds in spent_s))
 
 
 def curve(title: str, x: str, points: Mapping[int, Costs]) -> Curve:
