@@ -90,9 +90,8 @@ def test_a_peer_sees_nothing_of_our_environment(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_a_server_used_is_told_without_what_it_uses_alone() -> None:
     alone, all_ = Used(1.0, 0.1, 10.0), Used(4.0, 1.4, 240.0)
-    assert (all_ - alone.scaled(all_.at_s / alone.at_s)).scaled(1 / 100).cpu_s == pytest.approx(
-        0.01
-    )
+    each = (all_ - alone.scaled(all_.at_s / alone.at_s)).scaled(1 / 100)
+    assert (each.cpu_s, each.commands) == (pytest.approx(0.01), pytest.approx(2.0))
 
 
 @pytest.mark.parametrize("path", sorted(INSIDE.glob("*.py")), ids=lambda path: path.stem)
