@@ -34,6 +34,7 @@ class Peer:
 # Sources of the floors. "Yue": github.com/steventen/python_queue_benchmark, 20,000 jobs with ten
 # workers on an M2 Pro. "streaQ": the benchmarks of its repository, 20,000 no-ops with one worker.
 PEERS = (
+    # docs/performance.md.
     Peer("trioq", "on_trioq", (), 14_000),
     Peer("trioq, def", "on_trioq_def", (), 1_600, is_async=False),
     # Yue: 4.12 s with one process and ten threads.
