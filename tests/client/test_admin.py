@@ -38,6 +38,20 @@ def test_an_operators_program_sees_and_changes_a_namespace(admin: Admin, scene: 
     assert admin.stats().queues["low"].ready == 0
 
 
+@pytest.mark.parametrize("half", ["x\ud800", "\udc41", "\udfff\udc80"])
+def test_what_nobody_can_be_called_is_unknown(admin: Admin, scene: Scene, half: str) -> None:
+    scene.enqueue(new_job("low", id="mine"))
+    scene.many_dead(1)
+    named = trioq.DeadFilter(uids=(half,))
+    assert admin.job(half) is None
+    assert admin.cancel(half).result == "unknown"
+    assert admin.uids_of([half, "mine"]).keys() == {half, "mine"}
+    assert [*admin.revive(named), *admin.purge_dead(named), *admin.purge(half)] == []
+    assert (admin.peek(half, 3), admin.held(half)) == ([], [])
+    assert (admin.pause(half), admin.resume(half), admin.resume(half)) == (True, True, False)
+    assert (admin.stats().queues["low"].ready, admin.stats().dead) == (1, 1)
+
+
 def test_who_comes_where_nothing_is_makes_nothing(tmp_path: Any) -> None:
     with (
         pytest.raises(trioq.StoreRefused, match="no data there yet"),

@@ -86,7 +86,7 @@ NAME = Rule(
     lambda value: isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable(),
 )
 ID = Rule(
-    "a text of 1 to 500 characters",
+    "a text of 1 to 500 characters, none of them half of a surrogate pair",
     lambda value: isinstance(value, str) and 0 < len(value) <= 500 and _is_sendable(value),
 )
 TIME_MS = Rule(

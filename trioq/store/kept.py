@@ -26,8 +26,17 @@ def text(raw: bytes) -> str:
 
 
 def raw(value: Any) -> Any:
-    """An argument of a command: a text as the bytes that it was read from."""
-    return value.encode("utf-8", ENCODING_ERRORS) if isinstance(value, str) else value
+    """An argument of a command: a text as the bytes that it was read from.
+
+    Half a surrogate pair that stands for no byte was read from nowhere. It is spelled as if there
+    were UTF-8 for it: whoever looks for such a name is told that there is none.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return value.encode("utf-8", ENCODING_ERRORS)
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
 
 
 def texts(names: Iterable[bytes]) -> list[str]:

@@ -81,7 +81,7 @@ class Stats:
     parked_since: Mapping[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
     """(queue, name) → when the first of them came, or the last was claimed; epoch ms."""
     unused: tuple[str, ...] = ()
-    """Queues that something was enqueued to at some time, and that are nobody's now."""
+    """Queues that something was enqueued to, and that are nobody's now: soon to be forgotten."""
 
     @property
     def running(self) -> int:

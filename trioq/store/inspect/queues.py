@@ -7,7 +7,7 @@ from trioq.store.redis import RedisStore
 
 
 def queue_names(store: RedisStore) -> frozenset[str]:
-    """The queues that anything was ever enqueued to."""
+    """All queues that anything is in; others are forgotten some time after they are empty."""
     names = store.lane.call("SMEMBERS", store.keys.fixed("queues"))
     return frozenset(kept.texts(names))
 
