@@ -8,7 +8,15 @@ import trio
 import trioq
 from tests.engine.virtual import World, calm
 from trioq.core.breaker import UNLIMITED, Settings
-from trioq.core.events import BreakerChanged, Event, JobFailed, JobParked, JobStarted, JobSucceeded
+from trioq.core.events import (
+    BreakerChanged,
+    Event,
+    JobDied,
+    JobFailed,
+    JobParked,
+    JobStarted,
+    JobSucceeded,
+)
 from trioq.engine.runs.breaker import Breakers
 
 pytestmark = pytest.mark.trio
@@ -175,6 +183,20 @@ async def test_what_the_job_or_the_engine_is_to_blame_for_is_not_counted(
     world.enqueue("picky", 10, payload={"n": "not a number"})
     await world.until(lambda: len(world.store.space.dead) == 15)
     assert changes(world, "picky") == []
+
+
+async def test_a_handler_that_is_none_is_to_blame_itself(
+    autojump_clock: Clock, world: World
+) -> None:
+    @world.app.job("lazy")
+    async def lazy() -> object:
+        return (n for n in ())
+
+    world.config = calm(breaker=BREAKER)
+    await world.start()
+    world.enqueue("lazy", 8)
+    await world.reported(BreakerChanged, after="open", within_s=60.0)
+    assert {event.reason for event in world.of(JobDied)} == {"bad_handler"}
 
 
 # --- by itself --------------------------------------------------------------------------------

@@ -138,11 +138,12 @@ class Overviews:
 
     def _newly_dead(self) -> list[Failure]:
         died = newest_dead(self.store, FAILURES)
-        unknown = tuple(uid for uid in died if uid not in self._dead)
-        pages = dead_pages(self.store, DeadFilter(uids=unknown))
+        # Who was revived has died anew, and of something else.
+        known = {u: each for u, each in self._dead.items() if died.get(u) == each.at_ms}
+        pages = dead_pages(self.store, DeadFilter(uids=tuple(u for u in died if u not in known)))
         views = {v.uid: v for page in pages for v in dead_views(self.store, page.jobs)}
         self._dead = {
-            uid: self._dead.get(uid) or _failure(uid, at_ms, views) for uid, at_ms in died.items()
+            uid: known.get(uid) or _failure(uid, at_ms, views) for uid, at_ms in died.items()
         }
         return list(self._dead.values())
 
