@@ -18,6 +18,8 @@ from trioq.core.job import new_uid
 from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.inspect import JobView, dead, done, find, outstanding, peek, stats
+from trioq.store.inspect.ends import JOBS, SUMMARIES, done_since, ended, newest_done
+from trioq.store.inspect.jobs import PARKED_PAGE
 from trioq.store.redis import RedisStore
 
 
@@ -395,6 +397,50 @@ def test_done_are_listed_newest_first_over_many_pages(store: RedisStore) -> None
     store.lane.pipeline([("LPUSH", key, json.dumps({"uid": str(i)})) for i in range(1200)])
     assert [summary.uid for summary in done(store)] == [str(i) for i in reversed(range(1200))]
     assert found(store, "3").state == "done"
+
+
+def test_a_parked_job_is_found_however_many_are_parked_with_it(
+    store: RedisStore, sender: Sender
+) -> None:
+    driver = Driver(store)
+    uid = sender.enqueue_new(name="other")
+    driver.step(1)
+    driver.step(0, Park(uid, 1, "low", "other"))
+    # It lies behind more than are read at once, and is the oldest of them.
+    store.lane.call(
+        "EVAL",
+        "for i = 1, ARGV[1] do redis.call('LPUSH', KEYS[1], i) end return 0",
+        1, store.keys.of("parked", "low", "other"), 2 * PARKED_PAGE,
+    )  # fmt: skip
+    assert found(store, uid).state == "parked"
+
+
+def test_those_that_have_ended_are_told_of_however_many_are_asked_about(
+    store: RedisStore, sender: Sender
+) -> None:
+    driver = Driver(store)
+    sender.enqueue(*(new_job() for _ in range(4)))
+    died = kill(driver, 2)
+    lives = sender.enqueue_new()
+    gone = [new_uid() for _ in range(2 * JOBS)]
+    dead_ones, gone_ones = ended(store, [*gone, *died, lives])
+    assert dead_ones == {*died}
+    assert gone_ones == {*gone}
+
+
+def test_what_is_done_since_a_mark_is_read_over_many_pages(store: RedisStore) -> None:
+    key = store.keys.fixed("done")
+
+    def finish(numbers: range) -> None:
+        store.lane.pipeline([("LPUSH", key, json.dumps({"uid": str(n)})) for n in numbers])
+
+    finish(range(10))
+    mark = newest_done(store)
+    more = range(10, 10 + 2 * SUMMARIES + 5)
+    finish(more)
+    summaries, mark = done_since(store, mark)
+    assert [summary.uid for summary in summaries] == [str(n) for n in reversed(more)]
+    assert done_since(store, mark) == ([], mark)
 
 
 # -- bounds ------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from tests.store.drive import Driver, Sender
 from tests.support import Server, wait_until
 from trioq.core.calls import NewJob, Rate
 from trioq.core.formats.record import encode
+from trioq.core.formats.snapshot import Snapshot
 from trioq.core.job import Record, new_uid
-from trioq.store.inspect import Glance, glance, sample
+from trioq.store.inspect import Glance, glance, sample, snapshots, tell, watch
+from trioq.store.inspect.snapshot import KEPT_MS
 from trioq.store.redis import RedisStore
 
 
@@ -58,7 +60,18 @@ def test_a_full_server_is_still_looked_at(store: RedisStore, own_server: Server)
     full.lane.call("DEL", full.keys.fixed("sampler"))
     seen = look(full, "b")
     assert (seen.has_turn, seen.ready) == (False, 1)
+    watch(full)
+    tell(full, "e.boot", Snapshot())
+    assert snapshots(full, ["e.boot"]) == {}, "a screen goes without"
     full.lane.close()
+
+
+def test_what_an_engine_tells_is_kept_for_as_long_as_it_is_true(store: RedisStore) -> None:
+    for kept_ms, expected_ms in ((60_000, 60_000), (1, KEPT_MS)):
+        tell(store, "e.boot", Snapshot(busy=3), kept_ms=kept_ms)
+        left_ms = store.lane.call("PTTL", store.keys.of("shown", "e.boot"))
+        assert expected_ms / 2 < left_ms <= expected_ms
+    assert snapshots(store, ["e.boot"]) == {"e.boot": Snapshot(busy=3)}
 
 
 # -- what is seen ------------------------------------------------------------------------------

@@ -193,6 +193,10 @@ async def test_a_program_is_told_of_its_runs_trace_and_never_of_the_engines(
     assert (environment["TRACEPARENT"], environment["BAGGAGE"]) == ("the run's", "a=1")
     assert "TRACESTATE" not in environment
 
+    _, _, environment = await told(python(TELL, env={"BAGGAGE": "configured"}), traced)
+
+    assert (environment["TRACEPARENT"], environment["BAGGAGE"]) == ("the run's", "configured")
+
 
 # -- how it ends -------------------------------------------------------------------------------
 

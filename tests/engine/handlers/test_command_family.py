@@ -24,6 +24,7 @@ from tests.engine.handlers.programs import (
 )
 from trioq.core.outcome import Succeeded
 from trioq.engine.handlers import Command
+from trioq.engine.handlers.group import LINGER_S
 
 #: Starts a child that ignores SIGTERM, and writes both pids.
 FAMILY = """
@@ -101,6 +102,29 @@ async def test_a_program_that_is_being_ended_can_still_write(tmp_path: Path) -> 
         "def clean(*_):\n"
         "    sys.stderr.write('x' * 1_000_000)\n"
         "    sys.stderr.flush()\n"
+        "    open(sys.argv[1], 'w').write('0\\n')\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, clean)\n"
+        "open(sys.argv[2], 'w').write('0\\n')\n"
+        "time.sleep(60)"
+    )
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outcome_of, python(code, str(done), str(ready)))
+            await pid_in(ready)
+            scope.cancel()
+
+    assert done.exists()
+
+
+@pytest.mark.trio
+async def test_a_program_that_is_being_ended_has_the_time_that_it_is_given(tmp_path: Path) -> None:
+    """Longer than what has ended may hold its output open."""
+    done, ready = tmp_path / "done", tmp_path / "ready"
+    code = (
+        "import signal, sys, time\n"
+        "def clean(*_):\n"
+        f"    time.sleep({1.2 * LINGER_S})\n"
         "    open(sys.argv[1], 'w').write('0\\n')\n"
         "    sys.exit()\n"
         "signal.signal(signal.SIGTERM, clean)\n"

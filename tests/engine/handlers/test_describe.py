@@ -42,6 +42,20 @@ async def test_an_error_tells_what_caused_it() -> None:
     assert traceback.index("KeyError: 'first'") < traceback.index("ValueError: second")
 
 
+@pytest.mark.trio
+async def test_an_error_that_hides_what_came_before_it_tells_nothing_of_that() -> None:
+    async def handler() -> None:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            raise ValueError("second") from None
+
+    traceback = (await failure_of(handler)).error.traceback
+
+    assert traceback.endswith("ValueError: second")
+    assert "first" not in traceback
+
+
 @pytest.mark.parametrize("character", ["x", "é", "\udc80", "\U0001f600"])
 @pytest.mark.trio
 async def test_errors_are_bounded_and_valid_utf8(character: str) -> None:
@@ -91,7 +105,15 @@ async def test_of_a_long_traceback_the_end_is_kept_in_whole_lines() -> None:
 
 @pytest.mark.parametrize("limit", range(10, 30))
 def test_clipped_texts_are_as_long_as_they_may_be(limit: int) -> None:
-    for text in ("a" * 20, "é" * 10, "\U0001f600" * 5, "a\ud800" * 3, "", "ab\ncd" * 5):
+    for text in (
+        "a" * 20,
+        "é" * 10,
+        "\U0001f600" * 5,
+        "a\ud800" * 3,
+        "",
+        "ab\ncd" * 5,
+        "a" * 40 + "\n",
+    ):
         whole = text.encode("utf-8", "backslashreplace").decode()
         for clipped, part in ((clip(text, limit), 0), (clip_front(text, limit), -1)):
             assert len(clipped.encode()) <= limit

@@ -12,6 +12,7 @@ import pytest
 import trioq
 from tests.engine.handlers.attempts import job_with, outcome_of
 from trioq.core.outcome import Succeeded
+from trioq.engine.handlers import Function
 
 
 def plain(job: trioq.Job, n: int) -> int:
@@ -35,6 +36,9 @@ class Holder:
     @classmethod
     async def of_class(cls, job: trioq.Job, n: int) -> int:
         return n + len(job.uid)
+
+    def of_a_class(cls, n: int) -> int:  # noqa: N805  # somebody forgot the decorator
+        return n
 
     def __call__(self, job: trioq.Job, n: int) -> int:
         return n + len(job.uid)
@@ -86,6 +90,22 @@ async def test_whatever_can_be_called_is_a_handler_with_its_annotations(function
     assert await outcome_of(app.handlers["it"].function, job_with(n=5)) == Succeeded(37)
 
 
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (plain, False),
+        (plain_async, True),
+        (Holder(), False),
+        (Holder().of_class, True),
+        (AsyncCallable(), True),
+        (functools.partial(AsyncCallable()), True),
+        (later(plain_async), False),
+    ],
+)
+def test_what_is_async_however_it_is_wrapped_takes_no_thread(function: Any, expected: bool) -> None:
+    assert Function("it", function).is_async is expected
+
+
 def test_one_function_may_have_two_names() -> None:
     app = trioq.App()
 
@@ -123,6 +143,7 @@ class GeneratorCallable:
         (Holder, "a class makes an object and runs nothing"),
         (int, "a class makes an object and runs nothing"),
         (Holder.method, "Holder.method is a method, and there is no object to call it on"),
+        (Holder.of_a_class, "Holder.of_a_class is a method, and there is no object to call it on"),
         (print, "a payload has names, so no field can fill"),
         (dict.get, "a payload has names, so no field can fill"),
         (max, "its parameters can't be known"),

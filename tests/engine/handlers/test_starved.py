@@ -22,6 +22,7 @@ from tests.engine.handlers.programs import failure_of, outcome_of, shell
 from tests.engine.rig import Rig, config_of
 from trioq.core.events import JobDied, JobFailed, JobReleased, JobSucceeded, RunStarved
 from trioq.core.outcome import Outcome, Starved, Succeeded
+from trioq.core.wants import NothingLeft
 from trioq.engine.handlers.convert import CONVERTER
 
 
@@ -47,6 +48,20 @@ def no_new_threads() -> Iterator[None]:
         yield
     finally:
         threading.stack_size(size)
+
+
+@pytest.mark.trio
+async def test_what_is_wanting_when_the_time_is_up_is_no_attempt_either(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """To start a thread or a program can take long, where there is little left."""
+
+    async def handler() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(2.0)
+        raise NothingLeft("processes")
+
+    assert await outcome_of_function(handler, timeout_s=1.0) == Starved("processes")
 
 
 @pytest.mark.trio

@@ -190,6 +190,21 @@ async def test_after_tiny_jobs_long_ones_are_not_hoarded(
     assert len({event.uid for event in world.of(JobStarted, name="long")}) == 40
 
 
+async def test_jobs_that_were_not_run_teach_nothing_of_how_long_jobs_take(
+    autojump_clock: Clock, world: World
+) -> None:
+    noop(world, takes_s=1.0)
+    world.config = calm(count=4)
+    running = await world.start()
+    world.enqueue("noop", 20)
+    await world.until(lambda: world.store.space.stats["done"] == 20)
+    world.enqueue("stranger", 100)
+    await world.until(lambda: world.store.space.stats["parked"] == 100)
+    world.enqueue("noop", 100)
+    await world.reported(JobStarted, 24)
+    assert held_by(running) == 4
+
+
 async def test_an_outcome_waits_for_company_only_briefly(
     autojump_clock: Clock, world: World
 ) -> None:
@@ -199,6 +214,25 @@ async def test_an_outcome_waits_for_company_only_briefly(
     await world.reported(JobSucceeded, 2001)
     await trio.sleep(0.1)
     assert world.store.space.stats["done"] == 2001
+
+
+async def test_nothing_is_claimed_where_the_answer_to_the_registration_was_half_a_lease_in_coming(
+    autojump_clock: Clock, world: World
+) -> None:
+    """The lease begins when the registration is sent, so that little of it is left."""
+    noop(world, takes_s=100.0)
+    register, steps = world.store.register, Steps(world.store)
+
+    def slowly(engine: str, info: bytes) -> bool:
+        registered = register(engine, info)
+        autojump_clock.jump(0.6 * world.config.worker.lease_s)
+        return registered
+
+    world.store.register = slowly  # type: ignore[method-assign]
+    world.enqueue("noop", 10)
+    await world.start()
+    await world.reported(JobStarted, 4)
+    assert [step.want for _, step in steps.all][:2] == [0, 4]
 
 
 async def test_what_went_back_keeps_its_place(autojump_clock: Clock, world: World) -> None:

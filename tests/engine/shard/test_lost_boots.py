@@ -16,6 +16,7 @@ from trioq.core.events import (
     JobSucceeded,
     SettlementRefused,
 )
+from trioq.engine.handlers import place
 from trioq.engine.shard.shard import HASTY_S
 
 pytestmark = pytest.mark.trio
@@ -172,6 +173,23 @@ async def test_an_engine_survives_the_loss_of_the_whole_data_set(rig: Rig) -> No
         rig.enqueue("noop")
         await rig.reported(JobSucceeded, name="noop")
         engine.hurry()
+
+
+async def test_what_runs_after_a_lost_boot_says_that_it_is_the_new_ones(rig: Rig) -> None:
+    here: list[str] = []
+
+    @rig.app.job("looks")
+    async def looks() -> None:
+        here.append(place.get().engine)
+
+    rig.config = config_of(count=1)
+    async with rig.running():
+        for n in (1, 2):
+            rig.enqueue("looks")
+            await rig.reported(JobSucceeded, n)
+            await reap(rig, boot_of(rig))
+            await rig.reported(EngineStarted, n + 1)
+    assert here == [event.engine for event in rig.of(EngineStarted)][:2]
 
 
 async def test_an_engine_that_loses_boot_after_boot_pauses_in_between(rig: Rig) -> None:

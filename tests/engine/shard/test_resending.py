@@ -16,6 +16,7 @@ from trioq.core.events import (
     RedisBack,
     SettlementRefused,
 )
+from trioq.engine.shard.dispatcher import POLL_S
 
 pytestmark = pytest.mark.trio
 
@@ -37,6 +38,31 @@ async def test_a_step_that_was_not_answered_is_sent_again_byte_for_byte(
     assert max(Counter(wire.sent).values()) >= 4, "three were lost"  # a busy machine loses more
     assert len(rig.of(JobStarted)) == 2, "nothing ran twice"
     assert rig.of(SettlementRefused) == rig.of(BootLost) == []
+
+
+@pytest.mark.parametrize("word", ["poke", "rung"])
+async def test_what_is_told_while_a_step_is_in_flight_has_a_step_of_its_own(
+    rig: Rig, word: str
+) -> None:
+    """That one may have looked before there was what this is about."""
+    noop(rig)
+    async with rig.running() as engine:
+        dispatcher, wire = engine.shards[0].living, rig.wires["step"]
+        assert dispatcher is not None
+        loop = trio.lowlevel.current_trio_token()
+        tell, told_at = getattr(dispatcher, word), trio.Event()
+
+        def tell_in_flight(_: str) -> None:
+            wire.before = lambda _: None
+            trio.from_thread.run_sync(tell, trio_token=loop)
+            trio.from_thread.run_sync(told_at.set, trio_token=loop)
+
+        wire.before = tell_in_flight
+        dispatcher.poke()
+        await told_at.wait()
+        sent, told = len(wire.sent), trio.current_time()
+        await rig.until(lambda: len(wire.sent) > sent)
+        assert trio.current_time() - told < 0.8 * POLL_S, "not at the poll"
 
 
 async def test_a_claim_whose_reply_got_lost_is_run_once(rig: Rig) -> None:
