@@ -78,7 +78,7 @@ class Admin:
         return next((door for door in there if door.name == record.name), None)
 
     def queue_names(self) -> tuple[str, ...]:
-        """The configured queues, then all others that anything is in, and maybe some that are empty."""
+        """The configured queues, then all others that anything is in, maybe also empty ones."""
         return (*self.queues, *sorted(inspect.queue_names(self.store) - set(self.queues)))
 
     def job(self, id_or_uid: str) -> JobView | None:
