@@ -7,6 +7,7 @@ It speaks RESP 2 alone, so there are no messages that nobody asked for.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import redis
@@ -18,6 +19,10 @@ from trioq.errors import StoreUnreachable
 
 #: What connecting is answered with is short.
 GREETING_BYTES = 1 << 16
+
+#: How a list begins, of the first in the first, that has more items than any answer has bytes for.
+#: Room for all that are announced would be made at once, and given back one by one.
+_TOO_MANY = re.compile(rb"(?:\*\d{1,7}\r\n)*\*\d{8}")
 
 #: redis-py's own words.
 CLOSED = "Connection closed by server."
@@ -52,7 +57,11 @@ class BoundedReader(_HiredisParser):
         """
         answer, left = self._parsed(), self.bytes_max
         while answer is NOT_ENOUGH_DATA:
-            left -= self._read_some(timeout)
+            count = self._read_some(timeout)
+            if left == self.bytes_max and _TOO_MANY.match(self._buffer, 0, count):
+                raise TooLong("an answer of more items than can be")
+            self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
+            left -= count
             answer = self._parsed()
             if left < 0 and answer is NOT_ENOUGH_DATA:
                 raise TooLong(f"an answer of more than {self.bytes_max:,} bytes")
@@ -72,7 +81,7 @@ class BoundedReader(_HiredisParser):
             raise InvalidResponse(f"an answer that can't be read: {type(error).__name__}") from None
 
     def _read_some(self, timeout: Any) -> int:
-        """Wait for bytes. How many came."""
+        """Wait for bytes. How many are in the buffer."""
         sock = self._sock
         try:
             if timeout is not SENTINEL:
@@ -85,5 +94,4 @@ class BoundedReader(_HiredisParser):
                 sock.settimeout(self._socket_timeout)
         if count == 0:
             raise redis.ConnectionError(CLOSED)
-        self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
         return count
