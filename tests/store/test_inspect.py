@@ -259,16 +259,18 @@ def test_a_job_that_ends_while_it_is_looked_for_is_found_done(
     theirs = server.store()
     driver = Driver(theirs)
     driver.step(1)
-    call = store.lane.call
+    pipeline, ended = store.lane.pipeline, False
 
-    def call_late(*command: Any, **options: Any) -> Any:
-        if command[:2] == ("HGET", store.keys.fixed("jobs")):
+    def pipeline_late(commands: Any, **options: Any) -> Any:
+        nonlocal ended
+        if not ended and commands[0][:2] == ("HMGET", store.keys.fixed("jobs")):
+            ended = True
             driver.step(0, Ack(uid, 1))
-            monkeypatch.undo()
-        return call(*command, **options)
+        return pipeline(commands, **options)
 
-    monkeypatch.setattr(store.lane, "call", call_late)
+    monkeypatch.setattr(store.lane, "pipeline", pipeline_late)
     assert (found(store, "a").state, found(store, "a").uid) == ("done", uid)
+    assert ended
     theirs.lane.close()
 
 
