@@ -11,16 +11,19 @@ JOBS   ?= 2
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q -n $(JOBS)
 
-.PHONY: serve test check props faults load soak mutants bench bench-peers docs sbom clean
+.PHONY: serve test coverage check props faults load soak mutants bench bench-peers docs sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
 
 test: check  ## lint, types, and all tests with a quick property profile
-	@$(PYTEST) tests --cov --cov-report=term:skip-covered $(ARGS)
+	@$(PYTEST) tests $(ARGS)
 	@$(PYTEST) props $(ARGS)
 	@TRIOQ_TEST_NETWORK=twice $(PYTEST) tests/store tests/engine $(ARGS)
 	@TRIOQ_TEST_NETWORK=lost $(PYTEST) tests/store tests/engine $(ARGS)
+
+coverage: $(VENV)/.test  ## which lines and branches the tests pass
+	@$(PYTEST) tests --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(VENV)/.test  ## lint and types
 	@$(BIN)/ruff check --quiet .

@@ -220,7 +220,7 @@ def test_nothing_happens_unless_it_is_said_to_which(
         ([], "Say which: IDs, --all, or a filter such as --name."),
         (["mine", "--all"], "IDs can't be combined with --all or with filters."),
         (["mine", "--name", "x"], "IDs can't be combined with --all or with filters."),
-        (["--all", "--rate", "0", "--yes"], "0.0 is not in the range x>0"),
+        (["--all", "--rate", "0", "--yes"], "0.0 is not in the range 0<x<=10000000"),
     ):
         result = trioq(command, *arguments)
         assert result.exit_code == 2
