@@ -315,7 +315,8 @@ def test_any_fault_from_the_environment_names_its_variable(fault: tuple[Path, An
     # A variable is text, so what is wrong in TOML may be right here.
     _, lines = outcome(_toml(BASE), {variable: text})
     assert all(line.startswith(variable) for line in lines)
-    assert lines or "zz_no_such_key" not in path
+    # Of one word it may be somebody else's: a warning.
+    assert lines or "zz_no_such_key" not in path or len(path) == 1
 
 
 # --- anything at all ------------------------------------------------------------------
