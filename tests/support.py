@@ -187,7 +187,8 @@ def new_job(
 ) -> NewJob:
     """A job to be enqueued through a store."""
     uid = new_uid()
-    stored, big = encode(Record(uid, name, queue, payload, id))
+    now_ms = time.time_ns() // 1_000_000
+    stored, big = encode(Record(uid, name, queue, payload, id, enqueued_ms=now_ms))
     return NewJob(uid, queue, stored, big, delay_ms, id, seen)
 
 

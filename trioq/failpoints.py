@@ -44,6 +44,11 @@ _armed: dict[str, _Armed] = {}
 _lock = threading.Lock()
 
 
+def armed() -> bool:
+    """Whether a test has armed any place."""
+    return bool(_armed)
+
+
 def failpoint(call: str, moment: str) -> None:
     """A place. Does nothing unless a test has armed it."""
     if _armed:

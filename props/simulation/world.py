@@ -217,7 +217,7 @@ class World:
         self.jobs[uid] = name
         queue = self.draw.choice(["high", "low"])
         payload = json.dumps({"s": self.draw.choice([0.0, 0.1, 1.0, 5.0, 20.0])}).encode()
-        stored, big = encode(Record(uid, name, queue, payload, None))
+        stored, big = encode(Record(uid, name, queue, payload, enqueued_ms=EPOCH_S * 1000))
         return NewJob(uid, queue, stored, big, delay_ms=self.draw.choice([0, 0, 0, 500, 20_000]))
 
     # -- who hurts -----------------------------------------------------------------------------

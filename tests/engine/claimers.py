@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trioq.core.settlements import Settlement
 from trioq.engine.fetch import Fetch
 
@@ -19,6 +21,9 @@ class Nobody:
         raise AssertionError
 
     def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
+        raise AssertionError
+
+    def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
         raise AssertionError
 
 

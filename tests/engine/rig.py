@@ -21,6 +21,7 @@ from trioq.core.events import EngineStarted, EngineStopped, Event
 from trioq.engine import from_config
 from trioq.engine.engine import Engine
 from trioq.errors import StoreUnreachable
+from trioq.observe.fanout import to_all
 from trioq.service import open_access
 from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import Stats, stats
@@ -139,7 +140,7 @@ class Rig:
         handlers = all_handlers(
             self.app, config.commands, App(), config.directory, from_config.retry(config)
         )
-        return Engine(config, handlers, open_access(wires, config), self.report, **options)
+        return Engine(config, handlers, open_access(wires, config), to_all(self.report), **options)
 
     @asynccontextmanager
     async def running(self, **options: Any) -> AsyncIterator[Engine]:

@@ -18,10 +18,11 @@ from tests.engine.rig import config_of
 from tests.support import new_job
 from trioq.app import App
 from trioq.core.config import Config
-from trioq.core.events import Event
+from trioq.core.events import Event, Report
 from trioq.engine.bridge import InlineCaller
 from trioq.engine.engine import Engine
 from trioq.errors import StoreUnreachable
+from trioq.observe.fanout import to_all
 from trioq.store.connect import store_options
 from trioq.store.memory import MemoryStore
 
@@ -97,6 +98,8 @@ class World:
     store: MemoryStore = attrs.field(init=False)
     told: list[tuple[float, Event]] = attrs.field(factory=list[tuple[float, Event]])
     """Every event, with its time since the test began."""
+    listeners: tuple[Report, ...] = ()
+    """Who else is told."""
     _began: float = attrs.field(factory=trio.current_time)
     _changed: trio.Event = attrs.field(factory=trio.Event)
     _sender: str = attrs.field(factory=lambda: secrets.token_hex(8))
@@ -120,7 +123,11 @@ class World:
 
         handlers: Any = (app or self.app).handlers
         engine = Engine(
-            config or self.config, handlers, access, self.report, clock=trio.current_time
+            config or self.config,
+            handlers,
+            access,
+            to_all(self.report, *self.listeners),
+            clock=trio.current_time,
         )
 
         async def run(task_status: trio.TaskStatus[Engine]) -> None:

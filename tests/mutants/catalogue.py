@@ -6,9 +6,10 @@ A mutant is a text that stands once in a file of ``trioq/``, and another in its 
 from __future__ import annotations
 
 from tests.mutants.faces import FACES, SETTINGS
+from tests.mutants.goes import GOES
 from tests.mutants.mutant import Killers, Mutant
 
-__all__ = ["ENGINES", "FACES", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant"]
+__all__ = ["ENGINES", "FACES", "GOES", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant"]
 
 MODEL: Killers = ("props/test_store.py",)
 ATTEMPTS: Killers = ("props/test_attempts.py",)
@@ -501,8 +502,8 @@ ENGINES = (
     ),
     Mutant(
         "what a boot takes back is given away all the same", "engine/backlog.py",
-        "        self._jobs = deque(held for held in self._jobs if held.by is not by)\n", "",
-        BACKLOG,
+        "        self.jobs.clear()  # it stays the one that everybody knows\n",
+        "        left = []\n", BACKLOG,
     ),
     Mutant(
         "due jobs wait for the next poll", "engine/shard/scheduler.py",
@@ -533,4 +534,4 @@ ENGINES = (
     ),
 )  # fmt: skip
 
-MUTANTS = SCRIPTS + ENGINES + SETTINGS + FACES
+MUTANTS = SCRIPTS + ENGINES + GOES + SETTINGS + FACES

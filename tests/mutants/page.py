@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.mutants.catalogue import ENGINES, FACES, SCRIPTS, SETTINGS, Mutant
+from tests.mutants.catalogue import ENGINES, FACES, GOES, SCRIPTS, SETTINGS, Mutant
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
 
@@ -24,6 +24,9 @@ a copy of the tree, and the part of the suite named beside each must notice.
 ## Engine
 
 {_table(ENGINES)}
+## Jobs run in one go
+
+{_table(GOES)}
 ## Settings
 
 {_table(SETTINGS)}

@@ -76,12 +76,12 @@ class _Window:
     # Invariant: total == sum(_totals) and failed == sum(_failures).
     _newest: int | None = attrs.field(default=None, init=False)
 
-    def add(self, now: float, *, failed: bool) -> None:
+    def add(self, now: float, *, failed: bool, count: int = 1) -> None:
         slot = math.floor(now / self.window_s * BUCKETS)
         bucket = (slot if slot == self._newest else self._slide(slot)) % BUCKETS
-        self._totals[bucket] += 1
+        self._totals[bucket] += count
         self._failures[bucket] += failed
-        self.total += 1
+        self.total += count
         self.failed += failed
 
     def _slide(self, slot: int) -> int:
@@ -115,6 +115,11 @@ class Breaker:
     def last_state(self) -> State:
         """The state after the last change that was told."""
         return self._state
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether it is closed, and no success can be what opens it."""
+        return self._state == "closed" and self._window.failed == 0
 
     def state(self, now: float) -> State:
         """The state at this time: an open breaker turns half-open by itself."""
@@ -179,6 +184,19 @@ class Breaker:
             return self._turn("closed" if verdict == "success" else "open", now)
         self._window.add(now, failed=verdict == "failure")
         return self._turn("open", now) if self._is_too_bad() else None
+
+    def succeeded(self, count: int, now: float) -> Change | None:
+        """So many jobs, begun while it was closed, were good; returns the change that this made."""
+        if self.is_calm:
+            self._window.add(now, failed=False, count=count)
+            return None
+        for _ in range(count):
+            # A success can be what makes enough samples of many failures.
+            if self._state != "closed":
+                return None
+            if (change := self.record(Permit(self._generation), "success", now)) is not None:
+                return change
+        return None
 
     def _is_too_bad(self) -> bool:
         failed, total = self._window.failed, self._window.total

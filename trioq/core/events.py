@@ -8,7 +8,7 @@ engine's loop. The idea is that of trio's instruments.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from trioq.core.job import Uid
@@ -136,6 +136,29 @@ class JobStarted(Event):
     """When it was enqueued, or due if that was with a delay, by the client's clock."""
     suspect: bool = False
     """Whether an engine died while it ran there."""
+
+
+Quick = tuple[Uid, int, bool, int, float, float]
+"""A run that waited for nothing: uid, attempt, whether it was a suspect, when it was enqueued
+(epoch ms), how long it took (s), and when it ended (epoch s)."""
+
+
+@value
+class JobsSucceeded(Event):
+    """Several quick runs, one after the other, of jobs of one name and queue.
+
+    Who listens to this is told once for many; who doesn't is told of each.
+    """
+
+    name: str
+    queue: str
+    runs: Sequence[Quick]
+
+    def each(self) -> Iterator[Event]:
+        """The same, told of each."""
+        for uid, attempt, suspect, enqueued_ms, took_s, _ in self.runs:
+            yield JobStarted(uid, self.name, self.queue, attempt, enqueued_ms, enqueued_ms, suspect)
+            yield JobSucceeded(uid, self.name, self.queue, attempt, took_s, enqueued_ms)
 
 
 @value

@@ -30,7 +30,8 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self._jobs = deque[Held]()
+        self.jobs = deque[Held]()
+        """The next one first. Who takes one out by hand says so afterwards: :meth:`taken`."""
         self._idle = trio.lowlevel.ParkingLot()
         self._called = False
         """One of the idle workers is on its way here."""
@@ -38,14 +39,14 @@ class Backlog:
         self._since = 0.0
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self.jobs)
 
     def put(self, jobs: Iterable[Held]) -> None:
         """Add jobs. Never waits."""
         assert not self._closed, "nobody is there to run them"
-        if not self._jobs:
+        if not self.jobs:
             self._since = trio.current_time()
-        self._jobs.extend(jobs)
+        self.jobs.extend(jobs)
         self._call()
 
     async def take(self) -> Held | None:
@@ -54,18 +55,28 @@ class Backlog:
         A checkpoint only when there is nothing to take, so a worker of tiny jobs must make
         its own.
         """
-        while not self._jobs:
+        return self.take_now(trio.current_time()) if await self.wait() else None
+
+    async def wait(self) -> bool:
+        """Wait until there is a job, for which nobody else may have come yet. False: closed."""
+        while not self.jobs:
             if self._closed:
-                return None
+                return False
             await self._wait()
-        return self.take_now(trio.current_time())
+        return True
+
+    def taken(self, now: float) -> None:
+        """Some were taken out, the last one now, and what is left may want another worker."""
+        self._since = now
+        if not self._called:
+            self._call()
 
     def take_now(self, now: float) -> Held | None:
         """The next job; None where there is none."""
-        if not self._jobs:
+        if not self.jobs:
             return None
         self._since = now
-        held = self._jobs.popleft()
+        held = self.jobs.popleft()
         if not self._called:
             self._call()
         return held
@@ -79,25 +90,27 @@ class Backlog:
 
     def take_back(self, by: Claimer) -> list[Held]:
         """Take out what this boot has claimed and nobody has started."""
-        jobs = [held for held in self._jobs if held.by is by]
-        self._jobs = deque(held for held in self._jobs if held.by is not by)
+        jobs = [held for held in self.jobs if held.by is by]
+        left = [held for held in self.jobs if held.by is not by]
+        self.jobs.clear()  # it stays the one that everybody knows
+        self.jobs.extend(left)
         return jobs
 
     def take_back_stale(self, by: Claimer) -> list[Held]:
         """The same, where nobody has started anything for too long."""
-        if not self._jobs or trio.current_time() - self._since < STALE_S:
+        if not self.jobs or trio.current_time() - self._since < STALE_S:
             return []
         return self.take_back(by)
 
     def close(self) -> None:
         """No worker gets another job, nor waits for one."""
-        assert not self._jobs, "all boots have ended"
+        assert not self.jobs, "all boots have ended"
         self._closed = True
         self._idle.unpark_all()
 
     def _call(self) -> None:
         """See to it that somebody comes for the next job."""
-        if self._jobs and self._idle and not self._called:
+        if self.jobs and self._idle and not self._called:
             self._called = True
             self._idle.unpark()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from trioq.core.job import Uid
@@ -33,6 +34,9 @@ class Claimer(Protocol):
         Args:
           took_s: How long the handler ran; None: it wasn't called.
         """
+
+    def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
+        """Say it of several, whose handlers ran so long on the average."""
 
 
 class Running(Protocol):

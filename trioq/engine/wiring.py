@@ -28,6 +28,7 @@ from trioq.engine.bridge import Access
 from trioq.engine.handlers import Handler
 from trioq.engine.outage import Outage
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.run import Runs
 from trioq.engine.runs.settle import Teller
 from trioq.engine.runs.worker import Shop, Worker
@@ -112,7 +113,9 @@ class Parts:
             runs=self.runs,
             handlers=given.handlers,
             queues=frozenset(given.config.queue_names),
-            rules=from_config.rules(given.config),
+            rules=(rules := from_config.rules(given.config)),
+            plans=Plans(given.handlers, rules, self.breakers),
+            recent=self.recent,
             breakers=self.breakers,
             appetite=self.appetite,
             threads=trio.CapacityLimiter(count),

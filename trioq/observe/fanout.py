@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from trioq.core.events import Event, Report
+from trioq.core.events import Event, JobsSucceeded, JobStarted, JobSucceeded, Report
 
 
 @runtime_checkable
@@ -36,12 +36,25 @@ class _Told(dict[type[Event], Report]):
         self._listeners = listeners
 
     def __missing__(self, kind: type[Event]) -> Report:
-        wanting = [
-            listener.listener_for(kind) if isinstance(listener, Choosy) else listener
-            for listener in self._listeners
-        ]
+        wanting = [_wanting(listener, kind) for listener in self._listeners]
         self[kind] = made = _each([tell for tell in wanting if tell is not None])
         return made
+
+
+def _wanting(listener: Report, kind: type[Event]) -> Report | None:
+    """Who is told events of this type, in a listener; None: nobody."""
+    tell = listener.listener_for(kind) if isinstance(listener, Choosy) else None
+    if kind is JobsSucceeded and tell is None:
+        each = to_all(listener)
+        if any(_wanting(listener, one) is not None for one in (JobStarted, JobSucceeded)):
+            return lambda event: _tell_of_each(event, each)
+        return None
+    return tell if isinstance(listener, Choosy) else listener
+
+
+def _tell_of_each(event: Any, tell: Report) -> None:
+    for one in event.each():
+        tell(one)
 
 
 def _each(tells: Sequence[Report]) -> Report:

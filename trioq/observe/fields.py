@@ -12,7 +12,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-from trioq.engine.handlers.function import running_job
+from trioq.engine.handlers.function import job_here
 from trioq.engine.handlers.place import place
 
 #: In the order in which people read them.
@@ -29,7 +29,7 @@ ENGINE_ID = re.compile(r"^.+-\d+-([0-9a-f]{6})(\.\w+)?$")
 def job_fields() -> dict[str, Any]:
     """The fields of the job that runs here, and of the current span."""
     fields: dict[str, Any] = {}
-    if (job := running_job.get(None)) is not None:
+    if (job := job_here()) is not None:
         fields |= {
             "job_id": job.uid, "job": job.name, "queue": job.queue, "attempt": job.attempt,
         }  # fmt: skip

@@ -1,6 +1,7 @@
 """Handlers: what runs a job, and how its end is told.
 
 invoke      runs one handler under its timeout; whatever it does becomes an outcome: ending
+begun       what is left of one that was started by hand, to be run by invoke too
 timebox     is the timeout: a cancel scope for one run after the other
 function    a Python function; binding gives it its arguments, convert makes their values,
             isolated and threads are where it runs; shape is what can be one,

@@ -32,6 +32,7 @@ _OURS = ("trioq.engine.handlers", "trio", "outcome")
 # What Python itself keeps of an error and of a class, whatever their own code says.
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
+_with_traceback = BaseException.with_traceback
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _hides_context = BaseException.__dict__["__suppress_context__"].__get__
@@ -95,6 +96,12 @@ def text_of(error: BaseException) -> str:
         return _plain(str(error))
     except BaseException as broken:
         return f"<its text can't be made: {name_of(broken)}>"
+
+
+def without_caller(error: BaseException) -> BaseException:
+    """The same error, whose traceback begins below the frame that has caught it."""
+    tb = _traceback_of(error)
+    return _with_traceback(error, None if tb is None else tb.tb_next)
 
 
 def name_of(error: BaseException) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import functools
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context, ContextVar, copy_context
+from inspect import CO_COROUTINE
 from typing import Any, Literal
 
 import attrs
@@ -24,7 +26,8 @@ from trioq.engine.handlers.threads import run_in_thread
 
 LeaseLoss = Literal["continue", "cancel"]
 
-running_job: ContextVar[Job] = ContextVar("trioq_job")
+running_job: ContextVar[Job | Callable[[], Job]] = ContextVar("trioq_job")
+"""The job, or what makes it when somebody asks."""
 
 
 def current_job() -> Job:
@@ -33,12 +36,17 @@ def current_job() -> Job:
     Raises:
       LookupError: No job runs here.
     """
-    try:
-        return running_job.get()
-    except LookupError:
+    if (job := job_here()) is None:
         raise LookupError(
             "no job runs here: current_job() is for handlers, while an engine runs them"
-        ) from None
+        )
+    return job
+
+
+def job_here() -> Job | None:
+    """The job that runs here; None: none does."""
+    job = running_job.get(None)
+    return job if job is None or isinstance(job, Job) else job()
 
 
 def _is_name(_: object, attribute: attrs.Attribute[str], value: str) -> None:
@@ -79,6 +87,13 @@ class Function:
     def _look(self) -> bool:
         return is_async(self.function)
 
+    @property
+    def begins_at_once(self) -> bool:
+        """Whether calling it gives a coroutine of Python's own, which can be started by hand."""
+        # Not what inspect says: a def function may be marked as one, and runs when it is called.
+        function = self.function
+        return inspect.isfunction(function) and bool(function.__code__.co_flags & CO_COROUTINE)
+
     def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Awaitable[Any]:
         """Bind the job's payload, and return what runs the function, in a context of its own.
 
@@ -94,12 +109,13 @@ class Function:
         :exc:`Raised`; BadHandler, if what it returned can't be run; and of a ``def`` handler
         that is cancelled, NoThread or ThreadLeftBehind.
         """
-        try:
-            arguments = self.binding.bind(job.payload)
-        except MemoryError:
-            raise NothingLeft(WANTS[errno.ENOMEM]) from None
         context = copy_context()
         context.run(running_job.set, job)
+        try:
+            # In there: what the payload becomes may have code of its own.
+            arguments = context.run(self.binding.bind, job.payload)
+        except MemoryError:
+            raise NothingLeft(WANTS[errno.ENOMEM]) from None
         first = () if self.binding.job_parameter is None else (job,)
         if self.is_async:
             return Isolated(self._call(first, arguments), context)

@@ -20,7 +20,14 @@ from trioq.errors import TrioqBug
 KILL_AFTER_S = 5.0
 
 
-class Handler(Protocol):
+class Runnable(Protocol):
+    """What can be run for a job."""
+
+    def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Awaitable[Any]:
+        """Run it; raises whatever it raises, at once or when awaited."""
+
+
+class Handler(Runnable, Protocol):
     """What runs the jobs of one name."""
 
     @property
@@ -34,21 +41,19 @@ class Handler(Protocol):
     @property
     def on_lease_loss(self) -> LeaseLoss: ...
 
-    def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Awaitable[Any]:
-        """Run it; raises whatever it raises, at once or when awaited."""
-
 
 # A real Ctrl-C is the engine's to handle: without the protection it could be raised inside of
 # a handler, and would be taken for the handler's own.
 @trio.lowlevel.enable_ki_protection
 async def invoke(
-    handler: Handler,
+    handler: Runnable,
     job: Job,
     *,
     timeout_s: float | None,
     timebox: Timebox,
     threads: trio.CapacityLimiter,
     kill_after_s: float = KILL_AFTER_S,
+    since: float | None = None,
 ) -> Outcome:
     """Run a handler for a job.
 
@@ -57,13 +62,14 @@ async def invoke(
       timebox: The calling task's own; it may be left open.
       threads: Bounds how many ``def`` handlers run at a time.
       kill_after_s: How long a cancelled command has between SIGTERM and SIGKILL.
+      since: When it began, by trio's clock; None: it begins now.
 
     Cancellation: the handler is cancelled. If it ends with anything but a result,
     :exc:`trio.Cancelled` comes out, whatever the handler made of it, since what it raised while
     it was being stopped must not cost the job an attempt.
     """
     try:
-        with timebox.of(timeout_s):
+        with timebox.of(timeout_s, since):
             try:
                 result = await handler.run(job, threads, kill_after_s)
             except trio.Cancelled:

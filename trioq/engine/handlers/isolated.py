@@ -14,6 +14,8 @@ from contextvars import Context
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
+import trio
+
 from trioq.engine.handlers.describe import module_of
 from trioq.engine.handlers.returned import BadHandler
 
@@ -23,6 +25,8 @@ FOREIGN = (
     "it awaits something of asyncio, or of another library, which doesn't run here: use trio's"
     " (trio.sleep, …) or anyio's, or a def handler that calls asyncio.run"
 )
+
+_NOTHING = object()
 
 #: The classes of what trio's own functions ask their task's runner for, by identity: a class's
 #: own hash may raise.
@@ -36,26 +40,36 @@ class Isolated(Generic[R]):
     let trio's tools for looking at a waiting task see through to the handler.
     """
 
-    __slots__ = ("_context", "_coroutine")
+    __slots__ = ("_context", "_coroutine", "_wanted")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, R], context: Context) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, R], context: Context, wanted: Any = _NOTHING
+    ) -> None:
         self._coroutine = coroutine
         self._context = context
+        self._wanted = wanted
+        """What it waits for already, if it was started before it is awaited."""
 
     def __await__(self) -> Generator[Any, Any, R]:
         return self  # type: ignore[return-value]  # it has all that is used of one
 
     def __next__(self) -> Any:
-        return self._step(self._coroutine.send, None)
+        return self.send(None)
 
     def send(self, value: Any) -> Any:
+        if self._wanted is not _NOTHING:
+            wanted, self._wanted = self._wanted, _NOTHING
+            return _if_still(self._checked(wanted))
         return self._step(self._coroutine.send, value)
 
     def throw(self, *error: Any) -> Any:
+        self._wanted = _NOTHING
         return self._step(self._coroutine.throw, *error)
 
     def _step(self, resume: Callable[..., Any], *args: Any) -> Any:
-        wanted = self._context.run(resume, *args)
+        return self._checked(self._context.run(resume, *args))
+
+    def _checked(self, wanted: Any) -> Any:
         if id(type(wanted)) not in _TRIOS and not _is_trios(wanted):
             wanted = self._context.run(self._coroutine.throw, BadHandler(FOREIGN))
             if not _is_trios(wanted):
@@ -72,6 +86,19 @@ class Isolated(Generic[R]):
     @property
     def cr_await(self) -> Any:
         return self._coroutine.cr_await  # type: ignore[attr-defined]
+
+
+def _if_still(wanted: Any) -> Any:
+    """What a task asked for a while ago, as it is to be told to trio now.
+
+    Somebody who was called since then, a listener, may have woken the task already. Then nothing
+    is left to be aborted, and who tried would break trio.
+    """
+    task = trio.lowlevel.current_task()
+    # trio has no public name for it.
+    if type(wanted) is type or getattr(task, "_next_send_fn", None) is None:
+        return wanted
+    return type(wanted)(lambda _: trio.lowlevel.Abort.FAILED)
 
 
 def _is_trios(wanted: object) -> bool:

@@ -33,9 +33,15 @@ class Timebox:
         self._deadline = math.inf
         self._innermost: object = None
 
-    def of(self, timeout_s: float | None) -> Timebox:
-        """For a run that may take this long; None: any time."""
-        wanted = math.inf if timeout_s is None else trio.current_time() + timeout_s
+    def of(self, timeout_s: float | None, since: float | None = None) -> Timebox:
+        """For a run that may take this long; None: any time.
+
+        Args:
+          since: When it began, by trio's clock; None: now.
+        """
+        wanted = math.inf
+        if timeout_s is not None:
+            wanted = timeout_s + (trio.current_time() if since is None else since)
         if self._scope is None:
             self._scope = trio.CancelScope(deadline=wanted)
             self._scope.__enter__()
@@ -54,7 +60,7 @@ class Timebox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None and trio.current_time() < self._deadline and self._is_as_it_was():
+        if error is None and trio.current_time() < self._deadline and self.is_as_it_was:
             return False
         scope, self._scope = self._scope, None
         assert scope is not None
@@ -69,7 +75,8 @@ class Timebox:
             scope, self._scope = self._scope, None
             scope.__exit__(None, None, None)
 
-    def _is_as_it_was(self) -> bool:
+    @property
+    def is_as_it_was(self) -> bool:
         """Whether the run has closed all scopes that it opened. If that can't be told, no."""
         return self._innermost is not None and _innermost_scope(self._task) is self._innermost
 

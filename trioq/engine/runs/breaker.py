@@ -41,11 +41,24 @@ class Breakers:
                 if (change := breaker.poll(trio.current_time())) is not None:
                     self._tell(name, change)
 
-    def admit(self, name: str, now: float) -> Permit | None:
-        """A permit to run one job of this name, or None: park it."""
+    def of(self, name: str) -> Breaker:
+        """That of this name."""
         breaker = self._breakers.get(name)
         if breaker is None:
             breaker = self._breakers[name] = Breaker(self.settings)
+        return breaker
+
+    def succeeded(self, name: str, count: int, now: float) -> None:
+        """So many runs that began while it was closed, and asked for no permit, were good.
+
+        Of several it is told at once only where none of them can be what opens it.
+        """
+        if (change := self._breakers[name].succeeded(count, now)) is not None:
+            self._tell(name, change)
+
+    def admit(self, name: str, now: float) -> Permit | None:
+        """A permit to run one job of this name, or None: park it."""
+        breaker = self.of(name)
         if (change := breaker.poll(now)) is not None:
             self._tell(name, change)
         return breaker.admit(now)

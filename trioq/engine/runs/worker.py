@@ -32,10 +32,14 @@ from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Handler, Place, Timebox, invoke, place
+from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import INTERRUPTED, Run, Runs
 from trioq.engine.runs.settle import End, Teller, end_of, parked, released, unreadable
+from trioq.engine.runs.spree import Begun, Spree
+from trioq.engine.snapshot import Recent
 from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable
 from trioq.failpoints import failpoint
@@ -59,7 +63,20 @@ class Shop:
     threads: trio.CapacityLimiter
     teller: Teller
     report: Report
+    recent: Recent
+    plans: Plans
     tracer: Tracer | None
+
+    def spree(self) -> Spree:
+        """For one worker."""
+        return Spree(
+            self.backlog,
+            self.plans,
+            self.breakers,
+            self.report,
+            self.recent,
+            self.tracer is not None,
+        )
 
 
 class Worker:
@@ -74,8 +91,7 @@ class Worker:
         self._shop = shop
         self._by: Claimer | None = None
         """Who claimed the last job that it ran."""
-        self._now = 0.0
-        """A moment ago, by trio's clock: to ask isn't cheap, where jobs are tiny."""
+        self._spree = shop.spree()
 
     async def run(self) -> None:
         """Run jobs until the backlog closes.
@@ -94,39 +110,51 @@ class Worker:
         Returns:
           False: the backlog is closed.
         """
-        backlog = self._shop.backlog
-        self._now = trio.current_time()
-        slice_ends = self._now + SLICE_S
+        backlog, spree = self._shop.backlog, self._spree
         with trio.CancelScope() as scope, closing(Timebox()) as timebox:
             while True:
-                held = backlog.take_now(self._now)
-                if held is None:
+                if not backlog:
                     timebox.close()
-                    held = await backlog.take()
-                    if held is None:
+                    if not await backlog.wait():
                         return False
-                    self._now = trio.current_time()
-                if await self._run_and_settle(held, scope, timebox):
-                    break
-                if self._now >= slice_ends:
+                    self._turn_begins()
+                elif spree.now >= self._turn_ends:
                     timebox.close()
                     await backlog.rest()
-                    self._now = trio.current_time()
-                    slice_ends = self._now + SLICE_S
+                    self._turn_begins()
+                if backlog:
+                    self._here(backlog.jobs[0].by)
+                    left = spree.go(backlog.jobs[0].by, timebox, self._turn_ends)
+                    if left is not None and await self._run_and_settle(left, scope, timebox):
+                        break
         return True
 
-    async def _run_and_settle(self, held: Held, scope: trio.CancelScope, timebox: Timebox) -> bool:
+    def _turn_begins(self) -> None:
+        self._spree.now = now = trio.current_time()
+        self._turn_ends = now + SLICE_S
+
+    def _here(self, by: Claimer) -> None:
+        """Have all that the next jobs start inherit where they run."""
+        if by is not self._by:
+            self._by = by
+            place.set(Place(by.boot, self._number))
+
+    async def _run_and_settle(
+        self, left: Held | Begun, scope: trio.CancelScope, timebox: Timebox
+    ) -> bool:
         """Returns whether the run was cancelled, and with it the scope."""
         shop = self._shop
+        begun, held = (left, left.held) if isinstance(left, Begun) else (None, left)
         stored: Stored | None = None
         run: Run | None = None
         end: End | None = None
         try:
             stored = decode(held.uid, held.stored)
-            admitted = self._admitted(held, stored, scope)
+            began = self._spree.now if begun is None else begun.began
+            admitted = self._admitted(held, stored, scope, began)
             if isinstance(admitted, Run):
                 run = admitted
-                await self._go(run, timebox)
+                await self._go(run, timebox, begun)
                 end = end_of(run, now_ms=time.time_ns() // 1_000_000, random=random.random())
             else:
                 end = admitted
@@ -139,28 +167,33 @@ class Worker:
             shop.teller.tell(held, run, end or released(held, stored))
         return run is not None and run.cancelled is not None
 
-    def _admitted(self, held: Held, stored: Stored, scope: trio.CancelScope) -> Run | End:
+    def _admitted(
+        self, held: Held, stored: Stored, scope: trio.CancelScope, began: float
+    ) -> Run | End:
         """A run that may begin, or what becomes of the job instead."""
         shop, record = self._shop, stored.record
         handler = shop.handlers.get(record.name)
-        permit = shop.breakers.admit(record.name, self._now) if handler else None
+        permit = shop.breakers.admit(record.name, began) if handler else None
         if handler is None or permit is None:
             if record.queue not in shop.queues:
                 raise RecordUnreadable(f"its queue is {record.queue!r}, but it isn't from there")
             return parked(held, stored, "breaker open" if handler else "unknown name")
         retry = shop.rules.retry_of(handler, record)
-        return Run(held, stored, handler, retry, permit, held.token, self._now, scope)
+        return Run(held, stored, handler, retry, permit, held.token, began, scope)
 
-    async def _go(self, run: Run, timebox: Timebox) -> None:
+    async def _go(self, run: Run, timebox: Timebox, begun: Begun | None) -> None:
         """From the permit to the outcome."""
         shop = self._shop
         failpoint("job", "before")
         shop.runs.add(run)
         try:
-            run.outcome = await self._outcome(run, timebox)
+            if begun is None:
+                run.outcome = await self._outcome(run, timebox)
+            else:
+                run.outcome = await self._start(run, begun.rest, begun.job, timebox, begun.began)
         finally:
             shop.runs.remove(run)
-            self._now = now = trio.current_time()
+            self._spree.now = now = trio.current_time()
             run.took_s = now - run.began
             verdict = _breaker_verdict(run.outcome)
             shop.breakers.record(run.stored.record.name, run.permit, verdict, now)
@@ -170,9 +203,7 @@ class Worker:
 
     async def _outcome(self, run: Run, timebox: Timebox) -> Outcome:
         shop, claim, record = self._shop, run.claim, run.stored.record
-        if claim.by is not self._by:
-            self._by = claim.by
-            place.set(Place(claim.by.boot, self._number))
+        self._here(claim.by)
         if shop.tracer is not None:
             run.span = shop.tracer.run(
                 record, attempt=claim.attempt, step=claim.step, boot=claim.by.boot
@@ -201,19 +232,26 @@ class Worker:
             # The process was stopped, say, or its payload was long in coming: another engine may
             # have the job by now. Nothing is awaited between this question and the handler.
             return INTERRUPTED
-        shop.report(
+        return await self._start(run, run.handler, job, timebox)
+
+    def _start(
+        self, run: Run, handler: Runnable, job: Job, timebox: Timebox, since: float | None = None
+    ) -> Awaitable[Outcome]:
+        """Call the handler, or go on with it: what is to be around it, is around this."""
+        record = run.stored.record
+        self._shop.report(
             JobStarted(
                 job.uid, job.name, job.queue, job.attempt,
-                job.enqueued_ms, record.wanted_ms, claim.suspect,
+                job.enqueued_ms, record.wanted_ms, run.claim.suspect,
             )
         )  # fmt: skip
-        return await self._call(run, job, timebox)
-
-    def _call(self, run: Run, job: Job, timebox: Timebox) -> Awaitable[Outcome]:
-        """Call the handler: what is to be around it, is around this."""
-        timeout_s = self._shop.rules.timeout_of(run.handler, run.stored.record)
         return invoke(
-            run.handler, job, timeout_s=timeout_s, timebox=timebox, threads=self._shop.threads
+            handler,
+            job,
+            timeout_s=self._shop.rules.timeout_of(run.handler, record),
+            timebox=timebox,
+            threads=self._shop.threads,
+            since=since,
         )
 
 

@@ -54,9 +54,9 @@ class Boot:
     suspects: int = 0
     """How many of the held are suspects; the server gives us one at a time."""
 
-    def settle(self, settlement: Settlement) -> None:
-        """Let the next step carry this."""
-        self.outcomes.append(settlement)
+    def settle(self, *settlements: Settlement) -> None:
+        """Let the next step carry these."""
+        self.outcomes.extend(settlements)
 
     def next_step(
         self, *, want: int, queues: tuple[str, ...], admits: tuple[Admit, ...], parked_version: int

@@ -72,6 +72,7 @@ class Metrics:
         self._on: dict[type[Event], Callable[[Any], None]] = {
             e.JobStarted: self._job_started,
             e.JobSucceeded: self._job_succeeded,
+            e.JobsSucceeded: self._jobs_succeeded,
             e.Claimed: self._claimed,
             e.ClaimsReturned: lambda event: self._counts.add(c.RELEASED, by=event.count),
             e.JobFailed: self._job_failed,
@@ -176,15 +177,32 @@ class Metrics:
             self._waited(queue, "paused", wait.paused)
 
     def _waited(self, queue: str, state: str, wait_s: float) -> None:
+        self._waits_of(queue, state).observe(wait_s)
+
+    def _waits_of(self, queue: str, state: str) -> Histogram:
         values = self._wait.get((queue, state))
         if values is None:
             values = self._wait.setdefault((self._allowed.queue(queue), state), Histogram(c.WAIT))
-        values.observe(wait_s)
+        return values
 
     def _job_succeeded(self, event: e.JobSucceeded) -> None:
         job = self._of(event.queue, event.name)
         job.completed += 1
         job.ended(event.took_s, event.wanted_ms)
+
+    def _jobs_succeeded(self, event: e.JobsSucceeded) -> None:
+        if self._waits.knows_more or any(attempt > 1 or odd for _, attempt, odd, *_ in event.runs):
+            for one in event.each():
+                self(one)
+            return
+        _, _, _, enqueued_ms, took_s, ended_at = zip(*event.runs, strict=True)
+        since_s = [max(0.0, at - ms / 1000) for at, ms in zip(ended_at, enqueued_ms, strict=True)]
+        waited_s = [max(0.0, s - took) for s, took in zip(since_s, took_s, strict=True)]
+        self._waits_of(event.queue, "ready").observe_many(waited_s)
+        job = self._of(event.queue, event.name)
+        job.completed += len(event.runs)
+        job.run.observe_many(list(took_s))
+        job.end_to_end.observe_many(since_s)
 
     def _job_failed(self, event: e.JobFailed) -> None:
         job = self._of(event.queue, event.name)

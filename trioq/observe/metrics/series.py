@@ -8,7 +8,7 @@ histogram is the sum of its buckets, so that what is read fits together.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
@@ -38,6 +38,19 @@ class Histogram:
     def observe(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+    def observe_many(self, values: list[float]) -> None:
+        """The same for all of these, at a price for each bucket; sorts them."""
+        values.sort()
+        below = 0
+        for i, bound in enumerate(self.bounds):
+            if below == len(values):
+                break
+            up_to = bisect_right(values, bound, below)
+            self.counts[i] += up_to - below
+            below = up_to
+        self.counts[-1] += len(values) - below
+        self.total += sum(values)
 
     def buckets(self) -> list[tuple[str, float]]:
         """Upper bounds, and how many values lie at or below each."""

@@ -80,6 +80,11 @@ class Waits:
     def forget(self, uid: Uid) -> None:
         self._due.pop(uid, None)
 
+    @property
+    def knows_more(self) -> bool:
+        """Whether a job may have waited for anything but other jobs."""
+        return bool(self._due) or self.pauses.known or self.doors.known
+
     def only_ready(self, job: JobStarted, now: float) -> float | None:
         """Seconds, for most jobs: their first run, and no time but that in which they were ready.
 
@@ -91,9 +96,7 @@ class Waits:
             or job.suspect
             or not wanted_ms
             or wanted_ms != job.enqueued_ms
-            or self._due
-            or self.pauses.known
-            or self.doors.known
+            or self.knows_more
         ):
             return None
         waited_s = now - wanted_ms / 1000

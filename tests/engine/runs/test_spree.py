@@ -1,0 +1,388 @@
+"""Jobs that are run in one go, when something happens in the middle of it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+import trioq
+from tests.engine.rig import Rig, noop
+from tests.engine.virtual import World, calm
+from tests.support import new_job
+from trioq import failpoints
+from trioq.core.calls import NewJob
+from trioq.core.events import (
+    BreakerChanged,
+    Event,
+    JobDied,
+    JobFailed,
+    JobParked,
+    JobReleased,
+    JobsSucceeded,
+    JobStarted,
+    JobSucceeded,
+)
+from trioq.core.formats import summary
+from trioq.engine.backlog import Backlog
+from trioq.observe.log_setup import logger
+from trioq.observe.logs import LogLines
+
+pytestmark = pytest.mark.trio
+
+Clock = trio.testing.MockClock
+
+
+@attrs.define
+class Goes:
+    """A listener that is told of several at once."""
+
+    told: list[JobsSucceeded] = attrs.field(factory=list[JobsSucceeded])
+
+    def listener_for(self, kind: type[Event]) -> Callable[[Any], None] | None:
+        return self.told.append if kind is JobsSucceeded else None
+
+    def __call__(self, event: Event) -> None:
+        raise AssertionError("it says what it wants")
+
+    @property
+    def jobs(self) -> int:
+        return sum(len(event.runs) for event in self.told)
+
+
+@pytest.fixture
+def goes(world: World) -> Goes:
+    goes = Goes()
+    world.listeners = (goes,)
+    return goes
+
+
+async def warm(world: World) -> None:
+    """So that the engine holds many jobs at a time."""
+    world.enqueue("noop", 300)
+    await world.reported(JobSucceeded, 300)
+    world.told.clear()
+
+
+def worlds_noop(world: World) -> None:
+    @world.app.job("noop")
+    async def handler() -> None:
+        pass
+
+
+def claimer(backlog: Backlog) -> Any:
+    """Who has claimed what waits there."""
+    return backlog.jobs[0].by
+
+
+async def test_many_are_told_of_at_once_and_each_is_told_of_who_wants_it(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    worlds_noop(world)
+    await world.start()
+    uids = world.enqueue("noop", 300)
+    await world.reported(JobSucceeded, 300)
+    assert goes.jobs == 300
+    assert len(goes.told) < 100
+    # Each as it was run: it begins, and then it ends.
+    expected = [(kind, uid) for uid in uids for kind in (JobStarted, JobSucceeded)]
+    told = [(type(e), e.uid) for _, e in world.told if isinstance(e, (JobStarted, JobSucceeded))]
+    assert told == expected
+
+
+async def test_no_handler_of_either_kind_starts_when_the_lease_has_ended_in_between(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    """As when the thread that beats is told that nobody knows this boot."""
+    worlds_noop(world)
+    good: list[bool] = []
+    by: list[Any] = []
+
+    @world.app.job("ends")
+    async def ends() -> None:
+        by.append(claimer(backlog))
+        by[0].pacemaker.gone()
+
+    @world.app.job("quick")
+    async def quick() -> None:
+        good.append(by[0].may_start())
+
+    @world.app.job("waits")
+    async def waits() -> None:
+        good.append(by[0].may_start())
+        await trio.lowlevel.checkpoint()
+
+    world.config = calm(queues=("low",), count=1)
+    running = await world.start()
+    backlog = running.engine._parts.backlog
+    await warm(world)
+    for name in ("noop", "ends", "quick", "waits", "quick", "quick"):
+        world.enqueue(name)
+    await world.reported(JobSucceeded, 6)
+    assert good == [True] * 4
+    assert world.of(JobReleased), "some were in hand"
+    assert world.of(JobFailed) == []
+
+
+async def test_a_handler_that_waits_lets_the_others_run(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    worlds_noop(world)
+
+    @world.app.job("sleeper")
+    async def sleeper() -> None:
+        await trio.sleep(20)
+
+    await world.start()
+    await warm(world)
+    world.enqueue("sleeper", 3)
+    world.enqueue("noop", 20)
+    await world.reported(JobSucceeded, 20, name="noop", within_s=1.0)
+    assert world.of(JobSucceeded, name="sleeper") == []
+    await world.reported(JobSucceeded, 3, name="sleeper")
+
+
+async def test_what_is_returned_after_a_wait_is_looked_at(
+    autojump_clock: Clock, world: World
+) -> None:
+    @world.app.job("halfdone")
+    async def half_done() -> Any:
+        await trio.lowlevel.checkpoint()
+        return (n for n in range(3))
+
+    await world.start()
+    world.enqueue("halfdone")
+    (died,) = await world.reported(JobDied, within_s=60)
+    assert died.reason == "bad_handler"
+
+
+async def test_what_waits_when_its_engine_is_cancelled_goes_back_once(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    worlds_noop(world)
+    ended = []
+
+    @world.app.job("sleeper")
+    async def sleeper() -> None:
+        try:
+            await trio.sleep(1000)
+        finally:
+            ended.append(trio.current_time())
+
+    world.config = calm(grace_s=1.0)
+    running = await world.start()
+    await warm(world)
+    uids = world.enqueue("sleeper", 2)
+    await world.reported(JobStarted, 2)
+    running.engine.hurry()
+    await running.ended.wait()
+    assert sorted(event.uid for event in world.of(JobReleased)) == uids
+    assert len(ended) == 2
+    space = world.store.space
+    assert [(space.jobs[uid].attempts, space.jobs[uid].reaps) for uid in uids] == [(0, 0)] * 2
+    assert set(space.queues["low"].ready) == set(uids)
+    assert not space.boots
+
+
+async def test_a_run_that_waits_is_seen_and_ends_with_its_lease_if_it_is_to(
+    autojump_clock: Clock, world: World
+) -> None:
+    worlds_noop(world)
+
+    @world.app.job("careful", on_lease_loss="cancel")
+    async def careful() -> None:
+        await trio.sleep(1000)
+
+    @world.app.job("other")
+    async def other() -> None:
+        await trio.sleep(1000)
+
+    running = await world.start()
+    await warm(world)
+    world.enqueue("careful")
+    world.enqueue("other")
+    await world.reported(JobStarted, 2)
+    assert len(running.engine._parts.runs) == 2
+    running.link.cut()
+    await world.reported(JobReleased, name="careful", within_s=60)
+    assert world.of(JobReleased, name="other") == []
+    running.link.mend()
+
+
+async def test_a_breaker_opens_at_the_very_job(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    """Success can be what opens it: it makes enough samples of many failures."""
+    breaker = {"failure_threshold": 0.3, "window_s": 60.0, "cooldown_s": 30.0, "min_samples": 10}
+    failing = True
+
+    @world.app.job("shaky", retry=trioq.Retry(max_attempts=9, base=500.0, cap=500.0, jitter=0.0))
+    async def shaky() -> None:
+        if failing:
+            raise ValueError
+
+    worlds_noop(world)
+    world.config = calm(queues=("low",), count=1, breaker=breaker)
+    await world.start()
+    await warm(world)
+    world.enqueue("shaky", 4)
+    await world.reported(JobFailed, 4)
+    failing = False
+    world.enqueue("shaky", 20)
+    await world.reported(BreakerChanged)
+    assert len(world.of(JobSucceeded, name="shaky")) == 6
+    await world.reported(JobParked)
+    assert len(world.of(JobStarted, name="shaky")) == 10
+
+
+async def test_a_good_run_counts_where_others_fail(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    breaker = {"failure_threshold": 0.5, "window_s": 60.0, "cooldown_s": 30.0, "min_samples": 4}
+
+    @world.app.job("shaky", retry=trioq.Retry(max_attempts=1))
+    async def shaky(n: int) -> None:
+        if n % 3 == 2:
+            raise ValueError
+
+    world.config = calm(queues=("low",), count=1, breaker=breaker)
+    await world.start()
+    for n in range(90):
+        world.enqueue("shaky", payload={"n": n})
+    await world.reported(JobSucceeded, 60)
+    assert world.of(BreakerChanged) == []
+    assert goes.jobs == 60
+
+
+@pytest.fixture
+def armed() -> Iterator[list[str]]:
+    passed: list[str] = []
+    failpoints.arm("job.before", lambda: passed.append("before"), nth=0)
+    yield passed
+    failpoints.disarm()
+
+
+async def test_each_run_passes_its_failpoints(
+    autojump_clock: Clock, world: World, goes: Goes, armed: list[str]
+) -> None:
+    worlds_noop(world)
+    await world.start()
+    world.enqueue("noop", 50)
+    await world.reported(JobSucceeded, 50)
+    assert len(armed) == 50
+    assert goes.jobs == 0
+
+
+async def test_who_listens_may_wake_a_handler_that_has_begun_to_wait(
+    autojump_clock: Clock, world: World
+) -> None:
+    """It began to wait in the middle of a go, and the jobs before it are told of after that."""
+    done = trio.Event()
+
+    def listener(event: Event) -> None:
+        if isinstance(event, JobSucceeded) and event.name == "first":
+            done.set()
+            scope.cancel()
+
+    scope = trio.CancelScope()
+    caught = []
+
+    @world.app.job("first")
+    async def first() -> None:
+        pass
+
+    @world.app.job("second")
+    async def second() -> None:
+        with scope:
+            await done.wait()
+        caught.append(scope.cancelled_caught)
+
+    world.listeners = (listener,)
+    worlds_noop(world)
+    world.config = calm(queues=("low",), count=1)
+    await world.start()
+    await warm(world)
+    world.enqueue("first")
+    world.enqueue("second")
+    await world.reported(JobSucceeded, name="second", within_s=60)
+    assert caught == [False], "it was woken before it was cancelled"
+
+
+async def test_a_line_for_each_where_lines_are_wanted(autojump_clock: Clock, world: World) -> None:
+    written = io.StringIO()
+    lines = LogLines(logger("debug", "json", written))
+    goes = Goes()
+    world.listeners = (goes, lines)
+    worlds_noop(world)
+    await world.start()
+    uids = world.enqueue("noop", 40)
+    await world.reported(JobSucceeded, 40)
+    assert goes.jobs == 40
+    told = [json.loads(line) for line in written.getvalue().splitlines()]
+    jobs = [(line["event"], line["job_id"]) for line in told if "job_id" in line]
+    assert jobs == [(word, uid) for uid in uids for word in ("job_started", "job_succeeded")]
+
+
+async def test_what_a_listener_raises_loses_no_job(autojump_clock: Clock) -> None:
+    """The engine ends of it, and gives back what it had in its hand."""
+    worlds = []
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            world = World(nursery, config=calm(queues=("low",), count=1))
+            worlds.append(world)
+            worlds_noop(world)
+
+            @world.app.job("failing")
+            async def failing() -> None:
+                raise ValueError
+
+            def listener(event: Event) -> None:
+                if isinstance(event, JobSucceeded) and event.uid == uids[0]:
+                    raise ZeroDivisionError
+
+            uids = [""]
+            world.listeners = (listener,)
+            await world.start()
+            await warm(world)
+            uids[:] = world.enqueue("noop") + world.enqueue("failing")
+            await trio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await run()
+    assert raised.group_contains(ZeroDivisionError)
+    space = worlds[0].store.space
+    (uid,) = space.jobs
+    assert list(space.queues["low"].ready) == [uid]
+    assert (space.jobs[uid].reaps, list(space.queues["low"].suspects)) == (0, [])
+
+
+@pytest.mark.parametrize("said", ['"timeout_s":5', '"max_attempts":1', '"id":"x"', '"big":true'])
+async def test_a_record_that_says_something_of_its_own_is_heard_whoever_wrote_it(
+    autojump_clock: Clock, world: World, goes: Goes, said: str
+) -> None:
+    """With the time in the end, as most of those that say nothing."""
+    worlds_noop(world)
+    await world.start()
+    header = f'{{"v":1,"name":"noop","queue":"low",{said},"at":1700000000000}}\n'
+    for number, uid in enumerate(("1" * 32, "2" * 32), 1):
+        job = NewJob(uid, "low", header.encode() + b"{}", b"{}")
+        world.store.enqueue("another", number, [job])
+    await world.reported(JobSucceeded, 2)
+    assert goes.told == []
+
+
+async def test_a_uid_that_is_no_text_is_run_as_any(rig: Rig) -> None:
+    noop(rig)
+    for uid in (b'odd-"\n', b"odd-\xff"):
+        rig.key("HSET", "jobs", uid, new_job().stored)
+        rig.key("LPUSH", "ready:low", uid)
+    async with rig.running():
+        told = await rig.reported(JobSucceeded, 2)
+    kept = [summary.decode(line) for line in rig.key("LRANGE", "done", 0, -1)]
+    assert {done and done.uid for done in kept} == {event.uid for event in told}

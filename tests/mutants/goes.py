@@ -1,0 +1,83 @@
+"""The two ways through a worker: what would make them mean two things."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+GO: Killers = ("tests/engine/runs/test_spree.py",)
+BOTH: Killers = (*GO, "props/test_spree.py")
+
+SPREE = "engine/runs/spree.py"
+WORKER = "engine/runs/worker.py"
+BEGUN = "engine/handlers/begun.py"
+ISOLATED = "engine/handlers/isolated.py"
+
+GOES = (
+    Mutant(
+        "a timeout counts from when its handler first waits", WORKER,
+        "begun.job, timebox, begun.began)", "begun.job, timebox, trio.current_time())", BOTH,
+    ),
+    Mutant(
+        "nothing becomes of a begun run that is cancelled", WORKER,
+        "            shop.teller.tell(held, run, end or released(held, stored))\n",
+        "            if end or begun is None:\n"
+        "                shop.teller.tell(held, run, end or released(held, stored))\n", GO,
+    ),
+    Mutant(
+        "a run that is told of with others is counted twice", "observe/metrics/listener.py",
+        "                self(one)\n            return\n", "                self(one)\n", BOTH,
+    ),
+    Mutant(
+        "what a job puts into its context is there for the next", SPREE,
+        "context.run(coroutine.send, None)", "coroutine.send(None)", BOTH,
+    ),
+    Mutant(
+        "what a payload becomes puts into its context is there for the next", SPREE,
+        "context.run(plan.handler.binding.bind, content)", "plan.handler.binding.bind(content)",
+        BOTH,
+    ),
+    Mutant(
+        "a handler that waits has the others wait too", SPREE,
+        "            self.backlog.taken(taken_at)\n", "", GO,
+    ),
+    Mutant(
+        "a lease is asked for once for all that is run in one go", SPREE,
+        "if not by.may_start():", "if not acks and not by.may_start():", GO,
+    ),
+    Mutant(
+        "what a record says of its own isn't heard", "engine/runs/plan.py",
+        "if record != plain or stored.payload_is_big:", "if False:", GO,
+    ),
+    Mutant(
+        "a breaker isn't told what went well", SPREE,
+        "        self.breakers.succeeded(plan.name, len(runs), now)\n", "", BOTH,
+    ),
+    Mutant(
+        "a breaker that a success opens opens after the others", SPREE,
+        "elif plan.breaker.is_calm:", "elif True:", GO,
+    ),
+    Mutant(
+        "a scope that is left open isn't noticed", SPREE,
+        " or not timebox.is_as_it_was", "", BOTH,
+    ),
+    Mutant(
+        "what is returned after a wait isn't looked at", BEGUN,
+        "        if id(type(returned)) in PLAIN:\n", "        if True:\n", GO,
+    ),
+    Mutant(
+        "a handler doesn't see how long it has", SPREE,
+        "timebox.of(plan.timeout_s, now)", "timebox.of(None)", BOTH,
+    ),
+    Mutant(
+        "a wait for another library's loop passes for none", ISOLATED,
+        "if self._wanted is not _NOTHING:", "if self._wanted not in (None, _NOTHING):", BOTH,
+    ),
+    Mutant(
+        "a task that was woken may be cancelled as if it waited", ISOLATED,
+        "return _if_still(self._checked(wanted))", "return self._checked(wanted)", GO,
+    ),
+    Mutant(
+        "failpoints aren't passed by what is run in one go", SPREE,
+        "not (self.is_off or failpoints.armed())", "not self.is_off", GO,
+    ),
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""What is left of a handler that was started by hand, as something that can be run.
+
+It is run where every handler is: in :func:`~trioq.engine.handlers.invoke`. So whatever it does
+from here on means the same as if it had been started there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine
+from contextvars import Context
+from typing import Any
+
+import attrs
+
+from trioq.engine.handlers.describe import without_caller
+from trioq.engine.handlers.isolated import Isolated
+from trioq.engine.handlers.returned import PLAIN, finished
+
+
+@attrs.frozen(eq=False)
+class Suspended:
+    """It waits, and goes on."""
+
+    coroutine: Coroutine[Any, Any, Any]
+    context: Context
+    wanted: Any
+    """What it asked its task's runner for."""
+
+    async def run(self, job: object, threads: object, kill_after_s: float) -> Any:
+        returned = await Isolated(self.coroutine, self.context, self.wanted)
+        if id(type(returned)) in PLAIN:
+            return returned
+        return await Isolated(finished(returned), self.context)
+
+
+@attrs.frozen(eq=False)
+class Returned:
+    """It returned, and there is more to be looked at: what it returned, or how it left things."""
+
+    result: Any
+    context: Context
+
+    async def run(self, job: object, threads: object, kill_after_s: float) -> Any:
+        return await Isolated(finished(self.result), self.context)
+
+
+@attrs.frozen(eq=False)
+class Broken:
+    """It raised, or what was to be its arguments did."""
+
+    error: BaseException = attrs.field(converter=without_caller)
+    """Without the frame of who started it, which would keep all that it knew alive."""
+
+    def run(self, job: object, threads: object, kill_after_s: float) -> Awaitable[Any]:
+        raise self.error
+
+
+Rest = Suspended | Returned | Broken

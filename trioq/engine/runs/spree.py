@@ -1,0 +1,159 @@
+"""Runs what doesn't wait: job after job in one go, until one waits or needs more care.
+
+Most of what a tiny job costs is not its handler but what is around it: a coroutine that awaits
+a coroutine, a cancel scope, values that are made to be looked at by nobody. Here a handler is
+started by hand. One that returns without having waited is done, and what is to be said of it is
+said for all of them at the end. Anything else (it waits, it raised, it left something open) goes
+on where every run goes on, from where it is: see :mod:`trioq.engine.runs.worker`. So it depends
+on how a job ends whether it was quick, and nothing that it does depends on whether it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextvars import copy_context
+
+import attrs
+import trio
+
+from trioq import failpoints
+from trioq.core.events import JobsSucceeded, Quick, Report
+from trioq.core.formats import payload
+from trioq.core.job import Job
+from trioq.core.settlements import Ack
+from trioq.engine.backlog import Backlog
+from trioq.engine.claim import Claimer, Held
+from trioq.engine.handlers import Timebox
+from trioq.engine.handlers.begun import Broken, Rest, Returned, Suspended
+from trioq.engine.handlers.function import running_job
+from trioq.engine.handlers.returned import PLAIN
+from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.plan import Plan, PlannedJob, Plans
+from trioq.engine.snapshot import Recent
+from trioq.errors import RecordUnreadable
+
+_set_job = running_job.set
+_quoted = json.encoder.encode_basestring_ascii
+
+
+@attrs.frozen(eq=False)
+class Begun:
+    """A run whose handler was started, and isn't simply done."""
+
+    held: Held
+    job: Job
+    began: float
+    """By trio's clock."""
+    rest: Rest
+    """What is to be run yet."""
+
+
+@attrs.define(eq=False)
+class Spree:
+    """One worker's."""
+
+    backlog: Backlog
+    plans: Plans
+    breakers: Breakers
+    report: Report
+    recent: Recent
+    is_off: bool
+    """Whether each run needs more care: it is traced."""
+    now: float = attrs.field(default=0.0, init=False)
+    """A moment ago, by trio's clock: to ask isn't cheap, where jobs are tiny."""
+
+    # A real Ctrl-C is the engine's to handle, not a handler's.
+    @trio.lowlevel.enable_ki_protection
+    def go(self, by: Claimer, timebox: Timebox, until: float) -> Held | Begun | None:
+        """Run jobs of this boot, until that time or the first that needs more.
+
+        Returns:
+          A claim whose handler wasn't started, or a run that isn't done; None: the time is over,
+          or there is nothing more.
+
+        What it raises is no handler's but a listener's, say. Then the engine ends, and signing
+        off gives back what it has in its hand.
+        """
+        jobs, plan_of = self.backlog.jobs, self.plans.of
+        clock = trio.lowlevel.current_clock().current_time
+        done: dict[Plan, list[Quick]] = {}
+        acks: list[Ack] = []
+        began = taken_at = now = self.now
+        wall = time.time() - now
+        tail = f',"engine":{_quoted(by.boot)}}}'
+        is_on = not (self.is_off or failpoints.armed())
+        try:
+            while jobs and now < until:
+                held = jobs.popleft()
+                taken_at = now
+                stored = held.stored
+                end = stored.find(b"}\n")
+                at = stored[end - 13 : end]
+                plan = plan_of(stored[: end - 13], held) if is_on and at.isdigit() else None
+                if plan is None or held.by is not by or plan.breaker.last_state != "closed":
+                    return held
+                enqueued_ms = int(at)
+                try:
+                    content = payload.decode(stored[end + 2 :])
+                except (RecordUnreadable, MemoryError):
+                    return held
+                # Nothing that takes long stands between this question and the handler.
+                if not by.may_start():
+                    return held
+                timebox.of(plan.timeout_s, now)
+                job = PlannedJob(held, plan, content, enqueued_ms)
+                context = copy_context()
+                context.run(_set_job, job)
+                function = plan.handler.function
+                try:
+                    arguments = context.run(plan.handler.binding.bind, content)
+                except MemoryError:
+                    return held
+                except BaseException as error:
+                    return Begun(held, job(), now, Broken(error))
+                try:
+                    coroutine = (
+                        function(job(), **arguments) if plan.takes_job else function(**arguments)
+                    )
+                    wanted = context.run(coroutine.send, None)
+                except StopIteration as stop:
+                    result = stop.value
+                except BaseException as error:
+                    return Begun(held, job(), now, Broken(error))
+                else:
+                    return Begun(held, job(), now, Suspended(coroutine, context, wanted))
+                then = clock()
+                took_s = then - now
+                # However long it took: who never waits isn't cancelled, and is done.
+                if id(type(result)) not in PLAIN or not timebox.is_as_it_was:
+                    return Begun(held, job(), now, Returned(result, context))
+                ended_at = wall + then
+                summary = (
+                    f'{{"uid":{_quoted(held.uid)}{plan.of_summary}{held.attempt},"took_ms":'
+                    f'{took_s * 1000:.3f},"at_ms":{int(ended_at * 1000)},'
+                    f'"enqueued_ms":{enqueued_ms}{tail}'
+                )
+                acks.append(Ack(held.uid, held.step, summary.encode("ascii")))
+                now = then
+                run = held.uid, held.attempt, held.suspect, enqueued_ms, took_s, ended_at
+                if (of_plan := done.get(plan)) is not None:
+                    of_plan.append(run)
+                elif plan.breaker.is_calm:
+                    done[plan] = [run]
+                else:
+                    # A success can be what opens it, and then the next one mustn't begin.
+                    self._tell(plan, [run], now)
+        finally:
+            self.now = clock()
+            self.backlog.taken(taken_at)
+            if acks:
+                by.settle_many(acks, took_s=(now - began) / len(acks))
+            for plan, runs in done.items():
+                self._tell(plan, runs, now)
+        return None
+
+    def _tell(self, plan: Plan, runs: list[Quick], now: float) -> None:
+        self.breakers.succeeded(plan.name, len(runs), now)
+        self.recent.done[plan.queue] += len(runs)
+        self.report(JobsSucceeded(plan.name, plan.queue, runs))
