@@ -25,6 +25,7 @@ pytestmark = pytest.mark.trio
 # -- the start ---------------------------------------------------------------------------------
 
 
+@pytest.mark.direct  # a lost registration is another boot
 async def test_who_waits_for_the_start_may_enqueue_at_once(rig: Rig) -> None:
     noop(rig)
     async with rig.running():
@@ -117,6 +118,7 @@ async def test_when_redis_says_no_the_engine_ends_with_that_error_and_no_group(r
 # -- the end -----------------------------------------------------------------------------------
 
 
+@pytest.mark.direct  # a lost registration is another boot
 async def test_draining_lets_a_running_job_finish(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,6 +149,7 @@ async def test_what_a_handlers_own_code_is_short_of_is_its_failure(
     assert failed.permanent is None
 
 
+@pytest.mark.direct  # a lost connection is made anew, in a thread that can't start here
 @pytest.mark.trio
 async def test_a_job_that_could_not_start_has_lost_no_attempt(rig: Rig) -> None:
     """It was given back and runs as soon as there is a thread again."""

@@ -122,6 +122,7 @@ async def test_what_must_not_overlap_ends_when_a_beat_is_told_that_the_boot_is_g
     running.kill()
 
 
+@pytest.mark.direct  # a lost registration is another boot
 async def test_a_handler_that_blocks_the_loop_for_a_while_keeps_the_lease(rig: Rig) -> None:
     blocked_s = 2 * rig.config.worker.lease_s
 
@@ -143,6 +144,7 @@ async def test_a_handler_that_blocks_the_loop_for_a_while_keeps_the_lease(rig: R
     assert rig.stats().counters["done"] == 1
 
 
+@pytest.mark.direct  # a lost registration is another boot
 async def test_a_loop_that_is_stuck_loses_its_lease_and_says_where(
     rig: Rig, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -143,6 +143,7 @@ async def test_an_outcome_that_comes_after_the_reap_changes_nothing(
     assert rig.stats().counters["done"] == 1
 
 
+@pytest.mark.direct  # a lost registration is another boot
 async def test_a_count_that_differs_from_the_servers_gives_everything_back(rig: Rig) -> None:
     gate = gated(rig)
     rig.enqueue("gated", 2)

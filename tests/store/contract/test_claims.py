@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from tests.store.world import SECOND, Make, uids
 from tests.support import new_job
@@ -146,6 +147,7 @@ def test_a_record_above_the_bound_is_claimed_alone(world: Make) -> None:
     assert [uids(engine.step(9)) for _ in range(3)] == [[job.uid] for job in jobs]
 
 
+@pytest.mark.direct  # it tells a first answer from a second
 def test_a_record_that_cannot_be_ours_is_handed_over_in_part_each_time(world: Make) -> None:
     w = world()
     ours, others = sized(RECORD_MAX), sized(20 * RECORD_MAX)
