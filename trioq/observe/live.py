@@ -17,6 +17,7 @@ from rich.text import Text
 
 from trioq.core import events as e
 from trioq.core.events import Event
+from trioq.core.job import Uid
 from trioq.lines import Lines, lines_to, stands_for
 
 #: How often the line is drawn anew.
@@ -27,30 +28,33 @@ EVERY_S = 0.2
 class Tally:
     """A listener that counts."""
 
-    found: int = 0
     enqueued: int = 0
-    started: int = 0
     done: int = 0
     failed: int = 0
     dead: int = 0
-    running: int = 0
     away: bool = False
+    _runs: set[Uid] = attrs.field(factory=set[Uid], init=False)
+
+    @property
+    def running(self) -> int:
+        """Jobs whose handlers run. Some go back or die without one."""
+        return len(self._runs)
 
     def __call__(self, event: Event) -> None:
         match event:
             case e.JobStarted():
-                self.running += 1
+                self._runs.add(event.uid)
             case e.JobSucceeded():
-                self.running -= 1
+                self._runs.discard(event.uid)
                 self.done += 1
             case e.JobFailed():
-                self.running -= 1
+                self._runs.discard(event.uid)
                 self.failed += 1
             case e.JobDied():
-                self.running = max(0, self.running - 1)
+                self._runs.discard(event.uid)
                 self.dead += 1
             case e.JobReleased() | e.JobSnoozed():
-                self.running = max(0, self.running - 1)
+                self._runs.discard(event.uid)
             case e.FilesEnqueued(_, count):
                 self.enqueued += count
             case e.RedisAway():
