@@ -77,6 +77,19 @@ def test_a_variable_means_the_command_of_the_file() -> None:
     assert commands["My_Cmd"].queue == "high"
 
 
+def test_of_two_commands_the_one_with_the_longer_name_is_meant() -> None:
+    text = '[commands.make]\nargv = ["a"]\n[commands.make__pdf]\nargv = ["b"]'
+    commands = read(text, {"TRIOQ_COMMANDS__MAKE__PDF__TIMEOUT": "5s"}).commands
+    assert {name: command.timeout_s for name, command in commands.items()} == {
+        "make": None, "make__pdf": 5.0,
+    }  # fmt: skip
+
+
+def test_a_key_of_another_queue_in_a_list_is_answered_with_ours() -> None:
+    (line,) = fault_lines('queues = [{ name = "a" }, { name = "b", priority = 1 }]')
+    assert line.endswith("queues[1].priority: unknown key; did you mean weight?")
+
+
 def test_a_variable_of_one_key_wins_over_one_of_its_section() -> None:
     environ = {"TRIOQ_WORKER": '{count=3, lease="9s"}', "TRIOQ_WORKER__COUNT": "4"}
     worker = read('worker.lease = "7s"\nworker.grace = "1s"', environ).worker

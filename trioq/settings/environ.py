@@ -53,8 +53,8 @@ def from_environment(environ: Mapping[str, str], commands: Iterable[str] = ()) -
     wrong: list[Path] = []
     others: list[str] = []
     notes = [FAILPOINT_NOTE] if is_idle(environ) else []
-    # Fewer steps first: TRIOQ_WORKER__COUNT wins over the count in TRIOQ_WORKER.
-    for variable in sorted(_ours(environ), key=lambda name: (name.count("__"), name)):
+    # A section comes before its keys: TRIOQ_WORKER__COUNT wins over the count in TRIOQ_WORKER.
+    for variable in sorted(_ours(environ)):
         target = _target(Config, variable.removeprefix(PREFIX), (), commands)
         if target is None:
             shown = variable if variable.isprintable() else repr(variable)

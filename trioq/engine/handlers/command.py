@@ -87,12 +87,12 @@ class Command:
     async def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Any:
         """Run the program with the job's payload.
 
-          Raises:
-            BadPayload: The arguments can't be made.
-            CommandFailed: It can't be started, or its exit code isn't 0, or nobody can know it.
-        NothingLeft: There is nothing left to start it with.
+        Raises:
+          BadPayload: The arguments can't be made.
+          CommandFailed: It can't be started, or its exit code isn't 0, or nobody can know it.
+          NothingLeft: There is nothing left to start it with.
 
-          Cancellation: see :func:`~trioq.engine.handlers.group.run_group`.
+        Cancellation: see :func:`~trioq.engine.handlers.group.run_group`.
         """
         argv = self.arguments(job.payload)
         try:
