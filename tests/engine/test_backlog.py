@@ -107,6 +107,15 @@ async def test_jobs_that_come_into_an_empty_backlog_are_fresh(
     assert backlog.take_back_stale(NOBODY) == []
 
 
+@pytest.mark.trio
+async def test_who_comes_later_keeps_nobody_fresh(autojump_clock: trio.testing.MockClock) -> None:
+    backlog = Backlog()
+    for uid in ("a", "b", "c"):
+        backlog.put([job(uid)])
+        await trio.sleep(STALE_S * 0.4)
+    assert [held.uid for held in backlog.take_back_stale(NOBODY)] == ["a", "b", "c"]
+
+
 class Busy:
     """Workers whose jobs compute: each has had its turn after four."""
 

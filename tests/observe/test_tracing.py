@@ -258,6 +258,20 @@ def test_attempts_are_linked_and_tell_their_error_and_outcome(day: Day) -> None:
         assert attempt.trace.startswith(run.traceparent)
 
 
+def test_a_run_that_comes_to_nothing_tells_why(place: Place) -> None:
+    place.configure()
+    store = place.server.store()
+    job = new_job(name="looks", payload=json.dumps({"text": "x" * 10_000}).encode())
+    store.enqueue("sender", 1, [job])
+    place.server.call("DEL", "{t}:big")
+    place.serve()
+    run = place.collector.one("run looks")
+    assert run.attributes["trioq.outcome"] == "dead"
+    assert run.attributes["trioq.dead_reason"] == "undecodable"
+    assert run.error == "RecordUnreadable: its payload is gone"
+    store.lane.close()
+
+
 def test_log_lines_of_a_run_name_its_span(day: Day) -> None:
     lines = [line for line in day.log if line["event"] in ("job_failed", "job_died")]
     named = [(line["trace_id"], line["span_id"]) for line in lines]

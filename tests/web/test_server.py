@@ -205,6 +205,59 @@ async def test_connections_that_are_slow_to_end_keep_no_other_out(
         theirs.close()
 
 
+@pytest.mark.trio
+async def test_the_oldest_goes_when_there_is_one_more_than_there_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web_server, "CONNECTIONS", 2)
+    open_ones: list[int] = []
+
+    async def handle(connection: web_server._Connection) -> None:
+        number = len(pairs) - 1
+        open_ones.append(number)
+        try:
+            await trio.sleep_forever()
+        finally:
+            open_ones.remove(number)
+
+    guard = web_server._Guard(handle)
+    pairs: list[tuple[trio.socket.SocketType, trio.socket.SocketType]] = []
+    async with trio.open_nursery() as nursery:
+        for expected in ([0], [0, 1], [1, 2], [2, 3]):
+            pairs.append(trio.socket.socketpair())
+            nursery.start_soon(guard.handle, trio.SocketStream(pairs[-1][0]))
+            await trio.testing.wait_all_tasks_blocked()
+            assert open_ones == expected
+        nursery.cancel_scope.cancel()
+    for _, theirs in pairs:
+        theirs.close()
+
+
+@pytest.mark.trio
+async def test_connections_that_fail_are_told_of_now_and_then(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handle(connection: object) -> None:
+        raise ExceptionGroup("rubbish", [ValueError("rubbish")])
+
+    guard = web_server._Guard(handle)
+    for expected in (1, 1, 1, 2, 2):
+        ours, theirs = trio.socket.socketpair()
+        await guard.handle(trio.SocketStream(ours))
+        theirs.close()
+        assert len(caplog.records) == expected
+        await trio.sleep(0.4 * web_server.TELL_S)
+
+
+@pytest.mark.trio
+async def test_who_never_comes_to_the_end_of_its_headers_is_not_read_for_ever(
+    server: Server, tmp_path: Path
+) -> None:
+    async with serving(server, tmp_path) as made:
+        head = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + "x" * web_server.HEAD_BYTES
+        assert (await raw(made.http, head.encode())).startswith("HTTP/1.1 4")
+
+
 # -- HTTP/1.1 alone ------------------------------------------------------------------------------
 
 H2C = (
@@ -322,6 +375,7 @@ async def test_a_strangers_name_for_this_machine_shows_nothing(
         ("", True), ("worker", True), ("a.localhost:1", True), ("10.0.0.7", True),
         (socket.gethostname(), True), ("evil.test", False), ("localhost.evil.test", False),
         ("127.0.0.1.evil.test:9090", False), ("EVIL.test.", False),
+        ("[::ffff:127.0.0.1]:9090", True), ("[::1.evil.test]:9090", False),
     ],
 )  # fmt: skip
 def test_names_with_a_dot_may_be_strangers(host: str, own: bool) -> None:

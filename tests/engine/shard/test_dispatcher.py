@@ -11,6 +11,7 @@ import trio
 
 import trioq
 from tests.engine.virtual import Running, World, calm
+from trioq.app import App
 from trioq.core.calls import Step
 from trioq.core.config import Config
 from trioq.core.config.sections import QueueConfig
@@ -290,6 +291,25 @@ async def test_queues_are_claimed_from_by_priority_or_by_weight(
     else:
         # Nine to one: 360 expected, and seven standard deviations of room.
         assert 318 <= shares["high"] < 400
+
+
+async def test_a_door_of_another_queue_is_not_the_engines_to_open(
+    autojump_clock: Clock, world: World
+) -> None:
+    """Though it knows the name: who is parked in "low" waits for who claims from there."""
+    await world.start(App(), calm(queues=("low",)))
+    world.enqueue("noop", 3, queue="low")
+    await world.until(lambda: world.store.space.stats["parked"] == 3)
+    noop(world)
+    steps = Steps(world.store)
+    second = await world.start(config=calm(queues=("high",)))
+    world.enqueue("noop", queue="high")
+    await world.reported(JobSucceeded)
+    await trio.sleep(100.0)
+    boot = second.engine.shards[0].living
+    assert boot is not None
+    assert boot.parked == (("low", "noop"),), "it has heard of them"
+    assert [step.admits for _, step in steps.all if step.boot == boot.boot and step.admits] == []
 
 
 async def test_one_steps_events_count_what_it_brought(autojump_clock: Clock, world: World) -> None:

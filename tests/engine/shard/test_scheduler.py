@@ -10,6 +10,7 @@ import trio
 from tests.engine.virtual import World, calm
 from trioq.app import App
 from trioq.core.events import JobParked, JobStarted, JobSucceeded, ParkedExpired
+from trioq.engine.shard.scheduler import LOOKS
 
 pytestmark = pytest.mark.trio
 
@@ -103,6 +104,48 @@ async def test_a_name_that_nobody_knows_is_dead_after_its_time_and_says_why(
     assert {world.store.space.jobs[uid].reason for uid in uids} == {"unknown_name"}
     (line,) = world.history(uids[0])
     assert "stranger" in line["message"]
+
+
+async def test_all_who_wait_for_a_name_die_at_one_look_however_many(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.app = with_noop()
+    world.config = calm(unknown_name_after_s=600.0, count=700)
+    await world.start()
+    world.enqueue("stranger", 700)
+    await world.until(lambda: len(world.store.space.dead) == 700)
+    expired = world.timed(ParkedExpired)
+    assert sum(event.jobs for _, event in expired) == 700
+    assert len({at for at, _ in expired}) == 1
+
+
+async def test_no_job_dies_of_a_look_or_two_however_short_its_time_is(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.app = with_noop()
+    world.config = calm(unknown_name_after_s=0.04)
+    world.enqueue("stranger")
+    await world.start()
+    await world.reported(ParkedExpired)
+    ((expired_at, _),) = world.timed(ParkedExpired)
+    assert expired_at == pytest.approx(0.05 * LOOKS), "the looks are 50 ms apart"
+
+
+async def test_who_could_not_look_begins_to_count_anew(autojump_clock: Clock, world: World) -> None:
+    """Somebody may have known the name meanwhile."""
+    world.app = with_noop()
+    world.config = calm(unknown_name_after_s=600.0)
+    running = await world.start()
+    world.enqueue("stranger")
+    await world.reported(JobParked)
+    await trio.sleep(200.0)
+    running.link.cut()
+    await trio.sleep(390.0)
+    running.link.mend()
+    mended_at = world.now
+    await world.reported(ParkedExpired)
+    ((expired_at, _),) = world.timed(ParkedExpired)
+    assert expired_at >= mended_at + 600.0
 
 
 async def test_what_an_engine_of_another_version_says_of_itself_is_no_trouble(
