@@ -65,6 +65,22 @@ def test_who_writes_to_a_pipe_that_nobody_reads_goes_on(pipe: Pipe) -> None:
     assert count - kept - 8 <= to.dropped <= count - kept
 
 
+def test_who_was_full_takes_lines_again_when_half_is_read(pipe: Pipe) -> None:
+    to, _ = overflown(pipe)
+    left = lines.QUEUE_BYTES * 6 // 10
+    while left > 0:
+        left -= len(os.read(pipe.reader, min(left, 1 << 16)))
+    lost = to.dropped
+
+    def takes() -> bool:
+        nonlocal lost
+        before, lost = lost, to.dropped
+        to.msg("once more")
+        return to.dropped == before == lost
+
+    assert wait_until(takes)
+
+
 def test_what_was_dropped_is_told_where_it_is_missing_and_the_next_lines_follow(
     pipe: Pipe,
 ) -> None:

@@ -42,6 +42,12 @@ def test_fields_of_a_newer_trioq_are_passed_over() -> None:
     assert decode("u", newer).record.trace == {"traceparent": "t"}
 
 
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\0", "ä", "\ud800", "\x7f"])
+def test_what_no_header_can_hold_is_left_out(value: str) -> None:
+    record = decode("u", stored({"traceparent": "t", "baggage": value})).record
+    assert record.trace == {"traceparent": "t"}
+
+
 @pytest.mark.parametrize("trace", [None, 7, "00-00", [], ["traceparent"], {"traceparent": None}])
 def test_a_trace_that_makes_no_sense_is_none(trace: object) -> None:
     assert decode("u", stored(trace)).record.trace == NO_HEADERS

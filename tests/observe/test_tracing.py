@@ -258,6 +258,29 @@ def test_attempts_are_linked_and_tell_their_error_and_outcome(day: Day) -> None:
         assert attempt.trace.startswith(run.traceparent)
 
 
+MANY = """
+import trioq, trio
+from traced_app import looks, threaded
+
+with trioq.connect_sync("jobqueue.toml") as client:
+    client.enqueue_many([looks.call(), threaded.call()])
+
+async def main():
+    async with trioq.connect("jobqueue.toml") as client:
+        await client.enqueue_many([looks.call()])
+
+trio.run(main)
+"""
+
+
+def test_each_job_of_many_knows_the_enqueue_that_it_is_of(place: Place) -> None:
+    place.configure().run(MANY)
+    stored = place.server.call("HVALS", "{t}:jobs")
+    traces = {decode("u", job).record.trace["traceparent"][3:-3] for job in stored}
+    sent = place.collector.wait("enqueue", 2)
+    assert traces == {f"{span.trace_id}-{span.span_id}" for span in sent}
+
+
 def test_a_run_that_comes_to_nothing_tells_why(place: Place) -> None:
     place.configure()
     store = place.server.store()

@@ -119,7 +119,6 @@ class SyncSender:
             policy = ResendPolicy(time.monotonic() + PATIENCE_S)
             while True:
                 try:
-                    own.way.lane.arm()
                     return write(own.way, sender, number, *args, **kwargs)
                 except StoreError as error:
                     time.sleep(policy.pause_s(error, time.monotonic()))

@@ -57,6 +57,7 @@ def test_a_life_begins_after_a_death_and_where_attempts_count_anew() -> None:
     assert not history.starts_new_life(FIRST, second)
     assert not history.starts_new_life(second, lost)
     assert history.starts_new_life(second, FIRST)
+    assert history.starts_new_life(second, second)
     assert history.starts_new_life(LAST, FIRST)
     assert history.starts_new_life(lost, lost)
     assert not history.starts_new_life(Omitted(3), FIRST)

@@ -101,6 +101,10 @@ def test_a_name_that_somebody_has_claimed_meanwhile_begins_to_wait_anew(world: M
     w.clock.ms += 4 * SECOND
     assert w.store.expire_parked("low", "odd", 5 * SECOND, line("unknown")) == 0
     assert w.dump().parked == {("low", "odd"): (second,)}
+    # Nobody is noted as having waited since: the next look notes who is there.
+    for later_ms, died in ((SECOND, 0), (5 * SECOND - 1, 0), (1, 1)):
+        w.clock.ms += later_ms
+        assert w.store.expire_parked("low", "odd", 5 * SECOND, line("unknown")) == died
 
 
 @pytest.mark.direct  # executed twice, it takes two batches
