@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.goes import GOES
 from tests.mutants.mutant import Killers, Mutant
+from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 
 __all__ = ["ENGINES", "FACES", "GOES", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant"]
 
@@ -534,4 +535,6 @@ ENGINES = (
     ),
 )  # fmt: skip
 
-MUTANTS = SCRIPTS + ENGINES + GOES + SETTINGS + FACES
+MUTANTS = (
+    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *GOES, *READ, *SETTINGS, *FACES, *AROUND, *SEEN,
+)  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.mutants.catalogue import ENGINES, FACES, GOES, SCRIPTS, SETTINGS, Mutant
+from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
 
@@ -23,16 +24,25 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(SCRIPTS)}
 ## Engine
 
-{_table(ENGINES)}
+{_table(ENGINES + DURING)}
+## Handlers
+
+{_table(HANDLERS)}
 ## Jobs run in one go
 
 {_table(GOES)}
+## What is read and allowed
+
+{_table(READ)}
 ## Settings
 
 {_table(SETTINGS)}
 ## Commands, operators, metrics
 
-{_table(FACES)}"""
+{_table(FACES + AROUND)}
+## What is seen of it
+
+{_table(SEEN)}"""
 
 
 def _table(mutants: tuple[Mutant, ...]) -> str:
