@@ -375,7 +375,7 @@ async def test_a_strangers_name_for_this_machine_shows_nothing(
         ("", True), ("worker", True), ("a.localhost:1", True), ("10.0.0.7", True),
         (socket.gethostname(), True), ("evil.test", False), ("localhost.evil.test", False),
         ("127.0.0.1.evil.test:9090", False), ("EVIL.test.", False),
-        ("[::ffff:127.0.0.1]:9090", True), ("[::1.evil.test]:9090", False),
+        ("[::ffff:127.0.0.1]:9090", True), ("[::1.evil.test]:9090", False), ("localhost.", True),
     ],
 )  # fmt: skip
 def test_names_with_a_dot_may_be_strangers(host: str, own: bool) -> None:

@@ -10,6 +10,7 @@ import trio
 import trioq
 from tests.engine.rig import Rig, Tally, boot_of, config_of, noop
 from tests.store.drive import Driver
+from trioq.core.calls import NewJob
 from trioq.core.events import (
     JobDied,
     JobFailed,
@@ -17,6 +18,8 @@ from trioq.core.events import (
     JobStarted,
     JobSucceeded,
 )
+from trioq.core.formats.record import encode
+from trioq.core.job import Headers, Record, new_uid
 from trioq.engine.shard.dispatcher import POLL_S
 
 pytestmark = pytest.mark.trio
@@ -152,6 +155,24 @@ async def test_a_delayed_job_runs_when_it_is_due_and_not_before(rig: Rig) -> Non
         await rig.reported(JobSucceeded, 2)
     assert [event.uid for event in rig.of(JobStarted)] == [soon, late]
     assert time.time() >= due - 0.002, "the server's milliseconds are whole"
+
+
+async def test_an_engine_that_traces_nothing_hands_on_where_its_jobs_were_enqueued(
+    rig: Rig,
+) -> None:
+    seen: list[Headers] = []
+
+    @rig.app.job("looks")
+    async def looks(job: trioq.Job) -> None:
+        seen.append(job.trace)
+
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    record = Record(new_uid(), "looks", "low", b"{}", trace=trace)
+    stored, big = encode(record)
+    rig.store.enqueue("caller", 1, [NewJob(record.uid, "low", stored, big)])
+    async with rig.running():
+        await rig.reported(JobSucceeded)
+    assert seen == [trace]
 
 
 async def test_a_big_payload_reaches_its_handler_byte_for_byte(rig: Rig) -> None:
