@@ -14,6 +14,7 @@ LEAVING: Killers = ("tests/engine/shard/test_leaving.py",)
 SCHEDULER: Killers = ("tests/engine/shard/test_scheduler.py",)
 FETCH: Killers = ("tests/engine/test_fetch.py",)
 BACKLOG: Killers = ("tests/engine/test_backlog.py",)
+JOBS: Killers = ("tests/engine/runs/test_jobs.py", "-k", "hands_on")
 TRACING: Killers = ("tests/observe/test_tracing.py", "-k", "comes_to_nothing")
 LIVE: Killers = ("tests/observe/test_live.py",)
 LENIENT: Killers = ("tests/core/formats/test_lenient.py",)
@@ -154,6 +155,10 @@ DURING = (
     Mutant(
         "who is still behind a door that was opened has waited there", "store/lua/step/claim.lua",
         'string.format("%d:0", now_ms))', 'string.format("%d:%d", now_ms, door.length))', CONTRACT,
+    ),
+    Mutant(
+        "an engine that traces nothing keeps its jobs' traces to itself", "engine/runs/worker.py",
+        "else record.trace,", "else {},", JOBS,
     ),
 )  # fmt: skip
 
