@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -275,6 +277,42 @@ def test_ctrl_c_during_a_call_costs_the_connection(server: Server, lane: Lane) -
         lane.call("GET", "k")
     assert not lane.connected
     assert lane.call("ECHO", "next") == b"next"
+
+
+INTERRUPTED = """
+import signal, sys
+from redis.connection import UnixDomainSocketConnection
+from trioq.store.lane import Lane, no_retries
+
+def dial(name):
+    return UnixDomainSocketConnection(
+        path=sys.argv[1], protocol=2, retry=no_retries(), driver_info=None
+    )
+
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+lane, numbers, interrupted = Lane(dial, "asks"), range(10**9, 10**9 + 5000), 0
+while interrupted < 500:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + interrupted / 100_000)
+        while True:
+            lane.call("HMGET", "k", *numbers)
+    except KeyboardInterrupt:
+        interrupted += 1
+print(interrupted)
+"""
+
+
+def test_ctrl_c_at_any_moment_of_a_call_is_a_ctrl_c(server: Server) -> None:
+    """hiredis would take the process with it, where numbers are spelled."""
+    path = server.url.removeprefix("unix://").partition("?")[0]
+    asked = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, path],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (asked.returncode, asked.stdout) == (0, "500\n"), asked.stderr
 
 
 @pytest.mark.parametrize("torn", [b"", b"$", b"$5\r\nhel", b"*2\r\n$1\r\na\r\n", b"+OK"])

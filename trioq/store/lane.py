@@ -185,11 +185,11 @@ class Lane:
         """Run a script: by its SHA-1, or by its text where the server doesn't have it."""
         shape = replies.of_script(script.name)
         try:
-            return self.call("EVALSHA", script.sha, len(keys), *keys, *args, shape=shape)
+            return self.call("EVALSHA", script.sha, str(len(keys)), *keys, *args, shape=shape)
         except StoreRefused as error:
             if not isinstance(error.__cause__, redis.exceptions.NoScriptError):
                 raise
-        return self.call("EVAL", script.text, len(keys), *keys, *args, shape=shape)
+        return self.call("EVAL", script.text, str(len(keys)), *keys, *args, shape=shape)
 
     # -- a call's beginning and end ----------------------------------------------------------
 
@@ -287,6 +287,8 @@ def _exchange(
     shapes: Sequence[Shape],
 ) -> list[Any]:
     """Send and read. Not by redis-py's own ways, which reconnect and disconnect by themselves."""
+    if threading.current_thread() is threading.main_thread():
+        commands = [_in_letters(command) for command in commands]
     try:
         packed = _packed(connection, commands)
     except UnicodeEncodeError:  # a name that isn't UTF-8, as somebody else wrote it
@@ -294,6 +296,20 @@ def _exchange(
     for chunk in packed:
         _socket(connection).sendall(chunk)
     return [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
+
+
+_LETTERS = frozenset({str, bytes})
+
+
+def _in_letters(command: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A command with its numbers spelled.
+
+    hiredis would do so, but doesn't look whether it worked: where a signal's handler raises at
+    that moment, as Ctrl-C's does, the process would die of it. Signals are for the main thread.
+    """
+    if _LETTERS.issuperset(map(type, command)):
+        return command
+    return tuple([str(each) if type(each) in (int, float) else each for each in command])
 
 
 def _packed(connection: AbstractConnection, commands: Sequence[tuple[Any, ...]]) -> Iterable[bytes]:

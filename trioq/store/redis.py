@@ -133,18 +133,18 @@ class RedisStore:
         self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
     ) -> Enqueued:
         queues = list(dict.fromkeys(job.queue for job in jobs))
-        place = {queue: i for i, queue in enumerate(queues, 1)}
+        place = {queue: str(i) for i, queue in enumerate(queues, 1)}
         limit = rate.name if rate else "none"
         keys = [self.keys.of("sender", sender), self.keys.of("limit", limit)]
         keys += self.keys.of_queues(queues, "ready", "scheduled", "dropped", "bell")
-        args: list[Any] = [number, rate.interval_us if rate else 0, rate.burst if rate else 0]
-        args += [self._now(), len(queues)]
+        head = [number, rate.interval_us if rate else 0, rate.burst if rate else 0]
+        args: list[str | bytes] = [*map(str, head), str(self._now()), str(len(queues))]
         for queue in queues:
-            args += (queue, self.options.max_lengths.get(queue, 0))
+            args += (queue, str(self.options.max_lengths.get(queue, 0)))
         for job in jobs:
             path, mark = job.seen or ("", "")
             args += (
-                place[job.queue], job.uid, job.delay_ms, job.id or "", job.stored, job.big,
+                place[job.queue], job.uid, str(job.delay_ms), job.id or "", job.stored, job.big,
                 path, mark,
             )  # fmt: skip
         _, answer, *wait_us = self._write("enqueue", keys, args)
