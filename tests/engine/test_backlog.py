@@ -17,8 +17,17 @@ def job(uid: str, by: Claimer = NOBODY) -> Held:
     return Held(by, uid, 1, 1, False, b"")
 
 
+async def take(backlog: Backlog) -> Held | None:
+    """As a worker does, one at a time."""
+    if not await backlog.wait():
+        return None
+    held = backlog.jobs.popleft()
+    backlog.taken(trio.current_time())
+    return held
+
+
 async def take_all(backlog: Backlog, taken: list[str]) -> None:
-    while (held := await backlog.take()) is not None:
+    while (held := await take(backlog)) is not None:
         taken.append(held.uid)
         await trio.lowlevel.checkpoint()
 
@@ -57,7 +66,7 @@ async def test_a_job_whose_wake_up_meets_a_busy_worker_is_taken_by_it() -> None:
         await wait_all_tasks_blocked()
         backlog.put([job("a")])
         # Another worker, which wasn't idle, is quicker than the one that was woken.
-        held = await backlog.take()
+        held = await take(backlog)
         assert held is not None
         await wait_all_tasks_blocked()
         backlog.put([job("b")])
@@ -79,7 +88,7 @@ async def test_a_boot_takes_back_what_none_had_started_of_its_own() -> None:
         await wait_all_tasks_blocked()
         assert taken == ["c"]
         backlog.close()
-    assert await backlog.take() is None
+    assert await take(backlog) is None
 
 
 @pytest.mark.trio
@@ -91,7 +100,7 @@ async def test_what_nobody_takes_is_stale_and_what_is_being_taken_is_not(
     for _ in range(3):
         await trio.sleep(STALE_S * 0.9)
         assert backlog.take_back_stale(NOBODY) == []
-        await backlog.take()
+        await take(backlog)
     await trio.sleep(STALE_S)
     assert [held.uid for held in backlog.take_back_stale(NOBODY)] == ["3"]
     assert len(backlog) == 0
@@ -124,7 +133,7 @@ class Busy:
         self.ran: list[str] = []
 
     async def work(self) -> None:
-        while (held := await self.backlog.take()) is not None:
+        while (held := await take(self.backlog)) is not None:
             self.ran.append(held.uid)
             if len(self.ran) % 4 == 0:
                 await self.backlog.rest()
@@ -155,7 +164,7 @@ async def test_jobs_that_wait_run_on_as_many_workers_as_there_are(count: int) ->
     go_on = trio.Event()
 
     async def work() -> None:
-        while (held := await backlog.take()) is not None:
+        while (held := await take(backlog)) is not None:
             running.append(held.uid)
             await go_on.wait()
 

@@ -314,14 +314,18 @@ SETTLE = "engine/runs/settle.py"
 ENGINES = (
     Mutant(
         "an unanswered step is given up", DISPATCH,
-        '                await self._outage.failed("step", error)\n            except TrioqBug:',
+        '            reply = await self._outage.until_answered("step", send)\n',
+        "            from trioq.errors import StoreBusy, StoreUnreachable\n"
+        "            try:\n                reply = await send()\n"
+        "            except (StoreUnreachable, StoreBusy) as error:\n"
         '                await self._outage.failed("step", error)\n'
         "                boot.in_flight = None\n                return\n"
-        "            except TrioqBug:", STORM,
+        '            self._outage.answered("step")\n', STORM,
     ),
     Mutant(
         "an unanswered step gets another number", DISPATCH,
-        "            boot.sends += 1\n",
+        "            nonlocal sent_at, started\n            boot.sends += 1\n",
+        "            nonlocal sent_at, started, step\n"
         "            boot.sends += 1\n            if boot.sends > 1:\n"
         "                import attrs\n"
         "                boot.number += 1\n"
@@ -366,8 +370,8 @@ ENGINES = (
     ),
     Mutant(
         "an engine doesn't sign off", DISPATCH,
-        "await self._caller.call(self._caller.store.sign_off, self.boot)",
-        "await trio.lowlevel.checkpoint()", ENGINE,
+        "lambda: self._caller.call(self._caller.store.sign_off, self.boot)",
+        "trio.lowlevel.checkpoint", ENGINE,
     ),
     Mutant(
         "what is settled at the end is not sent", DISPATCH,
@@ -379,8 +383,10 @@ ENGINES = (
     ),
     Mutant(
         "an unanswered register is sent again", SHARD,
-        '        while True:\n            boot = f"{self.name}.{secrets.token_hex(16)}"\n',
-        '        boot = f"{self.name}.{secrets.token_hex(16)}"\n        while True:\n', ENGINE,
+        "        async def register() -> tuple[str, Pacemaker]:\n"
+        '            boot = f"{self.name}.{secrets.token_hex(16)}"\n',
+        '        boot = f"{self.name}.{secrets.token_hex(16)}"\n\n'
+        "        async def register() -> tuple[str, Pacemaker]:\n", ENGINE,
     ),
     Mutant(
         "handlers of a lost boot have their grace", SHARD,

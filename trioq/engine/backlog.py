@@ -49,16 +49,11 @@ class Backlog:
         self.jobs.extend(jobs)
         self._call()
 
-    async def take(self) -> Held | None:
-        """The next job; None once closed.
-
-        A checkpoint only when there is nothing to take, so a worker of tiny jobs must make
-        its own.
-        """
-        return self.take_now(trio.current_time()) if await self.wait() else None
-
     async def wait(self) -> bool:
-        """Wait until there is a job, for which nobody else may have come yet. False: closed."""
+        """Wait until there is a job, for which nobody else may have come yet. False: closed.
+
+        A checkpoint only when there is none, so a worker of tiny jobs must make its own.
+        """
         while not self.jobs:
             if self._closed:
                 return False
@@ -70,16 +65,6 @@ class Backlog:
         self._since = now
         if not self._called:
             self._call()
-
-    def take_now(self, now: float) -> Held | None:
-        """The next job; None where there is none."""
-        if not self.jobs:
-            return None
-        self._since = now
-        held = self.jobs.popleft()
-        if not self._called:
-            self._call()
-        return held
 
     async def rest(self) -> None:
         """A worker has had its turn: others may run now. It goes on when it is called."""

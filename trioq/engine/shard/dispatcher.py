@@ -38,7 +38,7 @@ from trioq.engine.fetch import Fetch
 from trioq.engine.outage import Outage
 from trioq.engine.shard.boot import Boot
 from trioq.engine.tracer import Tracer
-from trioq.errors import RecordUnreadable, StoreBusy, StoreUnreachable, TrioqBug
+from trioq.errors import RecordUnreadable, TrioqBug
 from trioq.failpoints import failpoint
 
 #: An idle engine looks for work this often even if no bell rings: a bell is a hint.
@@ -226,12 +226,10 @@ class Dispatcher:
             patient()
         # A lost boot signs off too: it may be that the server went back in time, and holds
         # claims for it again.
-        while True:
-            try:
-                await self._caller.call(self._caller.store.sign_off, self.boot)
-                return True
-            except (StoreUnreachable, StoreBusy) as error:
-                await self._outage.failed("step", error)
+        await self._outage.until_answered(
+            "step", lambda: self._caller.call(self._caller.store.sign_off, self.boot)
+        )
+        return True
 
     def _is_due(self) -> bool:
         """Whether to make a step now; see the drawing above."""
@@ -290,19 +288,20 @@ class Dispatcher:
             self._hungry = self._rung = False
         step = boot.in_flight
         assert step is not None
-        while True:
+        sent_at = started = 0.0
+
+        async def send() -> StepReply | Gone:
+            nonlocal sent_at, started
             boot.sends += 1
             sent_at, started = self._clock(), trio.current_time()
-            try:
-                reply = await self._caller.call(self._caller.store.step, step)
-                break
-            except (StoreUnreachable, StoreBusy) as error:
-                await self._outage.failed("step", error)
-            except TrioqBug:
-                self._lose("bug")
-                return
+            return await self._caller.call(self._caller.store.step, step)
+
+        try:
+            reply = await self._outage.until_answered("step", send)
+        except TrioqBug:
+            self._lose("bug")
+            return
         # No await from here to the hand-over: a claim that is here can't be lost.
-        self._outage.answered("step")
         self._last_step = trio.current_time()
         if isinstance(reply, Gone):
             self._lose(reply.word)

@@ -36,7 +36,6 @@ from trioq.engine.shard.heartbeat import Heartbeat
 from trioq.engine.shard.reaper import Reaper
 from trioq.engine.shard.scheduler import Scheduler
 from trioq.engine.tracer import Tracer
-from trioq.errors import StoreBusy, StoreUnreachable
 
 #: What each answer may take where nothing is left to settle; the reaper has the rest.
 SIGN_OFF_S = 0.05
@@ -132,19 +131,17 @@ class Shard:
     async def _try_to_register(self) -> Dispatcher:
         """An unanswered registration is never sent again: the next try is another boot."""
         caller, worker = self.access("step"), self.config.worker
-        while True:
+
+        async def register() -> tuple[str, Pacemaker]:
             boot = f"{self.name}.{secrets.token_hex(16)}"
             pacemaker = Pacemaker(worker.heartbeat_interval_s, worker.lease_s)
             sent_at = self.clock()
-            try:
-                await caller.call(caller.store.register, boot, self.info())
-            except (StoreUnreachable, StoreBusy) as error:
-                await self.outage.failed("step", error)
-                continue
-            self.outage.answered("step")
+            await caller.call(caller.store.register, boot, self.info())
             # The lease begins with the registration.
             pacemaker.step_answered(sent_at, self.clock())
-            return self._dispatcher_of(boot, pacemaker)
+            return boot, pacemaker
+
+        return self._dispatcher_of(*await self.outage.until_answered("step", register))
 
     def _dispatcher_of(self, boot: str, pacemaker: Pacemaker) -> Dispatcher:
         return Dispatcher(
