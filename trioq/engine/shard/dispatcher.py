@@ -13,9 +13,7 @@ When is there a step?
     a bell rang: we took its token, and must pass it on ──────────────────▶ now
     nothing at all ───────────────────────────────────────────────▶ after POLL_S
 
-With jobs of a second the engine makes a step for each that ends. With tiny ones it would make
-thousands, each as dear as the jobs in it: so it claims a little ahead of the workers, and as
-long as they have half of that before them, outcomes wait for company.
+How much is enough, :mod:`trioq.core.ahead` says.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from typing import Literal
 
 import trio
 
+from trioq.core.ahead import Ahead
 from trioq.core.calls import BATCH_MAX, Admit, Beat, Gone, StepReply
 from trioq.core.events import BootLost, Claimed, ClaimsReturned, Report, SettlementRefused
 from trioq.core.formats.record import decode
@@ -43,11 +42,6 @@ from trioq.failpoints import failpoint
 
 #: An idle engine looks for work this often even if no bell rings: a bell is a hint.
 POLL_S = 1.0
-
-#: How much work to hold ahead of the workers, and the longest mean run for which it pays.
-AHEAD_S = 0.010
-AHEAD_MAX = 512
-TINY_S = 0.0025
 
 #: Outcomes wait this long for company while the workers have enough to do.
 LINGER_S = 0.003
@@ -109,7 +103,7 @@ class Dispatcher:
         self._claiming = True
         self._hungry = True
         self._parked_version = -1
-        self._mean_run_s = TINY_S
+        self._look_ahead = Ahead(workers)
         self._last_step = 0.0
         self._first_outcome = 0.0
         self._awake = trio.Event()
@@ -168,13 +162,12 @@ class Dispatcher:
     def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
         """Let the next step carry this; ``took_s`` teaches how long jobs run."""
         if took_s is not None:
-            # A moving average, so that the look-ahead follows when jobs get longer.
-            self._mean_run_s += 0.1 * (took_s - self._mean_run_s)
+            self._look_ahead.ran(took_s)
         self._carry((settlement,))
 
     def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
         """The same of several, which took so long on the average."""
-        self._mean_run_s += (1 - 0.9 ** len(settlements)) * (took_s - self._mean_run_s)
+        self._look_ahead.ran(took_s, len(settlements))
         self._carry(settlements)
 
     def _carry(self, settlements: Sequence[Settlement]) -> None:
@@ -262,9 +255,7 @@ class Dispatcher:
         )
 
     def _ahead(self) -> int:
-        if not self._claiming or self._mean_run_s >= TINY_S or self._appetite.is_short:
-            return 0
-        return min(AHEAD_MAX, int(self._workers * AHEAD_S / max(self._mean_run_s, 1e-5)))
+        return 0 if not self._claiming or self._appetite.is_short else self._look_ahead.jobs
 
     def _room(self) -> int:
         if not self._claiming or not self.pacemaker.may_claim(self._clock()):
@@ -362,8 +353,7 @@ class Dispatcher:
     def _give_back_stale(self) -> None:
         """Let go of jobs that no worker has had time for, and don't take them again at once."""
         if stale := self._backlog.take_back_stale(self):
-            # What the workers do takes long, though none of it has ended to tell us.
-            self._mean_run_s = max(self._mean_run_s, STALE_S)
+            self._look_ahead.runs_at_least(STALE_S)
             self._give_back(stale)
 
     def _lose(self, why: Why) -> None:
