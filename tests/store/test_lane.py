@@ -305,6 +305,7 @@ print(interrupted)
 """
 
 
+@pytest.mark.direct  # each of the 500 connects anew, faster than the proxy takes connections
 def test_ctrl_c_at_any_moment_of_a_call_is_a_ctrl_c(server: Server) -> None:
     """hiredis would take the process with it, where numbers are spelled."""
     path = server.url.removeprefix("unix://").partition("?")[0]
