@@ -46,7 +46,7 @@ FACES = {
     "client": {"app", "settings", "observe.tracing"},
 }
 #: Beside the store and the doctor: what opens, interrupts and arms a connection.
-HOLDS_A_LANE = {"engine/bridge.py", "client/sender.py"}
+HOLDS_A_LANE = {"engine/bridge.py"}
 
 
 def layer(parts: tuple[str, ...]) -> str:

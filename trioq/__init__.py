@@ -8,10 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trioq.app import App, Call, current_job
+    from trioq.app import App, current_job
     from trioq.client.admin import Admin, connect_admin
-    from trioq.client.client import Client, SyncClient, connect, connect_sync
+    from trioq.client.client import Client, connect
     from trioq.client.jobs import Handle
+    from trioq.client.sync import SyncClient, connect_sync
+    from trioq.core.call import Call
     from trioq.core.config import Config
     from trioq.core.job import Job
     from trioq.core.retry import Retry
@@ -75,13 +77,15 @@ _HOMES = {
     ),
     "trioq.app": (
         "App",
-        "Call",
         "current_job",
     ),
+    "trioq.core.call": ("Call",),
     "trioq.client.client": (
         "Client",
-        "SyncClient",
         "connect",
+    ),
+    "trioq.client.sync": (
+        "SyncClient",
         "connect_sync",
     ),
     "trioq.client.jobs": ("Handle",),

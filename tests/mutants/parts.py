@@ -312,9 +312,9 @@ AROUND = (
         " or self._of_app is not None", "", HANDLER_QUEUES,
     ),
     Mutant(
-        "many jobs are of no trace", "client/client.py",
-        "return drafts.draft(call, None, queue=queue, trace=trace)",
-        "return drafts.draft(call, None, queue=queue)", MANY,
+        "many jobs are of no trace", "client/jobs.py",
+        "return self.draft(call, None, queue=queue, trace=trace)",
+        "return self.draft(call, None, queue=queue)", MANY,
     ),
     Mutant(
         "who was full takes no line until all is written", "lines.py",

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import attrs
 
-from trioq.client.client import configured
-from trioq.client.sender import SyncSender
+from trioq.client.opening import configured
+from trioq.client.sync_sender import SyncSender
 from trioq.core.config import Config
 from trioq.core.job import Uid
 from trioq.store import inspect

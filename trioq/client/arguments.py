@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import datetime
 import inspect
+import sys
 import uuid
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
-from trioq.app import Call, Handler
 from trioq.core import valid
+from trioq.core.call import Call
 from trioq.errors import PayloadRejected
 
 #: What other queues call it.
@@ -44,8 +45,7 @@ def call_or_name(what: Any) -> Call | str:
         return what
     if isinstance(what, str):
         return _text(what)
-    if isinstance(what, Handler):
-        name = what.registered.name
+    if name := _handler(what):
         raise TypeError(f"enqueue takes a call, not the handler {name!r} itself: {name}.call(…)")
     kind = f"a {type(what).__name__}"
     if inspect.iscoroutine(what):
@@ -55,6 +55,23 @@ def call_or_name(what: Any) -> Call | str:
         f"enqueue takes handler.call(…) or a handler's name, not {kind};"
         " handler(…) without .call runs it here and now"
     )
+
+
+def _handler(what: Any) -> str | None:
+    """The name of the handler that this is."""
+    # Whoever has one has loaded this already, with all that runs handlers; others needn't.
+    app = sys.modules.get("trioq.app")
+    return what.registered.name if app is not None and isinstance(what, app.Handler) else None
+
+
+def name_of(what: Call | str) -> str:
+    """The name of the job that this makes.
+
+    Raises:
+      TypeError: It makes none.
+    """
+    what = call_or_name(what)
+    return what.name if isinstance(what, Call) else what
 
 
 def fields(payload: Any) -> dict[str, Any]:

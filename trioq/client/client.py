@@ -1,4 +1,4 @@
-"""Enqueue jobs: from trio with :func:`connect`, from ordinary code with :func:`connect_sync`.
+"""Enqueue jobs from trio: :func:`connect`.
 
 Each request is one numbered write (:mod:`trioq.client.sender`), so that one whose answer was
 lost can be sent again without queueing anything twice.
@@ -6,80 +6,24 @@ lost can be sent again without queueing anything twice.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Never
 from uuid import UUID
 
 import trio
 
-from trioq.app import Call
-from trioq.client.arguments import call_or_name, many, refuse_unknown
-from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles
-from trioq.client.sender import Sender, SyncSender
+from trioq.client.arguments import many, name_of, refuse_unknown
+from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles, told_as_unknown
+from trioq.client.opening import configured
+from trioq.client.sender import Sender
+from trioq.core.call import Call
 from trioq.core.calls import NewJob
-from trioq.core.config import Config, check
-from trioq.core.job import Headers
-from trioq.errors import EnqueueUnknown, StoreUnreachable
+from trioq.core.config import Config
 from trioq.observe.tracing import Tracing
-from trioq.settings import from_url, load
 from trioq.store.connect import Connector, open_store
 from trioq.store.redis import RedisStore
-
-
-class SyncClient:
-    """Enqueues from ordinary code. Blocks; several threads may share one, and forked children."""
-
-    def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
-        self._drafts = drafts
-        self._tracing = tracing
-        self._sender = SyncSender(lambda: connector.store("client"))
-
-    @property
-    def sender(self) -> str:
-        """What the server knows this client by."""
-        return self._sender.id
-
-    def enqueue(
-        self,
-        what: Call | str,
-        payload: Mapping[str, Any] | None = None,
-        *,
-        queue: str | None = None,
-        delay: Seconds = 0.0,
-        id: str | UUID | None = None,
-        max_attempts: int | None = None,
-        timeout: Seconds | None = None,
-        **unknown: Never,
-    ) -> Handle:
-        """Queue one job; see :meth:`Client.enqueue`."""
-        refuse_unknown(unknown)
-        with self._tracing.sending(name_of(what)) as sending:
-            job = self._drafts.draft(
-                what, payload, queue=queue, delay=delay, id=id,
-                max_attempts=max_attempts, timeout=timeout, trace=sending.headers,
-            )  # fmt: skip
-            made = self.send([job])
-            sending.sent([job.uid], {job.queue})
-        return made[0]
-
-    def enqueue_many(self, calls: Iterable[Call], *, queue: str | None = None) -> list[Handle]:
-        """Queue many jobs, in batches; see :meth:`Client.enqueue_many`."""
-        made: list[Handle] = []
-        queues: set[str] = set()
-        with self._tracing.sending(None) as sending:
-            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in many(calls))
-            for batch in batches(drafts):
-                made += self.send(batch)
-                queues |= {job.queue for job in batch}
-            sending.sent([handle.uid for handle in made], queues)
-        return made
-
-    def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
-        """Queue one batch of jobs that are made already."""
-        with _unknown(jobs):
-            return handles(jobs, self._sender.send(RedisStore.enqueue, jobs))
 
 
 class Client:
@@ -151,7 +95,7 @@ class Client:
         made: list[Handle] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
-            drafts = (_plain(self._drafts, call, queue, sending.headers) for call in many(calls))
+            drafts = (self._drafts.plain(call, queue, sending.headers) for call in many(calls))
             for batch in batches(drafts):
                 made += await self._send(batch)
                 queues |= {job.queue for job in batch}
@@ -159,51 +103,8 @@ class Client:
         return made
 
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
-        with _unknown(jobs):
+        with told_as_unknown(jobs):
             return handles(jobs, await self._sender.send(RedisStore.enqueue, jobs))
-
-
-@contextmanager
-def _unknown(jobs: Sequence[NewJob]) -> Iterator[None]:
-    """Where there was no answer, nobody knows of these whether they are queued."""
-    try:
-        yield
-    except StoreUnreachable as error:
-        if error.sent:
-            raise EnqueueUnknown([job.uid for job in jobs]) from error
-        raise
-
-
-def name_of(what: Call | str) -> str:
-    """The name of the job that this makes.
-
-    Raises:
-      TypeError: It makes none.
-    """
-    what = call_or_name(what)
-    return what.name if isinstance(what, Call) else what
-
-
-def _plain(drafts: Drafts, call: Call, queue: str | None, trace: Headers) -> NewJob:
-    return drafts.draft(call, None, queue=queue, trace=trace)
-
-
-def configured(
-    config: Config | str | Path | None, url: str | None, namespace: str | None
-) -> tuple[Config, bool]:
-    """The configuration, and whether it says which queues there are."""
-    if (config is None) == (url is None):
-        raise TypeError("connect takes a configuration or a url")
-    if url is not None:
-        made = from_url(url, namespace=namespace)
-        return made, bool(made.queues)
-    if namespace is not None:
-        raise TypeError("the namespace is in the configuration")
-    if isinstance(config, Config):
-        check(config)
-        return config, True
-    assert config is not None
-    return load(config), True
 
 
 @asynccontextmanager
@@ -224,22 +125,5 @@ async def connect(
     connector = await trio.to_thread.run_sync(open_store, made)
     try:
         yield Client(connector, Drafts(made, knows_queues), tracing)
-    finally:
-        connector.close()
-
-
-@contextmanager
-def connect_sync(
-    config: Config | str | Path | None = None,
-    *,
-    url: str | None = None,
-    namespace: str | None = None,
-) -> Iterator[SyncClient]:
-    """Open a client for ordinary code; see :func:`connect`."""
-    made, knows_queues = configured(config, url, namespace)
-    tracing = Tracing.open(made)
-    connector = open_store(made)
-    try:
-        yield SyncClient(connector, Drafts(made, knows_queues), tracing)
     finally:
         connector.close()

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import attrs
 
-from trioq.app import load_app
 from trioq.core.config import Config
 from trioq.errors import ConfigError
 
@@ -45,6 +44,8 @@ class HandlerQueues:
     def _import(self) -> Mapping[str, str | None]:
         if not self.config.app:
             return {}
+        from trioq.app import load_app  # it brings with it all that runs handlers
+
         try:
             app = load_app(self.config.app, self.config.directory)
         except ConfigError as error:

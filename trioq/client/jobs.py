@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,16 +12,22 @@ from uuid import UUID
 
 import attrs
 
-from trioq.app import Call
 from trioq.client import arguments
 from trioq.client.handler_queues import HandlerQueues
 from trioq.core import valid
+from trioq.core.call import Call
 from trioq.core.calls import Enqueued, NewJob
 from trioq.core.config import Config
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode
 from trioq.core.job import NO_HEADERS, Headers, Options, Record, Uid, new_uid
-from trioq.errors import PayloadRejected, QueueFull, QueueUnknown
+from trioq.errors import (
+    EnqueueUnknown,
+    PayloadRejected,
+    QueueFull,
+    QueueUnknown,
+    StoreUnreachable,
+)
 
 #: Jobs, and bytes, in one request.
 BATCH_JOBS = 500
@@ -108,6 +115,10 @@ class Drafts:
             trace=trace,
         )
 
+    def plain(self, call: Call, queue: str | None, trace: Headers) -> NewJob:
+        """One of many: it asks for nothing of its own."""
+        return self.draft(call, None, queue=queue, trace=trace)
+
     def must_import(self, name: str, queue: object) -> bool:
         """Whether a draft for this handler will import the app, which can take seconds."""
         return not queue and not self.handler_queues.is_known(name)
@@ -182,3 +193,14 @@ def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
         other = enqueued.existing.get(i)
         made.append(Handle(other.uid, job.id, other.state) if other else Handle(job.uid, job.id))
     return made
+
+
+@contextmanager
+def told_as_unknown(jobs: Sequence[NewJob]) -> Iterator[None]:
+    """Where there was no answer, nobody knows of these whether they are queued."""
+    try:
+        yield
+    except StoreUnreachable as error:
+        if error.sent:
+            raise EnqueueUnknown([job.uid for job in jobs]) from error
+        raise

@@ -7,7 +7,7 @@ and is used by one thread at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from trioq.core.calls import (
     Beat,
@@ -30,11 +30,13 @@ from trioq.errors import QueueFull, RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import kept
 from trioq.store.keys import Keys
-from trioq.store.lane import Lane
 from trioq.store.protocol import LOST, StoreOptions
-from trioq.store.reader import is_too_long
 from trioq.store.replies import VALUE_BYTES_MAX as MOST
 from trioq.store.scripts import load
+
+if TYPE_CHECKING:
+    # Whoever makes a store has loaded redis-py; who only names its calls needn't.
+    from trioq.store.lane import Lane
 
 
 class RedisStore:
@@ -105,6 +107,8 @@ class RedisStore:
         try:
             return cast("bytes | None", self.lane.call("HGET", key, uid))
         except StoreUnreachable as error:
+            from trioq.store.reader import is_too_long  # loaded by the lane
+
             # To ask again would be no use: unless whoever answered isn't the server.
             if not is_too_long(error) or (size := self.lane.call("HSTRLEN", key, uid)) <= MOST:
                 raise

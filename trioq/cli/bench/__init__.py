@@ -37,7 +37,7 @@ from trioq.cli.common import (
     with_config,
     with_json,
 )
-from trioq.client.client import connect_sync
+from trioq.client.sync import connect_sync
 from trioq.core.config import Config
 from trioq.errors import StoreError
 from trioq.settings import load

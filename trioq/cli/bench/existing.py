@@ -17,7 +17,7 @@ from trioq.cli.bench.load import Load, Offered, offer
 from trioq.cli.bench.namespace import on_sigterm, uninterrupted
 from trioq.cli.bulk import Stop
 from trioq.client.admin import Admin
-from trioq.client.client import SyncClient
+from trioq.client.sync import SyncClient
 from trioq.core.job import Uid
 from trioq.store.connect import Connector
 from trioq.store.inspect.ends import done_since, ended, newest_done

@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from trioq.app import Call
 from trioq.cli.bench.app import NAME
-from trioq.client.client import SyncClient
 from trioq.client.jobs import BATCH_JOBS
+from trioq.client.sync import SyncClient
+from trioq.core.call import Call
 from trioq.core.job import Uid
 
 #: What a payload is padded with: text that doesn't compress to nothing.

@@ -23,7 +23,7 @@ import attrs
 
 from trioq.cli.bench.app import FIELDS, TIMES
 from trioq.cli.common import note
-from trioq.client.client import SyncClient, connect_sync
+from trioq.client.sync import SyncClient, connect_sync
 from trioq.core.config import Config
 from trioq.core.config.sections import TracingConfig
 from trioq.errors import StoreError, TrioqError

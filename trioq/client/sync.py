@@ -1,0 +1,100 @@
+"""Enqueue jobs from ordinary code: :func:`connect_sync`. Nothing here loads trio.
+
+Each request is one numbered write (:mod:`trioq.client.sync_sender`), so that one whose answer
+was lost can be sent again without queueing anything twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Never
+from uuid import UUID
+
+from trioq.client.arguments import many, name_of, refuse_unknown
+from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles, told_as_unknown
+from trioq.client.opening import configured
+from trioq.client.sync_sender import SyncSender
+from trioq.core.call import Call
+from trioq.core.calls import NewJob
+from trioq.core.config import Config
+from trioq.observe.tracing import Tracing
+from trioq.store.redis import RedisStore
+
+if TYPE_CHECKING:
+    from trioq.store.connect import Connector
+
+
+class SyncClient:
+    """Enqueues from ordinary code. Blocks; several threads may share one, and forked children."""
+
+    def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
+        self._drafts = drafts
+        self._tracing = tracing
+        self._sender = SyncSender(lambda: connector.store("client"))
+
+    @property
+    def sender(self) -> str:
+        """What the server knows this client by."""
+        return self._sender.id
+
+    def enqueue(
+        self,
+        what: Call | str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        queue: str | None = None,
+        delay: Seconds = 0.0,
+        id: str | UUID | None = None,
+        max_attempts: int | None = None,
+        timeout: Seconds | None = None,
+        **unknown: Never,
+    ) -> Handle:
+        """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
+        refuse_unknown(unknown)
+        with self._tracing.sending(name_of(what)) as sending:
+            job = self._drafts.draft(
+                what, payload, queue=queue, delay=delay, id=id,
+                max_attempts=max_attempts, timeout=timeout, trace=sending.headers,
+            )  # fmt: skip
+            made = self.send([job])
+            sending.sent([job.uid], {job.queue})
+        return made[0]
+
+    def enqueue_many(self, calls: Iterable[Call], *, queue: str | None = None) -> list[Handle]:
+        """Queue many jobs, in batches; see :meth:`~trioq.client.client.Client.enqueue_many`."""
+        made: list[Handle] = []
+        queues: set[str] = set()
+        with self._tracing.sending(None) as sending:
+            drafts = (self._drafts.plain(call, queue, sending.headers) for call in many(calls))
+            for batch in batches(drafts):
+                made += self.send(batch)
+                queues |= {job.queue for job in batch}
+            sending.sent([handle.uid for handle in made], queues)
+        return made
+
+    def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
+        """Queue one batch of jobs that are made already."""
+        with told_as_unknown(jobs):
+            return handles(jobs, self._sender.send(RedisStore.enqueue, jobs))
+
+
+@contextmanager
+def connect_sync(
+    config: Config | str | Path | None = None,
+    *,
+    url: str | None = None,
+    namespace: str | None = None,
+) -> Iterator[SyncClient]:
+    """Open a client for ordinary code; see :func:`~trioq.client.client.connect`."""
+    # redis-py is loaded by whoever connects: an import of this module is to cost little.
+    from trioq.store.connect import open_store
+
+    made, knows_queues = configured(config, url, namespace)
+    tracing = Tracing.open(made)
+    connector = open_store(made)
+    try:
+        yield SyncClient(connector, Drafts(made, knows_queues), tracing)
+    finally:
+        connector.close()
