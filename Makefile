@@ -73,6 +73,7 @@ $(VENV)/.serve: pyproject.toml
 	@test -x $(BIN)/python || { echo 'making $(VENV) ...' >&2; $(PYTHON) -m venv $(VENV); }
 	@echo 'installing trioq into $(VENV), once; it takes a minute or so ...' >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m compileall -q trioq  # as pip does with what it copies: commands begin sooner
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve
