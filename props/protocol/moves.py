@@ -102,6 +102,8 @@ def _engine(world: World, setup: Setup, who: int, process: Process) -> Iterator[
         if broken := world if lost else pay(world, "resends"):
             hung = broken._replace(net=hung_up(broken.net, who))
             yield from _unanswered(hung, setup, who, process, free=lost)
+            if setup.rules.waiting_is_replaced and _is_waiting(process) and process.held:
+                yield _replaces(hung, who, process)
     if killed := pay(world, "kills"):
         killed = killed._replace(net=hung_up(killed.net, who))
         yield Move(
@@ -158,6 +160,19 @@ def _unanswered(
         )  # fmt: skip
 
 
+def _is_waiting(process: Process) -> bool:
+    """Whether its step in flight only waits for something to claim."""
+    sent = process.sent
+    return sent is not None and sent.want > 0 and not sent.settlements
+
+
+def _replaces(world: World, who: int, process: Process) -> Move:
+    """A job has ended meanwhile: its number carries that now."""
+    all_of_it = tuple(_settlement("ack", claim) for claim in sorted(process.held))
+    free_again = process._replace(n=process.n - 1)
+    return _makes_step(world, who, free_again, Sent(process.n, 0, False, all_of_it), free=False)
+
+
 def _signs_off(world: World, who: int, process: Process) -> World:
     """It has read where its jobs came from; its claims and what is in flight are void."""
     boot, sends = (who, process.boot), process.sends + 1
@@ -181,6 +196,10 @@ def _next_step(world: World, setup: Setup, who: int, process: Process) -> Iterat
             if not settlements and not want:
                 continue
             yield _makes_step(world, who, process, Sent(process.n + 1, want, suspect, settlements))
+    if not claimable and (waiting := pay(world, "waits")):
+        # What comes while it waits for a bell is claimed at that moment, whatever is by then.
+        waits = Sent(process.n + 1, setup.want, suspect, ())
+        yield _makes_step(waiting, who, process, waits, free=False)
     if not holds and not claimable and _is_news(server, boot, setup):
         # The poll of an idle engine; one that would change nothing is left out.
         yield _makes_step(world, who, process, Sent(process.n + 1, 0, suspect, ()))
@@ -190,15 +209,16 @@ def _is_news(server: scripts.Server, boot: Boot, setup: Setup) -> bool:
     return server.of(boot) is None or (setup.rules.self_check and bool(server.held_by(boot)))
 
 
-def _makes_step(world: World, who: int, process: Process, sent: Sent) -> Move:
+def _makes_step(world: World, who: int, process: Process, sent: Sent, *, free: bool = True) -> Move:
     boot = (who, process.boot)
     odd = sum(s.verb in ("retry", "release", "park") for s in sent.settlements)
+    free = free and not odd
     world = world._replace(left=world.left._replace(odd=world.left.odd - odd))
     sender = process._replace(n=sent.n, sent=sent, sends=1)
     what = [f"{s.verb} {s.job}" for s in sent.settlements]
     return Move(
         _send(_with(world, who, sender), Request("step", boot, sent, 1, True)),
-        "engine {} sends step {}: {}, wants {}", (boot, sent.n, what, sent.want), free=not odd,
+        "engine {} sends step {}: {}, wants {}", (boot, sent.n, what, sent.want), free,
     )  # fmt: skip
 
 

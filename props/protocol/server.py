@@ -39,6 +39,7 @@ class Rules(NamedTuple):
     register_resent: bool = False
     same_boot_again: bool = False
     resend_grows: bool = False
+    waiting_is_replaced: bool = False
     replays_outcomes: bool = False
     one_suspect: bool = True
     self_check: bool = True

@@ -26,6 +26,13 @@ QUICK = {
     "a lost boot signs off": Setup(engines=2, budget=Budget(resends=1, reaps=1)),
     "two queues": Setup(queues=2, jobs=2, want=2, budget=Budget(resends=1, kills=1, stops=1)),
     "two queues, a pause": Setup(queues=2, jobs=2, want=2, budget=Budget(resends=1, reaps=1)),
+    "a step that waits": Setup(jobs=0, new=1, budget=Budget(resends=1, kills=1, waits=1)),
+    "a step that waits while a job runs": Setup(new=1, budget=Budget(resends=1, waits=1)),
+    "a step that waits, and a pause": Setup(budget=Budget(resends=1, reaps=1, waits=1)),
+    "a step that waits, and a proper end": Setup(
+        jobs=0, new=1, budget=Budget(resends=1, stops=1, waits=1)
+    ),
+    "two steps that wait": Setup(engines=2, jobs=0, new=1, budget=Budget(resends=1, waits=2)),
     "jobs that run on": Setup(jobs=2, want=2, at_once=False, budget=Budget(resends=1, kills=1)),
 }
 
@@ -45,5 +52,12 @@ LONG = {
         verbs=VERBS, budget=Budget(resends=1, odd=1, reaps=1, cancels=2)
     ),
     "two engines, a cancel": Setup(engines=2, budget=Budget(kills=1, cancels=1)),
+    "a step that waits, a rollback": Setup(budget=Budget(resends=1, rollbacks=1, waits=1)),
+    "a step that waits, a kill, a pause": Setup(
+        jobs=0, new=1, budget=Budget(resends=1, kills=1, reaps=1, waits=1)
+    ),
+    "two engines that wait, a kill": Setup(
+        engines=2, jobs=0, new=1, budget=Budget(kills=1, waits=2)
+    ),
     "a client, a kill": Setup(jobs=1, new=1, budget=Budget(resends=1, kills=1)),
 }

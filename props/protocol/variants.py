@@ -52,6 +52,10 @@ VARIANTS = {
         Setup(jobs=2, budget=Budget(resends=1), at_once=False, rules=Rules(resend_grows=True)),
         "told accepted, and it was refused",
     ),
+    "the number of a step that waits is given to one that settles": Variant(
+        Setup(budget=Budget(resends=1, waits=1), rules=Rules(waiting_is_replaced=True)),
+        "told accepted, and it was refused",
+    ),
     "outcomes are carried over to the next boot": Variant(
         Setup(budget=Budget(resends=1, reaps=1), rules=Rules(replays_outcomes=True)),
         "told lost, and it was accepted",

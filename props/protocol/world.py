@@ -28,6 +28,8 @@ class Budget(NamedTuple):
     """An engine ends properly, and another takes its place."""
     odd: int = 0
     """Settlements that put a job back."""
+    waits: int = 0
+    """A step wants jobs where there are none: it waits for a bell at the server."""
     cancels: int = 0
     """The client doesn't want a job any more, wherever that is."""
 
