@@ -30,7 +30,7 @@ import trio
 from benchmarks import prototype
 from benchmarks.support import Bench, Row, bench, client_cpu_s, median, parser, show
 from trioq import App, Call, Engine, connect_sync
-from trioq.cli.serve import GARBAGE, SWITCH_S
+from trioq.cli.engine import GARBAGE, SWITCH_S
 from trioq.core.config import Config
 from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines

@@ -43,6 +43,7 @@ FACES = {
     "settings": set[str](),
     "web": {"observe.metrics"},
     "doctor": {"settings"},
+    "processes": {"web"},
     "client": {"app", "settings", "observe.tracing"},
 }
 #: Beside the store and the doctor: what opens, interrupts and arms a connection.

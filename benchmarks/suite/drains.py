@@ -19,7 +19,7 @@ from benchmarks.suite.row import Figures, Scale, row
 from benchmarks.suite.tally import Tally, drained, enqueue
 from benchmarks.support import Bench, bench, joined
 from trioq import Call, Job
-from trioq.cli.serve import GARBAGE, SWITCH_S
+from trioq.cli.engine import GARBAGE, SWITCH_S
 
 #: An app that counts as those of peers do, for engines in processes of their own.
 APP = """

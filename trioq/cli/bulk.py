@@ -14,7 +14,8 @@ import attrs
 import click
 
 from trioq.cli import INTERRUPTED, WRONG_USE
-from trioq.cli.common import FASTEST, Number, fail, note
+from trioq.cli.common import FASTEST, fail, note
+from trioq.cli.number import Number
 from trioq.cli.screen import is_terminal
 from trioq.client.admin import PAGE
 from trioq.errors import TrioqError

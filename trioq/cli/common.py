@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -54,16 +53,6 @@ def _queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 #: No more jobs per second than a configuration may say.
 FASTEST = 10_000_000
-
-
-class Number(click.FloatRange):
-    """A number within a range: NaN, which compares with nothing, is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
-        return number
 
 
 class Id(click.ParamType[str]):

@@ -57,6 +57,8 @@ class Engine:
     tracer: Tracer | None = None
     http: str = ""
     """Where its metrics are served, for whoever asks the server."""
+    member: tuple[str, int] = ("", 0)
+    """The name of the supervisor that started it, and its number there; for them, too."""
     name: str = attrs.field(factory=from_config.engine_name)
     draining: trio.Event = attrs.field(factory=trio.Event)
     """Set by :meth:`drain`."""
@@ -79,6 +81,7 @@ class Engine:
                 tracer=self.tracer,
                 name=self.name,
                 http=self.http,
+                member=self.member,
                 draining=self.draining,
                 hurried=self._hurried,
             )
@@ -176,6 +179,11 @@ class Engine:
             seen=None if away or sampler is None else sampler.seen,
             want=parts.appetite.want,
         )
+
+    @property
+    def ended(self) -> int:
+        """Runs that have succeeded or failed."""
+        return self._parts.recent.ended
 
     def _shown(self) -> tuple[str, Snapshot] | None:
         """What whoever watches is told; None while there is no boot."""

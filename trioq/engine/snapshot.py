@@ -35,6 +35,13 @@ class Recent:
     done: Counter[str] = attrs.field(factory=Counter[str])
     """Queue → how many, since the engine started."""
     failures: deque[Failure] = attrs.field(factory=lambda: deque(maxlen=FAILURES))
+    failed: int = 0
+    """All that failed, also those that are forgotten."""
+
+    @property
+    def ended(self) -> int:
+        """Runs that succeeded or failed, since the engine started."""
+        return self.done.total() + self.failed
 
     def saw(self, event: Event) -> None:
         """A job has come to its end, or an attempt of it has."""
@@ -47,6 +54,7 @@ class Recent:
                 self._failed(event, f"again in {event.again_in_s:.2g} s")
 
     def _failed(self, event: JobDied | JobFailed, then: str) -> None:
+        self.failed += 1
         at_ms, said = time.time_ns() // 1_000_000, f"{event.error.type}: {event.error.message}"
         self.failures.append(
             Failure(

@@ -52,6 +52,7 @@ class Given:
     tracer: Tracer | None
     name: str
     http: str
+    member: tuple[str, int]
     draining: trio.Event
     hurried: trio.Event
 
@@ -205,5 +206,7 @@ class Parts:
                 workers=given.config.worker.count,
                 http=given.http,
                 lease_s=given.config.worker.lease_s,
+                supervisor=given.member[0],
+                process=given.member[1],
             )
         )

@@ -18,7 +18,7 @@ from trioq.engine.handlers.place import place
 #: In the order in which people read them.
 FIELDS = (
     "ts", "level", "event", "job_id", "job", "queue", "attempt", "engine_id", "worker",
-    "trace_id", "span_id", "namespace",
+    "trace_id", "span_id", "process", "namespace",
 )  # fmt: skip
 
 #: Fields that hold an engine's id: its host, its process, what tells it apart, and its boot.
@@ -57,7 +57,7 @@ class JobFields(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         found = job_fields()
-        for name in FIELDS[3:-1]:
+        for name in FIELDS[3:-2]:
             if not hasattr(record, name):
                 setattr(record, name, found.get(name, ""))
         return True

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 import attrs
@@ -35,26 +35,36 @@ def logger(
     """
     out = stream or sys.stderr
     form = _Form.of(log_format, out)
+    always = _always(namespace=namespace)
     made: FilteringBoundLogger = structlog.wrap_logger(
-        _Writer(out, form, namespace),
-        processors=[*form.before(namespace), *form.renderers],
+        _Writer(out, form, always),
+        processors=[*form.before(always), *form.renderers],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
     )
     return made
 
 
 def take_over(
-    level: str, log_format: str, stream: TextIO | None = None, *, namespace: str | None = None
+    level: str,
+    log_format: str,
+    stream: TextIO | None = None,
+    *,
+    namespace: str | None = None,
+    process: int | None = None,
 ) -> FilteringBoundLogger:
     """The same logger, and everybody else's lines go where its lines go.
 
     Call it before the handlers are imported: a configuration that they bring is left alone, and
     replaces this one.
+
+    Args:
+      process: The number of this process among those of its supervisor, which is in each line.
     """
     out = stream or sys.stderr
     form = _Form.of(log_format, out)
-    writer = _Writer(out, form, namespace)
-    before = form.before(namespace)
+    always = _always(namespace=namespace, process=process)
+    writer = _Writer(out, form, always)
+    before = form.before(always)
     handler = _Handler(writer)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -86,6 +96,14 @@ def take_over(
     return made
 
 
+Fields = Mapping[str, Any]
+
+
+def _always(**fields: Any) -> Fields:
+    """What is in each line."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 @attrs.frozen
 class _Form:
     """Console or JSON."""
@@ -109,23 +127,23 @@ class _Form:
             [in_order, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
         )
 
-    def before(self, namespace: str | None) -> list[Processor]:
+    def before(self, always: Fields) -> list[Processor]:
         """What gives a line its fields."""
 
-        def add_namespace(logger: Any, method: str, event_dict: Any) -> Any:
-            event_dict["namespace"] = namespace
+        def add_always(logger: Any, method: str, event_dict: Any) -> Any:
+            event_dict.update(always)
             return event_dict
 
         stamp = structlog.processors.TimeStamper(
             fmt="%H:%M:%S" if self.console else "iso", utc=not self.console, key="ts"
         )
-        named: list[Processor] = [] if namespace is None else [add_namespace]
-        return [structlog.processors.add_log_level, stamp, add_job_fields, *named]
+        added: list[Processor] = [add_always] if always else []
+        return [structlog.processors.add_log_level, stamp, add_job_fields, *added]
 
-    def line(self, level: str, event: str, namespace: str | None, **fields: Any) -> str:
+    def line(self, level: str, event: str, always: Fields, **fields: Any) -> str:
         """A line that nobody has logged."""
         made: Any = {"event": event, **fields}
-        for process in (*self.before(namespace), *self.renderers):
+        for process in (*self.before(always), *self.renderers):
             made = process(None, level, made)
         return str(made)
 
@@ -137,13 +155,13 @@ class _Writer:
     reader that has gone must not keep them from it.
     """
 
-    def __init__(self, stream: TextIO, form: _Form, namespace: str | None) -> None:
+    def __init__(self, stream: TextIO, form: _Form, always: Fields) -> None:
         self._stream = stream
         self._lock = threading.Lock()
         lines = lines_to(stream)
         if lines is not None:
             lines.told = lambda count: form.line(
-                "warning", "log_lines_dropped", namespace, dropped=count
+                "warning", "log_lines_dropped", always, dropped=count
             )
         self.msg: Callable[[str], None] = self._here if lines is None else lines.msg
         self.debug = self.info = self.warning = self.warn = self.error = self.msg

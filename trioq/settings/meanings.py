@@ -20,7 +20,10 @@ TLS = "url, with rediss:// in it"
 WORDS: Mapping[str, Mapping[str, str]] = {
     "": {
         "broker broker_url redis_url redis_dsn connection dsn": "redis.url",
-        "concurrency workers processes threads max_jobs": "worker.count",
+        "concurrency workers threads max_jobs": "worker.count",
+        "processes num_processes process_count": "serve.processes",
+        "max_tasks_per_child worker_max_tasks_per_child": "serve.max_jobs",
+        "worker_max_memory_per_child max_memory_per_child": "serve.max_rss",
         "prefix key_prefix queue_prefix": "namespace",
         "imports include tasks functions module modules": "app",
         "log_level loglevel": "observability.log_level",
@@ -48,8 +51,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "rate_limit": "rate",
     },
     "worker": {
-        "concurrency workers worker_concurrency processes threads max_jobs max_workers"
+        "concurrency workers worker_concurrency threads max_workers"
         " num_workers pool_size prefetch prefetch_count": "count",
+        "processes num_processes process_count": "serve.processes",
+        "max_tasks_per_child": "serve.max_jobs",
+        "max_memory_per_child": "serve.max_rss",
         "max_retries retries retry attempts max_tries tries max_retry": FIRST_RUN,
         "time_limit job_timeout task_time_limit default_timeout soft_time_limit": "timeout",
         "shutdown_timeout graceful_timeout stop_timeout drain_timeout job_completion_wait": "grace",
@@ -64,6 +70,12 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "min initial delay min_backoff": "base",
         "max max_backoff maximum": "cap",
         "retry_jitter": "jitter",
+    },
+    "serve": {
+        "workers concurrency count num_processes process_count": "processes",
+        "max_tasks_per_child max_requests": "max_jobs",
+        "max_memory max_memory_per_child memory": "max_rss",
+        "max_lifetime lifetime": "max_age",
     },
     "producer": {
         "directory dir path folder watch_dir": "scan_dir",

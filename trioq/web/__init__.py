@@ -13,15 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import trio
 from prometheus_client import CollectorRegistry
 
 from trioq.engine.status import Status
 from trioq.web import ports
+from trioq.web.health import readiness
 from trioq.web.ports import Bound, PortError
 
-__all__ = ["Bound", "PortError", "bind", "serve"]
+if TYPE_CHECKING:
+    from trioq.web.app import Pages
+
+__all__ = ["Bound", "PortError", "bind", "serve", "serve_pages"]
 
 
 def bind(host: str, port: int) -> Bound:
@@ -38,6 +43,24 @@ async def serve(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
+    """Serve what one engine tells; see :func:`serve_pages`."""
+    from trioq.web.app import Pages
+
+    async def its_registry() -> CollectorRegistry:
+        return registry
+
+    async def its_readiness() -> tuple[bool, dict[str, Any]]:
+        return readiness(status())
+
+    await serve_pages(bound, Pages(its_registry, its_readiness), task_status=task_status)
+
+
+async def serve_pages(
+    bound: Bound,
+    pages: Pages,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
     """Serve on a port that was taken, until cancelled, and give it up.
 
     Cancellation: open connections are closed at once.
@@ -48,6 +71,6 @@ async def serve(
     try:
         bound.listener.setblocking(False)
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound.listener))
-        await serve_app(make_app(registry, status), listener, task_status=task_status)
+        await serve_app(make_app(pages), listener, task_status=task_status)
     finally:
         bound.close()

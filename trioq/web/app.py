@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+import attrs
 import trio
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -13,8 +15,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from trioq.engine.status import Status
-from trioq.web.health import readiness
 from trioq.web.hosts import OwnNames
 
 INDEX = """\
@@ -34,8 +34,18 @@ def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
         return choose_encoder("")
 
 
-def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -> ASGIApp:
-    """The pages of one engine. They read and change nothing."""
+@attrs.frozen
+class Pages:
+    """What is told when somebody asks."""
+
+    registry: Callable[[], Awaitable[CollectorRegistry]]
+    """The metrics."""
+    readiness: Callable[[], Awaitable[tuple[bool, dict[str, Any]]]]
+    """Whether jobs would run, and as JSON why or why not."""
+
+
+def make_app(pages: Pages) -> ASGIApp:
+    """``/metrics`` and the like. They read and change nothing."""
     # Rendering takes tens of milliseconds where there are many series: not in the loop, and
     # not several at a time, however many ask.
     rendering = trio.CapacityLimiter(1)
@@ -46,7 +56,7 @@ def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -
     async def metrics(request: Request) -> Response:
         render, content_type = _encoder(request.headers.get("accept", ""))
         text = await trio.to_thread.run_sync(
-            render, registry, limiter=rendering, abandon_on_cancel=True
+            render, await pages.registry(), limiter=rendering, abandon_on_cancel=True
         )
         return Response(text, headers={"content-type": content_type})
 
@@ -54,7 +64,7 @@ def make_app(registry: CollectorRegistry, status: Callable[[], Status | None]) -
         return JSONResponse({"alive": True})
 
     async def readyz(request: Request) -> Response:
-        ready, told = readiness(status())
+        ready, told = await pages.readiness()
         return JSONResponse(told, status_code=200 if ready else 503)
 
     app = Starlette(

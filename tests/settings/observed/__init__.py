@@ -6,6 +6,7 @@ from tests.settings.observed import (
     of_engines,
     of_files,
     of_jobs,
+    of_processes,
     of_servers,
     of_telling,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "of_engines",
     "of_files",
     "of_jobs",
+    "of_processes",
     "of_servers",
     "of_telling",
 ]

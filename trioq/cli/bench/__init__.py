@@ -29,7 +29,6 @@ from trioq.cli.bench.options import Wanted, wanted
 from trioq.cli.bulk import confirm, with_yes
 from trioq.cli.common import (
     FASTEST,
-    Number,
     duration,
     fail,
     opened,
@@ -37,6 +36,7 @@ from trioq.cli.common import (
     with_config,
     with_json,
 )
+from trioq.cli.number import Number
 from trioq.client.sync import connect_sync
 from trioq.core.config import Config
 from trioq.errors import StoreError

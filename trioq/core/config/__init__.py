@@ -25,6 +25,7 @@ from trioq.core.config.sections import (
     ProducerConfig,
     QueueConfig,
     ReaperConfig,
+    ServeConfig,
     TracingConfig,
     WorkerConfig,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "ReaperConfig",
     "RedisConfig",
     "Secret",
+    "ServeConfig",
     "TracingConfig",
     "WorkerConfig",
     "check",

@@ -149,6 +149,59 @@ class Size(Number):
         return f"{int(value) // BYTES[unit]}{unit}"
 
 
+@attrs.frozen
+class Growth:
+    """So many bytes more than there were at first."""
+
+    bytes: int
+
+
+@attrs.frozen(kw_only=True)
+class Memory(Size):
+    """A number of bytes, or with a ``+`` a :class:`Growth`."""
+
+    unit = ""
+    noun = "a size"
+    form = ', such as "2GiB", or "+500MB" for so much more than at the start'
+
+    def schema(self) -> dict[str, Any]:
+        whole, text = super().schema()["anyOf"]
+        return {"anyOf": [whole, {**text, "pattern": rf"^\+?{self.pattern}$"}]}
+
+    def allows(self, value: Any) -> bool:
+        return super().allows(value.bytes if isinstance(value, Growth) else value)
+
+    def parse(self, raw: Any) -> Any:
+        if isinstance(raw, str) and raw.startswith("+"):
+            more = super().parse(raw[1:])
+            return Growth(more) if isinstance(more, int) else raw
+        return super().parse(raw)
+
+    def from_text(self, text: str) -> Any:
+        return text if text.startswith("+") else super().from_text(text)
+
+    def write(self, value: Any) -> Any:
+        is_growth = isinstance(value, Growth)
+        return f"+{super().write(value.bytes)}" if is_growth else super().write(value)
+
+
+@attrs.frozen(kw_only=True)
+class CountOrAuto(Whole):
+    """A whole number, or ``"auto"``: as many as the machine has use for."""
+
+    def words(self) -> str:
+        return f'{super().words()} or "auto"'
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [super().schema(), {"const": "auto"}]}
+
+    def allows(self, value: Any) -> bool:
+        return value == "auto" or super().allows(value)
+
+    def write(self, value: Any) -> Any:
+        return value if value == "auto" else super().write(value)
+
+
 def _as_float(raw: Any) -> Any:
     whole = isinstance(raw, int) and not isinstance(raw, bool)
     return float(raw) if whole and abs(raw) < 2**53 else raw

@@ -11,7 +11,7 @@ import attrs
 
 from trioq.core.config.keys import Section, about, key
 from trioq.core.config.kinds import Flag, ListOf, TableOf, Text
-from trioq.core.config.numbers import Duration, Number, Size, Whole
+from trioq.core.config.numbers import CountOrAuto, Duration, Growth, Memory, Number, Size, Whole
 from trioq.core.config.redis import RedisConfig
 from trioq.core.config.texts import (
     ADDRESS,
@@ -108,6 +108,29 @@ class WorkerConfig:
     )
     keep_done: int = key(
         Whole(at_most=UNLIMITED), "Summaries of finished jobs that are kept.", 1000
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ServeConfig:
+    """How many processes `trioq serve` keeps running, and when it replaces one by a fresh one."""
+
+    processes: int | str = key(
+        CountOrAuto(at_least=1, at_most=1000),
+        "Engines, each a process with `worker.count` workers; `auto`: one for each core.",
+        1,
+    )
+    max_jobs: int | None = key(
+        Whole(at_least=1, at_most=10**12),
+        "One that has run so many is replaced, a fifth sooner or later; absent: never for this.",
+        None,
+    )
+    max_age_s: float | None = key(SOME_TIME, "One that is so old is replaced, likewise.", None)
+    max_rss: int | Growth | None = key(
+        Memory(at_least=1, at_most=2**50),
+        "One with so much memory is replaced, likewise; `+500MB`: with so much more than at its "
+        "start.",
+        None,
     )
 
 
@@ -271,6 +294,9 @@ class Config:
     )
     redis: RedisConfig = key(Section(RedisConfig), "Where the jobs are kept.", RedisConfig())
     worker: WorkerConfig = key(Section(WorkerConfig), "How jobs are run.", WorkerConfig())
+    serve: ServeConfig = key(
+        Section(ServeConfig), "How many processes `trioq serve` keeps running.", ServeConfig()
+    )
     producer: ProducerConfig | None = key(Section(ProducerConfig), "Turns files into jobs.", None)
     limiter: LimiterConfig = key(
         Section(LimiterConfig), "What producers may enqueue.", LimiterConfig()

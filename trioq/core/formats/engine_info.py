@@ -27,6 +27,10 @@ class EngineInfo:
     """Where it serves metrics and health; empty: nowhere."""
     lease_s: float = 0.0
     """How long it may be silent; 0: as long as whoever watches it may."""
+    supervisor: str = ""
+    """Who started it and replaces it; empty: nobody."""
+    process: int = 0
+    """Its number among the processes of its supervisor, from 1."""
     is_readable: bool = True
     """Whether it says what an engine of this version says."""
 
@@ -41,6 +45,8 @@ class EngineInfo:
             "workers": self.workers,
             "http": self.http,
             "lease_s": self.lease_s,
+            "supervisor": self.supervisor,
+            "process": self.process,
         }
 
 
@@ -63,5 +69,7 @@ def decode(encoded: bytes | None) -> EngineInfo:
         workers=lenient.count(told.get("workers")),
         http=lenient.text(told.get("http")),
         lease_s=lenient.seconds(told.get("lease_s")),
+        supervisor=lenient.text(told.get("supervisor")),
+        process=lenient.count(told.get("process")),
         is_readable=isinstance(told.get("names"), list) and isinstance(told.get("queues"), list),
     )

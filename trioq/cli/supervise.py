@@ -1,0 +1,131 @@
+"""``trioq serve`` with several processes: the supervisor, and what it needs of its machine.
+
+A child is ``trioq serve`` again, with a word more. One of them leads: it scans, and with
+``--drain`` it sees when all is done.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from trioq.cli.serve import count_of
+from trioq.core.config import Config
+from trioq.engine.from_config import engine_name
+from trioq.errors import StoreError
+from trioq.observe.log_setup import take_over
+from trioq.processes import control
+from trioq.processes.membership import Membership
+from trioq.processes.pages import Served
+from trioq.processes.plan import Limits
+from trioq.processes.supervisor import Log, Supervisor, Terms
+from trioq.settings import load, warnings
+from trioq.store import embedded
+from trioq.web import ports
+
+
+@attrs.frozen
+class Wanted:
+    """What ``trioq serve`` was asked for."""
+
+    path: str
+    """The configuration."""
+    role: str
+    """``all`` or ``worker``."""
+    processes: int | str | None
+    """None: as configured."""
+    horizon_s: float | None
+    """End when all is done that is due within so long; None: not by itself."""
+
+    def terms(self, made: Config) -> Terms:
+        """What is to be kept of a configuration."""
+        limits = Limits.of(made.serve)
+        return Terms(count_of(made, self.processes), limits, made.worker.grace_s)
+
+    def argv(self, name: str, http: str, number: int, fd: int, leads: bool) -> list[str]:
+        """How to start a child."""
+        # What is imported from where: as for this process.
+        is_module = Path(sys.argv[0]).name == "__main__.py"
+        python = [sys.executable, *(() if is_module else ("-P",)), "-m", "trioq"]
+        options = ["--role", self.role if leads else "worker"]
+        if leads and self.horizon_s is not None:
+            options += ["--drain", "--drain-horizon", str(self.horizon_s)]
+        member = Membership(number, fd, name, http)
+        return [*python, "serve", *options, "--child", member.word, "--", self.path]
+
+
+def supervise(made: Config, wanted: Wanted) -> int:
+    """Run until told to stop, until it is no use, or until all is done.
+
+    Returns:
+      The exit code.
+
+    Raises:
+      StoreRefused: The embedded server can't be started.
+      PortError: There is no port to be had.
+    """
+    told = made.observability
+    log = take_over(told.log_level, told.log_format, namespace=made.namespace)
+    with ExitStack() as stack:
+        bound = ports.bind(*told.address) if told.address else None
+        if bound is not None:
+            stack.callback(bound.close)
+        stack.enter_context(_server_kept(made, log))
+        for line in warnings(made):
+            log.warning("configuration", advice=line)
+        name = engine_name()
+        supervisor = Supervisor(
+            argv=partial(wanted.argv, name, bound.address if bound else ""),
+            terms=wanted.terms(made),
+            reread=lambda: wanted.terms(load(wanted.path)),
+            log=log,
+            until_done=wanted.horizon_s is not None,
+        )
+        served = Served(supervisor, bound, log) if bound is not None else None
+        log.info("supervisor_started", supervisor=name, processes=supervisor.wanted)
+        code = trio.run(_run, supervisor, served, Path(wanted.path))
+        log.info("supervisor_stopped", exit=code)
+    return code
+
+
+async def _run(supervisor: Supervisor, served: Served | None, config: Path) -> int:
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        were = supervisor.wanted
+        supervisor.scale(int(asked["processes"]))
+        return {"were": were, "processes": supervisor.wanted}
+
+    async with trio.open_nursery() as nursery:
+        if served is not None:
+            nursery.start_soon(served.run)
+        if (listener := control.listen(config)) is not None:
+            nursery.start_soon(control.obey, listener, answer)
+        code = await supervisor.run()
+        nursery.cancel_scope.cancel()
+    return code
+
+
+@contextmanager
+def _server_kept(made: Config, log: Log) -> Iterator[None]:
+    """Use the embedded server, if there is one, for as long as there are children: so it doesn't
+    end with the last of them that is replaced, and what is wrong with it is told once."""
+    directory = made.redis.embedded
+    if directory is None:
+        yield
+        return
+    path = made.resolve(directory)
+    try:
+        server = embedded.start(path, log=lambda line: log.info("server", message=line))
+    except StoreError as error:
+        from trioq.cli.common import fail
+        from trioq.store.checks import explain
+
+        fail(explain(error, f"embedded:{directory}"))
+    with server:
+        yield

@@ -1,0 +1,343 @@
+"""Keeps as many engines running as are wanted, each in a process of its own.
+
+    obey       SIGTERM drains, SIGHUP replaces, SIGUSR1 and SIGUSR2 add and remove one
+    look       asks each child how it is, and sees who is to be replaced
+    watch × N  waits for the end of one child
+    keep       does what :mod:`trioq.processes.plan` says, until nobody is left
+
+It speaks to no Redis and imports nothing of its user's, so that there is little that could end
+it; and if it is killed, its children hear that and drain. Each child is an engine like any other,
+so nothing that is promised of engines depends on it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from trioq.errors import ConfigError
+from trioq.processes.child import Argv, Child
+from trioq.processes.notify import Notifier
+from trioq.processes.plan import LONGEST_S, Drain, Limits, Restarts, Start, next_act
+
+#: How often the children are asked how they are, and with every so many looks for their metrics:
+#: what one has counted since is lost when it is killed.
+LOOK_S = 1.0
+PAGE_EVERY = 10
+
+#: What a child gets beyond twice its grace period, to settle, to sign off and to end threads that
+#: are left behind, before it is killed.
+KILL_AFTER_S = 15.0
+
+#: A child that hasn't started by then is spoken of.
+SLOW_START_S = 30.0
+
+#: Exit codes, as docs/cli.md has them.
+FAILED, WRONG_USE = 1, 2
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+Log = structlog.typing.FilteringBoundLogger
+
+
+def _is_terminal() -> bool:
+    """Whether somebody sits there."""
+    return sys.stdin is not None and os.isatty(0)
+
+
+@attrs.frozen
+class Terms:
+    """What is configured of the processes."""
+
+    processes: int
+    """How many there are to be."""
+    limits: Limits
+    """When one is replaced."""
+    grace_s: float
+    """What a child's handlers get when it drains."""
+
+
+@attrs.define(eq=False)
+class Supervisor:
+    """Some children and what becomes of them.
+
+    Args:
+      argv: How to start a child.
+      terms: What is configured.
+      reread: Reads that again, and raises ConfigError where it is wrong.
+      until_done: Whether all end when the one that leads has ended well by itself.
+    """
+
+    argv: Argv
+    terms: Terms
+    reread: Callable[[], Terms]
+    log: Log
+    until_done: bool = False
+    notifier: Notifier = attrs.field(factory=Notifier.of_environment)
+    children: dict[int, Child] = attrs.field(factory=dict[int, Child], init=False)
+    on_end: Callable[[Child], None] = attrs.field(default=lambda child: None, init=False)
+    """Told of each that has ended, when it is one of the children no more."""
+    wanted: int = attrs.field(init=False)
+    _restarts: Restarts = attrs.field(factory=Restarts, init=False)
+    _started: int = attrs.field(default=0, init=False)
+    _not_before: float = attrs.field(default=-math.inf, init=False)
+    """When the next may be started."""
+    _code: int | None = attrs.field(default=None, init=False)
+    """What to end with; None: it isn't to end."""
+    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _has_terminal: bool = attrs.field(factory=_is_terminal, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.wanted = self.terms.processes
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> int:
+        """Run until told to stop, or until it is no use.
+
+        ``task_status.started()`` comes when it hears signals.
+
+        Returns:
+          The exit code.
+
+        Cancellation: the children are told to drain, and aren't waited for.
+        """
+        with trio.open_signal_receiver(*SIGNALS) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._obey, signals)
+                nursery.start_soon(self._look)
+                nursery.start_soon(self._be_alive)
+                task_status.started()
+                try:
+                    await self._keep(nursery)
+                finally:
+                    for child in self.children.values():
+                        child.drain()
+                nursery.cancel_scope.cancel()
+        return self._code or 0
+
+    # -- what it is told -------------------------------------------------------------------
+
+    def stop(self, code: int = 0) -> None:
+        """Drain all, and end with this code; told again, they are to hurry."""
+        is_second, self._code = self._code is not None, self._code or code
+        self.notifier.tell(STOPPING=1, STATUS="draining")
+        for child in self.children.values():
+            if is_second:
+                child.hurry()
+            else:
+                child.drain()
+        self._change()
+
+    def replace_all(self, why: str) -> None:
+        """Read the configuration again, and replace each child by another, one after the other.
+
+        With a configuration that is wrong, all stays as it is.
+        """
+        try:
+            terms = self.reread()
+        except ConfigError as error:
+            for fault in error.faults:
+                self.log.error("configuration", fault=fault)
+            self.log.error("not_replaced", why="the configuration is wrong")
+            return
+        if terms.processes != self.terms.processes:
+            self.wanted = terms.processes
+        self.terms = terms
+        self.notifier.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+        for child in self.children.values():
+            child.leaving = child.leaving or why
+        self._change()
+
+    def scale(self, wanted: int) -> None:
+        """Have this many from now on; at least one."""
+        self.wanted = max(1, wanted)
+        self.log.info("scaled", processes=self.wanted)
+        self._change()
+
+    async def _obey(self, signals: AsyncIterator[int]) -> None:
+        async for number in signals:
+            self.log.info("signal", signal=signal.Signals(number).name)
+            match number:
+                case signal.SIGHUP if _is_terminal() or not self._has_terminal:
+                    self.replace_all("SIGHUP")
+                case signal.SIGUSR1:
+                    self.scale(self.wanted + 1)
+                case signal.SIGUSR2:
+                    self.scale(self.wanted - 1)
+                case _:  # also a terminal that is gone
+                    self.stop()
+
+    # -- its life --------------------------------------------------------------------------
+
+    async def _keep(self, nursery: trio.Nursery) -> None:
+        while self._code is None or self.children:
+            self._changed = trio.Event()
+            is_early = trio.current_time() < self._not_before
+            act = None
+            if self._code is None:
+                act = next_act([child.seen for child in self.children.values()], self.wanted)
+            match act:
+                case Start(leads) if not is_early:
+                    await self._start(nursery, leads=leads)
+                case Drain(number, why):
+                    self.log.info("child_draining", process=number, why=why)
+                    self.children[number].drain()
+                case _:
+                    with trio.move_on_at(self._not_before if is_early else math.inf):
+                        await self._changed.wait()
+
+    async def _start(self, nursery: trio.Nursery, *, leads: bool) -> None:
+        number = self._started + 1
+        try:
+            limits = self.terms.limits.jittered()
+            child = await Child.start(number, limits, self.argv, leads=leads)
+        except OSError as error:
+            self.log.error("child_not_started", process=number, error=str(error))
+            self._ended_early(lived_s=0.0)
+            return
+        self._started = number
+        self.children[number] = child
+        self.log.info("child_started", process=number, pid=child.pid)
+        nursery.start_soon(self._watch, child)
+        if self._code is not None:
+            child.drain()  # all were told to while it was being started
+
+    async def _watch(self, child: Child) -> None:
+        """Until it has ended."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tell_slow_start, child)
+            nursery.start_soon(self._kill_in_time, child)
+            async with trio.open_nursery() as hearing:
+                hearing.start_soon(child.listen, lambda: self._is_ready(child))
+                code = await child.process.wait()
+                # What it said last is read to its end, unless somebody else has the other end too.
+                hearing.cancel_scope.deadline = trio.current_time() + LOOK_S
+            nursery.cancel_scope.cancel()
+        await child.close()
+        del self.children[child.number]
+        self.on_end(child)
+        self._tell_end(child, code)
+        self._change()
+
+    def _tell_end(self, child: Child, code: int) -> None:
+        lived_s = trio.current_time() - child.started_at
+        told = {"process": child.number, "exit": code, "lived_s": round(lived_s, 1)}
+        is_done = self.until_done and child.leads and code == 0
+        if self._code is not None or child.phase == "draining" or is_done:
+            self.log.info("child_ended", **told)
+            if is_done and self._code is None and child.phase != "draining":
+                self.stop()
+            return
+        self.log.error("child_ended_by_itself", **told)
+        if code != WRONG_USE or child.phase != "starting":
+            self._ended_early(lived_s)
+        elif any(other.phase == "ready" for other in self.children.values()):
+            # What was deployed is wrong; what was there before goes on.
+            self._not_before = trio.current_time() + LONGEST_S
+            self.log.error("child_not_replaced", why="wrong use", again_in_s=LONGEST_S)
+        else:
+            self.stop(WRONG_USE)  # its configuration won't be better the next time
+
+    def _ended_early(self, lived_s: float) -> None:
+        now = trio.current_time()
+        wait_s = self._restarts.ended(now, lived_s)
+        if wait_s is None:
+            self.log.error("children_keep_ending")
+            self.stop(FAILED)
+        else:
+            self._not_before = now + wait_s
+
+    def _is_ready(self, child: Child) -> None:
+        took_s = round(trio.current_time() - child.started_at, 2)
+        self.log.info("child_ready", process=child.number, took_s=took_s)
+        self._change()
+
+    async def _tell_slow_start(self, child: Child) -> None:
+        while True:
+            await trio.sleep(SLOW_START_S)
+            if child.phase != "starting":
+                return
+            for_s = round(trio.current_time() - child.started_at)
+            self.log.warning("child_starts_slowly", process=child.number, for_s=for_s)
+
+    async def _kill_in_time(self, child: Child) -> None:
+        """It has its grace period, for jobs and for threads, and some more."""
+        await child.drains.wait()
+        await trio.sleep(2 * self.terms.grace_s + KILL_AFTER_S)
+        self.log.error("child_killed", process=child.number)
+        child.kill()
+
+    def _change(self) -> None:
+        self._changed.set()
+        if self._code is not None:
+            return
+        phases = [child.phase for child in self.children.values()]
+        ready = phases.count("ready")
+        self.notifier.tell(STATUS=f"{ready} of {self.wanted} engines ready")
+        if ready >= self.wanted and not any(c.leaving for c in self.children.values()):
+            self.notifier.tell(READY=1)
+
+    # -- what it sees ----------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Ask all how they are, again and again."""
+        looks = 0
+        while True:
+            looks += 1
+            await self.ask_all(page=looks % PAGE_EVERY == 0)
+            for child in list(self.children.values()):
+                self._look_at(child)
+            await trio.sleep(LOOK_S)
+
+    def _look_at(self, child: Child) -> None:
+        if child.phase != "ready" or child.leaving or child.usage is None:
+            return
+        age_s = trio.current_time() - child.started_at
+        child.leaving = child.limits.passed(child.usage, age_s)
+        if child.leaving:
+            self._change()
+
+    async def ask_all(self, *, page: bool = False) -> None:
+        """Have all that are ready say how they are; who doesn't answer is passed over in time."""
+        async with trio.open_nursery() as nursery:
+            for child in self.children.values():
+                if child.phase != "starting":
+                    nursery.start_soon(self._ask, child, page)
+
+    async def _ask(self, child: Child, page: bool) -> None:
+        is_first = child.usage is None
+        await child.ask(page=page)
+        if is_first and child.usage is not None and child.limits.is_futile(child.usage):
+            self.log.warning(
+                "max_rss_is_too_low", process=child.number, mib=child.usage.rss_at_start >> 20,
+                why="a child has as much at its start: it isn't replaced for that",
+            )  # fmt: skip
+
+    async def _be_alive(self) -> None:
+        """Tell systemd's watchdog so, for as long as this loop turns."""
+        while self.notifier.watchdog_s is not None:
+            self.notifier.tell(WATCHDOG=1)
+            await trio.sleep(self.notifier.watchdog_s)
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether as many are ready as are wanted, and what each says."""
+        told = {str(child.number): _health(child) for child in self.children.values()}
+        ready = sum(health["ready"] for health in told.values())
+        is_ready = ready >= self.wanted and self._code is None
+        return is_ready, {"ready": is_ready, "wanted": self.wanted, "processes": told}
+
+
+def _health(child: Child) -> dict[str, Any]:
+    if child.phase != "ready" or not child.health:
+        return {"ready": False, "pid": child.pid, "phase": child.phase}
+    if not child.answers:
+        return {**child.health, "ready": False, "pid": child.pid, "phase": "doesn't answer"}
+    return {**child.health, "pid": child.pid, "phase": child.phase}
