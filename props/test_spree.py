@@ -49,6 +49,7 @@ class Draft:
     has_id: bool = False
     delay_ms: int = 0
     options: Options = attrs.field(factory=Options)
+    is_traced: bool = False
 
     def stored(self, n: int) -> NewJob:
         uid, id_ = f"{n:032x}", f"job-{n}" if self.has_id else None
@@ -62,6 +63,7 @@ class Draft:
             enqueued_ms=1_700_000_000_000 + n,
             options=self.options,
             due_ms=1_700_000_000_000 + self.delay_ms if self.delay_ms else 0,
+            trace={"traceparent": f"00-{uid}-{n + 1:016x}-01"} if self.is_traced else {},
         )
         stored, big = encode(record)
         return NewJob(uid, "low", stored, big, self.delay_ms, id_)
@@ -217,6 +219,8 @@ drafts = st.one_of(
     st.builds(Draft, names, plain_acts),
     st.builds(Draft, names, acts),
     st.builds(Draft, names, acts, has_id=st.booleans(), options=options),
+    st.builds(Draft, names, plain_acts | acts, has_id=st.booleans(), is_traced=st.booleans()),
+    st.builds(Draft, names, plain_acts, options=options, is_traced=st.booleans()),
     st.builds(Draft, names, acts, delay_ms=st.sampled_from([0, 700])),
     st.builds(Draft, names, acts, misfits),
 )
@@ -246,3 +250,16 @@ def test_each_act_means_the_same_between_others(name: str, what: str) -> None:
     before, after = Draft("plain", "marks_its_context"), Draft("told", "looks_at_its_context")
     quick = assert_same([before, before, Draft(name, what), Draft(name, what), after, after])
     assert quick >= 2
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"has_id": True}, {"options": Options(3, None)}, {"options": Options(None, 0.25)},
+        {"is_traced": True}, {"delay_ms": 700}, {"has_id": True, "is_traced": True},
+    ],
+)  # fmt: skip
+def test_jobs_that_say_something_of_their_own_are_run_in_one_go_too(own: dict[str, Any]) -> None:
+    drafts = [Draft(name, "asks_for_its_job", **own) for name in ("plain", "told", "typed")] * 2
+    drafts += [Draft("told", "asks_how_long_it_has_and_returns", **own)] * 2
+    assert assert_same(drafts) == len(drafts)

@@ -8,6 +8,7 @@ GO: Killers = ("tests/engine/runs/test_spree.py",)
 BOTH: Killers = (*GO, "props/test_spree.py")
 
 SPREE = "engine/runs/spree.py"
+PLAN = "engine/runs/plan.py"
 WORKER = "engine/runs/worker.py"
 BEGUN = "engine/handlers/begun.py"
 ISOLATED = "engine/handlers/isolated.py"
@@ -33,7 +34,7 @@ GOES = (
     ),
     Mutant(
         "what a payload becomes puts into its context is there for the next", SPREE,
-        "context.run(plan.handler.binding.bind, content)", "plan.handler.binding.bind(content)",
+        "context.run(binding.bind, content)", "binding.bind(content)",
         BOTH,
     ),
     Mutant(
@@ -42,23 +43,35 @@ GOES = (
     ),
     Mutant(
         "a lease is asked for once for all that is run in one go", SPREE,
-        "if not by.may_start():", "if not acks and not by.may_start():", GO,
+        "if not may_start():", "if not acks and not may_start():", GO,
     ),
     Mutant(
-        "what a record says of its own isn't heard", "engine/runs/plan.py",
-        "if record != plain or stored.payload_is_big:", "if False:", GO,
+        "what one record says of its own is heard of others", PLAN,
+        "if record.id is None and not record.trace and not record.due_ms:", "if True:", GO,
+    ),
+    Mutant(
+        "what a record asks for isn't heard", PLAN,
+        "record.queue, options.max_attempts, options.timeout_s", "record.queue, None, None", GO,
+    ),
+    Mutant(
+        "a payload that lies elsewhere is taken for an empty one", PLAN,
+        "None if stored.payload_is_big else self._of(record)", "self._of(record)", GO,
+    ),
+    Mutant(
+        "the deadline of the first in a go is that of all", SPREE,
+        "if now > box_until:", "if box_until == -math.inf:", BOTH,
     ),
     Mutant(
         "a breaker isn't told what went well", SPREE,
-        "        self.breakers.succeeded(plan.name, len(runs), now)\n", "", BOTH,
+        "        self.breakers.succeeded(plan.name, len(told), now)\n", "", BOTH,
     ),
     Mutant(
         "a breaker that a success opens opens after the others", SPREE,
-        "elif plan.breaker.is_calm:", "elif True:", GO,
+        "if runs is None and plan.breaker.is_calm:", "if runs is None:", GO,
     ),
     Mutant(
         "a scope that is left open isn't noticed", SPREE,
-        " or not timebox.is_as_it_was", "", BOTH,
+        " or innermost(task) is not place", "", BOTH,
     ),
     Mutant(
         "what is returned after a wait isn't looked at", BEGUN,

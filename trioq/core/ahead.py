@@ -11,7 +11,7 @@ import attrs
 
 #: How much work to hold ahead of the workers, and the longest mean run for which it pays.
 AHEAD_S = 0.010
-AHEAD_MAX = 512
+AHEAD_MAX = 984
 TINY_S = 0.0025
 
 

@@ -138,9 +138,9 @@ class JobStarted(Event):
     """Whether an engine died while it ran there."""
 
 
-Quick = tuple[Uid, int, bool, int, float, float]
-"""A run that waited for nothing: uid, attempt, whether it was a suspect, when it was enqueued
-(epoch ms), how long it took (s), and when it ended (epoch s)."""
+Quick = tuple[Uid, int, bool, int, int, float, float]
+"""A run that waited for nothing: uid, attempt, whether it was a suspect, when it was enqueued and
+when it was wanted (epoch ms), how long it took (s), and when it ended (epoch s)."""
 
 
 @value
@@ -153,12 +153,15 @@ class JobsSucceeded(Event):
     name: str
     queue: str
     runs: Sequence[Quick]
+    are_plain: bool
+    """All are first attempts, wanted when they were enqueued, and no suspects."""
 
     def each(self) -> Iterator[Event]:
         """The same, told of each."""
-        for uid, attempt, suspect, enqueued_ms, took_s, _ in self.runs:
-            yield JobStarted(uid, self.name, self.queue, attempt, enqueued_ms, enqueued_ms, suspect)
-            yield JobSucceeded(uid, self.name, self.queue, attempt, took_s, enqueued_ms)
+        name, queue = self.name, self.queue
+        for uid, attempt, suspect, enqueued_ms, wanted_ms, took_s, _ in self.runs:
+            yield JobStarted(uid, name, queue, attempt, enqueued_ms, wanted_ms, suspect)
+            yield JobSucceeded(uid, name, queue, attempt, took_s, wanted_ms)
 
 
 @value

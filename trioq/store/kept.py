@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from trioq.core import valid
@@ -41,7 +41,17 @@ def raw(value: Any) -> Any:
 
 def texts(names: Iterable[bytes]) -> list[str]:
     """Names as they lie there."""
+    names = list(names)
+    # All at once, where that can be told apart from each by itself.
+    joined = b"\n".join(names)
+    if joined.isascii() and names and joined.count(b"\n") == len(names) - 1:
+        return joined.decode("ascii").split("\n")
     return [text(name) for name in names]
+
+
+def numbers(counts: Sequence[bytes | None]) -> list[int]:
+    """Counts, as :func:`number` has them; most are none."""
+    return [0 if count is None else number(count) for count in counts]
 
 
 def is_number(raw: bytes) -> bool:

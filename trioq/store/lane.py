@@ -19,9 +19,10 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
+import hiredis
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
@@ -290,11 +291,10 @@ def _exchange(
     if threading.current_thread() is threading.main_thread():
         commands = [_in_letters(command) for command in commands]
     try:
-        packed = _packed(connection, commands)
+        packed = _packed(commands)
     except UnicodeEncodeError:  # a name that isn't UTF-8, as somebody else wrote it
-        packed = _packed(connection, [tuple(map(kept.raw, command)) for command in commands])
-    for chunk in packed:
-        _socket(connection).sendall(chunk)
+        packed = _packed([tuple(map(kept.raw, command)) for command in commands])
+    _socket(connection).sendall(packed)
     return [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
 
 
@@ -312,10 +312,10 @@ def _in_letters(command: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([str(each) if type(each) in (int, float) else each for each in command])
 
 
-def _packed(connection: AbstractConnection, commands: Sequence[tuple[Any, ...]]) -> Iterable[bytes]:
-    if len(commands) == 1:
-        return cast("Iterable[bytes]", connection.pack_command(*commands[0]))
-    return cast("Iterable[bytes]", connection.pack_commands(commands))
+def _packed(commands: Sequence[tuple[Any, ...]]) -> bytes:
+    # Not by redis-py, which looks at each argument by itself.
+    packed = [hiredis.pack_command(command) for command in commands]
+    return packed[0] if len(packed) == 1 else b"".join(packed)
 
 
 def _read(connection: AbstractConnection, timeout_s: float | None, bytes_max: int) -> Any:

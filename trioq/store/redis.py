@@ -69,15 +69,18 @@ class RedisStore:
         if word == "changed":
             raise TrioqBug(f"step {step.boot}:{step.number} was re-sent with other settlements")
         refused, uids, records, attempts, flags, held, left, next_due, version, index = rest
-        claims = tuple(
+        claims = map(
+            Claim,
+            kept.texts(uids),
             # A record that somebody has taken away can't be read, like one that is broken.
-            Claim(kept.text(uid), record or b"", kept.number(tries), flag == b"s")
-            for uid, record, tries, flag in zip(uids, records, attempts, flags, strict=True)
+            [record or b"" for record in records],
+            kept.numbers(attempts),
+            [flag == b"s" for flag in flags],
         )
         return StepReply(
             word,
             frozenset(kept.text(refused).split()),
-            claims,
+            tuple(claims),
             held,
             left,
             next_due if next_due >= 0 else None,

@@ -27,7 +27,36 @@ RECORDS = st.builds(
     enqueued_ms=TIMES_MS,
     options=OPTIONS,
     trace=TRACES,
+    due_ms=st.just(0) | TIMES_MS,
 )
+
+
+@given(RECORDS, st.data())
+def test_a_header_says_the_same_in_any_order(record: Record, data: st.DataObject) -> None:
+    stored, _ = encode(record)
+    line, _, payload = stored.partition(b"\n")
+    fields = data.draw(st.permutations(list(json.loads(line).items())))
+    shuffled = json.dumps(dict(fields), separators=(",", ":")).encode()
+    assert decode(record.uid, shuffled + b"\n" + payload) == decode(record.uid, stored)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"v":1,"name":"a","queue":"q","x":{"y":1,"at":5,"id":"no"}}',
+        b'{"v":1,"name":"a","queue":"q","x":{"at":5,"at":6,"id":"no"}}',
+        b'{"v":1,"name":"a","queue":"q","x":[{"v":1,"at":5,"id":"no"}]}',
+    ],
+)
+def test_what_a_header_has_inside_of_another_field_is_none_of_its_own(line: bytes) -> None:
+    read = decode("0" * 32, line + b"\n{}")
+    assert read.record == Record("0" * 32, "a", "q", b"{}")
+
+
+def test_what_a_header_says_twice_is_what_it_says_last() -> None:
+    line = b'{"v":1,"name":"a","queue":"q","at":5,"id":"x","name":"b","at":6,"id":"y"}'
+    read = decode("0" * 32, line + b"\n{}")
+    assert read.record == Record("0" * 32, "b", "q", b"{}", "y", 6)
 
 
 @given(RECORDS)

@@ -209,6 +209,39 @@ def test_arguments_that_are_not_given_keep_their_defaults() -> None:
     assert Binding.of(function).bind({"path": "a"}) == {"path": "a"}
 
 
+@pytest.mark.parametrize(
+    ("payload", "fits"),
+    [
+        ({"n": 1, "note": None}, True),
+        ({"note": None, "n": 1}, True),
+        ({"n": 1, "note": None, "items": [{}]}, True),
+        ({"n": 1}, False),
+        ({"note": None, "items": []}, False),
+        ({"n": True, "note": None}, False),
+        ({"n": 1.0, "note": None}, False),
+        ({"n": 1, "note": None, "job": 1}, False),
+        ({"n": 1, "note": None, "other": None}, False),
+        ({}, False),
+    ],
+)
+def test_what_fits_as_it_is_is_what_it_is_bound_to(payload: dict[str, Any], fits: bool) -> None:
+    def function(job: trioq.Job, n: int, note: None, items: list = []) -> None: ...  # noqa: B006
+
+    binding = Binding.of(function)
+    assert binding.fits(payload) is fits
+    if fits:
+        assert binding.bind(payload) == payload
+
+
+def test_a_field_that_takes_anything_or_is_left_over_is_bound_before_it_is_taken() -> None:
+    def anything(x: Any) -> None: ...
+
+    def rest(**x: int) -> None: ...
+
+    assert not Binding.of(anything).fits({"x": 1})
+    assert not Binding.of(rest).fits({"x": 1})
+
+
 def test_kwargs_take_what_is_left_over() -> None:
     def function(path: str, **rest: int) -> None: ...
 

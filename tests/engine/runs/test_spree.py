@@ -362,18 +362,64 @@ async def test_what_a_listener_raises_loses_no_job(autojump_clock: Clock) -> Non
     assert (space.jobs[uid].reaps, list(space.queues["low"].suspects)) == (0, [])
 
 
-@pytest.mark.parametrize("said", ['"timeout_s":5', '"max_attempts":1', '"id":"x"', '"big":true'])
-async def test_a_record_that_says_something_of_its_own_is_heard_whoever_wrote_it(
-    autojump_clock: Clock, world: World, goes: Goes, said: str
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("said", [
+    {"timeout_s": 5}, {"max_attempts": 7}, {"id": "x%d"}, {"due": 1_700_000_000_500},
+    {"trace": {"traceparent": "00-%032d-%016d-01"}}, {"id": "x%d", "timeout_s": 5},
+])  # fmt: skip
+async def test_what_a_record_says_of_its_own_is_heard_whoever_wrote_it(
+    autojump_clock: Clock, world: World, goes: Goes, said: dict[str, Any], where: str
 ) -> None:
-    """With the time in the end, as most of those that say nothing."""
-    worlds_noop(world)
+    """Before its time too, where most of them are the same."""
+    seen = []
+
+    @world.app.job("noop", timeout=50.0, retry=trioq.Retry(max_attempts=5))
+    async def handler() -> None:
+        job, left_s = trioq.current_job(), trio.current_effective_deadline() - trio.current_time()
+        seen.append((job.id, job.max_attempts, job.trace, round(left_s)))
+
     await world.start()
-    header = f'{{"v":1,"name":"noop","queue":"low",{said},"at":1700000000000}}\n'
-    for number, uid in enumerate(("1" * 32, "2" * 32), 1):
-        job = NewJob(uid, "low", header.encode() + b"{}", b"{}")
-        world.store.enqueue("another", number, [job])
+    expected, uids = [], ["1" * 32, "2" * 32, "3" * 32]
+    for n, uid in enumerate(uids, 1):
+        own = json.loads(json.dumps(said).replace("%d", str(n)).replace("%032d", f"{n:032}"))
+        parts = {"v": 1, "name": "noop", "queue": "low"}, {"at": 1_700_000_000_000}, own
+        header = parts[0] | (own | parts[1] if where == "before" else parts[1] | own)
+        stored = json.dumps(header, separators=(",", ":")).encode() + b"\n{}"
+        world.store.enqueue("another", n, [NewJob(uid, "low", stored)])
+        expected.append(
+            (
+                own.get("id"),
+                own.get("max_attempts", 5),
+                own.get("trace", {}),
+                own.get("timeout_s", 50),
+            )
+        )
+    await world.reported(JobSucceeded, 3)
+    assert seen == expected
+    assert goes.jobs == 3
+    wanted = {event.wanted_ms for event in world.of(JobStarted)}
+    assert wanted == {said.get("due", 1_700_000_000_000)}
+    space = world.store.space
+    await world.until(lambda: space.stats["done"] == 3)
+    kept = [summary.decode(line) for line in space.done]
+    assert {done and done.id for done in kept} == {own for own, *_ in expected}
+
+
+async def test_a_payload_that_lies_elsewhere_is_fetched(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    seen = []
+
+    @world.app.job("noop")
+    async def handler(n: int) -> None:
+        seen.append(n)
+
+    await world.start()
+    header = b'{"v":1,"name":"noop","queue":"low","big":true,"at":1700000000000}\n'
+    for n, uid in enumerate(("1" * 32, "2" * 32), 1):
+        world.store.enqueue("another", n, [NewJob(uid, "low", header, b'{"n":%d}' % n)])
     await world.reported(JobSucceeded, 2)
+    assert seen == [1, 2]
     assert goes.told == []
 
 

@@ -10,7 +10,7 @@ from trioq.core.valid import DEEPEST, is_too_deep, shown
 from trioq.errors import PayloadRejected, RecordUnreadable
 
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_raw_decode = json.JSONDecoder().raw_decode
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def encode(payload: Any, max_bytes: int) -> bytes:
@@ -85,9 +85,9 @@ def decode(payload: bytes) -> dict[str, Any]:
 def loads(encoded: bytes) -> Any:
     """What ``json.loads`` gives; sooner for what we write: ASCII, no white space around it."""
     try:
-        value, end = _raw_decode(encoded.decode("ascii"))
+        value, end = _scan(encoded.decode("ascii"), 0)
         if end == len(encoded):
             return value
-    except ValueError:
+    except (ValueError, StopIteration):
         pass  # not ASCII, white space before it, or not JSON: which, the slow way says
     return json.loads(encoded)

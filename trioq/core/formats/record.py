@@ -33,6 +33,9 @@ _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _quoted = json.encoder.encode_basestring_ascii
 _NO_OPTIONS = Options()
 
+#: What a header says after its names, or nowhere.
+_LATER = frozenset({"at", "id", "max_attempts", "timeout_s", "trace", "due", "big"})
+
 
 @value
 class Stored:
@@ -72,30 +75,44 @@ def decode(uid: str, stored: bytes) -> Stored:
       RecordUnreadable: With what is wrong; the bytes stay where they are.
     """
     line, _, payload = stored.partition(b"\n")
-    # In most of them the time comes last, and all before it is the same for many jobs. No
-    # string in JSON holds a quote like these; where another field does, more than digits follow.
-    start, _, at = line.partition(b',"at":')
+    # In most of them the time comes last, and all before it is the same for many jobs. No string
+    # in JSON holds quotes like these; where another field does, what is before is no header.
+    start, _, rest = line.partition(b',"at":')
     try:
-        if at[:-1].isdigit() and len(at) < 16 and (plain := _plain(start + at[-1:])) is not None:
-            return Stored(Record(uid, *plain, payload, enqueued_ms=int(at[:-1])), False)
-        header = _checked(line)
-        name, queue = _names(header["name"], header["queue"])
+        names = _plain(start + b"}")
+        if names is not None and rest[-1:] == b"}" and rest[:-1].isdigit() and len(rest) < 16:
+            return Stored(Record(uid, *names, payload, enqueued_ms=int(rest[:-1])), False)
+        header = None if names is None else _later(rest)
+        if names is not None and header is not None:
+            name, queue = names
+        else:
+            header = _checked(line)
+            name, queue = _names(header["name"], header["queue"])
         record = Record(
-            uid=uid,
-            name=name,
-            queue=queue,
-            payload=payload,
-            id=None if header.get("id") is None else _valid(header, "id", valid.ID),
-            enqueued_ms=_valid(header, "at", valid.TIME_MS) if "at" in header else 0,
-            options=_options(header),
-            trace=_headers(header["trace"]) if "trace" in header else NO_HEADERS,
-            due_ms=_valid(header, "due", valid.TIME_MS) if "due" in header else 0,
+            uid,
+            name,
+            queue,
+            payload,
+            None if header.get("id") is None else _valid(header, "id", valid.ID),
+            _valid(header, "at", valid.TIME_MS) if "at" in header else 0,
+            _options(header),
+            _headers(header["trace"]) if "trace" in header else NO_HEADERS,
+            _valid(header, "due", valid.TIME_MS) if "due" in header else 0,
         )
     except RecordUnreadable:
         raise
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RecordUnreadable(f"the record's header doesn't decode: {error!r}") from None
     return Stored(record, bool(header.get("big")))
+
+
+def _later(rest: bytes) -> dict[str, Any] | None:
+    """What a header says from its time on; None if that may be what is said before, too."""
+    try:
+        said: dict[str, Any] = loads(b'{"at":' + rest)
+    except ValueError:
+        return None
+    return said if said.keys() <= _LATER else None
 
 
 def _headers(raw: Any) -> Headers:
@@ -122,11 +139,12 @@ def _checked(line: bytes) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _plain(line: bytes) -> tuple[str, str] | None:
-    """Name and queue of a header that says nothing else; None of another."""
-    header = _checked(line)
-    if len(header) != 3:
+    """Name and queue of a header that says nothing else; None of another, and of what is none."""
+    try:
+        header = _checked(line)
+        return _names(header["name"], header["queue"]) if len(header) == 3 else None
+    except (ValueError, KeyError, TypeError, RecursionError, RecordUnreadable):
         return None
-    return _names(header["name"], header["queue"])
 
 
 @lru_cache(maxsize=256)

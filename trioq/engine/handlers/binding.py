@@ -90,6 +90,12 @@ class Binding:
     """The first parameter, if it is the job itself."""
     signature: inspect.Signature
     """Without the job."""
+    _exact: Mapping[str, type] = attrs.field(init=False)
+    """The parameters that take values of a type as they are."""
+
+    @_exact.default
+    def _find_exact(self) -> Mapping[str, type]:
+        return {name: field.exact for name, field in self.fields.items() if field.exact is not None}
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Binding:
@@ -129,6 +135,14 @@ class Binding:
             job_parameter,
             signature.replace(parameters=parameters),
         )
+
+    def fits(self, payload: Mapping[str, Any]) -> bool:
+        """Whether its values are surely the arguments as they are; runs nobody's code."""
+        exact = self._exact
+        for name in payload:
+            if exact.get(name) is not type(payload[name]):
+                return False
+        return len(payload) == len(self.fields) or self.required <= payload.keys()
 
     def bind(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments for this payload, without the job.

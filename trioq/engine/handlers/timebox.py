@@ -9,9 +9,18 @@ by another.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from operator import attrgetter
 from types import TracebackType
 
 import trio
+
+#: What stands for the scope that a task is in: None if that can't be told. trio has no public name.
+innermost: Callable[[trio.lowlevel.Task], object] = (
+    attrgetter("_cancel_status")
+    if hasattr(trio.lowlevel.Task, "_cancel_status")
+    else lambda task: None
+)
 
 #: A deadline may be this much later than asked for: moving it isn't free either.
 SLACK_S = 0.002
@@ -28,10 +37,12 @@ class Timebox:
         """Whether the last run's deadline came before its end."""
         self.caught = False
         """Whether that ended it."""
-        self._task = trio.lowlevel.current_task()
+        self.task = trio.lowlevel.current_task()
+        self.deadline = math.inf
+        """Of the last run, by trio's clock."""
         self._scope: trio.CancelScope | None = None
-        self._deadline = math.inf
-        self._innermost: object = None
+        self.innermost: object = None
+        """The scope that a run is in which has closed all that it opened."""
 
     def of(self, timeout_s: float | None, since: float | None = None) -> Timebox:
         """For a run that may take this long; None: any time.
@@ -45,9 +56,9 @@ class Timebox:
         if self._scope is None:
             self._scope = trio.CancelScope(deadline=wanted)
             self._scope.__enter__()
-            self._deadline, self._innermost = wanted, _innermost_scope(self._task)
-        elif not wanted <= self._deadline <= wanted + SLACK_S:
-            self._scope.deadline = self._deadline = wanted + SLACK_S
+            self.deadline, self.innermost = wanted, innermost(self.task)
+        elif not wanted <= self.deadline <= wanted + SLACK_S:
+            self._scope.deadline = self.deadline = wanted + SLACK_S
         self.expired = self.caught = False
         return self
 
@@ -60,7 +71,7 @@ class Timebox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None and trio.current_time() < self._deadline and self.is_as_it_was:
+        if error is None and trio.current_time() < self.deadline and self.is_as_it_was:
             return False
         scope, self._scope = self._scope, None
         assert scope is not None
@@ -78,9 +89,4 @@ class Timebox:
     @property
     def is_as_it_was(self) -> bool:
         """Whether the run has closed all scopes that it opened. If that can't be told, no."""
-        return self._innermost is not None and _innermost_scope(self._task) is self._innermost
-
-
-def _innermost_scope(task: trio.lowlevel.Task) -> object:
-    """What stands for the scope that the task is in. trio has no public name for it."""
-    return getattr(task, "_cancel_status", None)
+        return self.innermost is not None and innermost(self.task) is self.innermost

@@ -1,7 +1,8 @@
-"""What is the same for all jobs with one header, worked out once.
+"""What is the same for many jobs, worked out once.
 
 Most headers differ in nothing but the time of their enqueue. So what stands before that names a
-plan: which handler, for how long, behind which breaker, and what its summary looks like.
+plan: which handler, for how long, behind which breaker, and what its summary looks like. Of a
+header that says more (an id, a timeout, a trace) all is read, and what it says names the plan.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import attrs
 
 from trioq.core.breaker import Breaker
 from trioq.core.formats.record import decode
-from trioq.core.job import Job, Record
+from trioq.core.job import NO_HEADERS, Job, Record
 from trioq.engine.claim import Held
 from trioq.engine.handlers import Function, Handler
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.rules import Rules
 from trioq.errors import RecordUnreadable
 
-#: Beginnings of headers that are known; more than any program has names.
+#: Plans that are known; more than any program has names.
 PLANS = 512
 
 _AT = b',"at":'
@@ -30,7 +31,7 @@ _quoted = json.encoder.encode_basestring_ascii
 
 @attrs.define(eq=False)
 class Plan:
-    """How to run the jobs with one header."""
+    """How to run jobs of one name and queue, with options that are the same."""
 
     name: str
     queue: str
@@ -43,6 +44,10 @@ class Plan:
     """What stands between the uid and the attempt."""
 
 
+Asked = tuple[str, str, int | None, float | None]
+"""Name, queue, and what the record itself asks for: attempts, seconds."""
+
+
 @attrs.define(eq=False)
 class Plans:
     """Those of one engine."""
@@ -50,38 +55,41 @@ class Plans:
     handlers: Mapping[str, Handler]
     rules: Rules
     breakers: Breakers
-    _by_start: dict[bytes, Plan | None] = attrs.field(
-        factory=dict[bytes, "Plan | None"], init=False
+    by_start: dict[bytes, Plan] = attrs.field(factory=dict[bytes, Plan], init=False)
+    """By what a header has before its time, where it has nothing after it."""
+    _by_asked: dict[Asked, Plan | None] = attrs.field(
+        factory=dict[Asked, "Plan | None"], init=False
     )
 
-    def of(self, start: bytes, held: Held) -> Plan | None:
-        """The plan of a job whose header begins like this; None: it needs more care."""
-        try:
-            return self._by_start[start]
-        except KeyError:
-            return self._looked_up(start, held)
-
-    def _looked_up(self, start: bytes, held: Held) -> Plan | None:
-        # No string in JSON holds quotes like these: nothing but the time follows. What says more,
-        # an id for instance, isn't remembered: each of them would be another.
-        if not start.endswith(_AT):
-            return None
-        if len(self._by_start) >= PLANS:
-            self._by_start.clear()
-        plan = self._by_start[start] = self._made(held)
-        return plan
-
-    def _made(self, held: Held) -> Plan | None:
+    def find(self, held: Held) -> tuple[Plan, Record] | None:
+        """The plan of a job, and its record; None: it needs more care."""
         try:
             stored = decode(held.uid, held.stored)
         except RecordUnreadable:
             return None
         record = stored.record
-        plain = Record(
-            record.uid, record.name, record.queue, record.payload, enqueued_ms=record.enqueued_ms
-        )
-        if record != plain or stored.payload_is_big:
-            return None  # it says something of its own
+        plan = None if stored.payload_is_big else self._of(record)
+        if plan is None:
+            return None
+        if record.id is None and not record.trace and not record.due_ms:
+            # No string in JSON holds quotes like these: nothing but the time follows.
+            start, at, time = held.stored.partition(b"\n")[0].rpartition(_AT)
+            if at and time[:-1].isdigit():
+                _make_room(self.by_start)
+                self.by_start[start + at] = plan
+        return plan, record
+
+    def _of(self, record: Record) -> Plan | None:
+        options = record.options
+        asked = record.name, record.queue, options.max_attempts, options.timeout_s
+        try:
+            return self._by_asked[asked]
+        except KeyError:
+            _make_room(self._by_asked)
+            plan = self._by_asked[asked] = self._made(record)
+            return plan
+
+    def _made(self, record: Record) -> Plan | None:
         handler = self.handlers.get(record.name)
         if not isinstance(handler, Function) or not handler.begins_at_once:
             return None
@@ -97,6 +105,11 @@ class Plans:
         )
 
 
+def _make_room(plans: dict[Any, Any]) -> None:
+    if len(plans) >= PLANS:
+        plans.clear()
+
+
 @attrs.define(eq=False)
 class PlannedJob:
     """A job that is made when somebody asks for it: most handlers don't."""
@@ -105,11 +118,13 @@ class PlannedJob:
     plan: Plan
     payload: dict[str, Any]
     enqueued_ms: int
+    record: Record | None
+    """None: it says nothing more."""
     _job: Job | None = None
 
     def __call__(self) -> Job:
         if self._job is None:
-            held, plan = self.held, self.plan
+            held, plan, record = self.held, self.plan, self.record
             self._job = Job(
                 uid=held.uid,
                 name=plan.name,
@@ -117,7 +132,9 @@ class PlannedJob:
                 payload=self.payload,
                 attempt=held.attempt,
                 max_attempts=plan.max_attempts,
+                id=None if record is None else record.id,
                 token=held.token,
                 enqueued_ms=self.enqueued_ms,
+                trace=NO_HEADERS if record is None else record.trace,
             )
         return self._job

@@ -11,6 +11,7 @@ on how a job ends whether it was quick, and nothing that it does depends on whet
 from __future__ import annotations
 
 import json
+import math
 import time
 from contextvars import copy_context
 
@@ -28,12 +29,14 @@ from trioq.engine.handlers import Timebox
 from trioq.engine.handlers.begun import Broken, Rest, Returned, Suspended
 from trioq.engine.handlers.function import running_job
 from trioq.engine.handlers.returned import PLAIN
+from trioq.engine.handlers.timebox import innermost
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.plan import Plan, PlannedJob, Plans
 from trioq.engine.snapshot import Recent
 from trioq.errors import RecordUnreadable
 
 _set_job = running_job.set
+_NOWHERE = object()
 _quoted = json.encoder.encode_basestring_ascii
 
 
@@ -47,6 +50,14 @@ class Begun:
     """By trio's clock."""
     rest: Rest
     """What is to be run yet."""
+
+
+@attrs.define(eq=False)
+class Runs:
+    """Quick ones of one plan, of which is to be told."""
+
+    told: list[Quick] = attrs.field(factory=list[Quick])
+    are_plain: bool = True
 
 
 @attrs.define(eq=False)
@@ -75,47 +86,69 @@ class Spree:
         What it raises is no handler's but a listener's, say. Then the engine ends, and signing
         off gives back what it has in its hand.
         """
-        jobs, plan_of = self.backlog.jobs, self.plans.of
+        jobs, plans = self.backlog.jobs, self.plans
+        by_start, may_start, task = plans.by_start, by.may_start, timebox.task
         clock = trio.lowlevel.current_clock().current_time
-        done: dict[Plan, list[Quick]] = {}
+        done: dict[Plan, Runs] = {}
         acks: list[Ack] = []
         began = taken_at = now = self.now
         wall = time.time() - now
-        tail = f',"engine":{_quoted(by.boot)}}}'
+        tail = f',"engine":{_quoted(by.boot)}'
         is_on = not (self.is_off or failpoints.armed())
+        last: Plan | None = None
+        runs: Runs | None = None
+        box_until, place = -math.inf, _NOWHERE
         try:
             while jobs and now < until:
                 held = jobs.popleft()
                 taken_at = now
+                if held.by is not by or not is_on:
+                    return held
                 stored = held.stored
                 end = stored.find(b"}\n")
                 at = stored[end - 13 : end]
-                plan = plan_of(stored[: end - 13], held) if is_on and at.isdigit() else None
-                if plan is None or held.by is not by or plan.breaker.last_state != "closed":
+                plan, record = by_start.get(stored[: end - 13]), None
+                if plan is not None and at.isdigit():
+                    enqueued_ms = wanted_ms = int(at)
+                    encoded = stored[end + 2 :]
+                elif (found := plans.find(held)) is not None:
+                    plan, record = found
+                    enqueued_ms, wanted_ms = record.enqueued_ms, record.wanted_ms
+                    encoded = record.payload
+                else:
                     return held
-                enqueued_ms = int(at)
+                if plan is not last:
+                    if plan.breaker.last_state != "closed":
+                        return held
+                    last, box_until = plan, -math.inf
+                    takes_job, binding = plan.takes_job, plan.handler.binding
+                    function, fits = plan.handler.function, binding.fits
+                    runs = done.get(plan)
+                    if runs is None and plan.breaker.is_calm:
+                        runs = done[plan] = Runs()
                 try:
-                    content = payload.decode(stored[end + 2 :])
+                    content = payload.decode(encoded)
                 except (RecordUnreadable, MemoryError):
                     return held
                 # Nothing that takes long stands between this question and the handler.
-                if not by.may_start():
+                if not may_start():
                     return held
-                timebox.of(plan.timeout_s, now)
-                job = PlannedJob(held, plan, content, enqueued_ms)
+                if now > box_until:
+                    timebox.of(plan.timeout_s, now)
+                    # Until then, the deadline of this one is late enough for others.
+                    box_until = timebox.deadline - plan.timeout_s
+                    place = timebox.innermost or _NOWHERE
+                job = PlannedJob(held, plan, content, enqueued_ms, record)
                 context = copy_context()
                 context.run(_set_job, job)
-                function = plan.handler.function
                 try:
-                    arguments = context.run(plan.handler.binding.bind, content)
+                    arguments = content if fits(content) else context.run(binding.bind, content)
                 except MemoryError:
                     return held
                 except BaseException as error:
                     return Begun(held, job(), now, Broken(error))
                 try:
-                    coroutine = (
-                        function(job(), **arguments) if plan.takes_job else function(**arguments)
-                    )
+                    coroutine = function(job(), **arguments) if takes_job else function(**arguments)
                     wanted = context.run(coroutine.send, None)
                 except StopIteration as stop:
                     result = stop.value
@@ -126,34 +159,40 @@ class Spree:
                 then = clock()
                 took_s = then - now
                 # However long it took: who never waits isn't cancelled, and is done.
-                if id(type(result)) not in PLAIN or not timebox.is_as_it_was:
+                if id(type(result)) not in PLAIN or innermost(task) is not place:
                     return Begun(held, job(), now, Returned(result, context))
                 ended_at = wall + then
+                more = "" if record is None or record.id is None else f',"id":{_quoted(record.id)}'
                 summary = (
                     f'{{"uid":{_quoted(held.uid)}{plan.of_summary}{held.attempt},"took_ms":'
                     f'{took_s * 1000:.3f},"at_ms":{int(ended_at * 1000)},'
-                    f'"enqueued_ms":{enqueued_ms}{tail}'
+                    f'"enqueued_ms":{enqueued_ms}{tail}{more}}}'
                 )
                 acks.append(Ack(held.uid, held.step, summary.encode("ascii")))
                 now = then
-                run = held.uid, held.attempt, held.suspect, enqueued_ms, took_s, ended_at
-                if (of_plan := done.get(plan)) is not None:
-                    of_plan.append(run)
-                elif plan.breaker.is_calm:
-                    done[plan] = [run]
+                run = (
+                    held.uid, held.attempt, held.suspect, enqueued_ms, wanted_ms, took_s, ended_at
+                )  # fmt: skip
+                if runs is None:
+                    # A success can be what opens its breaker, and then the next one mustn't begin.
+                    self._tell(plan, Runs([run], are_plain=False), now)
+                    last = None
                 else:
-                    # A success can be what opens it, and then the next one mustn't begin.
-                    self._tell(plan, [run], now)
+                    runs.told.append(run)
+                    if held.attempt > 1 or held.suspect or wanted_ms != enqueued_ms:
+                        runs.are_plain = False
         finally:
             self.now = clock()
             self.backlog.taken(taken_at)
             if acks:
                 by.settle_many(acks, took_s=(now - began) / len(acks))
             for plan, runs in done.items():
-                self._tell(plan, runs, now)
+                if runs.told:
+                    self._tell(plan, runs, now)
         return None
 
-    def _tell(self, plan: Plan, runs: list[Quick], now: float) -> None:
-        self.breakers.succeeded(plan.name, len(runs), now)
-        self.recent.done[plan.queue] += len(runs)
-        self.report(JobsSucceeded(plan.name, plan.queue, runs))
+    def _tell(self, plan: Plan, runs: Runs, now: float) -> None:
+        told = runs.told
+        self.breakers.succeeded(plan.name, len(told), now)
+        self.recent.done[plan.queue] += len(told)
+        self.report(JobsSucceeded(plan.name, plan.queue, told, runs.are_plain))

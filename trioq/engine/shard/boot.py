@@ -15,7 +15,7 @@ from collections import deque
 
 import attrs
 
-from trioq.core.calls import BATCH_MAX, Admit, Claim, Step, StepReply
+from trioq.core.calls import BATCH_MAX, Admit, Step, StepReply
 from trioq.core.job import Uid
 from trioq.core.settlements import Settlement
 from trioq.core.values import value
@@ -91,24 +91,25 @@ class Boot:
         step = self.in_flight
         assert step is not None
         self.in_flight = None
-        before, refused = len(self.held), []
-        for settlement in step.settlements:
-            held = self.held.pop((settlement.uid, settlement.step))
-            self.suspects -= held.suspect
-            if settlement.uid in reply.refused:
-                refused.append(held)
-        assert len(self.held) == before - len(step.settlements), "each ended its own claim"
+        before, pop = len(self.held), self.held.pop
+        settled = [pop((settlement.uid, settlement.step)) for settlement in step.settlements]
+        assert len(self.held) == before - len(settled), "each ended its own claim"
         assert len(self.held) >= len(self.outcomes)
-        claims = tuple(self._hold(claim, step.number) for claim in reply.claims)
+        refused = [held for held in settled if held.uid in reply.refused] if reply.refused else ()
+        by, number = self.by, step.number
+        claims = tuple(
+            [
+                Held(by, claim.uid, number, claim.attempts + 1, claim.suspect, claim.stored)
+                for claim in reply.claims
+            ]
+        )
+        self.held.update({(held.uid, number): held for held in claims})
+        if self.suspects:
+            self.suspects -= sum(held.suspect for held in settled)
+        self.suspects += sum([held.suspect for held in claims])
         # Two views of one fact, ours and the server's. Where they differ something is badly wrong,
         # and nobody can tell which jobs are ours: the boot is given up.
         return Absorbed(claims, tuple(refused), reply.held == len(self.held))
-
-    def _hold(self, claim: Claim, step: int) -> Held:
-        held = Held(self.by, claim.uid, step, claim.attempts + 1, claim.suspect, claim.stored)
-        self.held[claim.uid, step] = held
-        self.suspects += held.suspect
-        return held
 
     def lost_and_unknown(self) -> tuple[int, int]:
         """How many outcomes are surely refused, and how many nobody can tell.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import sub
 from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -191,18 +192,18 @@ class Metrics:
         job.ended(event.took_s, event.wanted_ms)
 
     def _jobs_succeeded(self, event: e.JobsSucceeded) -> None:
-        if self._waits.knows_more or any(attempt > 1 or odd for _, attempt, odd, *_ in event.runs):
+        if self._waits.knows_more or not event.are_plain:
             for one in event.each():
                 self(one)
             return
-        _, _, _, enqueued_ms, took_s, ended_at = zip(*event.runs, strict=True)
-        since_s = [max(0.0, at - ms / 1000) for at, ms in zip(ended_at, enqueued_ms, strict=True)]
-        waited_s = [max(0.0, s - took) for s, took in zip(since_s, took_s, strict=True)]
-        self._waits_of(event.queue, "ready").observe_many(waited_s)
+        _, _, _, _, wanted_ms, took_s, ended_at = zip(*event.runs, strict=True)
+        since_s = [at - ms / 1000 for at, ms in zip(ended_at, wanted_ms, strict=True)]
+        waited_s = list(map(sub, since_s, took_s))
+        self._waits_of(event.queue, "ready").observe_many(_no_less_than_0(waited_s))
         job = self._of(event.queue, event.name)
         job.completed += len(event.runs)
-        job.run.observe_many(list(took_s))
-        job.end_to_end.observe_many(since_s)
+        job.run.observe_many(took_s)
+        job.end_to_end.observe_many(_no_less_than_0(since_s))
 
     def _job_failed(self, event: e.JobFailed) -> None:
         job = self._of(event.queue, event.name)
@@ -278,6 +279,11 @@ class Metrics:
 
     def _queue_paused(self, event: e.QueuePaused) -> None:
         self._waits.pauses.begin(event.queue, 0.0 if event.at_first_look else time.time())
+
+
+def _no_less_than_0(times_s: Sequence[float]) -> Sequence[float]:
+    """As the clocks of two machines may have it."""
+    return times_s if min(times_s) >= 0 else [max(0.0, time_s) for time_s in times_s]
 
 
 def _count(counts: dict[str, int], reason: str, by: int = 1) -> None:

@@ -39,10 +39,14 @@ class Histogram:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
-    def observe_many(self, values: list[float]) -> None:
-        """The same for all of these, at a price for each bucket; sorts them."""
-        values.sort()
-        below = 0
+    def observe_many(self, values: Sequence[float]) -> None:
+        """The same for all of these, at a price for each bucket into which some fall."""
+        self.total += sum(values)
+        first = bisect_left(self.bounds, min(values))
+        if first == bisect_left(self.bounds, max(values)):
+            self.counts[first] += len(values)
+            return
+        values, below = sorted(values), 0
         for i, bound in enumerate(self.bounds):
             if below == len(values):
                 break
@@ -50,7 +54,6 @@ class Histogram:
             self.counts[i] += up_to - below
             below = up_to
         self.counts[-1] += len(values) - below
-        self.total += sum(values)
 
     def buckets(self) -> list[tuple[str, float]]:
         """Upper bounds, and how many values lie at or below each."""
