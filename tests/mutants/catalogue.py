@@ -19,6 +19,7 @@ IDS: Killers = ("props/test_ids.py",)
 LEASES: Killers = ("props/test_leases.py",)
 SEARCH: Killers = ("props/test_protocol.py", "-k", "scripts_do")
 NETWORK: Killers = ("tests/faults/test_network.py",)
+FORGOTTEN: Killers = ("tests/store/test_scripts_live.py", "-k", "forgotten")
 CLOCK: Killers = ("tests/faults/test_clock.py", "-k", "repeated")
 STORM: Killers = ("tests/faults/test_network_engine.py",)
 PLACES: Killers = ("tests/faults/test_failpoints.py", "-k", "cancelled or fail_at")
@@ -55,7 +56,9 @@ CLAIM = "store/lua/step/claim.lua"
 SETTLE = "store/lua/step/settle"
 GIVE_BACK = "store/lua/shared/give_back.lua"
 REAP = "store/lua/reap.lua"
-ENQUEUE = "store/lua/enqueue.lua"
+ENQUEUE = "store/lua/enqueue/enqueue.lua"
+ENQUEUE_ANY = "store/lua/enqueue/any.lua"
+ENQUEUE_PLAIN = "store/lua/enqueue/plain.lua"
 
 SCRIPTS = (
     Mutant(
@@ -217,8 +220,8 @@ SCRIPTS = (
         "room = room - #due", "local _ = due", SCHEDULE,
     ),
     Mutant(
-        "an id that is used again is forgotten when its first job is", ENQUEUE,
-        '  put("ZREM", ended, freed)\n', "", IDS,
+        "an id that is used again is forgotten when its first job is",
+        "store/lua/enqueue/more.lua", '  put("ZREM", ended, more.freed)\n', "", IDS,
     ),
     Mutant(
         "the last write of a client may come again", "store/lua/shared/sender.lua",
@@ -229,8 +232,20 @@ SCRIPTS = (
         "tonumber(number) > tonumber(last)", "tonumber(number) ~= tonumber(last)", NETWORK,
     ),
     Mutant(
-        "a request that is repeated after a jump of the clock counts", ENQUEUE,
+        "a request that is repeated after a jump of the clock counts", ENQUEUE_ANY,
         "if is_there[uid] then", "if false then", CLOCK,
+    ),
+    Mutant(
+        "a request of plain jobs that is repeated after a jump of the clock counts", ENQUEUE_PLAIN,
+        "if next(is_there) then", "if false then", CLOCK,
+    ),
+    Mutant(
+        "of plain jobs that are repeated none is written once one is there", ENQUEUE_PLAIN,
+        "if not is_there[ARGV[a]] then", "if not next(is_there) then", FORGOTTEN,
+    ),
+    Mutant(
+        "plain jobs aren't bounded by their queue's max_length", ENQUEUE_PLAIN,
+        "queue.new[n] = ARGV[a]", "queue.new[n], queue.max = ARGV[a], 0", MODEL,
     ),
     Mutant(
         "an enqueue doesn't remember its number", ENQUEUE,
@@ -242,18 +257,18 @@ SCRIPTS = (
     ),
     Mutant(
         "a new job rings no bell", ENQUEUE,
-        "    ring(queue.bell)\n", "", MODEL,
+        "if not queue.is_rung then", "if false then", MODEL,
     ),
     Mutant(
-        "a caller's id is looked at in this batch only", ENQUEUE,
+        "a caller's id is looked at in this batch only", ENQUEUE_ANY,
         "known_ids[id] = values[i]", "known_ids[id] = nil", MODEL,
     ),
     Mutant(
         "a queue takes one more than its max_length", ENQUEUE,
-        "#queue.due / 2 > queue.max", "#queue.due / 2 > queue.max + 1", MODEL,
+        " or 0) > queue.max then", " or 0) > queue.max + 1 then", MODEL,
     ),
     Mutant(
-        "the limiter grants one too many", ENQUEUE,
+        "the limiter grants one too many", ENQUEUE_ANY,
         "if granted == permits then", "if granted > permits then", MODEL,
     ),
     Mutant(

@@ -107,12 +107,17 @@ def enqueue(world: World) -> None:
     world.store.enqueue(*world.sender.next(), jobs, rate=Rate("scan", 1000, 10))
 
 
+def enqueue_plain(world: World) -> None:
+    world.store.enqueue(*world.sender.next(), [new_job(), new_job("other"), new_job()])
+
+
 def cancel(uid: Callable[[World], str], name: str = "noop") -> Callable[[World], Any]:
     return lambda w: w.store.cancel(*w.sender.next(), uid(w), "low", name)
 
 
 OPERATIONS: dict[str, Callable[[World], Any]] = {
     "enqueue": enqueue,
+    "enqueue plain": enqueue_plain,
     "step": step_of,
     "beat": lambda w: w.store.beat(w.engine.engine),
     "register": lambda w: w.store.register(f"e.{secrets.token_hex(16)}", b"{}"),

@@ -16,7 +16,7 @@ from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.store.world import uids
 from tests.support import Server, new_job
-from trioq.core.calls import Admit, Rate
+from trioq.core.calls import Admit, Enqueued, Rate
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
@@ -72,6 +72,7 @@ class Busy:
             "forget_queues": lambda: store.forget_queues(["nobodys"]),
             "expire_parked": lambda: store.expire_parked("low", "noop", 0, line("unknown")),
             "enqueue": numbered("enqueue", jobs, rate=RATE),
+            "enqueue of plain jobs": numbered("enqueue", [new_job(), new_job("high")]),
             "cancel": numbered("cancel", self.waiting, "low", "noop"),
             "revive": numbered("revive", [(self.dead, "low")]),
             "purge_dead": numbered("purge_dead", [self.dead]),
@@ -106,7 +107,7 @@ def outcome(call: Callable[[], Any]) -> str:
 
 
 SCRIPTS = {script.name for script in all_scripts()}
-VERBS = sorted(SCRIPTS | {"step that only claims"})
+VERBS = sorted(SCRIPTS | {"step that only claims", "enqueue of plain jobs"})
 
 
 def everything(store: RedisStore) -> dict[bytes, Any]:
@@ -157,8 +158,9 @@ def test_a_full_server_refuses_what_is_new_and_can_be_drained(
     own_server.call("CONFIG", "SET", "maxmemory", "1")
     before = dump(full)
     calls = dict(busy.calls())
-    with pytest.raises(StoreBusy, match="OOM"):
-        calls.pop("enqueue")()
+    for verb in ("enqueue", "enqueue of plain jobs"):
+        with pytest.raises(StoreBusy, match="OOM"):
+            calls[verb]()
     assert dump(full) == before, "nothing of it was written"
     for verb in ("register", "beat", "step", "reap", "cancel", "revive", "pause", "expire_parked",
                  "forget_queues"):  # fmt: skip
@@ -229,6 +231,53 @@ def test_a_batch_costs_the_same_number_of_commands_whatever_its_size(
     assert a_batch(store, 200) == small
     assert sum(small[1].values()) < 40
     assert sum(small[2].values()) < 80
+
+
+@pytest.mark.direct
+def test_a_plain_job_costs_few_commands(store: RedisStore) -> None:
+    sender = Sender(store)
+    sender.enqueue_new()
+    used = commands(store, sender.enqueue_new)
+    assert sum(used.values()) <= 10, used
+    store.lane.call("DEL", store.keys.of("bell", "low"))
+    assert commands(store, sender.enqueue_new) == {**used, "lpush": used["lpush"] + 1}, "it rings"
+
+
+@pytest.mark.direct
+def test_a_batch_of_plain_jobs_costs_the_same_number_of_commands_up_to_500(
+    store: RedisStore,
+) -> None:
+    sender = Sender(store)
+    sender.enqueue_new()
+    used = [
+        commands(store, lambda n=n: sender.enqueue(*(new_job() for _ in range(n))))
+        for n in (1, 500)
+    ]
+    assert used[0] == used[1]
+
+
+@pytest.mark.direct  # it forgets what the other networks rely on
+@pytest.mark.parametrize("id", [None, "mine"])
+def test_a_forgotten_request_that_is_repeated_queues_what_isnt_there_and_nothing_twice(
+    store: RedisStore, id: str | None
+) -> None:
+    """Its number is forgotten when the clock jumps: by then one of its jobs may have ended."""
+    jobs = [new_job(), new_job("high"), new_job(id=id), new_job("high")]
+    store.enqueue("s", 1, jobs)
+    engine = Driver(store, ("low",))
+    assert uids(engine.step(1)) == [jobs[0].uid]
+    engine.step(0, Ack(jobs[0].uid, 1, b""))
+    store.lane.call("DEL", store.keys.of("sender", "s"))
+    answer = store.enqueue("s", 1, jobs)
+    assert answer == Enqueued(4, {}, frozenset())
+    found = dump(store)
+    assert_sound(found)
+    assert found.queues["low"].ready == (jobs[2].uid, jobs[0].uid)
+    assert found.queues["high"].ready == (jobs[1].uid, jobs[3].uid)
+    assert found.stats["enqueued"] == 5
+    assert {job.uid: job.stored for job in jobs} == found.jobs
+    assert store.enqueue("s", 1, jobs) == answer
+    assert dump(store) == found
 
 
 def test_the_largest_batch_is_claimed_and_settled_in_every_way(store: RedisStore) -> None:

@@ -18,13 +18,15 @@ Lines of these forms stand for something else:
     read anyway.
 ``-- @may``
     stands before the first write: there the script makes sure that its user may run every
-    command in it. Permissions can be taken away at any time, and Redis doesn't roll back.
+    command that follows. Permissions can be taken away at any time, and Redis doesn't roll back.
+``-- @may A, B``
+    before that: these commands are needed by who comes by here, and by nobody else.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 import attrs
@@ -39,10 +41,16 @@ _VERBS = "-- @verbs\n"
 _KEYS = "-- @keys\n"
 _TYPES = re.compile(r"^-- @types but ([\w, ]+)\n", re.MULTILINE)
 _MAY = "-- @may\n"
+_MAY_THESE = re.compile(r"^( *)-- @may ([A-Z, ]+)\n", re.MULTILINE)
 
 _SECTION = re.compile(r"^(KEYS|ARGV|REPLY|MOVE|Invariant:|Repeat:|Cost:)\s*(.*)$")
 _CALL = re.compile(r"redis\.p?call\(([^,)]+)|\bput\(([^,)]+)")
 _NAME = re.compile(r'"([A-Z]+)"')
+
+#: A function from its head to its end, and the name that it is called by, if it has one.
+_FUNCTION = re.compile(
+    r"^( *)(?:local function (\w+)|(?=[^\n]*\bfunction\b)).*?^\1end", re.MULTILINE | re.DOTALL
+)
 
 #: Reads the length of a key, whatever is in it, and fails if it is of another type.
 _LENGTH = {"HASH": "HLEN", "LIST": "LLEN", "SET": "SCARD", "ZSET": "ZCARD"}
@@ -123,6 +131,8 @@ def _names(line: str) -> list[str]:
 def verbs_of(script: str) -> tuple[Verb, ...]:
     """The verbs that a script's directory has a fragment for, by name."""
     folder = LUA / script / "settle"
+    if not folder.is_dir():
+        return ()
     names = sorted(f.name.removesuffix(".lua") for f in folder.iterdir())
     return tuple(Verb(n, header_of(n, (folder / f"{n}.lua").read_text())) for n in names)
 
@@ -155,8 +165,13 @@ def text_of(name: str, source: str, header: Header) -> str:
         text = text.replace(_VERBS, "local verbs = {}\n" + _fragments(name, used))
     text = text.replace(_KEYS, _unpacked(header.fixed_keys))
     text = _TYPES.sub(lambda types: _read(header.fixed_keys, types[1].split(", ")), text)
-    names = ", ".join(f'"{command}"' for command in sorted(_unproven(text)))
-    return text.replace(_MAY, _MAY_NOT.format(names=names))
+    these = {name for found in _MAY_THESE.finditer(text) for name in found[2].split(", ")}
+    text = _MAY_THESE.sub(lambda found: _indented(_may(found[2].split(", ")), found[1]), text)
+    return text.replace(_MAY, _may(sorted(_unproven(text) - these)))
+
+
+def _may(names: Iterable[str]) -> str:
+    return _MAY_NOT.format(names=", ".join(f'"{name}"' for name in names))
 
 
 def commands(text: str) -> frozenset[str]:
@@ -208,8 +223,26 @@ def _read(keys: Sequence[str], but: Sequence[str]) -> str:
 
 
 def _unproven(text: str) -> frozenset[str]:
-    """Those that can't be known to have succeeded before the first write: what a line calls
-    that isn't indented is always called. TIME has no key and is called before it, if at all."""
-    above = text.partition(_MAY)[0].splitlines()
-    called = "\n".join(line for line in above if not line.startswith(" "))
-    return commands(text) - commands(called) - {"TIME"}
+    """What may be called from the first write on and can't be known to succeed. That a line
+    calls before it that isn't indented has succeeded; TIME has no key, and is called before it."""
+    above, _, below = text.partition(_MAY)
+    called = [line for line in above.splitlines() if not line.startswith(" ")]
+    return commands(_reached(above, below)) - commands("\n".join(called)) - {"TIME"}
+
+
+def _reached(above: str, below: str) -> str:
+    """``below``, and the functions from above that it, or one of them, names: who can't be
+    told by a name of its own counts as named."""
+    functions = {match[0]: match[2] for match in _FUNCTION.finditer(above)}
+    reached = below
+    while found := [
+        text for text, name in functions.items() if not name or _names_it(reached, name)
+    ]:
+        reached += "".join(found)
+        for text in found:
+            del functions[text]
+    return reached
+
+
+def _names_it(text: str, function: str) -> bool:
+    return re.search(rf"\b{function}\b", text) is not None

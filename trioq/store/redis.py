@@ -15,7 +15,6 @@ from trioq.core.calls import (
     CancelWord,
     Claim,
     Enqueued,
-    Existing,
     Gone,
     NewJob,
     Rate,
@@ -26,9 +25,9 @@ from trioq.core.calls import (
 )
 from trioq.core.job import Uid
 from trioq.core.settlements import SETTLEMENTS, Park, Settlement
-from trioq.errors import QueueFull, RecordUnreadable, StoreUnreachable, TrioqBug
+from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
-from trioq.store import kept
+from trioq.store import enqueuing, kept
 from trioq.store.keys import Keys
 from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.replies import VALUE_BYTES_MAX as MOST
@@ -46,6 +45,8 @@ class RedisStore:
         self.keys = keys
         self.lane = lane
         self.options = options or StoreOptions()
+        self._fixed: dict[str, list[str]] = {}
+        """Script → its keys that the namespace has one of."""
 
     def close(self) -> None:
         """Close its connection, for good."""
@@ -139,23 +140,12 @@ class RedisStore:
     def enqueue(
         self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
     ) -> Enqueued:
-        queues = list(dict.fromkeys(job.queue for job in jobs))
-        place = {queue: str(i) for i, queue in enumerate(queues, 1)}
-        limit = rate.name if rate else "none"
-        keys = [self.keys.of("sender", sender), self.keys.of("limit", limit)]
-        keys += self.keys.of_queues(queues, "ready", "scheduled", "dropped", "bell")
-        head = [number, rate.interval_us if rate else 0, rate.burst if rate else 0]
-        args: list[str | bytes] = [*map(str, head), str(self._now()), str(len(queues))]
-        for queue in queues:
-            args += (queue, str(self.options.max_lengths.get(queue, 0)))
-        for job in jobs:
-            path, mark = job.seen or ("", "")
-            args += (
-                place[job.queue], job.uid, str(job.delay_ms), job.id or "", job.stored, job.big,
-                path, mark,
-            )  # fmt: skip
+        keys, args = enqueuing.encode(
+            self.keys, sender, number, jobs,
+            rate=rate, now=str(self._now()), max_lengths=self.options.max_lengths,
+        )  # fmt: skip
         _, answer, *wait_us = self._write("enqueue", keys, args)
-        return _enqueued(kept.text(answer), int(wait_us[0]) if wait_us else 0)
+        return enqueuing.decode(kept.text(answer), int(wait_us[0]) if wait_us else 0)
 
     def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
         first = [self.keys.of("sender", sender)]
@@ -222,7 +212,8 @@ class RedisStore:
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         script = load(name)
-        fixed = [self.keys.fixed(key) for key in script.fixed_keys]
+        if (fixed := self._fixed.get(name)) is None:
+            fixed = self._fixed[name] = [self.keys.fixed(key) for key in script.fixed_keys]
         failpoint(name, "before")
         reply = self.lane.run(script, [*fixed, *keys], args)
         failpoint(name, "after")
@@ -279,18 +270,3 @@ class RedisStore:
             for s in settlements:
                 args += s.fields()
         return keys, args
-
-
-def _enqueued(answer: str, wait_us: int) -> Enqueued:
-    taken, *found = answer.split()
-    if taken == "full":
-        queue, room = found
-        raise QueueFull(f"queue {queue!r} is full: room for {room} more job(s)")
-    existing, seen = {}, set()
-    for position, what in zip(found[::2], found[1::2], strict=True):
-        state, _, uid = what.partition(":")
-        if state == "seen":
-            seen.add(int(position))
-        else:
-            existing[int(position)] = Existing(uid, cast(Any, state))
-    return Enqueued(int(taken), existing, frozenset(seen), wait_us)

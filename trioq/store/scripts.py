@@ -64,7 +64,7 @@ def load(name: str) -> Script:
     """The script of this name."""
     parts = LUA / name
     source = (parts / f"{name}.lua" if parts.is_dir() else LUA / f"{name}.lua").read_text()
-    verbs = verbs_of(name) if parts.is_dir() else ()
+    verbs = verbs_of(name)
     header = with_verbs(header_of(name, source), verbs)
     text = text_of(name, source, header)
     return Script(name, header, verbs, text, source, hashlib.sha1(text.encode()).hexdigest())

@@ -1,0 +1,94 @@
+"""What an enqueue sends to its script and what that answers: ``lua/enqueue`` has the layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+from trioq.core.calls import Enqueued, Existing, NewJob, Rate
+from trioq.errors import QueueFull
+from trioq.store.keys import Keys
+
+Args = list[str | bytes]
+
+
+def encode(
+    keys: Keys,
+    sender: str,
+    number: int,
+    jobs: Sequence[NewJob],
+    *,
+    rate: Rate | None,
+    now: str,
+    max_lengths: Mapping[str, int],
+) -> tuple[list[str], Args]:
+    """The KEYS that follow those that a namespace has one of, and ARGV.
+
+    Args:
+      now: Epoch milliseconds, for tests; empty: the server's clock.
+    """
+    by_queue = _plain(jobs) if rate is None else None
+    queues = dict.fromkeys(job.queue for job in jobs) if by_queue is None else by_queue
+    args: Args = [str(number), "0", "0", now, str(len(queues))]
+    if rate is not None:
+        args[1:3] = (str(rate.interval_us), str(rate.burst))
+    for queue in queues:
+        count = "0" if by_queue is None else str(len(by_queue[queue]) // 2)
+        args += (queue, str(max_lengths.get(queue, 0)), count)
+    if by_queue is None:
+        args += _in_full(jobs, queues)
+    else:
+        for pairs in by_queue.values():
+            args += pairs
+    return _keys(keys, sender, "none" if rate is None else rate.name, *queues), args
+
+
+def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
+    """Queue → uid and record of each of its jobs; None: some have more than that."""
+    by_queue: dict[str, Args] = {}
+    for job in jobs:
+        if job.delay_ms or job.big or job.id is not None or job.seen is not None:
+            return None
+        if (pairs := by_queue.get(job.queue)) is None:
+            pairs = by_queue[job.queue] = []
+        pairs += (job.uid, job.stored)
+    return by_queue
+
+
+def _in_full(jobs: Sequence[NewJob], queues: Iterable[str]) -> Args:
+    place = {queue: str(i) for i, queue in enumerate(queues, 1)}
+    args: Args = []
+    for job in jobs:
+        path, mark = job.seen or ("", "")
+        args += (
+            place[job.queue], job.uid, str(job.delay_ms), job.id or "", job.stored, job.big,
+            path, mark,
+        )  # fmt: skip
+    return args
+
+
+@lru_cache(maxsize=256)
+def _keys(keys: Keys, sender: str, limit: str, *queues: str) -> list[str]:
+    first = [keys.of("sender", sender), keys.of("limit", limit)]
+    return first + keys.of_queues(queues, "ready", "scheduled", "dropped", "bell")
+
+
+def decode(answer: str, wait_us: int) -> Enqueued:
+    """What became of an enqueue.
+
+    Raises:
+      QueueFull: A queue's max length would have been passed.
+    """
+    taken, *found = answer.split()
+    if taken == "full":
+        queue, room = found
+        raise QueueFull(f"queue {queue!r} is full: room for {room} more job(s)")
+    existing, seen = {}, set()
+    for position, what in zip(found[::2], found[1::2], strict=True):
+        state, _, uid = what.partition(":")
+        if state == "seen":
+            seen.add(int(position))
+        else:
+            existing[int(position)] = Existing(uid, cast(Any, state))
+    return Enqueued(int(taken), existing, frozenset(seen), wait_us)

@@ -1,0 +1,117 @@
+#!lua
+-- enqueue: queue these jobs, all or none of those taken.
+--
+-- KEYS  jobs, big, ids, ended, id_of
+--       dead      ZSET  uid -> died, epoch ms
+--       queues    SET   names
+--       stats     HASH  counters
+--       seen      HASH  path -> size:mtime_ns
+--       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell
+-- ARGV  number    int   the sender's number of this write
+--       interval  int   us between permits; 0: no limit
+--       burst     int   permits that may be saved up
+--       given_now int   epoch ms, or empty for the server's clock
+--       n_queues  int   how many queues follow, each as: name, max length (0: none), how many
+--       plain jobs go there
+--       then the plain jobs, queue by queue: uid, record; or else for each job: queue's place,
+--       uid, delay ms, caller's id, record, big payload, seen path, seen mark (empty: none)
+-- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
+--       full, its queue and the room there; nothing is queued, by this number ever
+--       again, the same answer; executed before, nothing changed
+--       old       a number before the last; nothing changed
+--
+-- Invariant: a job is written with its place in one queue; an id or a file's mark that is
+--   known already queues nothing. No more than burst + rate * t jobs in any time t.
+-- Repeat: the sender's number decides; where that was forgotten because the clock jumped, no
+--   job that is still there is written again.
+-- Cost: a constant number of commands for each queue, and O(jobs). A plain job has nothing but
+--   its record, and Lua handles no more of it than its uid.
+local jobs, big, ids, ended, id_of, dead, queues, stats, seen = unpack(KEYS, 1, 9)
+local number, interval, burst, given_now, n_queues = unpack(ARGV, 1, 5)
+local sender, limit = KEYS[10], KEYS[11]
+-- @use bump
+-- @use now
+-- @use sender
+
+-- Read, and check types: nothing after the first write may fail. That one is of `jobs` wherever
+-- it is written at all, and of nothing yet if it fails -----------------------------------------
+local before, is_new = sent_before(sender, number)
+if before then
+  return before
+end
+redis.call("HLEN", stats)
+local place, names, last = {}, {}, 5 + n_queues * 3
+local first = last + 1
+for q = 1, n_queues do
+  local k, a = 11 + (q - 1) * 4, 5 + (q - 1) * 3
+  local queue = { name = ARGV[a + 1], max = tonumber(ARGV[a + 2]), ready = KEYS[k + 1],
+                  scheduled = KEYS[k + 2], bell = KEYS[k + 4], new = {}, first = last + 1 }
+  last = last + ARGV[a + 3] * 2
+  queue.last = last
+  queue.length = redis.call("LLEN", queue.ready)
+  queue.is_rung = redis.call("LLEN", queue.bell) > 0
+  if queue.max > 0 then
+    queue.length = queue.length - redis.call("SCARD", KEYS[k + 3]) + redis.call("ZCARD", queue.scheduled)
+  end
+  place[q], names[q] = queue, queue.name
+end
+local is_known = n_queues ~= "0" and redis.call("SMISMEMBER", queues, unpack(names))
+
+-- Sort out what is there already ----------------------------------------------------------------
+local is_there = {}
+local function look(uids)
+  if is_new and #uids > 0 then
+    -- Taken before, by this very request: its number was forgotten.
+    for i, record in ipairs(redis.call("HMGET", jobs, unpack(uids))) do
+      is_there[uids[i]] = record and true or nil
+    end
+  end
+end
+-- How many are taken and how many of them are new; records of these, as they are to be written;
+-- and what only those can have, and have to be answered, that aren't plain.
+local taken, granted, records, first_record, last_record = 0, 0, ARGV, first, last
+local more, found, wait = nil, "", "0"
+if last < #ARGV or interval ~= "0" then
+  local now_us = clock(given_now)
+  -- @part any
+else
+  -- @part plain
+end
+for _, queue in ipairs(place) do
+  if queue.max > 0 and queue.length + #queue.new + (queue.due and #queue.due / 2 or 0) > queue.max then
+    -- Remembered: an old copy of a request that was told "full" must not queue anything later.
+    local answer = string.format("full %s %d", queue.name, math.max(0, queue.max - queue.length))
+    remember(sender, number, answer)
+    return { "full", answer }
+  end
+end
+
+-- @may
+-- Write -----------------------------------------------------------------------------------
+local function put(command, key, list, from, to)
+  for at = from or 1, to or #list, 1000 do
+    redis.call(command, key, unpack(list, at, math.min(at + 999, to or #list)))
+  end
+end
+put("HSET", jobs, records, first_record, last_record)
+if more then
+  -- @part more
+end
+for q, queue in ipairs(place) do
+  put("LPUSH", queue.ready, queue.new)
+  if #queue.new > 0 or queue.due and #queue.due > 0 then
+    if not queue.is_rung then
+      -- For what is due later, too: an idle engine has to hear when.
+      redis.call("LPUSH", queue.bell, "1")
+    end
+    if is_known[q] == 0 then
+      redis.call("SADD", queues, queue.name)
+    end
+  end
+end
+if granted > 0 then
+  bump(stats, "enqueued", granted)
+end
+local answer = taken .. found
+remember(sender, number, answer)
+return { "ok", answer, wait }
