@@ -149,7 +149,11 @@ def test_kubernetes_waits_for_the_grace_period(tmp_path: Path) -> None:
 
 
 def test_systemd_waits_for_the_grace_period_and_kills_whole_families() -> None:
-    unit = (DEPLOY / "systemd/trioq.service").read_text()
+    for name in ("trioq", "trioq-processes"):
+        _waits_and_kills((DEPLOY / f"systemd/{name}.service").read_text())
+
+
+def _waits_and_kills(unit: str) -> None:
     [stop_s] = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.M)
     assert int(stop_s) > 10 + 5, "the default grace, and what settling may take"
     assert "KillMode=mixed" in unit

@@ -21,6 +21,7 @@ import click
 #: Command → the module and attribute it lives in, and what ``--help`` says of it.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("trioq.cli.serve:serve", "Run an engine: claim and run jobs, and scan for files."),
+    "scale": ("trioq.cli.scale:scale", "Change how many processes a running serve has."),
     "enqueue": ("trioq.cli.enqueue:enqueue", "Queue one job, or one for each line of a file."),
     "stats": ("trioq.cli.stats:stats", "Show how many jobs are where."),
     "engines": ("trioq.cli.stats:engines", "List the engines that live."),

@@ -72,10 +72,8 @@ def serve(
     """
     made = load(config)
     horizon_s = drain_horizon if drain else None
-    has_limits = attrs.evolve(made.serve, processes=1) != ServeConfig()
-    is_single = count_of(made, processes) == 1 and not has_limits
     # More than one producer would find the same files.
-    if child is None and role != "producer" and not is_single:
+    if child is None and role != "producer" and is_supervised(made, processes):
         from trioq.cli.supervise import Wanted, supervise
 
         return supervise(made, Wanted(config, role, processes, horizon_s))
@@ -83,6 +81,15 @@ def serve(
 
     run_engine(made, Asked(path=config, role=role, horizon_s=horizon_s, membership=child))
     return 0
+
+
+def is_supervised(made: Config, asked: int | str | None) -> bool:
+    """Whether somebody has to keep them running, or to replace the only one some day.
+
+    With ``auto`` also where there is one core: what is deployed behaves alike on every machine.
+    """
+    asked = made.serve.processes if asked is None else asked
+    return asked != 1 or attrs.evolve(made.serve, processes=1) != ServeConfig()
 
 
 def count_of(made: Config, asked: int | str | None = None) -> int:

@@ -17,6 +17,7 @@ HEAD = f"""\
 Every engine serves them for Prometheus at `/metrics`, on the address of `observability.bind`:
 `127.0.0.1:8620`, or the next free port where another engine has that one. The log says which
 (`http_served`), and so does `trioq stats`. [observability.md](observability.md) tells the rest.
+Of several processes under one `trioq serve`, their supervisor serves one page: [processes.md](processes.md).
 
 **Labels are bounded.** `queue` is a configured queue and `job_name` the name of a handler, the
 first {NAMED} of each and at most {PAIRS} pairs; all else is `{OTHER}`. (`job` and `instance` are
