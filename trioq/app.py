@@ -15,9 +15,9 @@ from trioq.core.config import CommandConfig
 from trioq.core.job import Job
 from trioq.core.retry import Retry
 from trioq.cwd import working_directory
-from trioq.engine.handlers import Command, Function, current_job
+from trioq.engine.handlers import Apart, Command, Function, Runners, current_job
 from trioq.engine.handlers import Handler as AnyHandler
-from trioq.engine.handlers.function import LeaseLoss
+from trioq.engine.handlers.function import Isolation, LeaseLoss
 from trioq.errors import ConfigError
 from trioq.importing import import_object
 
@@ -79,9 +79,14 @@ class _Register:
 
 
 class App:
-    """A set of handlers. Making one does no I/O."""
+    """A set of handlers. Making one does no I/O.
 
-    def __init__(self) -> None:
+    Args:
+      isolation: Where those run that don't say.
+    """
+
+    def __init__(self, *, isolation: Isolation = "none") -> None:
+        self._isolation = isolation
         self._handlers: dict[str, Function] = {}
 
     @property
@@ -104,6 +109,7 @@ class App:
         timeout: float | None = None,
         retry: Retry | None = None,
         on_lease_loss: LeaseLoss = "continue",
+        isolation: Isolation | None = None,
     ) -> _Register: ...
     def job(
         self,
@@ -113,6 +119,7 @@ class App:
         timeout: float | None = None,
         retry: Retry | None = None,
         on_lease_loss: LeaseLoss = "continue",
+        isolation: Isolation | None = None,
     ) -> Any:
         """Register a function, ``async def`` or ``def``, under a stable name.
 
@@ -129,6 +136,9 @@ class App:
               ``Retry`` leaves out is its own default, not what ``[worker]`` says.
           on_lease_loss: ``cancel`` for a handler that must never overlap with a second run
               of its job: it is cancelled before the engine's lease ends.
+          isolation: ``process`` for a handler that computes for long, or may crash, leak or
+              hang: each run is in a process that imports the app, and is killed if it doesn't
+              end when it is cancelled. ``none``: in the engine. Default: the app's.
 
         Raises:
           TypeError: A parameter that no field of a JSON object can fill; a generator, a
@@ -136,7 +146,7 @@ class App:
           ValueError: The name is taken, or an option can't be.
         """
         if callable(name):
-            return _Register(self, None, {})(name)
+            return _Register(self, None, {"isolation": self._isolation})(name)
         if not isinstance(name, str | None):
             raise TypeError(
                 f"app.job: expected a function, or a name and options; got {_kind(name)}"
@@ -146,6 +156,7 @@ class App:
             "timeout_s": timeout,
             "retry": retry,
             "on_lease_loss": on_lease_loss,
+            "isolation": self._isolation if isolation is None else isolation,
         }
         return _Register(self, name, options)
 
@@ -203,12 +214,15 @@ def all_handlers(
     builtin: App,
     directory: Path,
     retry: Retry,
+    *,
+    runners: Runners | None = None,
 ) -> dict[str, AnyHandler]:
     """The handlers of an engine: the app's, the configured commands, the built-in ones.
 
     Args:
       directory: Where commands run that don't say where.
       retry: The engine's; a command that has only ``max_attempts`` of its own waits as it says.
+      runners: For those of the app's that run in a process; they say which these are.
 
     Raises:
       ConfigError: Two of them have one name.
@@ -218,7 +232,10 @@ def all_handlers(
     for name, function in app.handlers.items():
         if name in handlers:
             faults.append(f"app: {_where(function)} is called {name!r}, as is a built-in handler")
-        handlers[name] = function
+        if runners is not None and name in runners.launch.names:
+            handlers[name] = Apart(function, runners)
+        else:
+            handlers[name] = function
     for name, config in commands.items():
         if other := app.handlers.get(name):
             faults.append(f"commands.{name}: the app's {_where(other)} has this name, too")

@@ -26,7 +26,8 @@ from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler
-from trioq.engine.nurseries import plain_store_errors
+from trioq.engine.nurseries import plain_errors
+from trioq.isolation import runners_of
 from trioq.observe.fanout import to_all
 from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
@@ -62,11 +63,17 @@ def open_access(stores: Stores, config: Config) -> Access:
     return access
 
 
-def registry(app: App, config: Config) -> Mapping[str, Handler]:
-    """All handlers: the app's, the configured commands, and the built-in ones."""
+def registry(app: App, config: Config, *, takes_over: bool = False) -> Mapping[str, Handler]:
+    """All handlers: the app's, the configured commands, and the built-in ones.
+
+    Args:
+      takes_over: Whether all log lines of this process look as the configuration says.
+    """
     root = None if config.producer is None else config.resolve(config.producer.scan_dir)
     retry = from_config.retry(config)
-    return all_handlers(app, config.commands, built_in(root), config.directory, retry)
+    runners = runners_of(app, config, takes_over=takes_over)
+    builtin, directory = built_in(root), config.directory
+    return all_handlers(app, config.commands, builtin, directory, retry, runners=runners)
 
 
 class Engine:
@@ -142,7 +149,7 @@ class Engine:
                 draining=self._draining,
                 tracer=tracing.tracer(),
             )
-            with plain_store_errors():
+            with plain_errors():
                 async with trio.open_nursery() as serving:
                     serving.start_soon(view.serve, report)
                     await core.run(task_status=_StartedAs(self, task_status))

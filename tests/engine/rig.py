@@ -21,6 +21,7 @@ from trioq.core.events import EngineStarted, EngineStopped, Event
 from trioq.engine import from_config
 from trioq.engine.engine import Engine
 from trioq.errors import StoreUnreachable
+from trioq.isolation import runners_of
 from trioq.observe.fanout import to_all
 from trioq.service import open_access
 from trioq.store.connect import Connector, open_store
@@ -137,8 +138,9 @@ class Rig:
         wires = self.connect()
         self.wires = wires.by_purpose
         # Without the built-in ones: tests have their own of these names.
+        retry, runners = from_config.retry(config), runners_of(self.app, config)
         handlers = all_handlers(
-            self.app, config.commands, App(), config.directory, from_config.retry(config)
+            self.app, config.commands, App(), config.directory, retry, runners=runners
         )
         return Engine(config, handlers, open_access(wires, config), to_all(self.report), **options)
 

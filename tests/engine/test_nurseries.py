@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from trioq.engine.nurseries import first_of, plain_store_errors
+from trioq.engine.nurseries import first_of, plain_errors
 from trioq.errors import StoreRefused, StoreUnreachable
 
 
@@ -26,7 +26,7 @@ def test_a_refusal_comes_out_plain_with_its_cause_and_without_the_groups() -> No
     cause = ValueError("what redis-py said")
     refused = StoreRefused("NOAUTH")
     refused.__cause__ = cause
-    with pytest.raises(StoreRefused) as caught, plain_store_errors():
+    with pytest.raises(StoreRefused) as caught, plain_errors():
         raise ExceptionGroup("outer", [ExceptionGroup("inner", [refused])])
     assert caught.value is refused
     assert caught.value.__cause__ is cause
@@ -34,13 +34,13 @@ def test_a_refusal_comes_out_plain_with_its_cause_and_without_the_groups() -> No
 
 
 def test_of_several_refusals_at_once_one_comes_out() -> None:
-    with pytest.raises(StoreRefused, match="first"), plain_store_errors():
+    with pytest.raises(StoreRefused, match="first"), plain_errors():
         raise ExceptionGroup("", [StoreRefused("first"), ExceptionGroup("", [StoreRefused("2")])])
 
 
 def test_a_group_with_anything_else_in_it_stays_whole() -> None:
     group = ExceptionGroup("", [StoreUnreachable("away"), ValueError("mine")])
-    with pytest.raises(ExceptionGroup) as caught, plain_store_errors():
+    with pytest.raises(ExceptionGroup) as caught, plain_errors():
         raise group
     assert caught.value is group
 
@@ -57,7 +57,7 @@ async def test_a_refusal_comes_out_plain_also_while_we_are_cancelled() -> None:
         await trio.sleep_forever()
 
     async def both() -> None:
-        with trio.CancelScope() as scope, plain_store_errors():
+        with trio.CancelScope() as scope, plain_errors():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(refuse)
                 nursery.start_soon(be_cancelled)
@@ -73,7 +73,7 @@ async def test_cancellation_by_itself_stays_what_it_is() -> None:
     async def be_cancelled() -> None:
         await trio.sleep_forever()
 
-    with trio.CancelScope() as scope, plain_store_errors():
+    with trio.CancelScope() as scope, plain_errors():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(be_cancelled)
             nursery.start_soon(be_cancelled)

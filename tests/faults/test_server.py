@@ -37,7 +37,7 @@ from trioq.core.events import (
     RedisBack,
     SettlementRefused,
 )
-from trioq.engine.nurseries import plain_store_errors
+from trioq.engine.nurseries import plain_errors
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
 from trioq.store.checks import check_server, explain, minimal_acl
 
@@ -343,7 +343,7 @@ async def test_what_is_taken_away_ends_the_engine_with_a_clear_line_and_loses_no
     config = attrs.evolve(CONFIG, redis=RedisConfig.from_url(url))
 
     async def an_engine() -> None:
-        with plain_store_errors():
+        with plain_errors():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trioq.Engine(again_app(), config, report=rig.report).run)
                 await rig.reported(JobStarted, 4)

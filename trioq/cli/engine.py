@@ -20,6 +20,7 @@ from trioq.cli.signals import obeyed
 from trioq.core.config import Config
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
+from trioq.engine.nurseries import plain_errors
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
 from trioq.lines import flush
 from trioq.observe.fanout import to_all
@@ -117,7 +118,7 @@ class _Session:
     async def run(self) -> None:
         is_shown = self.member is None and shows(sys.stderr)
         tally, lines = Tally(), LogLines(self.log)
-        handlers = registry(self.app, self.config)
+        handlers = registry(self.app, self.config, takes_over=True)
         view = View(self.config, handlers)
         view.bind()
         if self.member is not None and self.member.http:
@@ -133,7 +134,7 @@ class _Session:
             member=(self.member.supervisor, self.member.number) if self.member else ("", 0),
             tracer=Tracing.open(self.config).tracer(),
         )
-        with obeyed() as signals:
+        with obeyed() as signals, plain_errors():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_obey, signals, engine, self.log)
                 nursery.start_soon(view.serve, report)

@@ -6,7 +6,6 @@ A child is ``trioq serve`` again, with a word more. One of them leads: it scans,
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -22,6 +21,7 @@ from trioq.engine.from_config import engine_name
 from trioq.errors import StoreError
 from trioq.observe.log_setup import take_over
 from trioq.processes import control
+from trioq.processes.interpreter import python
 from trioq.processes.membership import Membership
 from trioq.processes.pages import Served
 from trioq.processes.plan import Limits
@@ -51,14 +51,21 @@ class Wanted:
 
     def argv(self, name: str, http: str, number: int, fd: int, leads: bool) -> list[str]:
         """How to start a child."""
-        # What is imported from where: as for this process.
-        is_module = Path(sys.argv[0]).name == "__main__.py"
-        python = [sys.executable, *(() if is_module else ("-P",)), "-m", "trioq"]
         options = ["--role", self.role if leads else "worker"]
         if leads and self.horizon_s is not None:
             options += ["--drain", "--drain-horizon", str(self.horizon_s)]
         member = Membership(number, fd, name, http)
-        return [*python, "serve", *options, "--child", member.word, "--", self.path]
+        return [
+            *python(),
+            "-m",
+            "trioq",
+            "serve",
+            *options,
+            "--child",
+            member.word,
+            "--",
+            self.path,
+        ]
 
 
 def supervise(made: Config, wanted: Wanted) -> int:

@@ -25,6 +25,7 @@ ErrorKind = Literal[
     "exception",  # the handler raised
     "timeout",  # it took too long
     "command",  # the program ended badly, or can't be started
+    "runner",  # the handler's process ended under it, or can't be started
     "retry_later",  # the handler raised RetryLater
 ]
 

@@ -1,6 +1,7 @@
 """The nursery: what an engine is made of, in what order it starts and in what order it ends.
 
-    services: breakers, producer, sampler      outlive all else
+    services: breakers, producer, sampler,     outlive all else
+            runners
       workers × N                              one run at a time each; outlive every boot
         shards: one boot after the other       claim, drain, settle and sign off
       (the backlog closes, and the workers end)
@@ -25,7 +26,7 @@ from trioq.engine import from_config
 from trioq.engine.bridge import Access
 from trioq.engine.forks import no_copies
 from trioq.engine.handlers import Handler
-from trioq.engine.nurseries import plain_store_errors
+from trioq.engine.nurseries import cancel_when, plain_errors
 from trioq.engine.sampler import Sampler
 from trioq.engine.shard.shard import Shard
 from trioq.engine.snapshot import told
@@ -113,12 +114,13 @@ class Engine:
 
         Raises:
           StoreRefused: Redis said no: a password, a permission, a wrong type.
+          ConfigError: Handlers that run in processes of their own can't be found in one.
 
         Cancellation:
           Handlers are cancelled; jobs are settled or given back, shielded, for a bounded
           time. What that doesn't reach, the reaper of another engine has.
         """
-        with no_copies(self.name), plain_store_errors():
+        with no_copies(self.name), plain_errors():
             async with trio.open_nursery() as services:
                 services.start_soon(self._parts.breakers.run)
                 if "producer" in self.roles and self.config.producer is not None:
@@ -126,12 +128,21 @@ class Engine:
                 else:
                     self.produced.set()
                 if "worker" in self.roles:
+                    await self._start_runners(services)
                     await self._work(services, task_status)
                 else:
                     self._sample(services)
                     task_status.started(self)
                     await self.draining.wait()
                 services.cancel_scope.cancel()
+
+    async def _start_runners(self, services: trio.Nursery) -> None:
+        """Before anything is claimed: an app that they can't import is no job's fault."""
+        if (runners := self._parts.runners) is not None:
+            async with trio.open_nursery() as starting:
+                starting.start_soon(cancel_when, self.draining, starting.cancel_scope)
+                await services.start(runners.run)
+                starting.cancel_scope.cancel()
 
     async def _work(self, services: trio.Nursery, task_status: trio.TaskStatus[Engine]) -> None:
         async with trio.open_nursery() as workers:

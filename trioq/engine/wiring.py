@@ -25,7 +25,7 @@ from trioq.engine import from_config
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.bridge import Access
-from trioq.engine.handlers import Handler
+from trioq.engine.handlers import Apart, Handler, Runners
 from trioq.engine.outage import Outage
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.plan import Plans
@@ -152,6 +152,12 @@ class Parts:
             report=given.report,
             clock=given.clock,
         )
+
+    @property
+    def runners(self) -> Runners | None:
+        """Where handlers run that have a process of their own; None: there are no such."""
+        found = (h.runners for h in self.given.handlers.values() if isinstance(h, Apart))
+        return next(found, None)
 
     async def produce(self, *, outage: Outage) -> None:
         """Scan, and enqueue at the shared rate, until the producer is through."""

@@ -7,6 +7,7 @@ from tests.settings.observed import (
     of_files,
     of_jobs,
     of_processes,
+    of_runners,
     of_servers,
     of_telling,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "of_files",
     "of_jobs",
     "of_processes",
+    "of_runners",
     "of_servers",
     "of_telling",
 ]

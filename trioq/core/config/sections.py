@@ -109,6 +109,22 @@ class WorkerConfig:
     keep_done: int = key(
         Whole(at_most=UNLIMITED), "Summaries of finished jobs that are kept.", 1000
     )
+    runners: int | None = key(
+        Whole(at_least=1, at_most=1000),
+        'Processes for handlers with `isolation="process"`; absent: as many as there are cores.',
+        None,
+    )
+    runner_jobs: int | None = key(
+        Whole(at_least=1, at_most=UNLIMITED),
+        "Such a process is replaced after so many jobs; absent: never.",
+        None,
+    )
+    runner_memory_bytes: int | None = key(
+        Size(at_least=64 * 2**20, at_most=2**50),
+        "Address space that such a process may have (RLIMIT_AS), and each that it starts; absent: "
+        "any.",
+        None,
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -7,6 +7,7 @@ function    a Python function; binding gives it its arguments, convert makes the
             isolated and threads are where it runs; shape is what can be one,
             returned what it may return
 command     a program; group is the process group it runs in, leader the program itself
+runners     processes in which functions run that say so
 place       which worker runs it, for log lines
 describe    an exception in bounded text
 """
@@ -16,16 +17,20 @@ from trioq.engine.handlers.command import Command
 from trioq.engine.handlers.function import Function, current_job
 from trioq.engine.handlers.invoke import Handler, invoke
 from trioq.engine.handlers.place import Place, place
+from trioq.engine.handlers.runners import Apart, Launch, Runners
 from trioq.engine.handlers.threads import abandoned_threads
 from trioq.engine.handlers.timebox import Timebox
 
 __all__ = [
+    "Apart",
     "BadPayload",
     "Binding",
     "Command",
     "Function",
     "Handler",
+    "Launch",
     "Place",
+    "Runners",
     "Timebox",
     "abandoned_threads",
     "current_job",

@@ -25,6 +25,7 @@ from trioq.engine.handlers.binding import BadPayload
 from trioq.engine.handlers.describe import MESSAGE_BYTES, clip, clip_front
 from trioq.engine.handlers.function import LeaseLoss
 from trioq.engine.handlers.group import TAIL_BYTES, Ended, run_group
+from trioq.engine.handlers.leader import signal_name
 
 #: sysexits.h: a temporary failure, the caller is invited to try again.
 EX_TEMPFAIL = 75
@@ -131,7 +132,7 @@ class Command:
         if code == 0:
             return {"exit": 0, "stdout": ended.stdout}
         said = ended.stderr.rstrip().rpartition("\n")[2].strip() or "nothing on its stderr"
-        kind = f"exit {code}" if code > 0 else f"killed by {_signal_name(-code)}"
+        kind = f"exit {code}" if code > 0 else f"killed by {signal_name(-code)}"
         permanent: DeadReason | None = "gave_up" if code in self.permanent_exit_codes else None
         if code == EX_TEMPFAIL and permanent is None:
             said = f"it asks to be tried again: {said}"
@@ -160,10 +161,3 @@ def _who_took_it() -> str:
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         return "how it ended isn't known: SIGCHLD is ignored in this process"
     return "how it ended isn't known: something else in this process waits for all its children"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -21,6 +21,7 @@ from trioq.engine.handlers.describe import (
 )
 from trioq.engine.handlers.isolated import FOREIGN
 from trioq.engine.handlers.returned import BadHandler
+from trioq.engine.handlers.runners.ends import Ended, RunnerDied, RunnerKilled
 from trioq.engine.handlers.threads import NoThread, ThreadLeftBehind
 from trioq.errors import GiveUp, JobControl, RetryLater, Snooze
 
@@ -56,16 +57,20 @@ def timed_out(
     leaf = _only_leaf(error) if error is not None else None
     if type(leaf) is NoThread:
         return Snoozed(NO_THREAD_SNOOZE_S)  # a limit never costs an attempt
+    if type(leaf) is Ended:
+        return leaf.outcome  # by the same deadline, in there
     if type(leaf) is NothingLeft:
         return Starved(leaf.want)
     if swallowed:
         told += " and swallowed its cancellation"
     elif type(leaf) is ThreadLeftBehind:
         told += "; its thread still runs"
+    elif type(leaf) is RunnerKilled:
+        told += "; its process was killed"
     elif error is not None:
         if is_a(leaf, JobControl):
             return outcome_of(error)  # it was asked to end, and ended with a wish
-        raised = describe(error)
+        raised = leaf.error if isinstance(leaf, RunnerDied) else describe(error)
         told += f"; then, while it was cancelled, {raised.type}: {raised.message}"
         traceback = raised.traceback
     return Failed(Error("timeout", clip(told, MESSAGE_BYTES), traceback, kind="timeout"))
@@ -83,8 +88,12 @@ def outcome_of(error: BaseException) -> Outcome:
         return Failed(told, permanent="bad_handler")
     if type(leaf) is NothingLeft:
         return Starved(leaf.want)
+    if type(leaf) is Ended:
+        return leaf.outcome
     if type(leaf) is CommandFailed:
         return Failed(leaf.error, permanent=leaf.permanent)
+    if isinstance(leaf, RunnerDied):
+        return Failed(leaf.error)
     told = describe(error)
     if is_a(leaf, RetryLater, Snooze):
         return _again(leaf, told)

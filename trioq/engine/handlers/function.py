@@ -26,6 +26,9 @@ from trioq.engine.handlers.threads import run_in_thread
 
 LeaseLoss = Literal["continue", "cancel"]
 
+Isolation = Literal["none", "process"]
+"""Where it runs: in the engine, or in a process that can be killed."""
+
 running_job: ContextVar[Job | Callable[[], Job]] = ContextVar("trioq_job")
 """The job, or what makes it when somebody asks."""
 
@@ -75,6 +78,7 @@ class Function:
     on_lease_loss: LeaseLoss = attrs.field(
         default="continue", validator=v.in_(("continue", "cancel"))
     )
+    isolation: Isolation = attrs.field(default="none", validator=v.in_(("none", "process")))
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)
 

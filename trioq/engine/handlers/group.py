@@ -8,13 +8,14 @@ a zombie keeps its number, so that the number can't have been given to strangers
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Mapping, Sequence
 
 import attrs
 import trio
 
-from trioq.engine.handlers.leader import Leader
+from trioq.engine.handlers.leader import Leader, if_nothing_is_left
 
 #: What is kept of a program's output, from its end.
 TAIL_BYTES = 8192
@@ -50,9 +51,13 @@ async def run_group(
     ``kill_after_s`` later :exc:`trio.Cancelled` comes out. Its output is read until then,
     so that it isn't stopped from ending by a full pipe.
     """
-    leader = await Leader.start(argv, cwd=cwd, env=env)
+    with contextlib.ExitStack() as ours, contextlib.ExitStack() as its:
+        with if_nothing_is_left():
+            (from_stdout, to_stdout), (from_stderr, to_stderr) = _pipe(ours, its), _pipe(ours, its)
+        leader = await Leader.start(argv, cwd=cwd, env=env, stdout=to_stdout, stderr=to_stderr)
+        ours.pop_all()
     with contextlib.closing(leader):
-        stdout, stderr = _Output(leader.stdout), _Output(leader.stderr)
+        stdout, stderr = _Output.of(from_stdout), _Output.of(from_stderr)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stdout.read)
             nursery.start_soon(stderr.read)
@@ -90,6 +95,10 @@ class _Output:
     ended: trio.Event = attrs.field(factory=trio.Event)
     _tail: bytearray = attrs.field(factory=bytearray)
 
+    @classmethod
+    def of(cls, descriptor: int) -> _Output:
+        return cls(trio.lowlevel.FdStream(descriptor))
+
     async def read(self) -> None:
         with self.scope:
             async with self.stream:
@@ -101,3 +110,10 @@ class _Output:
     def text(self) -> str:
         """What is kept, as text; what isn't UTF-8 is escaped."""
         return self._tail.decode("utf-8", "backslashreplace")
+
+
+def _pipe(ours: contextlib.ExitStack, its: contextlib.ExitStack) -> tuple[int, int]:
+    read, write = os.pipe()
+    ours.callback(os.close, read)
+    its.callback(os.close, write)
+    return read, write

@@ -11,8 +11,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 import trio
@@ -28,15 +27,26 @@ class Leader:
     """A program that leads a session and a process group of its own."""
 
     pid: int
-    stdout: trio.abc.ReceiveStream
-    stderr: trio.abc.ReceiveStream
     _popen: subprocess.Popen[bytes]
     _pidfd: int | None
     is_running: bool = True
 
     @classmethod
-    async def start(cls, argv: Sequence[str], *, cwd: str | None, env: Mapping[str, str]) -> Leader:
+    async def start(
+        cls,
+        argv: Sequence[str],
+        *,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        inherited: Sequence[int] = (),
+    ) -> Leader:
         """Start it, fed nothing. Close it in the end.
+
+        Args:
+          env: None: that of this process; likewise where it writes to.
+          inherited: Descriptors that it has under the same numbers.
 
         Raises:
           NothingLeft: There are no descriptors, processes, threads or memory for it.
@@ -44,18 +54,19 @@ class Leader:
 
         Cancellation: before it starts; not while it does.
         """
-        with contextlib.ExitStack() as ours, contextlib.ExitStack() as its:
-            try:
-                (stdout, to_stdout), (stderr, to_stderr) = _pipe(ours, its), _pipe(ours, its)
-                popen = await trio.to_thread.run_sync(_popen, argv, cwd, env, to_stdout, to_stderr)
-            except (OSError, RuntimeError, MemoryError) as error:
-                _refuse(error)
-            ours.pop_all()
-        streams = trio.lowlevel.FdStream(stdout), trio.lowlevel.FdStream(stderr)
-        return cls(popen.pid, *streams, popen, _descriptor_of(popen.pid))
+
+        def popen() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                list(argv), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                start_new_session=True, cwd=cwd, env=env, pass_fds=inherited,
+            )  # fmt: skip
+
+        with if_nothing_is_left():
+            started = await trio.to_thread.run_sync(popen)
+        return cls(started.pid, started, _descriptor_of(started.pid))
 
     def close(self) -> None:
-        """It's reaped, and its streams are closed by those who read them."""
+        """It's reaped."""
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
@@ -65,7 +76,7 @@ class Leader:
         if self.is_running and self._pidfd is not None:
             await trio.lowlevel.wait_readable(self._pidfd)
         elif self.is_running:
-            while not self._has_ended():  # noqa: ASYNC110  # nobody sets an event
+            while not self.has_ended():  # noqa: ASYNC110  # nobody sets an event
                 await trio.sleep(LOOK_S)
         self.is_running = False
 
@@ -74,6 +85,13 @@ class Leader:
         with contextlib.suppress(ChildProcessError, ProcessLookupError, PermissionError):
             self._wait(os.WNOHANG | os.WNOWAIT)
             os.killpg(self.pid, number)
+
+    def has_ended(self) -> bool:
+        """Whether it has, by now."""
+        try:
+            return self._wait(os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
 
     def reap(self) -> int | None:
         """Its exit code; negative: the signal that killed it. None: nobody can know it.
@@ -91,33 +109,11 @@ class Leader:
         self._popen.returncode = code or 0  # so that it doesn't go on to look after it
         return code
 
-    def _has_ended(self) -> bool:
-        try:
-            return self._wait(os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:
-            return True
-
     def _wait(self, options: int) -> os.waitid_result | None:
         """By its descriptor where there is one: a number may be another child's by now."""
         if self._pidfd is not None:
             return os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | options)
         return os.waitid(os.P_PID, self.pid, os.WEXITED | options)
-
-
-def _popen(
-    argv: Sequence[str], cwd: str | None, env: Mapping[str, str], stdout: int, stderr: int
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        list(argv), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-        start_new_session=True, cwd=cwd, env=env,
-    )  # fmt: skip
-
-
-def _pipe(ours: contextlib.ExitStack, its: contextlib.ExitStack) -> tuple[int, int]:
-    read, write = os.pipe()
-    ours.callback(os.close, read)
-    its.callback(os.close, write)
-    return read, write
 
 
 def _descriptor_of(pid: int) -> int | None:
@@ -127,7 +123,20 @@ def _descriptor_of(pid: int) -> int | None:
         return None
 
 
-def _refuse(error: Exception) -> NoReturn:
-    if (want := want_of(error)) is not None:
-        raise NothingLeft(want) from None
-    raise error
+@contextlib.contextmanager
+def if_nothing_is_left() -> Iterator[None]:
+    """Raise :exc:`NothingLeft` for what is raised where there is nothing left for a process."""
+    try:
+        yield
+    except (OSError, RuntimeError, MemoryError) as error:
+        if (want := want_of(error)) is not None:
+            raise NothingLeft(want) from None
+        raise
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL``, say."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -31,7 +31,7 @@ from trioq.core.outcome import Error, Failed, Outcome, Starved, Succeeded
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
-from trioq.engine.handlers import Handler, Place, Timebox, invoke, place
+from trioq.engine.handlers import Apart, Handler, Place, Timebox, invoke, place
 from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.plan import Plans
@@ -228,11 +228,23 @@ class Worker:
             enqueued_ms=record.enqueued_ms,
             trace=run.span.headers if run.span is not None else record.trace,
         )
+        if isinstance(run.handler, Apart):
+            return await self._outcome_apart(run, run.handler, job, timebox)
         if not claim.by.may_start():
             # The process was stopped, say, or its payload was long in coming: another engine may
             # have the job by now. Nothing is awaited between this question and the handler.
             return INTERRUPTED
         return await self._start(run, run.handler, job, timebox)
+
+    async def _outcome_apart(self, run: Run, handler: Apart, job: Job, timebox: Timebox) -> Outcome:
+        """Likewise, in a runner, when one is free."""
+        timebox.close()
+        timeout_s = self._shop.rules.timeout_of(handler, run.stored.record)
+        async with handler.runners.lent(timeout_s) as lent:
+            if not run.claim.by.may_start():
+                return INTERRUPTED
+            run.began = trio.current_time()
+            return await self._start(run, lent, job, timebox)
 
     def _start(
         self, run: Run, handler: Runnable, job: Job, timebox: Timebox, since: float | None = None

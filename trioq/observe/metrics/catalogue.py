@@ -282,6 +282,7 @@ FAILURES = (
     "exception",  # the handler raised
     "timeout",  # it took too long
     "command",  # the program ended badly, or can't be started
+    "runner",  # the handler's process ended under it, or can't be started
     "retry_later",  # the handler raised RetryLater
     "gave_up",  # it raised GiveUp, or the exit code is configured as permanent
     "bad_payload",  # the payload doesn't fit

@@ -1,0 +1,73 @@
+"""Runs in runners without an engine around them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+import trioq
+from tests.engine.handlers.programs import children
+from trioq.core.config import Config
+from trioq.core.config.sections import WorkerConfig
+from trioq.core.outcome import Failed, Outcome
+from trioq.engine.handlers import Runners, Timebox, invoke
+from trioq.isolation import runners_of
+
+THREADS = trio.CapacityLimiter(4)
+
+
+@asynccontextmanager
+async def runners(app: trioq.App, **worker: Any) -> AsyncIterator[Runners]:
+    """Those of an app, as an engine has them."""
+    made = runners_of(app, Config(worker=WorkerConfig(**{"runners": 1, **worker})))
+    assert made is not None
+    async with trio.open_nursery() as nursery:
+        await nursery.start(made.run)
+        yield made
+        nursery.cancel_scope.cancel()
+
+
+async def outcome_of(
+    runners: Runners,
+    name: str,
+    payload: dict[str, Any] | None = None,
+    *,
+    timeout_s: float | None = 60,
+    kill_after_s: float = 30,
+) -> Outcome:
+    job = trioq.Job(uid="0" * 32, name=name, queue="low", payload=payload or {}, token="boot:1")
+    with contextlib.closing(Timebox()) as timebox:
+        async with runners.lent(timeout_s) as lent:
+            return await invoke(
+                lent,
+                job,
+                timeout_s=timeout_s,
+                timebox=timebox,
+                threads=THREADS,
+                kill_after_s=kill_after_s,
+            )
+
+
+async def failure_of(runners: Runners, name: str, *args: Any, **options: Any) -> Failed:
+    outcome = await outcome_of(runners, name, *args, **options)
+    assert isinstance(outcome, Failed), outcome
+    return outcome
+
+
+def processes() -> set[str]:
+    """Runners of this process, and what of its children nobody has reaped."""
+    return {pid for pid in children() if _command(pid) in ("", "trioq.runner")}
+
+
+def _command(pid: str) -> str:
+    """The module that a process runs; empty: it has ended."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return words[words.index("-m") + 1] if "-m" in words else words[0]

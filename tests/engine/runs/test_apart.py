@@ -1,0 +1,103 @@
+"""Jobs of a whole engine that run in its runners."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.engine.handlers.programs import pid_in
+from tests.engine.handlers.runners.deeds import app
+from tests.engine.handlers.runners.runs import processes
+from tests.engine.rig import Rig, config_of
+from trioq.core.events import JobFailed, JobReleased, JobStarted, JobSucceeded
+
+pytestmark = pytest.mark.trio
+
+
+@pytest.fixture(autouse=True)
+def with_deeds(rig: Rig) -> None:
+    rig.app = app
+    rig.config = config_of(runners=1, timeout_s=30.0)
+
+
+async def test_a_runner_that_dies_is_one_failed_attempt_and_the_engine_goes_on(rig: Rig) -> None:
+    rig.config = config_of(runners=1, max_attempts=1)
+    (uid,) = rig.enqueue("crash")
+    async with rig.running():
+        await rig.until(lambda: rig.stats().dead)
+        rig.enqueue("finish_in_spite_of_it", payload={"seconds": 0})
+        await rig.reported(JobSucceeded)
+    (kept,) = rig.history(uid)
+    assert kept["type"] == "killed by SIGSEGV"
+    assert processes() == set()
+
+
+async def test_a_drain_waits_for_the_jobs_of_runners(rig: Rig, tmp_path: Path) -> None:
+    rig.enqueue("finish_in_spite_of_it", payload={"seconds": 0.5})
+    async with rig.running() as engine:
+        await rig.reported(JobStarted)
+        engine.drain()
+    assert len(rig.of(JobSucceeded)) == 1
+    assert processes() == set()
+
+
+async def test_an_engine_that_hurries_gives_the_jobs_of_its_runners_back(
+    rig: Rig, tmp_path: Path
+) -> None:
+    (uid,) = rig.enqueue("heed_its_cancellation", payload={"told": str(tmp_path / "told")})
+    async with rig.running() as engine:
+        await rig.reported(JobStarted)
+        engine.hurry()
+    assert [event.uid for event in rig.of(JobReleased)] == [uid]
+    assert rig.of(JobFailed) == []
+    assert (rig.stats().queues["low"].ready, rig.history(uid)) == (1, [])
+    assert (tmp_path / "told").read_text() == "cleaned up"
+    assert processes() == set()
+
+
+async def test_the_time_that_a_job_waits_for_a_runner_is_not_its_handlers(rig: Rig) -> None:
+    rig.config = config_of(runners=1, timeout_s=1.0)
+    rig.enqueue("finish_in_spite_of_it", 4, payload={"seconds": 0.5})
+    async with rig.running():
+        await rig.reported(JobSucceeded, 4)
+    assert max(event.took_s for event in rig.of(JobSucceeded)) < 1.0
+    assert rig.of(JobFailed) == []
+
+
+async def test_a_handler_is_told_where_it_runs(rig: Rig, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    (uid,) = rig.enqueue("look_around", payload={"told": str(told)})
+    async with rig.running():
+        (started,) = await rig.reported(JobStarted)
+        await rig.reported(JobSucceeded)
+    assert started.uid == uid
+    assert f'"{uid}"' in told.read_text()
+
+
+async def test_an_engine_that_is_cancelled_leaves_no_runner(rig: Rig, tmp_path: Path) -> None:
+    (uid,) = rig.enqueue("heed_its_cancellation", payload={"told": str(tmp_path / "told")})
+    async with trio.open_nursery() as nursery:
+        await nursery.start(rig.engine().run)
+        await rig.reported(JobStarted)
+        nursery.cancel_scope.cancel()
+    assert (rig.stats().queues["low"].ready, rig.history(uid)) == (1, [])
+    assert processes() == set()
+
+
+async def test_a_job_whose_runner_is_killed_runs_again_with_another(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.enqueue("hold_the_lock", payload={"told": str(tmp_path / "pid")})
+    async with rig.running() as engine:
+        pid = await pid_in(tmp_path / "pid")
+        os.kill(pid, signal.SIGKILL)
+        await rig.reported(JobFailed)
+        await rig.reported(JobStarted, 2)
+        assert await rig.until(lambda: (tmp_path / "pid").read_text() != f"{pid}\n")
+        engine.hurry()
+        for runner in processes():  # which would have five seconds
+            os.kill(int(runner), signal.SIGKILL)

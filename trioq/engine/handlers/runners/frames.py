@@ -1,0 +1,127 @@
+"""What an engine and a runner say to each other: JSON objects, each after its length.
+
+To a runner: what it is to be (once), jobs, and that the one it runs is cancelled. From a runner:
+which handlers it has (once), and how each job ended. No pickles: what a handler's process sends
+is read as data, whatever the handler has done in there.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from typing import Any
+
+import attrs
+import trio
+
+from trioq.core.outcome import Failed, Interrupted, Outcome, Snoozed, Starved, Succeeded
+from trioq.engine.handlers.convert import CONVERTER
+
+Frame = dict[str, Any]
+
+#: What a runner may say at a time: an error has ten kilobytes, and a list of names some more.
+ANSWER_BYTES = 1 << 20
+
+_LENGTH = struct.Struct("!Q")
+
+_OUTCOMES: dict[str, type[Outcome]] = {
+    kind.__name__: kind for kind in (Succeeded, Failed, Snoozed, Interrupted, Starved)
+}
+
+
+class Garbled(Exception):
+    """What came isn't anything that is ever said."""
+
+
+def encode(frame: Frame) -> bytes:
+    """What is sent."""
+    body = json.dumps(frame, separators=(",", ":")).encode("ascii")
+    return _LENGTH.pack(len(body)) + body
+
+
+def receive_first(line: socket.socket) -> Frame:
+    """The first frame, before there is a loop."""
+    (length,) = _LENGTH.unpack(line.recv(_LENGTH.size, socket.MSG_WAITALL))
+    frame: Frame = json.loads(line.recv(length, socket.MSG_WAITALL))
+    return frame
+
+
+@attrs.define(eq=False)
+class Line:
+    """One end of the way between them.
+
+    Args:
+      most: How many bytes a frame from the other end may have; None: any number.
+    """
+
+    stream: trio.SocketStream
+    most: int | None = None
+    _rest: bytearray = attrs.field(factory=bytearray, init=False)
+
+    async def send(self, frame: Frame) -> None:
+        """Say this.
+
+        Raises:
+          trio.BrokenResourceError: The other end is gone.
+
+        Cancellation: half of it may have been said; then nothing more can be.
+        """
+        await self.stream.send_all(encode(frame))
+
+    async def receive(self) -> Frame | None:
+        """The next frame; None: the other end is gone.
+
+        Raises:
+          Garbled: Something else came, or more than there may be.
+        """
+        head = await self._exactly(_LENGTH.size)
+        if head is None:
+            return None
+        (length,) = _LENGTH.unpack(head)
+        if self.most is not None and length > self.most:
+            raise Garbled
+        body = await self._exactly(length)
+        if body is None:
+            return None
+        try:
+            frame = json.loads(body)
+        except (ValueError, RecursionError):
+            raise Garbled from None
+        if not isinstance(frame, dict):
+            raise Garbled
+        return frame
+
+    async def _exactly(self, count: int) -> bytes | None:
+        while len(self._rest) < count:
+            try:
+                more = await self.stream.receive_some(1 << 16)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return None
+            if not more:
+                return None
+            self._rest += more
+        taken = bytes(self._rest[:count])
+        del self._rest[:count]
+        return taken
+
+
+def frame_of(outcome: Outcome) -> Frame:
+    """How a job ended. What its handler returned isn't told: nobody keeps it."""
+    if isinstance(outcome, Succeeded):
+        outcome = Succeeded()
+    return {"ended": type(outcome).__name__, **attrs.asdict(outcome)}
+
+
+def outcome_of(frame: Frame) -> Outcome:
+    """The inverse.
+
+    Raises:
+      Garbled: It isn't an outcome.
+    """
+    fields = dict(frame)
+    try:
+        outcome: Outcome = CONVERTER.structure(fields, _OUTCOMES[fields.pop("ended")])
+    except Exception:  # whatever a converter raises
+        raise Garbled from None
+    return outcome

@@ -1,0 +1,82 @@
+"""What the runners of an engine are told: which app to import, and where it is found.
+
+The other side is :mod:`trioq.runner`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+from trioq.app import App
+from trioq.core.config import Config
+from trioq.engine.handlers import Function, Launch, Runners
+from trioq.errors import ConfigError
+from trioq.processes.cores import usable_cores
+from trioq.processes.interpreter import python
+
+
+def runners_of(app: App, config: Config, *, takes_over: bool = False) -> Runners | None:
+    """The runners that an app needs; None: none of its handlers runs in a process.
+
+    Args:
+      takes_over: Whether log lines of this process, and so theirs, look as the configuration says.
+
+    Raises:
+      ConfigError: Nobody can tell how another process would import the app.
+    """
+    apart = [handler for handler in app.handlers.values() if handler.isolation == "process"]
+    if not apart:
+        return None
+    where = _named(app, config.app, apart)
+    observability, worker = config.observability, config.worker
+    first: dict[str, Any] = {
+        "app": where,
+        "path": sys.path,
+        "memory": worker.runner_memory_bytes,
+        "log": [observability.log_level, observability.log_format, config.namespace]
+        if takes_over
+        else None,
+    }
+    argv = (*python(), "-m", "trioq.runner", where)
+    launch = Launch(argv, first, frozenset(handler.name for handler in apart))
+    return Runners(launch, worker.runners or _share(config), worker.runner_jobs)
+
+
+def _share(config: Config) -> int:
+    """This process's part of the cores."""
+    cores, processes = usable_cores(), config.serve.processes
+    return 1 if isinstance(processes, str) else math.ceil(cores / processes)
+
+
+def _named(app: App, configured: str | None, apart: list[Function]) -> str:
+    """The app as ``module:attribute``."""
+    if configured is not None and _found(configured) is app:
+        return configured
+    theirs = {handler.function.__module__ for handler in apart}
+    found = [
+        f"{name}:{attribute}"
+        for name, module in list(sys.modules.items())
+        if name != "__main__"
+        for attribute, value in list(getattr(module, "__dict__", {}).items())
+        if value is app
+    ]
+    if not found:
+        names = ", ".join(sorted(handler.name for handler in apart))
+        raise ConfigError(
+            [
+                f"app: {names} shall run in a process of its own, which has to import the app:"
+                " let it be a global of a module (app = trioq.App()), and not of __main__, the"
+                " program that is run"
+            ]
+        )
+    return min(found, key=lambda where: where.partition(":")[0] not in theirs)
+
+
+def _found(where: str) -> object:
+    module, _, attributes = where.partition(":")
+    value: object = sys.modules.get(module)
+    for attribute in attributes.split("."):
+        value = getattr(value, attribute, None)
+    return value
