@@ -15,6 +15,7 @@ from tests.cli.conftest import CONFIG, Cli, lines, write_config
 from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import Server, new_job, wait_until
+from trioq.core.formats.engine_info import EngineInfo, encode
 from trioq.core.settlements import Park
 from trioq.doctor import examine
 from trioq.settings import load
@@ -78,8 +79,9 @@ class Beating:
         while not self._stop.wait(0.02):
             self._driver.store.beat(self._driver.engine)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> str:
         self._thread.start()
+        return self._driver.engine
 
     def __exit__(self, *error: object) -> None:
         self._stop.set()
@@ -190,6 +192,18 @@ def test_an_engine_that_gives_no_sign_of_life_is_a_warning(doctor: Cli, scene_th
     verdict, said = the_finding(doctor, "engines")
     assert verdict == "warning"
     assert said.startswith("e gave no sign of life while it was watched")
+
+
+def test_engines_of_one_supervisor_are_told_together(
+    doctor: Cli, scene_there: Scene, own_server: Server
+) -> None:
+    store = own_server.store()
+    with Beating(store) as engine:
+        info = EngineInfo("z", queues=("low",), names=("noop",), supervisor="a-1-ff", process=1)
+        own_server.call("HSET", "{t}:engines", engine, encode(info))
+        told = findings(doctor, "engines")
+    assert ("ok", "1 alive, 1 of them under a-1-ff, 0 job(s) running") in told
+    store.lane.close()
 
 
 def test_engines_are_watched_no_longer_than_they_need(

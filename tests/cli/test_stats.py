@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.cli.conftest import Cli, lines, write_config
 from tests.scene import Scene
 from tests.support import Server, new_job
+from trioq.core.formats.engine_info import EngineInfo, encode
 from trioq.core.settlements import Ack, Park
 from trioq.store.checks import minimal_acl
 from trioq.store.inspect import stats
@@ -30,7 +31,7 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
         "reaped": 0, "strays": 0, "doors": [], "doors_left_out": 0,
         "engines": [{"id": engine, "name": "e", "pid": 1, "started_ms": None,
                      "queues": ["high", "low"], "names": ["noop"], "workers": 0, "http": "",
-                     "lease_s": 0.0, "running": 1}],
+                     "lease_s": 0.0, "supervisor": "", "process": 0, "running": 1}],
     }  # fmt: skip
 
 
@@ -86,6 +87,18 @@ def test_engines_are_listed_with_what_they_know(trioq: Cli, scene: Scene) -> Non
     assert "e queues: high, low\ne handlers: noop\n" in shown
     assert "other.1 queues: \n" in shown
     assert lines(shown)[-1].split() == ["e", "mine", "convert", "high"]
+
+
+def test_processes_of_one_supervisor_stand_together_and_say_so(trioq: Cli, scene: Scene) -> None:
+    for number in (10, 2):
+        info = EngineInfo(f"z{number}", queues=("low",), supervisor="a-1-ff", process=number)
+        scene.store.register(f"z{number}.1", encode(info))
+    rows = [line.split() for line in lines(trioq("engines").stdout)[:4]]
+    assert rows[0][-1] == "process"
+    assert [(row[0], row[-3:]) for row in rows[1:3]] == [
+        ("z2", ["2", "of", "a-1-ff"]), ("z10", ["10", "of", "a-1-ff"]),
+    ]  # fmt: skip
+    assert rows[3][0] == "e"
 
 
 def test_keys_are_told_with_their_lengths_and_bytes(trioq: Cli, scene: Scene) -> None:

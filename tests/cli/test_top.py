@@ -363,6 +363,15 @@ def test_a_job_is_as_old_as_it_was_when_its_engine_told_of_it() -> None:
     assert "greet 0.5s" in drawn
 
 
+def test_a_process_of_a_supervisor_is_shown_as_that_and_its_number() -> None:
+    long = "a-machine-with-a-long-name-4711-ff00ff"
+    engine = EngineView("e.boot", "e", 4, 1, False, supervisor=long, process=12)
+    trend = Trend()
+    trend.add(attrs.evolve(overview(1.0), engines=(engine,)))
+    drawn = "\n".join(line.plain for line in Screen(80, 24, "there").draw(trend, Ui()))
+    assert re.search(r"^a-machine-with-a-lon\S+ #12  ", drawn, re.M)
+
+
 def test_names_that_nobody_knows_are_shown_with_their_parked_jobs() -> None:
     unknown = [Door("low", f"name{n}", 9 - n, None, ("unknown_name",)) for n in range(5)]
     broken = Door("low", "broken", 7, None, ("breaker",), {"e": "open"})

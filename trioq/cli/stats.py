@@ -163,7 +163,7 @@ def _held_json(view: JobView) -> dict[str, Any]:
 
 def _show_engines(found: tuple[EngineStats, ...]) -> None:
     columns = [*texts("engine"), *numbers("pid", "workers", "running"), *texts("started", "http")]
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             e.name,
             e.info.pid or "",
@@ -174,7 +174,16 @@ def _show_engines(found: tuple[EngineStats, ...]) -> None:
         )
         for e in found
     ]
+    if any(e.info.supervisor for e in found):
+        columns += texts("process")
+        rows = [(*row, _process(e)) for row, e in zip(rows, found, strict=True)]
     show_table(columns, rows)
+
+
+def _process(engine: EngineStats) -> str:
+    """Which one it is of whose processes."""
+    info = engine.info
+    return f"{info.process} of {info.supervisor}" if info.supervisor else ""
 
 
 def _show_keys(there: Opened, found: Stats, as_json: bool) -> None:

@@ -39,7 +39,15 @@ def engines(store: RedisStore, config: Config, found: Stats) -> Iterator[Finding
             " and the reapers of other engines take its jobs",
         )
     if alive := len(names) - len(silent):
-        yield ok("engines", f"{alive} alive, {found.running} job(s) running")
+        said = f"{alive} alive{_grouped(found, silent)}, {found.running} job(s) running"
+        yield ok("engines", said)
+
+
+def _grouped(found: Stats, silent: set[str]) -> str:
+    """How many of the living ones are whose processes."""
+    groups = Counter(e.info.supervisor for e in found.engines if e.id not in silent)
+    del groups[""]
+    return "".join(f", {count} of them under {name}" for name, count in groups.most_common(LISTED))
 
 
 def _silent(store: RedisStore, engines: set[str], for_s: float) -> set[str]:

@@ -166,7 +166,7 @@ class Screen:
         if not now.engines:
             yield Text("no engine lives", "bold red")
         for i, engine in _window(now.engines, ui.row("engines"), room):
-            text = Text(f"{cut(plain(engine.name), 25):<26}")
+            text = Text(f"{_named(engine, 25):<26}")
             busy = f"{engine.busy}/{engine.workers}" if engine.told else f"?/{engine.workers}"
             is_full = engine.workers and engine.busy >= engine.workers
             text.append(f"{busy:>9}", "yellow" if is_full else "")
@@ -236,6 +236,14 @@ class Screen:
 
 def _heading(text: str, ui: Ui, panel: Panel) -> Text:
     return Text(text, f"{HEADING} underline" if ui.panel == panel else HEADING)
+
+
+def _named(engine: EngineView, width: int) -> str:
+    """What tells which it is: with a supervisor that one's name, and its number there."""
+    if not engine.supervisor:
+        return cut(plain(engine.name), width)
+    number = f" #{engine.process}"
+    return cut(plain(engine.supervisor), width - len(number)) + number
 
 
 def _runs(engine: EngineView) -> str:

@@ -57,6 +57,11 @@ class EngineStats:
         """What people know it by."""
         return self.info.name or self.id
 
+    @property
+    def group(self) -> tuple[str, int, str]:
+        """By which the processes of one supervisor come together, in their order."""
+        return self.info.supervisor or self.name, self.info.process, self.id
+
     def as_json(self) -> dict[str, Any]:
         """The shape of ``trioq engines --json``; without what it doesn't say of itself."""
         said = self.info.as_json() if self.info.is_readable else {}
@@ -74,6 +79,7 @@ class Stats:
     dead: int
     strays: int
     engines: tuple[EngineStats, ...]
+    """Those of one supervisor follow each other."""
     records: int = 0
     """Jobs that have a record: each lies in one place."""
     parked: Mapping[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
@@ -229,13 +235,13 @@ class _Moment:
             )
             for name, lengths in self.lengths.items()
         }
-        engines = tuple(
-            EngineStats(engine, info, self.running[engine].total())
-            for engine, info in self.engines.items()
+        engines = sorted(
+            (EngineStats(id, info, self.running[id].total()) for id, info in self.engines.items()),
+            key=lambda engine: engine.group,
         )
         shown = {name: q for name, q in queues.items() if name in configured or not q.is_unused}
         return Stats(
-            namespace, shown, self.counters, self.dead, self.strays, engines, self.records,
+            namespace, shown, self.counters, self.dead, self.strays, tuple(engines), self.records,
             {door: count for door, count in self.parked.items() if count}, self.parked_since,
             tuple(name for name in queues if name not in shown),
         )  # fmt: skip

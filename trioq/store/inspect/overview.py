@@ -46,6 +46,10 @@ class EngineView:
     breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     done: Mapping[str, int] = attrs.field(factory=dict[str, int])
     failures: tuple[Failure, ...] = ()
+    supervisor: str = ""
+    """Who started it; empty: nobody."""
+    process: int = 0
+    """Its number there."""
 
     def age_s(self, run: Run) -> float:
         """For how long a job had run when the engine told of it."""
@@ -55,7 +59,10 @@ class EngineView:
     def of(cls, engine: EngineStats, told: Snapshot | None) -> EngineView:
         """From what is counted of an engine, and what it told."""
         info = engine.info
-        base = cls(engine.id, engine.name, info.workers, engine.running, told is not None)
+        base = cls(
+            engine.id, engine.name, info.workers, engine.running, told is not None,
+            supervisor=info.supervisor, process=info.process,
+        )  # fmt: skip
         if told is None:
             return base
         return attrs.evolve(
