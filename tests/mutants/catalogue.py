@@ -43,6 +43,8 @@ APPETITE: Killers = ("tests/engine/test_appetite.py",)
 FORKS: Killers = ("tests/engine/test_forks.py",)
 OUTAGE: Killers = ("tests/engine/test_outage.py",)
 BELLS: Killers = ("tests/store/contract/test_bells.py",)
+CLAIMS: Killers = ("tests/store/contract/test_claims.py", "tests/store/test_scripts_live.py")
+STEPS: Killers = ("tests/store/contract/test_steps.py",)
 NAMES: Killers = ("tests/store/contract/test_queue_names.py",)
 LANE: Killers = ("tests/store/test_lane.py",)
 PURE: Killers = (
@@ -63,7 +65,7 @@ ENQUEUE_PLAIN = "store/lua/enqueue/plain.lua"
 SCRIPTS = (
     Mutant(
         "a settlement counts for whatever claim of the job there is", f"{SETTLE}.lua",
-        "if step ~= ARGV[a + 1] or", "if not step or", MODEL,
+        " or string.find(holds[i], claim, 1, true) ~= 1 then", " then", MODEL,
     ),
     Mutant(
         "a step of any smaller number is executed", STEP,
@@ -87,15 +89,15 @@ SCRIPTS = (
     ),
     Mutant(
         "what is settled stays in running", f"{SETTLE}.lua",
-        'redis.call("HDEL", running, unpack(gone_uids))', "local _ = gone_uids", MODEL,
+        'redis.call("HDEL", running, unpack(uids)) < #uids then', "false then", MODEL,
     ),
     Mutant(
         "a finished job keeps its record", f"{SETTLE}/ack.lua",
-        'forget(acked, "done", now_ms, retention)\n', "", MODEL,
+        'forget(uids, "done", now_ms, retention, more)\n', "", MODEL,
     ),
     Mutant(
         "failed attempts are not written down", f"{SETTLE}/retry.lua",
-        'redis.call("HSET", attempts, unpack(tries))\n', "", MODEL,
+        'redis.call("HSET", attempts, unpack(pairs_of(uids, tries)))\n', "", MODEL,
     ),
     Mutant(
         "a released job goes to the tail", GIVE_BACK,
@@ -103,7 +105,7 @@ SCRIPTS = (
     ),
     Mutant(
         "released jobs go back in the order in which they ended", f"{SETTLE}/release.lua",
-        "    table.sort(given, in_order)", "    ", SEARCH,
+        "    table.sort(origins, in_order)", "    ", SEARCH,
     ),
     Mutant(
         "a job is due a millisecond late", "store/lua/step/promote.lua",
@@ -119,19 +121,19 @@ SCRIPTS = (
     ),
     Mutant(
         "a paused queue is claimed from", CLAIM,
-        "if wanted > 0 and not is_paused[queue.name] then", "if wanted > 0 then", MODEL,
+        " and not is_paused[queue.name] then", " then", MODEL,
     ),
     Mutant(
-        "no bell for what a step leaves behind", STEP,
-        "(queue.n_ready > queue.n_dropped or has_suspects) then", "false then", MODEL,
+        "no bell for what a step leaves behind", "store/lua/step/bells.lua",
+        "if queue.n_ready > queue.n_dropped or has_suspects then", "if false then", MODEL,
     ),
     Mutant(
         "a cancelled job that a claim meets is called a stray", CLAIM,
-        'if redis.call("SREM", f.queue.dropped, f.uid) == 0 then', "if true then", MODEL,
+        'if redis.call("SREM", lot.queue.dropped, uid) == 0 then', "if true then", MODEL,
     ),
     Mutant(
         "one claim too many is claimed and nobody told", CLAIM,
-        "taken[#taken + 1] = f.uid\n", "taken[#taken + 1] = found[1].uid\n", MODEL,
+        "taken[2 * n - 1], taken[2 * n] = uid,", "taken[2 * n - 1], taken[2 * n] = uids[1],", MODEL,
     ),
     Mutant(
         "a dead job keeps no reason", "store/lua/shared/die.lua",
@@ -147,16 +149,46 @@ SCRIPTS = (
     ),
     Mutant(
         "a suspect that is given back is nobody's news", f"{SETTLE}/release.lua",
-        'suspects_moved = suspects_moved or flag == "s"', "local _ = suspects_moved",
+        'suspects_moved = suspects_moved or origin.suspect', "local _ = suspects_moved",
         BELLS,
     ),
     Mutant(
         "a step settles a claim twice, as two verbs say", f"{SETTLE}.lua",
-        " or is_settled[uid] then", " then", MODEL,
+        "if holds[i] and met[uid] then", "if false then", MODEL,
     ),
     Mutant(
         "what is over the bound of a step is overtaken", CLAIM,
-        "elseif is_full or bytes", "elseif bytes", MODEL,
+        "elseif is_full or n > 0", "elseif n > 0", MODEL,
+    ),
+    Mutant(
+        "who fails and is claimed by the same step has never failed", f"{SETTLE}/retry.lua",
+        "    has_attempts = true  -- of", "    -- of", CLAIMS,
+    ),
+    Mutant(
+        "claims past the ninth have the places of others", CLAIM,
+        "          places = claims_of .. n / 10\n", "          places = claims_of\n", CLAIMS,
+    ),
+    Mutant(
+        "what many hold is searched end to end", CLAIM,
+        "held == 0 and #uids > 32 and", "false and", CLAIMS,
+    ),
+    Mutant(
+        "who is done keeps what else there was of the job", f"{SETTLE}/ack.lua",
+        "if more > 0 then", "more = 0\nif more > 0 then", MODEL,
+    ),
+    Mutant(
+        "queues far down the list aren't looked at", "store/lua/step/look.lua",
+        "look(half + 1, last, there - below)", "local _ = last", CLAIMS,
+    ),
+    Mutant(
+        "queues far up the list hide those below", "store/lua/step/look.lua",
+        "for first = lists_at + 1, bells_at, 128 do",
+        "for first = lists_at + 1, lists_at + 1 do", CLAIMS,
+    ),
+    Mutant(
+        "a job ends only if the step names its queue", f"{SETTLE}.lua",
+        "for i = group.first, group.verb.returns and group.last or 0 do",
+        "for i = group.first, group.last do", STEPS,
     ),
     Mutant(
         "a reap doesn't look whether the engine lives", REAP,

@@ -44,9 +44,9 @@ def store_of_user(server: Server, **options: Any) -> RedisStore:
 @pytest.fixture
 def user(own_server: Server) -> Iterator[RedisStore]:
     """A store as a user who may do what minimal_acl says, in database 3; each id is forgotten
-    at once."""
+    at once, and one summary is kept."""
     allow(own_server, *minimal_acl("t"))
-    store = store_of_user(own_server, id_retention_ms=0)
+    store = store_of_user(own_server, id_retention_ms=0, keep_done=1)
     yield store
     store.lane.close()
 
@@ -87,7 +87,7 @@ def enqueue_and_settle(store: RedisStore, sender: Sender, engine: Driver) -> Non
     engine.step(
         0,
         Ack(first.uid, 1, b'{"uid":"%s"}' % first.uid.encode()),
-        Ack(second.uid, 1),
+        Ack(second.uid, 1, b'{"uid":"%s"}' % second.uid.encode()),
         RetryAt(third.uid, 1, 1, 1, line("again")),
     )
     claims = wait_until(lambda: engine.step(1))

@@ -213,9 +213,19 @@ def test_it_is_told_with_the_script_s_name_and_not_what_was_in_it(
     store.lane.close()
 
 
-def test_a_list_of_answers_that_fits_one_by_one_must_fit_together(parrot: Parrot) -> None:
-    claims = [b"ok", b"", [b"u"], [b"{}"], [None], [b"", b""], 1, 0, -1, b"0", None]
-    parrot.says = said(claims)
+@pytest.mark.parametrize(
+    "lists",
+    [
+        ([b"u"], [b"{}", b"{}"], [], []),
+        ([b"u"], [b"{}"], [None, None], []),
+        ([b"u"], [b"{}"], [], [b"v"]),
+    ],
+    ids=["records", "attempts", "suspects"],
+)
+def test_a_list_of_answers_that_fits_one_by_one_must_fit_together(
+    parrot: Parrot, lists: tuple[Any, ...]
+) -> None:
+    parrot.says = said([b"ok", b"", *lists, 1, 0, -1, b"0", None])
     store = RedisStore(Keys("t"), Lane(parrot.dial, "test"))
     with pytest.raises(StoreUnreachable):
         ASKED["step"](store)

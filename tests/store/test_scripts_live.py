@@ -6,6 +6,7 @@ And what they cost it: a constant number of commands, whatever the size of a bat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -278,6 +279,42 @@ def test_a_forgotten_request_that_is_repeated_queues_what_isnt_there_and_nothing
     assert {job.uid: job.stored for job in jobs} == found.jobs
     assert store.enqueue("s", 1, jobs) == answer
     assert dump(store) == found
+
+
+@pytest.mark.direct
+def test_a_job_by_itself_costs_few_commands(store: RedisStore) -> None:
+    sender, engine = Sender(store), Driver(store)
+    known = engine.ask(0).parked_version
+    for _ in range(2):  # the second time, all scripts are loaded
+        uid = sender.enqueue_new()
+        step = engine.make(1, parked_version=known)
+        claim = commands(store, partial(store.step, step))
+        step = engine.make(1, Ack(uid, engine.n, b"{}"), parked_version=known)
+        end = commands(store, partial(store.step, step))
+        step = engine.make(1, parked_version=known)
+        nothing = commands(store, partial(store.step, step))
+    assert sum(claim.values()) <= 17
+    assert sum(end.values()) <= 17
+    assert sum(nothing.values()) <= 9
+
+
+@pytest.mark.direct
+def test_many_queues_without_jobs_cost_few_commands(store: RedisStore) -> None:
+    sender, engine = Sender(store), Driver(store, tuple(f"q{n}" for n in range(1000)))
+    engine.ask(0)
+    sender.enqueue_new("q500")
+    used = commands(store, lambda: engine.ask(1))
+    assert sum(used.values()) <= 70
+
+
+@pytest.mark.direct
+def test_what_an_engine_holds_is_looked_up_not_searched(store: RedisStore) -> None:
+    """To the server, a hash of few short values is a list."""
+    sender, engine = Sender(store), Driver(store)
+    sender.enqueue(*(new_job() for _ in range(64)))
+    engine.step(64)
+    running = store.keys.running(engine.engine)
+    assert store.lane.call("OBJECT", "ENCODING", running) == b"hashtable"
 
 
 def test_the_largest_batch_is_claimed_and_settled_in_every_way(store: RedisStore) -> None:

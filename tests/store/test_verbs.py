@@ -64,9 +64,15 @@ def test_the_fragment_takes_as_many_fields_as_the_class_gives(kind: type[Settlem
     told = [] if told == ["nothing more"] else told
     taken = re.search(r"^  fields = (\d+),$", (LUA / f"{kind.verb}.lua").read_text(), re.MULTILINE)
     assert taken
-    uid, step, *fields = example(kind).fields()
-    assert (uid, step) == (example(kind).uid, example(kind).step)
-    assert int(taken[1]) == len(told) == len(fields)
+    assert int(taken[1]) == len(told) == len(example(kind).fields())
+
+
+@every_verb
+def test_the_fragment_knows_as_the_class_does_whether_jobs_go_back_to_a_queue(
+    kind: type[Settlement],
+) -> None:
+    source = (LUA / f"{kind.verb}.lua").read_text()
+    assert ("  returns = true,\n" in source) == kind.returns
 
 
 @every_verb

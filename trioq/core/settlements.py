@@ -21,6 +21,8 @@ class Ack:
     """The job succeeded."""
 
     verb: ClassVar = "ack"
+    returns: ClassVar = False
+    """Whether the job goes back to a queue: the step has to name that one."""
     uid: Uid
     step: int
     """The step that claimed it; with the boot, that is the claim's token."""
@@ -28,8 +30,8 @@ class Ack:
     """What ``done`` keeps of it; empty keeps nothing."""
 
     def fields(self) -> tuple[Field, ...]:
-        """What a request says of it: uid and step first, in each of these classes."""
-        return self.uid, self.step, self.summary
+        """What a request says of it besides uid and step, in each of these classes."""
+        return (self.summary,)
 
 
 @value
@@ -37,6 +39,7 @@ class RetryAt:
     """The job is scheduled again."""
 
     verb: ClassVar = "retry"
+    returns: ClassVar = True
     uid: Uid
     step: int
     delay_ms: int
@@ -46,7 +49,7 @@ class RetryAt:
     """For the history; empty if there is nothing to tell (a snooze)."""
 
     def fields(self) -> tuple[Field, ...]:
-        return self.uid, self.step, self.delay_ms, self.attempts, self.line
+        return self.delay_ms, self.attempts, self.line
 
 
 @value
@@ -54,6 +57,7 @@ class DeadLetter:
     """The job is dead."""
 
     verb: ClassVar = "dead"
+    returns: ClassVar = False
     uid: Uid
     step: int
     attempts: int
@@ -61,7 +65,7 @@ class DeadLetter:
     line: bytes
 
     def fields(self) -> tuple[Field, ...]:
-        return self.uid, self.step, self.attempts, self.reason, self.line
+        return self.attempts, self.reason, self.line
 
 
 @value
@@ -69,11 +73,12 @@ class Release:
     """The job is given back, to the head of its queue; the attempt doesn't count."""
 
     verb: ClassVar = "release"
+    returns: ClassVar = True
     uid: Uid
     step: int
 
     def fields(self) -> tuple[Field, ...]:
-        return self.uid, self.step
+        return ()
 
 
 @value
@@ -81,13 +86,14 @@ class Park:
     """The job waits behind a closed door: this engine may not run its name now."""
 
     verb: ClassVar = "park"
+    returns: ClassVar = True
     uid: Uid
     step: int
     queue: str
     name: str
 
     def fields(self) -> tuple[Field, ...]:
-        return self.uid, self.step, f"{self.queue}:{self.name}"
+        return (f"{self.queue}:{self.name}",)
 
 
 Settlement = Ack | RetryAt | DeadLetter | Release | Park

@@ -6,6 +6,8 @@ Lines of these forms stand for something else:
     ``lua/shared/name.lua``, once in a script, however many of its parts use it.
 ``-- @part name``
     ``name.lua`` in the script's own directory, as a block of its own.
+``-- @read name``
+    the same, and nothing in it is called after the first write.
 ``-- @verbs``
     ``settle/*.lua`` in the script's own directory: a settlement verb each, as a function
     that makes what the script needs to settle with it: ``verbs.ack = function() … end``.
@@ -13,14 +15,16 @@ Lines of these forms stand for something else:
 ``-- @keys``
     ``n_fixed``, and a local for each key that the namespace has one of: those of the
     script's header and those that its verbs name in theirs.
-``-- @types but a, b``
-    a read of each of these keys, which fails if it is of another type; but a and b are
-    read anyway.
+``-- @types``, ``-- @types but a, b``
+    a read of each key that the file's header names, which fails if it is of another type; but
+    a and b are read anyway, or only now and then.
 ``-- @may``
     stands before the first write: there the script makes sure that its user may run every
     command that follows. Permissions can be taken away at any time, and Redis doesn't roll back.
-``-- @may A, B``
-    before that: these commands are needed by who comes by here, and by nobody else.
+    In a verb's file it stands for what that file calls.
+``-- @may A, B``, ``-- @may part, part``
+    before that: these commands, or what these parts call, are needed by who comes by here, and
+    by nobody else.
 """
 
 from __future__ import annotations
@@ -35,12 +39,14 @@ from trioq.store.keys import CATALOGUE, FIXED
 
 LUA = files("trioq.store") / "lua"
 
-_USE = re.compile(r"^-- @use (\w+)\n", re.MULTILINE)
-_PART = re.compile(r"^( *)-- @part (\w+)\n", re.MULTILINE)
+_USE = re.compile(r"^( *)-- @use (\w+)\n", re.MULTILINE)
+_PART = re.compile(r"^( *)-- @(?:part|read) (\w+)\n", re.MULTILINE)
+_READ = re.compile(r"^ *-- @read \w+\n", re.MULTILINE)
 _VERBS = "-- @verbs\n"
 _KEYS = "-- @keys\n"
-_TYPES = re.compile(r"^-- @types but ([\w, ]+)\n", re.MULTILINE)
+_TYPES = re.compile(r"^( *)-- @types(?: but ([\w, ]+))?\n", re.MULTILINE)
 _MAY = "-- @may\n"
+_MAY_PARTS = re.compile(r"^( *)-- @may ([a-z_, ]+)\n", re.MULTILINE)
 _MAY_THESE = re.compile(r"^( *)-- @may ([A-Z, ]+)\n", re.MULTILINE)
 
 _SECTION = re.compile(r"^(KEYS|ARGV|REPLY|MOVE|Invariant:|Repeat:|Cost:)\s*(.*)$")
@@ -59,7 +65,7 @@ _LENGTH = {"HASH": "HLEN", "LIST": "LLEN", "SET": "SCARD", "ZSET": "ZCARD"}
 _MAY_NOT = """for _, command in ipairs({{ {names} }}) do
   if not redis.acl_check_cmd(command, KEYS[1], KEYS[1], KEYS[1]) then
     local name = string.lower(command)
-    return redis.error_reply("NOPERM no permissions to run the '" .. name .. "' command")
+    error(redis.error_reply("NOPERM no permissions to run the '" .. name .. "' command"))
   end
 end
 """
@@ -158,20 +164,44 @@ def text_of(name: str, source: str, header: Header) -> str:
     Args:
       header: With its verbs.
     """
-    text = _PART.sub(lambda match: _part(name, match[2], match[1]), source)
+    own = header_of(name, source).fixed_keys
+    whole = _main(name, source, own)
+    needed = _unproven(whole) - _these(whole)
+    asked = needed | _always_called(whole)
+
+    def parts_may(line: re.Match[str]) -> str:
+        parts = "".join(_part(name, part, "") for part in _listed(line[2]))
+        return _indented(_may(commands(_with_shared(parts, set())) - asked), line[1])
+
     used = set[str]()
-    text = _with_shared(text, used)
+    text = _MAY_PARTS.sub(parts_may, source)
+    text = _with_types(_with_shared(_with_parts(name, text), used), own)
     if _VERBS in text:
-        text = text.replace(_VERBS, "local verbs = {}\n" + _fragments(name, used))
+        text = text.replace(_VERBS, "local verbs = {}\n" + _fragments(name, used, asked))
     text = text.replace(_KEYS, _unpacked(header.fixed_keys))
-    text = _TYPES.sub(lambda types: _read(header.fixed_keys, types[1].split(", ")), text)
-    these = {name for found in _MAY_THESE.finditer(text) for name in found[2].split(", ")}
-    text = _MAY_THESE.sub(lambda found: _indented(_may(found[2].split(", ")), found[1]), text)
-    return text.replace(_MAY, _may(sorted(_unproven(text) - these)))
+    text = _MAY_THESE.sub(lambda found: _indented(_may(_listed(found[2])), found[1]), text)
+    return text.replace(_MAY, _may(needed))
+
+
+def _main(name: str, source: str, keys: Sequence[str]) -> str:
+    """What isn't left to verbs, or to who comes by a line that names parts; and no mere reads."""
+    for line in _MAY_PARTS.finditer(source):
+        for part in _listed(line[2]):
+            source = re.sub(rf"^ *-- @part {part}\n", "", source, flags=re.MULTILINE)
+    return _with_types(_with_shared(_with_parts(name, _READ.sub("", source)), set()), keys)
+
+
+def _these(text: str) -> frozenset[str]:
+    return frozenset(name for found in _MAY_THESE.finditer(text) for name in _listed(found[2]))
 
 
 def _may(names: Iterable[str]) -> str:
-    return _MAY_NOT.format(names=", ".join(f'"{name}"' for name in names))
+    asked = ", ".join(f'"{name}"' for name in sorted({*names} - {"TIME"}))
+    return _MAY_NOT.format(names=asked) if asked else ""
+
+
+def _listed(names: str) -> list[str]:
+    return names.split(", ")
 
 
 def commands(text: str) -> frozenset[str]:
@@ -182,13 +212,18 @@ def commands(text: str) -> frozenset[str]:
 def _with_shared(text: str, used: set[str]) -> str:
     """With what it uses put in place, but for what is used already; notes what that is."""
 
-    def use(match: re.Match[str]) -> str:
-        if match[1] in used:
+    def use(line: re.Match[str]) -> str:
+        if line[2] in used:
             return ""
-        used.add(match[1])
-        return _with_shared((LUA / "shared" / f"{match[1]}.lua").read_text(), used)
+        used.add(line[2])
+        text = (LUA / "shared" / f"{line[2]}.lua").read_text()
+        return _indented(_with_shared(text, used), line[1])
 
     return _USE.sub(use, text)
+
+
+def _with_parts(script: str, text: str) -> str:
+    return _PART.sub(lambda line: _part(script, line[2], line[1]), text)
 
 
 def _part(script: str, name: str, indent: str) -> str:
@@ -198,11 +233,17 @@ def _part(script: str, name: str, indent: str) -> str:
     return f"{indent}do\n{_indented(text, indent + '  ')}{indent}end\n"
 
 
-def _fragments(script: str, used: set[str]) -> str:
-    """Of all verbs; each with its own of what it uses and the script doesn't."""
+def _fragments(script: str, used: set[str], asked: frozenset[str]) -> str:
+    """Of all verbs; each with its own of what it uses and the script doesn't.
+
+    Args:
+      asked: Commands that the script has called or asks for by itself.
+    """
     made = []
     for verb in verbs_of(script):
-        text = _with_shared((LUA / script / "settle" / f"{verb.name}.lua").read_text(), {*used})
+        source = (LUA / script / "settle" / f"{verb.name}.lua").read_text()
+        text = _with_types(_with_shared(source, {*used}), verb.header.fixed_keys)
+        text = text.replace(_MAY, _may(commands(text) - _always_called(text) - asked))
         made.append(f"verbs.{verb.name} = function()\n{_indented(text, '  ')}end\n")
     return "".join(made)
 
@@ -215,19 +256,28 @@ def _unpacked(keys: Sequence[str]) -> str:
     return f"local n_fixed = {len(keys)}\nlocal {', '.join(keys)} = unpack(KEYS, 1, {len(keys)})\n"
 
 
-def _read(keys: Sequence[str], but: Sequence[str]) -> str:
+def _with_types(text: str, keys: Sequence[str]) -> str:
     type_of = {doc.name: doc.type for doc in CATALOGUE}
-    return "".join(
-        f'redis.call("{_LENGTH[type_of[key]]}", {key})\n' for key in keys if key not in but
-    )
+
+    def read(line: re.Match[str]) -> str:
+        found = [key for key in keys if key not in _listed(line[2] or "")]
+        calls = [f'redis.call("{_LENGTH[type_of[key]]}", {key})\n' for key in found]
+        return _indented("".join(calls), line[1])
+
+    return _TYPES.sub(read, text)
 
 
 def _unproven(text: str) -> frozenset[str]:
-    """What may be called from the first write on and can't be known to succeed. That a line
-    calls before it that isn't indented has succeeded; TIME has no key, and is called before it."""
+    """What may be called from the first write on and can't be known to succeed."""
     above, _, below = text.partition(_MAY)
-    called = [line for line in above.splitlines() if not line.startswith(" ")]
-    return commands(_reached(above, below)) - commands("\n".join(called)) - {"TIME"}
+    return commands(_reached(above, below)) - _always_called(text)
+
+
+def _always_called(text: str) -> frozenset[str]:
+    """What has succeeded before the first write: what a line calls that isn't indented. TIME has
+    no key, and is called before it, if at all."""
+    lines = text.partition(_MAY)[0].splitlines()
+    return commands("\n".join(line for line in lines if not line.startswith(" "))) | {"TIME"}
 
 
 def _reached(above: str, below: str) -> str:

@@ -7,6 +7,8 @@ and is used by one thread at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, groupby, repeat
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from trioq.core.calls import (
@@ -24,7 +26,7 @@ from trioq.core.calls import (
     check_batch,
 )
 from trioq.core.job import Uid
-from trioq.core.settlements import SETTLEMENTS, Park, Settlement
+from trioq.core.settlements import SETTLEMENTS, Park
 from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import enqueuing, kept
@@ -69,14 +71,14 @@ class RedisStore:
             return Gone(word)
         if word == "changed":
             raise TrioqBug(f"step {step.boot}:{step.number} was re-sent with other settlements")
-        refused, uids, records, attempts, flags, held, left, next_due, version, index = rest
+        refused, uids, records, attempts, suspects, held, left, next_due, version, index = rest
         claims = map(
             Claim,
             kept.texts(uids),
             # A record that somebody has taken away can't be read, like one that is broken.
             [record or b"" for record in records],
-            kept.numbers(attempts),
-            [flag == b"s" for flag in flags],
+            kept.numbers(attempts) if attempts else repeat(0),
+            [uid in suspects for uid in uids] if suspects else repeat(False),
         )
         return StepReply(
             word,
@@ -243,30 +245,36 @@ class RedisStore:
 
     def _encode(self, step: Step) -> tuple[list[str], list[Any]]:
         """A step's KEYS and ARGV: the same bytes each time it is encoded."""
-        groups: dict[type[Settlement], list[Settlement]] = {kind: [] for kind in SETTLEMENTS}
-        for settlement in step.settlements:
-            groups[type(settlement)].append(settlement)
+        groups = {kind: [s for s in step.settlements if type(s) is kind] for kind in SETTLEMENTS}
+        settled = [s for settlements in groups.values() for s in settlements]
         doors: dict[tuple[str, str], int] = {(a.queue, a.name): a.limit for a in step.admits}
         for park in cast("list[Park]", groups[Park]):
             doors.setdefault((park.queue, park.name), 0)
         queue_place = {queue: i for i, queue in enumerate(step.queues, 1)}
 
+        queues = step.queues
         keys = [self.keys.running(step.boot)]
-        keys += self.keys.of_queues(
-            step.queues, "ready", "suspects", "scheduled", "dropped", "bell"
-        )
+        for kind in ("ready", "suspects", "scheduled", "dropped"):
+            keys += self.keys.of_queues(queues, kind)
         keys += [self.keys.of("parked", *door) for door in doors]
+        keys += self.keys.of_queues(queues, "bell")
+        runs = [(n, len(list(run))) for n, run in groupby(settled, _STEP)]
         options = self.options
         args: list[Any] = [
             step.boot, step.number, step.want, int(step.suspect), step.parked_version,
             options.keep_done, options.id_retention_ms, options.claim_bytes, self._now(),
-            len(step.queues), len(doors), *step.queues,
+            len(step.queues), len(doors), len(settled), len(runs), *step.queues,
         ]  # fmt: skip
         for (queue, name), limit in doors.items():
             args += (queue_place[queue], name, limit)
-        for kind, settlements in groups.items():
+        args += map(_UID, settled)
+        args += chain.from_iterable(runs)
+        for settlements in groups.values():
             if settlements:
-                args += (kind.verb, len(settlements))
-            for s in settlements:
-                args += s.fields()
+                args += (settlements[0].verb, len(settlements))
+                args += chain.from_iterable(zip(*[s.fields() for s in settlements], strict=True))
         return keys, args
+
+
+_UID = attrgetter("uid")
+_STEP = attrgetter("step")

@@ -128,7 +128,7 @@ def _of_script(words: Mapping[bytes, Sequence[Item]]) -> Shape:
 
 
 def _of_step(words: Mapping[bytes, Sequence[Item]]) -> Shape:
-    """And its lists are one list of claims."""
+    """And its lists are one list of claims; attempts are left out where nobody has failed."""
     shape = _of_script(words)
 
     def fits(answer: Any, command: Sequence[Any]) -> bool:
@@ -136,8 +136,12 @@ def _of_step(words: Mapping[bytes, Sequence[Item]]) -> Shape:
             return False
         if len(answer) == 1:
             return True
-        _, _, uids, records, attempts, flags, *_ = answer
-        return len(uids) == len(records) == len(attempts) == len(flags)
+        _, _, uids, records, attempts, suspects, *_ = answer
+        return (
+            len(uids) == len(records)
+            and len(attempts) in (0, len(uids))
+            and not (suspects and set(suspects) - set(uids))
+        )
 
     return Shape(fits, SCRIPT_BYTES_MAX)
 

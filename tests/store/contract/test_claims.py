@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from tests.store.world import SECOND, Make, uids
+from tests.store.world import SECOND, Make, retry, uids
 from tests.support import new_job
 from trioq.core.calls import Admit, NewJob, StepReply
 from trioq.core.model.steps import RECORD_MAX
@@ -64,7 +64,35 @@ def test_a_step_may_claim_again_what_it_releases(world: Make) -> None:
     assert engine.ask(0, Ack(uid, 2)).refused == frozenset()
 
 
+def test_claims_of_many_go_back_in_their_order(world: Make) -> None:
+    w = world()
+    queued = w.new(*["low"] * 120)
+    engine = w.engine()
+    assert uids(engine.step(110)) == queued[:110]
+    w.store.sign_off(engine.engine)
+    assert w.queue("low").ready == tuple(queued)
+
+
+def test_in_whichever_of_many_queues_a_job_is_it_is_found(world: Make) -> None:
+    w = world()
+    queues = [f"q{n:03}" for n in range(300)]
+    queued = w.new(*(queues[n] for n in (0, 1, 127, 128, 200, 299)))
+    later = w.sender.enqueue_new(queues[250], delay_ms=SECOND)
+    engine = w.engine(*queues)
+    assert uids(engine.step(10)) == queued
+    w.clock.ms += SECOND
+    assert uids(engine.step(10)) == [later]
+
+
 # -- scheduled ---------------------------------------------------------------------------------
+
+
+def test_who_fails_and_is_due_at_once_can_be_claimed_by_the_same_step(world: Make) -> None:
+    w = world()
+    w.new("low")
+    engine = w.engine()
+    (again,) = engine.step(1, retry(engine.claim(), 1, 0))
+    assert again.attempts == 1
 
 
 def test_a_delayed_job_is_claimed_exactly_when_it_is_due(world: Make) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import pytest
 
 from tests.store.world import Make, retry
 from trioq.core.calls import Beat, Gone, StepReply
-from trioq.core.settlements import Ack, Park
+from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.errors import TrioqBug
 
 # -- the sequence of steps ---------------------------------------------------------------------
@@ -93,19 +95,38 @@ def test_the_same_number_with_other_settlements_is_a_bug_and_changes_nothing(wor
     assert w.dump() == before
 
 
-def test_a_job_of_a_queue_that_the_step_does_not_name_stays_with_its_engine(world: Make) -> None:
+@pytest.mark.parametrize(
+    "verb",
+    [lambda uid, n: RetryAt(uid, n, 0, 1), Release, lambda uid, n: Park(uid, n, "high", "x")],
+)
+def test_a_job_can_not_go_back_to_a_queue_that_the_step_does_not_name(
+    world: Make, verb: Callable[[str, int], Settlement]
+) -> None:
     w = world()
     (uid,) = w.new("low")
     engine = w.engine("high", "low")
     engine.step(1)
     engine.queues = ("high",)
-    step = engine.make(0, Ack(uid, 1))
+    step = engine.make(0, verb(uid, 1))
     for _ in range(2):
         reply = w.store.step(step)
         assert isinstance(reply, StepReply)
         assert (reply.refused, reply.held) == ({uid}, 1)
     engine.queues = ("low",)
     assert not engine.ask(0, Ack(uid, 1)).refused
+
+
+@pytest.mark.parametrize("verb", [Ack, lambda uid, n: DeadLetter(uid, n, 1, "failures", b"")])
+def test_a_job_ends_whatever_queues_the_step_names(
+    world: Make, verb: Callable[[str, int], Settlement]
+) -> None:
+    w = world()
+    (uid,) = w.new("low")
+    engine = w.engine("high", "low")
+    engine.step(1)
+    engine.queues = ("high",)
+    reply = engine.ask(0, verb(uid, 1))
+    assert (reply.refused, reply.held) == (frozenset(), 0)
 
 
 def test_more_than_a_batch_is_refused(world: Make) -> None:

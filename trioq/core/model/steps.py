@@ -123,9 +123,10 @@ class _Acting:
     def _taken(self, settlement: Settlement) -> Hold | None:
         """The claim that it ends, which the engine holds no longer. None: it is refused."""
         hold = self.boot.held.get(settlement.uid)
-        # From a queue that the step doesn't name, it has nowhere to go.
-        if hold is None or hold.step != settlement.step or hold.queue not in self.asked.queues:
+        if hold is None or hold.step != settlement.step:
             return None
+        if settlement.returns and hold.queue not in self.asked.queues:
+            return None  # it would have nowhere to go
         return self.boot.held.pop(settlement.uid)
 
     # -- promote and claim -----------------------------------------------------------------

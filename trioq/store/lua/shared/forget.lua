@@ -1,10 +1,14 @@
 -- @use drop
--- A job's life ends: its record goes, and its caller's id remembers how it ended.
-local function forget(uids, state, now_ms, retention_ms)
+-- A job's life ends: its record goes, and its caller's id remembers how it ended. `more`: how many
+-- there are of the hashes that may have more of a job, where that is known.
+local function forget(uids, state, now_ms, retention_ms, more)
   if #uids == 0 then
     return
   end
   redis.call("HDEL", jobs, unpack(uids))
+  if (more or redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of)) == 0 then
+    return
+  end
   for _, key in ipairs({ big, attempts, reaps, history, reasons }) do
     drop(key, uids)
   end

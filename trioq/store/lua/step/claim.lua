@@ -1,29 +1,36 @@
 -- claim: in each queue a suspect, then what waited at doors now open, then the rest.
 --
 -- MOVE  ready -> running
-local found = {}
+local uids, lots = {}, {}  -- a lot: up to where in `uids`, and where those came from
 local function pop(key, count, queue, door, flag)
   if count <= 0 then
     return 0
   end
   local popped = redis.call("RPOP", key, string.format("%d", count)) or {}
-  for _, uid in ipairs(popped) do
-    found[#found + 1] = { uid = uid, queue = queue, origin = key, door = door, suspect = flag }
+  local before = #uids
+  if before == 0 then
+    uids = popped
+  else
+    for i, uid in ipairs(popped) do
+      uids[before + i] = uid
+    end
   end
+  lots[#lots + 1] = { last = #uids, queue = queue, origin = key, door = door, flag = flag }
   return #popped
 end
 
 local wanted = want
 local may_take_suspect = suspect == "1"
-for _, queue in ipairs(queues) do
-  if wanted > 0 and not is_paused[queue.name] then
+for q = 1, n_queues do
+  local queue = queues[q]
+  if queue and wanted > 0 and not is_paused[queue.name] then
     if may_take_suspect and queue.n_suspects > 0 then
       wanted = wanted - pop(queue.suspects, 1, queue, nil, "s")
       queue.n_suspects = queue.n_suspects - 1
       may_take_suspect = false
       suspects_moved = true  -- other engines may have one, too
     end
-    for _, door in ipairs(queue.parked) do
+    for _, door in ipairs(queue.doors) do
       if door.length > 0 then
         local popped = pop(door.key, math.min(door.limit, wanted), queue, door, "")
         door.length, door.popped = door.length - popped, popped
@@ -38,52 +45,73 @@ for _, queue in ipairs(queues) do
   end
 end
 
-if #found > 0 then
-  local popped, taken, bytes, back, is_full = {}, {}, 0, {}, false
-  for i, f in ipairs(found) do
-    popped[i] = f.uid
-  end
-  local records = redis.call("HMGET", jobs, unpack(popped))
-  for i, f in ipairs(found) do
-    local record = records[i]
-    if not record then
-      -- It was cancelled where it lay, and is counted there; else nobody can say what it was.
-      if redis.call("SREM", f.queue.dropped, f.uid) == 0 then
-        redis.call("LPUSH", strays, f.uid)
-        bump(stats, "strays", 1)
+if #uids > 0 then
+  -- A hash of short values is a list to the server, and each look into it one at everything: a
+  -- value of more than 64 bytes, one place with zeros before it, makes it a table.
+  local places = claims_of .. (held == 0 and #uids > 32 and string.rep("0", 64) or "")
+  local DIGITS = { "1", "2", "3", "4", "5", "6", "7", "8", "9", [0] = "0" }
+  local claimed, kept, taken, back = claims.uids, claims.records, {}, {}
+  local n, bytes, is_full, first = 0, 0, false, 1
+  local records = redis.call("HMGET", jobs, unpack(uids))
+  for _, lot in ipairs(lots) do
+    local behind = ":" .. lot.flag .. ":" .. lot.queue.name
+    for i = first, lot.last do
+      local uid, record = uids[i], records[i]
+      if not record then
+        -- It was cancelled where it lay, and is counted there; else nobody can say what it was.
+        if redis.call("SREM", lot.queue.dropped, uid) == 0 then
+          redis.pcall("LPUSH", strays, uid)
+          bump(stats, "strays", 1)
+        else
+          lot.queue.n_dropped = lot.queue.n_dropped - 1
+        end
+      elseif is_full or n > 0 and bytes + #record > max_bytes then
+        is_full = true  -- and whatever comes after it waits too, so that nothing is overtaken
+        back[#back + 1] = { uid = uid, lot = lot }
       else
-        f.queue.n_dropped = f.queue.n_dropped - 1
+        bytes = bytes + #record  -- the first is claimed however large: it would never be smaller
+        n = n + 1
+        -- Of places only the last digit is new each time: to format each would cost more.
+        local digit = n % 10
+        if digit == 0 then
+          places = claims_of .. n / 10
+        end
+        claimed[n] = uid
+        kept[n] = #record > RECORD_MAX and string.sub(record, 1, RECORD_MAX) or record
+        taken[2 * n - 1], taken[2 * n] = uid, places .. DIGITS[digit] .. behind
+        if n == 1 then
+          places = claims_of
+        end
+        if lot.flag == "s" then
+          table.insert(claims.suspects, uid)
+        end
       end
-    elseif is_full or bytes > 0 and bytes + #record > max_bytes then
-      is_full = true  -- and whatever comes after it waits too, so that nothing is overtaken
-      back[#back + 1] = f
-    else
-      bytes = bytes + #record  -- the first is claimed however large: it would never be smaller
-      claims[#claims + 1] = { uid = f.uid, record = record, suspect = f.suspect }
-      taken[#taken + 1] = f.uid
-      taken[#taken + 1] = string.format("%d:%d:%s:%s", number, #claims, f.suspect, f.queue.name)
     end
+    first = lot.last + 1
   end
   -- Back to the heads they came from, the last first: the last pushed is the first out.
   local heads = {}
   for i = #back, 1, -1 do
-    local f = back[i]
-    heads[f.origin] = heads[f.origin] or {}
-    table.insert(heads[f.origin], f.uid)
-    if f.door then
-      f.door.length = f.door.length + 1
-    elseif f.suspect == "" then
-      f.queue.n_ready = f.queue.n_ready + 1
+    local lot = back[i].lot
+    heads[lot.origin] = heads[lot.origin] or {}
+    table.insert(heads[lot.origin], back[i].uid)
+    if lot.door then
+      lot.door.length = lot.door.length + 1
+    elseif lot.flag == "" then
+      lot.queue.n_ready = lot.queue.n_ready + 1
     else
-      f.queue.n_suspects = f.queue.n_suspects + 1
+      lot.queue.n_suspects = lot.queue.n_suspects + 1
     end
   end
   for origin, head in pairs(heads) do
     redis.call("RPUSH", origin, unpack(head))
   end
-  if #taken > 0 then
-    redis.call("HSET", running, unpack(taken))
-    bump(stats, "claimed", #claims)
+  if n > 0 then
+    held = held + redis.call("HSET", running, unpack(taken))
+    bump(stats, "claimed", n)
+    if has_attempts then
+      claims.tries = redis.call("HMGET", attempts, unpack(claimed))
+    end
   end
   for _, door in ipairs(doors) do
     if door.popped and door.popped > 0 then

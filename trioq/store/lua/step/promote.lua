@@ -2,8 +2,9 @@
 --
 -- MOVE  scheduled -> ready
 local room = 256
-for _, queue in ipairs(queues) do
-  local first = queue.first[2] and tonumber(queue.first[2])
+for q = 1, n_queues do
+  local queue = queues[q]
+  local first = queue and queue.first[2] and tonumber(queue.first[2])
   if first and first <= now_ms and room > 0 then
     local until_now = string.format("%d", now_ms)
     local due = redis.call("ZRANGEBYSCORE", queue.scheduled, "-inf", until_now, "LIMIT", 0, room)

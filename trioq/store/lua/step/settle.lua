@@ -1,28 +1,72 @@
--- settle: each verb takes what it settles, then writes it.
+-- settle: what is settled leaves `running`, and each verb puts its own where it belongs.
 --
--- Refused is whose claim is another by now, and who was claimed from a queue that this step
--- doesn't name: it would have nowhere to go.
-local gone_uids, is_settled, taken = {}, {}, {}
-for _, group in ipairs(groups) do
-  local verb, before = group.verb, #gone_uids
-  for i = group.first, group.last do
-    local uid, a = uids[i], at[i]
-    local step, nth, flag, from = string.match(holds[i] or "", "^(%d+):(%d+):(s?):(.*)$")
-    if step ~= ARGV[a + 1] or not place[from] or is_settled[uid] then
-      refused[#refused + 1] = uid
-    else
-      is_settled[uid] = true
-      gone_uids[#gone_uids + 1] = uid
-      verb.take(uid, a + 2, place[from], step, nth, flag)
+-- Refused is whose claim is another by now, whom this step settles twice, and who would go back to
+-- a queue that this step doesn't name: it would have nowhere to go. Their holds are forgotten.
+local function refuse(i)
+  holds[i] = false
+  refused[#refused + 1] = ARGV[uids_at + i]
+end
+local i = 0
+for r = runs_at + 1, runs_at + 2 * n_runs, 2 do
+  local claim = ARGV[r] .. ":"
+  for _ = 1, ARGV[r + 1] do
+    i = i + 1
+    if not holds[i] or string.find(holds[i], claim, 1, true) ~= 1 then
+      refuse(i)
     end
   end
-  if #gone_uids > before then
-    taken[#taken + 1] = verb
+end
+local origins = {}
+for _, group in ipairs(groups) do
+  for i = group.first, group.verb.returns and group.last or 0 do
+    local step, nth, flag, from = string.match(holds[i] or "", "^(%d+):(%d+):(s?):(.*)$")
+    local queue = step and queue_of(from)
+    if queue then
+      origins[i] = { queue = queue, step = tonumber(step), nth = tonumber(nth), suspect = flag == "s" }
+    elseif holds[i] then
+      refuse(i)
+    end
   end
 end
-if #gone_uids > 0 then
-  redis.call("HDEL", running, unpack(gone_uids))
+
+-- What those of a group that aren't refused have in a column: mostly, that is all of it.
+local function column(at, first, last)
+  if #refused == 0 then
+    return { unpack(ARGV, at + first, at + last) }
+  end
+  local picked = {}
+  for i = first, last do
+    if holds[i] then
+      picked[#picked + 1] = ARGV[at + i]
+    end
+  end
+  return picked
 end
-for _, verb in ipairs(taken) do
-  verb.write()
+
+local uids = column(uids_at, 1, n_settled)
+if #uids > 0 and redis.call("HDEL", running, unpack(uids)) < #uids then
+  local met = {}  -- where two speak of one claim, the earlier counts
+  for i = 1, n_settled do
+    local uid = ARGV[uids_at + i]
+    if holds[i] and met[uid] then
+      refuse(i)
+    elseif holds[i] then
+      met[uid] = true
+    end
+  end
+end
+for _, group in ipairs(groups) do
+  local verb, first, last, columns, from = group.verb, group.first, group.last, {}, {}
+  for field = 1, verb.fields do
+    columns[field] = column(group.at + (field - 1) * (last - first + 1) - first + 1, first, last)
+  end
+  for i = first, verb.returns and last or 0 do
+    if holds[i] then
+      from[#from + 1] = origins[i]
+    end
+  end
+  local uids = column(uids_at, first, last)
+  if #uids > 0 then
+    verb.write(uids, from, unpack(columns))
+  end
 end

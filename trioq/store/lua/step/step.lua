@@ -7,8 +7,8 @@
 --       paused    SET   queues that nobody claims from
 --       strays    LIST  uids without a record
 --       queues    SET   names
---       then running:<boot>; then for each queue, in the order of claiming:
---       ready, suspects, scheduled, dropped, bell; then the parked lists
+--       then running:<boot>; then of all queues, in the order of claiming: each one's ready; each
+--       one's suspects; scheduled; dropped; then the parked lists; then each queue's bell
 -- ARGV  boot      str
 --       number    int   the number of this step: the last one + 1
 --       want      int   how many to claim at most
@@ -18,11 +18,13 @@
 --       retention int   ms for which a caller's id outlives its job
 --       max_bytes int   of records in one reply
 --       given_now int   epoch ms, or empty for the server's clock
---       n_queues, n_parked: how many follow of
+--       n_queues, n_parked, n_settled, n_runs: how many follow of
 --       queue     name
 --       parked    queue's place, name, how many to claim at most
---       then a group for each verb: its name, how many, and of each uid, step, and what follows
--- REPLY ok, refused, uids, records, failed attempts, suspects, held, left, next due, version, index
+--       settled   uid: those of each verb together
+--       run       step, how many of these in a row it has claimed
+--       then for each verb: its name, how many, and a column for each of its fields
+-- REPLY ok, refused, uids, records, attempts, suspects, held, left, next due, version, index
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
 --       old       a number before the last; nothing changed
@@ -32,47 +34,25 @@
 --   claim it was made for: its step is the one in `running`.
 -- Repeat: the number makes the steps of an engine a strict sequence. The last one again is
 --   answered as it was, from `running` and from what `steps` notes of refusals.
--- Cost: a constant number of commands for each verb, queue and parked list, whatever the
---   size of the batch.
+-- Cost: a constant number of commands for each verb, parked list and queue that anything is in,
+--   whatever the size of the batch; what isn't there is asked for many keys at a time.
 -- @keys
 local boot, number, want, suspect, known, keep_done, retention, max_bytes, given_now,
-  n_queues, n_parked = unpack(ARGV, 1, 11)
+  n_queues, n_parked, n_settled, n_runs = unpack(ARGV, 1, 13)
 local running = KEYS[n_fixed + 1]
 -- @use bump
 -- @use now
--- @use ring
 
--- The arguments --------------------------------------------------------------------
-number, want, keep_done = tonumber(number), tonumber(want), tonumber(keep_done)
-retention, max_bytes = tonumber(retention), tonumber(max_bytes)
-local cursor = 11
-local function take(count)
-  cursor = cursor + count
-  return unpack(ARGV, cursor - count + 1, cursor)
-end
-local named = queues  -- the key: from here on, `queues` are those of this step
-local queues, place = {}, {}
-for q = 1, n_queues do
-  local k, name = n_fixed + 1 + (q - 1) * 5, take(1)
-  queues[q] = { name = name, ready = KEYS[k + 1], suspects = KEYS[k + 2], scheduled = KEYS[k + 3],
-                dropped = KEYS[k + 4], bell = KEYS[k + 5], parked = {} }
-  place[name] = queues[q]
-end
-local doors, door_of = {}, {}
-for p = 1, n_parked do
-  local q, name, limit = take(3)
-  local queue = queues[tonumber(q)]
-  local door = { key = KEYS[n_fixed + 1 + n_queues * 5 + p], field = queue.name .. ":" .. name,
-                 queue = queue, limit = tonumber(limit) }
-  doors[p], door_of[door.field] = door, door
-  table.insert(queue.parked, door)
-end
+-- Of a record that is larger than any of ours, so much is enough to see that.
+local RECORD_MAX = 1048576
 
--- Read, and check types: nothing after the first write may fail ---------------------
+-- Who asks, and for which of its steps -----------------------------------------------
 local last = redis.call("HGET", steps, boot)
 if not last then
   return { "gone" }
 end
+local claims_of = number .. ":"  -- what `running` says of this step's claims begins so
+number = tonumber(number)
 local last_number = tonumber(string.match(last, "^%d+") or "")
 if not last_number then
   return { "gone" }
@@ -81,73 +61,122 @@ elseif number < last_number then
 elseif number > last_number + 1 then
   return { "gone" }
 end
-redis.call("SCARD", named)
--- @types but steps, paused, queues
-redis.call("HLEN", running)
-for _, door in ipairs(doors) do
-  door.length = redis.call("LLEN", door.key)
-end
-for _, queue in ipairs(queues) do
-  queue.n_ready = redis.call("LLEN", queue.ready)
-  queue.n_suspects = redis.call("LLEN", queue.suspects)
-  queue.n_dropped = redis.call("SCARD", queue.dropped)
-  redis.call("LLEN", queue.bell)
-  queue.first = redis.call("ZRANGE", queue.scheduled, 0, 0, "WITHSCORES")
-end
-local is_paused = {}
-for _, name in ipairs(redis.call("SMEMBERS", paused)) do
-  is_paused[name] = true
-end
-local now_ms = math.floor(clock(given_now) / 1000)
 
--- Something of this queue waits again: its name may have been forgotten while it ran.
-local function waits_in(queue)
-  redis.call("SADD", named, queue.name)
+-- The arguments --------------------------------------------------------------------
+want, keep_done, retention = tonumber(want), tonumber(keep_done), tonumber(retention)
+max_bytes, n_queues, n_parked = tonumber(max_bytes), tonumber(n_queues), tonumber(n_parked)
+n_settled, n_runs = tonumber(n_settled), tonumber(n_runs)
+local names_at = 13  -- ARGV[names_at + q] is the name of queue q; and so on below
+local doors_at = names_at + n_queues
+local uids_at = doors_at + 3 * n_parked
+local runs_at = uids_at + n_settled
+local lists_at = n_fixed + 1
+local bells_at = lists_at + 4 * n_queues + n_parked
+
+local named = queues  -- the key: from here on, `queues` are those of this step
+
+-- Queues by their places. Of those without a table, nothing has to be known: they are empty.
+local queues = {}
+local function queue_at(q)
+  if not queues[q] then
+    local ready = lists_at + q
+    queues[q] = {
+      name = ARGV[names_at + q], ready = KEYS[ready], suspects = KEYS[ready + n_queues],
+      scheduled = KEYS[ready + 2 * n_queues], dropped = KEYS[ready + 3 * n_queues],
+      bell = KEYS[bells_at + q], n_ready = 0, n_suspects = 0, n_dropped = 0, first = {}, doors = {},
+    }
+  end
+  return queues[q]
+end
+local place
+local function queue_of(name)
+  if not place then
+    place = {}
+    for q = 1, n_queues do
+      place[ARGV[names_at + q]] = q
+    end
+  end
+  return place[name] and queue_at(place[name])
+end
+local doors, door_of = {}, {}
+for p = 1, n_parked do
+  local q, name, limit = unpack(ARGV, doors_at + 3 * p - 2, doors_at + 3 * p)
+  local queue = queue_at(tonumber(q))
+  local door = { key = KEYS[lists_at + 4 * n_queues + p], field = queue.name .. ":" .. name,
+                 queue = queue, limit = tonumber(limit), length = 0 }
+  doors[p], door_of[door.field] = door, door
+  table.insert(queue.doors, door)
+end
+-- Asked for before the first write, or never: the server may have to be asked, and may refuse.
+local now_ms
+local function now()
+  now_ms = now_ms or math.floor(clock(given_now) / 1000)
+  return now_ms
+end
+if n_parked > 0 then
+  now()
 end
 
 -- What follows notes here what the end has to know ------------------------------------
-local claims, refused = {}, {}
+local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
+local refused, held, is_paused, has_attempts = {}, nil, {}, false
 local parked_changed, suspects_moved = false, false
 
--- The settlements: uids[i] stands at ARGV[at[i]], its step and its verb's fields behind it ---
+-- Read, and check types: nothing after the first write may fail ---------------------
+-- @types but steps, beats, attempts, stats, parked, paused, strays, queues
+local version = redis.call("HGET", stats, "parked_version") or "0"
+if n_parked > 0 or version ~= known then
+  redis.call("HLEN", parked)
+end
 -- @verbs
-local groups, uids, at = {}, {}, {}
+local groups, cursor, settled, has_queues = {}, runs_at + 2 * n_runs, 0, false
 while cursor < #ARGV do
-  local name, count = take(2)
-  local verb, first = verbs[name](), #uids
-  for i = first + 1, first + count do
-    uids[i], at[i] = ARGV[cursor + 1], cursor + 1
-    cursor = cursor + 2 + verb.fields
-  end
-  groups[#groups + 1] = { verb = verb, first = first + 1, last = #uids }
+  local name, count = ARGV[cursor + 1], tonumber(ARGV[cursor + 2])
+  local verb = verbs[name]()  -- which reads what it writes to
+  groups[#groups + 1] = { verb = verb, first = settled + 1, last = settled + count, at = cursor + 2 }
+  settled, cursor = settled + count, cursor + 2 + count * verb.fields
+  has_queues = has_queues or verb.returns
 end
 local holds = {}
-if #uids > 0 then
-  holds = redis.call("HMGET", running, unpack(uids))
+if n_settled > 0 then
+  holds = redis.call("HMGET", running, unpack(ARGV, uids_at + 1, uids_at + n_settled))
+else
+  held = redis.call("HLEN", running)
 end
+if has_queues then
+  redis.call("SCARD", named)
+end
+-- @read look
+has_queues = has_queues or next(queues) ~= nil
 
 local reply
 -- @part reply
 if number == last_number then
-  -- @part again
+  -- @read again
 end
 
 -- @may
--- @part settle
--- @part promote
--- @part claim
--- Count, ring, answer ----------------------------------------------------------------
-if parked_changed then
-  bump(stats, "parked_version", 1)
+if n_settled > 0 then
+  -- @may settle
 end
-for _, queue in ipairs(queues) do
-  local has_suspects = suspects_moved and queue.n_suspects > 0
-  if not is_paused[queue.name] and (queue.n_ready > queue.n_dropped or has_suspects) then
-    ring(queue.bell)
-  end
+if has_queues then
+  -- @may promote, claim, bells
+end
+-- The first write: where it can't be done, nothing has been.
+bump(beats, boot, 1)
+if n_settled > 0 then
+  -- @part settle
+end
+held = held or redis.call("HLEN", running)
+if has_queues then
+  -- @part promote
+  -- @part claim
+  -- @part bells
+end
+if parked_changed then
+  version = string.format("%d", bump(stats, "parked_version", 1))
 end
 -- A repeat is answered from this: whom it refused can't be told from `running` any more.
 local refusals = table.concat(refused, " ")
 redis.call("HSET", steps, boot, #refused > 0 and number .. " " .. refusals or number)
-bump(beats, boot, 1)
 return reply("ok", refusals)

@@ -5,15 +5,15 @@
 --       dead      ZSET  uid -> died, epoch ms
 -- ARGV  failed attempts, reason, history line
 -- @use die
-local died, tries, why, lines = {}, {}, {}, {}
+-- @use pairs_of
+-- @types
+redis.call("HLEN", attempts)
+now()
+-- @may
 return {
   fields = 3,
-  take = function(uid, at)
-    died[#died + 1], why[#why + 1], lines[#lines + 1] = uid, ARGV[at + 1], ARGV[at + 2]
-    tries[#tries + 1], tries[#tries + 2] = uid, ARGV[at]
-  end,
-  write = function()
-    redis.call("HSET", attempts, unpack(tries))
-    die(died, why, lines, now_ms)
+  write = function(uids, _, tries, why, lines)
+    redis.call("HSET", attempts, unpack(pairs_of(uids, tries)))
+    die(uids, why, lines, now_ms)
   end,
 }

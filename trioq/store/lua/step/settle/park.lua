@@ -2,16 +2,18 @@
 --
 -- MOVE  running -> ready
 -- ARGV  queue:name of its door
-local arriving, parking = {}, 0
+-- @may
+-- @use waits_in
 return {
   fields = 1,
-  take = function(uid, at)
-    local door = door_of[ARGV[at]]
-    arriving[door] = arriving[door] or {}
-    table.insert(arriving[door], uid)
-    parking = parking + 1
-  end,
-  write = function()
+  returns = true,
+  write = function(uids, _, fields)
+    local arriving = {}
+    for i, uid in ipairs(uids) do
+      local door = door_of[fields[i]]
+      arriving[door] = arriving[door] or {}
+      table.insert(arriving[door], uid)
+    end
     for door, uids in pairs(arriving) do
       redis.call("LPUSH", door.key, unpack(uids))
       waits_in(door.queue)
@@ -22,6 +24,6 @@ return {
       end
       door.length = door.length + #uids
     end
-    bump(stats, "parked", parking)
+    bump(stats, "parked", #uids)
   end,
 }

@@ -2,25 +2,26 @@
 --
 -- MOVE  running -> ready
 -- ARGV  nothing more
+-- @may
 -- @use give_back
-local given = {}
+-- @use waits_in
 return {
   fields = 0,
-  take = function(uid, _, queue, step, nth, flag)
-    local list = flag == "s" and queue.suspects or queue.ready
-    given[#given + 1] = { uid = uid, step = tonumber(step), nth = tonumber(nth), list = list }
-    suspects_moved = suspects_moved or flag == "s"
-  end,
-  write = function()
-    table.sort(given, in_order)  -- they come in the order in which they ended
-    local length = give_back(given)
-    for _, queue in ipairs(queues) do
-      if length[queue.ready] or length[queue.suspects] then
-        waits_in(queue)
-      end
+  returns = true,
+  write = function(uids, origins)
+    for i, origin in ipairs(origins) do
+      origin.uid = uids[i]
+      origin.list = origin.suspect and origin.queue.suspects or origin.queue.ready
+      suspects_moved = suspects_moved or origin.suspect
+    end
+    table.sort(origins, in_order)  -- they come in the order in which they ended
+    local length = give_back(origins)
+    for _, origin in ipairs(origins) do
+      local queue = origin.queue
+      waits_in(queue)
       queue.n_ready = length[queue.ready] or queue.n_ready
       queue.n_suspects = length[queue.suspects] or queue.n_suspects
     end
-    bump(stats, "released", #given)
+    bump(stats, "released", #uids)
   end,
 }

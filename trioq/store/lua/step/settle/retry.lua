@@ -4,24 +4,30 @@
 -- KEYS  history
 -- ARGV  delay ms, failed attempts, history line
 -- @use history
-local retried, tries, lines, due = {}, {}, {}, {}
+-- @use pairs_of
+-- @use waits_in
+-- @types
+redis.call("HLEN", attempts)
+now()
+-- @may
 return {
   fields = 3,
-  take = function(uid, at, queue)
-    retried[#retried + 1], lines[#lines + 1] = uid, ARGV[at + 2]
-    tries[#tries + 1], tries[#tries + 2] = uid, ARGV[at + 1]
-    due[queue] = due[queue] or {}
-    table.insert(due[queue], string.format("%d", now_ms + tonumber(ARGV[at])))
-    table.insert(due[queue], uid)
-  end,
-  write = function()
-    redis.call("HSET", attempts, unpack(tries))
-    note(retried, lines)
+  returns = true,
+  write = function(uids, origins, delays, tries, lines)
+    redis.call("HSET", attempts, unpack(pairs_of(uids, tries)))
+    has_attempts = true  -- of those due at once, this very step may claim some
+    note(uids, lines)
+    local due = {}
+    for i, origin in ipairs(origins) do
+      due[origin.queue] = due[origin.queue] or {}
+      table.insert(due[origin.queue], string.format("%d", now_ms + tonumber(delays[i])))
+      table.insert(due[origin.queue], uids[i])
+    end
     for queue, members in pairs(due) do
       redis.call("ZADD", queue.scheduled, unpack(members))
       waits_in(queue)
       queue.first = redis.call("ZRANGE", queue.scheduled, 0, 0, "WITHSCORES")
     end
-    bump(stats, "retried", #retried)
+    bump(stats, "retried", #uids)
   end,
 }

@@ -1,0 +1,51 @@
+-- look: which of the queues' lists are there, and what is known of each that is.
+--
+-- Most are not, most of the time. How many are is asked for many at once, and they are looked at
+-- one by one until so many have been found: a step costs what there is, not what there could be.
+if redis.call("EXISTS", paused, attempts) > 0 then
+  has_attempts = redis.call("HLEN", attempts) > 0
+  for _, name in ipairs(redis.call("SMEMBERS", paused)) do
+    is_paused[name] = true
+  end
+end
+
+local LENGTHS = { [0] = "n_ready", [1] = "n_suspects", [3] = "n_dropped" }
+local function read(k)
+  local nth = k - lists_at - 1
+  if nth >= 4 * n_queues then
+    local door = doors[nth - 4 * n_queues + 1]
+    door.length = redis.call("LLEN", door.key)
+    return door.length > 0
+  end
+  local kind, q, key = math.floor(nth / n_queues), nth % n_queues + 1, KEYS[k]
+  if kind == 2 then
+    local first = redis.call("ZRANGE", key, 0, 0, "WITHSCORES")
+    if first[2] then
+      queue_at(q).first = first
+      now()
+    end
+    return first[2] ~= nil
+  end
+  local length = redis.call(kind == 3 and "SCARD" or "LLEN", key)
+  if length > 0 then
+    queue_at(q)[LENGTHS[kind]] = length
+  end
+  return length > 0
+end
+local function look(first, last, there)
+  if last - first < 8 then
+    while there > 0 do
+      there = there - (read(first) and 1 or 0)
+      first = first + 1
+    end
+  elseif there > 0 then
+    local half = math.floor((first + last) / 2)
+    local below = redis.call("EXISTS", unpack(KEYS, first, half))
+    look(first, half, below)
+    look(half + 1, last, there - below)
+  end
+end
+for first = lists_at + 1, bells_at, 128 do
+  local last = math.min(first + 127, bells_at)
+  look(first, last, redis.call("EXISTS", unpack(KEYS, first, last)))
+end
