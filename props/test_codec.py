@@ -18,6 +18,7 @@ from trioq.core.formats.record import (
     Stored,
     decode,
     encode,
+    split_big,
 )
 from trioq.core.job import Options, Record
 from trioq.errors import PayloadRejected, RecordUnreadable
@@ -64,7 +65,7 @@ headers = st.fixed_dictionaries(
             "timeout_s": [1, 0.5, 0],
             "trace": [{"traceparent": 5}, {}],
             "due": [0, 7],
-            "big": [True, 1, ""],
+            "big": [True, 1, "", 9000],
         }.items()
     },
 )
@@ -78,6 +79,9 @@ def test_a_record_comes_back_as_it_was(record: Record) -> None:
     payload = big if back.payload_is_big else back.record.payload
     assert payload == record.payload
     assert back.record == (record if not big else _without_payload(record))
+    without, size = split_big(stored)
+    assert size == len(big)
+    assert decode(UID, without) == Stored(back.record, payload_is_big=False)
 
 
 @given(payloads)
@@ -161,6 +165,9 @@ def test_a_record_of_another_version_says_which() -> None:
 
 def a_record_or_unreadable(stored: bytes) -> None:
     """Nothing else may come out, and what is a record has all that an engine relies on."""
+    without, size = split_big(stored)
+    assert without == stored or 0 < len(without) < len(stored)
+    assert 0 <= size < 10**9
     try:
         record = decode(UID, stored).record
     except RecordUnreadable:

@@ -208,6 +208,7 @@ class StoreMachine(LockStep):
             Call("engines", ()),
             Call("seen", (["a", "b\udcff", "c"],)),
             *(Call("payload", (uid,)) for uid in list(self.history.bodies)[-3:]),
+            Call("payloads", ([*list(self.history.bodies)[-3:], "nobody"], 1 << 20)),
             *(Call("history", (uid,)) for uid in list(self.history.bodies)[:3]),
         ):
             assert call.on(self.real)() == call.on(self.model)()

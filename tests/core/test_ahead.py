@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trioq.core.ahead import AHEAD_MAX, TINY_S, Ahead
+from trioq.core.ahead import AHEAD_BYTES, AHEAD_MAX, FULL_BYTES, TINY_S, Ahead
+from trioq.core.calls import BATCH_MAX, Claim, Step, StepReply
 
 
 def test_nothing_is_held_ahead_of_workers_whose_jobs_are_not_tiny() -> None:
@@ -35,3 +36,47 @@ def test_what_takes_long_and_has_not_ended_is_known_to_be_long() -> None:
     assert ahead.mean_run_s == 0.5 > TINY_S
     ahead.runs_at_least(0.1)
     assert ahead.mean_run_s == 0.5
+
+
+def test_big_payloads_are_held_ahead_only_as_far_as_they_may_be_fetched() -> None:
+    ahead = Ahead(16)
+    ahead.ran(0.0, 1000)
+    ahead.claimed(0, 16)
+    assert ahead.jobs == AHEAD_MAX, "who has none isn't bounded by bytes"
+    ahead.claimed(1000 << 20, 1000)
+    assert ahead.jobs == AHEAD_BYTES >> 20
+    ahead.claimed(0, 1000)
+    assert ahead.jobs == AHEAD_MAX, "nor who had some long ago"
+    ahead.claimed(0, 0)
+    assert ahead.jobs == AHEAD_MAX
+
+
+def step_of(ahead: Ahead, want: int, got: int, size: int, left: int = 1000) -> None:
+    """A step that asks for so many gets so many of this size."""
+    claims = tuple(Claim(f"{n}", b"x" * size, 0, False) for n in range(got))
+    step = Step("boot", 1, want, ("low",))
+    ahead.answered(step, StepReply("ok", frozenset(), claims, got, left, None, 0, None))
+
+
+def test_what_an_answer_has_no_room_for_is_not_asked_for_again() -> None:
+    ahead = Ahead(4)
+    step_of(ahead, BATCH_MAX, 128, 8192)
+    assert ahead.fits == 161
+    step_of(ahead, 161, 128, 8192)
+    assert ahead.fits == 161, "a few more, so that it's seen when they become smaller"
+    step_of(ahead, 161, 161, 100)
+    assert ahead.fits == 322
+    for _ in range(5):
+        step_of(ahead, 322, 322, 100)
+    assert ahead.fits == BATCH_MAX
+    step_of(ahead, BATCH_MAX, 1, 1 << 20)
+    assert ahead.fits == 2, "and never nothing"
+
+
+def test_an_answer_that_comes_short_for_another_reason_changes_nothing() -> None:
+    ahead = Ahead(4)
+    step_of(ahead, BATCH_MAX, 0, 0)  # all were cancelled where they lay
+    step_of(ahead, BATCH_MAX, 100, FULL_BYTES // 100 - 1)
+    step_of(ahead, BATCH_MAX, 100, 8192, left=0)  # there were no more
+    step_of(ahead, 0, 0, 0)
+    assert ahead.fits == BATCH_MAX

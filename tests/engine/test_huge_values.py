@@ -66,6 +66,19 @@ async def test_a_payload_above_all_bounds_is_dead(
 
 
 @pytest.mark.trio
+async def test_payloads_far_larger_than_their_records_say_hold_nobody_up(rig: Rig) -> None:
+    payload = b'{"a":"%s"}' % (b"x" * 20 * MIB)
+    for n in range(3):
+        rig.key("HSET", "big", f"huge{n}", payload)
+        rig.key("HSET", "jobs", f"huge{n}", HEADER[:-1] + b',"big":9000}\n')
+        rig.key("LPUSH", "ready:low", f"huge{n}")
+        rig.enqueue("noop", payload={"text": "x" * 9000})
+    async with rig.running():
+        await rig.reported(JobDied, 6, reason="bad_payload")
+    assert rig.of(RedisAway) == []
+
+
+@pytest.mark.trio
 async def test_a_huge_history_is_not_carried_along(rig: Rig) -> None:
     @rig.app.job("fails")
     async def fails() -> None:

@@ -5,6 +5,7 @@ A mutant is a text that stands once in a file of ``trioq/``, and another in its 
 
 from __future__ import annotations
 
+from tests.mutants.bytes import BYTES
 from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.goes import GOES
 from tests.mutants.mutant import Killers, Mutant
@@ -407,12 +408,13 @@ ENGINES = (
     ),
     Mutant(
         "what no worker has started is not given back", DISPATCH,
-        "        self._give_back(self._backlog.take_back(self))",
+        "        self._give_back([*self._backlog.take_back(self), *self.payloads.take_back()])",
         "        self._backlog.take_back(self)", EDGES,
     ),
     Mutant(
         "stale claims stay with an engine that has no time", DISPATCH,
-        "            self._give_back(stale)\n", "            self._backlog.put(stale)\n",
+        "            self._give_back([*stale, *self.payloads.take_back()])\n",
+        "            self._backlog.put(stale)\n",
         DISPATCHER + JOBS,
     ),
     Mutant(
@@ -589,5 +591,5 @@ ENGINES = (
 )  # fmt: skip
 
 MUTANTS = (
-    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *GOES, *READ, *SETTINGS, *FACES, *AROUND, *SEEN,
+    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *GOES, *BYTES, *READ, *SETTINGS, *FACES, *AROUND, *SEEN,
 )  # fmt: skip

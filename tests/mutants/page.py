@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.mutants.bytes import BYTES
 from tests.mutants.catalogue import ENGINES, FACES, GOES, SCRIPTS, SETTINGS, Mutant
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 
@@ -31,6 +32,9 @@ a copy of the tree, and the part of the suite named beside each must notice.
 ## Jobs run in one go
 
 {_table(GOES)}
+## Big payloads
+
+{_table(BYTES)}
 ## What is read and allowed
 
 {_table(READ)}

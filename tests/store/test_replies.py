@@ -82,6 +82,7 @@ ASKED: dict[str, Callable[[RedisStore], Any]] = {
     "observe": lambda store: store.observe(),
     "engines": lambda store: store.engines(),
     "payload": lambda store: store.payload("u"),
+    "payloads": lambda store: store.payloads(["u", "v"], 100),
     "history": lambda store: store.history("u"),
     "wait": lambda store: store.wait(["low"], 0.1),
     "seen": lambda store: store.seen(["a", "b"]),

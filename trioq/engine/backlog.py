@@ -37,6 +37,9 @@ class Backlog:
         """One of the idle workers is on its way here."""
         self._closed = False
         self._since = 0.0
+        self._few = -1
+        """Somebody waits until there are no more than so many jobs."""
+        self._are_few = trio.Event()
 
     def __len__(self) -> int:
         return len(self.jobs)
@@ -65,6 +68,8 @@ class Backlog:
         self._since = now
         if not self._called:
             self._call()
+        if len(self.jobs) <= self._few:
+            self._are_few.set()
 
     async def rest(self) -> None:
         """A worker has had its turn: others may run now. It goes on when it is called."""
@@ -73,12 +78,22 @@ class Backlog:
         else:
             await trio.lowlevel.checkpoint()
 
+    async def are_few(self, count: int) -> None:
+        """Wait until there are no more than so many jobs. One task at a time."""
+        while len(self.jobs) > count:
+            self._few, self._are_few = count, trio.Event()
+            try:
+                await self._are_few.wait()
+            finally:
+                self._few = -1
+
     def take_back(self, by: Claimer) -> list[Held]:
         """Take out what this boot has claimed and nobody has started."""
         jobs = [held for held in self.jobs if held.by is by]
         left = [held for held in self.jobs if held.by is not by]
         self.jobs.clear()  # it stays the one that everybody knows
         self.jobs.extend(left)
+        self._are_few.set()
         return jobs
 
     def take_back_stale(self, by: Claimer) -> list[Held]:

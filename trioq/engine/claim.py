@@ -68,6 +68,8 @@ class Held:
     """The number of the run that it is for: one more than attempts have failed."""
     suspect: bool
     stored: bytes
+    payload: bytes | None = None
+    """One that lay apart and has come; then nothing in ``stored`` says that it did."""
 
     @property
     def token(self) -> str:

@@ -1,6 +1,8 @@
-"""What a run asks of its server before its handler is called."""
+"""What is asked of a server before a handler is called."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import attrs
 import trio
@@ -25,8 +27,15 @@ class Fetch:
     caller: Caller
     outage: Outage
 
+    async def payloads(self, uids: Sequence[Uid], bytes_max: int) -> Sequence[bytes | None]:
+        """Several in one request; None: it is gone, or they have more bytes together."""
+        caller = self.caller
+        return await self.outage.until_answered(
+            "payload", lambda: caller.call(caller.store.payloads, uids, bytes_max)
+        )
+
     async def payload(self, uid: Uid) -> bytes:
-        """A payload that was too big to travel with the claim.
+        """One that was too big to travel with the claim, and that nobody has asked for before.
 
         Raises:
           RecordUnreadable: It is gone, or larger than any of ours.

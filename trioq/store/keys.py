@@ -24,7 +24,7 @@ class KeyDoc:
 
 CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("jobs", "HASH", "uid → the job as it was enqueued; never rewritten", "enqueue", "ack, cancel, purge"),
-    KeyDoc("big", "HASH", "uid → a payload above 8 kB, fetched when the job starts", "enqueue", "with the job"),
+    KeyDoc("big", "HASH", "uid → a payload above 8 kB, fetched ahead of its run", "enqueue", "with the job"),
     KeyDoc("ids", "HASH", "a caller's id → uid while the job lives, then `state:uid`", "enqueue, ack, cancel", "beat, after id_retention"),
     KeyDoc("ended", "ZSET", "a caller's id → when it may be forgotten, epoch ms", "ack, cancel, purge", "beat"),
     KeyDoc("id_of", "HASH", "uid → the caller's id, for jobs that have one", "enqueue", "with the job"),

@@ -87,9 +87,17 @@ class MemoryStore:
             model.sign_off(space, boot)
 
     def payload(self, uid: Uid) -> bytes | None:
+        (payload,) = self._bigs([uid])
+        return payload
+
+    def payloads(self, uids: Sequence[Uid], bytes_max: int) -> Sequence[bytes | None]:
+        found = self._bigs(uids)
+        return found if sum(len(each or b"") for each in found) <= bytes_max else [None] * len(uids)
+
+    def _bigs(self, uids: Sequence[Uid]) -> list[bytes | None]:
         with self._call() as space:
-            life = space.jobs.get(uid)
-            return life.big or None if life else None
+            lives = map(space.jobs.get, uids)
+            return [life.big or None if life else None for life in lives]
 
     def history(self, uid: Uid) -> bytes | None:
         with self._call() as space:

@@ -79,6 +79,12 @@ class EngineStore(Protocol):
           RecordUnreadable: It is larger than any payload of ours.
         """
 
+    def payloads(self, uids: Sequence[Uid], bytes_max: int) -> Sequence[bytes | None]:
+        """Several of them in one request; None: the job is gone.
+
+        None for all: they have more than ``bytes_max`` together.
+        """
+
     def history(self, uid: Uid) -> bytes | None:
         """A line of JSON for each failed attempt of a job; None: there was none, or it is gone."""
 

@@ -33,6 +33,7 @@ from trioq.store import enqueuing, kept
 from trioq.store.keys import Keys
 from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.replies import VALUE_BYTES_MAX as MOST
+from trioq.store.replies import for_each_name
 from trioq.store.scripts import load
 
 if TYPE_CHECKING:
@@ -113,12 +114,20 @@ class RedisStore:
         try:
             return cast("bytes | None", self.lane.call("HGET", key, uid))
         except StoreUnreachable as error:
-            from trioq.store.reader import is_too_long  # loaded by the lane
-
             # To ask again would be no use: unless whoever answered isn't the server.
-            if not is_too_long(error) or (size := self.lane.call("HSTRLEN", key, uid)) <= MOST:
+            if not _is_too_long(error) or (size := self.lane.call("HSTRLEN", key, uid)) <= MOST:
                 raise
         raise RecordUnreadable(f"its payload has {size:,} bytes: nobody can have enqueued that")
+
+    def payloads(self, uids: Sequence[Uid], bytes_max: int) -> Sequence[bytes | None]:
+        shape = for_each_name(bytes_max, len(uids))
+        try:
+            answer = self.lane.call("HMGET", self.keys.fixed("big"), *uids, shape=shape)
+        except StoreUnreachable as error:
+            if not _is_too_long(error):
+                raise
+            return [None] * len(uids)
+        return cast("Sequence[bytes | None]", answer)
 
     def history(self, uid: Uid) -> bytes | None:
         return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("history"), uid))
@@ -278,3 +287,9 @@ class RedisStore:
 
 _UID = attrgetter("uid")
 _STEP = attrgetter("step")
+
+
+def _is_too_long(error: StoreUnreachable) -> bool:
+    from trioq.store.reader import is_too_long  # loaded by the lane
+
+    return is_too_long(error)

@@ -171,6 +171,11 @@ def _for_each_name(answer: Any, command: Sequence[Any]) -> bool:
     return values(answer) and len(answer) == len(command) - 2
 
 
+def for_each_name(bytes_max: int, count: int) -> Shape:
+    """So many values, which have no more bytes together; each has its length before it."""
+    return Shape(_for_each_name, bytes_max + 32 * (count + 1))
+
+
 def _range(answer: Any, command: Sequence[Any]) -> bool:
     return texts(answer) and ("WITHSCORES" not in command or len(answer) % 2 == 0)
 

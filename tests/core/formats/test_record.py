@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import attrs
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from tests.core.formats.records import IDS, NAMES, OPTIONS, QUEUES, TIMES_MS, TRACES
 from trioq.core.formats import payload as payloads
 from trioq.core.formats import summary
-from trioq.core.formats.record import decode, encode
-from trioq.core.job import Record
+from trioq.core.formats.record import decode, encode, split_big
+from trioq.core.job import Options, Record
 from trioq.errors import PayloadRejected, RecordUnreadable
 
 TEXT = st.text(max_size=20)
@@ -77,6 +78,49 @@ def test_a_records_first_line_is_json_in_ascii(record: Record) -> None:
     header = json.loads(line.decode("ascii"))
     assert (header["name"], header["queue"]) == (record.name, record.queue)
     assert header.get("id") == record.id
+
+
+def big(**about: Any) -> bytes:
+    """A record whose payload of 9,000 bytes lies apart."""
+    return encode(Record("0" * 32, "noop", "low", b"x" * 9000, enqueued_ms=7, **about))[0]
+
+
+@pytest.mark.parametrize(
+    "about", [{}, {"id": "x"}, {"options": Options(3, 5.0)}, {"due_ms": 9}, {"trace": {"a": "b"}}]
+)
+def test_a_big_payloads_record_tells_its_size_and_is_like_a_small_ones_without(
+    about: dict[str, Any],
+) -> None:
+    small = encode(Record("0" * 32, "noop", "low", b"", enqueued_ms=7, **about))[0]
+    assert split_big(big(**about)) == (small, 9000)
+
+
+def test_an_older_version_reads_that_a_payload_lies_apart() -> None:
+    header = json.loads(big())
+    assert header["big"]
+    assert bool(header["big"]) is True
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"",
+        b"\n",
+        big().replace(b"9000", b"true"),
+        big().replace(b"9000", b"-9000"),
+        big().replace(b"9000", b"9e3"),
+        big().replace(b"9000", b"9" * 10),
+        big().replace(b"9000", "٩٠٠٠".encode()),
+        big().replace(b"9000", b""),
+        big() + b"{}",
+        big() + big(),
+        big().removesuffix(b"\n"),
+        big().replace(b"}", b'},"x":{}}'),
+        encode(Record("0" * 32, "noop", "low", b'{"a":1,"big":9000}\n'))[0],
+    ],
+)
+def test_what_is_not_as_we_write_it_tells_no_size(stored: bytes) -> None:
+    assert split_big(stored) == (stored, 0)
 
 
 @given(RECORDS, st.none() | TEXT, TEXT)

@@ -114,6 +114,18 @@ def test_a_big_payload_waits_to_be_asked_for(world: Make) -> None:
     assert w.store.history("nobody") is None
 
 
+def test_big_payloads_are_asked_for_together_as_far_as_they_have_no_more_bytes(world: Make) -> None:
+    w = world()
+    payloads = [b'{"%d":"%s"}' % (n, b"x" * 100_000) for n in range(3)]
+    uids = [w.sender.enqueue_new(payload=payload) for payload in payloads]
+    size = sum(map(len, payloads))
+    first, second, third = uids
+    found = w.store.payloads([third, "nobody", first, second], size)
+    assert list(found) == [payloads[2], None, payloads[0], payloads[1]]
+    assert list(w.store.payloads(uids, size - 80_000)) == [None, None, None]
+    assert list(w.store.payloads([second], len(payloads[1]))) == [payloads[1]]
+
+
 # -- fencing -----------------------------------------------------------------------------------
 
 

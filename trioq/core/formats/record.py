@@ -24,7 +24,10 @@ from trioq.errors import RecordUnreadable
 VERSION = 1
 
 BIG_BYTES = 8192
-"""Payloads above this travel when the job starts, not with the claim."""
+"""Payloads above this lie apart, and don't travel with the claim."""
+
+_BIG, _END = b',"big":', b"}\n"
+"""What stands around the size of a payload that lies apart."""
 
 TRACE = ("traceparent", "tracestate", "baggage")
 """The headers that a record carries, if its enqueue was traced."""
@@ -63,7 +66,8 @@ def encode(record: Record) -> tuple[bytes, bytes]:
         header += f',"due":{record.due_ms:d}'
     is_big = len(record.payload) > BIG_BYTES
     if is_big:
-        header += ',"big":true'
+        # Last, where `split_big` looks for it; what is true says as much, to older versions too.
+        header += f',"big":{len(record.payload):d}'
     line = header.encode("ascii") + b"}\n"
     return (line, record.payload) if is_big else (line + record.payload, b"")
 
@@ -113,6 +117,20 @@ def _later(rest: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return said if said.keys() <= _LATER else None
+
+
+def split_big(stored: bytes) -> tuple[bytes, int]:
+    """Of a record whose payload lies apart: as it would be without, and how many bytes that has.
+
+    0 bytes: its payload doesn't lie apart, or it doesn't tell how large it is. Older versions
+    didn't write it down, and other writers may write anything.
+    """
+    start, mark, size = stored.rpartition(_BIG)
+    said = size.removesuffix(_END)
+    # After another line end it would be the end of a payload.
+    if not mark or b"\n" in start or not said.isdigit() or len(said) > 9:
+        return stored, 0
+    return start + _END, int(said)
 
 
 def _headers(raw: Any) -> Headers:

@@ -127,7 +127,7 @@ class Spree:
                     if runs is None and plan.breaker.is_calm:
                         runs = done[plan] = Runs()
                 try:
-                    content = payload.decode(encoded)
+                    content = payload.decode(held.payload or encoded)
                 except (RecordUnreadable, MemoryError):
                     return held
                 # Nothing that takes long stands between this question and the handler.

@@ -208,10 +208,11 @@ class Worker:
             run.span = shop.tracer.run(
                 record, attempt=claim.attempt, step=claim.step, boot=claim.by.boot
             )
-        content = record.payload
+        content = claim.payload or record.payload
         if run.stored.payload_is_big:
             timebox.close()
             content = await claim.by.fetch.payload(claim.uid)
+            run.began = trio.current_time()  # what it waits for isn't its handler's time
         if run.span is not None and claim.attempt > 1 and run.span.is_recorded:
             timebox.close()
             if before := await claim.by.fetch.trace_before(claim.uid):

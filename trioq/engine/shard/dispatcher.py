@@ -36,6 +36,7 @@ from trioq.engine.claim import Held
 from trioq.engine.fetch import Fetch
 from trioq.engine.outage import Outage
 from trioq.engine.shard.boot import Boot
+from trioq.engine.shard.payloads import Payloads
 from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable, TrioqBug
 from trioq.failpoints import failpoint
@@ -89,6 +90,7 @@ class Dispatcher:
         """How many jobs it has ever claimed."""
         self.pacemaker = pacemaker
         self.fetch = fetch
+        self.payloads = Payloads(fetch, backlog)
         self._boot = Boot(boot, self)
         self._caller = caller
         self._backlog = backlog
@@ -182,7 +184,7 @@ class Dispatcher:
     def stop_claiming(self) -> None:
         """Claim nothing more; what nobody has started goes back at once."""
         self._claiming = False
-        self._give_back(self._backlog.take_back(self))
+        self._give_back([*self._backlog.take_back(self), *self.payloads.take_back()])
         self._awake.set()
 
     # -- its own life ----------------------------------------------------------------------
@@ -250,7 +252,7 @@ class Dispatcher:
         ahead = self._ahead()
         return (
             ahead > 0
-            and len(self._backlog) > ahead // 2
+            and len(self._backlog) + len(self.payloads) > ahead // 2
             and trio.current_time() < self._first_outcome + LINGER_S
         )
 
@@ -269,7 +271,7 @@ class Dispatcher:
     async def _step(self) -> None:
         boot = self._boot
         if boot.in_flight is None:
-            want = max(0, self._room())
+            want = max(0, min(self._room(), self._look_ahead.fits))
             boot.next_step(
                 want=want,
                 queues=self._order(),
@@ -305,7 +307,10 @@ class Dispatcher:
 
     def _absorb(self, reply: StepReply, took_s: float) -> bool:
         """Hand on what an answer brings. False: the server counts otherwise than we do."""
-        settled = len(self._boot.in_flight.settlements) if self._boot.in_flight else 0
+        step = self._boot.in_flight
+        assert step is not None
+        settled = len(step.settlements)
+        self._look_ahead.answered(step, reply)
         unsettled = self._unsettled
         absorbed = self._boot.absorb(reply)
         assert self._unsettled == unsettled - settled + len(absorbed.claims)
@@ -313,7 +318,8 @@ class Dispatcher:
         # An answer that took half a lease to get here, in a process that was stopped, say, may
         # bring what is another's by now.
         if self._claiming and self.pacemaker.may_claim(self._clock()):
-            self._backlog.put(absorbed.claims)
+            big_bytes = self.payloads.put(absorbed.claims)
+            self._look_ahead.claimed(big_bytes, len(absorbed.claims))
         else:
             self._give_back(absorbed.claims)
         # There was more than we asked for. If it is ours to take, there is soon another step; and
@@ -354,7 +360,7 @@ class Dispatcher:
         """Let go of jobs that no worker has had time for, and don't take them again at once."""
         if stale := self._backlog.take_back_stale(self):
             self._look_ahead.runs_at_least(STALE_S)
-            self._give_back(stale)
+            self._give_back([*stale, *self.payloads.take_back()])
 
     def _lose(self, why: Why) -> None:
         """The boot is void: nothing of it is sent again but its sign-off."""
@@ -363,6 +369,7 @@ class Dispatcher:
         self._claiming = False
         self.lost.set()
         self._backlog.take_back(self)
+        self.payloads.take_back()
 
 
 def _called(held: Held) -> tuple[str, str]:

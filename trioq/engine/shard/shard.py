@@ -1,7 +1,7 @@
 """All that speaks to one server: one boot after the other, and what belongs to each.
 
     boot: heartbeat                                   outlives the settling: a drain needs its lease
-      stepping: dispatcher, reaper, scheduler         outlives the runs of what the boot has claimed
+      stepping: dispatcher, payloads, reaper, …       outlives the runs of what the boot has claimed
         claiming: bell                                stops first
 
 A boot is one registration with the server. When the server doesn't know it any more, what
@@ -176,6 +176,7 @@ class Shard:
             try:
                 async with trio.open_nursery() as stepping:
                     stepping.start_soon(dispatcher.run)
+                    stepping.start_soon(dispatcher.payloads.run)
                     stepping.start_soon(self._reaper(dispatcher).run)
                     stepping.start_soon(self._scheduler(dispatcher).run)
                     await self._claim(dispatcher, task_status)
