@@ -171,7 +171,7 @@ SCRIPTS = (
     ),
     Mutant(
         "what many hold is searched end to end", CLAIM,
-        "held == 0 and #uids > 32 and", "false and", CLAIMS,
+        "held <= 32 and held + #uids > 32", "held == 0 and #uids > 32", CLAIMS,
     ),
     Mutant(
         "who is done keeps what else there was of the job", f"{SETTLE}/ack.lua",

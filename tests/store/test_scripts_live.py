@@ -312,7 +312,8 @@ def test_what_an_engine_holds_is_looked_up_not_searched(store: RedisStore) -> No
     """To the server, a hash of few short values is a list."""
     sender, engine = Sender(store), Driver(store)
     sender.enqueue(*(new_job() for _ in range(64)))
-    engine.step(64)
+    engine.step(4)
+    engine.step(60)
     running = store.keys.running(engine.engine)
     assert store.lane.call("OBJECT", "ENCODING", running) == b"hashtable"
 

@@ -48,7 +48,8 @@ end
 if #uids > 0 then
   -- A hash of short values is a list to the server, and each look into it one at everything: a
   -- value of more than 64 bytes, one place with zeros before it, makes it a table.
-  local places = claims_of .. (held == 0 and #uids > 32 and string.rep("0", 64) or "")
+  local grows_long = held <= 32 and held + #uids > 32
+  local places = claims_of .. (grows_long and string.rep("0", 64) or "")
   local DIGITS = { "1", "2", "3", "4", "5", "6", "7", "8", "9", [0] = "0" }
   local claimed, kept, taken, back = claims.uids, claims.records, {}, {}
   local n, bytes, is_full, first = 0, 0, false, 1
