@@ -37,6 +37,7 @@ class Costs:
     enqueue_server: float
     drain_server: float
     drain_client: float
+    drain_wall: float
 
 
 def costs(b: Bench, calls: Sequence[Call]) -> Costs:
@@ -52,7 +53,7 @@ def _costs(b: Bench, calls: Sequence[Call]) -> Costs:
         enqueue(b, calls)
     with measured(b) as draining:
         trio.run(partial(tally.run, with_metrics(b.config), drain=False))
-    spent_s = (enqueueing.server_s, draining.server_s, draining.client_s)
+    spent_s = (enqueueing.server_s, draining.server_s, draining.client_s, draining.wall_s)
     return Costs(*(seconds / len(calls) * 1e6 for seconds in spent_s))
 
 
@@ -164,8 +165,18 @@ def payloads(scale: Scale) -> Figures:
         with bench() as b:
             points[size] = costs(b, [Call("noop", {"pad": "x" * size})] * jobs)
     scale.curves["payloads"] = made = curve("Payloads", "bytes of a payload", points)
-    return {
+    figures = {
         "payloads, 100 B → 1 MB: above a straight line": max(
             above_line(points_) for points_ in made.lines.values()
-        )
+        ),
+        "… 8.3 kB by 7.9 kB": _drained(points[8_300]) / _drained(points[7_900]),
     }
+    for size, name in ((100_000, "100 kB"), (1_000_000, "1 MB")):
+        figures[f"payloads of {name}, drained"] = size / points[size].drain_wall
+        figures[f"… each kB of {name}"] = _drained(points[size]) / (size / 1000)
+    return figures
+
+
+def _drained(found: Costs) -> float:
+    """A job's CPU time, the client's and the server's."""
+    return found.drain_client + found.drain_server

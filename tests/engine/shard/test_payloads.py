@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from collections.abc import Sequence
 
 import attrs
@@ -282,6 +284,29 @@ async def test_big_payloads_cost_few_requests(autojump_clock: Clock, world: Worl
     assert asked.alone == []
     assert len(asked.together) < 4000 * 9 * KB / REQUEST_BYTES * 2
     assert len(world.of(Claimed)) < 4000 / 16
+
+
+async def test_workers_that_wait_for_jobs_keep_no_payload(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.config = calm(count=8)
+
+    @world.app.job("noop")
+    async def noop(n: int, pad: str) -> None:
+        await trio.sleep(1.0)
+
+    await world.start()
+    tracemalloc.start()
+    try:
+        put(world.store, [sized(n, 1000 * KB) for n in range(16)])
+        await world.reported(JobStarted, 8)
+        assert tracemalloc.get_traced_memory()[0] > 8 * 2 * 1000 * KB, "what runs has its payload"
+        await world.until(lambda: world.store.space.stats["done"] == 16)
+        await trio.sleep(10.0)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 1000 * KB
+    finally:
+        tracemalloc.stop()
 
 
 async def test_with_one_worker_jobs_run_in_the_order_of_their_queue(

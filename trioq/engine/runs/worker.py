@@ -127,6 +127,7 @@ class Worker:
                     left = spree.go(backlog.jobs[0].by, timebox, self._turn_ends)
                     if left is not None and await self._run_and_settle(left, scope, timebox):
                         break
+                    left = None  # nobody keeps a payload while waiting for the next job
         return True
 
     def _turn_begins(self) -> None:
