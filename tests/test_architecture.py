@@ -33,7 +33,7 @@ OF_A_SHARD = "shard.shard"
 ROOMS = {
     "handlers": {"handlers"},
     "runs": {"runs", "handlers"},
-    "shard": {"shard.boot", "shard.payloads"},
+    "shard": {"shard.bell", "shard.boot", "shard.payloads"},
     "sources": {"sources.scan"},
 }
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import attrs
 import trio
 
+from trioq.core.calls import Gone, Step, StepReply
 from trioq.engine.bridge import InlineCaller
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
 from trioq.store.memory import MemoryStore
@@ -174,15 +175,16 @@ class LinkedCaller(InlineCaller):
             await trio.sleep(READ_S)
         raise StoreUnreachable("lost")
 
-    async def wait_bell(self, queues: Sequence[str], timeout_s: float) -> bool:
-        network = self._link.network
+    async def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
         if self._link.is_away:
             await trio.sleep(READ_S)
             self.generation += 1
             raise StoreUnreachable("away")
-        if not await super().wait_bell(queues, timeout_s):
-            return False
-        if network.fate() in ("reply lost", "request lost"):
-            self.generation += 1
-            raise StoreUnreachable("the bell rang, and nobody heard it")
-        return True
+        try:
+            await self._wait_bell(step.queues, timeout_s)
+        except trio.Cancelled:
+            if self._link.network.draw.random() < 0.5:
+                # It lies at the server, which hasn't noticed that its sender went.
+                self._link.network.send_a_copy(lambda: self.store.step(step))
+            raise
+        return await self.call(self.store.step, step)

@@ -65,6 +65,8 @@ class Wire(RedisStore):
         self.purpose = purpose
         self.sent: list[tuple[Any, ...]] = []
         """Every step as it went out: all keys and arguments."""
+        self.at_once = 0
+        """How many of them didn't wait for a bell."""
         self.last: Step | None = None
         """The step that was sent last."""
         self.lose: list[str] = []
@@ -74,24 +76,25 @@ class Wire(RedisStore):
         self.before: Callable[[str], None] = lambda name: None
         """Called in the thread before each script, with its name."""
 
-    def step(self, step: Step) -> Any:
+    def _step(self, step: Step, **wait: Any) -> Any:
         keys, args = self._encode(step)
         self.sent.append((*keys, *args))
+        self.at_once += not wait
         self.last = step
-        return super().step(step)
+        return super()._step(step, **wait)
 
     @property
     def settles(self) -> bool:
         """Whether the last step settles something."""
         return self.last is not None and bool(self.last.settlements)
 
-    def _run(self, name: str, keys: Any, args: Any) -> list[Any]:
+    def _run(self, name: str, keys: Any, args: Any, **wait: Any) -> list[Any]:
         self.before(name)
         meant = not self.only_settling or (name == "step" and self.settles)
         fate = self.lose.pop(0) if self.lose and meant else ""
         if fate == "request":
             raise StoreUnreachable("the request got lost")
-        reply = super()._run(name, keys, args)
+        reply = super()._run(name, keys, args, **wait)
         if fate == "reply":
             raise StoreUnreachable("the reply got lost")
         return reply

@@ -10,7 +10,8 @@ import pytest
 import trio
 from redis.connection import AbstractConnection
 
-from tests.support import Server, wait_until
+from tests.support import Server, new_job, wait_until
+from trioq.core.calls import Step, StepReply
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import StoreUnreachable
 from trioq.store.keys import Keys
@@ -201,13 +202,21 @@ async def test_the_connection_is_made_anew_after_a_call_that_was_cut_off(
     assert own_caller.generation == generation + 1
 
 
+def waiting(number: int, want: int = 1) -> Step:
+    return Step("boot", number, want, ("high", "low"))
+
+
 async def test_a_bell_is_waited_for_longer_than_a_call(caller: ThreadCaller) -> None:
     caller.deadline_s = 0.2
+    store = caller.store
+    await caller.call(store.register, "boot", b"{}")
     started = trio.current_time()
-    assert not await caller.wait_bell(["low"], timeout_s=0.5)
+    assert isinstance(await caller.step_at_bell(waiting(1), timeout_s=0.5), StepReply)
     assert trio.current_time() - started >= 0.5
-    caller.store.lane.call("LPUSH", "{t}:bell:low", "1")
-    assert await caller.wait_bell(["high", "low"], timeout_s=0.5)
+    await caller.call(store.enqueue, "sender", 1, [new_job("low", "noop")])
+    reply = await caller.step_at_bell(waiting(2), timeout_s=60)
+    assert isinstance(reply, StepReply)
+    assert len(reply.claims) == 1
 
 
 # --- what is driven ---------------------------------------------------------------------------

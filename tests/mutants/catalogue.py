@@ -35,6 +35,7 @@ REAPER: Killers = ("tests/engine/shard/test_reaper.py", "tests/core/test_watch.p
 WORKER: Killers = ("tests/engine/runs/test_worker.py", *JOBS)
 BRIDGE: Killers = ("tests/engine/test_bridge.py",)
 EDGES: Killers = ("tests/engine/test_edges.py",)
+WAITS: Killers = ("tests/core/test_pace.py", "tests/engine/shard/test_waits.py")
 BELL: Killers = ("tests/engine/shard/test_bell.py", "tests/engine/shard/test_dispatcher.py")
 BACKLOG: Killers = ("tests/engine/test_backlog.py",)
 SCHEDULER: Killers = ("tests/engine/shard/test_scheduler.py",)
@@ -427,8 +428,9 @@ ENGINES = (
         "(self._boot.in_flight or self._boot.outcomes):", "self._boot.in_flight:", RESENDING,
     ),
     Mutant(
-        "a bell makes no step", DISPATCH,
-        "        self._rung = True\n        self.poke()", "        pass", BELL,
+        "whoever pokes has to wait for a bell", DISPATCH,
+        "        self._bell.end()\n        self._awake.set()\n\n    async def due",
+        "        self._awake.set()\n\n    async def due", WAITS,
     ),
     Mutant(
         "an unanswered register is sent again", SHARD,
@@ -547,14 +549,31 @@ ENGINES = (
         '            return RetryIn(0, Error("Interrupted", "interrupted"))\n', PURE,
     ),
     Mutant(
-        "a bell that rang is not passed on", "engine/shard/bell.py",
-        "                rung()\n            listen_s",
-        "                pass\n            listen_s", BELL,
+        "who has room doesn't hear bells", "core/pace.py",
+        'return "at bell"', "return poll", BELL,
     ),
     Mutant(
-        "nobody looks after an outage of the bells", "engine/shard/bell.py",
-        'await outage.failed("wait", error)\n            rung()',
-        'await outage.failed("wait", error)', EDGES,
+        "a step that was cut off waits for a bell again", DISPATCH,
+        "if at_bell and boot.sends == 1:", "if at_bell:", WAITS,
+    ),
+    Mutant(
+        "a wait that hasn't begun at the server is ended but once", "engine/shard/bell.py",
+        "while self._ends_at <= trio.current_time():", "if self._ends_at <= trio.current_time():",
+        WAITS,
+    ),
+    Mutant(
+        "a wait is ended late", "engine/shard/bell.py",
+        "at < self._ends_at:", "self._ends_at == math.inf:", WAITS,
+    ),
+    Mutant(
+        "what ends while others run has to wait for a bell", "core/pace.py",
+        "return self._lingers_until() if running else -math.inf",
+        "return math.inf if running else -math.inf", WAITS,
+    ),
+    Mutant(
+        "the last end lingers", "core/pace.py",
+        "return self._lingers_until() if running else -math.inf", "return self._lingers_until()",
+        WAITS,
     ),
     Mutant(
         "what a boot takes back is given away all the same", "engine/backlog.py",

@@ -82,12 +82,8 @@ DURING = (
     ),
     Mutant(
         "who asks for a step while one is in flight isn't heard", DISPATCH,
-        "self._hungry |= reply.left > 0", "self._hungry = reply.left > 0", RESENDING,
-    ),
-    Mutant(
-        "a bell that rings while a step is in flight isn't heard", DISPATCH,
-        "        # No await from here to the hand-over: a claim that is here can't be lost.\n",
-        "        self._rung = self._hungry = False\n", RESENDING,
+        "self._pace.answered(now)\n", "self._pace.answered(now)\n        self._pace.made()\n",
+        RESENDING,
     ),
     Mutant(
         "a delayed job is wanted since its enqueue", SETTLE,

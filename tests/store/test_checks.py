@@ -63,6 +63,9 @@ def use_everything(store: RedisStore) -> None:
     """Every verb, in every way that makes its script call another command."""
     sender, engine = Sender(store), Driver(store)
     assert store.wait(["low"], 0.01) is False
+    store.lane.know_client()
+    assert store.lane.client is not None
+    assert store.unblock(store.lane.client) is False
     enqueue_and_settle(store, sender, engine)
     park(store, sender, engine)
     let_engines_die(store, sender)
@@ -205,6 +208,8 @@ def test_a_missing_permission_is_named(server: Server, rule: str) -> None:
     store = store_of_user(server)
     if rule == "+info":
         assert check_server(store).kind == ""
+    elif rule in ("+client|id", "+client|unblock"):
+        check_server(store)  # to end a wait then takes another connection
     else:
         with pytest.raises(StoreRefused) as caught:
             check_server(store)

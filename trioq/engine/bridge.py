@@ -15,8 +15,9 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import trio
 
+from trioq.core.calls import Gone, Step, StepReply
 from trioq.core.wants import want_of
-from trioq.errors import StoreUnreachable
+from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.store.attempt import Attempt
 from trioq.store.lane import Lane
 from trioq.store.protocol import Store
@@ -53,8 +54,25 @@ class Caller(Protocol):
           there already is returned.
         """
 
-    async def wait_bell(self, queues: Sequence[str], timeout_s: float) -> bool:
-        """Wait until a bell of these queues rings. False: none did, in this time."""
+    @property
+    def can_end_waits(self) -> bool:
+        """Whether :meth:`end_wait` ends nothing but the wait."""
+
+    async def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+        """Make a step when a bell of its queues rings, or else after this time.
+
+        Raises, and cancellation: as :meth:`call`.
+        """
+
+    async def end_wait(self, other: Caller) -> None:
+        """Let a step that waits for a bell be made now.
+
+        It may be that it doesn't wait yet, and nothing happens. Where the server can't be asked
+        for it the connection is closed: the step is then unanswered.
+
+        Args:
+          other: Asks on its own connection.
+        """
 
     async def drive(self, step: Callable[[], float]) -> None:
         """Call ``step`` again and again, after the seconds it returns, until cancelled.
@@ -65,7 +83,7 @@ class Caller(Protocol):
 
 
 Access = Callable[[str], Caller]
-"""Opens a store for a purpose: ``step``, ``wait``, ``beat``, ``watch``, ``produce``."""
+"""Opens a store for a purpose: ``step``, ``wake``, ``beat``, ``watch``, ``produce``."""
 
 
 class ThreadCaller:
@@ -92,9 +110,26 @@ class ThreadCaller:
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._within(self.deadline_s, lambda: function(*args, **kwargs))
 
-    async def wait_bell(self, queues: Sequence[str], timeout_s: float) -> bool:
+    @property
+    def can_end_waits(self) -> bool:
+        return self.store.lane.may_know_client
+
+    async def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
         deadline_s = timeout_s + self.deadline_s
-        return await self._within(deadline_s, lambda: self.store.wait(queues, timeout_s))
+        return await self._within(deadline_s, lambda: self.store.step_at_bell(step, timeout_s))
+
+    async def end_wait(self, other: Caller) -> None:
+        lane = self.store.lane
+        try:
+            if (client := lane.client) is not None:
+                await other.call(other.store.unblock, client)
+            if lane.may_know_client:
+                return
+        except StoreRefused:
+            lane.may_know_client = False
+        except (StoreUnreachable, StoreBusy):
+            pass
+        lane.interrupt()
 
     async def drive(self, step: Callable[[], float]) -> None:
         stop = threading.Event()
@@ -193,22 +228,32 @@ class InlineCaller:
 
     generation = 1
     measured = None
+    can_end_waits = True
 
     def __init__(self, store: RingingStore) -> None:
         self.store = store
         self._rung = trio.Event()
+        self._is_ended = False
         store.on_ring(self._ring)
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await trio.lowlevel.checkpoint()
         return function(*args, **kwargs)
 
-    async def wait_bell(self, queues: Sequence[str], timeout_s: float) -> bool:
+    async def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+        await self._wait_bell(step.queues, timeout_s)
+        return self.store.step(step)
+
+    async def _wait_bell(self, queues: Sequence[str], timeout_s: float) -> None:
+        self._is_ended = False
         with trio.move_on_after(timeout_s):
-            while not self.store.wait(queues, 0):
+            while not (self._is_ended or self.store.wait(queues, 0)):
                 await self._rung.wait()
-            return True
-        return False
+
+    async def end_wait(self, other: Caller) -> None:
+        await trio.lowlevel.checkpoint()
+        self._is_ended = True
+        self._ring("")
 
     async def drive(self, step: Callable[[], float]) -> None:
         delay_s = 0.0

@@ -23,6 +23,9 @@ NEEDED = {"redis": (7, 0, 0), "valkey": (7, 2, 0)}
 
 #: What trioq sends itself, besides what its scripts call. ``%`` stands for any key.
 CONNECTING = ("CLIENT SETNAME trioq", "SELECT 0")
+
+#: To have a step answered that waits for a bell; without them that takes a new connection.
+WAKING = ("CLIENT ID", "CLIENT UNBLOCK 1")
 REQUIRED = ("EVAL 0 1 %", "EVALSHA 0 1 %", "EXEC", "MULTI", "TIME")
 REQUIRED_ON_KEYS = frozenset(
     {"BLPOP", "GETEX", "HEXISTS", "HGET", "HGETALL", "HKEYS", "HMGET", "HSTRLEN", "HVALS", "LLEN"}
@@ -95,7 +98,7 @@ def minimal_acl(namespace: str, *, operator: bool = False) -> list[str]:
     more = OPERATORS if operator else ()
     namespaces = [namespace, bench_namespace(namespace, "*")] if operator else [namespace]
     patterns = [f"~{{{name}}}:*" for name in namespaces]
-    allowed = sorted({_rule(asked) for asked in (*CONNECTING, *required(), INFO, *more)})
+    allowed = sorted({_rule(asked) for asked in (*CONNECTING, *WAKING, *required(), INFO, *more)})
     return ["resetkeys", "resetchannels", "-@all", *patterns, *allowed]
 
 

@@ -55,6 +55,10 @@ class Lane:
         self.name = name
         self.generation = 0
         """Counts connections: whoever watches something over time starts anew with each."""
+        self.client: int | None = None
+        """What the server calls the connection, once :meth:`know_client` has asked it."""
+        self.may_know_client = True
+        """Whether the server, and the user, know what :attr:`client` is for, as far as we know."""
         self._dial = dial
         self._lock = threading.Lock()
         # Guarded by the lock. While a call is under way, only its own thread closes the
@@ -65,6 +69,8 @@ class Lane:
         self._calling = False
         self._interrupted = False
         self._closed = False
+        self._known_for = 0
+        """The connection, by its count, that was asked for its name."""
         _LANES.add(self)
 
     @property
@@ -182,15 +188,48 @@ class Lane:
             raise failure
         return cast("list[Any]", answers[-1])
 
-    def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run a script: by its SHA-1, or by its text where the server doesn't have it."""
+    def run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[Any],
+        *,
+        behind: tuple[Any, ...] | None = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """Run a script: by its SHA-1, or by its text where the server doesn't have it.
+
+        Args:
+          behind: A command to send with it, before it. If that blocks, the server runs the
+              script in the moment in which it goes on, whatever the reason.
+          timeout_s: How long to wait for each piece of the answers.
+        """
         shape = replies.of_script(script.name)
+        command = ("EVALSHA", script.sha, str(len(keys)), *keys, *args)
+        before = () if behind is None else (behind,)
+        shapes = [*map(replies.of_command, before), shape]
         try:
-            return self.call("EVALSHA", script.sha, str(len(keys)), *keys, *args, shape=shape)
+            return self.pipeline([*before, command], timeout_s=timeout_s, shapes=shapes)[-1]
         except StoreRefused as error:
             if not isinstance(error.__cause__, redis.exceptions.NoScriptError):
                 raise
         return self.call("EVAL", script.text, str(len(keys)), *keys, *args, shape=shape)
+
+    def know_client(self) -> None:
+        """Ask what the server calls this connection, so that another can end what it waits for.
+
+        Asked once of each connection. A server that won't tell, or has no words for it, is asked
+        no more: then :attr:`client` stays None.
+        """
+        if self.connected and self._known_for == self.generation:
+            return
+        self.client = None
+        if self.may_know_client:
+            try:
+                self.client = self.call("CLIENT", "ID", shape=replies.COUNT)
+            except StoreRefused:
+                self.may_know_client = False
+        self._known_for = self.generation
 
     # -- a call's beginning and end ----------------------------------------------------------
 

@@ -115,6 +115,13 @@ class MemoryStore:
             self.space.bells.remove(queue)
             return True
 
+    def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+        self.wait(step.queues, timeout_s)
+        return self.step(step)
+
+    def unblock(self, client: int) -> bool:
+        return False  # it has no connections
+
     def expire_parked(self, queue: str, name: str, after_ms: int, line: bytes) -> int:
         with self._call() as space:
             return model.expire_parked(

@@ -91,6 +91,16 @@ class EngineStore(Protocol):
     def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
         """Block until a bell of these queues rings; False: it didn't."""
 
+    def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+        """Block until a bell of the step's queues rings, or for this time; then make the step.
+
+        The server goes from one to the other by itself. Nobody has to be there for that: the
+        step is on its way from the beginning, and may be executed late like any other.
+        """
+
+    def unblock(self, client: int) -> bool:
+        """End what another connection of ours waits for; False: it isn't waiting."""
+
     def engines(self) -> Mapping[BootId, bytes]:
         """What each registered engine said of itself."""
 

@@ -32,8 +32,8 @@ from trioq.failpoints import failpoint
 from trioq.store import enqueuing, kept
 from trioq.store.keys import Keys
 from trioq.store.protocol import LOST, StoreOptions
+from trioq.store.replies import COUNT, for_each_name
 from trioq.store.replies import VALUE_BYTES_MAX as MOST
-from trioq.store.replies import for_each_name
 from trioq.store.scripts import load
 
 if TYPE_CHECKING:
@@ -65,9 +65,23 @@ class RedisStore:
         return Gone() if word == "gone" else Beat(rest[0], kept.number(rest[1]))
 
     def step(self, step: Step) -> StepReply | Gone:
+        return self._step(step)
+
+    def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+        self.lane.know_client()
+        bells = self.keys.of_queues(step.queues, "bell")
+        # The server answers up to 100 ms after its timeout, so the reader waits longer.
+        wait = {"behind": ("BLPOP", *bells, timeout_s), "timeout_s": timeout_s + 2.0}
+        return self._step(step, **wait)
+
+    def unblock(self, client: int) -> bool:
+        """End what another connection waits for; False: it isn't waiting."""
+        return bool(self.lane.call("CLIENT", "UNBLOCK", str(client), shape=COUNT))
+
+    def _step(self, step: Step, **wait: Any) -> StepReply | Gone:
         check_batch(max(step.want, len(step.settlements)))
         keys, args = self._encode(step)
-        word, *rest = self._run("step", keys, args)
+        word, *rest = self._run("step", keys, args, **wait)
         if word in ("gone", "old"):
             return Gone(word)
         if word == "changed":
@@ -221,12 +235,12 @@ class RedisStore:
         flat = self.lane.call("HGETALL", self.keys.fixed(name))
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
-    def _run(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
+    def _run(self, name: str, keys: Sequence[str], args: Sequence[Any], **wait: Any) -> list[Any]:
         script = load(name)
         if (fixed := self._fixed.get(name)) is None:
             fixed = self._fixed[name] = [self.keys.fixed(key) for key in script.fixed_keys]
         failpoint(name, "before")
-        reply = self.lane.run(script, [*fixed, *keys], args)
+        reply = self.lane.run(script, [*fixed, *keys], args, **wait)
         failpoint(name, "after")
         reply[0] = reply[0].decode()
         return cast("list[Any]", reply)

@@ -200,14 +200,14 @@ OK = _plain(one_of(b"OK"))
 QUEUED = _plain(one_of(b"QUEUED"))
 TEXTS = _plain(texts)
 _VALUE = _plain(optional(text), VALUE_BYTES_MAX)
-_COUNT = _plain(number)
+COUNT = _plain(number)
 
 COMMANDS: Mapping[str, Shape] = {
     **dict.fromkeys(("GET", "GETEX", "HGET"), _VALUE),
     **dict.fromkeys(("HKEYS", "HVALS", "LRANGE", "SMEMBERS"), TEXTS),
     **dict.fromkeys(("HMGET", "ZMSCORE"), Shape(_for_each_name)),
-    **dict.fromkeys(("DBSIZE", "PTTL", "UNLINK"), _COUNT),
-    **dict.fromkeys(("HEXISTS", "HLEN", "HSTRLEN", "LLEN", "SCARD", "ZCARD", "ZCOUNT"), _COUNT),
+    **dict.fromkeys(("DBSIZE", "PTTL", "UNLINK"), COUNT),
+    **dict.fromkeys(("HEXISTS", "HLEN", "HSTRLEN", "LLEN", "SCARD", "ZCARD", "ZCOUNT"), COUNT),
     "BLPOP": Shape(_popped),
     "CONFIG": Shape(_settings),
     "HGETALL": Shape(_pairs),

@@ -20,7 +20,7 @@ from trioq.core.events import (
 )
 from trioq.core.formats.record import encode
 from trioq.core.job import Headers, Record, new_uid
-from trioq.engine.shard.dispatcher import POLL_S
+from trioq.core.pace import POLL_S
 
 pytestmark = pytest.mark.trio
 

@@ -13,10 +13,10 @@ from tests.engine.virtual import World, calm
 from tests.observe.scraped import Told, configured, engine, eventually
 from tests.support import Server
 from trioq import App
+from trioq.core import pace
 from trioq.core.events import JobStarted, JobSucceeded, RedisAway, RedisBack
+from trioq.core.pace import POLL_S
 from trioq.engine.shard import bell
-from trioq.engine.shard.bell import LISTEN_S
-from trioq.engine.shard.dispatcher import POLL_S
 
 pytestmark = pytest.mark.trio
 
@@ -33,7 +33,7 @@ async def test_a_job_starts_when_its_bell_rings(autojump_clock: Clock, world: Wo
     noop(world)
     await world.start()
     for n in range(1, 21):
-        await trio.sleep(1.37 * LISTEN_S)
+        await trio.sleep(13.7 * POLL_S)
         enqueued_at = world.now
         world.enqueue("noop", queue="high" if n % 2 else "low")
         await world.reported(JobSucceeded, n)
@@ -106,7 +106,8 @@ async def test_after_the_bells_could_not_be_heard_the_engine_looks_by_itself(
 async def test_that_redis_is_back_is_known_before_a_bell_rings(
     own_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bell, "LISTEN_S", 3600.0)  # no wait of this length ends in the test
+    for module in (bell, pace):
+        monkeypatch.setattr(module, "POLL_S", 3600.0)  # no wait of this length ends in the test
     told = Told()
 
     async def heard(kind: type[RedisAway | RedisBack]) -> Sequence[object]:

@@ -25,8 +25,8 @@ from trioq.core.events import (
     RedisAway,
     SettlementRefused,
 )
+from trioq.core.pace import POLL_S
 from trioq.core.settlements import Release
-from trioq.engine.shard.dispatcher import POLL_S
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.memory import MemoryStore
 

@@ -1,42 +1,87 @@
-"""Waits for a bell while the engine has room for a job.
+"""Steps that wait for a bell: the server executes one in the moment in which it rings.
 
-A bell is a hint, never the truth: the dispatcher looks by itself every so often, and once
-after each time the bells could not be heard.
+The step travels behind a ``BLPOP``, so an idle engine gets the claims with the bell, in one hop
+to its thread. It is in flight all that time, like any other. When the engine wants it answered
+without a bell, it ends the wait on another connection; the server then goes on with the step.
+
+A bell is a hint, never the truth: a wait ends by itself, and then the step is the poll.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import math
 
+import trio
+
+from trioq.core.calls import Gone, Step, StepReply
+from trioq.core.pace import POLL_S
 from trioq.engine.bridge import Caller
-from trioq.engine.outage import Outage
-from trioq.errors import StoreBusy, StoreUnreachable
 
-#: One wait; a connection that died silently is noticed this long after, and the deadline.
-LISTEN_S = 10.0
-
-#: The first wait after a failure is short: it tells that the server answers again.
-PROBE_S = 0.1
+#: Who ends a wait that hasn't begun at the server, or whose answer is on its way, looks again.
+AGAIN_S = 0.002
 
 
-async def listen(
-    caller: Caller,
-    queues: Sequence[str],
-    *,
-    wait_room: Callable[[], Awaitable[None]],
-    rung: Callable[[], None],
-    outage: Outage,
-) -> None:
-    """Call ``rung`` for each bell, until cancelled."""
-    listen_s = LISTEN_S
-    while True:
-        await wait_room()
+class Bell:
+    """One boot's.
+
+    Args:
+      caller: Of the steps.
+      other: On another connection: ends the waits of the first.
+    """
+
+    def __init__(self, caller: Caller, other: Caller) -> None:
+        self._caller = caller
+        self._other = other
+        self._is_waiting = False
+        self._ends_at = math.inf
+        self._changed = trio.Event()
+        self._over = trio.Event()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a step waits for a bell, as far as we know."""
+        return self._is_waiting
+
+    @property
+    def can_end(self) -> bool:
+        """Whether a wait can be ended without a new connection."""
+        return self._caller.can_end_waits
+
+    async def step(self, step: Step) -> StepReply | Gone:
+        """Make a step, once a bell of its queues rings, or the wait is ended.
+
+        Raises:
+          StoreUnreachable, StoreBusy, StoreRefused: As :meth:`Caller.call`.
+
+        Cancellation: as there; the step has been executed, or may be.
+        """
+        self._is_waiting, self._ends_at, self._over = True, math.inf, trio.Event()
         try:
-            if await caller.wait_bell(queues, listen_s):
-                rung()
-            listen_s = LISTEN_S
-            outage.answered("wait")
-        except (StoreUnreachable, StoreBusy) as error:
-            listen_s = PROBE_S
-            await outage.failed("wait", error)
-            rung()
+            return await self._caller.step_at_bell(step, POLL_S)
+        finally:
+            self._is_waiting, self._ends_at = False, math.inf
+            self._over.set()
+
+    async def over(self) -> None:
+        """Wait until no step waits for a bell."""
+        if self._is_waiting:
+            await self._over.wait()
+
+    def end(self, at: float = -math.inf) -> None:
+        """See to it that the wait under way, if any, ends at this time, or now."""
+        if self._is_waiting and at < self._ends_at:
+            self._ends_at = at
+            self._changed.set()
+
+    async def end_waits(self) -> None:
+        """End waits when that is asked for, until cancelled."""
+        while True:
+            self._changed = trio.Event()
+            with trio.move_on_at(self._ends_at):
+                await self._changed.wait()
+                continue
+            # The wait may not have begun at the server yet.
+            while self._ends_at <= trio.current_time():
+                await self._caller.end_wait(self._other)
+                with trio.move_on_after(AGAIN_S):
+                    await self.over()

@@ -1,19 +1,16 @@
 """Sends the steps: settlements go out, claims come in, many in one round trip.
 
 One step is in flight; what finishes meanwhile goes with the next. So batches grow by
-themselves when there is much to do, and when there is little a job starts one hop after
-the bell. While Redis is away the same step is sent again and again, unchanged, and the
-outcomes wait.
+themselves when there is much to do. When there is little the step waits at the server for a
+bell, and a job starts one hop after it. While Redis is away the same step is sent again and
+again, unchanged and without waiting, and the outcomes wait.
 
-When is there a step?
+When there is a step :mod:`trioq.core.pace` says, how much is claimed ahead of the workers
+:mod:`trioq.core.ahead`, what is in a step :mod:`trioq.engine.shard.boot`. Here are the deeds::
 
-    poked: a bell, a due job, a door            there is room for a job ──▶ now
-    something has ended, the workers are short of jobs ───────────────────▶ now
-    something has ended, they have enough in the backlog ────────▶ within LINGER_S
-    a bell rang: we took its token, and must pass it on ──────────────────▶ now
-    nothing at all ───────────────────────────────────────────────▶ after POLL_S
-
-How much is enough, :mod:`trioq.core.ahead` says.
+    run:   next? ──▶ step ──▶ answered: claims to the backlog ──▶ next?
+             │  ──▶ at bell: the same; poke, settle and stop_claiming end its wait
+             └────▶ sleep until poked, or until something has ended
 """
 
 from __future__ import annotations
@@ -27,6 +24,7 @@ from trioq.core.ahead import Ahead
 from trioq.core.calls import BATCH_MAX, Admit, Beat, Gone, StepReply
 from trioq.core.events import BootLost, Claimed, ClaimsReturned, Report, SettlementRefused
 from trioq.core.formats.record import decode
+from trioq.core.pace import Pace
 from trioq.core.pacemaker import Pacemaker
 from trioq.core.settlements import Release, Settlement
 from trioq.engine.appetite import Appetite
@@ -35,17 +33,15 @@ from trioq.engine.bridge import Caller
 from trioq.engine.claim import Held
 from trioq.engine.fetch import Fetch
 from trioq.engine.outage import Outage
+from trioq.engine.shard.bell import Bell
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.payloads import Payloads
 from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable, TrioqBug
 from trioq.failpoints import failpoint
 
-#: An idle engine looks for work this often even if no bell rings: a bell is a hint.
-POLL_S = 1.0
-
-#: Outcomes wait this long for company while the workers have enough to do.
-LINGER_S = 0.003
+#: Of the loop: in the first a worker is called, in the next it runs.
+TURNS = 2
 
 Why = Literal["gone", "old", "count differs", "bug"]
 
@@ -56,6 +52,7 @@ class Dispatcher:
     Args:
       boot: A name that nobody has had.
       caller: The lane for steps; nobody else uses it.
+      waker: On a lane of its own: ends the waits for bells.
       fetch: For the runs of what it claims.
       workers: How many jobs may run here at a time.
       appetite: How many of these the engine can do with now.
@@ -69,6 +66,7 @@ class Dispatcher:
         *,
         boot: str,
         caller: Caller,
+        waker: Caller,
         fetch: Fetch,
         backlog: Backlog,
         workers: int,
@@ -103,15 +101,14 @@ class Dispatcher:
         self._report = report
         self._tracer = tracer
         self._claiming = True
-        self._hungry = True
+        self._has_brought = False
+        """Whether the last step has, and the workers haven't had time to begin."""
         self._parked_version = -1
         self._look_ahead = Ahead(workers)
-        self._last_step = 0.0
-        self._first_outcome = 0.0
+        self._pace = Pace()
+        self._bell = Bell(caller, waker)
         self._awake = trio.Event()
-        self._room_made = trio.Event()
         self._due_changed = trio.Event()
-        self._rung = False
 
     # -- what the others ask and tell it ---------------------------------------------------
 
@@ -127,23 +124,12 @@ class Dispatcher:
 
     def poke(self) -> None:
         """Something may be claimable, or due: make a step soon."""
-        self._hungry = True
+        self._ask(urgently=False)
+
+    def _ask(self, *, urgently: bool) -> None:
+        self._pace.ask(urgently=urgently)
+        self._bell.end()
         self._awake.set()
-
-    def rung(self) -> None:
-        """A bell rang, and we took its token: step even without room, to pass it on."""
-        self._rung = True
-        self.poke()
-
-    async def wait_room(self) -> None:
-        """Wait until only a bell could bring more: who listens without need deprives others.
-
-        There is room for a job, and the last step, which has been answered, left none behind.
-        """
-        while self._boot.in_flight or self._hungry or self._room() <= 0:
-            self._room_made = trio.Event()
-            with trio.move_on_after(POLL_S):
-                await self._room_made.wait()
 
     async def due_changed(self) -> None:
         """Wait until the next job may be due at another time."""
@@ -152,7 +138,7 @@ class Dispatcher:
     def beat_answered(self, reply: Beat | Gone) -> None:
         """What a sign of life was answered."""
         if isinstance(reply, Gone):
-            self.rung()  # a step is told the same, and knows what is lost
+            self._ask(urgently=True)  # a step is told the same, and knows what is lost
         elif reply.parked_version != self._parked_version:
             self.poke()
 
@@ -173,19 +159,26 @@ class Dispatcher:
         self._carry(settlements)
 
     def _carry(self, settlements: Sequence[Settlement]) -> None:
-        is_first = not self._boot.outcomes
+        boot, pace, now = self._boot, self._pace, trio.current_time()
+        is_first = not boot.outcomes
         if is_first:
-            self._first_outcome = trio.current_time()
-        self._boot.settle(*settlements)
-        self._room_made.set()
-        if not self._awake.is_set() and (is_first or not self._may_linger()):
+            pace.ended(now)
+        boot.settle(*settlements)
+        if self._bell.is_waiting:
+            self._bell.end(pace.wait_ends(outcomes=len(boot.outcomes), running=self._unsettled))
+        elif not self._awake.is_set() and (is_first or not pace.may_linger(now, self._enough)):
             self._awake.set()
 
     def stop_claiming(self) -> None:
         """Claim nothing more; what nobody has started goes back at once."""
         self._claiming = False
         self._give_back([*self._backlog.take_back(self), *self.payloads.take_back()])
+        self._bell.end()
         self._awake.set()
+
+    async def wait_over(self) -> None:
+        """Wait until no step waits for a bell: one that we have told so ends its wait soon."""
+        await self._bell.over()
 
     # -- its own life ----------------------------------------------------------------------
 
@@ -194,13 +187,29 @@ class Dispatcher:
 
         Cancellation: a step in flight stays in flight; :meth:`finish` sends it again.
         """
-        while not self.lost.is_set():
-            while not self._is_due():
-                self._awake = trio.Event()
-                with trio.move_on_at(self._look_again_at()):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._bell.end_waits)
+            while not self.lost.is_set():
+                await self._do_next()
+            nursery.cancel_scope.cancel()
+
+    async def _do_next(self) -> None:
+        self._awake = trio.Event()
+        match self._next():
+            case "step":
+                await self._step()
+            case "at bell" if self._has_brought:
+                # What it has brought begins first: that is what somebody waits for. And the end
+                # of a tiny job goes with the next step before that waits for a bell.
+                self._has_brought = False
+                for _ in range(TURNS):
+                    await trio.lowlevel.checkpoint()
+            case "at bell":
+                await self._step(at_bell=True)
+            case look_again_at:
+                with trio.move_on_at(look_again_at):
                     await self._awake.wait()
-                self._give_back_stale()
-            await self._step()
+        self._give_back_stale()
 
     async def finish(self, patient: Callable[[], None]) -> bool:
         """Get the step in flight answered, settle the rest and sign off.
@@ -226,35 +235,26 @@ class Dispatcher:
         )
         return True
 
-    def _is_due(self) -> bool:
-        """Whether to make a step now; see the drawing above."""
-        now = trio.current_time()
-        # One that was in flight when we were cancelled has to be answered before anything else.
-        # The poll is for what no bell tells: a token that got lost with whoever had taken it.
-        if self._boot.in_flight is not None or self._rung or now >= self._last_step + POLL_S:
-            return True
-        if self._boot.outcomes and not self._may_linger():
-            return True
-        # Without room a step brings nothing, except that it makes due jobs ready, for other
-        # engines too.
-        return self._hungry and (self._room() > 0 or now >= self.next_due)
-
-    def _look_again_at(self) -> float:
-        at = self._last_step + POLL_S
-        if self._boot.outcomes:
-            at = min(at, self._first_outcome + LINGER_S)
-        return at
-
-    def _may_linger(self) -> bool:
-        """Whether outcomes may wait for company: the workers have enough to do meanwhile."""
-        # Half of what is ahead lasts for as long as a round trip: who asked when all of it was
-        # used up would have them wait. And not for long, since the enqueuer waits for the end.
-        ahead = self._ahead()
-        return (
-            ahead > 0
-            and len(self._backlog) + len(self.payloads) > ahead // 2
-            and trio.current_time() < self._first_outcome + LINGER_S
+    def _next(self) -> Literal["step", "at bell"] | float:
+        if self._boot.in_flight is not None:
+            return "step"  # it was so when we were cancelled, and comes before anything else
+        return self._pace.next(
+            trio.current_time(),
+            outcomes=len(self._boot.outcomes),
+            enough=self._enough,
+            room=self._room(),
+            running=self._unsettled,
+            next_due=self.next_due,
+            can_end=self._bell.can_end,
         )
+
+    @property
+    def _enough(self) -> bool:
+        """Whether the workers have enough to do for about a round trip."""
+        # Half of what is ahead lasts for as long: who asked when all of it was used up would
+        # have them wait.
+        ahead = self._ahead()
+        return ahead > 0 and len(self._backlog) + len(self.payloads) > ahead // 2
 
     def _ahead(self) -> int:
         return 0 if not self._claiming or self._appetite.is_short else self._look_ahead.jobs
@@ -268,7 +268,7 @@ class Dispatcher:
     def _unsettled(self) -> int:
         return len(self._boot.held) - len(self._boot.outcomes)
 
-    async def _step(self) -> None:
+    async def _step(self, *, at_bell: bool = False) -> None:
         boot = self._boot
         if boot.in_flight is None:
             want = max(0, min(self._room(), self._look_ahead.fits))
@@ -278,7 +278,7 @@ class Dispatcher:
                 admits=self._open_doors(want),
                 parked_version=self._parked_version,
             )
-            self._hungry = self._rung = False
+            self._pace.made()
         step = boot.in_flight
         assert step is not None
         sent_at = started = 0.0
@@ -287,6 +287,8 @@ class Dispatcher:
             nonlocal sent_at, started
             boot.sends += 1
             sent_at, started = self._clock(), trio.current_time()
+            if at_bell and boot.sends == 1:
+                return await self._bell.step(step)
             return await self._caller.call(self._caller.store.step, step)
 
         try:
@@ -295,12 +297,15 @@ class Dispatcher:
             self._lose("bug")
             return
         # No await from here to the hand-over: a claim that is here can't be lost.
-        self._last_step = trio.current_time()
+        now = trio.current_time()
+        self._pace.answered(now)
         if isinstance(reply, Gone):
             self._lose(reply.word)
             return
+        # Of a step that has waited, too: that its lease counts from before the wait is less than
+        # it was granted, and meanwhile there were beats.
         self.pacemaker.step_answered(sent_at, self._clock())
-        agrees = self._absorb(reply, took_s=self._last_step - started)
+        agrees = self._absorb(reply, took_s=0.0 if at_bell else now - started)
         failpoint("step", "used")
         if not agrees:
             self._lose("count differs")
@@ -320,14 +325,15 @@ class Dispatcher:
         if self._claiming and self.pacemaker.may_claim(self._clock()):
             big_bytes = self.payloads.put(absorbed.claims)
             self._look_ahead.claimed(big_bytes, len(absorbed.claims))
+            self._has_brought = bool(absorbed.claims)
         else:
             self._give_back(absorbed.claims)
-        # There was more than we asked for. If it is ours to take, there is soon another step; and
-        # if not, we don't listen to the bell, which others may need.
-        self._hungry |= reply.left > 0
         if reply.parked is not None:
             self._parked_version, self.parked = reply.parked_version, reply.parked
-            self._hungry |= bool(self._open_doors(1))
+        # There was more than we asked for. If it is ours to take, there is soon another step; and
+        # if not, we don't listen to the bell, which others may need.
+        if reply.left > 0 or (reply.parked is not None and self._open_doors(1)):
+            self._pace.ask()
         self.next_due = (
             float("inf")
             if reply.next_due_ms is None
@@ -335,7 +341,6 @@ class Dispatcher:
         )
         self._due_changed.set()
         self._due_changed = trio.Event()
-        self._room_made.set()
         if self._tracer is not None and reply.claims:
             self._tracer.claimed(self._boot.number, len(reply.claims), settled, took_s)
         if reply.claims or settled:

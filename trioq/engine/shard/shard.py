@@ -2,7 +2,6 @@
 
     boot: heartbeat                                   outlives the settling: a drain needs its lease
       stepping: dispatcher, payloads, reaper, …       outlives the runs of what the boot has claimed
-        claiming: bell                                stops first
 
 A boot is one registration with the server. When the server doesn't know it any more, what
 runs of its claims is cancelled and waited for, and a new boot begins. The workers aren't part
@@ -30,7 +29,6 @@ from trioq.engine.claim import Running, Why
 from trioq.engine.fetch import Fetch
 from trioq.engine.nurseries import cancel_when, first_of
 from trioq.engine.outage import Outage
-from trioq.engine.shard.bell import listen
 from trioq.engine.shard.dispatcher import Dispatcher
 from trioq.engine.shard.heartbeat import Heartbeat
 from trioq.engine.shard.reaper import Reaper
@@ -147,6 +145,7 @@ class Shard:
         return Dispatcher(
             boot=boot,
             caller=self.access("step"),
+            waker=self.access("wake"),
             fetch=Fetch(self.access("payload"), self.outage),
             backlog=self.backlog,
             workers=self.config.worker.count,
@@ -181,6 +180,8 @@ class Shard:
                     stepping.start_soon(self._scheduler(dispatcher).run)
                     await self._claim(dispatcher, task_status)
                     await self._let_run_out(dispatcher)
+                    with trio.move_on_after(SIGN_OFF_S):
+                        await dispatcher.wait_over()  # else it takes another connection
                     stepping.cancel_scope.cancel()
             finally:
                 signed_off = await self._finish(dispatcher)
@@ -189,14 +190,11 @@ class Shard:
     async def _claim(self, dispatcher: Dispatcher, task_status: trio.TaskStatus[None]) -> None:
         """Until the engine drains or the boot is lost."""
         worker, queues = self.config.worker, self.config.queue_names
-        async with trio.open_nursery() as claiming:
-            claiming.start_soon(self._listen, dispatcher)
-            names = tuple(sorted(self.names))
-            self.report(EngineStarted(dispatcher.boot, worker.count, queues, names))
-            # started() comes last: whoever waits for us may enqueue at once.
-            task_status.started()
-            await first_of(self.draining, dispatcher.lost)
-            claiming.cancel_scope.cancel()
+        names = tuple(sorted(self.names))
+        self.report(EngineStarted(dispatcher.boot, worker.count, queues, names))
+        # started() comes last: whoever waits for us may enqueue at once.
+        task_status.started()
+        await first_of(self.draining, dispatcher.lost)
 
     async def _let_run_out(self, dispatcher: Dispatcher) -> None:
         """Give what runs its grace, unless it has none any more."""
@@ -264,13 +262,4 @@ class Shard:
             unknown_after_s=self.config.worker.unknown_name_after_s,
             outage=self.outage,
             report=self.report,
-        )
-
-    async def _listen(self, dispatcher: Dispatcher) -> None:
-        await listen(
-            self.access("wait"),
-            self.config.queue_names,
-            wait_room=dispatcher.wait_room,
-            rung=dispatcher.rung,
-            outage=self.outage,
         )

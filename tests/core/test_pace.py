@@ -1,0 +1,85 @@
+"""When there is a step: now, at a bell, or later."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from trioq.core.pace import LINGER_S, LOOK_S, POLL_S, Pace
+
+NOW = 100.0
+
+
+def idle() -> Pace:
+    """Its last step was answered a moment ago, and has left nothing."""
+    pace = Pace()
+    pace.made()
+    pace.answered(NOW - 0.1)
+    return pace
+
+
+def next_of(pace: Pace, now: float = NOW, **seen: Any) -> Any:
+    usual: dict[str, Any] = {
+        "outcomes": 0, "enough": False, "room": 4, "running": 0, "next_due": math.inf,
+        "can_end": True,
+    }  # fmt: skip
+    return pace.next(now, **usual | seen)
+
+
+def test_the_first_step_is_made_at_once() -> None:
+    assert next_of(Pace()) == "step"
+
+
+def test_who_has_room_and_nothing_to_say_waits_for_a_bell() -> None:
+    assert next_of(idle()) == "at bell"
+    assert next_of(idle(), running=3) == "at bell"
+
+
+def test_who_has_no_room_leaves_the_bell_to_others_and_polls() -> None:
+    assert next_of(idle(), room=0, running=4) == pytest.approx(NOW - 0.1 + POLL_S)
+    assert next_of(idle(), NOW + POLL_S, room=0, running=4) == "step"
+
+
+def test_who_is_poked_steps_if_there_is_room_or_something_is_due() -> None:
+    pace = idle()
+    pace.ask()
+    assert next_of(pace) == "step"
+    assert next_of(pace, room=0) == pytest.approx(NOW - 0.1 + POLL_S)
+    assert next_of(pace, room=0, next_due=NOW) == "step"
+    pace.made()
+    assert next_of(pace) == "at bell"
+
+
+def test_a_boot_that_may_be_lost_steps_without_room() -> None:
+    pace = idle()
+    pace.ask(urgently=True)
+    assert next_of(pace, room=0) == "step"
+    pace.made()
+    assert next_of(pace, room=0) != "step"
+
+
+def test_an_outcome_goes_at_once_or_lingers_while_there_is_enough_to_do() -> None:
+    pace = idle()
+    pace.ended(NOW)
+    assert next_of(pace, outcomes=1) == "step"
+    assert next_of(pace, outcomes=1, enough=True) == NOW + LINGER_S
+    assert next_of(pace, NOW + LINGER_S, outcomes=1, enough=True) == "step"
+
+
+def test_a_wait_for_a_bell_ends_as_soon_as_it_must() -> None:
+    pace = idle()
+    assert pace.wait_ends(outcomes=0, running=2) == math.inf
+    pace.ended(NOW)
+    assert pace.wait_ends(outcomes=1, running=1) == NOW + LINGER_S, "another may end by then"
+    assert pace.wait_ends(outcomes=1, running=0) <= NOW, "nobody else will"
+    pace.ask()
+    assert pace.wait_ends(outcomes=0, running=2) <= NOW
+
+
+def test_where_waits_cannot_be_ended_nothing_that_runs_has_to_wait_for_a_bell() -> None:
+    assert next_of(idle(), can_end=False) == "at bell", "then it is but a new connection"
+    soon = NOW - 0.1 + LOOK_S
+    assert next_of(idle(), NOW - 0.1, can_end=False, running=1) == pytest.approx(soon)
+    assert next_of(idle(), soon, can_end=False, running=1) == "step"

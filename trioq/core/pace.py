@@ -1,0 +1,110 @@
+"""When an engine makes its next step, and whether that waits at the server for a bell.
+
+    something may be claimable, and there is room for a job ────────▶ now
+    something has ended, the workers are short of jobs ─────────────▶ now
+    something has ended, they have enough in the backlog ───────────▶ within LINGER_S
+    the boot may be lost ───────────────────────────────────────────▶ now
+    nothing to claim and nothing to settle, there is room for a job ▶ when a bell rings
+    no room for a job ──────────────────────────────────────────────▶ after POLL_S
+
+While a step waits for a bell there is no other. So its wait ends at once when something may be
+claimable that no bell tells of, or when the last job has ended; and within LINGER_S where others
+still run: they may end too by then, or a bell ring.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import attrs
+
+#: An idle engine looks for work this often even if no bell rings: a bell is a hint.
+POLL_S = 1.0
+
+#: Outcomes wait this long for company while the workers have enough to do.
+LINGER_S = 0.003
+
+#: Where waits can't be ended, an engine that runs something looks this often.
+LOOK_S = 0.05
+
+
+@attrs.define
+class Pace:
+    """One boot's. Times are seconds of one monotonic clock."""
+
+    last_step: float = -math.inf
+    """When the last answer came."""
+    _is_hungry: bool = True
+    """Something may be claimable."""
+    _is_urgent: bool = False
+    _first_outcome: float = math.inf
+    """When the first of those ended that are in no step yet."""
+
+    def ask(self, *, urgently: bool = False) -> None:
+        """Something may be claimable, or due; urgently: a step is wanted even without room."""
+        self._is_hungry = True
+        self._is_urgent |= urgently
+
+    def ended(self, now: float) -> None:
+        """Something has ended, the first since the last step was made."""
+        self._first_outcome = now
+
+    def made(self) -> None:
+        """A step was made, with what was known by then."""
+        self._is_hungry = self._is_urgent = False
+
+    def answered(self, now: float) -> None:
+        """The step was answered."""
+        self.last_step = now
+
+    def next(
+        self,
+        now: float,
+        *,
+        outcomes: int,
+        enough: bool,
+        room: int,
+        running: int,
+        next_due: float,
+        can_end: bool,
+    ) -> Literal["step", "at bell"] | float:
+        """What to do now: make a step, make one that waits for a bell, or look again when?
+
+        Args:
+          outcomes: How many have ended and are in no step yet.
+          enough: Whether what is claimed ahead lasts until the next answer.
+          room: How many more jobs may be claimed.
+          running: How many are claimed and have not ended.
+          next_due: When the next scheduled job is due.
+          can_end: Whether a wait for a bell can be ended without ado.
+        """  # fmt: skip
+        # The poll is for what no bell tells: a token that got lost with whoever had taken it.
+        poll = self.last_step + (POLL_S if can_end or not running else LOOK_S)
+        if self._is_urgent or now >= poll:
+            return "step"
+        # Without room a step brings nothing, except that it makes due jobs ready, for other
+        # engines too.
+        if self._is_hungry and (room > 0 or now >= next_due):
+            return "step"
+        if outcomes:
+            return min(poll, self._lingers_until()) if self.may_linger(now, enough) else "step"
+        if room > 0 and (can_end or not running):
+            return "at bell"
+        return poll
+
+    def may_linger(self, now: float, enough: bool) -> bool:
+        """Whether outcomes may wait for company, where no step waits for a bell."""
+        # Not for long, since the enqueuer waits for the end.
+        return enough and now < self._lingers_until()
+
+    def wait_ends(self, *, outcomes: int, running: int) -> float:
+        """When a step that waits for a bell has to be answered; infinity: there is no hurry."""
+        if self._is_hungry:
+            return -math.inf
+        if not outcomes:
+            return math.inf
+        return self._lingers_until() if running else -math.inf
+
+    def _lingers_until(self) -> float:
+        return self._first_outcome + LINGER_S
