@@ -14,7 +14,7 @@ import trio
 import trioq
 from tests.engine.rig import Rig, rig_on
 from tests.support import Server
-from trioq.client import sender as senders
+from trioq.client import resend
 from trioq.core.events import JobStarted
 from trioq.errors import (
     EnqueueUnknown,
@@ -238,7 +238,7 @@ def test_a_refusal_by_the_server_comes_out_plain(config: Path, server: Server) -
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(senders, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(resend, "PATIENCE_S", 0.2)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -276,7 +276,7 @@ async def test_an_answer_that_got_lost_is_asked_for_again_and_queues_once(
     config: Path, rig: Rig
 ) -> None:
     async with trioq.connect(config) as client:
-        store: Any = client._sender._own.way.store
+        store: Any = client._outbox._own.way.store
         lose_the_next_reply(store)
         handle = await client.enqueue(greet.call("Ada"))
     assert ready(rig, "high") == [handle.uid]
@@ -302,7 +302,7 @@ def test_a_no_after_a_lost_answer_is_no_proof_that_nothing_was_written(
     config: Path, rig: Rig, no: Exception
 ) -> None:
     with trioq.connect_sync(config) as client:
-        store: Any = client._sender._own.way
+        store: Any = client._outbox._own.store
 
         def refuse(*args: Any) -> Any:
             raise no

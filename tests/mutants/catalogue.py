@@ -20,6 +20,9 @@ IDS: Killers = ("props/test_ids.py",)
 LEASES: Killers = ("props/test_leases.py",)
 SEARCH: Killers = ("props/test_protocol.py", "-k", "scripts_do")
 NETWORK: Killers = ("tests/faults/test_network.py",)
+OUTBOX: Killers = ("props/test_outbox.py",)
+SHARING: Killers = ("tests/client/test_sharing.py",)
+CONTRACT: Killers = ("tests/store/contract/test_enqueue.py",)
 FORGOTTEN: Killers = ("tests/store/test_scripts_live.py", "-k", "forgotten")
 CLOCK: Killers = ("tests/faults/test_clock.py", "-k", "repeated")
 STORM: Killers = ("tests/faults/test_network_engine.py",)
@@ -267,7 +270,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a request that is repeated after a jump of the clock counts", ENQUEUE_ANY,
-        "if is_there[uid] then", "if false then", CLOCK,
+        "if is_there[uid] then", "if false then", FORGOTTEN,
     ),
     Mutant(
         "a request of plain jobs that is repeated after a jump of the clock counts", ENQUEUE_PLAIN,
@@ -279,7 +282,7 @@ SCRIPTS = (
     ),
     Mutant(
         "plain jobs aren't bounded by their queue's max_length", ENQUEUE_PLAIN,
-        "queue.new[n] = ARGV[a]", "queue.new[n], queue.max = ARGV[a], 0", MODEL,
+        "queue.new[n] = ARGV[a]", "queue.new[n], queue.max = ARGV[a], 0", CONTRACT,
     ),
     Mutant(
         "an enqueue doesn't remember its number", ENQUEUE,
@@ -598,9 +601,45 @@ ENGINES = (
         "            if self._closed or self._interrupted:", LANE,
     ),
     Mutant(
-        "a client numbers each try", "client/sender.py",
-        "write, own.way.store, sender, number,",
-        "write, own.way.store, *own.numbering.next(),", STORM,
+        "a client numbers each try", "client/task_outbox.py",
+        "own.way.call(enqueue, sender, write.number, write.jobs)",
+        "own.way.call(enqueue, *own.box.numbering.next(), write.jobs)", STORM,
+    ),
+    Mutant(
+        "one full queue refuses all who share the request", "client/outbox.py",
+        "if len(parts) > 1 and isinstance(", "if not parts and isinstance(", OUTBOX,
+    ),
+    Mutant(
+        "a request is given up with whoever sends it", "client/outbox.py",
+        "if self._under_way is None or not self._under_way.is_wanted:", "if True:", OUTBOX,
+    ),
+    Mutant(
+        "a request that Ctrl-C breaks off is forgotten", "client/outbox.py",
+        "for part in list(self._waiting):",
+        "for part in [self._waiting.popleft() for _ in range(len(self._waiting))]:", OUTBOX,
+    ),
+    Mutant(
+        "who shares a request is told of another's job", "client/outbox.py",
+        "place - first: other", "place: other", OUTBOX,
+    ),
+    Mutant(
+        "what was tried together is tried again together", "client/outbox.py",
+        "part.is_alone = True", "part.is_alone = False", OUTBOX,
+    ),
+    Mutant(
+        "who has left is queued all the same", "client/outbox.py",
+        "            if part.has_left or part.is_answered:\n", "            if part.is_answered:\n",
+        SHARING,
+    ),
+    Mutant(
+        "who was to send and is cancelled wakes nobody", "client/task_outbox.py",
+        "            part.has_left = True\n            own.box.wake_next()\n",
+        "            part.has_left = True\n", SHARING,
+    ),
+    Mutant(
+        "who has sent wakes nobody", "client/task_outbox.py",
+        "            own.is_sending = False\n            own.box.wake_next()\n",
+        "            own.is_sending = False\n", SHARING,
     ),
     Mutant(
         "an open breaker admits everything", "core/breaker.py",

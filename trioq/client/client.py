@@ -1,6 +1,6 @@
 """Enqueue jobs from trio: :func:`connect`.
 
-Each request is one numbered write (:mod:`trioq.client.sender`), so that one whose answer was
+Each request is one numbered write (:mod:`trioq.client.task_outbox`), so that one whose answer was
 lost can be sent again without queueing anything twice.
 """
 
@@ -17,23 +17,22 @@ import trio
 from trioq.client.arguments import many, name_of, refuse_unknown
 from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles, told_as_unknown
 from trioq.client.opening import configured
-from trioq.client.sender import Sender
+from trioq.client.task_outbox import TaskOutbox
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.observe.tracing import Tracing
 from trioq.store.connect import Connector, open_store
-from trioq.store.redis import RedisStore
 
 
 class Client:
-    """Enqueues from trio. Several tasks may share one; calls go one after the other."""
+    """Enqueues from trio. Several tasks may share one: what they enqueue at once goes together."""
 
     def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
         redis = connector.redis
         self._drafts = drafts
         self._tracing = tracing
-        self._sender = Sender(
+        self._outbox = TaskOutbox(
             lambda: connector.store("client"), redis.connect_timeout_s + redis.read_timeout_s
         )
 
@@ -104,7 +103,7 @@ class Client:
 
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         with told_as_unknown(jobs):
-            return handles(jobs, await self._sender.send(RedisStore.enqueue, jobs))
+            return handles(jobs, await self._outbox.send(jobs))
 
 
 @asynccontextmanager

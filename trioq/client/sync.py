@@ -1,6 +1,6 @@
 """Enqueue jobs from ordinary code: :func:`connect_sync`. Nothing here loads trio.
 
-Each request is one numbered write (:mod:`trioq.client.sync_sender`), so that one whose answer
+Each request is one numbered write (:mod:`trioq.client.sync_outbox`), so that one whose answer
 was lost can be sent again without queueing anything twice.
 """
 
@@ -15,29 +15,31 @@ from uuid import UUID
 from trioq.client.arguments import many, name_of, refuse_unknown
 from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles, told_as_unknown
 from trioq.client.opening import configured
-from trioq.client.sync_sender import SyncSender
+from trioq.client.sync_outbox import SyncOutbox
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.observe.tracing import Tracing
-from trioq.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from trioq.store.connect import Connector
 
 
 class SyncClient:
-    """Enqueues from ordinary code. Blocks; several threads may share one, and forked children."""
+    """Enqueues from ordinary code. Blocks; several threads may share one, and forked children.
+
+    What several threads enqueue at once goes together, in one request.
+    """
 
     def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
         self._drafts = drafts
         self._tracing = tracing
-        self._sender = SyncSender(lambda: connector.store("client"))
+        self._outbox = SyncOutbox(lambda: connector.store("client"))
 
     @property
     def sender(self) -> str:
         """What the server knows this client by."""
-        return self._sender.id
+        return self._outbox.id
 
     def enqueue(
         self,
@@ -77,7 +79,7 @@ class SyncClient:
     def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         """Queue one batch of jobs that are made already."""
         with told_as_unknown(jobs):
-            return handles(jobs, self._sender.send(RedisStore.enqueue, jobs))
+            return handles(jobs, self._outbox.send(jobs))
 
 
 @contextmanager

@@ -1,0 +1,101 @@
+"""Sends enqueues until they are answered, from ordinary code: without trio."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+
+import attrs
+
+from trioq.client.outbox import Outbox, Part, Write
+from trioq.core.calls import Enqueued, NewJob
+from trioq.store.redis import RedisStore
+
+#: Whoever waits is woken. Where that is lost with who should have done it, as by Ctrl-C in that
+#: very moment, it looks by itself after so long.
+LOOK_S = 1.0
+
+
+@attrs.define
+class _Own:
+    """What one process has: a child that was forked off has a sender of its own."""
+
+    store: RedisStore
+    box: Outbox = attrs.field(factory=Outbox)
+    turn: threading.Lock = attrs.field(factory=threading.Lock)
+    """Whose turn it is sends, and alone touches what is under way."""
+    pid: int = attrs.field(factory=os.getpid)
+
+
+class SyncOutbox:
+    """Sends the jobs of several threads, also of forked children: together, where they meet.
+
+    Args:
+      opened: Opens a store for a process: called now, and in each forked child that sends.
+    """
+
+    def __init__(self, opened: Callable[[], RedisStore]) -> None:
+        self._opened = opened
+        self._own = _Own(opened())
+
+    @property
+    def id(self) -> str:
+        """What the server knows the sender by."""
+        return self._own.box.numbering.sender
+
+    def send(self, jobs: Sequence[NewJob]) -> Enqueued:
+        """Queue these jobs, all or none; tries for ten seconds to get an answer.
+
+        Raises:
+          QueueFull, StoreBusy, StoreRefused: None of them is queued.
+          StoreUnreachable: No answer; with ``sent``, they may be queued, or will be.
+          StoreClosed: The connection was closed by its own program.
+        """
+        if self._own.pid != os.getpid():
+            self._own = _Own(self._opened())
+        own = self._own
+        part = own.box.add(jobs)
+        try:
+            _wait(own, part)
+        except BaseException:
+            part.has_left = True
+            own.box.wake_next()
+            raise
+        return part.result()
+
+
+def _wait(own: _Own, part: Part) -> None:
+    bell: SimpleQueue[None] | None = None
+    while not part.is_answered:
+        if not own.turn.locked():
+            with own.turn:
+                if not part.is_answered and (write := own.box.next(time.monotonic())):
+                    _send(own, write)
+            own.box.wake_next()
+        elif bell is None:
+            # And then look again: the turn may have been given up before there was a bell.
+            bell = SimpleQueue()
+            part.wake = partial(bell.put, None)
+        else:
+            with suppress(Empty):
+                bell.get(timeout=LOOK_S)
+
+
+def _send(own: _Own, write: Write) -> None:
+    """Until it is answered. What Ctrl-C breaks off is sent again by who waits for it."""
+    while True:
+        try:
+            enqueued = own.store.enqueue(own.box.numbering.sender, write.number, write.jobs)
+        except Exception as error:
+            pause_s = own.box.failed(error, time.monotonic())
+        else:
+            own.box.succeeded(enqueued)
+            return
+        if pause_s is None:
+            return
+        time.sleep(pause_s)
