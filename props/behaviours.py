@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 import trio
+from opentelemetry import trace
 from trio.testing import MockClock
 
 import trioq
@@ -333,6 +334,15 @@ async def asks_how_long_it_has_and_returns(part: Part) -> None:
 async def asks_whether_it_is_protected(part: Part) -> None:
     """From Ctrl-C."""
     part.seen.append(trio.lowlevel.currently_ki_protected())
+
+
+@act
+async def looks_at_its_span(part: Part) -> None:
+    """Before and after it has waited."""
+    for _ in range(2):
+        span = trace.get_current_span().get_span_context()
+        part.seen.append((span.is_valid, span.trace_flags))
+        await trio.lowlevel.checkpoint()
 
 
 @act

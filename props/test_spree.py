@@ -22,6 +22,10 @@ import trio
 import trio._core._run as trio_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from trio.testing import MockClock
 
 from props.behaviours import ACTS, PAYLOADS, Stage
@@ -34,6 +38,7 @@ from trioq.core.formats.record import encode
 from trioq.core.job import Options, Record
 from trioq.engine.runs.worker import Shop
 from trioq.observe.metrics import Metrics
+from trioq.observe.spans import EngineTracer
 
 ROUNDS = 500 if os.environ.get("TRIOQ_TEST_PROPS") == "long" else 40
 
@@ -81,6 +86,7 @@ class Seen:
     kept: dict[str, Any]
     """By job: its summary, or what is left of a dead one."""
     counted: dict[Any, float]
+    spans: list[Any]
     quick: int
     """How many were run in one go."""
 
@@ -102,10 +108,16 @@ def kept_of(world: World) -> dict[str, Any]:
     for line in world.store.space.done:
         done = summary.decode(line)
         assert done is not None
-        kept[done.uid] = attrs.evolve(done, at_ms=0, engine="", took_ms=round(done.took_ms, -1))
+        trace = done.trace and done.trace[-3:]  # who made its ids is no part of what it means
+        kept[done.uid] = attrs.evolve(
+            done, at_ms=0, engine="", took_ms=round(done.took_ms, -1), trace=trace
+        )
     for uid in world.store.space.dead:
         life = world.store.space.jobs[uid]
-        lines = [{**line, "at_ms": 0, "engine": ""} for line in world.history(uid)]
+        lines = [
+            {**line, "at_ms": 0, "engine": "", "trace": line.get("trace", "")[-3:]}
+            for line in world.history(uid)
+        ]
         kept[uid] = (life.reason, life.attempts, life.reaps, _anonymous(lines))
     return kept
 
@@ -143,13 +155,49 @@ class Quick:
         self.count += len(event.runs)
 
 
-async def play(drafts: list[Draft], clock: MockClock, workers: int, *, breaks: bool) -> Seen:
-    stage = Stage(clock)
+class OddOnes(Sampler):
+    """Every other job is traced."""
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
+        attributes = kwargs.get("attributes") or {}
+        is_odd = int(attributes.get("messaging.message.id", "0"), 16) % 2
+        return SamplingResult(Decision.RECORD_AND_SAMPLE if is_odd else Decision.DROP, attributes)
+
+    def get_description(self) -> str:
+        return "every other job"
+
+
+def traced(exporter: InMemorySpanExporter) -> EngineTracer:
+    provider = TracerProvider(sampler=OddOnes())
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return EngineTracer(provider.get_tracer("trioq"), "props", linked=False)
+
+
+def told_by(exporter: InMemorySpanExporter) -> list[Any]:
+    """What spans say but for their times and ids."""
+    return [
+        (
+            span.name,
+            {k: v for k, v in (span.attributes or {}).items() if k != "trioq.engine_id"},
+            span.status.status_code,
+            [dict(link.attributes or {}) for link in span.links],
+            [event.name for event in span.events],
+            span.parent and (span.parent.trace_id, span.parent.span_id),
+        )
+        for span in exporter.get_finished_spans()
+    ]
+
+
+async def play(
+    drafts: list[Draft], clock: MockClock, workers: int, *, breaks: bool, traces: bool
+) -> Seen:
+    stage, spans = Stage(clock), InMemorySpanExporter()
     breaker = {"min_samples": 4 if breaks else 1_000_000, "window_s": 60.0, "cooldown_s": 30.0}
     config = calm(queues=("low",), count=workers, breaker=breaker)
     metrics, quick = Metrics(config, dict.fromkeys(PAYLOADS, "low"), lambda: None), Quick()
     async with trio.open_nursery() as nursery:
         world = World(nursery, app=stage.app, config=config, listeners=(metrics, quick))
+        world.tracer = traced(spans) if traces else None
         world.store.enqueue("sender", 1, [draft.stored(n) for n, draft in enumerate(drafts)])
         running = await world.start()
         space = world.store.space
@@ -171,6 +219,7 @@ async def play(drafts: list[Draft], clock: MockClock, workers: int, *, breaks: b
         | {("recent", queue): count for queue, count in parts.recent.done.items()}
         | {("failures",): len(parts.recent.failures)}
         | {("stats", word): space.stats[word] for word in ("done", "dead_letters")},
+        spans=told_by(spans),
         quick=quick.count,
     )
 
@@ -179,13 +228,16 @@ def _window(breaker: Breaker) -> tuple[int, int]:
     return breaker._window.total, breaker._window.failed
 
 
-def both(drafts: list[Draft], workers: int = 1, *, breaks: bool = False) -> tuple[Seen, Seen]:
+def both(
+    drafts: list[Draft], workers: int = 1, *, breaks: bool = False, traces: bool = False
+) -> tuple[Seen, Seen]:
     """What is seen of an engine that runs what it can in one go, and of one that doesn't."""
 
     def run() -> Seen:
         clock = MockClock(autojump_threshold=0)
         with patch.object(trio_run, "_r", random.Random(1)):
-            return trio.run(partial(play, drafts, clock, workers, breaks=breaks), clock=clock)
+            play_them = partial(play, drafts, clock, workers, breaks=breaks, traces=traces)
+            return trio.run(play_them, clock=clock)
 
     with_it = run()
     with patch.object(Shop, "spree", lambda shop: attrs.evolve(_spree(shop), is_off=True)):
@@ -195,9 +247,11 @@ def both(drafts: list[Draft], workers: int = 1, *, breaks: bool = False) -> tupl
 _spree = Shop.spree
 
 
-def assert_same(drafts: list[Draft], workers: int = 1, *, breaks: bool = False) -> int:
+def assert_same(
+    drafts: list[Draft], workers: int = 1, *, breaks: bool = False, traces: bool = False
+) -> int:
     """Returns how many jobs were run in one go where that was allowed."""
-    one, other = both(drafts, workers, breaks=breaks)
+    one, other = both(drafts, workers, breaks=breaks, traces=traces)
     assert other.quick == 0
     for field in attrs.fields(Seen):
         if field.name != "quick":
@@ -242,6 +296,20 @@ def test_a_breaker_counts_the_same_and_opens_at_the_same_job(jobs: list[Draft]) 
 @given(st.lists(drafts, min_size=1, max_size=30))
 def test_so_it_is_with_many_workers(jobs: list[Draft]) -> None:
     assert_same(jobs, 4)
+
+
+#: Ids of spans are random, and a job can ask for them.
+@settings(max_examples=ROUNDS)
+@given(
+    st.lists(drafts.filter(lambda d: not d.what.startswith("asks_for")), min_size=1, max_size=30)
+)
+def test_so_it_is_where_they_are_traced(jobs: list[Draft]) -> None:
+    assert_same(jobs, traces=True)
+
+
+def test_traced_jobs_are_run_in_one_go_too() -> None:
+    drafts = [Draft("plain", "returns nothing", is_traced=n % 3 == 0) for n in range(12)]
+    assert assert_same(drafts, traces=True) == 12
 
 
 @pytest.mark.parametrize("what", sorted(ACTS))

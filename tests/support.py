@@ -21,7 +21,7 @@ from tests.faults.network import NETWORK, ResendingLane, between
 from tests.faults.proxy import Proxy
 from trioq.core.calls import NewJob
 from trioq.core.formats.record import encode
-from trioq.core.job import Record, new_uid
+from trioq.core.job import Options, Record, new_uid
 from trioq.store.embedded import find_server
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
@@ -184,11 +184,12 @@ def new_job(
     delay_ms: int = 0,
     id: str | None = None,
     seen: tuple[str, str] | None = None,
+    options: Options | None = None,
 ) -> NewJob:
     """A job to be enqueued through a store."""
     uid = new_uid()
     now_ms = time.time_ns() // 1_000_000
-    stored, big = encode(Record(uid, name, queue, payload, id, enqueued_ms=now_ms))
+    stored, big = encode(Record(uid, name, queue, payload, id, now_ms, options or Options()))
     return NewJob(uid, queue, stored, big, delay_ms, id, seen)
 
 

@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
-from trioq.core.ahead import AHEAD_BYTES, AHEAD_MAX, FULL_BYTES, TINY_S, Ahead
+import pytest
+
+from trioq.core.ahead import AHEAD_BYTES, AHEAD_MAX, AHEAD_S, FULL_BYTES, Ahead
 from trioq.core.calls import BATCH_MAX, Claim, Step, StepReply
 
 
-def test_nothing_is_held_ahead_of_workers_whose_jobs_are_not_tiny() -> None:
+def test_nothing_is_held_ahead_of_workers_whose_jobs_take_long() -> None:
     ahead = Ahead(4)
     assert ahead.jobs == 0  # nothing is known yet
-    ahead.ran(1.0)
-    assert ahead.jobs == 0
+    for _ in range(100):
+        ahead.ran(1.0)
+        assert ahead.jobs == 0
 
 
-def test_tiny_jobs_are_held_ahead_as_many_as_run_in_a_few_milliseconds() -> None:
+def test_as_many_are_held_ahead_as_begin_in_a_moment() -> None:
     ahead = Ahead(4)
-    ahead.ran(0.001, 1000)
-    assert ahead.jobs == 4 * 10
-    ahead.ran(0.0, 1000)
+    for _ in range(1000):
+        ahead.ran(0.001)
+    assert ahead.jobs == pytest.approx(AHEAD_S / 0.001 * 4, abs=1)
+    ahead.ran_alone(0.0, 1000)
     assert ahead.jobs == AHEAD_MAX
+
+
+def test_more_workers_begin_more_at_a_time() -> None:
+    """Ten milliseconds are long for one worker, and short for 64."""
+    jobs = []
+    for workers in (1, 64):
+        ahead = Ahead(workers)
+        for _ in range(1000):
+            ahead.ran(0.015)
+        jobs.append(ahead.jobs)
+    assert jobs == [0, 42]
+
+
+def test_who_keeps_the_others_waiting_makes_no_use_of_them() -> None:
+    ahead = Ahead(64)
+    ahead.ran_alone(0.001, 1000)
+    assert ahead.jobs == pytest.approx(AHEAD_S / 0.001, abs=1)
 
 
 def test_several_told_together_count_as_much_as_told_one_by_one() -> None:
     together, one_by_one = Ahead(4), Ahead(4)
-    together.ran(0.001, 7)
+    together.ran_alone(0.001, 7)
     for _ in range(7):
-        one_by_one.ran(0.001)
-    assert abs(together.mean_run_s - one_by_one.mean_run_s) < 1e-9
+        one_by_one.ran(0.004)
+    assert together.gap_s == pytest.approx(one_by_one.gap_s)
 
 
 def test_what_takes_long_and_has_not_ended_is_known_to_be_long() -> None:
     ahead = Ahead(4)
-    ahead.ran(0.0001, 1000)
-    ahead.runs_at_least(0.5)
-    assert ahead.mean_run_s == 0.5 > TINY_S
-    ahead.runs_at_least(0.1)
-    assert ahead.mean_run_s == 0.5
+    ahead.ran_alone(0.0001, 1000)
+    ahead.none_began(0.5)
+    assert ahead.jobs == 0
+    ahead.none_began(0.1)
+    assert ahead.gap_s == 0.5
 
 
 def test_big_payloads_are_held_ahead_only_as_far_as_they_may_be_fetched() -> None:
     ahead = Ahead(16)
-    ahead.ran(0.0, 1000)
+    ahead.ran_alone(0.0, 1000)
     ahead.claimed(0, 16)
     assert ahead.jobs == AHEAD_MAX, "who has none isn't bounded by bytes"
     ahead.claimed(1000 << 20, 1000)

@@ -21,6 +21,7 @@ from trioq.core.config import Config
 from trioq.core.events import Event, Report
 from trioq.engine.bridge import InlineCaller
 from trioq.engine.engine import Engine
+from trioq.engine.tracer import Tracer
 from trioq.errors import StoreUnreachable
 from trioq.observe.fanout import to_all
 from trioq.store.connect import store_options
@@ -100,6 +101,7 @@ class World:
     """Every event, with its time since the test began."""
     listeners: tuple[Report, ...] = ()
     """Who else is told."""
+    tracer: Tracer | None = None
     _began: float = attrs.field(factory=trio.current_time)
     _changed: trio.Event = attrs.field(factory=trio.Event)
     _sender: str = attrs.field(factory=lambda: secrets.token_hex(8))
@@ -128,6 +130,7 @@ class World:
             access,
             to_all(self.report, *self.listeners),
             clock=trio.current_time,
+            tracer=self.tracer,
         )
 
         async def run(task_status: trio.TaskStatus[Engine]) -> None:

@@ -54,8 +54,21 @@ GOES = (
         "record.queue, options.max_attempts, options.timeout_s", "record.queue, None, None", GO,
     ),
     Mutant(
-        "a payload that lies elsewhere is taken for an empty one", PLAN,
-        "None if stored.payload_is_big else self._of(record)", "self._of(record)", GO,
+        "each worker has a turn of its own", WORKER,
+        "turn.spent_s += spree.now - began", "turn.spent_s = 0.0", GO,
+    ),
+    Mutant(
+        "what is run without waiting counts for nothing if it isn't done in a go", WORKER,
+        "shop.turn.spent_s += now - self._spree.now", "pass", GO,
+    ),
+    Mutant(
+        "the span of a run is there for the next", SPREE,
+        "                    span.end(ack, SUCCEEDED)\n", "                    pass\n", BOTH,
+    ),
+    Mutant(
+        "a run isn't linked to the attempt before", SPREE,
+        "                    if held.attempt > 1:\n                        return held",
+        "                    if False:\n                        return held", BOTH,
     ),
     Mutant(
         "the deadline of the first in a go is that of all", SPREE,

@@ -1,8 +1,8 @@
-"""How much to claim ahead of the workers, by how long jobs have run and how large they were lately.
+"""How much to claim ahead of the workers: how soon they have had room lately, how large jobs were.
 
-With jobs of a second the engine makes a step for each that ends. With tiny ones it would make
-thousands, each as dear as the jobs in it: so it claims a little ahead of the workers, and as
-long as they have half of that before them, outcomes wait for company.
+With jobs of a second the engine makes a step for each that ends. With short ones it would make
+hundreds or thousands, each as dear as the jobs in it: so it claims what the workers will begin
+within a moment, and as long as they have half of that before them, outcomes wait for company.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import attrs
 
 from trioq.core.calls import BATCH_MAX, Claim, Step, StepReply
 
-#: How much work to hold ahead of the workers, and the longest mean run for which it pays.
+#: What will begin within this time is held ahead of the workers, and so many jobs at most.
 AHEAD_S = 0.010
 AHEAD_MAX = 984
-TINY_S = 0.0025
 
 #: An answer with fewer bytes hasn't come short because of them.
 FULL_BYTES = 1 << 18
@@ -30,12 +29,13 @@ class Ahead:
     """One boot's.
 
     Args:
-      workers: How many jobs run at a time.
+      workers: How many jobs run at a time, as far as they wait for something.
     """
 
     workers: int
-    mean_run_s: float = attrs.field(default=TINY_S, init=False)
-    """A moving average, so that the look-ahead follows when jobs get longer."""
+    gap_s: float = attrs.field(default=2 * AHEAD_S, init=False)
+    """From a worker's room for a job to the next one's: a moving average, so that the look-ahead
+    follows when jobs get longer."""
 
     mean_big_bytes: float = attrs.field(default=0.0, init=False)
     """A moving average too: of a job's payload, if it is one of those that are fetched."""
@@ -43,13 +43,20 @@ class Ahead:
     fits: int = attrs.field(default=BATCH_MAX, init=False)
     """How many to ask for at most: a few more than an answer had room for."""
 
-    def ran(self, mean_s: float, count: int = 1) -> None:
-        """So many have run, so long on the average."""
-        self.mean_run_s += (1 - 0.9**count) * (mean_s - self.mean_run_s)
+    def ran(self, took_s: float) -> None:
+        """One has run for so long, beside others."""
+        self._next(took_s / self.workers, 1)
 
-    def runs_at_least(self, run_s: float) -> None:
-        """What runs takes so long, though none of it has ended to tell."""
-        self.mean_run_s = max(self.mean_run_s, run_s)
+    def ran_alone(self, mean_s: float, count: int) -> None:
+        """So many have run, so long on the average, and kept the others waiting meanwhile."""
+        self._next(mean_s, count)
+
+    def none_began(self, for_s: float) -> None:
+        """No worker has had room for so long, and none has ended a job to tell."""
+        self.gap_s = max(self.gap_s, for_s)
+
+    def _next(self, gap_s: float, count: int) -> None:
+        self.gap_s += (1 - 0.9**count) * (gap_s - self.gap_s)
 
     def claimed(self, big_bytes: int, count: int) -> None:
         """So many were claimed, with so many bytes to be fetched for them."""
@@ -69,9 +76,7 @@ class Ahead:
     @property
     def jobs(self) -> int:
         """How many to hold ahead of the workers."""
-        if self.mean_run_s >= TINY_S:
-            return 0
-        by_time = self.workers * AHEAD_S / max(self.mean_run_s, 1e-5)
+        by_time = AHEAD_S / max(self.gap_s, 1e-6)
         by_size = AHEAD_BYTES / max(self.mean_big_bytes, 1.0)
         return min(AHEAD_MAX, int(by_time), int(by_size))
 

@@ -36,7 +36,7 @@ class Claimer(Protocol):
         """
 
     def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
-        """Say it of several, whose handlers ran so long on the average."""
+        """Say it of several that ran one after the other, each so long on the average."""
 
 
 class Running(Protocol):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Token
+from functools import lru_cache
 from typing import TypeVar, assert_never
 
 import attrs
@@ -41,6 +42,8 @@ _BAGGAGE = W3CBaggagePropagator()
 
 NO_SPAN: Span = trace.INVALID_SPAN
 
+_NOTHING = Context()
+
 _log = logging.getLogger("trioq.tracing")
 
 
@@ -53,7 +56,7 @@ def headers_of(span: Span, context: Context | None = None) -> Headers:
     headers = {"traceparent": f"00-{me.trace_id:032x}-{me.span_id:016x}-{me.trace_flags:02x}"}
     if me.trace_state:
         headers["tracestate"] = me.trace_state.to_header()
-    if baggage.get_all(context):
+    if context != _NOTHING and baggage.get_all(context):
         _BAGGAGE.inject(headers, context)
         if len(headers.get("baggage", "")) > BAGGAGE_BYTES:
             del headers["baggage"]
@@ -62,12 +65,19 @@ def headers_of(span: Span, context: Context | None = None) -> Headers:
 
 def context_of(headers: Headers) -> Context:
     """Where headers say that something belongs; an empty context if they don't."""
-    context = Context()
-    if "traceparent" in headers:
+    plain = headers.get("traceparent", "") if "tracestate" not in headers else ""
+    context = _of_parent(plain) if plain else Context()
+    if "tracestate" in headers:
         context = _TRACE_CONTEXT.extract(headers, context)
     if "baggage" in headers:
         context = _BAGGAGE.extract(headers, context)
     return context
+
+
+# Those that were enqueued together have one.
+@lru_cache(maxsize=64)
+def _of_parent(traceparent: str) -> Context:
+    return _TRACE_CONTEXT.extract({"traceparent": traceparent}, Context())
 
 
 def _guarded(what: Callable[[], T], otherwise: T) -> T:

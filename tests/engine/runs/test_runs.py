@@ -26,17 +26,17 @@ def run_of(uid: str, by: Claimer = NOBODY, *, is_careful: bool = False) -> Run:
     handler = Function("noop", noop, on_lease_loss="cancel" if is_careful else "continue")
     return Run(
         claim=claim, stored=decode(uid, STORED), handler=handler, retry=Retry(),
-        permit=Permit(0, False), token=claim.token, began=0.0, scope=trio.CancelScope(),
+        permit=Permit(0, False), began=0.0, scope=trio.CancelScope(),
     )  # fmt: skip
 
 
 def test_a_run_is_found_by_the_token_of_its_claim_and_by_no_other() -> None:
     runs, run = Runs(), run_of("a")
     runs.add(run)
-    assert runs.get(run.token) is run
+    assert runs.get(run.claim.token) is run
     assert runs.get(Held(NOBODY, "a", 2, 1, False, STORED).token) is None, "its successor's"
     runs.remove(run)
-    assert runs.get(run.token) is None
+    assert runs.get(run.claim.token) is None
     assert len(runs) == 0
 
 

@@ -68,7 +68,7 @@ def run_of(outcome: Outcome, by: Claimer | None = None) -> Run:
     return Run(
         claim=claim, stored=decode("a", STORED), handler=Function("noop", noop),
         retry=Retry(max_attempts=3, base=4.0, jitter=0.0), permit=Permit(0, False),
-        token=claim.token, began=0.0, scope=trio.CancelScope(), outcome=outcome, took_s=1.5,
+        began=0.0, scope=trio.CancelScope(), outcome=outcome, took_s=1.5,
     )  # fmt: skip
 
 

@@ -29,7 +29,10 @@ from trioq.core.events import (
     JobSucceeded,
 )
 from trioq.core.formats import summary
+from trioq.core.job import Options
 from trioq.engine.backlog import Backlog
+from trioq.engine.handlers.timebox import SLACK_S
+from trioq.engine.runs.worker import SLICE_S
 from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
 
@@ -403,6 +406,71 @@ async def test_what_a_record_says_of_its_own_is_heard_whoever_wrote_it(
     await world.until(lambda: space.stats["done"] == 3)
     kept = [summary.decode(line) for line in space.done]
     assert {done and done.id for done in kept} == {own for own, *_ in expected}
+
+
+async def test_each_has_what_it_asks_for_and_no_less_time_than_that(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    """Also when others have taken some, in the same go."""
+    seen = []
+
+    @world.app.job("noop", timeout=0.5)
+    async def handler() -> None:
+        left_s = trio.current_effective_deadline() - trio.current_time()
+        seen.append((trioq.current_job().max_attempts, left_s))
+        autojump_clock.jump(0.0007)
+
+    world.config = calm(queues=("low",), count=1)
+    await world.start()
+    options = [Options(3, 0.25), Options(), Options(2), Options(None, 0.25)]
+    for option in options * 3:
+        world.enqueue("noop", 2, options=option)
+    await world.reported(JobSucceeded, 24)
+    assert goes.jobs == 24
+    assert [attempts for attempts, _ in seen] == [3, 3, 4, 4, 2, 2, 4, 4] * 3
+    wanted = [0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25] * 3
+    for (_, left_s), wanted_s in zip(seen, wanted, strict=True):
+        assert wanted_s - 1e-9 <= left_s <= wanted_s + SLACK_S + 1e-9
+
+
+async def test_workers_that_come_back_together_share_one_turn_of_the_loop(
+    autojump_clock: Clock, world: World
+) -> None:
+    worlds_noop(world)
+    gate = trio.Event()
+    turns_s: list[float] = []
+
+    @world.app.job("waits")
+    async def waits() -> None:
+        await gate.wait()
+
+    @world.app.job("tiny")
+    async def tiny() -> None:
+        autojump_clock.jump(0.0005)
+
+    scope = trio.CancelScope()
+
+    async def look() -> None:
+        while not scope.cancel_called:
+            before = trio.current_time()
+            await trio.lowlevel.checkpoint()
+            turns_s.append(trio.current_time() - before)
+
+    world.config = calm(queues=("low",), count=8)
+    running = await world.start()
+    await warm(world)
+    world.enqueue("waits", 8)
+    await world.reported(JobStarted, 8)
+    world.enqueue("tiny", 100)
+    while len(running.engine._parts.backlog) < 100:
+        await trio.testing.wait_all_tasks_blocked()
+        running.engine.shards[0].dispatcher.poke()
+    world.nursery.start_soon(look)
+    gate.set()
+    await world.reported(JobSucceeded, 100, name="tiny")
+    scope.cancel()
+    # Two turns, if who looks is the first in one and the last in the next.
+    assert max(turns_s) <= 2 * SLICE_S + 0.0005 + 1e-9
 
 
 async def test_a_payload_that_lies_elsewhere_is_fetched(

@@ -79,35 +79,44 @@ def decode(uid: str, stored: bytes) -> Stored:
       RecordUnreadable: With what is wrong; the bytes stay where they are.
     """
     line, _, payload = stored.partition(b"\n")
+    name, queue, id, enqueued_ms, options, trace, due_ms, is_big = _header(line)
+    if trace:
+        trace = dict(trace)  # a handler is given it
+    record = Record(uid, name, queue, payload, id, enqueued_ms, options, trace, due_ms)
+    return Stored(record, is_big)
+
+
+_Header = tuple[str, str, str | None, int, Options, Headers, int, bool]
+"""Name, queue, id, when it was enqueued, options, trace, when it is due, whether ``big``."""
+
+
+# Those that were enqueued together and have no id say the same, all of it.
+@lru_cache(maxsize=64)
+def _header(line: bytes) -> _Header:
     # In most of them the time comes last, and all before it is the same for many jobs. No string
     # in JSON holds quotes like these; where another field does, what is before is no header.
     start, _, rest = line.partition(b',"at":')
     try:
         names = _plain(start + b"}")
         if names is not None and rest[-1:] == b"}" and rest[:-1].isdigit() and len(rest) < 16:
-            return Stored(Record(uid, *names, payload, enqueued_ms=int(rest[:-1])), False)
+            return *names, None, int(rest[:-1]), _NO_OPTIONS, NO_HEADERS, 0, False
         header = None if names is None else _later(rest)
-        if names is not None and header is not None:
-            name, queue = names
-        else:
+        if names is None or header is None:
             header = _checked(line)
-            name, queue = _names(header["name"], header["queue"])
-        record = Record(
-            uid,
-            name,
-            queue,
-            payload,
+            names = _names(header["name"], header["queue"])
+        return (
+            *names,
             None if header.get("id") is None else _valid(header, "id", valid.ID),
             _valid(header, "at", valid.TIME_MS) if "at" in header else 0,
             _options(header),
             _headers(header["trace"]) if "trace" in header else NO_HEADERS,
             _valid(header, "due", valid.TIME_MS) if "due" in header else 0,
+            bool(header.get("big")),
         )
     except RecordUnreadable:
         raise
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RecordUnreadable(f"the record's header doesn't decode: {error!r}") from None
-    return Stored(record, bool(header.get("big")))
 
 
 def _later(rest: bytes) -> dict[str, Any] | None:

@@ -22,8 +22,10 @@ innermost: Callable[[trio.lowlevel.Task], object] = (
     else lambda task: None
 )
 
-#: A deadline may be this much later than asked for: moving it isn't free either.
+#: A deadline may be this much later than asked for, or by this part of the time that a run has:
+#: moving it isn't free either.
 SLACK_S = 0.002
+SLACK = 1 / 1000
 
 
 class Timebox:
@@ -50,15 +52,16 @@ class Timebox:
         Args:
           since: When it began, by trio's clock; None: now.
         """
-        wanted = math.inf
+        wanted = latest = math.inf
         if timeout_s is not None:
             wanted = timeout_s + (trio.current_time() if since is None else since)
+            latest = wanted + max(SLACK_S, timeout_s * SLACK)
         if self._scope is None:
             self._scope = trio.CancelScope(deadline=wanted)
             self._scope.__enter__()
             self.deadline, self.innermost = wanted, innermost(self.task)
-        elif not wanted <= self.deadline <= wanted + SLACK_S:
-            self._scope.deadline = self.deadline = wanted + SLACK_S
+        elif not wanted <= self.deadline <= latest:
+            self._scope.deadline = self.deadline = latest
         self.expired = self.caught = False
         return self
 

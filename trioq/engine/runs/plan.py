@@ -15,11 +15,12 @@ import attrs
 
 from trioq.core.breaker import Breaker
 from trioq.core.formats.record import decode
-from trioq.core.job import NO_HEADERS, Job, Record
+from trioq.core.job import NO_HEADERS, Job, Options, Record
 from trioq.engine.claim import Held
 from trioq.engine.handlers import Function, Handler
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.rules import Rules
+from trioq.engine.tracer import RunSpan
 from trioq.errors import RecordUnreadable
 
 #: Plans that are known; more than any program has names.
@@ -39,9 +40,17 @@ class Plan:
     takes_job: bool
     breaker: Breaker
     timeout_s: float
+    options: Options
+    """What the record asks for."""
     max_attempts: int
     of_summary: str
     """What stands between the uid and the attempt."""
+
+    def record(self, held: Held, payload: bytes, enqueued_ms: int) -> Record:
+        """That of a job that says nothing of its own."""
+        return Record(
+            held.uid, self.name, self.queue, payload, enqueued_ms=enqueued_ms, options=self.options
+        )
 
 
 Asked = tuple[str, str, int | None, float | None]
@@ -100,6 +109,7 @@ class Plans:
             handler.binding.job_parameter is not None,
             self.breakers.of(record.name),
             self.rules.timeout_of(handler, record),
+            record.options,
             self.rules.retry_of(handler, record).max_attempts,
             f',"name":{_quoted(record.name)},"queue":{_quoted(record.queue)},"attempt":',
         )
@@ -120,11 +130,13 @@ class PlannedJob:
     enqueued_ms: int
     record: Record | None
     """None: it says nothing more."""
+    span: RunSpan | None
     _job: Job | None = None
 
     def __call__(self) -> Job:
         if self._job is None:
             held, plan, record = self.held, self.plan, self.record
+            trace = NO_HEADERS if record is None else record.trace
             self._job = Job(
                 uid=held.uid,
                 name=plan.name,
@@ -135,6 +147,6 @@ class PlannedJob:
                 id=None if record is None else record.id,
                 token=held.token,
                 enqueued_ms=self.enqueued_ms,
-                trace=NO_HEADERS if record is None else record.trace,
+                trace=trace if self.span is None else self.span.headers,
             )
         return self._job

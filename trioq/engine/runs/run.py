@@ -32,7 +32,6 @@ class Run:
     retry: Retry
     permit: Permit
     """Of the name's breaker; comes back with how it went."""
-    token: str
     began: float
     """By trio's clock."""
     scope: trio.CancelScope
@@ -55,29 +54,28 @@ class Run:
 class Runs:
     """The runs of one engine, whatever claimed them: :class:`~trioq.engine.claim.Running`."""
 
-    _by_token: dict[str, Run] = attrs.field(factory=dict[str, Run], init=False)
+    _all: dict[Run, None] = attrs.field(factory=dict[Run, None], init=False)
     _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     """Those who wait until there are fewer."""
 
     def __len__(self) -> int:
-        return len(self._by_token)
+        return len(self._all)
 
     def __iter__(self) -> Iterator[Run]:
         """All of them, in the order in which they began."""
-        return iter(tuple(self._by_token.values()))
+        return iter(tuple(self._all))
 
     def get(self, token: str) -> Run | None:
         """The run of this claim; None: it hasn't begun, or has ended."""
-        return self._by_token.get(token)
+        return next((run for run in self._all if run.claim.token == token), None)
 
     def add(self, run: Run) -> None:
         """It begins."""
-        assert run.token not in self._by_token, "one run for a claim"
-        self._by_token[run.token] = run
+        self._all[run] = None
 
     def remove(self, run: Run) -> None:
         """It has ended. Its settlement follows without a checkpoint in between."""
-        del self._by_token[run.token]
+        del self._all[run]
         if self._waiting:
             self._waiting.unpark_all()
 

@@ -10,6 +10,7 @@ on how a job ends whether it was quick, and nothing that it does depends on whet
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import time
@@ -21,8 +22,10 @@ import trio
 from trioq import failpoints
 from trioq.core.events import JobsSucceeded, Quick, Report
 from trioq.core.formats import payload
-from trioq.core.job import Job
+from trioq.core.job import Job, Record
+from trioq.core.outcome import Succeeded
 from trioq.core.settlements import Ack
+from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Timebox
@@ -33,9 +36,12 @@ from trioq.engine.handlers.timebox import innermost
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.plan import Plan, PlannedJob, Plans
 from trioq.engine.snapshot import Recent
+from trioq.engine.tracer import RunSpan, Tracer
 from trioq.errors import RecordUnreadable
 
 _set_job = running_job.set
+SUCCEEDED = Succeeded(None)
+
 _NOWHERE = object()
 _quoted = json.encoder.encode_basestring_ascii
 
@@ -45,11 +51,13 @@ class Begun:
     """A run whose handler was started, and isn't simply done."""
 
     held: Held
+    record: Record
     job: Job
     began: float
     """By trio's clock."""
     rest: Rest
     """What is to be run yet."""
+    span: RunSpan | None
 
 
 @attrs.define(eq=False)
@@ -69,15 +77,16 @@ class Spree:
     breakers: Breakers
     report: Report
     recent: Recent
-    is_off: bool
-    """Whether each run needs more care: it is traced."""
+    tracer: Tracer | None
+    is_off: bool = False
+    """Whether each run shall be run by itself."""
     now: float = attrs.field(default=0.0, init=False)
     """A moment ago, by trio's clock: to ask isn't cheap, where jobs are tiny."""
 
     # A real Ctrl-C is the engine's to handle, not a handler's.
     @trio.lowlevel.enable_ki_protection
     def go(self, by: Claimer, timebox: Timebox, until: float) -> Held | Begun | None:
-        """Run jobs of this boot, until that time or the first that needs more.
+        """Run jobs of this boot, one at least, until that time or the first that needs more.
 
         Returns:
           A claim whose handler wasn't started, or a run that isn't done; None: the time is over,
@@ -88,7 +97,7 @@ class Spree:
         """
         jobs, plans = self.backlog.jobs, self.plans
         by_start, may_start, task = plans.by_start, by.may_start, timebox.task
-        clock = trio.lowlevel.current_clock().current_time
+        clock, tracer = trio.lowlevel.current_clock().current_time, self.tracer
         done: dict[Plan, Runs] = {}
         acks: list[Ack] = []
         began = taken_at = now = self.now
@@ -99,7 +108,7 @@ class Spree:
         runs: Runs | None = None
         box_until, place = -math.inf, _NOWHERE
         try:
-            while jobs and now < until:
+            while jobs:
                 held = jobs.popleft()
                 taken_at = now
                 if held.by is not by or not is_on:
@@ -117,6 +126,10 @@ class Spree:
                     encoded = record.payload
                 else:
                     return held
+                if tracer is not None:
+                    if held.attempt > 1:
+                        return held  # its span is linked to the one before, which is looked for
+                    record = record or plan.record(held, encoded, enqueued_ms)
                 if plan is not last:
                     if plan.breaker.last_state != "closed":
                         return held
@@ -138,37 +151,45 @@ class Spree:
                     # Until then, the deadline of this one is late enough for others.
                     box_until = timebox.deadline - plan.timeout_s
                     place = timebox.innermost or _NOWHERE
-                job = PlannedJob(held, plan, content, enqueued_ms, record)
+                span = None
+                if tracer is not None and record is not None:
+                    span = tracer.run(
+                        record, attempt=held.attempt, step=held.step, boot=by.boot
+                    )  # fmt: skip
+                job = PlannedJob(held, plan, content, enqueued_ms, record, span)
                 context = copy_context()
                 context.run(_set_job, job)
                 try:
                     arguments = content if fits(content) else context.run(binding.bind, content)
                 except MemoryError:
-                    return held
+                    return _begun(job, encoded, now, Broken(NothingLeft(WANTS[errno.ENOMEM])))
                 except BaseException as error:
-                    return Begun(held, job(), now, Broken(error))
+                    return _begun(job, encoded, now, Broken(error))
                 try:
                     coroutine = function(job(), **arguments) if takes_job else function(**arguments)
                     wanted = context.run(coroutine.send, None)
                 except StopIteration as stop:
                     result = stop.value
                 except BaseException as error:
-                    return Begun(held, job(), now, Broken(error))
+                    return _begun(job, encoded, now, Broken(error))
                 else:
-                    return Begun(held, job(), now, Suspended(coroutine, context, wanted))
+                    return _begun(job, encoded, now, Suspended(coroutine, context, wanted))
                 then = clock()
                 took_s = then - now
                 # However long it took: who never waits isn't cancelled, and is done.
                 if id(type(result)) not in PLAIN or innermost(task) is not place:
-                    return Begun(held, job(), now, Returned(result, context))
+                    return _begun(job, encoded, now, Returned(result, context))
                 ended_at = wall + then
-                more = "" if record is None or record.id is None else f',"id":{_quoted(record.id)}'
+                more = "" if record is None else _more_of(record, span)
                 summary = (
                     f'{{"uid":{_quoted(held.uid)}{plan.of_summary}{held.attempt},"took_ms":'
                     f'{took_s * 1000:.3f},"at_ms":{int(ended_at * 1000)},'
                     f'"enqueued_ms":{enqueued_ms}{tail}{more}}}'
                 )
-                acks.append(Ack(held.uid, held.step, summary.encode("ascii")))
+                ack = Ack(held.uid, held.step, summary.encode("ascii"))
+                acks.append(ack)
+                if span is not None:
+                    span.end(ack, SUCCEEDED)
                 now = then
                 run = (
                     held.uid, held.attempt, held.suspect, enqueued_ms, wanted_ms, took_s, ended_at
@@ -181,6 +202,8 @@ class Spree:
                     runs.told.append(run)
                     if held.attempt > 1 or held.suspect or wanted_ms != enqueued_ms:
                         runs.are_plain = False
+                if now >= until:
+                    return None
         finally:
             self.now = clock()
             self.backlog.taken(taken_at)
@@ -196,3 +219,16 @@ class Spree:
         self.breakers.succeeded(plan.name, len(told), now)
         self.recent.done[plan.queue] += len(told)
         self.report(JobsSucceeded(plan.name, plan.queue, told, runs.are_plain))
+
+
+def _begun(job: PlannedJob, encoded: bytes, began: float, rest: Rest) -> Begun:
+    record = job.record or job.plan.record(job.held, encoded, job.enqueued_ms)
+    return Begun(job.held, record, job(), began, rest, job.span)
+
+
+def _more_of(record: Record, span: RunSpan | None) -> str:
+    """What a summary says besides."""
+    more = "" if record.id is None else f',"id":{_quoted(record.id)}'
+    if span is not None and (trace := span.headers.get("traceparent")) is not None:
+        more += f',"trace":{_quoted(trace)}'
+    return more

@@ -32,6 +32,7 @@ from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Apart, Handler, Place, Timebox, invoke, place
+from trioq.engine.handlers.begun import Suspended
 from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.plan import Plans
@@ -44,8 +45,31 @@ from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable
 from trioq.failpoints import failpoint
 
-#: A worker with nothing but tiny jobs lets others run this often.
+#: Workers with nothing but tiny jobs let others run this often.
 SLICE_S = 0.002
+
+
+@attrs.define
+class Turn:
+    """What the workers of an engine have run since one of them last let others run.
+
+    They share it: those whose handlers have waited for the same moment come back together, and
+    with a turn for each of them, all else would wait for as many turns as there are workers.
+    """
+
+    number: int = attrs.field(default=0, init=False)
+    spent_s: float = attrs.field(default=0.0, init=False)
+
+    @property
+    def left_s(self) -> float:
+        """What a worker may run yet."""
+        return SLICE_S - self.spent_s
+
+    def ended(self, number: int) -> None:
+        """Others have run since this one; another worker may have begun the next."""
+        if self.number == number:
+            self.number += 1
+            self.spent_s = 0.0
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +90,7 @@ class Shop:
     recent: Recent
     plans: Plans
     tracer: Tracer | None
+    turn: Turn = attrs.field(factory=Turn, init=False)
 
     def spree(self) -> Spree:
         """For one worker."""
@@ -75,7 +100,7 @@ class Shop:
             self.breakers,
             self.report,
             self.recent,
-            self.tracer is not None,
+            self.tracer,
         )
 
 
@@ -110,29 +135,30 @@ class Worker:
         Returns:
           False: the backlog is closed.
         """
-        backlog, spree = self._shop.backlog, self._spree
+        backlog, turn, spree = self._shop.backlog, self._shop.turn, self._spree
         with trio.CancelScope() as scope, closing(Timebox()) as timebox:
             while True:
+                number = turn.number
                 if not backlog:
                     timebox.close()
                     if not await backlog.wait():
                         return False
-                    self._turn_begins()
-                elif spree.now >= self._turn_ends:
+                    turn.ended(number)
+                    spree.now = trio.current_time()
+                elif turn.left_s <= 0:
                     timebox.close()
                     await backlog.rest()
-                    self._turn_begins()
-                if backlog:
-                    self._here(backlog.jobs[0].by)
-                    left = spree.go(backlog.jobs[0].by, timebox, self._turn_ends)
+                    turn.ended(number)
+                    spree.now = trio.current_time()
+                else:
+                    began, by = spree.now, backlog.jobs[0].by
+                    self._here(by)
+                    left = spree.go(by, timebox, began + turn.left_s)
+                    turn.spent_s += spree.now - began
                     if left is not None and await self._run_and_settle(left, scope, timebox):
                         break
                     left = None  # nobody keeps a payload while waiting for the next job
         return True
-
-    def _turn_begins(self) -> None:
-        self._spree.now = now = trio.current_time()
-        self._turn_ends = now + SLICE_S
 
     def _here(self, by: Claimer) -> None:
         """Have all that the next jobs start inherit where they run."""
@@ -150,8 +176,10 @@ class Worker:
         run: Run | None = None
         end: End | None = None
         try:
-            stored = decode(held.uid, held.stored)
-            began = self._spree.now if begun is None else begun.began
+            if begun is None:
+                stored, began = decode(held.uid, held.stored), self._spree.now
+            else:
+                stored, began = Stored(begun.record, payload_is_big=False), begun.began
             admitted = self._admitted(held, stored, scope, began)
             if isinstance(admitted, Run):
                 run = admitted
@@ -180,7 +208,7 @@ class Worker:
                 raise RecordUnreadable(f"its queue is {record.queue!r}, but it isn't from there")
             return parked(held, stored, "breaker open" if handler else "unknown name")
         retry = shop.rules.retry_of(handler, record)
-        return Run(held, stored, handler, retry, permit, held.token, began, scope)
+        return Run(held, stored, handler, retry, permit, began, scope)
 
     async def _go(self, run: Run, timebox: Timebox, begun: Begun | None) -> None:
         """From the permit to the outcome."""
@@ -191,10 +219,14 @@ class Worker:
             if begun is None:
                 run.outcome = await self._outcome(run, timebox)
             else:
+                run.span = begun.span
                 run.outcome = await self._start(run, begun.rest, begun.job, timebox, begun.began)
         finally:
             shop.runs.remove(run)
-            self._spree.now = now = trio.current_time()
+            now = trio.current_time()
+            if begun is None or not isinstance(begun.rest, Suspended):
+                shop.turn.spent_s += now - self._spree.now  # as far as is known, nobody else ran
+            self._spree.now = now
             run.took_s = now - run.began
             verdict = _breaker_verdict(run.outcome)
             shop.breakers.record(run.stored.record.name, run.permit, verdict, now)
@@ -226,7 +258,7 @@ class Worker:
             attempt=claim.attempt,
             max_attempts=run.retry.max_attempts,
             id=record.id,
-            token=run.token,
+            token=claim.token,
             enqueued_ms=record.enqueued_ms,
             trace=run.span.headers if run.span is not None else record.trace,
         )

@@ -154,8 +154,8 @@ class Dispatcher:
         self._carry((settlement,))
 
     def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
-        """The same of several, which took so long on the average."""
-        self._look_ahead.ran(took_s, len(settlements))
+        """The same of several that ran one after the other, so long on the average."""
+        self._look_ahead.ran_alone(took_s, len(settlements))
         self._carry(settlements)
 
     def _carry(self, settlements: Sequence[Settlement]) -> None:
@@ -364,7 +364,7 @@ class Dispatcher:
     def _give_back_stale(self) -> None:
         """Let go of jobs that no worker has had time for, and don't take them again at once."""
         if stale := self._backlog.take_back_stale(self):
-            self._look_ahead.runs_at_least(STALE_S)
+            self._look_ahead.none_began(STALE_S)
             self._give_back([*stale, *self.payloads.take_back()])
 
     def _lose(self, why: Why) -> None:
