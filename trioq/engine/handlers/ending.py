@@ -70,7 +70,7 @@ def timed_out(
     elif error is not None:
         if is_a(leaf, JobControl):
             return outcome_of(error)  # it was asked to end, and ended with a wish
-        raised = leaf.error if isinstance(leaf, RunnerDied) else describe(error)
+        raised = leaf.error if type(leaf) is RunnerDied else describe(error)
         told += f"; then, while it was cancelled, {raised.type}: {raised.message}"
         traceback = raised.traceback
     return Failed(Error("timeout", clip(told, MESSAGE_BYTES), traceback, kind="timeout"))
@@ -92,7 +92,7 @@ def outcome_of(error: BaseException) -> Outcome:
         return leaf.outcome
     if type(leaf) is CommandFailed:
         return Failed(leaf.error, permanent=leaf.permanent)
-    if isinstance(leaf, RunnerDied):
+    if type(leaf) is RunnerDied:
         return Failed(leaf.error)
     told = describe(error)
     if is_a(leaf, RetryLater, Snooze):
