@@ -53,7 +53,7 @@ FAULTS: dict[str, Fault] = {
     "executed twice": Twice(),
     "executed late": Hold(),
     "delayed": Delay(0.01, jitter=0.01),
-    "request cut": CutRequest(60),
+    "request cut": CutRequest(40),
     "reply cut": CutReply(2),
     "reply drips": Drip(0.0),
     "request swallowed": Swallow(executed=False),
