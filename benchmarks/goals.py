@@ -71,6 +71,8 @@ FIGURES: Mapping[str, Goal] = {
     "a job parameter, of the plain drain": at_least(0.5, "×"),
     "defaults, of the plain drain": at_least(0.5, "×"),
     "a dataclass, of the plain drain": at_least(0.5, "×"),
+    "ids, of the plain drain": at_least(0.5, "×"),
+    "options, of the plain drain": at_least(0.5, "×"),
     "tracing at 1 %, of the plain drain": at_least(0.5, "×"),
     "import trioq": at_most(30, "ms"),
     "import connect_sync": at_most(150, "ms"),

@@ -158,9 +158,17 @@ class Quick:
 class OddOnes(Sampler):
     """Every other job is traced."""
 
-    def should_sample(self, *args: Any, **kwargs: Any) -> SamplingResult:
-        attributes = kwargs.get("attributes") or {}
-        is_odd = int(attributes.get("messaging.message.id", "0"), 16) % 2
+    def should_sample(  # noqa: PLR0917
+        self,
+        parent_context: Any,
+        trace_id: int,
+        name: str,
+        kind: Any = None,
+        attributes: Any = None,
+        links: Any = None,
+        trace_state: Any = None,
+    ) -> SamplingResult:
+        is_odd = int((attributes or {}).get("messaging.message.id", "0"), 16) % 2
         return SamplingResult(Decision.RECORD_AND_SAMPLE if is_odd else Decision.DROP, attributes)
 
     def get_description(self) -> str:
@@ -309,7 +317,10 @@ def test_so_it_is_where_they_are_traced(jobs: list[Draft]) -> None:
 
 def test_traced_jobs_are_run_in_one_go_too() -> None:
     drafts = [Draft("plain", "returns nothing", is_traced=n % 3 == 0) for n in range(12)]
-    assert assert_same(drafts, traces=True) == 12
+    one, other = both(drafts, traces=True)
+    assert one.spans == other.spans
+    assert len(one.spans) == 6
+    assert (one.quick, other.quick) == (12, 0)
 
 
 @pytest.mark.parametrize("what", sorted(ACTS))

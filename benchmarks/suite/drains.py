@@ -20,6 +20,7 @@ from benchmarks.suite.tally import Tally, drained, enqueue
 from benchmarks.support import Bench, bench, joined
 from trioq import Call, Job
 from trioq.cli.engine import GARBAGE, SWITCH_S
+from trioq.core.job import Options
 
 #: An app that counts as those of peers do, for engines in processes of their own.
 APP = """
@@ -152,6 +153,8 @@ def variants(scale: Scale) -> Figures:
             "a job parameter": drained(b, with_job, PLAIN, jobs),
             "defaults": drained(b, with_defaults, PLAIN, jobs),
             "a dataclass": drained(b, with_dataclass, sized, jobs),
+            "ids": drained(b, plain, PLAIN, jobs, asks=lambda n: {"id": f"order-{n}"}),
+            "options": drained(b, plain, PLAIN, jobs, asks=lambda n: {"options": Options(3, 60.0)}),
             "tracing at 1 %": in_a_process(traced, b.directory, jobs),
         }
     return {f"{what}, of the plain drain": rate / usual for what, rate in found.items()}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import attrs
 import trio
 
 from benchmarks.support import Bench
 from trioq import App, Call, Engine, connect_sync
+from trioq.core.calls import NewJob
 from trioq.core.config import Config
+from trioq.core.formats.record import encode
+from trioq.core.job import Record, new_uid
 from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
 
@@ -93,17 +98,38 @@ def enqueue(b: Bench, calls: Iterable[Call]) -> None:
         client.enqueue_many(calls)
 
 
+def enqueue_asking(b: Bench, call: Call, jobs: int, asks: Callable[[int], dict[str, Any]]) -> None:
+    payload, now_ms = json.dumps(call.payload).encode(), time.time_ns() // 1_000_000
+    with connect_sync(b.config) as client:
+        for start in range(0, jobs, 500):
+            made = []
+            for n in range(start, min(jobs, start + 500)):
+                record = Record(new_uid(), call.name, "low", payload, enqueued_ms=now_ms, **asks(n))
+                made.append(NewJob(record.uid, "low", *encode(record), id=record.id))
+            client.send(made)
+
+
 def drained(
-    b: Bench, register: Callable[[Tally], None], call: Call, jobs: int, *, workers: int = 16
+    b: Bench,
+    register: Callable[[Tally], None],
+    call: Call,
+    jobs: int,
+    *,
+    workers: int = 16,
+    asks: Callable[[int], dict[str, Any]] | None = None,
 ) -> float:
     """Jobs per second of an engine with everything on.
 
     Args:
       register: Puts the handler into the tally's app.
+      asks: What the record of the n-th job says of its own.
     """
     b.clear()
     tally = Tally(jobs)
     register(tally)
-    enqueue(b, (call for _ in range(jobs)))
+    if asks is None:
+        enqueue(b, (call for _ in range(jobs)))
+    else:
+        enqueue_asking(b, call, jobs, asks)
     trio.run(tally.run, with_workers(with_metrics(b.config), workers))
     return tally.rate

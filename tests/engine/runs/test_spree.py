@@ -433,8 +433,9 @@ async def test_each_has_what_it_asks_for_and_no_less_time_than_that(
         assert wanted_s - 1e-9 <= left_s <= wanted_s + SLACK_S + 1e-9
 
 
+@pytest.mark.parametrize("way", ["in one go", "each by itself"])
 async def test_workers_that_come_back_together_share_one_turn_of_the_loop(
-    autojump_clock: Clock, world: World
+    autojump_clock: Clock, world: World, way: str, request: pytest.FixtureRequest
 ) -> None:
     worlds_noop(world)
     gate = trio.Event()
@@ -465,9 +466,15 @@ async def test_workers_that_come_back_together_share_one_turn_of_the_loop(
     while len(running.engine._parts.backlog) < 100:
         await trio.testing.wait_all_tasks_blocked()
         running.engine.shards[0].dispatcher.poke()
+    if way == "each by itself":
+        request.getfixturevalue("armed")
     world.nursery.start_soon(look)
+    while not turns_s:
+        await trio.lowlevel.checkpoint()
     gate.set()
     await world.reported(JobSucceeded, 100, name="tiny")
+    await trio.lowlevel.checkpoint()
+    await trio.lowlevel.checkpoint()
     scope.cancel()
     # Two turns, if who looks is the first in one and the last in the next.
     assert max(turns_s) <= 2 * SLICE_S + 0.0005 + 1e-9
