@@ -13,7 +13,7 @@ import random
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from unittest.mock import patch
 
 import attrs
@@ -30,6 +30,7 @@ from trio.testing import MockClock
 
 from props.behaviours import ACTS, PAYLOADS, Stage
 from tests.engine.virtual import World, calm
+from trioq.app import App
 from trioq.core.breaker import Breaker
 from trioq.core.calls import NewJob
 from trioq.core.events import BreakerChanged, Event, JobsSucceeded
@@ -196,10 +197,36 @@ def told_by(exporter: InMemorySpanExporter) -> list[Any]:
     ]
 
 
+class OnStage(Protocol):
+    """Handlers that note what they see."""
+
+    @property
+    def app(self) -> App: ...
+    @property
+    def seen(self) -> dict[int, list[Any]]: ...
+
+
 async def play(
     drafts: list[Draft], clock: MockClock, workers: int, *, breaks: bool, traces: bool
 ) -> Seen:
-    stage, spans = Stage(clock), InMemorySpanExporter()
+    return await play_on(Stage(clock), drafts, workers, breaks=breaks, traces=traces)
+
+
+async def play_on(
+    stage: OnStage,
+    drafts: list[Draft],
+    workers: int,
+    *,
+    breaks: bool,
+    traces: bool = False,
+    ready: Callable[[trio.CapacityLimiter], None] = lambda threads: None,
+) -> Seen:
+    """What is seen of an engine that runs these.
+
+    Args:
+      ready: Told the limit of its threads.
+    """
+    spans = InMemorySpanExporter()
     breaker = {"min_samples": 4 if breaks else 1_000_000, "window_s": 60.0, "cooldown_s": 30.0}
     config = calm(queues=("low",), count=workers, breaker=breaker)
     metrics, quick = Metrics(config, dict.fromkeys(PAYLOADS, "low"), lambda: None), Quick()
@@ -208,6 +235,7 @@ async def play(
         world.tracer = traced(spans) if traces else None
         world.store.enqueue("sender", 1, [draft.stored(n) for n, draft in enumerate(drafts)])
         running = await world.start()
+        ready(running.engine._parts.threads)
         space = world.store.space
         await world.until(lambda: space.stats["done"] + len(space.dead) == len(drafts))
         parts = running.engine._parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -179,3 +180,36 @@ async def test_jobs_that_wait_run_on_as_many_workers_as_there_are(count: int) ->
         await wait_all_tasks_blocked()
         assert len(running) == count
         backlog.close()
+
+
+@attrs.define
+class Elsewhere:
+    """Jobs that somebody has taken out and not begun."""
+
+    by: Claimer
+    jobs: list[Held]
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def take_back(self) -> list[Held]:
+        jobs, self.jobs = self.jobs, []
+        return jobs
+
+
+@pytest.mark.trio
+async def test_what_was_taken_out_and_not_begun_is_taken_back_with_the_rest() -> None:
+    backlog, ours, others = Backlog(), Elsewhere(NOBODY, [job("a")]), Elsewhere(OTHER, [job("b")])
+    backlog.put([job("c")])
+    backlog.lent += [ours, others]
+    assert len(backlog) == 3
+    assert [held.uid for held in backlog.take_back(NOBODY)] == ["a", "c"]
+    assert len(backlog) == 1
+
+
+@pytest.mark.trio
+async def test_what_is_put_back_comes_first_in_its_order() -> None:
+    backlog = Backlog()
+    backlog.put([job("c")])
+    backlog.put_back([job("a"), job("b")], trio.current_time())
+    assert [held.uid for held in backlog.jobs] == ["a", "b", "c"]

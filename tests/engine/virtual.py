@@ -129,7 +129,7 @@ class World:
             handlers,
             access,
             to_all(self.report, *self.listeners),
-            clock=trio.current_time,
+            clock=trio.lowlevel.current_clock().current_time,  # in threads too
             tracer=self.tracer,
         )
 

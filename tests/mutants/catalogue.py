@@ -8,10 +8,13 @@ from __future__ import annotations
 from tests.mutants.bytes import BYTES
 from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.goes import GOES
+from tests.mutants.hands import IN_A_ROW
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 
-__all__ = ["ENGINES", "FACES", "GOES", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant"]
+__all__ = [
+    "ENGINES", "FACES", "GOES", "IN_A_ROW", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant",
+]  # fmt: skip
 
 MODEL: Killers = ("props/test_store.py",)
 ATTEMPTS: Killers = ("props/test_attempts.py",)
@@ -649,5 +652,6 @@ ENGINES = (
 )  # fmt: skip
 
 MUTANTS = (
-    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *GOES, *BYTES, *READ, *SETTINGS, *FACES, *AROUND, *SEEN,
+    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *GOES, *IN_A_ROW, *BYTES, *READ, *SETTINGS, *FACES,
+    *AROUND, *SEEN,
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.mutants.bytes import BYTES
-from tests.mutants.catalogue import ENGINES, FACES, GOES, SCRIPTS, SETTINGS, Mutant
+from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SETTINGS, Mutant
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
@@ -31,7 +31,7 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(HANDLERS)}
 ## Jobs run in one go
 
-{_table(GOES)}
+{_table([*GOES, *IN_A_ROW])}
 ## Big payloads
 
 {_table(BYTES)}

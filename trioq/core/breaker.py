@@ -117,6 +117,11 @@ class Breaker:
         return self._state
 
     @property
+    def generation(self) -> int:
+        """How often it has changed."""
+        return self._generation
+
+    @property
     def is_calm(self) -> bool:
         """Whether it is closed, and no success can be what opens it."""
         return self._state == "closed" and self._window.failed == 0

@@ -13,7 +13,8 @@ would be as many slices long as there are workers, for everything else in it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import trio
 
@@ -21,6 +22,18 @@ from trioq.engine.claim import Claimer, Held
 
 #: A job that waits here for longer than this is given back.
 STALE_S = 0.5
+
+
+class Lent(Protocol):
+    """Claims of one boot that were taken out to be run, and can be taken back until they are."""
+
+    @property
+    def by(self) -> Claimer: ...
+
+    def __len__(self) -> int: ...
+
+    def take_back(self) -> list[Held]:
+        """Take out what nobody has begun, in order."""
 
 
 class Backlog:
@@ -32,6 +45,8 @@ class Backlog:
     def __init__(self) -> None:
         self.jobs = deque[Held]()
         """The next one first. Who takes one out by hand says so afterwards: :meth:`taken`."""
+        self.lent: list[Lent] = []
+        """What is out of here, and has jobs that nobody has begun."""
         self._idle = trio.lowlevel.ParkingLot()
         self._called = False
         """One of the idle workers is on its way here."""
@@ -42,7 +57,8 @@ class Backlog:
         self._are_few = trio.Event()
 
     def __len__(self) -> int:
-        return len(self.jobs)
+        """How many jobs nobody has begun."""
+        return len(self.jobs) + sum(map(len, self.lent))
 
     def put(self, jobs: Iterable[Held]) -> None:
         """Add jobs. Never waits."""
@@ -71,6 +87,11 @@ class Backlog:
         if len(self.jobs) <= self._few:
             self._are_few.set()
 
+    def put_back(self, jobs: Sequence[Held], since: float) -> None:
+        """Some that were taken out weren't begun: they are next; the last one was begun then."""
+        self.jobs.extendleft(reversed(jobs))
+        self.taken(since)
+
     async def rest(self) -> None:
         """A worker has had its turn: others may run now. It goes on when it is called."""
         if self._called:
@@ -89,7 +110,8 @@ class Backlog:
 
     def take_back(self, by: Claimer) -> list[Held]:
         """Take out what this boot has claimed and nobody has started."""
-        jobs = [held for held in self.jobs if held.by is by]
+        lent = [held for lent in self.lent if lent.by is by for held in lent.take_back()]
+        jobs = lent + [held for held in self.jobs if held.by is by]
         left = [held for held in self.jobs if held.by is not by]
         self.jobs.clear()  # it stays the one that everybody knows
         self.jobs.extend(left)

@@ -28,6 +28,7 @@ from trioq.engine.bridge import Access
 from trioq.engine.handlers import Apart, Handler, Runners
 from trioq.engine.outage import Outage
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.run import Runs
 from trioq.engine.runs.settle import Teller
@@ -67,6 +68,8 @@ class Parts:
     recent: Recent = attrs.field(factory=Recent, init=False)
     breakers: Breakers = attrs.field(init=False)
     appetite: Appetite = attrs.field(init=False)
+    threads: trio.CapacityLimiter = attrs.field(init=False)
+    """Bounds those of ``def`` handlers."""
     shards: tuple[Shard, ...] = attrs.field(init=False)
     workers: tuple[Worker, ...] = attrs.field(init=False)
 
@@ -82,6 +85,10 @@ class Parts:
     @appetite.default
     def _make_appetite(self) -> Appetite:
         return Appetite(self.given.clock, self.given.config.worker.count)
+
+    @threads.default
+    def _make_threads(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(self.given.config.worker.count)
 
     @shards.default
     def _make_shards(self) -> tuple[Shard, ...]:
@@ -109,17 +116,29 @@ class Parts:
     @workers.default
     def _make_workers(self) -> tuple[Worker, ...]:
         given, count = self.given, self.given.config.worker.count
+        rules = from_config.rules(given.config)
+        plans = Plans(given.handlers, rules, self.breakers)
         shop = Shop(
             backlog=self.backlog,
             runs=self.runs,
             handlers=given.handlers,
             queues=frozenset(given.config.queue_names),
-            rules=(rules := from_config.rules(given.config)),
-            plans=Plans(given.handlers, rules, self.breakers),
+            rules=rules,
+            plans=plans,
+            hands=Hands(
+                backlog=self.backlog,
+                runs=self.runs,
+                plans=plans,
+                breakers=self.breakers,
+                threads=self.threads,
+                report=given.report,
+                recent=self.recent,
+                is_off=given.tracer is not None,
+            ),
             recent=self.recent,
             breakers=self.breakers,
             appetite=self.appetite,
-            threads=trio.CapacityLimiter(count),
+            threads=self.threads,
             teller=Teller(given.report, self.recent),
             report=given.report,
             tracer=given.tracer,

@@ -14,6 +14,7 @@ from tests.engine.handlers.attempts import (
     until,
 )
 from trioq.core.outcome import Snoozed, Succeeded
+from trioq.core.tempo import Tempo
 from trioq.engine.handlers import (
     abandoned_threads,
 )
@@ -60,7 +61,8 @@ async def test_a_job_that_finds_no_thread_is_snoozed_and_never_starts() -> None:
 
 def test_a_call_that_was_withdrawn_is_not_made_when_its_thread_comes_up_after_all() -> None:
     ran: list[int] = []
-    early, late = _Call(lambda: ran.append(1), "early"), _Call(lambda: ran.append(2), "late")
+    early = _Call(lambda: ran.append(1), "early", Tempo())
+    late = _Call(lambda: ran.append(2), "late", Tempo())
 
     late()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from tests.engine.claimers import NOBODY, Nobody
 from trioq.core.breaker import Permit
@@ -87,3 +88,35 @@ async def test_a_boot_waits_for_its_own_runs_alone(autojump_clock: trio.testing.
         await trio.testing.wait_all_tasks_blocked()
         assert waited.is_set()
     assert runs.count(OTHER) == 1
+
+
+@pytest.mark.trio
+async def test_what_a_thread_runs_one_after_the_other_counts_as_one_run() -> None:
+    runs = Runs()
+    runs.hand_begins(NOBODY)
+    assert (len(runs), runs.count(NOBODY), runs.count(OTHER)) == (1, 1, 0)
+    ended = []
+    async with trio.open_nursery() as nursery:
+
+        async def wait() -> None:
+            await runs.ended(NOBODY)
+            ended.append(len(runs))
+
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        assert ended == []
+        runs.hand_ended(NOBODY)
+    assert ended == [0]
+
+
+@pytest.mark.trio
+async def test_a_run_that_began_in_a_thread_before_its_boot_was_to_end_is_cancelled_too() -> None:
+    runs, ours, others = Runs(), run_of("a"), run_of("b", OTHER)
+    runs.cancel(NOBODY, "engine stops")
+    runs.add(ours)
+    runs.add(others)
+    assert (ours.cancelled, others.cancelled) == ("engine stops", None)
+    runs.remove(ours)
+    await runs.ended(NOBODY)
+    runs.add(again := run_of("c"))
+    assert again.cancelled is None

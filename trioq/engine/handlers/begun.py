@@ -6,15 +6,17 @@ from here on means the same as if it had been started there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
 import attrs
+import trio
 
-from trioq.engine.handlers.describe import without_caller
+from trioq.engine.handlers.describe import Raised, without_caller
 from trioq.engine.handlers.isolated import Isolated
 from trioq.engine.handlers.returned import PLAIN, finished
+from trioq.engine.handlers.threads import ThreadLeftBehind
 
 
 @attrs.frozen(eq=False)
@@ -55,4 +57,26 @@ class Broken:
         raise self.error
 
 
-Rest = Suspended | Returned | Broken
+@attrs.frozen(eq=False)
+class InThread:
+    """A thread runs it."""
+
+    over: trio.Event
+    """Set when it has ended."""
+    leave: Callable[[], bool]
+    """Leaves the thread alone with it, and tells it so; False if it has ended by now."""
+    rest: Callable[[], Returned | Broken | None]
+    """Told when it has ended: how."""
+
+    async def run(self, job: object, threads: object, kill_after_s: float) -> Any:
+        try:
+            await self.over.wait()
+        except trio.Cancelled:
+            if self.leave():
+                raise ThreadLeftBehind from None
+            raise
+        rest = self.rest()
+        assert rest is not None
+        if isinstance(rest, Broken):
+            raise Raised(rest.error)
+        return await rest.run(job, threads, kill_after_s)

@@ -16,6 +16,7 @@ from attrs import validators as v
 
 from trioq.core.job import Job
 from trioq.core.retry import Retry
+from trioq.core.tempo import Tempo
 from trioq.core.valid import NAME, QUEUE_PATTERN, TIMEOUT_S
 from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.handlers.binding import Binding
@@ -81,6 +82,8 @@ class Function:
     isolation: Isolation = attrs.field(default="none", validator=v.in_(("none", "process")))
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)
+    tempo: Tempo = attrs.field(factory=Tempo, init=False, repr=False)
+    """Of a ``def`` handler, how long its calls took lately."""
 
     @binding.default
     def _bind(self) -> Binding:
@@ -115,16 +118,26 @@ class Function:
         """
         context = copy_context()
         context.run(running_job.set, job)
+        if self.is_async:
+            arguments = self.bound(job.payload, context)
+            first = () if self.binding.job_parameter is None else (job,)
+            return Isolated(self._call(first, arguments), context)
+        call = functools.partial(self.called, lambda: job, job.payload, context)
+        return self._call_in_thread(call, context, threads)
+
+    def bound(self, payload: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+        """The arguments; what the payload becomes may have code of its own, run in there."""
         try:
-            # In there: what the payload becomes may have code of its own.
-            arguments = context.run(self.binding.bind, job.payload)
+            return context.run(self.binding.bind, payload)
         except MemoryError:
             raise NothingLeft(WANTS[errno.ENOMEM]) from None
-        first = () if self.binding.job_parameter is None else (job,)
-        if self.is_async:
-            return Isolated(self._call(first, arguments), context)
-        call = functools.partial(context.run, self.function, *first, **arguments)
-        return self._call_in_thread(call, context, threads)
+
+    def called(self, job: Callable[[], Job], payload: Mapping[str, Any], context: Context) -> Any:
+        """Bind and call a ``def`` function in there; raises what either raises."""
+        arguments = self.bound(payload, context)
+        if self.binding.job_parameter is None:
+            return context.run(self.function, **arguments)
+        return context.run(self.function, job(), **arguments)
 
     async def _call(self, first: Sequence[Job], arguments: Mapping[str, Any]) -> Any:
         returned = await self.function(*first, **arguments)
@@ -133,7 +146,7 @@ class Function:
     async def _call_in_thread(
         self, call: Callable[[], Any], context: Context, threads: trio.CapacityLimiter
     ) -> Any:
-        returned = await run_in_thread(call, self.name, threads)
+        returned = await run_in_thread(call, self.name, threads, self.tempo)
         if id(type(returned)) in PLAIN:
             return returned
         # A wrapper around an async function, say: what it gave runs where it would have run.

@@ -8,13 +8,15 @@ A handler that wants to end in time asks ``trio.from_thread.check_cancelled()`` 
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import trio
 
+from trioq.core.tempo import Tempo
 from trioq.core.wants import NothingLeft, want_of
 from trioq.engine.forks import end_if_copy
 from trioq.engine.handlers.describe import Raised
@@ -28,19 +30,31 @@ class ThreadLeftBehind(BaseException):
     """It was cancelled, and its thread runs on."""
 
 
+class Left(Protocol):
+    """What runs on in a thread after its job was given up."""
+
+    @property
+    def name(self) -> str:
+        """Its handler's."""
+
+
+left_behind: set[Left] = set()
+"""All that do."""
+
+
 def abandoned_threads() -> Mapping[str, int]:
     """How many threads run on after their job was given up, by the name of the handler.
 
     Each holds a place under its engine's limit. An engine whose places are all taken like
     this runs no ``def`` handlers any more.
     """
-    return Counter(call.name for call in tuple(_left_behind))
+    return Counter(left.name for left in tuple(left_behind))
 
 
 async def run_in_thread(
-    function: Callable[[], Any], name: str, limiter: trio.CapacityLimiter
+    function: Callable[[], Any], name: str, limiter: trio.CapacityLimiter, tempo: Tempo
 ) -> Any:
-    """Call a function in a thread.
+    """Call a function in a thread, and tell the tempo how long it took in there.
 
     Raises:
       Raised: Whatever the function raises, in there.
@@ -48,7 +62,7 @@ async def run_in_thread(
       NoThread, ThreadLeftBehind: It was cancelled. They stand in for :exc:`trio.Cancelled`,
           which can't say what became of the function.
     """
-    call = _Call(function, name)
+    call = _Call(function, name, tempo)
     try:
         ended = await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)
     except trio.Cancelled:
@@ -78,6 +92,7 @@ class _Call:
 
     function: Callable[[], Any]
     name: str
+    tempo: Tempo
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
     _started: bool = False
     _withdrawn: bool = False
@@ -89,15 +104,17 @@ class _Call:
             if self._withdrawn:
                 return _Returned(None)
             self._started = True
+        began = time.perf_counter()
         try:
             return _Returned(self.function())
         except BaseException as error:
             return Raised(error)
         finally:
             end_if_copy()
+            self.tempo.ran(time.perf_counter() - began)
             with self._lock:
                 self._ended = True
-                _left_behind.discard(self)
+                left_behind.discard(self)
 
     def withdraw(self) -> bool:
         """Don't make the call; False if it's too late for that."""
@@ -109,8 +126,43 @@ class _Call:
         """Count it as left behind; False if it has ended by now."""
         with self._lock:
             if not self._ended:
-                _left_behind.add(self)
+                left_behind.add(self)
             return not self._ended
 
 
-_left_behind: set[_Call] = set()
+class ThreadPlace:
+    """A place under a limit, taken before there is a thread; it's free when that has ended.
+
+    Raises:
+      trio.WouldBlock: There is none.
+    """
+
+    def __init__(self, limiter: trio.CapacityLimiter) -> None:
+        limiter.acquire_on_behalf_of_nowait(self)
+        self._limiter = limiter
+        self._is_the_threads = False
+
+    async def run(self, function: Callable[[], None]) -> None:
+        """Call a function in a thread, once. It may not raise.
+
+        Raises:
+          OSError, RuntimeError, MemoryError: No thread can be started.
+
+        Cancellation: the thread is left alone, and has its place until it ends.
+        """
+        try:
+            await trio.to_thread.run_sync(
+                function,
+                abandon_on_cancel=True,
+                limiter=self,  # type: ignore[arg-type]  # it has all that is used of one
+            )
+        except BaseException:
+            if not self._is_the_threads:
+                self._limiter.release_on_behalf_of(self)
+            raise
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        self._is_the_threads = True
+
+    def release_on_behalf_of(self, borrower: object) -> None:
+        self._limiter.release_on_behalf_of(self)

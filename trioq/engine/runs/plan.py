@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -37,6 +37,8 @@ class Plan:
     name: str
     queue: str
     handler: Function
+    in_thread: bool
+    """Whether it's a ``def`` handler."""
     takes_job: bool
     breaker: Breaker
     timeout_s: float
@@ -57,6 +59,17 @@ Asked = tuple[str, str, int | None, float | None]
 """Name, queue, and what the record itself asks for: attempts, seconds."""
 
 
+class Planned(NamedTuple):
+    """A job with its plan."""
+
+    held: Held
+    plan: Plan
+    payload: bytes
+    enqueued_ms: int
+    record: Record | None
+    """None: it says nothing more."""
+
+
 @attrs.define(eq=False)
 class Plans:
     """Those of one engine."""
@@ -69,6 +82,19 @@ class Plans:
     _by_asked: dict[Asked, Plan | None] = attrs.field(
         factory=dict[Asked, "Plan | None"], init=False
     )
+
+    def planned(self, held: Held) -> Planned | None:
+        """A job with its plan; None: it needs more care."""
+        stored = held.stored
+        end = stored.find(b"}\n")
+        at = stored[end - 13 : end]
+        plan = self.by_start.get(stored[: end - 13])
+        if plan is not None and at.isdigit():
+            return Planned(held, plan, stored[end + 2 :], int(at), None)
+        if (found := self.find(held)) is None:
+            return None
+        plan, record = found
+        return Planned(held, plan, record.payload, record.enqueued_ms, record)
 
     def find(self, held: Held) -> tuple[Plan, Record] | None:
         """The plan of a job, and its record; None: it needs more care."""
@@ -100,12 +126,13 @@ class Plans:
 
     def _made(self, record: Record) -> Plan | None:
         handler = self.handlers.get(record.name)
-        if not isinstance(handler, Function) or not handler.begins_at_once:
+        if not isinstance(handler, Function) or (handler.is_async and not handler.begins_at_once):
             return None
         return Plan(
             record.name,
             record.queue,
             handler,
+            not handler.begins_at_once,
             handler.binding.job_parameter is not None,
             self.breakers.of(record.name),
             self.rules.timeout_of(handler, record),
@@ -135,18 +162,32 @@ class PlannedJob:
 
     def __call__(self) -> Job:
         if self._job is None:
-            held, plan, record = self.held, self.plan, self.record
-            trace = NO_HEADERS if record is None else record.trace
-            self._job = Job(
-                uid=held.uid,
-                name=plan.name,
-                queue=plan.queue,
-                payload=self.payload,
-                attempt=held.attempt,
-                max_attempts=plan.max_attempts,
-                id=None if record is None else record.id,
-                token=held.token,
-                enqueued_ms=self.enqueued_ms,
-                trace=trace if self.span is None else self.span.headers,
-            )
+            self._job = self.made()
         return self._job
+
+    @property
+    def id(self) -> str | None:
+        """The one that it was given."""
+        return None if self.record is None else self.record.id
+
+    @property
+    def wanted_ms(self) -> int:
+        """When it was enqueued, or due if that was with a delay."""
+        return self.enqueued_ms if self.record is None else self.record.wanted_ms
+
+    def made(self) -> Job:
+        """Another one, for another thread than the handler's."""
+        held, plan, record = self.held, self.plan, self.record
+        trace = NO_HEADERS if record is None else record.trace
+        return Job(
+            uid=held.uid,
+            name=plan.name,
+            queue=plan.queue,
+            payload=self.payload,
+            attempt=held.attempt,
+            max_attempts=plan.max_attempts,
+            id=None if record is None else record.id,
+            token=held.token,
+            enqueued_ms=self.enqueued_ms,
+            trace=trace if self.span is None else self.span.headers,
+        )

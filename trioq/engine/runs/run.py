@@ -6,6 +6,7 @@ Runs are found by the tokens of their claims, so that whoever has something to s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import attrs
@@ -55,11 +56,15 @@ class Runs:
     """The runs of one engine, whatever claimed them: :class:`~trioq.engine.claim.Running`."""
 
     _all: dict[Run, None] = attrs.field(factory=dict[Run, None], init=False)
+    _hands: Counter[Claimer] = attrs.field(factory=Counter["Claimer"], init=False)
+    """Threads that run job after job, each of which is a run if it takes long."""
+    _ending: dict[Claimer, Why] = attrs.field(factory=dict["Claimer", Why], init=False)
+    """Boots whose runs were cancelled, until none is left."""
     _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     """Those who wait until there are fewer."""
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._all) + self._hands.total()
 
     def __iter__(self) -> Iterator[Run]:
         """All of them, in the order in which they began."""
@@ -72,6 +77,8 @@ class Runs:
     def add(self, run: Run) -> None:
         """It begins."""
         self._all[run] = None
+        if (why := self._ending.get(run.claim.by)) is not None:
+            run.cancel(why)  # it began in a thread, before its boot was to end
 
     def remove(self, run: Run) -> None:
         """It has ended. Its settlement follows without a checkpoint in between."""
@@ -81,10 +88,22 @@ class Runs:
 
     def count(self, by: Claimer) -> int:
         """How many there are of this boot's claims."""
-        return sum(run.claim.by is by for run in self)
+        return sum(run.claim.by is by for run in self) + self._hands[by]
+
+    def hand_begins(self, by: Claimer) -> None:
+        """A thread begins to run this boot's jobs one after the other."""
+        self._hands[by] += 1
+
+    def hand_ended(self, by: Claimer) -> None:
+        """It has ended, and what it ran is settled or a run."""
+        self._hands[by] -= 1
+        if not self._hands[by]:
+            del self._hands[by]
+        self._waiting.unpark_all()
 
     def cancel(self, by: Claimer, why: Why) -> None:
-        """Cancel the runs of this boot's claims."""
+        """Cancel the runs of this boot's claims, and those that will turn out to be."""
+        self._ending[by] = why
         for run in self:
             if run.claim.by is by:
                 run.cancel(why)
@@ -99,3 +118,4 @@ class Runs:
         """Wait until there are none of this boot's claims."""
         while self.count(by):
             await self._waiting.park()
+        self._ending.pop(by, None)

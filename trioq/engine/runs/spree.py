@@ -20,6 +20,7 @@ import attrs
 import trio
 
 from trioq import failpoints
+from trioq.core.breaker import Permit
 from trioq.core.events import JobsSucceeded, Quick, Report
 from trioq.core.formats import payload
 from trioq.core.job import Job, Record
@@ -29,8 +30,9 @@ from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Timebox
-from trioq.engine.handlers.begun import Broken, Rest, Returned, Suspended
+from trioq.engine.handlers.begun import Broken, Returned, Suspended
 from trioq.engine.handlers.function import running_job
+from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.handlers.returned import PLAIN
 from trioq.engine.handlers.timebox import innermost
 from trioq.engine.runs.breaker import Breakers
@@ -55,9 +57,11 @@ class Begun:
     job: Job
     began: float
     """By trio's clock."""
-    rest: Rest
+    rest: Runnable
     """What is to be run yet."""
     span: RunSpan | None
+    permit: Permit | None = None
+    """By which it was begun; None: there is one to be had, as there was when it began."""
 
 
 @attrs.define(eq=False)
@@ -131,7 +135,7 @@ class Spree:
                         return held  # its span is linked to the one before, which is looked for
                     record = record or plan.record(held, encoded, enqueued_ms)
                 if plan is not last:
-                    if plan.breaker.last_state != "closed":
+                    if plan.in_thread or plan.breaker.last_state != "closed":
                         return held
                     last, box_until = plan, -math.inf
                     takes_job, binding = plan.takes_job, plan.handler.binding
@@ -221,7 +225,7 @@ class Spree:
         self.report(JobsSucceeded(plan.name, plan.queue, told, runs.are_plain))
 
 
-def _begun(job: PlannedJob, encoded: bytes, began: float, rest: Rest) -> Begun:
+def _begun(job: PlannedJob, encoded: bytes, began: float, rest: Runnable) -> Begun:
     record = job.record or job.plan.record(job.held, encoded, job.enqueued_ms)
     return Begun(job.held, record, job(), began, rest, job.span)
 

@@ -22,7 +22,7 @@ from contextlib import closing
 import attrs
 import trio
 
-from trioq.core.breaker import Verdict
+from trioq.core.breaker import Permit, Verdict
 from trioq.core.events import JobStarted, Report
 from trioq.core.formats import payload
 from trioq.core.formats.record import Stored, decode
@@ -32,9 +32,10 @@ from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Apart, Handler, Place, Timebox, invoke, place
-from trioq.engine.handlers.begun import Suspended
+from trioq.engine.handlers.begun import InThread, Suspended
 from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import INTERRUPTED, Run, Runs
@@ -89,6 +90,7 @@ class Shop:
     report: Report
     recent: Recent
     plans: Plans
+    hands: Hands
     tracer: Tracer | None
     turn: Turn = attrs.field(factory=Turn, init=False)
 
@@ -123,11 +125,12 @@ class Worker:
 
         Cancellation: the handler is cancelled and its job released.
         """
-        while await self._run_until_cancelled():
-            # That may not have been the only reason why: no job begins in a worker that ends.
-            await trio.lowlevel.checkpoint_if_cancelled()
+        async with trio.open_nursery() as threads:
+            while await self._run_until_cancelled(threads):
+                # That may not have been the only reason why: no job begins in a worker that ends.
+                await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def _run_until_cancelled(self) -> bool:
+    async def _run_until_cancelled(self, threads: trio.Nursery) -> bool:
         """Run jobs in one cancel scope, until a run was cancelled.
 
         A scope for each run would cost as much as all else that a tiny job needs.
@@ -135,11 +138,12 @@ class Worker:
         Returns:
           False: the backlog is closed.
         """
-        backlog, turn, spree = self._shop.backlog, self._shop.turn, self._spree
+        shop, turn, spree = self._shop, self._shop.turn, self._spree
+        backlog = shop.backlog
         with trio.CancelScope() as scope, closing(Timebox()) as timebox:
             while True:
                 number = turn.number
-                if not backlog:
+                if not backlog.jobs:
                     timebox.close()
                     if not await backlog.wait():
                         return False
@@ -155,9 +159,14 @@ class Worker:
                     self._here(by)
                     left = spree.go(by, timebox, began + turn.left_s)
                     turn.spent_s += spree.now - began
+                    if isinstance(left, Held) and (quick := shop.hands.quick(left)):
+                        timebox.close()
+                        left = await shop.hands.go(quick, threads)
+                        turn.ended(number)
+                        spree.now = trio.current_time()
                     if left is not None and await self._run_and_settle(left, scope, timebox):
                         break
-                    left = None  # nobody keeps a payload while waiting for the next job
+                    left = quick = None  # nobody keeps a payload while waiting for the next job
         return True
 
     def _here(self, by: Claimer) -> None:
@@ -176,11 +185,13 @@ class Worker:
         run: Run | None = None
         end: End | None = None
         try:
+            permit = None
             if begun is None:
                 stored, began = decode(held.uid, held.stored), self._spree.now
             else:
                 stored, began = Stored(begun.record, payload_is_big=False), begun.began
-            admitted = self._admitted(held, stored, scope, began)
+                permit = begun.permit
+            admitted = self._admitted(held, stored, scope, began, permit)
             if isinstance(admitted, Run):
                 run = admitted
                 await self._go(run, timebox, begun)
@@ -197,12 +208,22 @@ class Worker:
         return run is not None and run.cancelled is not None
 
     def _admitted(
-        self, held: Held, stored: Stored, scope: trio.CancelScope, began: float
+        self,
+        held: Held,
+        stored: Stored,
+        scope: trio.CancelScope,
+        began: float,
+        permit: Permit | None,
     ) -> Run | End:
-        """A run that may begin, or what becomes of the job instead."""
+        """A run that may begin, or what becomes of the job instead.
+
+        Args:
+          permit: By which it has begun; None: it needs one.
+        """
         shop, record = self._shop, stored.record
         handler = shop.handlers.get(record.name)
-        permit = shop.breakers.admit(record.name, began) if handler else None
+        if handler is not None and permit is None:
+            permit = shop.breakers.admit(record.name, began)
         if handler is None or permit is None:
             if record.queue not in shop.queues:
                 raise RecordUnreadable(f"its queue is {record.queue!r}, but it isn't from there")
@@ -215,6 +236,8 @@ class Worker:
         shop = self._shop
         failpoint("job", "before")
         shop.runs.add(run)
+        if begun is not None and not run.claim.by.may_start():
+            shop.runs.lease_ended(run.claim.by)  # it was told before this one was seen
         try:
             if begun is None:
                 run.outcome = await self._outcome(run, timebox)
@@ -224,7 +247,7 @@ class Worker:
         finally:
             shop.runs.remove(run)
             now = trio.current_time()
-            if begun is None or not isinstance(begun.rest, Suspended):
+            if begun is None or not isinstance(begun.rest, Suspended | InThread):
                 shop.turn.spent_s += now - self._spree.now  # as far as is known, nobody else ran
             self._spree.now = now
             run.took_s = now - run.began

@@ -1,0 +1,308 @@
+"""What ``def`` handlers do, and a clock for them.
+
+As :mod:`props.behaviours` has it for ``async def``: a handler plays an act and notes what it could
+see, and what it does depends on nothing but its job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import trio
+
+import trioq
+from props.behaviours import MARK, Liar, Odd, Role
+from trioq.app import App
+from trioq.engine.handlers import abandoned_threads
+from trioq.engine.handlers.place import place
+
+#: What a handler may take, in seconds. No multiple of it is when the engine looks for stale jobs:
+#: of two things at one time, either may be first.
+TIMEOUT_S = 0.44
+
+
+class PatientClock(trio.abc.Clock):
+    """Goes to the next deadline as soon as the loop has nothing to do and no thread has.
+
+    A thread that waits for something in the loop has nothing to do.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.threads: trio.CapacityLimiter | None = None
+        self.away = 0
+
+    def start_clock(self) -> None:
+        pass
+
+    def current_time(self) -> float:
+        return self.now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        if deadline <= self.now:
+            return 0.0
+        if self.threads is not None and self.threads.borrowed_tokens > self.away:
+            return 0.001  # and then look whether a thread has made it later
+        if deadline < float("inf"):
+            self.now = deadline
+            return 0.0
+        return 1.0
+
+    async def sleep(self, seconds: float) -> None:
+        """For threads, by ``trio.from_thread.run``."""
+        self.away += 1
+        try:
+            await trio.sleep(seconds)
+        finally:
+            self.away -= 1
+
+
+@attrs.frozen
+class Part:
+    """One handler's run."""
+
+    n: int
+    run: int
+    seen: list[Any]
+    clock: PatientClock
+
+    def waits(self, seconds: float) -> None:
+        trio.from_thread.run(self.clock.sleep, seconds)
+
+    def computes(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    def computes_until_cancelled(self) -> None:
+        """For longer than it may, until it's known that it has been left alone."""
+        self.computes(2 * TIMEOUT_S)
+        while not abandoned_threads():
+            threading.Event().wait(0.0005)
+        trio.from_thread.check_cancelled()
+
+
+Act = Callable[[Part], Any]
+ACTS: dict[str, Act] = {}
+ALONE: set[str] = set()
+"""Those that see others beside them, or are seen by them: they take the clock's time."""
+
+
+def act(function: Act) -> Act:
+    ACTS[function.__name__] = function
+    return function
+
+
+def alone(function: Act) -> Act:
+    ALONE.add(function.__name__)
+    return act(function)
+
+
+def raises(name: str, make: Callable[[Part], BaseException]) -> None:
+    def raising(part: Part) -> None:
+        raise make(part)
+
+    def waits_and_raises(part: Part) -> None:
+        part.waits(0.09)
+        raise make(part)
+
+    ACTS[f"raises {name}"] = raising
+    ACTS[f"waits, raises {name}"] = waits_and_raises
+
+
+def returns(name: str, make: Callable[[Part], Any]) -> None:
+    def waits_and_returns(part: Part) -> Any:
+        part.waits(0.09)
+        return make(part)
+
+    ACTS[f"returns {name}"] = make
+    ACTS[f"waits, returns {name}"] = waits_and_returns
+
+
+async def _more(part: Part) -> int:
+    part.seen.append("ran to its end")
+    await trio.lowlevel.checkpoint()
+    part.seen.append((trioq.current_job().payload, MARK.get(None)))
+    return 1
+
+
+async def _more_fails(part: Part) -> None:
+    raise KeyError(part.n)
+
+
+def _generator(part: Part) -> Any:
+    part.seen.append("never")
+    yield 1
+
+
+returns("nothing", lambda part: None)
+returns("a number", lambda part: 7)
+returns("an object", lambda part: object())
+returns("an exception", lambda part: ValueError("returned"))
+returns("a coroutine", _more)
+returns("a coroutine that fails", _more_fails)
+returns("a generator", _generator)
+returns("a function", lambda part: print)
+
+raises("ValueError", lambda part: ValueError(part.n))
+raises("RetryLater", lambda part: trioq.RetryLater(2.0))
+raises("GiveUp", lambda part: trioq.GiveUp("no use"))
+raises("SystemExit", lambda part: SystemExit(3))
+raises("KeyboardInterrupt", lambda part: KeyboardInterrupt())
+raises("StopIteration", lambda part: StopIteration(part.n))
+raises("MemoryError", lambda part: MemoryError())
+raises("Odd", lambda part: Odd())
+raises("Liar", lambda part: Liar())
+raises("a group", lambda part: BaseExceptionGroup("two", [ValueError(1), SystemExit(2)]))
+raises("a wrapped one", lambda part: ExceptionGroup("one", [trioq.GiveUp("inside")]))
+
+
+@act
+def snoozes(part: Part) -> None:
+    if part.run == 1:
+        raise trioq.Snooze(1.5)
+
+
+@act
+def fails_once(part: Part) -> None:
+    if part.run == 1:
+        raise ValueError("the first time")
+
+
+@act
+def waits_for_long(part: Part) -> None:
+    part.waits(TIMEOUT_S / 2)
+
+
+@act
+def waits_too_long(part: Part) -> None:
+    part.waits(2 * TIMEOUT_S)
+
+
+@alone
+def waits_too_long_after_work(part: Part) -> None:
+    """Its timeout counts from its start."""
+    part.computes(TIMEOUT_S * 3 / 4)
+    part.waits(TIMEOUT_S / 2)
+
+
+@alone
+def waits_in_time_after_work(part: Part) -> None:
+    part.computes(TIMEOUT_S / 4)
+    part.waits(TIMEOUT_S / 2)
+
+
+@alone
+def works_for_long(part: Part) -> None:
+    """The one behind it begins when it has ended, not when both were handed over."""
+    part.computes(TIMEOUT_S * 3 / 4)
+
+
+@alone
+def works_too_long(part: Part) -> None:
+    part.computes_until_cancelled()
+
+
+@alone
+def works_too_long_and_returns(part: Part) -> None:
+    with contextlib.suppress(trio.Cancelled):
+        part.computes_until_cancelled()
+
+
+@alone
+def works_too_long_and_fails(part: Part) -> None:
+    try:
+        part.computes_until_cancelled()
+    except trio.Cancelled:
+        raise ValueError("late") from None
+
+
+@act
+def is_told_nothing_of_others_ends(part: Part) -> None:
+    trio.from_thread.check_cancelled()
+    part.waits(0.09)
+    trio.from_thread.check_cancelled()
+
+
+@act
+def marks_its_context(part: Part) -> None:
+    part.seen.append(MARK.get(None))
+    MARK.set(part.n)
+
+
+@act
+def marks_its_context_and_waits(part: Part) -> None:
+    MARK.set(part.n)
+    part.waits(0.05)
+    part.seen.append(MARK.get(None))
+
+
+@act
+def looks_at_its_context_from_the_loop(part: Part) -> None:
+    MARK.set(part.n)
+    here = trio.from_thread.run_sync(lambda: (MARK.get(None), trioq.current_job().uid))
+    part.seen.append(here)
+
+
+@act
+def asks_for_its_job(part: Part) -> None:
+    job = trioq.current_job()
+    part.seen.append((job.name, job.queue, job.payload, job.attempt, job.max_attempts, job.id))
+    part.seen.append((job.uid in job.token, bool(job.enqueued_ms), dict(job.trace)))
+    part.seen.append(trioq.current_job() is job)
+
+
+@act
+def asks_for_its_job_later(part: Part) -> None:
+    part.waits(0.09)
+    asks_for_its_job(part)
+
+
+@alone
+def asks_where_it_is(part: Part) -> None:
+    part.seen.append((place.get().worker, threading.current_thread() is threading.main_thread()))
+
+
+@attrs.define
+class Stage:
+    """An app whose ``def`` handlers do as their payloads say."""
+
+    clock: PatientClock
+    app: App = attrs.field(factory=App)
+    seen: dict[int, list[Any]] = attrs.field(factory=lambda: defaultdict[int, list[Any]](list))
+    """By job."""
+    runs: Counter[int] = attrs.field(factory=Counter[int])
+
+    def __attrs_post_init__(self) -> None:
+        again = trioq.Retry(max_attempts=2, base=1.0, cap=1.0, jitter=0.0)
+        options: dict[str, Any] = {"timeout": TIMEOUT_S, "retry": again}
+
+        @self.app.job("plain", **options)
+        def plain(n: int, what: str) -> Any:
+            return self.play(n, what)
+
+        @self.app.job("lean", **options)
+        def lean(**fields: Any) -> Any:
+            return self.play(fields["n"], fields["what"])
+
+        @self.app.job("told", **options)
+        def told(job: trioq.Job, n: int, what: str = "returns nothing") -> Any:
+            self.seen[n].append((job.name, job.attempt, job == trioq.current_job()))
+            return self.play(n, what)
+
+        @self.app.job("typed", **options)
+        def typed(role: Role) -> Any:
+            return self.play(role.n, role.what)
+
+        @self.app.job("careful", on_lease_loss="cancel", **options)
+        def careful(n: int, what: str) -> Any:
+            return self.play(n, what)
+
+    def play(self, n: int, what: str) -> Any:
+        self.runs[n] += 1
+        part = Part(n, self.runs[n], self.seen[n], self.clock)
+        part.seen.append(MARK.get(None))
+        return ACTS[what](part)

@@ -1,0 +1,100 @@
+"""What a thread runs one after the other: what would lose a job, run it twice, or mean another."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+ROWS: Killers = ("tests/engine/runs/test_hands.py",)
+SAME: Killers = (*ROWS, "props/test_hands.py")
+RUNS: Killers = ("tests/engine/runs/test_runs.py",)
+
+HAND = "engine/runs/hand.py"
+HANDS = "engine/runs/hands.py"
+
+IN_A_ROW = (
+    Mutant(
+        "a thread's time counts from when it was asked for", HAND,
+        "self.job, self.began = job, now", "self.job = job", SAME,
+    ),
+    Mutant(
+        "what a def handler puts into its context is there for the next", HAND,
+        "job.plan.handler, self.context.copy()", "job.plan.handler, self.context", SAME,
+    ),
+    Mutant(
+        "a job is begun after it was taken back", HAND,
+        "if (self.jobs[0] if self.jobs else None) is not planned:", "if False:", ROWS,
+    ),
+    Mutant(
+        "what is taken back stays in the thread's hand", HAND,
+        "            self.jobs.clear()\n", "", ROWS,
+    ),
+    Mutant(
+        "what is behind a job that takes long is forgotten", HANDS,
+        "            self.backlog.put_back(behind, hand.began)\n", "", ROWS,
+    ),
+    Mutant(
+        "what is behind a job that takes long waits for its end", HANDS,
+        "        behind = hand.take_back()\n", "        behind: list[Held] = []\n", ROWS,
+    ),
+    Mutant(
+        "a thread that is to begin nothing more goes on", HAND,
+        "                if self._is_closed:\n                    return None\n", "", ROWS,
+    ),
+    Mutant(
+        "a job is told of by the thread and by who waits for it", HAND,
+        "if is_plain and not self._is_closed and", "if is_plain and", ROWS,
+    ),
+    Mutant(
+        "a job is put into the hand of a thread that has stopped", HAND,
+        "            return not self._is_closed\n", "            return True\n", ROWS,
+    ),
+    Mutant(
+        "what is done in a thread is told of twice", HAND,
+        "done, self._done = self._done, []", "done = self._done", ROWS,
+    ),
+    Mutant(
+        "a thread's lease is asked for once for all that it runs", HAND,
+        " or not self.by.may_start():", ":", ROWS,
+    ),
+    Mutant(
+        "a breaker that others have failed meanwhile isn't looked at in a thread", HAND,
+        "job is None or not job.plan.breaker.is_calm or", "job is None or", ROWS,
+    ),
+    Mutant(
+        "what takes too long in a thread is a success", HAND,
+        " and now - began < job.plan.timeout_s:", ":", ROWS,
+    ),
+    Mutant(
+        "a def handler isn't told that it was left alone", HAND,
+        "                self._scope.cancel()\n", "", ROWS,
+    ),
+    Mutant(
+        "a thread that was left alone is counted for ever", HAND,
+        "            left_behind.discard(self)\n", "", ROWS,
+    ),
+    Mutant(
+        "a breaker isn't told what went well in a thread", HANDS,
+        "            self.breakers.succeeded(plan.name, len(runs), now)\n", "", SAME,
+    ),
+    Mutant(
+        "what went well in a thread isn't counted", HANDS,
+        "            self.recent.done[plan.queue] += len(runs)\n", "", SAME,
+    ),
+    Mutant(
+        "failpoints aren't passed by what a thread runs in a row", HANDS,
+        "self.is_off or failpoints.armed() or", "self.is_off or", ROWS,
+    ),
+    Mutant(
+        "a boot that ends gives back nothing of what threads haven't begun", "engine/backlog.py",
+        "jobs = lent + [held", "jobs = [held", ("tests/engine/test_backlog.py",),
+    ),
+    Mutant(
+        "a boot doesn't wait for what threads run in a row", "engine/runs/run.py",
+        "for run in self) + self._hands[by]", "for run in self)", RUNS,
+    ),
+    Mutant(
+        "a run that turns up when its boot ends goes on", "engine/runs/run.py",
+        "            run.cancel(why)  # it began in a thread, before its boot was to end\n",
+        "            pass\n", RUNS,
+    ),
+)  # fmt: skip
