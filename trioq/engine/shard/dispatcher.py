@@ -15,6 +15,7 @@ When there is a step :mod:`trioq.core.pace` says, how much is claimed ahead of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -82,7 +83,7 @@ class Dispatcher:
         self.boot = boot
         self.lost = trio.Event()
         self.parked: tuple[tuple[str, str], ...] = ()
-        self.next_due = float("inf")
+        self.next_due = math.inf
         """When the next scheduled job is due, by trio's clock."""
         self.claimed = 0
         """How many jobs it has ever claimed."""
@@ -334,13 +335,7 @@ class Dispatcher:
         # if not, we don't listen to the bell, which others may need.
         if reply.left > 0 or (reply.parked is not None and self._open_doors(1)):
             self._pace.ask()
-        self.next_due = (
-            float("inf")
-            if reply.next_due_ms is None
-            else trio.current_time() + reply.next_due_ms / 1000
-        )
-        self._due_changed.set()
-        self._due_changed = trio.Event()
+        self._note_due(reply.next_due_ms)
         if self._tracer is not None and reply.claims:
             self._tracer.claimed(self._boot.number, len(reply.claims), settled, took_s)
         if reply.claims or settled:
@@ -349,6 +344,16 @@ class Dispatcher:
             name, queue = _called(held)
             self._report(SettlementRefused(held.uid, name, queue, held.attempt))
         return absorbed.agrees
+
+    def _note_due(self, next_due_ms: int | None) -> None:
+        before = self.next_due
+        self.next_due = (
+            math.inf if next_due_ms is None else trio.current_time() + next_due_ms / 1000
+        )
+        # Most often nothing is scheduled, and nobody has to be woken to hear it again.
+        if before < math.inf or self.next_due < math.inf:
+            self._due_changed.set()
+            self._due_changed = trio.Event()
 
     def _open_doors(self, want: int) -> tuple[Admit, ...]:
         doors = ((queue, name, min(want, self._admits(name))) for queue, name in self.parked)
