@@ -46,8 +46,9 @@ class StoreMachine(LockStep):
     """Everything at once."""
 
     options = StoreOptions(
-        keep_done=2, id_retention_ms=1500, max_lengths={"high": 4}, claim_bytes=400
-    )
+        keep_done=2, id_retention_ms=1500, max_lengths={"high": 4}, claim_bytes=400,
+        many_queues=1,
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()

@@ -52,6 +52,7 @@ FORKS: Killers = ("tests/engine/test_forks.py",)
 OUTAGE: Killers = ("tests/engine/test_outage.py",)
 BELLS: Killers = ("tests/store/contract/test_bells.py",)
 CLAIMS: Killers = ("tests/store/contract/test_claims.py", "tests/store/test_scripts_live.py")
+STEPPING: Killers = ("tests/store/test_stepping.py",)
 STEPS: Killers = ("tests/store/contract/test_steps.py",)
 NAMES: Killers = ("tests/store/contract/test_queue_names.py",)
 LANE: Killers = ("tests/store/test_lane.py",)
@@ -192,6 +193,30 @@ SCRIPTS = (
         "queues far up the list hide those below", "store/lua/step/look.lua",
         "for first = lists_at + 1, bells_at, 128 do",
         "for first = lists_at + 1, lists_at + 1 do", CLAIMS,
+    ),
+    Mutant(
+        "the name of a paused queue that is empty goes", STEP,
+        " or is_paused[name]) then", ") then", MODEL,
+    ),
+    Mutant(
+        "the name of a queue goes that only parked jobs are in", STEP,
+        'redis.call("EXISTS", parked) == 0', "true", MODEL,
+    ),
+    Mutant(
+        "a queue without a name rings", "store/lua/step/unname.lua",
+        'redis.call("UNLINK", unpack(silenced))\n', "", MODEL,
+    ),
+    Mutant(
+        "who goes back to a queue finds its name forgotten", "store/stepping.py",
+        "if any(settlement.returns for settlement in step.settlements):", "if False:", STEPPING,
+    ),
+    Mutant(
+        "what was put into one of many queues by hand is never found", "store/stepping.py",
+        "if now >= self._look_at_all_at:", "if self._look_at_all_at < 0:", STEPPING,
+    ),
+    Mutant(
+        "a step that is sent again names other queues", "store/stepping.py",
+        "if step is not self._asked or", "if True or", STEPPING,
     ),
     Mutant(
         "a job ends only if the step names its queue", f"{SETTLE}.lua",

@@ -45,6 +45,7 @@ class MemoryStore:
             id_retention_ms=options.id_retention_ms,
             max_lengths=options.max_lengths,
             claim_bytes=options.claim_bytes,
+            many_queues=options.many_queues,
         )
         self._clock = clock
         self._clock_ms = options.clock_ms

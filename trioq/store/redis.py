@@ -7,15 +7,12 @@ and is used by one thread at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, groupby, repeat
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from trioq.core.calls import (
     Beat,
     BootId,
     CancelWord,
-    Claim,
     Enqueued,
     Gone,
     NewJob,
@@ -26,7 +23,6 @@ from trioq.core.calls import (
     check_batch,
 )
 from trioq.core.job import Uid
-from trioq.core.settlements import SETTLEMENTS, Park
 from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import enqueuing, kept
@@ -35,6 +31,7 @@ from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.replies import COUNT, for_each_name
 from trioq.store.replies import VALUE_BYTES_MAX as MOST
 from trioq.store.scripts import load
+from trioq.store.stepping import Narrowing, decode, encode
 
 if TYPE_CHECKING:
     # Whoever makes a store has loaded redis-py; who only names its calls needn't.
@@ -48,6 +45,7 @@ class RedisStore:
         self.keys = keys
         self.lane = lane
         self.options = options or StoreOptions()
+        self._narrowing = Narrowing(self.options.many_queues)
         self._fixed: dict[str, list[str]] = {}
         """Script → its keys that the namespace has one of."""
 
@@ -69,6 +67,10 @@ class RedisStore:
 
     def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
         self.lane.know_client()
+        if self._narrowing.names_many(step):
+            # Which of them are in use is known when a bell has rung, and not before.
+            self.wait(step.queues, timeout_s)
+            return self._step(step)
         bells = self.keys.of_queues(step.queues, "bell")
         # The server answers up to 100 ms after its timeout, so the reader waits longer.
         wait = {"behind": ("BLPOP", *bells, timeout_s), "timeout_s": timeout_s + 2.0}
@@ -80,31 +82,15 @@ class RedisStore:
 
     def _step(self, step: Step, **wait: Any) -> StepReply | Gone:
         check_batch(max(step.want, len(step.settlements)))
-        keys, args = self._encode(step)
+        narrowed = self._narrowing.of(step, self._queues_in_use)
+        forgets = self._narrowing.names_many(step)
+        keys, args = encode(narrowed, self.keys, self.options, self._now(), forgets=forgets)
         word, *rest = self._run("step", keys, args, **wait)
         if word in ("gone", "old"):
             return Gone(word)
         if word == "changed":
             raise TrioqBug(f"step {step.boot}:{step.number} was re-sent with other settlements")
-        refused, uids, records, attempts, suspects, held, left, next_due, version, index = rest
-        claims = map(
-            Claim,
-            kept.texts(uids),
-            # A record that somebody has taken away can't be read, like one that is broken.
-            [record or b"" for record in records],
-            kept.numbers(attempts) if attempts else repeat(0),
-            [uid in suspects for uid in uids] if suspects else repeat(False),
-        )
-        return StepReply(
-            word,
-            frozenset(kept.text(refused).split()),
-            tuple(claims),
-            held,
-            left,
-            next_due if next_due >= 0 else None,
-            kept.number(version),
-            None if index is None else tuple(sorted(map(kept.door, kept.texts(index)))),
-        )
+        return decode(word, rest)
 
     def observe(self) -> Mapping[BootId, int]:
         # What isn't a number isn't from an engine.
@@ -231,6 +217,9 @@ class RedisStore:
     def _now(self) -> int | str:
         return "" if self.options.clock_ms is None else self.options.clock_ms()
 
+    def _queues_in_use(self) -> set[str]:
+        return set(kept.texts(self.lane.call("SMEMBERS", self.keys.fixed("queues"))))
+
     def _hash(self, name: str) -> dict[bytes, bytes]:
         flat = self.lane.call("HGETALL", self.keys.fixed(name))
         return dict(zip(flat[::2], flat[1::2], strict=True))
@@ -265,42 +254,6 @@ class RedisStore:
             reply = self._run(name, keys, [*args, *names])
             if reply[0] != "look again":
                 return reply
-
-    def _encode(self, step: Step) -> tuple[list[str], list[Any]]:
-        """A step's KEYS and ARGV: the same bytes each time it is encoded."""
-        groups = {kind: [s for s in step.settlements if type(s) is kind] for kind in SETTLEMENTS}
-        settled = [s for settlements in groups.values() for s in settlements]
-        doors: dict[tuple[str, str], int] = {(a.queue, a.name): a.limit for a in step.admits}
-        for park in cast("list[Park]", groups[Park]):
-            doors.setdefault((park.queue, park.name), 0)
-        queue_place = {queue: i for i, queue in enumerate(step.queues, 1)}
-
-        queues = step.queues
-        keys = [self.keys.running(step.boot)]
-        for kind in ("ready", "suspects", "scheduled", "dropped"):
-            keys += self.keys.of_queues(queues, kind)
-        keys += [self.keys.of("parked", *door) for door in doors]
-        keys += self.keys.of_queues(queues, "bell")
-        runs = [(n, len(list(run))) for n, run in groupby(settled, _STEP)]
-        options = self.options
-        args: list[Any] = [
-            step.boot, step.number, step.want, int(step.suspect), step.parked_version,
-            options.keep_done, options.id_retention_ms, options.claim_bytes, self._now(),
-            len(step.queues), len(doors), len(settled), len(runs), *step.queues,
-        ]  # fmt: skip
-        for (queue, name), limit in doors.items():
-            args += (queue_place[queue], name, limit)
-        args += map(_UID, settled)
-        args += chain.from_iterable(runs)
-        for settlements in groups.values():
-            if settlements:
-                args += (settlements[0].verb, len(settlements))
-                args += chain.from_iterable(zip(*[s.fields() for s in settlements], strict=True))
-        return keys, args
-
-
-_UID = attrgetter("uid")
-_STEP = attrgetter("step")
 
 
 def _is_too_long(error: StoreUnreachable) -> bool:

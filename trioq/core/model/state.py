@@ -200,12 +200,14 @@ class Namespace:
       id_retention_ms: For how long a caller's id is remembered after the end.
       max_lengths: How many jobs may wait in a queue, ready and scheduled; others have no limit.
       claim_bytes: Of records in one step; a larger one is claimed alone.
+      many_queues: A step that names more queues forgets the names of those that are empty.
     """
 
     keep_done: int = 1000
     id_retention_ms: int = 24 * 3600 * 1000
     max_lengths: Mapping[str, int] = attrs.field(factory=dict[str, int])
     claim_bytes: int = 1 << 20
+    many_queues: int = 32
 
     jobs: dict[Uid, Life] = attrs.field(factory=dict[Uid, Life], init=False)
     queues: dict[str, Queue] = attrs.field(factory=dict[str, Queue], init=False)

@@ -40,6 +40,7 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
     if asked.number == boot.last:
         return _again(space, boot, asked, now_ms)
     acting = _Acting(space, boot, asked, now_ms, Settling(space, now_ms))
+    acting.forget_names()
     acting.settle()
     acting.promote()
     acting.claim()
@@ -106,6 +107,18 @@ class _Acting:
     settling: Settling
     refused: set[Uid] = attrs.field(factory=set[Uid])
     took_suspect: bool = False
+
+    def forget_names(self) -> None:
+        """Of many queues, those that nothing is in needn't be looked at: their names go."""
+        space = self.space
+        has_doors = any(queue.parked for queue in space.queues.values())
+        if len(self.asked.queues) <= space.many_queues or has_doors:
+            return
+        for name in space.used.intersection(self.asked.queues) - space.paused:
+            queue = space.queue(name)
+            if queue.is_empty and not queue.ready:
+                space.used.remove(name)
+                space.bells.discard(name)
 
     def settle(self) -> None:
         """Verb by verb; a claim is settled once, and by the engine that holds it."""

@@ -21,14 +21,14 @@ local function read(k)
   if kind == 2 then
     local first = redis.call("ZRANGE", key, 0, 0, "WITHSCORES")
     if first[2] then
-      queue_at(q).first = first
+      queue_at(q).first, queue_at(q).is_used = first, true
       now()
     end
     return first[2] ~= nil
   end
   local length = redis.call(kind == 3 and "SCARD" or "LLEN", key)
   if length > 0 then
-    queue_at(q)[LENGTHS[kind]] = length
+    queue_at(q)[LENGTHS[kind]], queue_at(q).is_used = length, true
   end
   return length > 0
 end

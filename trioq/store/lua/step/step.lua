@@ -17,6 +17,7 @@
 --       keep_done int   how many summaries to keep
 --       retention int   ms for which a caller's id outlives its job
 --       max_bytes int   of records in one reply
+--       forgets   0|1   whether the names of those of its queues go that nothing is in
 --       given_now int   epoch ms, or empty for the server's clock
 --       n_queues, n_parked, n_settled, n_runs: how many follow of
 --       queue     name
@@ -37,8 +38,8 @@
 -- Cost: a constant number of commands for each verb, parked list and queue that anything is in,
 --   whatever the size of the batch; what isn't there is asked for many keys at a time.
 -- @keys
-local boot, number, want, suspect, known, keep_done, retention, max_bytes, given_now,
-  n_queues, n_parked, n_settled, n_runs = unpack(ARGV, 1, 13)
+local boot, number, want, suspect, known, keep_done, retention, max_bytes, forgets, given_now,
+  n_queues, n_parked, n_settled, n_runs = unpack(ARGV, 1, 14)
 local running = KEYS[n_fixed + 1]
 -- @use bump
 -- @use now
@@ -66,7 +67,7 @@ end
 want, keep_done, retention = tonumber(want), tonumber(keep_done), tonumber(retention)
 max_bytes, n_queues, n_parked = tonumber(max_bytes), tonumber(n_queues), tonumber(n_parked)
 n_settled, n_runs = tonumber(n_settled), tonumber(n_runs)
-local names_at = 13  -- ARGV[names_at + q] is the name of queue q; and so on below
+local names_at = 14  -- ARGV[names_at + q] is the name of queue q; and so on below
 local doors_at = names_at + n_queues
 local uids_at = doors_at + 3 * n_parked
 local runs_at = uids_at + n_settled
@@ -143,11 +144,20 @@ if n_settled > 0 then
 else
   held = redis.call("HLEN", running)
 end
-if has_queues then
+if has_queues or forgets == "1" then
   redis.call("SCARD", named)
 end
 -- @read look
 has_queues = has_queues or next(queues) ~= nil
+local unused, silenced = {}, {}
+if forgets == "1" and redis.call("EXISTS", parked) == 0 then
+  for q = 1, n_queues do
+    local name = ARGV[names_at + q]
+    if not (queues[q] and queues[q].is_used or is_paused[name]) then
+      unused[#unused + 1], silenced[#silenced + 1] = name, KEYS[bells_at + q]
+    end
+  end
+end
 
 local reply
 -- @part reply
@@ -162,8 +172,14 @@ end
 if has_queues then
   -- @may promote, claim, bells
 end
+if unused[1] then
+  -- @may unname
+end
 -- The first write: where it can't be done, nothing has been.
 bump(beats, boot, 1)
+if unused[1] then
+  -- @part unname
+end
 if n_settled > 0 then
   -- @part settle
 end

@@ -1,0 +1,132 @@
+"""A step as it goes to the server, and its answer as it comes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain, groupby, repeat
+from operator import attrgetter
+from typing import Any, Literal, cast
+
+import attrs
+
+from trioq.core.calls import Claim, Step, StepReply
+from trioq.core.settlements import SETTLEMENTS, Park
+from trioq.store import kept
+from trioq.store.keys import Keys
+from trioq.store.protocol import StoreOptions
+
+#: How often all of many queues are looked at, for what others may have put there by hand.
+LOOK_AT_ALL_S = 10.0
+
+_UID = attrgetter("uid")
+_STEP = attrgetter("step")
+
+
+@attrs.define
+class Narrowing:
+    """Of steps that name many queues, names only those that anything can be in.
+
+    Args:
+      many: How many queues are not yet many.
+      clock: Monotonic, in seconds.
+    """
+
+    many: int
+    clock: Callable[[], float] = time.monotonic
+    _look_at_all_at: float = attrs.field(default=-math.inf, init=False)
+    _asked: Step | None = attrs.field(default=None, init=False)
+    _narrowed: Step | None = attrs.field(default=None, init=False)
+
+    def names_many(self, step: Step) -> bool:
+        return len(step.queues) > self.many
+
+    def of(self, step: Step, in_use: Callable[[], set[str]]) -> Step:
+        """The step to send instead; for a step that is sent again, the same again.
+
+        Args:
+          in_use: The names of all queues that anything is in, and maybe of others.
+        """
+        if not self.names_many(step):
+            return step
+        if step is not self._asked or self._narrowed is None:
+            self._narrowed = self._made(step, in_use)
+            self._asked = step
+        return self._narrowed
+
+    def _made(self, step: Step, in_use: Callable[[], set[str]]) -> Step:
+        now = self.clock()
+        if now >= self._look_at_all_at:
+            self._look_at_all_at = now + LOOK_AT_ALL_S
+            return step
+        if any(settlement.returns for settlement in step.settlements):
+            return step  # the name of the queue that a job goes back to may be forgotten
+        named = in_use() | {admit.queue for admit in step.admits}
+        return attrs.evolve(step, queues=tuple(q for q in step.queues if q in named))
+
+
+def encode(
+    step: Step, keys: Keys, options: StoreOptions, now_ms: int | str, *, forgets: bool
+) -> tuple[list[str], list[Any]]:
+    """KEYS, after those that the script's header names, and ARGV: the same bytes each time.
+
+    Args:
+      now_ms: The server's time; empty: it has its own.
+      forgets: Whether the names of empty queues go.
+    """
+    groups = {kind: [s for s in step.settlements if type(s) is kind] for kind in SETTLEMENTS}
+    settled = [s for settlements in groups.values() for s in settlements]
+    doors: dict[tuple[str, str], int] = {(a.queue, a.name): a.limit for a in step.admits}
+    for park in cast("list[Park]", groups[Park]):
+        doors.setdefault((park.queue, park.name), 0)
+    lists, bells = _keys_of(keys, step.queues)
+    parked = [keys.of("parked", *door) for door in doors]
+    runs = [(number, len(list(run))) for number, run in groupby(settled, _STEP)]
+    args: list[Any] = [
+        step.boot, step.number, step.want, int(step.suspect), step.parked_version,
+        options.keep_done, options.id_retention_ms, options.claim_bytes, int(forgets), now_ms,
+        len(step.queues), len(doors), len(settled), len(runs), *step.queues,
+    ]  # fmt: skip
+    if doors:
+        place = {queue: i for i, queue in enumerate(step.queues, 1)}
+        for (queue, name), limit in doors.items():
+            args += (place[queue], name, limit)
+    args += map(_UID, settled)
+    args += chain.from_iterable(runs)
+    for settlements in groups.values():
+        if settlements:
+            args += (settlements[0].verb, len(settlements))
+            args += chain.from_iterable(zip(*[s.fields() for s in settlements], strict=True))
+    return [keys.running(step.boot), *lists, *parked, *bells], args
+
+
+@lru_cache(maxsize=8)
+def _keys_of(keys: Keys, queues: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Of these queues, which are mostly those of the step before: lists by kind, and bells."""
+    kinds = ("ready", "suspects", "scheduled", "dropped")
+    return [keys.of(kind, q) for kind in kinds for q in queues], keys.of_queues(queues, "bell")
+
+
+def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
+    """What the server did."""
+    refused, uids, records, attempts, suspects, held, left, next_due, version, index = rest
+    claims = map(
+        Claim,
+        kept.texts(uids),
+        # A record that somebody has taken away can't be read, like one that is broken.
+        [record or b"" for record in records],
+        kept.numbers(attempts) if attempts else repeat(0),
+        [uid in suspects for uid in uids] if suspects else repeat(False),
+    )
+    return StepReply(
+        word,
+        frozenset(kept.text(refused).split()),
+        tuple(claims),
+        held,
+        left,
+        next_due if next_due >= 0 else None,
+        kept.number(version),
+        None if index is None else tuple(sorted(map(kept.door, kept.texts(index)))),
+    )
