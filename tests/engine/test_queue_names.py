@@ -33,8 +33,9 @@ async def test_queues_that_nobody_uses_any_more_leave_nothing(rig: Rig) -> None:
         rig.enqueue("noop", queue=queue)
     async with rig.running():
         await rig.reported(JobSucceeded, len(INVENTED) + 1)
-        served = {name.encode() for name in INVENTED}
-        assert served <= {*rig.key("SMEMBERS", "queues")}, "an engine claims from them"
+        # So many that the engine looks only into those that are named.
+        await rig.until(lambda: rig.key("SMEMBERS", "queues") == [])
+    rig.key("SADD", "queues", "low")
     rig.key("SADD", "queues", *ODD)
     rig.key("LPUSH", "ready:a:b", "stray")
     rig.config = attrs.evolve(config_of(("low",)), observability=looks)

@@ -196,7 +196,7 @@ SCRIPTS = (
     ),
     Mutant(
         "the name of a paused queue that is empty goes", STEP,
-        " or is_paused[name]) then", ") then", MODEL,
+        " or is_paused[name]) then", ") then", NAMES,
     ),
     Mutant(
         "the name of a queue goes that only parked jobs are in", STEP,

@@ -82,9 +82,7 @@ class RedisStore:
 
     def _step(self, step: Step, **wait: Any) -> StepReply | Gone:
         check_batch(max(step.want, len(step.settlements)))
-        narrowed = self._narrowing.of(step, self._queues_in_use)
-        forgets = self._narrowing.names_many(step)
-        keys, args = encode(narrowed, self.keys, self.options, self._now(), forgets=forgets)
+        keys, args = self._encode(step)
         word, *rest = self._run("step", keys, args, **wait)
         if word in ("gone", "old"):
             return Gone(word)
@@ -216,6 +214,12 @@ class RedisStore:
 
     def _now(self) -> int | str:
         return "" if self.options.clock_ms is None else self.options.clock_ms()
+
+    def _encode(self, step: Step) -> tuple[list[str], list[Any]]:
+        """A step's KEYS and ARGV: the same bytes each time it is sent."""
+        narrowed = self._narrowing.of(step, self._queues_in_use)
+        forgets = self._narrowing.names_many(step)
+        return encode(narrowed, self.keys, self.options, self._now(), forgets=forgets)
 
     def _queues_in_use(self) -> set[str]:
         return set(kept.texts(self.lane.call("SMEMBERS", self.keys.fixed("queues"))))

@@ -58,6 +58,26 @@ def test_a_queue_in_use_stays_named(world: Make, way: str) -> None:
     before = w.dump()
     w.store.forget_queues(["low"])
     assert w.dump() == before
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_of_many_queues_leaves_those_in_use_their_names(world: Make, way: str) -> None:
+    w = world(many_queues=1)
+    WAYS[way](w)
+    assert w.dump().used == {"low"}
+    w.engine("high", "low").step(0)
+    assert w.dump().used == {"low"}
+
+
+@pytest.mark.parametrize("many", [1, 2])
+def test_a_step_of_many_queues_takes_the_names_and_bells_of_those_that_nothing_is_in(
+    world: Make, many: int
+) -> None:
+    w = world(many_queues=many)
+    settled(w, lambda uid: Ack(uid, 1))
+    assert w.dump().used == w.dump().bells == {"low"}
+    w.engine("high", "low").step(0)
+    assert w.dump().used == w.dump().bells == ({"low"} if many == 2 else set())
     assert before.used == {"low"}
 
 
