@@ -66,6 +66,8 @@ FIGURES: Mapping[str, Goal] = {
     "block 10 ms, 64 workers, of bare threads": at_least(0.9, "×"),
     "spin 1 ms, 64 workers, of a bare loop": at_least(0.95, "×"),
     "run a program, 64 workers, of bare ones": at_least(0.9, "×"),
+    "4 × 1 s of computing, 2 runners": at_most(2.2, "s"),
+    "tiny handlers, 2 runners": Goal("jobs/s", "more"),
     "tiny def handlers, 16 workers": at_least(20_000, "jobs/s"),
     "tiny def handlers, 64 workers": at_least(20_000, "jobs/s"),
     "a job parameter, of the plain drain": at_least(0.5, "×"),

@@ -86,3 +86,13 @@ def test_commands_run_one_after_the_other(examples: Path, tmp_path: Path) -> Non
 
     assert trioq("serve", config, "--drain", cwd=examples).returncode == 0
     assert gzip.decompress(Path(f"{path}.sorted.gz").read_bytes()) == b"apple\nfig\npear\n"
+
+
+def test_what_computes_does_it_in_processes(examples: Path) -> None:
+    config = examples / "compute.toml"
+    subprocess.run(python(examples / "compute.py", config, "5", "6"), check=True)
+    served = trioq("serve", config, "--drain")
+    assert served.returncode == 0, served.stderr
+    five, six = sorted(served.stdout.splitlines())
+    assert five.startswith("5 queens: 10 ways, counted by ")
+    assert six.startswith("6 queens: 4 ways, counted by ")

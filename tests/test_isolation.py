@@ -127,7 +127,7 @@ def test_engines_share_the_cores(
 MODULE = f"apart_app_{os.getpid()}"
 
 APP = """
-import ctypes, logging, os, subprocess, trioq
+import ctypes, logging, os, subprocess, time, trioq
 app = trioq.App()
 
 @app.job(isolation="process")
@@ -138,6 +138,15 @@ def hold(told: str):
     with open(told + ".sleep", "w") as file:
         file.write(f"{sleep.pid}\\n")
     ctypes.PyDLL(None).sleep(600)
+
+@app.job
+def fork(told: str):
+    # A copy of the engine's process, which outlives it.
+    if os.fork() == 0:
+        with open(told, "w") as file:
+            file.write(f"{os.getpid()}\\n")
+        time.sleep(600)
+        os._exit(0)
 
 @app.job(isolation="process")
 async def say(text: str):
@@ -185,6 +194,21 @@ def test_runners_of_a_killed_engine_end_with_all_that_they_have_started(
         process.wait()
         wait_until(lambda: not any(map(is_alive, pids)))
     assert running(f"{MODULE}:app") == []
+
+
+def test_a_fork_of_a_killed_engine_keeps_no_runner_alive(config: Path, tmp_path: Path) -> None:
+    fork = tmp_path / "fork"
+    enqueue(config, "hold", {"told": str(tmp_path / "pid")})
+    with trioq_started("serve", config) as process:
+        wait_until(lambda: pid_of(tmp_path / "pid"))
+        enqueue(config, "fork", {"told": str(fork)})
+        wait_until(lambda: pid_of(fork))
+        process.kill()
+        try:
+            runner = int((tmp_path / "pid").read_text())
+            wait_until(lambda: not is_alive(runner))
+        finally:
+            os.kill(int(fork.read_text()), signal.SIGKILL)
 
 
 def test_a_runners_lines_look_like_the_engines_and_say_whose_job_it_is(

@@ -26,6 +26,7 @@ from benchmarks.suite import (  # noqa: F401
     latencies,
     others,
     programs,
+    runners,
 )
 from benchmarks.suite.result import Result, laid_out, unlike
 from benchmarks.suite.row import ROWS, Row, Scale

@@ -11,6 +11,7 @@ from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
+from tests.mutants.runners import RUNNERS
 
 __all__ = [
     "ENGINES", "FACES", "GOES", "IN_A_ROW", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant",
@@ -677,6 +678,6 @@ ENGINES = (
 )  # fmt: skip
 
 MUTANTS = (
-    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *GOES, *IN_A_ROW, *BYTES, *READ, *SETTINGS, *FACES,
-    *AROUND, *SEEN,
+    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *READ, *SETTINGS,
+    *FACES, *AROUND, *SEEN,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.engine.handlers.programs import pid_in
 from tests.engine.handlers.runners.deeds import app
 from tests.engine.handlers.runners.runs import processes
 from tests.engine.rig import Rig, config_of
-from trioq.core.events import JobFailed, JobReleased, JobStarted, JobSucceeded
+from trioq.core.events import EngineStarted, JobFailed, JobReleased, JobStarted, JobSucceeded
 
 pytestmark = pytest.mark.trio
 
@@ -48,14 +49,15 @@ async def test_a_drain_waits_for_the_jobs_of_runners(rig: Rig, tmp_path: Path) -
 async def test_an_engine_that_hurries_gives_the_jobs_of_its_runners_back(
     rig: Rig, tmp_path: Path
 ) -> None:
-    (uid,) = rig.enqueue("heed_its_cancellation", payload={"told": str(tmp_path / "told")})
+    told = tmp_path / "told"
+    (uid,) = rig.enqueue("heed_its_cancellation", payload={"told": str(told)})
     async with rig.running() as engine:
-        await rig.reported(JobStarted)
+        await rig.until(told.exists)
         engine.hurry()
     assert [event.uid for event in rig.of(JobReleased)] == [uid]
     assert rig.of(JobFailed) == []
     assert (rig.stats().queues["low"].ready, rig.history(uid)) == (1, [])
-    assert (tmp_path / "told").read_text() == "cleaned up"
+    assert told.read_text() == "cleaned up"
     assert processes() == set()
 
 
@@ -72,17 +74,23 @@ async def test_a_handler_is_told_where_it_runs(rig: Rig, tmp_path: Path) -> None
     told = tmp_path / "told"
     (uid,) = rig.enqueue("look_around", payload={"told": str(told)})
     async with rig.running():
-        (started,) = await rig.reported(JobStarted)
+        (started_by,) = await rig.reported(EngineStarted)
         await rig.reported(JobSucceeded)
-    assert started.uid == uid
-    assert f'"{uid}"' in told.read_text()
+    seen = json.loads(told.read_text())
+    assert seen["pid"] != os.getpid()
+    boot, worker = seen["place"]
+    assert (boot, 0 <= worker < 4) == (started_by.boot, True)
+    token = seen["job"][2]
+    assert seen["job"] == [uid, 1, token, {}]
+    assert token.endswith(f":{uid}")
 
 
 async def test_an_engine_that_is_cancelled_leaves_no_runner(rig: Rig, tmp_path: Path) -> None:
-    (uid,) = rig.enqueue("heed_its_cancellation", payload={"told": str(tmp_path / "told")})
+    told = tmp_path / "told"
+    (uid,) = rig.enqueue("heed_its_cancellation", payload={"told": str(told)})
     async with trio.open_nursery() as nursery:
         await nursery.start(rig.engine().run)
-        await rig.reported(JobStarted)
+        await rig.until(told.exists)
         nursery.cancel_scope.cancel()
     assert (rig.stats().queues["low"].ready, rig.history(uid)) == (1, [])
     assert processes() == set()
@@ -101,3 +109,24 @@ async def test_a_job_whose_runner_is_killed_runs_again_with_another(
         engine.hurry()
         for runner in processes():  # which would have five seconds
             os.kill(int(runner), signal.SIGKILL)
+
+
+async def test_a_job_that_waited_for_a_runner_does_not_start_on_a_lease_that_has_ended(
+    rig: Rig, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    both = rig.enqueue("wait_for", 2, payload={"told": str(told)})
+    async with rig.running() as engine:
+        (started,) = await rig.reported(JobStarted)
+        (waits,) = set(both) - {started.uid}
+        await rig.until(lambda: engine.status().running == 2)
+        for wire in rig.wires.values():
+            wire.lose = ["request"] * 100_000
+        dispatcher = engine.shards[0].dispatcher
+        assert dispatcher is not None
+        await rig.until(lambda: not dispatcher.may_start())
+        told.touch()
+        await rig.reported(JobReleased, uid=waits)
+        assert rig.of(JobStarted) == [started]
+        for wire in rig.wires.values():
+            wire.lose = []

@@ -21,7 +21,7 @@ from trioq.engine.handlers.describe import (
 )
 from trioq.engine.handlers.isolated import FOREIGN
 from trioq.engine.handlers.returned import BadHandler
-from trioq.engine.handlers.runners.ends import Ended, RunnerDied, RunnerKilled
+from trioq.engine.handlers.runners.ends import Ended, RunnerDied, RunnerKilled, RunnerRefused
 from trioq.engine.handlers.threads import NoThread, ThreadLeftBehind
 from trioq.errors import GiveUp, JobControl, RetryLater, Snooze
 
@@ -92,7 +92,7 @@ def outcome_of(error: BaseException) -> Outcome:
         return leaf.outcome
     if type(leaf) is CommandFailed:
         return Failed(leaf.error, permanent=leaf.permanent)
-    if type(leaf) is RunnerDied:
+    if type(leaf) is RunnerDied or type(leaf) is RunnerRefused:
         return Failed(leaf.error)
     told = describe(error)
     if is_a(leaf, RetryLater, Snooze):

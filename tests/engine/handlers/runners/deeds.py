@@ -17,6 +17,7 @@ from typing import Any
 import trio
 
 import trioq
+from trioq.engine.handlers.convert import CONVERTER
 from trioq.engine.handlers.place import place
 
 app = trioq.App(isolation="process")
@@ -66,6 +67,22 @@ def fork_and_come_back() -> None:
     os.fork()
 
 
+class Greedy:
+    """For one of these there is no memory."""
+
+
+def _no_memory(value: Any, kind: Any) -> Greedy:
+    raise MemoryError
+
+
+CONVERTER.register_structure_hook(Greedy, _no_memory)
+
+
+@app.job
+def want(greedy: Greedy) -> None:
+    pass
+
+
 @app.job
 def take(megabytes: int) -> int:
     return len(bytearray(megabytes << 20))
@@ -94,6 +111,7 @@ def hold_the_lock(told: str = os.devnull) -> None:
 
 @app.job
 def heed_its_cancellation(told: str) -> None:
+    Path(told).write_text("begun")
     try:
         while True:
             trio.from_thread.check_cancelled()
@@ -108,6 +126,12 @@ def finish_in_spite_of_it(seconds: float) -> None:
 
 
 @app.job
+def wait_for(told: str) -> None:
+    while not Path(told).exists():
+        time.sleep(0.001)
+
+
+@app.job
 def start_another(told: str, shields: bool = False) -> None:
     """A program of its own, which it waits for."""
     ignore = "trap '' TERM; " if shields else ""
@@ -118,8 +142,11 @@ def start_another(told: str, shields: bool = False) -> None:
 
 @app.job
 def leave_another_behind(told: str) -> None:
-    program = subprocess.Popen(["sleep", str(LONG_S)])
-    Path(told).write_text(f"{program.pid}\n")
+    """A program that doesn't end when it is asked to."""
+    script = f"trap '' TERM; echo $$ > {told}.new; mv {told}.new {told}; while :; do sleep 1; done"
+    subprocess.Popen(["/bin/sh", "-c", script])
+    while not Path(told).exists():
+        time.sleep(0.001)
 
 
 # -- what it sees ------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests.engine.handlers.programs import is_alive, is_reaped, pid_in, until
 from tests.engine.handlers.runners.deeds import app
 from tests.engine.handlers.runners.runs import failure_of, outcome_of, processes, runners
 from tests.engine.handlers.test_starved import spare
-from trioq.core.outcome import Starved, Succeeded
+from trioq.core.outcome import Failed, Starved, Succeeded
 
 pytestmark = pytest.mark.trio
 
@@ -265,6 +266,16 @@ async def test_a_signal_to_all_processes_of_a_service_ends_no_job(
     assert ended == [Succeeded()]
 
 
+async def test_a_job_that_was_only_half_told_is_not_waited_for(tmp_path: Path) -> None:
+    async with runners(app) as made:
+        await outcome_of(made, "note_pid", {"told": str(tmp_path / "pid")})
+        os.kill(await pid_in(tmp_path / "pid"), signal.SIGSTOP)
+        long = {"text": "x" * (8 << 20), "told": "/dev/null"}
+        with trio.fail_after(20):
+            failed = await failure_of(made, "measure", long, timeout_s=0.2, kill_after_s=60)
+    assert failed.error.message == "took longer than 0.2 s; its process was killed"
+
+
 # -- what it sees ------------------------------------------------------------------------------
 
 
@@ -289,7 +300,10 @@ async def test_a_payload_of_a_megabyte_arrives_as_it_is(text: str, tmp_path: Pat
     assert told_in(told) == [len(text), sum(map(ord, text))]
 
 
-async def test_what_is_printed_goes_where_the_engine_prints(capfd: Any) -> None:
+async def test_what_is_printed_goes_where_the_engine_prints(
+    capfd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     async with runners(app) as made:
         await outcome_of(made, "say", {"text": "this"})
         await outcome_of(made, "leave", {"code": 1})
@@ -310,6 +324,20 @@ async def test_memory_that_a_runner_may_not_have_is_its_jobs_failure(tmp_path: P
         await outcome_of(made, "note_pid", {"told": str(second)})
         assert failed.error.type == "MemoryError"
         assert await pid_in(first) != await pid_in(second), "what is left of it is given back"
+
+
+@pytest.mark.parametrize("limited", [False, True])
+async def test_want_of_memory_for_arguments_is_a_jobs_own_where_memory_is_limited(
+    limited: bool,
+) -> None:
+    async with runners(app, runner_memory_bytes=1 << 30 if limited else None) as made:
+        outcome = await outcome_of(made, "want", {"greedy": {"size": 1}})
+    if limited:
+        assert isinstance(outcome, Failed)
+        assert outcome.error.type == "MemoryError"
+        assert "worker.runner_memory" in outcome.error.message
+    else:
+        assert outcome == Starved("memory")
 
 
 async def test_without_descriptors_no_runner_starts_and_no_attempt_is_lost() -> None:
@@ -372,11 +400,7 @@ async def test_an_app_that_a_runner_cannot_import_is_told_at_the_start_and_fails
     with pytest.raises(BaseExceptionGroup) as caught:
         async with runners(late):
             pass
-    (error,) = caught.value.exceptions
-    while isinstance(error, BaseExceptionGroup):
-        (error,) = error.exceptions
-    assert isinstance(error, trioq.ConfigError)
-    assert told in str(error)
+    assert caught.group_contains(trioq.ConfigError, match=re.escape(told))
     assert processes() == set()
 
 

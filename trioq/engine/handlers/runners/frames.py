@@ -41,8 +41,12 @@ def encode(frame: Frame) -> bytes:
 
 
 def receive_first(line: socket.socket) -> Frame:
-    """The first frame, before there is a loop."""
-    (length,) = _LENGTH.unpack(line.recv(_LENGTH.size, socket.MSG_WAITALL))
+    """The first frame, before there is a loop.
+
+    Raises:
+      OSError, ValueError: The other end is gone.
+    """
+    (length,) = _LENGTH.unpack(line.recv(_LENGTH.size, socket.MSG_WAITALL).rjust(8, b"\0"))
     frame: Frame = json.loads(line.recv(length, socket.MSG_WAITALL))
     return frame
 

@@ -95,10 +95,10 @@ class Runner:
         try:
             hello = await runner._introduced(launch.first)
         except BaseException:
-            await runner._end_now()
+            await runner._end_now(0)
             raise
         if hello is None or (why := _why_not(hello, launch)):
-            await runner._end_now()
+            await runner._end_now(LINGER_S)
             raise RunnerRefused(why if hello else f"{runner._how_it_ended().type} at its start")
         task_status.started(runner)
         with trio.CancelScope(shield=True):
@@ -141,10 +141,10 @@ class Runner:
                 raise RunnerRefused(f"its start takes longer than {START_S:g} s") from None
         return None
 
-    async def _end_now(self) -> None:
-        """It wasn't started yet."""
+    async def _end_now(self, patience_s: float) -> None:
+        """Nobody was told of it yet."""
         with trio.CancelScope(shield=True):
-            with trio.move_on_after(LINGER_S):
+            with trio.move_on_after(patience_s):
                 await self._leader.ended()
             self._kill()
             await self._see_off()
