@@ -17,7 +17,7 @@ from tests.client.test_client import configured, greet, ready
 from tests.engine.rig import rig_on
 from tests.faults.proxy import Call, LoseReply, LoseRequest, Proxy, Rule
 from tests.support import Server, new_job
-from trioq.client.jobs import BATCH_BYTES, BATCH_JOBS
+from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS
 from trioq.client.resend import ResendPolicy
 from trioq.core.config import Config, RedisConfig
 from trioq.errors import (

@@ -24,6 +24,8 @@ IDS: Killers = ("props/test_ids.py",)
 LEASES: Killers = ("props/test_leases.py",)
 SEARCH: Killers = ("props/test_protocol.py", "-k", "scripts_do")
 NETWORK: Killers = ("tests/faults/test_network.py",)
+BATCHES: Killers = ("tests/client/test_many.py",)
+DRAFTS: Killers = ("tests/client/test_jobs.py",)
 OUTBOX: Killers = ("props/test_outbox.py",)
 SHARING: Killers = ("tests/client/test_sharing.py",)
 CONTRACT: Killers = ("tests/store/contract/test_enqueue.py",)
@@ -656,14 +658,31 @@ ENGINES = (
         "part.is_alone = True", "part.is_alone = False", OUTBOX,
     ),
     Mutant(
+        "an answer that nobody came for is taken for the next request's", "store/lane.py",
+        "if self._calling:  # what was started", "if False:  # what was started", BATCHES,
+    ),
+    Mutant(
+        "an answer is read on another connection than its request went out on", "store/lane.py",
+        "is_there = self._calling and self._connection is connection", "is_there = self._calling",
+        LANE,
+    ),
+    Mutant(
+        "an error in the calls is told before the batch under way is answered", "client/jobs.py",
+        "        return error\n", "        raise\n", BATCHES,
+    ),
+    Mutant(
+        "what was right for one handler's jobs is right for all", "client/jobs.py",
+        "self._right.get((name, asked))", "self._right.get((name, None))", DRAFTS,
+    ),
+    Mutant(
         "who has left is queued all the same", "client/outbox.py",
         "            if part.has_left or part.is_answered:\n", "            if part.is_answered:\n",
         SHARING,
     ),
     Mutant(
         "who was to send and is cancelled wakes nobody", "client/task_outbox.py",
-        "            part.has_left = True\n            own.box.wake_next()\n",
-        "            part.has_left = True\n", SHARING,
+        "        part.has_left = True\n        self._own.box.wake_next()\n",
+        "        part.has_left = True\n", SHARING,
     ),
     Mutant(
         "who has sent wakes nobody", "client/task_outbox.py",

@@ -118,7 +118,7 @@ SETTINGS = (
     ),
     Mutant(
         "a call's queue is its handler's", "client/jobs.py",
-        "queue or what.queue", "what.queue or queue", PRECEDENCE,
+        "what.payload, queue or what.queue", "what.payload, what.queue or queue", PRECEDENCE,
     ),
     Mutant(
         "the file is above the environment", "settings/read.py",

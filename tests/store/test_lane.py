@@ -19,6 +19,7 @@ import pytest
 from tests.store.conftest import Fake
 from tests.support import PATIENCE_S, Server, wait_until
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
+from trioq.store import replies
 from trioq.store.lane import Lane
 from trioq.store.scripts import load
 
@@ -534,3 +535,45 @@ def test_a_child_forked_while_a_thread_has_the_lane_can_use_it(server: Server, l
         assert in_a_child(lambda: bool(lane.call("PING") == b"PONG"))
     lane.interrupt()
     call.ended()
+
+
+# -- started now, finished later ---------------------------------------------------------------
+
+TEXT = replies.COMMANDS["GET"]
+
+
+def test_what_was_started_is_finished_whenever(lane: Lane) -> None:
+    for text in (b"one", b"two"):
+        connection = lane.start("ECHO", text)
+        assert lane.finish(connection, "ECHO", text, shape=TEXT) == text
+    assert lane.generation == 1
+
+
+@pytest.mark.parametrize("next_is_started", [True, False])
+def test_an_answer_that_nobody_waited_for_is_nobodys(lane: Lane, *, next_is_started: bool) -> None:
+    first = lane.start("ECHO", "first")
+    if next_is_started:
+        second = lane.start("ECHO", "second")
+    else:
+        assert lane.call("ECHO", "second") == b"second"
+    with pytest.raises(StoreUnreachable, match="before the answer") as caught:
+        lane.finish(first, "ECHO", "first", shape=TEXT)
+    assert caught.value.sent
+    if next_is_started:
+        assert lane.finish(second, "ECHO", "second", shape=TEXT) == b"second"
+
+
+def test_a_lane_that_is_closed_in_between_has_no_answer(lane: Lane) -> None:
+    connection = lane.start("ECHO", "x")
+    lane.close()
+    with pytest.raises(StoreError):
+        lane.finish(connection, "ECHO", "x", shape=TEXT)
+    with pytest.raises(StoreUnreachable, match="closed"):
+        lane.call("ECHO", "x")
+
+
+def test_an_answer_that_is_no_answer_ends_what_was_started(lane: Lane) -> None:
+    connection = lane.start("DBSIZE")
+    with pytest.raises(StoreUnreachable, match="no answer to it"):
+        lane.finish(connection, "DBSIZE", shape=TEXT)
+    assert not lane.connected

@@ -15,7 +15,7 @@ from uuid import UUID
 import trio
 
 from trioq.client.arguments import many, name_of, refuse_unknown
-from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles, told_as_unknown
+from trioq.client.jobs import Drafts, Handle, Seconds, batches, following, handles, told_as_unknown
 from trioq.client.opening import configured
 from trioq.client.task_outbox import TaskOutbox
 from trioq.core.call import Call
@@ -89,15 +89,32 @@ class Client:
     ) -> list[Handle]:
         """Queue many jobs, in batches of 500 or 1 MiB.
 
-        Each batch is queued whole or not at all; an error leaves the earlier ones queued.
+        Each batch is queued whole or not at all; an error leaves the earlier ones queued. While
+        one is under way the calls of the next are taken, and an error in them is told when it
+        is answered.
+
+        Cancellation:
+          At once. The batch under way may or may not be queued, the earlier ones are.
         """
         made: list[Handle] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             drafts = (self._drafts.plain(call, queue, sending.headers) for call in many(calls))
-            for batch in batches(drafts):
-                made += await self._send(batch)
+            drafted = batches(drafts)
+            batch = following(drafted)
+            while isinstance(batch, list):
+                part = await self._outbox.start(batch)
+                try:
+                    after = following(drafted)
+                except BaseException:
+                    self._outbox.leave(part)
+                    raise
+                with told_as_unknown(batch):
+                    made += handles(batch, await self._outbox.finish(part))
                 queues |= {job.queue for job in batch}
+                batch = after
+            if batch is not None:
+                raise batch
             sending.sent([handle.uid for handle in made], queues)
         return made
 

@@ -14,12 +14,13 @@ import attrs
 
 from trioq.client import arguments
 from trioq.client.handler_queues import HandlerQueues
+from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS
 from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.calls import Enqueued, NewJob
 from trioq.core.config import Config
 from trioq.core.formats.payload import encode as encode_payload
-from trioq.core.formats.record import encode
+from trioq.core.formats.record import encode, encode_plain
 from trioq.core.job import NO_HEADERS, Headers, Options, Record, Uid, new_uid
 from trioq.errors import (
     EnqueueUnknown,
@@ -29,9 +30,8 @@ from trioq.errors import (
     StoreUnreachable,
 )
 
-#: Jobs, and bytes, in one request.
-BATCH_JOBS = 500
-BATCH_BYTES = 1 << 20
+#: So many handlers' names and queues are remembered.
+MOST_PLACES = 1000
 
 _NO_OPTIONS = Options()
 
@@ -63,6 +63,10 @@ class Drafts:
     _queues: dict[str, None] = attrs.field(init=False)
     """The configured ones, in their order."""
     handler_queues: HandlerQueues = attrs.field(init=False)
+    _right: dict[tuple[str, str | None], str] = attrs.field(
+        factory=dict[tuple[str, str | None], str], init=False
+    )
+    """A call's name and the queue that was asked for → its queue, of those that were right."""
 
     @handler_queues.default
     def _look_up_handlers(self) -> HandlerQueues:
@@ -90,6 +94,10 @@ class Drafts:
           PayloadRejected, QueueUnknown: Nothing can be queued like this.
           TypeError: An argument is of the wrong kind.
         """
+        asks = id is not None or max_attempts is not None or timeout is not None or trace
+        is_plain = not asks and payload is None and type(delay) is float and delay == 0
+        if is_plain and (job := self._known(what, queue)):
+            return job
         queue = arguments.queue_name(queue)
         what = arguments.call_or_name(what)
         if isinstance(what, Call):
@@ -105,7 +113,7 @@ class Drafts:
                 None if max_attempts is None else arguments.attempts(max_attempts),
                 None if timeout is None else arguments.seconds("timeout", timeout, valid.TIMEOUT_S),
             )
-        return self.job(
+        job = self.job(
             name,
             encode_payload(payload, self.config.max_payload_bytes),
             queue=queue,
@@ -114,10 +122,27 @@ class Drafts:
             options=options,
             trace=trace,
         )
+        if is_plain and isinstance(what, Call) and len(self._right) < MOST_PLACES:
+            self._right[name, queue] = job.queue
+        return job
 
     def plain(self, call: Call, queue: str | None, trace: Headers) -> NewJob:
         """One of many: it asks for nothing of its own."""
         return self.draft(call, None, queue=queue, trace=trace)
+
+    def _known(self, what: Any, queue: Any) -> NewJob | None:
+        """A job that has a payload and nothing else, of a handler and for a queue that were right
+        before; None: these are to be looked at."""
+        if type(what) is not Call:
+            return None
+        name, asked = what.name, queue or what.queue
+        if type(name) is not str or not (asked is None or type(asked) is str):
+            return None
+        if (right := self._right.get((name, asked))) is None:
+            return None
+        payload = encode_payload(what.payload, self.config.max_payload_bytes)
+        now_ms = time.time_ns() // 1_000_000
+        return NewJob(new_uid(), right, *encode_plain(name, right, now_ms, payload))
 
     def must_import(self, name: str, queue: object) -> bool:
         """Whether a draft for this handler will import the app, which can take seconds."""
@@ -180,6 +205,15 @@ def batches(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
         yield batch
 
 
+def following(drafted: Iterator[list[NewJob]]) -> list[NewJob] | Exception | None:
+    """The next batch; None after the last one; or why there can be none, to be raised when the
+    one that is under way has been answered."""
+    try:
+        return next(drafted, None)
+    except Exception as error:
+        return error
+
+
 def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
     """What became of these jobs.
 
@@ -188,6 +222,8 @@ def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
     """
     if enqueued.taken < len(jobs):
         raise QueueFull("the queue is full")
+    if not enqueued.existing:
+        return [Handle(job.uid, job.id) for job in jobs]
     made = []
     for i, job in enumerate(jobs):
         other = enqueued.existing.get(i)

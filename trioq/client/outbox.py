@@ -77,6 +77,10 @@ class Write:
     parts: Sequence[Part]
     jobs: Sequence[NewJob]
     policy: ResendPolicy
+    started: Callable[[], Enqueued] | None = None
+    """Waits for the answer, where it was sent and nobody has."""
+    is_new: bool = True
+    """Whether nobody has sent it yet."""
 
     @property
     def is_wanted(self) -> bool:

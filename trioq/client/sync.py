@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Never
 from uuid import UUID
 
 from trioq.client.arguments import many, name_of, refuse_unknown
-from trioq.client.jobs import Drafts, Handle, Seconds, batches, handles, told_as_unknown
+from trioq.client.jobs import Drafts, Handle, Seconds, batches, following, handles, told_as_unknown
 from trioq.client.opening import configured
 from trioq.client.sync_outbox import SyncOutbox
 from trioq.core.call import Call
@@ -70,9 +70,21 @@ class SyncClient:
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             drafts = (self._drafts.plain(call, queue, sending.headers) for call in many(calls))
-            for batch in batches(drafts):
-                made += self.send(batch)
+            drafted = batches(drafts)
+            batch = following(drafted)
+            while isinstance(batch, list):
+                part = self._outbox.start(batch)
+                try:
+                    after = following(drafted)
+                except BaseException:
+                    self._outbox.leave(part)
+                    raise
+                with told_as_unknown(batch):
+                    made += handles(batch, self._outbox.finish(part))
                 queues |= {job.queue for job in batch}
+                batch = after
+            if batch is not None:
+                raise batch
             sending.sent([handle.uid for handle in made], queues)
         return made
 

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 
 import attrs
 
-from trioq.client.outbox import Outbox, Part, Write
+from trioq.client.outbox import BATCH_JOBS, Outbox, Part, Write
 from trioq.core.calls import Enqueued, NewJob
 from trioq.store.redis import RedisStore
 
@@ -56,17 +56,57 @@ class SyncOutbox:
           StoreUnreachable: No answer; with ``sent``, they may be queued, or will be.
           StoreClosed: The connection was closed by its own program.
         """
-        if self._own.pid != os.getpid():
-            self._own = _Own(self._opened())
+        return self.finish(self.add(jobs))
+
+    def start(self, jobs: Sequence[NewJob]) -> Part:
+        """Begin to queue these jobs: a whole batch, if it is our turn, is on its way by then.
+
+        What is less is most often the last: it goes when it is waited for.
+
+        Somebody has to :meth:`finish` it, or to :meth:`leave`.
+        """
+        part = self.add(jobs)
         own = self._own
-        part = own.box.add(jobs)
         try:
-            _wait(own, part)
+            if len(jobs) >= BATCH_JOBS and not own.turn.locked():
+                with own.turn:
+                    _start(own)
+                own.box.wake_next()
         except BaseException:
-            part.has_left = True
-            own.box.wake_next()
+            self.leave(part)
+            raise
+        return part
+
+    def finish(self, part: Part) -> Enqueued:
+        """What became of jobs that were added or started; see :meth:`send`."""
+        try:
+            _wait(self._own, part)
+        except BaseException:
+            self.leave(part)
             raise
         return part.result()
+
+    def add(self, jobs: Sequence[NewJob]) -> Part:
+        """Jobs that go with whatever is sent next."""
+        if self._own.pid != os.getpid():
+            self._own = _Own(self._opened())
+        return self._own.box.add(jobs)
+
+    def leave(self, part: Part) -> None:
+        """Nobody waits for it any longer."""
+        part.has_left = True
+        self._own.box.wake_next()
+
+
+def _start(own: _Own) -> None:
+    """Send what is next, unless somebody has tried before; its answer is for whoever waits."""
+    box, now = own.box, time.monotonic()
+    if (write := box.next(now)) and write.is_new:
+        write.is_new = False
+        try:
+            write.started = own.store.start_enqueue(box.numbering.sender, write.number, write.jobs)
+        except Exception as error:
+            box.failed(error, now)
 
 
 def _wait(own: _Own, part: Part) -> None:
@@ -89,8 +129,12 @@ def _wait(own: _Own, part: Part) -> None:
 def _send(own: _Own, write: Write) -> None:
     """Until it is answered. What Ctrl-C breaks off is sent again by who waits for it."""
     while True:
+        started, write.started, write.is_new = write.started, None, False
         try:
-            enqueued = own.store.enqueue(own.box.numbering.sender, write.number, write.jobs)
+            if started is not None:
+                enqueued = started()
+            else:
+                enqueued = own.store.enqueue(own.box.numbering.sender, write.number, write.jobs)
         except Exception as error:
             pause_s = own.box.failed(error, time.monotonic())
         else:

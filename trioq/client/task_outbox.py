@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from trioq.client.outbox import Outbox, Part, Write
+from trioq.client.outbox import BATCH_JOBS, Outbox, Part, Write
 from trioq.core.calls import Enqueued, NewJob
 from trioq.engine.bridge import ThreadCaller
 from trioq.store.redis import RedisStore
@@ -38,8 +38,6 @@ class TaskOutbox:
         self._deadline_s = deadline_s
         self._own = self._made()
 
-    # Ctrl-C comes while it waits, as a cancellation does: others rely on what is done between.
-    @trio.lowlevel.enable_ki_protection
     async def send(self, jobs: Sequence[NewJob]) -> Enqueued:
         """Queue these jobs, all or none; see :meth:`~trioq.client.sync_outbox.SyncOutbox.send`.
 
@@ -48,20 +46,61 @@ class TaskOutbox:
           be: a request that others wait for is sent again by one of them; else the next one has
           a number of its own, and what comes of this one later is refused.
         """
-        if self._own.pid != os.getpid():
-            self._own = self._made()
+        return await self.finish(self._add(jobs))
+
+    # Ctrl-C comes while it waits, as a cancellation does: others rely on what is done between.
+    @trio.lowlevel.enable_ki_protection
+    async def start(self, jobs: Sequence[NewJob]) -> Part:
+        """Begin to queue these jobs; see :meth:`~trioq.client.sync_outbox.SyncOutbox.start`."""
+        part = self._add(jobs)
         own = self._own
-        part = own.box.add(jobs)
         try:
-            await _wait(own, part)
+            if len(jobs) >= BATCH_JOBS and not own.is_sending:
+                own.is_sending = True
+                try:
+                    await _start(own)
+                finally:
+                    own.is_sending = False
+                    own.box.wake_next()
         except BaseException:
-            part.has_left = True
-            own.box.wake_next()
+            self.leave(part)
+            raise
+        return part
+
+    @trio.lowlevel.enable_ki_protection
+    async def finish(self, part: Part) -> Enqueued:
+        """What became of jobs that were started; see :meth:`send`."""
+        try:
+            await _wait(self._own, part)
+        except BaseException:
+            self.leave(part)
             raise
         return part.result()
 
+    def _add(self, jobs: Sequence[NewJob]) -> Part:
+        if self._own.pid != os.getpid():
+            self._own = self._made()
+        return self._own.box.add(jobs)
+
+    def leave(self, part: Part) -> None:
+        """Nobody waits for it any longer."""
+        part.has_left = True
+        self._own.box.wake_next()
+
     def _made(self) -> _Own:
         return _Own(ThreadCaller(self._opened(), self._deadline_s))
+
+
+async def _start(own: _Own) -> None:
+    """Send what is next, unless somebody has tried before; its answer is for whoever waits."""
+    box, now = own.box, trio.current_time()
+    if (write := box.next(now)) and write.is_new:
+        write.is_new = False
+        start, sender = own.way.store.start_enqueue, box.numbering.sender
+        try:
+            write.started = await own.way.call(start, sender, write.number, write.jobs)
+        except Exception as error:
+            box.failed(error, now)
 
 
 async def _wait(own: _Own, part: Part) -> None:
@@ -86,8 +125,12 @@ async def _send(own: _Own, write: Write) -> None:
     """Until it is answered. What is cancelled is sent again by who waits for it."""
     sender, enqueue = own.box.numbering.sender, own.way.store.enqueue
     while True:
+        started, write.started, write.is_new = write.started, None, False
         try:
-            enqueued = await own.way.call(enqueue, sender, write.number, write.jobs)
+            if started is not None:
+                enqueued = await own.way.call(started)
+            else:
+                enqueued = await own.way.call(enqueue, sender, write.number, write.jobs)
         except Exception as error:
             pause_s = own.box.failed(error, trio.current_time())
         else:

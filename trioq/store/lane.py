@@ -19,7 +19,7 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import hiredis
@@ -153,9 +153,48 @@ class Lane:
           shapes: What each answer looks like; None: as the table of commands has it.
         """
         shapes = shapes or [replies.of_command(command) for command in commands]
+        return self._received(self._sent(commands), commands, timeout_s, shapes)
+
+    def start(self, *command: Any) -> AbstractConnection:
+        """Send one command, and return without its answer, which :meth:`finish` reads.
+
+        If anything else is called first, that answer is lost with its connection.
+        """
+        return self._sent([command])
+
+    def finish(self, connection: AbstractConnection, *command: Any, shape: Shape) -> Any:
+        """The answer of a command that was started.
+
+        Args:
+          connection: What :meth:`start` returned.
+        """
+        with self._lock:
+            is_there = self._calling and self._connection is connection
+        if not is_there:
+            raise StoreUnreachable(f"{self.name}: the connection was lost before the answer")
+        return self._received(connection, [command], None, [shape])[0]
+
+    def _sent(self, commands: Sequence[tuple[Any, ...]]) -> AbstractConnection:
         connection = self._begin()
         try:
-            answers = _exchange(connection, commands, timeout_s, shapes)
+            _send(connection, commands)
+        except Exception as error:
+            self._end(broken=True)
+            raise translated(error) from error
+        except BaseException:
+            self._end(broken=True)
+            raise
+        return connection
+
+    def _received(
+        self,
+        connection: AbstractConnection,
+        commands: Sequence[tuple[Any, ...]],
+        timeout_s: float | None,
+        shapes: Sequence[Shape],
+    ) -> list[Any]:
+        try:
+            answers = [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
         except Exception as error:
             self._end(broken=True)
             raise translated(error) from error
@@ -211,9 +250,28 @@ class Lane:
         try:
             return self.pipeline([*before, command], timeout_s=timeout_s, shapes=shapes)[-1]
         except StoreRefused as error:
-            if not isinstance(error.__cause__, redis.exceptions.NoScriptError):
-                raise
-        return self.call("EVAL", script.text, str(len(keys)), *keys, *args, shape=shape)
+            return self._run_by_text(error, script, command[2:])
+
+    def start_script(
+        self, script: Script, keys: Sequence[str], args: Sequence[Any]
+    ) -> Callable[[], Any]:
+        """Begin to run a script, as :meth:`start` does; what is returned waits for its answer."""
+        command = ("EVALSHA", script.sha, str(len(keys)), *keys, *args)
+        connection = self.start(*command)
+
+        def finish() -> Any:
+            try:
+                return self.finish(connection, *command, shape=replies.of_script(script.name))
+            except StoreRefused as error:
+                return self._run_by_text(error, script, command[2:])
+
+        return finish
+
+    def _run_by_text(self, error: StoreRefused, script: Script, rest: Sequence[Any]) -> Any:
+        """Where the server doesn't know the script: with all that follows its SHA-1."""
+        if not isinstance(error.__cause__, redis.exceptions.NoScriptError):
+            raise error
+        return self.call("EVAL", script.text, *rest, shape=replies.of_script(script.name))
 
     def know_client(self) -> None:
         """Ask what the server calls this connection, so that another can end what it waits for.
@@ -236,6 +294,9 @@ class Lane:
     def _begin(self) -> AbstractConnection:
         """The connection for a call, which from now on is under way."""
         with self._lock:
+            if self._calling:  # what was started was never finished
+                self._calling = False
+                self._forget()
             if self._connection is not None:
                 return self._started()
             self._check()
@@ -320,13 +381,8 @@ def _socket(connection: AbstractConnection) -> socket.socket:
     return sock
 
 
-def _exchange(
-    connection: AbstractConnection,
-    commands: Sequence[tuple[Any, ...]],
-    timeout_s: float | None,
-    shapes: Sequence[Shape],
-) -> list[Any]:
-    """Send and read. Not by redis-py's own ways, which reconnect and disconnect by themselves."""
+def _send(connection: AbstractConnection, commands: Sequence[tuple[Any, ...]]) -> None:
+    """Not by redis-py's own way, which reconnects and disconnects by itself."""
     if threading.current_thread() is threading.main_thread():
         commands = [_in_letters(command) for command in commands]
     try:
@@ -334,7 +390,6 @@ def _exchange(
     except UnicodeEncodeError:  # a name that isn't UTF-8, as somebody else wrote it
         packed = _packed([tuple(map(kept.raw, command)) for command in commands])
     _socket(connection).sendall(packed)
-    return [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
 
 
 _LETTERS = frozenset({str, bytes})

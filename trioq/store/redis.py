@@ -6,7 +6,7 @@ and is used by one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from trioq.core.calls import (
@@ -30,7 +30,7 @@ from trioq.store.keys import Keys
 from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.replies import COUNT, for_each_name
 from trioq.store.replies import VALUE_BYTES_MAX as MOST
-from trioq.store.scripts import load
+from trioq.store.scripts import Script, load
 from trioq.store.stepping import Narrowing, decode, encode
 
 if TYPE_CHECKING:
@@ -149,12 +149,19 @@ class RedisStore:
     def enqueue(
         self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
     ) -> Enqueued:
-        keys, args = enqueuing.encode(
-            self.keys, sender, number, jobs,
-            rate=rate, now=str(self._now()), max_lengths=self.options.max_lengths,
-        )  # fmt: skip
-        _, answer, *wait_us = self._write("enqueue", keys, args)
-        return enqueuing.decode(kept.text(answer), int(wait_us[0]) if wait_us else 0)
+        keys, args = self._enqueuing(sender, number, jobs, rate)
+        return _enqueued(self._write("enqueue", keys, args))
+
+    def start_enqueue(
+        self, sender: str, number: int, jobs: Sequence[NewJob]
+    ) -> Callable[[], Enqueued]:
+        """Begin to :meth:`enqueue`; what is returned waits for the answer. No other call is to
+        be made meanwhile: the answer would be lost."""
+        keys, args = self._enqueuing(sender, number, jobs, None)
+        script, fixed = self._script("enqueue")
+        failpoint("enqueue", "before")
+        finish = self.lane.start_script(script, [*fixed, *keys], args)
+        return lambda: _enqueued(_not_old("enqueue", _after("enqueue", finish()), number))
 
     def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
         first = [self.keys.of("sender", sender)]
@@ -228,22 +235,29 @@ class RedisStore:
         flat = self.lane.call("HGETALL", self.keys.fixed(name))
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
-    def _run(self, name: str, keys: Sequence[str], args: Sequence[Any], **wait: Any) -> list[Any]:
+    def _enqueuing(
+        self, sender: str, number: int, jobs: Sequence[NewJob], rate: Rate | None
+    ) -> tuple[list[str], list[str | bytes]]:
+        return enqueuing.encode(
+            self.keys, sender, number, jobs,
+            rate=rate, now=str(self._now()), max_lengths=self.options.max_lengths,
+        )  # fmt: skip
+
+    def _script(self, name: str) -> tuple[Script, list[str]]:
+        """A script, and its keys that the namespace has one of."""
         script = load(name)
         if (fixed := self._fixed.get(name)) is None:
             fixed = self._fixed[name] = [self.keys.fixed(key) for key in script.fixed_keys]
+        return script, fixed
+
+    def _run(self, name: str, keys: Sequence[str], args: Sequence[Any], **wait: Any) -> list[Any]:
+        script, fixed = self._script(name)
         failpoint(name, "before")
-        reply = self.lane.run(script, [*fixed, *keys], args, **wait)
-        failpoint(name, "after")
-        reply[0] = reply[0].decode()
-        return cast("list[Any]", reply)
+        return _after(name, self.lane.run(script, [*fixed, *keys], args, **wait))
 
     def _write(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         """Run a script that carries a sender's number, the first of ``args``."""
-        reply = self._run(name, keys, args)
-        if reply[0] == "old":
-            raise TrioqBug(f"write {args[0]} is older than its sender's last")
-        return reply
+        return _not_old(name, self._run(name, keys, args), args[0])
 
     def _with_all_queues(self, name: str, boot: BootId, args: Sequence[Any]) -> list[Any]:
         """Run a script that must be told of every queue an engine's jobs came from."""
@@ -264,3 +278,21 @@ def _is_too_long(error: StoreUnreachable) -> bool:
     from trioq.store.reader import is_too_long  # loaded by the lane
 
     return is_too_long(error)
+
+
+def _after(name: str, reply: Any) -> list[Any]:
+    """A script's reply: its first word as a text."""
+    failpoint(name, "after")
+    reply[0] = reply[0].decode()
+    return cast("list[Any]", reply)
+
+
+def _not_old(name: str, reply: list[Any], number: Any) -> list[Any]:
+    if reply[0] == "old":
+        raise TrioqBug(f"{name} {number} is older than its sender's last")
+    return reply
+
+
+def _enqueued(reply: list[Any]) -> Enqueued:
+    _, answer, *wait_us = reply
+    return enqueuing.decode(kept.text(answer), int(wait_us[0]) if wait_us else 0)

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from trioq.cli.bench.app import NAME
-from trioq.client.jobs import BATCH_JOBS
+from trioq.client.outbox import BATCH_JOBS
 from trioq.client.sync import SyncClient
 from trioq.core.call import Call
 from trioq.core.job import Uid

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from trioq.core.valid import DEEPEST, is_too_deep, shown
 from trioq.errors import PayloadRejected, RecordUnreadable
 
-_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_dumps = _encoder.encode
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
+def _pieces_maker() -> Callable[[Any, int], Sequence[str]]:
+    """What ``json.JSONEncoder`` makes anew for each value, made once; it notes no circles, which
+    end as too deep a nesting."""
+    make = json.encoder.c_make_encoder  # type: ignore[attr-defined]
+    if make is None:  # another Python
+        return lambda value, level: (_dumps(value),)
+    quoted = json.encoder.encode_basestring_ascii
+    pieces: Callable[[Any, int], Sequence[str]] = make(
+        None, _encoder.default, quoted, None, ":", ",", False, False, False
+    )
+    return pieces
+
+
+_pieces = _pieces_maker()
 
 
 def encode(payload: Any, max_bytes: int) -> bytes:
@@ -26,8 +43,10 @@ def encode(payload: Any, max_bytes: int) -> bytes:
         if not isinstance(key, str):
             raise PayloadRejected(f"a JSON object's fields have names, not {key!r}")
     try:
-        encoded = _dumps(payload).encode("ascii")
+        encoded = "".join(_pieces(payload, 0)).encode("ascii")
     except RecursionError:
+        if where := _circle(payload):
+            raise PayloadRejected(f"not representable as JSON: {where}") from None
         raise PayloadRejected(f"nested deeper than {DEEPEST} levels") from None
     except (TypeError, ValueError) as error:
         raise PayloadRejected(f"not representable as JSON: {_where(payload)}: {error}") from None
@@ -36,6 +55,17 @@ def encode(payload: Any, max_bytes: int) -> bytes:
     if len(encoded) > max_bytes:
         raise PayloadRejected(f"payload has {len(encoded)} bytes, the limit is {max_bytes}")
     return encoded
+
+
+def _circle(payload: Any) -> str:
+    """Where a payload contains itself; empty: it doesn't."""
+    try:
+        _dumps(payload)
+    except ValueError as error:
+        return f"{_where(payload)}: {error}"
+    except RecursionError:
+        pass
+    return ""
 
 
 def _where(payload: Any) -> str:

@@ -50,10 +50,7 @@ class Stored:
 
 def encode(record: Record) -> tuple[bytes, bytes]:
     """What goes into ``jobs`` and what goes into ``big`` (empty for small payloads)."""
-    header = (
-        f'{{"v":{VERSION},"name":{_quoted(record.name)},"queue":{_quoted(record.queue)},'
-        f'"at":{record.enqueued_ms:d}'
-    )
+    header = f"{_start(record.name, record.queue)}{record.enqueued_ms:d}"
     if record.id is not None:
         header += f',"id":{_quoted(record.id)}'
     if record.options.max_attempts is not None:
@@ -70,6 +67,19 @@ def encode(record: Record) -> tuple[bytes, bytes]:
         header += f',"big":{len(record.payload):d}'
     line = header.encode("ascii") + b"}\n"
     return (line, record.payload) if is_big else (line + record.payload, b"")
+
+
+def encode_plain(name: str, queue: str, enqueued_ms: int, payload: bytes) -> tuple[bytes, bytes]:
+    """:func:`encode`, for a job that has nothing but these."""
+    if len(payload) > BIG_BYTES:
+        return f'{_start(name, queue)}{enqueued_ms:d},"big":true}}\n'.encode("ascii"), payload
+    return f"{_start(name, queue)}{enqueued_ms:d}}}\n".encode("ascii") + payload, b""
+
+
+@lru_cache(maxsize=256)
+def _start(name: str, queue: str) -> str:
+    """What the headers of many jobs begin with."""
+    return f'{{"v":{VERSION},"name":{_quoted(name)},"queue":{_quoted(queue)},"at":'
 
 
 def decode(uid: str, stored: bytes) -> Stored:
