@@ -68,19 +68,19 @@ def two_processes(scale: Scale) -> Figures:
     with bench(top='app = "bench_app:app"', bind="127.0.0.1:0") as b:
         (b.directory / "bench_app.py").write_text(APP)
         enqueue(b, (PLAIN for _ in range(jobs)))
-        engines = [serve(b) for _ in range(2)]
+        supervisor = serve(b, "--processes", "2")
         try:
             rate = steady_rate(watch(b.directory, jobs), processes=2)
         finally:
-            end(engines)
+            end([supervisor])
     return {"drain, two processes": rate}
 
 
-def serve(b: Bench) -> subprocess.Popen[bytes]:
-    """An engine with a process of its own, whose handlers leave notes in the bench's directory."""
+def serve(b: Bench, *options: str) -> subprocess.Popen[bytes]:
+    """``trioq serve`` with these options, whose handlers leave notes in the bench's directory."""
     paths = os.pathsep.join([str(environments.ROOT), str(environments.INSIDE)])
     return subprocess.Popen(
-        [sys.executable, "-m", "trioq", "serve", str(b.file)], cwd=b.directory,
+        [sys.executable, "-m", "trioq", "serve", str(b.file), *options], cwd=b.directory,
         env={**os.environ, "PYTHONPATH": paths, "BENCH_NOTES": str(b.directory)},
         stderr=subprocess.DEVNULL,
     )  # fmt: skip

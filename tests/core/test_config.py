@@ -28,7 +28,7 @@ from trioq.core.config import (
 )
 from trioq.core.config.keys import Section, entries
 from trioq.core.config.kinds import Wrong
-from trioq.core.config.numbers import Duration, Number, Size, Whole
+from trioq.core.config.numbers import CountOrAuto, Duration, Growth, Memory, Number, Size, Whole
 from trioq.core.config.redis_url import split
 from trioq.core.config.rules import dotted
 from trioq.core.config.texts import Template, placeholders
@@ -248,6 +248,33 @@ def test_a_size_is_text_with_a_unit_or_a_number_of_bytes(raw: object, count: int
 def test_what_is_not_a_size_is_refused(raw: object) -> None:
     with pytest.raises(Wrong, match="expected a size"):
         Size().read(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [(7, 7), ("1MiB", 2**20), ("+1kB", Growth(1000)), ("+0.5KiB", Growth(512))],
+)
+def test_memory_is_a_size_or_a_growth(raw: object, value: object) -> None:
+    kind = Memory(at_least=1)
+    assert kind.read(raw) == value
+    assert kind.read(kind.write(value)) == value
+
+
+def test_memory_in_a_variable_is_no_number_with_a_sign() -> None:
+    kind = Memory(at_least=1)
+    assert kind.read(kind.from_text("500")) == 500
+    assert kind.read(kind.from_text("+500B")) == Growth(500)
+    with pytest.raises(Wrong):
+        kind.read(kind.from_text("+500"))
+
+
+def test_a_count_may_be_left_to_the_machine() -> None:
+    kind = CountOrAuto(at_least=1, at_most=9)
+    for text, value in (("auto", "auto"), ("3", 3)):
+        assert kind.read(kind.from_text(text)) == kind.write(value) == value
+    for text in ("0", "10", "Auto", ""):
+        with pytest.raises(Wrong):
+            kind.read(kind.from_text(text))
 
 
 def test_a_bool_is_not_a_number() -> None:

@@ -3,12 +3,14 @@ twice for no reason."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import termios
 import time
 import urllib.error
 import urllib.request
@@ -33,7 +35,7 @@ class Served:
     process: subprocess.Popen[str] = attrs.field(init=False)
     log: Path = attrs.field(init=False)
 
-    def start(self, *options: str, more: str = "", **env: str) -> Served:
+    def start(self, *options: str, more: str = "", stdin: int | None = None, **env: str) -> Served:
         """Start it.
 
         Args:
@@ -49,7 +51,8 @@ class Served:
             self.process = trioq_started(
                 "serve", fleet.config, *options, cwd=fleet.directory,
                 env={"RUNS": str(fleet.directory / "runs"), **env}, stderr=log, stdout=log,
-                start_new_session=True,
+                start_new_session=True, stdin=stdin,
+                preexec_fn=None if stdin is None else take_terminal,
             )  # fmt: skip
         fleet.engines.append(self.process)
         return self
@@ -83,6 +86,11 @@ class Served:
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
+
+
+def take_terminal() -> None:
+    """Its input is the terminal that it belongs to."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture
@@ -173,6 +181,18 @@ def test_sighup_under_load_replaces_all_without_a_gap_and_hurts_no_job(served: S
     all_ran_once_or_for_a_reason(fleet, jobs)
     assert len(fleet.runs()) == jobs
     assert served.stop() == 0
+
+
+def test_sighup_of_a_person_replaces_and_of_a_terminal_that_is_gone_drains(served: Served) -> None:
+    ours, its = os.openpty()
+    served.start("--processes", "2", stdin=its)
+    os.close(its)
+    served.until_ready(1, 2)
+    served.process.send_signal(signal.SIGHUP)
+    served.until_ready(3, 4)
+    os.close(ours)
+    assert served.process.wait(timeout=60) == 0
+    assert served.told("child_ended_by_itself") == []
 
 
 def test_replacing_those_that_have_run_enough_hurts_no_job(served: Served) -> None:

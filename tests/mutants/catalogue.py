@@ -11,6 +11,7 @@ from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
+from tests.mutants.processes import PROCESSES
 from tests.mutants.runners import RUNNERS
 
 __all__ = [
@@ -698,5 +699,5 @@ ENGINES = (
 
 MUTANTS = (
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *READ, *SETTINGS,
-    *FACES, *AROUND, *SEEN,
+    *FACES, *AROUND, *SEEN, *PROCESSES,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.mutants.bytes import BYTES
 from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SETTINGS, Mutant
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
+from tests.mutants.processes import PROCESSES
 from tests.mutants.runners import RUNNERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
@@ -48,6 +49,9 @@ a copy of the tree, and the part of the suite named beside each must notice.
 ## Commands, operators, metrics
 
 {_table(FACES + AROUND)}
+## Several processes
+
+{_table(PROCESSES)}
 ## What is seen of it
 
 {_table(SEEN)}"""

@@ -27,23 +27,22 @@ async def main(fd: int, number: int, words: dict[str, str]) -> int:
     is_later = str(number) not in words.get("not", "").split(",")
     if (code := words.get("exit")) is not None and is_later:
         return int(code)
-    ready, over, signalled = trio.Event(), trio.Event(), 0
+    ready, over, signalled = trio.Event(), trio.Event(), {"SIGTERM": 0, "SIGWINCH": 0}
     inside = Inside.on(
         fd,
         page=lambda: PAGE.format(count=number),
-        health=lambda: (words.get("ill") != str(number), {"signals": signalled}),
+        health=lambda: (words.get("ill") != str(number), signalled),
         jobs=lambda: int(words.get("jobs", "0")),
         orphaned=over.set,
     )
 
     async def obey() -> None:
-        nonlocal signalled
-        with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGWINCH) as signals:
             if words.get("slow") != str(number):
                 ready.set()
-            async for _ in signals:
-                signalled += 1
-                if "deaf" not in words:
+            async for told in signals:
+                signalled[signal.Signals(told).name] += 1
+                if told == signal.SIGTERM and "deaf" not in words:
                     over.set()
 
     async with trio.open_nursery() as nursery:

@@ -58,7 +58,7 @@ def test_without_a_living_process_the_counts_are_still_there() -> None:
 
 
 def test_what_is_counted_of_the_namespace_is_told_by_whom_and_not_summed() -> None:
-    text = "# TYPE trioq_namespace_jobs_done counter\ntrioq_namespace_jobs_done_total 7\n"
+    text = "# TYPE trioq_namespace_jobs_done_total counter\ntrioq_namespace_jobs_done_total 7\n"
     ended = Ended().plus(read(text))
     seen = values(ended, {"2": text, "3": text})
     assert seen == {

@@ -251,6 +251,15 @@ async def test_where_others_end_before_all_is_done_they_are_replaced() -> None:
 
 
 @pytest.mark.trio
+async def test_who_leads_is_replaced_and_that_is_not_the_end_of_all() -> None:
+    async with supervising(2, until_done=True) as scene:
+        await scene.until_ready(1, 2)
+        scene.supervisor.replace_all("new code")
+        await scene.until(lambda: sorted(scene.supervisor.children) == scene.ready == [3, 4])
+        assert [child.leads for child in scene.supervisor.children.values()] == [True, False]
+
+
+@pytest.mark.trio
 async def test_a_wrong_configuration_replaces_nobody() -> None:
     async with supervising(1, reread=wrong) as scene:
         await scene.until_ready(1)
@@ -287,10 +296,19 @@ async def test_one_that_drains_already_isnt_hurried_when_all_are_told_to_stop() 
         await scene.until_ready(1, 2)
         one, two = scene.supervisor.children.values()
 
+        looks = 0
+
         async def signalled(*counts: int) -> None:
+            """So often each was told, by the time that a later signal has come."""
+            nonlocal looks
+            looks += 1
+            for child in (one, two):
+                os.kill(child.pid, signal.SIGWINCH)
             with trio.fail_after(PATIENCE_S):
-                while [child.health.get("signals") for child in (one, two)] != [*counts]:
+                while [child.health.get("SIGWINCH") for child in (one, two)] != [looks, looks]:
                     await scene.supervisor.ask_all()
+                    await trio.sleep(0.01)
+            assert (one.health["SIGTERM"], two.health["SIGTERM"]) == counts
 
         await signalled(0, 0)
         scene.supervisor.scale(1)

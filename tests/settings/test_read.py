@@ -221,6 +221,17 @@ def test_all_faults_come_at_once_each_with_its_path() -> None:
         ("limiter.rate = inf", "limiter.rate: expected a number from 0 to 10000000, got inf"),
         ("worker.timeout = 0", "worker.timeout: expected a duration above 0s"),
         ("worker.max_attempts = 0", "worker.max_attempts: expected a whole number from 1"),
+        (
+            "serve.processes = 'all'",
+            "serve.processes: expected a whole number from 1 to 1000 or \"auto\", got 'all'",
+        ),
+        ("serve.processes = 0", "serve.processes: expected a whole number from 1 to 1000 or"),
+        ("serve.processes = true", "serve.processes: expected a whole number"),
+        ("serve.max_jobs = 0", "serve.max_jobs: expected a whole number from 1"),
+        ("serve.max_age = '0s'", "serve.max_age: expected a duration above 0s"),
+        ("serve.max_rss = '+much'", "serve.max_rss: expected a size from 1B to "),
+        ("serve.max_rss = '++1MB'", "serve.max_rss: expected a size from 1B to "),
+        ("serve.max_rss = '+0B'", "serve.max_rss: expected a size from 1B to "),
     ],
 )
 def test_a_fault_says_where_what_and_what_would_be_right(text: str, line: str) -> None:

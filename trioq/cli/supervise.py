@@ -27,7 +27,6 @@ from trioq.processes.pages import Served
 from trioq.processes.plan import Limits
 from trioq.processes.supervisor import Log, Supervisor, Terms
 from trioq.settings import load, warnings
-from trioq.store import embedded
 from trioq.web import ports
 
 
@@ -126,6 +125,8 @@ def _server_kept(made: Config, log: Log) -> Iterator[None]:
     if directory is None:
         yield
         return
+    from trioq.store import embedded
+
     path = made.resolve(directory)
     try:
         server = embedded.start(path, log=lambda line: log.info("server", message=line))

@@ -28,6 +28,9 @@ MARK = "trioq-serve"
 PATIENCE_S = 5.0
 MESSAGE_BYTES = 4096
 
+#: What comes of what isn't a message, or not one that anybody knows.
+RUBBISH = (OSError, ValueError, TypeError, LookupError)
+
 #: After nobody could be listened to.
 PAUSE_S = 1.0
 
@@ -68,7 +71,7 @@ async def obey(control: socket.socket, answer: Answer) -> None:
             except OSError:  # no descriptors, say
                 await trio.sleep(PAUSE_S)
                 continue
-            with asking, trio.move_on_after(PATIENCE_S), contextlib.suppress(OSError, ValueError):
+            with asking, trio.move_on_after(PATIENCE_S), contextlib.suppress(*RUBBISH):
                 if _user(asking) not in (0, os.geteuid()):
                     continue
                 asked = json.loads(await asking.recv(MESSAGE_BYTES))

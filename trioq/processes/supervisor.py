@@ -41,6 +41,9 @@ KILL_AFTER_S = 15.0
 #: A child that hasn't started by then is spoken of.
 SLOW_START_S = 30.0
 
+#: As ``serve.processes`` has it.
+MOST = 1000
+
 #: Exit codes, as docs/cli.md has them.
 FAILED, WRONG_USE = 1, 2
 
@@ -157,8 +160,8 @@ class Supervisor:
         self._change()
 
     def scale(self, wanted: int) -> None:
-        """Have this many from now on; at least one."""
-        self.wanted = max(1, wanted)
+        """Have this many from now on; at least one, and no more than may be configured."""
+        self.wanted = max(1, min(MOST, wanted))
         self.log.info("scaled", processes=self.wanted)
         self._change()
 
@@ -206,15 +209,15 @@ class Supervisor:
         self._started = number
         self.children[number] = child
         self.log.info("child_started", process=number, pid=child.pid)
-        nursery.start_soon(self._watch, child)
+        nursery.start_soon(self._watch, child, self.terms.grace_s)
         if self._code is not None:
             child.drain()  # all were told to while it was being started
 
-    async def _watch(self, child: Child) -> None:
+    async def _watch(self, child: Child, grace_s: float) -> None:
         """Until it has ended."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._tell_slow_start, child)
-            nursery.start_soon(self._kill_in_time, child)
+            nursery.start_soon(self._kill_in_time, child, grace_s)
             async with trio.open_nursery() as hearing:
                 hearing.start_soon(child.listen, lambda: self._is_ready(child))
                 code = await child.process.wait()
@@ -268,10 +271,10 @@ class Supervisor:
             for_s = round(trio.current_time() - child.started_at)
             self.log.warning("child_starts_slowly", process=child.number, for_s=for_s)
 
-    async def _kill_in_time(self, child: Child) -> None:
+    async def _kill_in_time(self, child: Child, grace_s: float) -> None:
         """It has its grace period, for jobs and for threads, and some more."""
         await child.drains.wait()
-        await trio.sleep(2 * self.terms.grace_s + KILL_AFTER_S)
+        await trio.sleep(2 * grace_s + KILL_AFTER_S)
         self.log.error("child_killed", process=child.number)
         child.kill()
 

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import trio
 from prometheus_client import CollectorRegistry
 
-from trioq.engine.status import Status
 from trioq.web import ports
 from trioq.web.health import readiness
 from trioq.web.ports import Bound, PortError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a supervisor needs no engine, and nothing of Redis
+    from trioq.engine.status import Status
     from trioq.web.app import Pages
 
 __all__ = ["Bound", "PortError", "bind", "serve", "serve_pages"]

@@ -6,11 +6,12 @@ does nothing is worse than none, so it isn't enough that the process lives and R
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from trioq.engine.status import Status
+if TYPE_CHECKING:
+    from trioq.engine.status import Status
 
 #: An engine that claims nothing for so long although it could isn't ready.
 STANDSTILL_S = 10.0

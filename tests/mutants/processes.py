@@ -1,0 +1,80 @@
+"""Several processes: who is started, told, counted and left alone."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+PLANNED: Killers = ("tests/processes/test_plan.py",)
+MERGED: Killers = ("tests/processes/test_merge.py",)
+MADE_OF: Killers = ("tests/processes/test_parts.py",)
+SUPERVISED: Killers = ("tests/processes/test_supervisor.py",)
+
+PLAN = "processes/plan.py"
+SUPERVISOR = "processes/supervisor.py"
+
+PROCESSES = (
+    Mutant(
+        "two processes are replaced at once", PLAN,
+        'if any(child.leaving and child.phase == "draining" for child in children):', "if False:",
+        PLANNED,
+    ),
+    Mutant(
+        "an old process drains before another is ready", PLAN,
+        "if len(ready) == wanted > 0:", "if False:", PLANNED,
+    ),
+    Mutant(
+        "nobody scans when who did is replaced", PLAN,
+        'return child.phase != "draining" and not child.leaving',
+        'return child.phase != "draining"', PLANNED,
+    ),
+    Mutant(
+        "who scans is taken away", PLAN,
+        "[child for child in ready if not child.leads] or ready", "ready", PLANNED,
+    ),
+    Mutant(
+        "a process that keeps ending is started for ever", PLAN,
+        "now - self._ends[0] < MINUTE_S", "now - self._ends[0] < 0", PLANNED,
+    ),
+    Mutant(
+        "a process is replaced for what a fresh one has too", PLAN,
+        " and not self.is_futile(usage)", "", PLANNED,
+    ),
+    Mutant(
+        "what an ended process has counted is forgotten", "processes/merge.py",
+        "made = dict(ended.sums)", "made: dict[str, Family] = {}", MERGED,
+    ),
+    Mutant(
+        "what is counted of a namespace is summed over processes", "processes/merge.py",
+        " and not family.name.startswith(OF_ALL)", "", MERGED,
+    ),
+    Mutant(
+        "after half a message another is sent", "processes/channel.py",
+        "                await trio.aclose_forcefully(self._stream)\n", "", MADE_OF,
+    ),
+    Mutant(
+        "a part of a core is none", "processes/cores.py",
+        "math.ceil(int(used) / int(period))", "int(used) // int(period)", MADE_OF,
+    ),
+    Mutant(
+        "a process that drains is hurried when all are told to stop", "processes/child.py",
+        'if self.phase != "draining":', "if True:", SUPERVISED,
+    ),
+    Mutant(
+        "a process whose supervisor is gone goes on", "processes/inside.py",
+        "        self.orphaned()\n", "", SUPERVISED,
+    ),
+    Mutant(
+        "a deployment that is wrong ends what runs", SUPERVISOR,
+        'elif any(other.phase == "ready" for other in self.children.values()):', "elif False:",
+        SUPERVISED,
+    ),
+    Mutant(
+        "a leader that was told to drain has seen that all is done", SUPERVISOR,
+        'if is_done and self._code is None and child.phase != "draining":',
+        "if is_done and self._code is None:", SUPERVISED,
+    ),
+    Mutant(
+        "a process that stands still is as ready as it was", SUPERVISOR,
+        "if not child.answers:", "if False:", SUPERVISED,
+    ),
+)  # fmt: skip
