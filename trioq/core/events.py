@@ -116,6 +116,8 @@ class Claimed(Event):
     count: int
     settled: int
     took_s: float
+    """From when it was last sent to its answer; 0 for one that has waited at a bell: how much of
+    that was the wait, nobody can tell."""
 
 
 @value

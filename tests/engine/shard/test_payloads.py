@@ -328,11 +328,11 @@ async def test_waiting_for_a_payload_is_nobodys_run_time(
     asked = Asked(world.store)
     running = await world.start()
     asked.is_cut = True
-    put(world.store, [sized(n, 9 * KB) for n in range(4)], header=header)
+    put(world.store, [sized(n, 9 * KB) for n in range(8)], header=header)
     await world.reported(RedisAway)
     await trio.sleep(10.0)
     asked.is_cut = False
-    succeeded = await world.reported(JobSucceeded, 4)
+    succeeded = await world.reported(JobSucceeded, 8)
     assert {event.took_s for event in succeeded} == {0.0}
     dispatcher = running.engine.shards[0].dispatcher
     assert dispatcher is not None

@@ -153,7 +153,8 @@ END_TO_END = Metric(
 STEP = Metric(
     "histogram",
     "trioq_step_seconds",
-    "How long steps took that claimed or settled something, resending included.",
+    "How long the last sending of a step took that claimed or settled something; "
+    "0 for one that has waited at a bell.",
     (),
     STEP_S,
 )
