@@ -166,14 +166,15 @@ def test_an_answer_that_came_in_spite_of_an_interrupt_counts(lane: Lane) -> None
     lane.call("PING")
     connection = lane._connection
     assert connection is not None
-    read = connection.read_response
+    parser: Any = connection._get_parser()
+    read = parser.read_response
 
     def answered_then_interrupted(**options: Any) -> Any:
         answer = read(**options)
         lane.interrupt()
         return answer
 
-    connection.read_response = answered_then_interrupted  # type: ignore[method-assign,assignment]
+    parser.read_response = answered_then_interrupted
     assert lane.call("ECHO", "in time") == b"in time"
     assert not lane.connected  # its socket is shut down
     lane.arm()
@@ -267,13 +268,14 @@ def test_ctrl_c_during_a_call_costs_the_connection(server: Server, lane: Lane) -
     lane.call("SET", "k", "v")
     connection = lane._connection
     assert connection is not None
-    read = connection.read_response
+    parser: Any = connection._get_parser()
+    read = parser.read_response
 
     def interrupted(**options: Any) -> Any:
-        connection.read_response = read  # type: ignore[method-assign]
+        parser.read_response = read
         raise KeyboardInterrupt
 
-    connection.read_response = interrupted  # type: ignore[method-assign,assignment]
+    parser.read_response = interrupted
     with pytest.raises(KeyboardInterrupt):
         lane.call("GET", "k")
     assert not lane.connected

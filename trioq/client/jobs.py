@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -231,12 +230,15 @@ def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
     return made
 
 
-@contextmanager
-def told_as_unknown(jobs: Sequence[NewJob]) -> Iterator[None]:
+@attrs.define
+class told_as_unknown:  # noqa: N801 - a with statement reads it
     """Where there was no answer, nobody knows of these whether they are queued."""
-    try:
-        yield
-    except StoreUnreachable as error:
-        if error.sent:
-            raise EnqueueUnknown([job.uid for job in jobs]) from error
-        raise
+
+    jobs: Sequence[NewJob]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, StoreUnreachable) and error.sent:
+            raise EnqueueUnknown([job.uid for job in self.jobs]) from error

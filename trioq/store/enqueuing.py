@@ -80,6 +80,8 @@ def decode(answer: str, wait_us: int) -> Enqueued:
     Raises:
       QueueFull: A queue's max length would have been passed.
     """
+    if answer.isdigit():  # all are new
+        return Enqueued(int(answer), {}, frozenset(), wait_us)
     taken, *found = answer.split()
     if taken == "full":
         queue, room = found

@@ -27,6 +27,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.retry import Retry
+from redis.utils import SENTINEL
 
 from trioq.errors import StoreClosed, StoreRefused, StoreUnreachable
 from trioq.store import kept, replies
@@ -202,14 +203,16 @@ class Lane:
             # Ctrl-C: an answer that is still to come must not be taken for the next call's.
             self._end(broken=True)
             raise
+        failure = None
         for command, answer, shape in zip(commands, answers, shapes, strict=True):
-            if not (_is_error(answer) or shape.fits(answer, command)):
+            if isinstance(answer, redis.RedisError):
+                failure = failure or _told(answer)
+            elif not shape.fits(answer, command):
                 self._end(broken=True)
                 raise StoreUnreachable(
                     f"{_name(command)} was answered with {replies.described(answer)}, which is no"
                     " answer to it"
                 )
-        failure = _failure(answers)
         self._end(broken=isinstance(failure, StoreUnreachable))
         if failure is not None:
             raise failure
@@ -413,13 +416,14 @@ def _packed(commands: Sequence[tuple[Any, ...]]) -> bytes:
 
 
 def _read(connection: AbstractConnection, timeout_s: float | None, bytes_max: int) -> Any:
-    cast(BoundedReader, connection._get_parser()).bytes_max = bytes_max
+    """The next answer; an error that the server tells is one."""
+    parser = cast(BoundedReader, connection._get_parser())
+    parser.bytes_max = bytes_max
     try:
-        if timeout_s is None:
-            return connection.read_response(disconnect_on_error=False)
-        return connection.read_response(timeout=timeout_s, disconnect_on_error=False)
-    except redis.ResponseError as error:
-        return error
+        return parser.read_response(timeout=SENTINEL if timeout_s is None else timeout_s)
+    except OSError as error:
+        there = connection._host_error()
+        raise redis.ConnectionError(f"Error while reading from {there} : {error.args}") from error
 
 
 def _is_error(answer: Any) -> bool:
@@ -433,9 +437,10 @@ def _name(command: tuple[Any, ...]) -> str:
 
 def _failure(answers: list[Any]) -> Exception | None:
     """The first error among the answers, in our words."""
-    for answer in answers:
-        if isinstance(answer, redis.RedisError):
-            failure = translated(answer)
-            failure.__cause__ = answer
-            return failure
-    return None
+    return next((_told(answer) for answer in answers if _is_error(answer)), None)
+
+
+def _told(answer: redis.RedisError) -> Exception:
+    failure = translated(answer)
+    failure.__cause__ = answer
+    return failure

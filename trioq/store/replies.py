@@ -118,11 +118,12 @@ def _of_script(words: Mapping[bytes, Sequence[Item]]) -> Shape:
         if type(answer) is not list or not answer or type(answer[0]) is not bytes:
             return False
         items = words.get(answer[0])
-        return (
-            items is not None
-            and len(answer) == 1 + len(items)
-            and all(item(it) for item, it in zip(items, answer[1:], strict=True))
-        )
+        if items is None or len(answer) != 1 + len(items):
+            return False
+        for item, it in zip(items, answer[1:], strict=True):  # noqa: SIM110 - all(…) is dear
+            if not item(it):
+                return False
+        return True
 
     return Shape(fits, SCRIPT_BYTES_MAX)
 
