@@ -33,9 +33,11 @@ OF_A_SHARD = "shard.shard"
 ROOMS = {
     "handlers": {"handlers"},
     "runs": {"runs", "handlers"},
-    "shard": {"shard.bell", "shard.boot", "shard.payloads"},
+    "shard": {
+        "shard.bell", "shard.boot", "shard.demand", "shard.due", "shard.payloads", "shard.telling",
+    },
     "sources": {"sources.scan"},
-}
+}  # fmt: skip
 
 #: What the rooms of the faces may know of each other.
 FACES = {

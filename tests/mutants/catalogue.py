@@ -391,6 +391,7 @@ SCRIPTS = (
     ),
 )  # fmt: skip
 
+DEMAND = "engine/shard/demand.py"
 DISPATCH = "engine/shard/dispatcher.py"
 SHARD = "engine/shard/shard.py"
 SETTLE = "engine/runs/settle.py"
@@ -438,9 +439,8 @@ ENGINES = (
         "            boot.in_flight = None\n            return", LOST,
     ),
     Mutant(
-        "jobs are claimed on a lease that ends", DISPATCH,
-        "if not self._claiming or not self.pacemaker.may_claim(self._clock()):",
-        "if not self._claiming:", EDGES,
+        "jobs are claimed on a lease that ends", DEMAND,
+        "if not self.may_claim:", "if self._is_over:", EDGES,
     ),
     Mutant(
         "what no worker has started is not given back", DISPATCH,
@@ -464,8 +464,8 @@ ENGINES = (
     ),
     Mutant(
         "whoever pokes has to wait for a bell", DISPATCH,
-        "        self._bell.end()\n        self._awake.set()\n\n    async def due",
-        "        self._awake.set()\n\n    async def due", WAITS,
+        "        self._bell.end()\n        self._awake.set()\n\n    def beat",
+        "        self._awake.set()\n\n    def beat", WAITS,
     ),
     Mutant(
         "an unanswered register is sent again", SHARD,
@@ -510,8 +510,8 @@ ENGINES = (
         "if run.claim.by is by:", RUNS,
     ),
     Mutant(
-        "an engine that is short of something claims as ever", DISPATCH,
-        "self._appetite.most() + self._ahead()", "self._workers + self._ahead()", APPETITE,
+        "an engine that is short of something claims as ever", DEMAND,
+        "self.appetite.most() + self._ahead", "self.workers + self._ahead", APPETITE,
     ),
     Mutant(
         "what is wanting is told, and nothing else", "engine/runs/worker.py",

@@ -40,6 +40,7 @@ WEB: Killers = ("tests/web/test_server.py",)
 SECRETS: Killers = ("tests/settings/test_secrets.py",)
 ENVIRON: Killers = ("tests/settings/test_environ.py",)
 
+DEMAND = "engine/shard/demand.py"
 DISPATCH = "engine/shard/dispatcher.py"
 SETTLE = "engine/runs/settle.py"
 SHARD = "engine/shard/shard.py"
@@ -111,7 +112,7 @@ DURING = (
         "SETTLE_S if dispatcher.holds else SIGN_OFF_S", "SETTLE_S", LEAVING,
     ),
     Mutant(
-        "an engine opens doors of queues that aren't its own", DISPATCH,
+        "an engine opens doors of queues that aren't its own", DEMAND,
         "if limit > 0 and q in ours)", "if limit > 0)", DISPATCHER,
     ),
     Mutant(

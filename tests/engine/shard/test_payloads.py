@@ -336,7 +336,7 @@ async def test_waiting_for_a_payload_is_nobodys_run_time(
     assert {event.took_s for event in succeeded} == {0.0}
     dispatcher = running.engine.shards[0].dispatcher
     assert dispatcher is not None
-    assert dispatcher._look_ahead.jobs > 0, "nor are they taken for long ones"
+    assert dispatcher._demand.ahead.jobs > 0, "nor are they taken for long ones"
 
 
 async def test_a_timeout_begins_when_the_payload_is_there(

@@ -54,6 +54,11 @@ class Boot:
     suspects: int = 0
     """How many of the held are suspects; the server gives us one at a time."""
 
+    @property
+    def unsettled(self) -> int:
+        """How many claims nobody has decided about."""
+        return len(self.held) - len(self.outcomes)
+
     def settle(self, *settlements: Settlement) -> None:
         """Let the next step carry these."""
         self.outcomes.extend(settlements)

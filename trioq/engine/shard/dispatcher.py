@@ -5,8 +5,9 @@ themselves when there is much to do. When there is little the step waits at the 
 bell, and a job starts one hop after it. While Redis is away the same step is sent again and
 again, unchanged and without waiting, and the outcomes wait.
 
-When there is a step :mod:`trioq.core.pace` says, how much is claimed ahead of the workers
-:mod:`trioq.core.ahead`, what is in a step :mod:`trioq.engine.shard.boot`. Here are the deeds::
+When there is a step :mod:`trioq.core.pace` says, what it claims
+:mod:`trioq.engine.shard.demand`, what it settles :mod:`trioq.engine.shard.boot`. Here are the
+deeds::
 
     run:   next? ──▶ step ──▶ answered: claims to the backlog ──▶ next?
              │  ──▶ at bell: the same; poke, settle and stop_claiming end its wait
@@ -15,20 +16,15 @@ When there is a step :mod:`trioq.core.pace` says, how much is claimed ahead of t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import trio
 
-from trioq.core.ahead import Ahead
-from trioq.core.calls import BATCH_MAX, Admit, Beat, Gone, StepReply
-from trioq.core.events import BootLost, Claimed, ClaimsReturned, Report, SettlementRefused
-from trioq.core.formats.record import decode
+from trioq.core.calls import Beat, Gone, StepReply
+from trioq.core.events import BootLost, ClaimsReturned, Report
 from trioq.core.pace import Pace
-from trioq.core.pacemaker import Pacemaker
 from trioq.core.settlements import Release, Settlement
-from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.bridge import Caller
 from trioq.engine.claim import Held
@@ -36,9 +32,12 @@ from trioq.engine.fetch import Fetch
 from trioq.engine.outage import Outage
 from trioq.engine.shard.bell import Bell
 from trioq.engine.shard.boot import Boot
+from trioq.engine.shard.demand import Demand
+from trioq.engine.shard.due import Due
 from trioq.engine.shard.payloads import Payloads
+from trioq.engine.shard.telling import tell
 from trioq.engine.tracer import Tracer
-from trioq.errors import RecordUnreadable, TrioqBug
+from trioq.errors import TrioqBug
 from trioq.failpoints import failpoint
 
 #: Of the loop: in the first a worker is called, in the next it runs.
@@ -55,11 +54,7 @@ class Dispatcher:
       caller: The lane for steps; nobody else uses it.
       waker: On a lane of its own: ends the waits for bells.
       fetch: For the runs of what it claims.
-      workers: How many jobs may run here at a time.
-      appetite: How many of these the engine can do with now.
-      order: Names the queues in the order of the next claim.
-      admits: How many jobs of a name may be claimed from its parked list now.
-      clock: The pacemaker's clock.
+      demand: What the next step is to claim; has the pacemaker, and its clock.
     """
 
     def __init__(
@@ -70,46 +65,32 @@ class Dispatcher:
         waker: Caller,
         fetch: Fetch,
         backlog: Backlog,
-        workers: int,
-        appetite: Appetite,
-        order: Callable[[], tuple[str, ...]],
-        admits: Callable[[str], int],
-        pacemaker: Pacemaker,
-        clock: Callable[[], float],
+        demand: Demand,
         outage: Outage,
         report: Report,
         tracer: Tracer | None = None,
     ) -> None:
         self.boot = boot
         self.lost = trio.Event()
-        self.parked: tuple[tuple[str, str], ...] = ()
-        self.next_due = math.inf
-        """When the next scheduled job is due, by trio's clock."""
+        self.due = Due()
         self.claimed = 0
         """How many jobs it has ever claimed."""
-        self.pacemaker = pacemaker
+        self.pacemaker = demand.pacemaker
         self.fetch = fetch
         self.payloads = Payloads(fetch, backlog)
         self._boot = Boot(boot, self)
         self._caller = caller
         self._backlog = backlog
-        self._workers = workers
-        self._appetite = appetite
-        self._order = order
-        self._admits = admits
-        self._clock = clock
+        self._demand = demand
+        self._clock = demand.clock
         self._outage = outage
         self._report = report
         self._tracer = tracer
-        self._claiming = True
         self._has_brought = False
         """Whether the last step has, and the workers haven't had time to begin."""
-        self._parked_version = -1
-        self._look_ahead = Ahead(workers)
         self._pace = Pace()
         self._bell = Bell(caller, waker)
         self._awake = trio.Event()
-        self._due_changed = trio.Event()
 
     # -- what the others ask and tell it ---------------------------------------------------
 
@@ -121,7 +102,12 @@ class Dispatcher:
     @property
     def idle(self) -> int:
         """How many workers have no job."""
-        return self._workers - self._unsettled
+        return self._demand.workers - self._boot.unsettled
+
+    @property
+    def parked(self) -> tuple[tuple[str, str], ...]:
+        """All (queue, name) with parked jobs, as far as this engine has heard."""
+        return self._demand.parked
 
     def poke(self) -> None:
         """Something may be claimable, or due: make a step soon."""
@@ -132,15 +118,11 @@ class Dispatcher:
         self._bell.end()
         self._awake.set()
 
-    async def due_changed(self) -> None:
-        """Wait until the next job may be due at another time."""
-        await self._due_changed.wait()
-
     def beat_answered(self, reply: Beat | Gone) -> None:
         """What a sign of life was answered."""
         if isinstance(reply, Gone):
             self._ask(urgently=True)  # a step is told the same, and knows what is lost
-        elif reply.parked_version != self._parked_version:
+        elif reply.parked_version != self._demand.parked_version:
             self.poke()
 
     def may_start(self) -> bool:
@@ -151,12 +133,12 @@ class Dispatcher:
     def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
         """Let the next step carry this; ``took_s`` teaches how long jobs run."""
         if took_s is not None:
-            self._look_ahead.ran(took_s)
+            self._demand.ahead.ran(took_s)
         self._carry((settlement,))
 
     def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
         """The same of several that ran one after the other, so long on the average."""
-        self._look_ahead.ran_alone(took_s, len(settlements))
+        self._demand.ahead.ran_alone(took_s, len(settlements))
         self._carry(settlements)
 
     def _carry(self, settlements: Sequence[Settlement]) -> None:
@@ -166,13 +148,13 @@ class Dispatcher:
             pace.ended(now)
         boot.settle(*settlements)
         if self._bell.is_waiting:
-            self._bell.end(pace.wait_ends(outcomes=len(boot.outcomes), running=self._unsettled))
-        elif not self._awake.is_set() and (is_first or not pace.may_linger(now, self._enough)):
+            self._bell.end(pace.wait_ends(outcomes=len(boot.outcomes), running=boot.unsettled))
+        elif not self._awake.is_set() and (is_first or not pace.may_linger(now, self._has_enough)):
             self._awake.set()
 
     def stop_claiming(self) -> None:
         """Claim nothing more; what nobody has started goes back at once."""
-        self._claiming = False
+        self._demand.end()
         self._give_back([*self._backlog.take_back(self), *self.payloads.take_back()])
         self._bell.end()
         self._awake.set()
@@ -224,7 +206,7 @@ class Dispatcher:
         Cancellation: gives up, and the reaper has what is left. Call it in a shielded scope
         with a deadline.
         """
-        self._claiming = False
+        self._demand.end()
         patient()
         while not self.lost.is_set() and (self._boot.in_flight or self._boot.outcomes):
             await self._step()
@@ -242,43 +224,21 @@ class Dispatcher:
         return self._pace.next(
             trio.current_time(),
             outcomes=len(self._boot.outcomes),
-            enough=self._enough,
-            room=self._room(),
-            running=self._unsettled,
-            next_due=self.next_due,
+            enough=self._has_enough,
+            room=self._demand.room(self._boot.unsettled),
+            running=self._boot.unsettled,
+            next_due=self.due.at,
             can_end=self._bell.can_end,
         )
 
     @property
-    def _enough(self) -> bool:
-        """Whether the workers have enough to do for about a round trip."""
-        # Half of what is ahead lasts for as long: who asked when all of it was used up would
-        # have them wait.
-        ahead = self._ahead()
-        return ahead > 0 and len(self._backlog) + len(self.payloads) > ahead // 2
-
-    def _ahead(self) -> int:
-        return 0 if not self._claiming or self._appetite.is_short else self._look_ahead.jobs
-
-    def _room(self) -> int:
-        if not self._claiming or not self.pacemaker.may_claim(self._clock()):
-            return 0
-        return min(self._appetite.most() + self._ahead(), BATCH_MAX) - self._unsettled
-
-    @property
-    def _unsettled(self) -> int:
-        return len(self._boot.held) - len(self._boot.outcomes)
+    def _has_enough(self) -> bool:
+        return self._demand.is_met(len(self._backlog) + len(self.payloads))
 
     async def _step(self, *, at_bell: bool = False) -> None:
         boot = self._boot
         if boot.in_flight is None:
-            want = max(0, min(self._room(), self._look_ahead.fits))
-            boot.next_step(
-                want=want,
-                queues=self._order(),
-                admits=self._open_doors(want),
-                parked_version=self._parked_version,
-            )
+            self._demand.next_step(boot)
             self._pace.made()
         step = boot.in_flight
         assert step is not None
@@ -313,52 +273,29 @@ class Dispatcher:
 
     def _absorb(self, reply: StepReply, took_s: float) -> bool:
         """Hand on what an answer brings. False: the server counts otherwise than we do."""
-        step = self._boot.in_flight
+        boot, demand, step = self._boot, self._demand, self._boot.in_flight
         assert step is not None
         settled = len(step.settlements)
-        self._look_ahead.answered(step, reply)
-        unsettled = self._unsettled
-        absorbed = self._boot.absorb(reply)
-        assert self._unsettled == unsettled - settled + len(absorbed.claims)
+        demand.answered(step, reply)
+        unsettled = boot.unsettled
+        absorbed = boot.absorb(reply)
+        assert boot.unsettled == unsettled - settled + len(absorbed.claims)
         self.claimed += len(absorbed.claims)
         # An answer that took half a lease to get here, in a process that was stopped, say, may
         # bring what is another's by now.
-        if self._claiming and self.pacemaker.may_claim(self._clock()):
+        if demand.may_claim:
             big_bytes = self.payloads.put(absorbed.claims)
-            self._look_ahead.claimed(big_bytes, len(absorbed.claims))
+            demand.ahead.claimed(big_bytes, len(absorbed.claims))
             self._has_brought = bool(absorbed.claims)
         else:
             self._give_back(absorbed.claims)
-        if reply.parked is not None:
-            self._parked_version, self.parked = reply.parked_version, reply.parked
-        # There was more than we asked for. If it is ours to take, there is soon another step; and
-        # if not, we don't listen to the bell, which others may need.
-        if reply.left > 0 or (reply.parked is not None and self._open_doors(1)):
+        # If there is more for us there is soon another step; and if it isn't ours, we don't
+        # listen to the bell, which others may need.
+        if demand.leaves(reply):
             self._pace.ask()
-        self._note_due(reply.next_due_ms)
-        if self._tracer is not None and reply.claims:
-            self._tracer.claimed(self._boot.number, len(reply.claims), settled, took_s)
-        if reply.claims or settled:
-            self._report(Claimed(len(reply.claims), settled, took_s))
-        for held in absorbed.refused:
-            name, queue = _called(held)
-            self._report(SettlementRefused(held.uid, name, queue, held.attempt))
+        self.due.note(reply.next_due_ms)
+        tell(absorbed, step, took_s, report=self._report, tracer=self._tracer)
         return absorbed.agrees
-
-    def _note_due(self, next_due_ms: int | None) -> None:
-        before = self.next_due
-        self.next_due = (
-            math.inf if next_due_ms is None else trio.current_time() + next_due_ms / 1000
-        )
-        # Most often nothing is scheduled, and nobody has to be woken to hear it again.
-        if before < math.inf or self.next_due < math.inf:
-            self._due_changed.set()
-            self._due_changed = trio.Event()
-
-    def _open_doors(self, want: int) -> tuple[Admit, ...]:
-        doors = ((queue, name, min(want, self._admits(name))) for queue, name in self.parked)
-        ours = set(self._order())
-        return tuple(Admit(q, name, limit) for q, name, limit in doors if limit > 0 and q in ours)
 
     def _give_back(self, jobs: Sequence[Held]) -> None:
         if jobs:
@@ -369,23 +306,14 @@ class Dispatcher:
     def _give_back_stale(self) -> None:
         """Let go of jobs that no worker has had time for, and don't take them again at once."""
         if stale := self._backlog.take_back_stale(self):
-            self._look_ahead.none_began(STALE_S)
+            self._demand.ahead.none_began(STALE_S)
             self._give_back([*stale, *self.payloads.take_back()])
 
     def _lose(self, why: Why) -> None:
         """The boot is void: nothing of it is sent again but its sign-off."""
         lost, unknown = self._boot.lost_and_unknown()
         self._report(BootLost(self.boot, why, lost, unknown))
-        self._claiming = False
+        self._demand.end()
         self.lost.set()
         self._backlog.take_back(self)
         self.payloads.take_back()
-
-
-def _called(held: Held) -> tuple[str, str]:
-    """A job's name and queue, as far as they can be read."""
-    try:
-        record = decode(held.uid, held.stored).record
-    except RecordUnreadable:
-        return "", ""
-    return record.name, record.queue

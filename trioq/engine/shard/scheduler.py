@@ -15,6 +15,7 @@ from trioq.core.events import ParkedExpired, Report
 from trioq.core.formats import engine_info, history
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
+from trioq.engine.shard.due import Due
 from trioq.errors import StoreBusy, StoreUnreachable
 
 #: Looks in a row that find no engine for a name before jobs die of it, however short the time is
@@ -34,13 +35,11 @@ class _Absence:
 class Steps(Protocol):
     """What the steps of a boot bring, and how to ask for one: the dispatcher."""
 
-    next_due: float
-    """When the next scheduled job is due, by trio's clock; infinity: none is."""
-    parked: tuple[tuple[str, str], ...]
-    """All (queue, name) with parked jobs, as far as this engine has heard."""
+    due: Due
 
-    async def due_changed(self) -> None:
-        """Wait until the next job may be due at another time."""
+    @property
+    def parked(self) -> tuple[tuple[str, str], ...]:
+        """All (queue, name) with parked jobs, as far as this engine has heard."""
 
     def poke(self) -> None:
         """Ask for a step."""
@@ -71,14 +70,14 @@ class Scheduler:
             nursery.start_soon(self._expire)
 
     async def _promote(self) -> None:
-        steps = self.steps
+        steps, due = self.steps, self.steps.due
         while True:
-            with trio.move_on_at(steps.next_due):
-                await steps.due_changed()
+            with trio.move_on_at(due.at):
+                await due.changed()
                 continue
             steps.poke()
             # The step that this asks for tells what is due next.
-            await steps.due_changed()
+            await due.changed()
 
     async def _expire(self) -> None:
         every_s = max(0.05, min(60.0, self.unknown_after_s / 4))

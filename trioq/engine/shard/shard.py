@@ -29,6 +29,7 @@ from trioq.engine.claim import Running, Why
 from trioq.engine.fetch import Fetch
 from trioq.engine.nurseries import cancel_when, first_of
 from trioq.engine.outage import Outage
+from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.dispatcher import Dispatcher
 from trioq.engine.shard.heartbeat import Heartbeat
 from trioq.engine.shard.reaper import Reaper
@@ -148,12 +149,14 @@ class Shard:
             waker=self.access("wake"),
             fetch=Fetch(self.access("payload"), self.outage),
             backlog=self.backlog,
-            workers=self.config.worker.count,
-            appetite=self.appetite,
-            order=self.order,
-            admits=self.admits,
-            pacemaker=pacemaker,
-            clock=self.clock,
+            demand=Demand(
+                workers=self.config.worker.count,
+                appetite=self.appetite,
+                order=self.order,
+                admits=self.admits,
+                pacemaker=pacemaker,
+                clock=self.clock,
+            ),
             outage=self.outage,
             report=self.report,
             tracer=self.tracer,

@@ -1,0 +1,97 @@
+"""What a boot's next step claims: how many jobs, from which queues, through which doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from trioq.core.ahead import Ahead
+from trioq.core.calls import BATCH_MAX, Admit, Step, StepReply
+from trioq.core.pacemaker import Pacemaker
+from trioq.engine.appetite import Appetite
+from trioq.engine.shard.boot import Boot
+
+
+@attrs.define(eq=False, kw_only=True)
+class Demand:
+    """One boot's.
+
+    Args:
+      workers: How many jobs may run here at a time.
+      appetite: How many of these the engine can do with now.
+      order: Names the queues in the order of the next claim.
+      admits: How many jobs of a name may be claimed from its parked list now.
+      clock: The pacemaker's clock.
+    """
+
+    workers: int
+    appetite: Appetite
+    order: Callable[[], tuple[str, ...]]
+    admits: Callable[[str], int]
+    pacemaker: Pacemaker
+    clock: Callable[[], float]
+    parked: tuple[tuple[str, str], ...] = attrs.field(default=(), init=False)
+    """All (queue, name) with parked jobs, as far as this engine has heard."""
+    parked_version: int = attrs.field(default=-1, init=False)
+    """Which list of them that is."""
+    ahead: Ahead = attrs.field(init=False)
+    _is_over: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.ahead = Ahead(self.workers)
+
+    def end(self) -> None:
+        """Claim nothing from now on."""
+        self._is_over = True
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether there would be time to run what is claimed now."""
+        return not self._is_over and self.pacemaker.may_claim(self.clock())
+
+    def room(self, unsettled: int) -> int:
+        """How many more jobs to hold, beside so many; below 1 it is none."""
+        if not self.may_claim:
+            return 0
+        return min(self.appetite.most() + self._ahead, BATCH_MAX) - unsettled
+
+    def is_met(self, waiting: int) -> bool:
+        """Whether the workers have enough to do for about a round trip.
+
+        Args:
+          waiting: How many are claimed that no worker has begun with.
+        """
+        # Half of what is ahead lasts for as long: who asked when all of it was used up would
+        # have them wait.
+        ahead = self._ahead
+        return ahead > 0 and waiting > ahead // 2
+
+    @property
+    def _ahead(self) -> int:
+        return 0 if self._is_over or self.appetite.is_short else self.ahead.jobs
+
+    def next_step(self, boot: Boot) -> Step:
+        """Make the boot's next step, which is then in flight."""
+        want = max(0, min(self.room(boot.unsettled), self.ahead.fits))
+        return boot.next_step(
+            want=want,
+            queues=self.order(),
+            admits=self._open_doors(want),
+            parked_version=self.parked_version,
+        )
+
+    def answered(self, step: Step, reply: StepReply) -> None:
+        """Learn from an answer what there is."""
+        self.ahead.answered(step, reply)
+        if reply.parked is not None:
+            self.parked_version, self.parked = reply.parked_version, reply.parked
+
+    def leaves(self, reply: StepReply) -> bool:
+        """Whether there was more than we asked for, and it is ours to take."""
+        return reply.left > 0 or (reply.parked is not None and bool(self._open_doors(1)))
+
+    def _open_doors(self, want: int) -> tuple[Admit, ...]:
+        doors = ((queue, name, min(want, self.admits(name))) for queue, name in self.parked)
+        ours = set(self.order())
+        return tuple(Admit(q, name, limit) for q, name, limit in doors if limit > 0 and q in ours)

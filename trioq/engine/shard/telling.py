@@ -1,0 +1,34 @@
+"""What an answered step tells whoever listens: events, and its span."""
+
+from __future__ import annotations
+
+from trioq.core.calls import Step
+from trioq.core.events import Claimed, Report, SettlementRefused
+from trioq.core.formats.record import decode
+from trioq.engine.claim import Held
+from trioq.engine.shard.boot import Absorbed
+from trioq.engine.tracer import Tracer
+from trioq.errors import RecordUnreadable
+
+
+def tell(
+    absorbed: Absorbed, step: Step, took_s: float, *, report: Report, tracer: Tracer | None
+) -> None:
+    """Tell of a step that was answered just now."""
+    claimed, settled = len(absorbed.claims), len(step.settlements)
+    if tracer is not None and claimed:
+        tracer.claimed(step.number, claimed, settled, took_s)
+    if claimed or settled:
+        report(Claimed(claimed, settled, took_s))
+    for held in absorbed.refused:
+        name, queue = _called(held)
+        report(SettlementRefused(held.uid, name, queue, held.attempt))
+
+
+def _called(held: Held) -> tuple[str, str]:
+    """A job's name and queue, as far as they can be read."""
+    try:
+        record = decode(held.uid, held.stored).record
+    except RecordUnreadable:
+        return "", ""
+    return record.name, record.queue
