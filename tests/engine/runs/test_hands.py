@@ -263,6 +263,24 @@ async def test_a_job_that_blocks_does_not_hold_back_those_behind_it(
     await world.reported(JobSucceeded, name="first", within_s=20)
 
 
+async def test_what_runs_in_a_thread_takes_nothing_of_the_loops_turn(world: World) -> None:
+    spent = list[float]()
+
+    def listener(event: Event) -> None:
+        if isinstance(event, JobSucceeded):
+            spent.append(running.engine._parts.workers[0]._shop.turn.spent_s)
+
+    @world.app.job("waits")
+    def waits() -> None:
+        threading.Event().wait(0.3)
+
+    world.listeners = (listener,)
+    running = await world.start()
+    world.enqueue("waits")
+    await world.reported(JobSucceeded, within_s=20)
+    assert spent[0] < 0.3
+
+
 async def test_as_many_block_at_a_time_as_there_are_workers(world: World) -> None:
     together = threading.Barrier(8)
 

@@ -31,7 +31,7 @@ from trioq.core.outcome import Error, Failed, Outcome, Starved, Succeeded
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
-from trioq.engine.handlers import Apart, Handler, Place, Timebox, invoke, place
+from trioq.engine.handlers import Apart, Command, Function, Handler, Place, Timebox, invoke, place
 from trioq.engine.handlers.begun import InThread, Suspended
 from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.runs.breaker import Breakers
@@ -247,7 +247,7 @@ class Worker:
         finally:
             shop.runs.remove(run)
             now = trio.current_time()
-            if begun is None or not isinstance(begun.rest, Suspended | InThread):
+            if not _waits(run.handler if begun is None else begun.rest):
                 shop.turn.spent_s += now - self._spree.now  # as far as is known, nobody else ran
             self._spree.now = now
             run.took_s = now - run.began
@@ -322,6 +322,13 @@ class Worker:
             threads=self._shop.threads,
             since=since,
         )
+
+
+def _waits(handler: Runnable) -> bool:
+    """Whether others surely run while it does: it waits already, or runs outside of the loop."""
+    if isinstance(handler, Function):
+        return not handler.is_async
+    return isinstance(handler, Suspended | InThread | Apart | Command)
 
 
 def _breaker_verdict(outcome: Outcome) -> Verdict:
