@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -117,13 +118,38 @@ async def test_who_asks_for_rubbish_is_no_trouble(tmp_path: Path) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(control.obey, listener, answer)
-        for rubbish in ({"n": "x"}, {}, {"n": []}):
+        for rubbish in ({"n": "x"}, {}, {"n": []}, {"n": math.inf}):
             with pytest.raises(control.ControlError, match="doesn't answer"):
                 await trio.to_thread.run_sync(tell, rubbish)
         assert await trio.to_thread.run_sync(tell, {"n": 3}) == {"told": 3}
         nursery.cancel_scope.cancel()
     with pytest.raises(control.ControlError, match="no `trioq serve`"):
         tell({"n": 3})
+
+
+@pytest.mark.trio
+async def test_what_nests_too_deep_to_be_read_is_no_trouble_either(tmp_path: Path) -> None:
+    listener = control.listen(tmp_path / "q.toml")
+    assert listener is not None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(control.obey, listener, lambda asked: asked)
+        with trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM) as asking:
+            await asking.connect(listener.getsockname())
+            await asking.send(b"[" * control.MESSAGE_BYTES)
+            assert await asking.recv(1) == b""
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_who_asks_hears_why_it_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "q.toml"
+    listener = control.listen(config)
+    assert listener is not None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(control.obey, listener, lambda asked: {"refused": "it drains"})
+        with pytest.raises(control.ControlError, match="doesn't do that: it drains"):
+            await trio.to_thread.run_sync(control.tell, config, None, {"processes": 2})
+        nursery.cancel_scope.cancel()
 
 
 def test_another_configuration_is_another_supervisor(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from trioq import web
 from trioq.errors import ConfigError
 from trioq.processes.notify import Notifier
 from trioq.processes.pages import Served
-from trioq.processes.plan import Limits
+from trioq.processes.plan import LONGEST_S, Limits
 from trioq.processes.supervisor import FAILED, WRONG_USE, Supervisor, Terms
 
 
@@ -180,6 +180,19 @@ async def test_signals_add_one_and_remove_one() -> None:
 
 
 @pytest.mark.trio
+async def test_while_all_drain_nobody_is_added_or_replaced() -> None:
+    async with supervising(1, "deaf=yes") as scene:
+        await scene.until_ready(1)
+        scene.supervisor.stop()
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        await scene.until(lambda: len(scene.told("signal_ignored")) == 3)
+        assert scene.supervisor.wanted == 1
+        assert not scene.supervisor.children[1].leaving
+        scene.supervisor.children[1].kill()
+
+
+@pytest.mark.trio
 async def test_one_that_has_run_enough_jobs_is_replaced() -> None:
     async with supervising(1, "jobs=100", limits=Limits(max_jobs=50)) as scene:
         await scene.until(lambda: bool(scene.told("child_ended")))
@@ -288,6 +301,17 @@ async def test_a_deployment_that_is_wrong_leaves_what_runs_alone() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         await scene.until(lambda: bool(scene.told("child_not_replaced")))
         assert scene.ready == [1]
+
+
+@pytest.mark.trio
+async def test_a_deployment_that_was_mended_is_tried_at_once_on_sighup() -> None:
+    async with supervising(1, f"exit={WRONG_USE}", "not=1,3") as scene:
+        await scene.until_ready(1)
+        scene.supervisor.replace_all("new code")
+        await scene.until(lambda: bool(scene.told("child_not_replaced")))
+        scene.supervisor.replace_all("mended code")
+        with trio.fail_after(LONGEST_S / 2):
+            await scene.until(lambda: scene.ready == [3] and len(scene.supervisor.children) == 1)
 
 
 @pytest.mark.trio

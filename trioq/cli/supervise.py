@@ -103,6 +103,8 @@ def supervise(made: Config, wanted: Wanted) -> int:
 
 async def _run(supervisor: Supervisor, served: Served | None, config: Path) -> int:
     def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        if supervisor.is_stopping:
+            return {"refused": "it drains, and then it ends"}
         were = supervisor.wanted
         supervisor.scale(int(asked["processes"]))
         return {"were": were, "processes": supervisor.wanted}

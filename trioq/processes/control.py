@@ -29,7 +29,7 @@ PATIENCE_S = 5.0
 MESSAGE_BYTES = 4096
 
 #: What comes of what isn't a message, or not one that anybody knows.
-RUBBISH = (OSError, ValueError, TypeError, LookupError)
+RUBBISH = (OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 
 #: After nobody could be listened to.
 PAUSE_S = 1.0
@@ -85,7 +85,7 @@ def tell(config: Path, pid: int | None, message: dict[str, Any]) -> dict[str, An
       pid: Which one, where several serve it.
 
     Raises:
-      ControlError: There is none, or more than one, or it doesn't answer.
+      ControlError: There is none, or more than one, or it doesn't answer, or it refuses.
     """
     pids = [found for found in _found(config) if pid in (None, found)]
     if not pids:
@@ -107,6 +107,8 @@ def tell(config: Path, pid: int | None, message: dict[str, Any]) -> dict[str, An
         except (OSError, ValueError) as error:
             raise ControlError(f"process {pids[0]} doesn't answer: {error}") from None
     assert isinstance(answer, dict)
+    if (refusal := answer.get("refused")) is not None:
+        raise ControlError(f"process {pids[0]} doesn't do that: {refusal}")
     return answer
 
 

@@ -128,6 +128,11 @@ class Supervisor:
 
     # -- what it is told -------------------------------------------------------------------
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether all drain, and nothing is started any more."""
+        return self._code is not None
+
     def stop(self, code: int = 0) -> None:
         """Drain all, and end with this code; told again, they are to hurry."""
         is_second, self._code = self._code is not None, self._code or code
@@ -142,7 +147,8 @@ class Supervisor:
     def replace_all(self, why: str) -> None:
         """Read the configuration again, and replace each child by another, one after the other.
 
-        With a configuration that is wrong, all stays as it is.
+        With a configuration that is wrong, all stays as it is. The first is started at once: what
+        kept others from starting may be what was mended.
         """
         try:
             terms = self.reread()
@@ -157,6 +163,7 @@ class Supervisor:
         self.notifier.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         for child in self.children.values():
             child.leaving = child.leaving or why
+        self._not_before = -math.inf
         self._change()
 
     def scale(self, wanted: int) -> None:
@@ -169,6 +176,8 @@ class Supervisor:
         async for number in signals:
             self.log.info("signal", signal=signal.Signals(number).name)
             match number:
+                case signal.SIGUSR1 | signal.SIGUSR2 | signal.SIGHUP if self.is_stopping:
+                    self.log.info("signal_ignored", why="all drain already")
                 case signal.SIGHUP if _is_terminal() or not self._has_terminal:
                     self.replace_all("SIGHUP")
                 case signal.SIGUSR1:
