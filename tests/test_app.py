@@ -97,6 +97,24 @@ def test_a_name_is_taken_once() -> None:
         app.job("thumbnail")(lambda: None)
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"isolation": "thread"}, "isolation is 'thread': expected 'none' or 'process'"),
+        ({"on_lease_loss": "stop"}, "on_lease_loss is 'stop': expected 'continue' or 'cancel'"),
+        ({"queue": "a b"}, "the queue is 'a b': expected the name of a queue: 1 to 64 letters, "
+                           'digits, "_", "-" or "."'),
+        ({"retry": 3}, "retry is 3: expected a trioq.Retry(…)"),
+    ],
+)  # fmt: skip
+def test_an_option_that_cannot_be_is_told_with_what_would_be_right(
+    option: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        trioq.App().job("x", **option)(lambda: None)
+    assert str(caught.value) == message
+
+
 def test_handlers_cannot_be_added_from_outside() -> None:
     app, _ = make_app()
 

@@ -12,12 +12,11 @@ from typing import Any, Literal
 
 import attrs
 import trio
-from attrs import validators as v
 
 from trioq.core.job import Job
 from trioq.core.retry import Retry
 from trioq.core.tempo import Tempo
-from trioq.core.valid import NAME, QUEUE_PATTERN, TIMEOUT_S
+from trioq.core.valid import NAME, QUEUE, TIMEOUT_S, Rule, shown
 from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.handlers.binding import Binding
 from trioq.engine.handlers.isolated import Isolated
@@ -62,6 +61,21 @@ def _is_timeout(_: object, attribute: attrs.Attribute[float], value: float | Non
         TIMEOUT_S.check("the timeout", value)
 
 
+def _is_queue(_: object, attribute: attrs.Attribute[str], value: str | None) -> None:
+    if value is not None:
+        QUEUE.check("the queue", value)
+
+
+def _is_retry(_: object, attribute: attrs.Attribute[Retry], value: Retry | None) -> None:
+    if not isinstance(value, Retry | None):
+        raise TypeError(f"retry is {shown(value)}: expected a trioq.Retry(…)")
+
+
+def _is_one_of(*words: str) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    rule = Rule(" or ".join(map(repr, words)), lambda value: value in words)
+    return lambda _, attribute, value: rule.check(attribute.name, value)
+
+
 @attrs.frozen(eq=False)
 class Function:
     """A function under a name.
@@ -73,13 +87,13 @@ class Function:
 
     name: str = attrs.field(validator=_is_name)
     function: Callable[..., Any]
-    queue: str | None = attrs.field(default=None, validator=v.optional(v.matches_re(QUEUE_PATTERN)))
+    queue: str | None = attrs.field(default=None, validator=_is_queue)
     timeout_s: float | None = attrs.field(default=None, validator=_is_timeout)
-    retry: Retry | None = attrs.field(default=None, validator=v.optional(v.instance_of(Retry)))
+    retry: Retry | None = attrs.field(default=None, validator=_is_retry)
     on_lease_loss: LeaseLoss = attrs.field(
-        default="continue", validator=v.in_(("continue", "cancel"))
+        default="continue", validator=_is_one_of("continue", "cancel")
     )
-    isolation: Isolation = attrs.field(default="none", validator=v.in_(("none", "process")))
+    isolation: Isolation = attrs.field(default="none", validator=_is_one_of("none", "process"))
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)
     tempo: Tempo = attrs.field(factory=Tempo, init=False, repr=False)
