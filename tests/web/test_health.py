@@ -108,6 +108,7 @@ async def test_an_engine_that_drains_is_not_ready_while_its_jobs_end(
         made = await nursery.start(trioq.Engine(app, config, report=lambda event: None).run)
         await client.enqueue(endless.call())
         await eventually(lambda: _runs(made))
+        await answers(made, 200)  # it has looked at the server
         made.drain()
         answer = await answers(made, 503)
         assert failing(answer) == {"draining"}
