@@ -101,7 +101,7 @@ def _options(group: click.Group, ctx: click.Context, above: str) -> Iterator[tup
             yield from _options(command, click.Context(command), f"{name} ")
             continue
         for option in command.params:
-            if isinstance(option, click.Option):
+            if isinstance(option, click.Option) and not option.hidden:
                 yield f"{above}{name}", max(option.opts, key=len)
 
 
@@ -338,14 +338,17 @@ def _steppers(server: Server) -> set[str]:
 
 # -- the table ---------------------------------------------------------------------------------
 
-#: Needs a terminal: its tests.
-ELSEWHERE = {("top", "--interval"): "tests/cli/test_top.py"} | {
-    ("bench", option): "tests/cli/test_bench.py" for option in OF_THE_BENCHMARK
-}
+#: Needs a terminal, or processes: its tests.
+ELSEWHERE = {
+    ("top", "--interval"): "tests/cli/test_top.py",
+    ("serve", "--processes"): "tests/faults/test_processes.py",
+    ("scale", "--pid"): "tests/faults/test_processes.py",
+    ("scale", "--json"): "tests/faults/test_processes.py",
+} | {("bench", option): "tests/cli/test_bench.py" for option in OF_THE_BENCHMARK}
 
 
 def test_every_option_has_a_row() -> None:
-    known = {key for key in ALL if key[1] in EVERYWHERE}
+    known = {key for key in ALL if key[1] in EVERYWHERE} - ELSEWHERE.keys()
     known |= {("serve", "--drain")}  # the rows of its other options end because of it
     assert set(ALL) == known | TABLE.keys() | ELSEWHERE.keys()
 
@@ -405,7 +408,7 @@ ASKED = {
 #: What goes wrong where nobody has said yes to it.
 AFTER_A_QUESTION = [command for command, option in ALL if option == "--yes"]
 DRY = [command for command, option in ALL if option == "--dry-run"]
-JSON = [command for command, option in ALL if option == "--json"]
+JSON = [command for command, option in ALL if option == "--json" and command != "scale"]
 
 
 def asked(place: Place, command: str) -> list[str]:

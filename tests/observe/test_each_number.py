@@ -25,8 +25,8 @@ from trioq.observe.metrics.catalogue import Metric
 NO = Error("ValueError", "no")
 
 FAILURES = (
-    "exception", "timeout", "command", "retry_later", "gave_up", "bad_payload", "bad_handler",
-    "undecodable",
+    "exception", "timeout", "command", "runner", "retry_later", "gave_up", "bad_payload",
+    "bad_handler", "undecodable",
 )  # fmt: skip
 DEAD = (
     "failures", "gave_up", "bad_payload", "bad_handler", "undecodable", "unknown_name",
