@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from trioq.core.pace import LINGER_S, LOOK_S, POLL_S, Pace
+from trioq.core.ahead import AHEAD_S
+from trioq.core.pace import COMPANY, LINGER_MAX_S, LINGER_S, LOOK_S, POLL_S, Pace, linger_s
 
 NOW = 100.0
 
@@ -22,7 +23,7 @@ def idle() -> Pace:
 
 def next_of(pace: Pace, now: float = NOW, **seen: Any) -> Any:
     usual: dict[str, Any] = {
-        "outcomes": 0, "enough": False, "room": 4, "running": 0, "next_due": math.inf,
+        "outcomes": 0, "linger_s": 0.0, "room": 4, "running": 0, "next_due": math.inf,
         "can_end": True,
     }  # fmt: skip
     return pace.next(now, **usual | seen)
@@ -64,8 +65,17 @@ def test_an_outcome_goes_at_once_or_lingers_while_there_is_enough_to_do() -> Non
     pace = idle()
     pace.ended(NOW)
     assert next_of(pace, outcomes=1) == "step"
-    assert next_of(pace, outcomes=1, enough=True) == NOW + LINGER_S
-    assert next_of(pace, NOW + LINGER_S, outcomes=1, enough=True) == "step"
+    for linger in (LINGER_S, LINGER_MAX_S):
+        assert next_of(pace, outcomes=1, linger_s=linger) == NOW + linger
+        assert next_of(pace, NOW + linger, outcomes=1, linger_s=linger) == "step"
+
+
+def test_outcomes_linger_until_enough_have_come_within_bounds() -> None:
+    assert linger_s(0.0) == LINGER_S
+    assert linger_s(LINGER_S / COMPANY / 2) == LINGER_S
+    assert linger_s(0.0002) == pytest.approx(COMPANY * 0.0002)
+    assert linger_s(0.001) == linger_s(1.0) == LINGER_MAX_S
+    assert AHEAD_S / 2 >= LINGER_MAX_S, "half of what is ahead lasts for as long"
 
 
 def test_a_wait_for_a_bell_ends_as_soon_as_it_must() -> None:

@@ -602,13 +602,13 @@ ENGINES = (
     ),
     Mutant(
         "what ends while others run has to wait for a bell", "core/pace.py",
-        "return self._lingers_until() if running else -math.inf",
+        "return self._first_outcome + LINGER_S if running else -math.inf",
         "return math.inf if running else -math.inf", WAITS,
     ),
     Mutant(
         "the last end lingers", "core/pace.py",
-        "return self._lingers_until() if running else -math.inf", "return self._lingers_until()",
-        WAITS,
+        "return self._first_outcome + LINGER_S if running else -math.inf",
+        "return self._first_outcome + LINGER_S", WAITS,
     ),
     Mutant(
         "what a boot takes back is given away all the same", "engine/backlog.py",

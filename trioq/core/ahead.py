@@ -14,7 +14,7 @@ import attrs
 from trioq.core.calls import BATCH_MAX, Claim, Step, StepReply
 
 #: What will begin within this time is held ahead of the workers, and so many jobs at most.
-AHEAD_S = 0.010
+AHEAD_S = 0.020
 AHEAD_MAX = 984
 
 #: An answer with fewer bytes hasn't come short because of them.

@@ -2,7 +2,7 @@
 
     something may be claimable, and there is room for a job ────────▶ now
     something has ended, the workers are short of jobs ─────────────▶ now
-    something has ended, they have enough in the backlog ───────────▶ within LINGER_S
+    something has ended, they have enough in the backlog ───────────▶ within linger_s
     the boot may be lost ───────────────────────────────────────────▶ now
     nothing to claim and nothing to settle, there is room for a job ▶ when a bell rings
     no room for a job ──────────────────────────────────────────────▶ after POLL_S
@@ -22,11 +22,26 @@ import attrs
 #: An idle engine looks for work this often even if no bell rings: a bell is a hint.
 POLL_S = 1.0
 
-#: Outcomes wait this long for company while the workers have enough to do.
+#: Outcomes wait this long for company while others run. While the workers have enough to do they
+#: wait until about so many have ended, where that takes longer; but never longer than that.
 LINGER_S = 0.003
+COMPANY = 32
+LINGER_MAX_S = 0.010
 
 #: Where waits can't be ended, an engine that runs something looks this often.
 LOOK_S = 0.05
+
+
+def linger_s(gap_s: float) -> float:
+    """How long outcomes wait for company while the workers have enough to do.
+
+    A step is as dear as many a job. With jobs of a millisecond, one after the other, three would
+    have to pay for it.
+
+    Args:
+      gap_s: From the end of one job to the next one's.
+    """
+    return min(LINGER_MAX_S, max(LINGER_S, COMPANY * gap_s))
 
 
 @attrs.define
@@ -63,7 +78,7 @@ class Pace:
         now: float,
         *,
         outcomes: int,
-        enough: bool,
+        linger_s: float,
         room: int,
         running: int,
         next_due: float,
@@ -73,7 +88,8 @@ class Pace:
 
         Args:
           outcomes: How many have ended and are in no step yet.
-          enough: Whether what is claimed ahead lasts until the next answer.
+          linger_s: How long outcomes may wait for company; 0 if what is claimed ahead doesn't last
+            until the next answer.
           room: How many more jobs may be claimed.
           running: How many are claimed and have not ended.
           next_due: When the next scheduled job is due.
@@ -88,15 +104,19 @@ class Pace:
         if self._is_hungry and (room > 0 or now >= next_due):
             return "step"
         if outcomes:
-            return min(poll, self._lingers_until()) if self.may_linger(now, enough) else "step"
+            return (
+                min(poll, self._first_outcome + linger_s)
+                if self.may_linger(now, linger_s)
+                else "step"
+            )
         if room > 0 and (can_end or not running):
             return "at bell"
         return poll
 
-    def may_linger(self, now: float, enough: bool) -> bool:
-        """Whether outcomes may wait for company, where no step waits for a bell."""
+    def may_linger(self, now: float, linger_s: float) -> bool:
+        """Whether outcomes may still wait for company, where no step waits for a bell."""
         # Not for long, since the enqueuer waits for the end.
-        return enough and now < self._lingers_until()
+        return now < self._first_outcome + linger_s
 
     def wait_ends(self, *, outcomes: int, running: int) -> float:
         """When a step that waits for a bell has to be answered; infinity: there is no hurry."""
@@ -104,7 +124,4 @@ class Pace:
             return -math.inf
         if not outcomes:
             return math.inf
-        return self._lingers_until() if running else -math.inf
-
-    def _lingers_until(self) -> float:
-        return self._first_outcome + LINGER_S
+        return self._first_outcome + LINGER_S if running else -math.inf

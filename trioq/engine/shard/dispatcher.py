@@ -23,7 +23,7 @@ import trio
 
 from trioq.core.calls import Beat, Gone, StepReply
 from trioq.core.events import BootLost, ClaimsReturned, Report
-from trioq.core.pace import Pace
+from trioq.core.pace import Pace, linger_s
 from trioq.core.settlements import Release, Settlement
 from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.bridge import Caller
@@ -149,7 +149,7 @@ class Dispatcher:
         boot.settle(*settlements)
         if self._bell.is_waiting:
             self._bell.end(pace.wait_ends(outcomes=len(boot.outcomes), running=boot.unsettled))
-        elif not self._awake.is_set() and (is_first or not pace.may_linger(now, self._has_enough)):
+        elif not self._awake.is_set() and (is_first or not pace.may_linger(now, self._linger_s)):
             self._awake.set()
 
     def stop_claiming(self) -> None:
@@ -224,7 +224,7 @@ class Dispatcher:
         return self._pace.next(
             trio.current_time(),
             outcomes=len(self._boot.outcomes),
-            enough=self._has_enough,
+            linger_s=self._linger_s,
             room=self._demand.room(self._boot.unsettled),
             running=self._boot.unsettled,
             next_due=self.due.at,
@@ -232,8 +232,9 @@ class Dispatcher:
         )
 
     @property
-    def _has_enough(self) -> bool:
-        return self._demand.is_met(len(self._backlog) + len(self.payloads))
+    def _linger_s(self) -> float:
+        is_met = self._demand.is_met(len(self._backlog) + len(self.payloads))
+        return linger_s(self._demand.ahead.gap_s) if is_met else 0.0
 
     async def _step(self, *, at_bell: bool = False) -> None:
         boot = self._boot
