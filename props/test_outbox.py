@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support import new_job
 from trioq.client import outbox
-from trioq.client.outbox import BATCH_JOBS, Outbox, Part
+from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS, Outbox, Part
 from trioq.client.resend import PATIENCE_S
 from trioq.core.calls import Enqueued
 from trioq.errors import QueueFull, StoreBusy, StoreRefused, StoreUnreachable
@@ -167,3 +167,14 @@ def test_who_waits_goes_with_the_next_write_as_far_as_a_batch_goes(sizes: list[i
     assert all(part.is_answered for part in parts)
     for write, following in pairwise(sent):
         assert sum(write) + following[0] > BATCH_JOBS, "as many as there is room for"
+
+
+def test_what_goes_together_is_bounded_in_bytes_too() -> None:
+    box, sent = Outbox(), []
+    third, whole = new_job(payload=b" " * (BATCH_BYTES // 3)), new_job(payload=b" " * BATCH_BYTES)
+    for job in (third, third, third, whole, third):
+        box.add([job])
+    while (write := box.next(0.0)) is not None:
+        sent.append(len(write.parts))
+        box.succeeded(Enqueued(len(write.jobs), {}, frozenset()))
+    assert sent == [2, 1, 1, 1], "a third is a little more with its record, and one goes always"

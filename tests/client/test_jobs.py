@@ -115,3 +115,10 @@ def test_a_job_that_asks_for_something_has_it_after_many_that_asked_for_nothing(
     assert record.due_ms == record.enqueued_ms + 5000
     with pytest.raises(TypeError, match="delay"):
         made.draft(call, None, delay=False)
+
+
+def test_a_timeout_alone_is_asked_for_each_time() -> None:
+    made, call = drafts(), Call("noop", {})
+    for _ in range(3):
+        asks = made.draft(call, None, timeout=7)
+        assert decode(asks.uid, asks.stored).record.options.timeout_s == 7

@@ -61,6 +61,13 @@ def test_a_boot_that_may_be_lost_steps_without_room() -> None:
     assert next_of(pace, room=0) != "step"
 
 
+def test_a_poke_takes_no_urgency_away() -> None:
+    pace = idle()
+    pace.ask(urgently=True)
+    pace.ask()
+    assert next_of(pace, room=0) == "step"
+
+
 def test_an_outcome_goes_at_once_or_lingers_while_there_is_enough_to_do() -> None:
     pace = idle()
     pace.ended(NOW)

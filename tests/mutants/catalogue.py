@@ -190,6 +190,25 @@ SCRIPTS = (
         "if more > 0 then", "more = 0\nif more > 0 then", MODEL,
     ),
     Mutant(
+        "a step that comes again tells its claims in any order", "store/lua/step/again.lua",
+        "table.sort(mine, function(a, b) return a.nth < b.nth end)\n", "",
+        ("tests/store/contract/test_steps.py", "tests/store/test_scripts_live.py"),
+    ),
+    Mutant(
+        "of several queues the last one's due time is told", "store/lua/step/reply.lua",
+        "if first and (next_due < 0 or first - now_ms < next_due) then", "if first then",
+        ("tests/store/contract/test_claims.py", "tests/store/test_scripts_live.py"),
+    ),
+    Mutant(
+        "what is over the bound of a step isn't told of", "store/lua/step/claim.lua",
+        "      lot.queue.n_ready = lot.queue.n_ready + 1\n", "",
+        ("tests/store/contract/test_claims.py", "tests/store/test_scripts_live.py"),
+    ),
+    Mutant(
+        "what is due later takes the room of two", ENQUEUE,
+        "(queue.due and #queue.due / 2 or 0)", "(queue.due and #queue.due or 0)", CONTRACT,
+    ),
+    Mutant(
         "queues far down the list aren't looked at", "store/lua/step/look.lua",
         "look(half + 1, last, there - below)", "local _ = last", CLAIMS,
     ),
@@ -584,8 +603,26 @@ ENGINES = (
         '            return RetryIn(0, Error("Interrupted", "interrupted"))\n', PURE,
     ),
     Mutant(
+        "a poke takes the urgency away", "core/pace.py",
+        "self._is_urgent |= urgently", "self._is_urgent = urgently", ("tests/core/test_pace.py",),
+    ),
+    Mutant(
         "who has room doesn't hear bells", "core/pace.py",
         'return "at bell"', "return poll", BELL,
+    ),
+    Mutant(
+        "who may have lost its boot asks when there is room", DISPATCH,
+        "self._ask(urgently=True)", "self.poke()", DISPATCHER,
+    ),
+    Mutant(
+        "what waits at an open door is claimed with the next bell", "engine/shard/demand.py",
+        "reply.left > 0 or (reply.parked is not None and bool(self._open_doors(1)))",
+        "reply.left > 0", DISPATCHER,
+    ),
+    Mutant(
+        "who had a suspect has it for ever", "engine/shard/boot.py",
+        "            self.suspects -= sum(held.suspect for held in settled)\n",
+        "            pass\n", BOOT,
     ),
     Mutant(
         "a step that was cut off waits for a bell again", DISPATCH,
@@ -655,12 +692,21 @@ ENGINES = (
         "place - first: other", "place: other", OUTBOX,
     ),
     Mutant(
+        "what goes together has no bound in bytes", "client/outbox.py",
+        "count > BATCH_JOBS or size > BATCH_BYTES", "count > BATCH_JOBS", OUTBOX,
+    ),
+    Mutant(
         "what was tried together is tried again together", "client/outbox.py",
         "part.is_alone = True", "part.is_alone = False", OUTBOX,
     ),
     Mutant(
         "an answer that nobody came for is taken for the next request's", "store/lane.py",
         "if self._calling:  # what was started", "if False:  # what was started", BATCHES,
+    ),
+    Mutant(
+        "a new connection goes by the name of the last", "store/lane.py",
+        "if self.connected and self._known_for == self.generation:",
+        "if self.client is not None:", LANE,
     ),
     Mutant(
         "an answer is read on another connection than its request went out on", "store/lane.py",
@@ -670,6 +716,11 @@ ENGINES = (
     Mutant(
         "an error in the calls is told before the batch under way is answered", "client/jobs.py",
         "        return error\n", "        raise\n", BATCHES,
+    ),
+    Mutant(
+        "a timeout is asked for once", "client/jobs.py",
+        "max_attempts is not None or timeout is not None or trace\n        is_plain",
+        "max_attempts is not None or trace\n        is_plain", DRAFTS,
     ),
     Mutant(
         "what was right for one handler's jobs is right for all", "client/jobs.py",

@@ -106,4 +106,20 @@ GOES = (
         "failpoints aren't passed by what is run in one go", SPREE,
         "not (self.is_off or failpoints.armed())", "not self.is_off", GO,
     ),
+    Mutant(
+        "of a job that comes again little is told", SPREE,
+        "if held.attempt > 1 or held.suspect or wanted_ms", "if held.suspect or wanted_ms", GO,
+    ),
+    Mutant(
+        "of a suspect little is told", SPREE,
+        "held.attempt > 1 or held.suspect or wanted_ms", "held.attempt > 1 or wanted_ms", GO,
+    ),
+    Mutant(
+        "of what was to wait little is told", SPREE,
+        " or held.suspect or wanted_ms != enqueued_ms:", " or held.suspect:", GO,
+    ),
+    Mutant(
+        "a summary says when its job began", SPREE,
+        "ended_at = wall + then", "ended_at = wall + now", GO,
+    ),
 )  # fmt: skip

@@ -97,4 +97,17 @@ IN_A_ROW = (
         "            run.cancel(why)  # it began in a thread, before its boot was to end\n",
         "            pass\n", RUNS,
     ),
+    Mutant(
+        "jobs are lost where there is no place for a thread", HANDS,
+        "            self.backlog.put_back([job.held for job in jobs][1:], trio.current_time())\n",
+        "", ROWS,
+    ),
+    Mutant(
+        "what a thread stopped at is tried in a thread again", HANDS,
+        "            if behind and hand.over.is_set():\n", "            if False:\n", ROWS,
+    ),
+    Mutant(
+        "of what was to wait little is told where a thread has run it", HANDS,
+        "run[1] == 1 and not run[2] and run[3] == run[4] for run", "run[1] == 1 for run", ROWS,
+    ),
 )  # fmt: skip

@@ -77,4 +77,38 @@ PROCESSES = (
         "a process that stands still is as ready as it was", SUPERVISOR,
         "if not child.answers:", "if False:", SUPERVISED,
     ),
+    Mutant(
+        "what a process has told of its metrics is forgotten when it tells how it is",
+        "processes/child.py", 'message.get("page", self.page)', 'message.get("page", "")',
+        SUPERVISED,
+    ),
+    Mutant(
+        "a process has grown since it was last asked", "processes/child.py",
+        "at_start = self.usage.rss_at_start if self.usage else rss", "at_start = rss", SUPERVISED,
+    ),
+    Mutant(
+        "processes that start together are replaced together", SUPERVISOR,
+        "self.terms.limits.jittered()", "self.terms.limits", SUPERVISED,
+    ),
+    Mutant(
+        "a Ctrl-C ends processes by itself", "processes/child.py",
+        "                    process_group=0,\n", "", SUPERVISED,
+    ),
+    Mutant(
+        "SIGHUP leaves the limits as they were", SUPERVISOR, "        self.terms = terms\n", "",
+        SUPERVISED,
+    ),
+    Mutant(
+        "SIGHUP takes back what was scaled", SUPERVISOR,
+        "if terms.processes != self.terms.processes:", "if True:", SUPERVISED,
+    ),
+    Mutant(
+        "a process that is being started while all are told to stop goes on", SUPERVISOR,
+        "        if self._code is not None:\n            child.drain()", "        if False:\n"
+        "            child.drain()", SUPERVISED,
+    ),
+    Mutant(
+        "programs that a process starts keep its line open", "processes/inside.py",
+        "        os.set_inheritable(fd, False)\n", "", MADE_OF,
+    ),
 )  # fmt: skip

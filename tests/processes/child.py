@@ -28,10 +28,17 @@ async def main(fd: int, number: int, words: dict[str, str]) -> int:
     if (code := words.get("exit")) is not None and is_later:
         return int(code)
     ready, over, signalled = trio.Event(), trio.Event(), {"SIGTERM": 0, "SIGWINCH": 0}
+    grown: list[bytes] = []
+
+    def health() -> tuple[bool, dict[str, int]]:
+        if "grows" in words:
+            grown.append(b"x" * int(words["grows"]))
+        return words.get("ill") != str(number), signalled
+
     inside = Inside.on(
         fd,
         page=lambda: PAGE.format(count=number),
-        health=lambda: (words.get("ill") != str(number), signalled),
+        health=health,
         jobs=lambda: int(words.get("jobs", "0")),
         orphaned=over.set,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import trio.testing
 from trioq.processes import control
 from trioq.processes.channel import Channel
 from trioq.processes.cores import usable_cores
+from trioq.processes.inside import Inside
 from trioq.processes.membership import Membership
 
 
@@ -99,6 +101,21 @@ async def test_after_half_a_message_nothing_is_said_any_more() -> None:
         nursery.cancel_scope.cancel()
     with pytest.raises(trio.ClosedResourceError):
         await channel.send({"n": 2})
+
+
+@pytest.mark.trio
+async def test_programs_that_a_child_starts_do_not_keep_its_line_open() -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.set_inheritable(True)
+        fd = theirs.detach()
+        inside = Inside.on(
+            fd, page=None, health=lambda: (True, {}), jobs=lambda: 0, orphaned=lambda: None
+        )
+        assert not os.get_inheritable(fd)
+        ours.shutdown(socket.SHUT_WR)
+        await inside.run(trio.Event())
+        await inside._channel.aclose()
 
 
 # -- control -----------------------------------------------------------------------------------

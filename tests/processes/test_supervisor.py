@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -200,6 +200,30 @@ async def test_one_that_has_run_enough_jobs_is_replaced() -> None:
 
 
 @pytest.mark.trio
+async def test_one_that_has_grown_by_enough_since_its_start_is_replaced() -> None:
+    limits = Limits(max_growth=16 << 20)
+    async with supervising(1, f"grows={32 << 20}", limits=limits) as scene:
+        await scene.until(lambda: bool(scene.told("child_draining")))
+        assert "more than at its start" in scene.told("child_draining")[0]["why"]
+
+
+@pytest.mark.trio
+async def test_children_that_start_together_are_not_old_together() -> None:
+    async with supervising(2, limits=Limits(max_age_s=1e6)) as scene:
+        await scene.until_ready(1, 2)
+        one, two = (child.limits.max_age_s for child in scene.supervisor.children.values())
+        assert one != two
+
+
+@pytest.mark.trio
+async def test_a_signal_from_a_terminal_is_the_supervisors_to_handle() -> None:
+    async with supervising(2) as scene:
+        await scene.until_ready(1, 2)
+        pids = [scene.pid(1), scene.pid(2)]
+        assert [os.getpgid(pid) for pid in pids] == pids
+
+
+@pytest.mark.trio
 async def test_one_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trioq.processes.supervisor.KILL_AFTER_S", 0.1)
     async with supervising(1, "deaf=yes") as scene:
@@ -220,6 +244,19 @@ async def test_what_all_have_counted_is_summed_also_of_those_that_ended() -> Non
         page = generate_latest(await served.registry()).decode()
         assert "jobs_total 3.0" in page
         assert 'running{process="1"} 1.0' in page
+        served.bound.close()
+
+
+@pytest.mark.trio
+async def test_what_one_has_told_before_it_was_killed_stays_counted() -> None:
+    async with supervising(2) as scene:
+        served = Served(scene.supervisor, web.bind("127.0.0.1", 0), scene.supervisor.log)
+        await scene.until_ready(1, 2)
+        assert "jobs_total 3.0" in generate_latest(await served.registry()).decode()
+        await scene.supervisor.ask_all()  # how they are, which says nothing of their metrics
+        os.kill(scene.pid(2), signal.SIGKILL)
+        await scene.until_ready(1, 3)
+        assert "jobs_total 6.0" in generate_latest(await served.registry()).decode()
         served.bound.close()
 
 
@@ -292,6 +329,45 @@ async def test_sighup_takes_what_is_configured_now() -> None:
         await scene.until_ready(1)
         os.kill(os.getpid(), signal.SIGHUP)
         await scene.until(lambda: scene.ready == [2, 3] and len(scene.supervisor.children) == 2)
+
+
+@pytest.mark.trio
+async def test_sighup_takes_the_limits_that_are_configured_now() -> None:
+    terms = Terms(1, Limits(max_jobs=50), 0.1)
+    async with supervising(1, "jobs=100", reread=lambda: terms) as scene:
+        await scene.until_ready(1)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await scene.until(lambda: len(scene.told("child_draining")) > 1)
+        whys = [line["why"] for line in scene.told("child_draining")]
+        assert whys[:2] == ["SIGHUP", "it has run 100 jobs"]
+
+
+@pytest.mark.trio
+async def test_sighup_leaves_as_many_as_were_asked_for_meanwhile() -> None:
+    async with supervising(1) as scene:
+        await scene.until_ready(1)
+        scene.supervisor.scale(2)
+        await scene.until_ready(1, 2)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await scene.until(lambda: sorted(scene.supervisor.children) == scene.ready == [3, 4])
+        assert scene.supervisor.wanted == 2
+
+
+@pytest.mark.trio
+async def test_one_that_is_being_started_while_all_are_told_to_stop_ends_too() -> None:
+    async with supervising(1) as scene:
+        await scene.until_ready(1)
+        argv = scene.supervisor.argv
+
+        def stopped(number: int, fd: int, leads: bool) -> Sequence[str]:
+            scene.supervisor.stop()
+            return argv(number, fd, leads)
+
+        scene.supervisor.argv = stopped
+        scene.supervisor.scale(2)
+        with trio.fail_after(PATIENCE_S):
+            await scene.over.wait()
+        assert {line["process"] for line in scene.told("child_ended")} == {1, 2}
 
 
 @pytest.mark.trio

@@ -21,6 +21,7 @@ from tests.support import PATIENCE_S, Server, wait_until
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
 from trioq.store import replies
 from trioq.store.lane import Lane
+from trioq.store.replies import COUNT
 from trioq.store.scripts import load
 
 #: An interrupt wakes within this, on a machine with other things to do; what it wakes would wait
@@ -90,6 +91,16 @@ def test_interrupt_of_an_idle_lane_leaves_no_connection_that_only_looks_usable(l
     assert not lane.connected
     lane.arm()
     assert lane.call("PING") == b"PONG"
+
+
+def test_a_new_connection_is_asked_for_its_own_name(lane: Lane) -> None:
+    lane.know_client()
+    first = lane.client
+    assert first is not None
+    lane.interrupt()
+    lane.arm()
+    lane.know_client()
+    assert lane.client == lane.call("CLIENT", "ID", shape=COUNT) != first
 
 
 def test_interrupt_wakes_a_call_that_waits_for_its_answer(server: Server, lane: Lane) -> None:

@@ -14,9 +14,11 @@ import trio
 
 import trioq
 from tests.engine.handlers.attempts import until
-from tests.engine.virtual import World, calm
+from tests.engine.virtual import Running, World, calm
+from tests.support import new_job
 from trioq import failpoints
 from trioq.core.breaker import Breaker, Settings
+from trioq.core.calls import NewJob
 from trioq.core.events import (
     BootLost,
     Event,
@@ -28,7 +30,8 @@ from trioq.core.events import (
     JobStarted,
     JobSucceeded,
 )
-from trioq.core.job import Options
+from trioq.core.formats.record import encode
+from trioq.core.job import Options, Record
 from trioq.core.settlements import Settlement
 from trioq.engine.claim import Held
 from trioq.engine.fetch import Fetch
@@ -232,6 +235,8 @@ class Rows:
     """A listener that counts what was run in a row."""
 
     count: int = 0
+    told_in_short: int = 0
+    """Those of which nothing is told but how long they waited and ran."""
 
     def listener_for(self, kind: type[Event]) -> Callable[[Any], None] | None:
         return self._add if kind is JobsSucceeded else None
@@ -241,6 +246,7 @@ class Rows:
 
     def _add(self, event: JobsSucceeded) -> None:
         self.count += len(event.runs)
+        self.told_in_short += len(event.runs) if event.are_plain else 0
 
 
 async def test_a_job_that_blocks_does_not_hold_back_those_behind_it(
@@ -365,6 +371,69 @@ async def test_without_a_place_for_a_thread_jobs_come_back_later(
     await world.reported(JobSnoozed, 3, within_s=20)
     release.set()
     await world.reported(JobSucceeded, 3, within_s=20)
+
+
+async def look_ahead(world: World) -> Running:
+    """An engine of one worker that holds many jobs at a time."""
+
+    @world.app.job("tiny")
+    def tiny() -> None:
+        pass
+
+    world.config = calm(queues=("low",), count=1)
+    world.enqueue("tiny", 300)
+    running = await world.start()
+    await world.reported(JobSucceeded, 300, within_s=40)
+    return running
+
+
+async def test_of_what_was_to_go_to_one_thread_nothing_is_lost_without_a_place_for_it(
+    world: World,
+) -> None:
+    @world.app.job("next", timeout=0.05)
+    def next_() -> None:
+        pass
+
+    threads = (await look_ahead(world)).engine._parts.threads
+    await until(lambda: threads.borrowed_tokens == 0)
+    others = [object() for _ in range(int(threads.available_tokens))]
+    for other in others:
+        threads.acquire_on_behalf_of_nowait(other)
+    world.enqueue("next", 5)
+    await world.reported(JobSnoozed, within_s=20)
+    for other in others:
+        threads.release_on_behalf_of(other)
+    await world.reported(JobSucceeded, 5, name="next", within_s=20)
+
+
+async def test_a_job_that_a_thread_cannot_read_does_not_hold_back_those_behind_it(
+    world: World,
+) -> None:
+    await look_ahead(world)
+    bad = new_job(name="tiny", payload=b"{")
+    world.store.enqueue("another", 1, [bad, *(new_job(name="tiny") for _ in range(4))])
+    (died,) = await world.reported(JobDied, within_s=20)
+    assert died.uid == bad.uid
+    await world.reported(JobSucceeded, 304, within_s=20)
+
+
+async def test_what_was_to_wait_is_told_of_in_full(world: World) -> None:
+    rows = Rows()
+    world.listeners = (rows,)
+    await look_ahead(world)
+    plain = rows.told_in_short
+    assert plain > 0
+    at = 1_700_000_000_000
+    jobs = [
+        Record(f"{n:032x}", "tiny", "low", b"{}", enqueued_ms=at, due_ms=at + 1000)
+        for n in range(100)
+    ]
+    world.store.enqueue(
+        "another", 1, [NewJob(record.uid, "low", *encode(record)) for record in jobs]
+    )
+    await world.reported(JobSucceeded, 400, within_s=40)
+    assert rows.count > plain
+    assert rows.told_in_short == plain
 
 
 async def test_what_a_thread_has_not_begun_goes_back_at_once_when_its_engine_drains(

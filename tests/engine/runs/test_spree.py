@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -260,6 +261,61 @@ async def test_a_good_run_counts_where_others_fail(
     await world.reported(JobSucceeded, 60)
     assert world.of(BreakerChanged) == []
     assert goes.jobs == 60
+
+
+async def test_of_what_was_to_wait_or_comes_again_all_is_told(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    is_first = True
+
+    @world.app.job("hangs")
+    async def hangs() -> None:
+        if is_first:
+            await trio.sleep_forever()
+
+    @world.app.job("fails", retry=trioq.Retry(max_attempts=2, base=1.0, cap=1.0, jitter=0.0))
+    async def fails() -> None:
+        if is_first:
+            raise ValueError
+
+    worlds_noop(world)
+    running = await world.start()
+    world.enqueue("hangs")
+    world.enqueue("fails")
+    await world.reported(JobStarted, name="hangs")
+    await world.until(lambda: world.store.space.stats["retried"] == 1)
+    running.kill()
+    is_first = False
+    header = b'{"v":1,"name":"noop","queue":"low","at":1700000000000,"due":1700000001000}\n{}'
+    world.store.enqueue("another", 1, [NewJob("1" * 32, "low", header)])
+    await world.start()
+    await world.reported(JobSucceeded, 3)
+    assert {event.name: event.are_plain for event in goes.told} == {
+        "noop": False, "fails": False, "hangs": False,
+    }  # fmt: skip
+    world.enqueue("noop")
+    await world.reported(JobSucceeded, 4)
+    assert goes.told[-1].are_plain
+
+
+async def test_a_summary_says_when_its_job_ended(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    @world.app.job("computes")
+    async def computes() -> None:
+        autojump_clock.jump(500.0)
+
+    await world.start()
+    before_ms = time.time() * 1000
+    world.enqueue("computes")
+    await world.reported(JobSucceeded)
+    assert goes.jobs == 1
+    space = world.store.space
+    await world.until(lambda: space.stats["done"] == 1)
+    told = summary.decode(space.done[0])
+    assert told is not None
+    assert told.at_ms is not None
+    assert told.at_ms > before_ms + 400_000
 
 
 @pytest.fixture

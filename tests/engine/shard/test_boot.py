@@ -134,6 +134,14 @@ def test_the_step_that_settles_a_suspect_may_bring_the_next() -> None:
     assert not step_of(boot).suspect
 
 
+def test_after_a_suspect_there_may_be_another() -> None:
+    boot = boot_with("a", suspects=("a",))
+    boot.settle(Ack("a", 1))
+    step_of(boot)
+    absorb(boot, held=0)
+    assert step_of(boot).suspect
+
+
 @pytest.mark.parametrize(
     ("sends", "lost", "unknown"),
     [(1, 3, 0), (2, 1, 2)],

@@ -12,13 +12,14 @@ import trio
 import trioq
 from tests.engine.virtual import Running, World, calm
 from trioq.app import App
-from trioq.core.calls import Step
+from trioq.core.calls import Gone, Step
 from trioq.core.config import Config
 from trioq.core.config.sections import QueueConfig
 from trioq.core.events import (
     BootLost,
     Claimed,
     ClaimsReturned,
+    JobParked,
     JobReleased,
     JobStarted,
     JobSucceeded,
@@ -94,6 +95,35 @@ async def test_an_idle_engine_polls_once_a_second(autojump_clock: Clock, world: 
     await world.start()
     await trio.sleep(100.5 * POLL_S)
     assert 100 <= len(steps.all) <= 102
+
+
+async def test_who_may_have_lost_its_boot_asks_at_once_though_all_workers_are_busy(
+    autojump_clock: Clock, world: World
+) -> None:
+    noop(world, takes_s=100.0)
+    world.config = calm(count=1)
+    steps = Steps(world.store)
+    dispatcher = (await world.start()).engine.shards[0].living
+    assert dispatcher is not None
+    world.enqueue("noop")
+    await world.reported(JobStarted)
+    asked, before = trio.current_time(), len(steps.all)
+    dispatcher.beat_answered(Gone())
+    await world.until(lambda: len(steps.all) > before)
+    assert steps.all[before][0] - asked < POLL_S / 2
+
+
+async def test_what_waits_at_a_door_that_is_open_is_claimed_without_a_bell(
+    autojump_clock: Clock, world: World
+) -> None:
+    noop(world)
+    world.enqueue("noop")
+    await world.start(App())
+    await world.reported(JobParked)
+    before = world.now
+    await world.start()
+    await world.reported(JobStarted)
+    assert world.now - before < POLL_S / 2
 
 
 async def test_a_busy_engine_steps_when_something_ends_and_at_the_poll(

@@ -138,6 +138,16 @@ def test_a_step_promotes_a_batch_and_says_that_more_is_due(world: Make) -> None:
     assert (reply.left, reply.next_due_ms) == (300, None)
 
 
+@pytest.mark.parametrize("queues", [("low", "high"), ("high", "low")])
+def test_of_several_queues_the_time_of_what_is_due_first_is_told(
+    world: Make, queues: tuple[str, str]
+) -> None:
+    w = world()
+    w.sender.enqueue_new("low", delay_ms=2 * SECOND)
+    w.sender.enqueue_new("high", delay_ms=SECOND)
+    assert w.engine(*queues).ask(1).next_due_ms == SECOND
+
+
 def test_a_clock_that_goes_back_delays_and_loses_nothing(world: Make) -> None:
     w = world()
     uid = w.sender.enqueue_new(delay_ms=SECOND)
@@ -162,7 +172,8 @@ def test_a_batch_is_bounded_in_bytes_and_nothing_is_overtaken(world: Make) -> No
     )  # fmt: skip
     w.sender.enqueue(first, second, small, high)
     engine = w.engine()
-    assert uids(engine.step(9)) == [high.uid, first.uid]
+    reply = engine.ask(9)
+    assert (uids(reply.claims), reply.left) == ([high.uid, first.uid], 2)
     assert w.queue("low").ready == (second.uid, small.uid)
     assert uids(engine.step(9)) == [second.uid, small.uid]
 

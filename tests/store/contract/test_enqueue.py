@@ -190,6 +190,13 @@ def test_a_full_queue_refuses_the_whole_batch_and_writes_nothing(world: Make) ->
         w.sender.enqueue(new_job())
 
 
+def test_what_is_due_later_takes_the_room_of_one(world: Make) -> None:
+    w = world(max_lengths={"low": 3})
+    w.sender.enqueue(*(new_job(delay_ms=SECOND) for _ in range(3)))
+    with pytest.raises(QueueFull, match="room for 0 more"):
+        w.sender.enqueue(new_job())
+
+
 def test_a_request_that_was_told_full_never_queues_anything(world: Make) -> None:
     w = world(max_lengths={"low": 1})
     (uid,) = w.new("low")

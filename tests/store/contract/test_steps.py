@@ -32,6 +32,17 @@ def test_a_step_executed_again_is_answered_as_it_was(world: Make) -> None:
     assert w.dump() == before
 
 
+def test_the_repetition_tells_of_many_in_the_order_in_which_they_were_claimed(world: Make) -> None:
+    w = world()
+    queued = w.new(*["low"] * 100)
+    engine = w.engine()
+    step = engine.make(100)
+    for _ in range(2):
+        reply = w.store.step(step)
+        assert isinstance(reply, StepReply)
+        assert [claim.uid for claim in reply.claims] == queued
+
+
 def test_the_repetition_tells_of_suspects_and_attempts_too(world: Make) -> None:
     w = world()
     w.new("low", "low")
