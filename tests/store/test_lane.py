@@ -577,10 +577,10 @@ def test_an_answer_that_nobody_waited_for_is_nobodys(lane: Lane, *, next_is_star
 
 
 def test_a_lane_that_is_closed_in_between_has_no_answer(lane: Lane) -> None:
-    connection = lane.start("ECHO", "x")
+    connection = lane.start("BLPOP", "nothing", "0")  # an answer that is there already counts
     lane.close()
     with pytest.raises(StoreError):
-        lane.finish(connection, "ECHO", "x", shape=TEXT)
+        lane.finish(connection, "BLPOP", "nothing", "0", shape=TEXT)
     with pytest.raises(StoreUnreachable, match="closed"):
         lane.call("ECHO", "x")
 
