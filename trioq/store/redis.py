@@ -161,7 +161,7 @@ class RedisStore:
         script, fixed = self._script("enqueue")
         failpoint("enqueue", "before")
         finish = self.lane.start_script(script, [*fixed, *keys], args)
-        return lambda: _enqueued(_not_old("enqueue", _after("enqueue", finish()), number))
+        return lambda: _enqueued(_not_old(_after("enqueue", finish()), number))
 
     def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
         first = [self.keys.of("sender", sender)]
@@ -257,7 +257,7 @@ class RedisStore:
 
     def _write(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         """Run a script that carries a sender's number, the first of ``args``."""
-        return _not_old(name, self._run(name, keys, args), args[0])
+        return _not_old(self._run(name, keys, args), args[0])
 
     def _with_all_queues(self, name: str, boot: BootId, args: Sequence[Any]) -> list[Any]:
         """Run a script that must be told of every queue an engine's jobs came from."""
@@ -287,9 +287,9 @@ def _after(name: str, reply: Any) -> list[Any]:
     return cast("list[Any]", reply)
 
 
-def _not_old(name: str, reply: list[Any], number: Any) -> list[Any]:
+def _not_old(reply: list[Any], number: Any) -> list[Any]:
     if reply[0] == "old":
-        raise TrioqBug(f"{name} {number} is older than its sender's last")
+        raise TrioqBug(f"write {number} is older than its sender's last")
     return reply
 
 
