@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,7 @@ def silence() -> None:
 
 
 @click.group(cls=Trioq, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("trioq"), prog_name="trioq")
+@click.version_option(package_name="trioq", prog_name="trioq")
 def cli() -> None:
     """A structured-concurrency job queue on trio and Redis or Valkey.
 
