@@ -53,9 +53,9 @@ HABITS = {
 class ResendingLane(Lane):
     """Sends a script again when its reply is lost, as the engine and the clients do."""
 
-    def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    def run(self, script: Script, keys: Sequence[str], args: Sequence[Any], **behind: Any) -> Any:
         try:
-            return super().run(script, keys, args)
+            return super().run(script, keys, args, **behind)
         except StoreUnreachable as error:
             if not error.sent or script.name in TOLD_OTHERWISE:
                 raise
