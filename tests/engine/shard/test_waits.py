@@ -179,6 +179,7 @@ async def test_a_server_that_dies_while_a_step_waits_is_waited_for(own_rig: Rig)
         await rig.reported(JobSucceeded)
 
 
+@pytest.mark.direct  # connections are counted
 async def test_without_the_permission_to_end_waits_it_takes_a_connection(own_rig: Rig) -> None:
     rig = own_rig
     rig.server.call("ACL", "SETUSER", "default", "-client|unblock")
