@@ -304,17 +304,22 @@ def dial(name):
     )
 
 def interrupt(number, frame):
+    global was_interrupted
+    was_interrupted = True  # also where nobody can hear of it, in a callback of a weak reference
     raise KeyboardInterrupt
 
 signal.signal(signal.SIGALRM, interrupt)
 lane, numbers, interrupted = Lane(dial, "asks"), range(10**9, 10**9 + 5000), 0
 while interrupted < 500:
+    was_interrupted = False
+    lane.call("PING")  # connects: Python's own threads don't bear an interrupt in their beginning
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.001 + interrupted / 100_000)
-        while True:
+        while not was_interrupted:
             lane.call("HMGET", "k", *numbers)
     except KeyboardInterrupt:
-        interrupted += 1
+        pass
+    interrupted += 1
 print(interrupted)
 """
 
