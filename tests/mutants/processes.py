@@ -5,11 +5,14 @@ from __future__ import annotations
 from tests.mutants.mutant import Killers, Mutant
 
 PLANNED: Killers = ("tests/processes/test_plan.py",)
+LIMITED: Killers = ("tests/processes/test_limits.py",)
+ENDED: Killers = ("tests/processes/test_ends.py",)
 MERGED: Killers = ("tests/processes/test_merge.py",)
 MADE_OF: Killers = ("tests/processes/test_parts.py",)
 SUPERVISED: Killers = ("tests/processes/test_supervisor.py",)
 
 PLAN = "processes/plan.py"
+ENDS = "processes/ends.py"
 SUPERVISOR = "processes/supervisor.py"
 
 PROCESSES = (
@@ -32,12 +35,12 @@ PROCESSES = (
         "[child for child in ready if not child.leads] or ready", "ready", PLANNED,
     ),
     Mutant(
-        "a process that keeps ending is started for ever", PLAN,
-        "now - self._ends[0] < MINUTE_S", "now - self._ends[0] < 0", PLANNED,
+        "a process that keeps ending is started for ever", ENDS,
+        "now - self._ends[0] < MINUTE_S", "now - self._ends[0] < 0", ENDED,
     ),
     Mutant(
-        "a process is replaced for what a fresh one has too", PLAN,
-        " and not self.is_futile(usage)", "", PLANNED,
+        "a process is replaced for what a fresh one has too", "processes/limits.py",
+        " and not self.is_futile(usage)", "", LIMITED,
     ),
     Mutant(
         "what an ended process has counted is forgotten", "processes/merge.py",
@@ -64,17 +67,16 @@ PROCESSES = (
         "        self.orphaned()\n", "", SUPERVISED,
     ),
     Mutant(
-        "a deployment that is wrong ends what runs", SUPERVISOR,
-        'elif any(other.phase == "ready" for other in self.children.values()):', "elif False:",
-        SUPERVISED,
+        "a deployment that is wrong ends what runs", ENDS,
+        "if others_ready:", "if False:", ENDED,
     ),
     Mutant(
-        "a leader that was told to drain has seen that all is done", SUPERVISOR,
-        'if is_done and self._code is None and child.phase != "draining":',
-        "if is_done and self._code is None:", SUPERVISED,
+        "a leader that was told to drain has seen that all is done", ENDS,
+        'if end.phase == "draining":', 'if end.phase == "draining" and not end.saw_all_done:',
+        ENDED,
     ),
     Mutant(
-        "a process that stands still is as ready as it was", SUPERVISOR,
+        "a process that stands still is as ready as it was", "processes/health.py",
         "if not child.answers:", "if False:", SUPERVISED,
     ),
     Mutant(

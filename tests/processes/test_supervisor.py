@@ -18,10 +18,11 @@ from prometheus_client import generate_latest
 from tests.support import PATIENCE_S
 from trioq import web
 from trioq.errors import ConfigError
+from trioq.processes.ends import FAILED, LONGEST_S, WRONG_USE
+from trioq.processes.limits import Limits
 from trioq.processes.notify import Notifier
 from trioq.processes.pages import Served
-from trioq.processes.plan import LONGEST_S, Limits
-from trioq.processes.supervisor import FAILED, WRONG_USE, Supervisor, Terms
+from trioq.processes.supervisor import Supervisor, Terms
 
 
 @attrs.define
@@ -125,7 +126,7 @@ async def test_one_that_was_killed_is_replaced() -> None:
 
 @pytest.mark.trio
 async def test_one_that_keeps_ending_is_the_end_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioq.processes.plan.LONGEST_S", 0.1)
+    monkeypatch.setattr("trioq.processes.ends.LONGEST_S", 0.1)
     async with supervising(1, "exit=1") as scene:
         with trio.fail_after(PATIENCE_S):
             await scene.over.wait()
@@ -225,7 +226,7 @@ async def test_a_signal_from_a_terminal_is_the_supervisors_to_handle() -> None:
 
 @pytest.mark.trio
 async def test_one_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioq.processes.supervisor.KILL_AFTER_S", 0.1)
+    monkeypatch.setattr("trioq.processes.watch.KILL_AFTER_S", 0.1)
     async with supervising(1, "deaf=yes") as scene:
         await scene.until_ready(1)
         scene.supervisor.stop()
@@ -253,7 +254,7 @@ async def test_what_one_has_told_before_it_was_killed_stays_counted() -> None:
         served = Served(scene.supervisor, web.bind("127.0.0.1", 0), scene.supervisor.log)
         await scene.until_ready(1, 2)
         assert "jobs_total 3.0" in generate_latest(await served.registry()).decode()
-        await scene.supervisor.ask_all()  # how they are, which says nothing of their metrics
+        await scene.supervisor.health.ask_all()  # how they are, which says nothing of their metrics
         os.kill(scene.pid(2), signal.SIGKILL)
         await scene.until_ready(1, 3)
         assert "jobs_total 6.0" in generate_latest(await served.registry()).decode()
@@ -264,7 +265,7 @@ async def test_what_one_has_told_before_it_was_killed_stays_counted() -> None:
 async def test_ready_means_that_all_are() -> None:
     async with supervising(2, "ill=2") as scene:
         await scene.until_ready(1, 2)
-        await scene.supervisor.ask_all()
+        await scene.supervisor.health.ask_all()
         is_ready, told = scene.supervisor.readiness()
         assert not is_ready
         assert told["processes"]["1"]["ready"]
@@ -406,7 +407,7 @@ async def test_one_that_drains_already_isnt_hurried_when_all_are_told_to_stop() 
                 os.kill(child.pid, signal.SIGWINCH)
             with trio.fail_after(PATIENCE_S):
                 while [child.health.get("SIGWINCH") for child in (one, two)] != [looks, looks]:
-                    await scene.supervisor.ask_all()
+                    await scene.supervisor.health.ask_all()
                     await trio.sleep(0.01)
             assert (one.health["SIGTERM"], two.health["SIGTERM"]) == counts
 
@@ -432,7 +433,7 @@ async def test_a_child_that_stands_still_is_asked_once_and_isnt_ready(
         await scene.until(lambda: bool(child.health))
         os.kill(child.pid, signal.SIGSTOP)
         for _ in range(3):
-            await scene.supervisor.ask_all()
+            await scene.supervisor.health.ask_all()
         assert scene.supervisor.readiness()[1]["processes"]["1"]["phase"] == "doesn't answer"
         os.kill(child.pid, signal.SIGCONT)
         await scene.until(lambda: scene.supervisor.readiness()[0])

@@ -22,9 +22,9 @@ from trioq.errors import StoreError
 from trioq.observe.log_setup import take_over
 from trioq.processes import control
 from trioq.processes.interpreter import python
+from trioq.processes.limits import Limits
 from trioq.processes.membership import Membership
 from trioq.processes.pages import Served
-from trioq.processes.plan import Limits
 from trioq.processes.supervisor import Log, Supervisor, Terms
 from trioq.settings import load, warnings
 from trioq.web import ports

@@ -18,7 +18,8 @@ import attrs
 import trio
 
 from trioq.processes.channel import Channel, Message
-from trioq.processes.plan import Limits, Phase, Seen, Usage
+from trioq.processes.limits import Limits, Usage
+from trioq.processes.plan import Phase, Seen
 
 #: How long it may take to answer. Its loop can be held up by a handler.
 ANSWER_S = 2.0

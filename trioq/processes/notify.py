@@ -10,6 +10,7 @@ import os
 import socket
 
 import attrs
+import trio
 
 
 @attrs.define
@@ -41,3 +42,9 @@ class Notifier:
             # Where systemd is busy or gone, the service goes on.
             with contextlib.suppress(OSError):
                 out.sendto(lines.encode(), where)
+
+    async def be_alive(self) -> None:
+        """Tell the watchdog that we live, for as long as this loop turns."""
+        while self.watchdog_s is not None:
+            self.tell(WATCHDOG=1)
+            await trio.sleep(self.watchdog_s)

@@ -47,7 +47,7 @@ class Served:
 
     async def registry(self) -> CollectorRegistry:
         """All metrics, as they are now."""
-        await self.supervisor.ask_all(page=True)
+        await self.supervisor.health.ask_all(page=True)
         pages = {str(child.number): child.page for child in self.supervisor.children.values()}
         # What has ended is what isn't in the pages: no count is missing or told twice.
         families = await trio.to_thread.run_sync(_merged, self._ended, pages)
@@ -57,7 +57,7 @@ class Served:
 
     async def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether all are ready, and what each says."""
-        await self.supervisor.ask_all()
+        await self.supervisor.health.ask_all()
         return self.supervisor.readiness()
 
     def _end(self, child: Child) -> None:

@@ -2,7 +2,7 @@
 
     obey       SIGTERM drains, SIGHUP replaces, SIGUSR1 and SIGUSR2 add and remove one
     look       asks each child how it is, and sees who is to be replaced
-    watch × N  waits for the end of one child
+    watch × N  stands by one child until its end; :mod:`trioq.processes.ends` says what follows
     keep       does what :mod:`trioq.processes.plan` says, until nobody is left
 
 It speaks to no Redis and imports nothing of its user's, so that there is little that could end
@@ -26,26 +26,15 @@ import trio
 
 from trioq.errors import ConfigError
 from trioq.processes.child import Argv, Child
+from trioq.processes.ends import NOTHING, End, Ends, Follows
+from trioq.processes.health import Health
+from trioq.processes.limits import Limits
 from trioq.processes.notify import Notifier
-from trioq.processes.plan import LONGEST_S, Drain, Limits, Restarts, Start, next_act
-
-#: How often the children are asked how they are, and with every so many looks for their metrics:
-#: what one has counted since is lost when it is killed.
-LOOK_S = 1.0
-PAGE_EVERY = 10
-
-#: What a child gets beyond twice its grace period, to settle, to sign off and to end threads that
-#: are left behind, before it is killed.
-KILL_AFTER_S = 15.0
-
-#: A child that hasn't started by then is spoken of.
-SLOW_START_S = 30.0
+from trioq.processes.plan import Drain, Start, next_act
+from trioq.processes.watch import watch
 
 #: As ``serve.processes`` has it.
 MOST = 1000
-
-#: Exit codes, as docs/cli.md has them.
-FAILED, WRONG_USE = 1, 2
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -90,7 +79,8 @@ class Supervisor:
     on_end: Callable[[Child], None] = attrs.field(default=lambda child: None, init=False)
     """Told of each that has ended, when it is one of the children no more."""
     wanted: int = attrs.field(init=False)
-    _restarts: Restarts = attrs.field(factory=Restarts, init=False)
+    health: Health = attrs.field(init=False)
+    _ends: Ends = attrs.field(factory=Ends, init=False)
     _started: int = attrs.field(default=0, init=False)
     _not_before: float = attrs.field(default=-math.inf, init=False)
     """When the next may be started."""
@@ -101,6 +91,7 @@ class Supervisor:
 
     def __attrs_post_init__(self) -> None:
         self.wanted = self.terms.processes
+        self.health = Health(self.children, self._change, self.log)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> int:
         """Run until told to stop, or until it is no use.
@@ -115,8 +106,8 @@ class Supervisor:
         with trio.open_signal_receiver(*SIGNALS) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals)
-                nursery.start_soon(self._look)
-                nursery.start_soon(self._be_alive)
+                nursery.start_soon(self.health.look)
+                nursery.start_soon(self.notifier.be_alive)
                 task_status.started()
                 try:
                     await self._keep(nursery)
@@ -213,7 +204,7 @@ class Supervisor:
             child = await Child.start(number, limits, self.argv, leads=leads)
         except OSError as error:
             self.log.error("child_not_started", process=number, error=str(error))
-            self._ended_early(lived_s=0.0)
+            self._go_on(self._ends.early(trio.current_time()))
             return
         self._started = number
         self.children[number] = child
@@ -224,68 +215,30 @@ class Supervisor:
 
     async def _watch(self, child: Child, grace_s: float) -> None:
         """Until it has ended."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._tell_slow_start, child)
-            nursery.start_soon(self._kill_in_time, child, grace_s)
-            async with trio.open_nursery() as hearing:
-                hearing.start_soon(child.listen, lambda: self._is_ready(child))
-                code = await child.process.wait()
-                # What it said last is read to its end, unless somebody else has the other end too.
-                hearing.cancel_scope.deadline = trio.current_time() + LOOK_S
-            nursery.cancel_scope.cancel()
-        await child.close()
+        code = await watch(child, grace_s, self.log, self._change)
         del self.children[child.number]
         self.on_end(child)
-        self._tell_end(child, code)
-        self._change()
-
-    def _tell_end(self, child: Child, code: int) -> None:
-        lived_s = trio.current_time() - child.started_at
-        told = {"process": child.number, "exit": code, "lived_s": round(lived_s, 1)}
-        is_done = self.until_done and child.leads and code == 0
-        if self._code is not None or child.phase == "draining" or is_done:
-            self.log.info("child_ended", **told)
-            if is_done and self._code is None and child.phase != "draining":
-                self.stop()
-            return
-        self.log.error("child_ended_by_itself", **told)
-        if code != WRONG_USE or child.phase != "starting":
-            self._ended_early(lived_s)
-        elif any(other.phase == "ready" for other in self.children.values()):
-            # What was deployed is wrong; what was there before goes on.
-            self._not_before = trio.current_time() + LONGEST_S
-            self.log.error("child_not_replaced", why="wrong use", again_in_s=LONGEST_S)
-        else:
-            self.stop(WRONG_USE)  # its configuration won't be better the next time
-
-    def _ended_early(self, lived_s: float) -> None:
         now = trio.current_time()
-        wait_s = self._restarts.ended(now, lived_s)
-        if wait_s is None:
-            self.log.error("children_keep_ending")
-            self.stop(FAILED)
+        saw_all_done = self.until_done and child.leads and code == 0
+        end = End(child.phase, code, now - child.started_at, saw_all_done)
+        others_ready = any(other.phase == "ready" for other in self.children.values())
+        follows = self._ends.what_follows(end, now, others_ready) if self._code is None else NOTHING
+        told = {"process": child.number, "exit": code, "lived_s": round(end.lived_s, 1)}
+        if follows.by_itself:
+            self.log.error("child_ended_by_itself", **told)
         else:
-            self._not_before = now + wait_s
-
-    def _is_ready(self, child: Child) -> None:
-        took_s = round(trio.current_time() - child.started_at, 2)
-        self.log.info("child_ready", process=child.number, took_s=took_s)
+            self.log.info("child_ended", **told)
+        self._go_on(follows)
         self._change()
 
-    async def _tell_slow_start(self, child: Child) -> None:
-        while True:
-            await trio.sleep(SLOW_START_S)
-            if child.phase != "starting":
-                return
-            for_s = round(trio.current_time() - child.started_at)
-            self.log.warning("child_starts_slowly", process=child.number, for_s=for_s)
-
-    async def _kill_in_time(self, child: Child, grace_s: float) -> None:
-        """It has its grace period, for jobs and for threads, and some more."""
-        await child.drains.wait()
-        await trio.sleep(2 * grace_s + KILL_AFTER_S)
-        self.log.error("child_killed", process=child.number)
-        child.kill()
+    def _go_on(self, follows: Follows) -> None:
+        """As it follows from an end."""
+        if follows.told:
+            self.log.error(follows.told, **follows.why)
+        if follows.wait_s:
+            self._not_before = trio.current_time() + follows.wait_s
+        if follows.stop is not None:
+            self.stop(follows.stop)
 
     def _change(self) -> None:
         self._changed.set()
@@ -297,59 +250,9 @@ class Supervisor:
         if ready >= self.wanted and not any(c.leaving for c in self.children.values()):
             self.notifier.tell(READY=1)
 
-    # -- what it sees ----------------------------------------------------------------------
-
-    async def _look(self) -> None:
-        """Ask all how they are, again and again."""
-        looks = 0
-        while True:
-            looks += 1
-            await self.ask_all(page=looks % PAGE_EVERY == 0)
-            for child in list(self.children.values()):
-                self._look_at(child)
-            await trio.sleep(LOOK_S)
-
-    def _look_at(self, child: Child) -> None:
-        if child.phase != "ready" or child.leaving or child.usage is None:
-            return
-        age_s = trio.current_time() - child.started_at
-        child.leaving = child.limits.passed(child.usage, age_s)
-        if child.leaving:
-            self._change()
-
-    async def ask_all(self, *, page: bool = False) -> None:
-        """Have all that are ready say how they are; who doesn't answer is passed over in time."""
-        async with trio.open_nursery() as nursery:
-            for child in self.children.values():
-                if child.phase != "starting":
-                    nursery.start_soon(self._ask, child, page)
-
-    async def _ask(self, child: Child, page: bool) -> None:
-        is_first = child.usage is None
-        await child.ask(page=page)
-        if is_first and child.usage is not None and child.limits.is_futile(child.usage):
-            self.log.warning(
-                "max_rss_is_too_low", process=child.number, mib=child.usage.rss_at_start >> 20,
-                why="a child has as much at its start: it isn't replaced for that",
-            )  # fmt: skip
-
-    async def _be_alive(self) -> None:
-        """Tell systemd's watchdog so, for as long as this loop turns."""
-        while self.notifier.watchdog_s is not None:
-            self.notifier.tell(WATCHDOG=1)
-            await trio.sleep(self.notifier.watchdog_s)
-
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether as many are ready as are wanted, and what each says."""
-        told = {str(child.number): _health(child) for child in self.children.values()}
-        ready = sum(health["ready"] for health in told.values())
-        is_ready = ready >= self.wanted and self._code is None
+        told = self.health.readiness()
+        ready = sum(one["ready"] for one in told.values())
+        is_ready = ready >= self.wanted and not self.is_stopping
         return is_ready, {"ready": is_ready, "wanted": self.wanted, "processes": told}
-
-
-def _health(child: Child) -> dict[str, Any]:
-    if child.phase != "ready" or not child.health:
-        return {"ready": False, "pid": child.pid, "phase": child.phase}
-    if not child.answers:
-        return {**child.health, "ready": False, "pid": child.pid, "phase": "doesn't answer"}
-    return {**child.health, "pid": child.pid, "phase": child.phase}
