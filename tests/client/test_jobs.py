@@ -13,7 +13,7 @@ from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
 from trioq.core.config import Config, QueueConfig
-from trioq.core.formats.record import decode
+from trioq.core.formats.record import decode, split_big
 from trioq.core.job import NO_HEADERS
 from trioq.errors import PayloadRejected, QueueUnknown
 
@@ -68,6 +68,7 @@ def test_the_second_job_of_a_handler_is_drafted_as_the_first_was(
     before = decode(first.uid, first.stored)
     for job in others:
         assert (job.queue, job.big, job.delay_ms, job.id) == (first.queue, first.big, 0, None)
+        assert split_big(job.stored)[1] == split_big(first.stored)[1] == len(job.big)
         read = decode(first.uid, job.stored)
         assert 0 <= read.record.enqueued_ms - before.record.enqueued_ms < 60_000
         at = attrs.evolve(read.record, enqueued_ms=before.record.enqueued_ms)

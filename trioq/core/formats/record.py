@@ -72,7 +72,8 @@ def encode(record: Record) -> tuple[bytes, bytes]:
 def encode_plain(name: str, queue: str, enqueued_ms: int, payload: bytes) -> tuple[bytes, bytes]:
     """:func:`encode`, for a job that has nothing but these."""
     if len(payload) > BIG_BYTES:
-        return f'{_start(name, queue)}{enqueued_ms:d},"big":true}}\n'.encode("ascii"), payload
+        line = f'{_start(name, queue)}{enqueued_ms:d},"big":{len(payload):d}}}\n'
+        return line.encode("ascii"), payload
     return f"{_start(name, queue)}{enqueued_ms:d}}}\n".encode("ascii") + payload, b""
 
 
