@@ -15,6 +15,7 @@ import pytest
 
 import trioq
 from tests.dump import dump
+from tests.faults.network import NETWORK, ResendingLane
 from tests.invariants import assert_sound
 from tests.scene import Scene
 from tests.store.drive import Driver, line
@@ -23,14 +24,13 @@ from trioq.client.admin import Admin
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
 from trioq.store import inspect
 from trioq.store.keys import Keys
-from trioq.store.lane import Lane
 from trioq.store.redis import RedisStore
 
 #: More requests than any method here makes.
 PLACES = range(12)
 
 
-class Between(Lane):
+class Between(ResendingLane):
     """A lane on which something happens before the n-th request, counted from 0."""
 
     place = -1
@@ -72,14 +72,21 @@ class World:
         return uid
 
     def claimed(self, count: int = 1) -> None:
+        """Or as many as there are: where an answer is lost, the request has changed the world
+        already."""
         left = count
-        while left:  # a step that meets cancelled jobs claims fewer
+        while left and self.has_ready:  # a step that meets cancelled jobs claims fewer
             claims = self.scene.driver.step(left)
             self.claims |= {claim.uid: self.scene.driver.n for claim in claims}
             left -= len(claims)
 
+    @property
+    def has_ready(self) -> bool:
+        return any(queue.ready for queue in dump(self.scene.store).queues.values())
+
     def settled(self, uid: str, how: str) -> None:
-        n = self.claims.pop(uid)
+        if (n := self.claims.pop(uid, None)) is None:
+            return  # it was gone before it could be claimed
         settlement: Any = {
             "done": Ack(uid, n, b""),
             "dead": DeadLetter(uid, n, 1, "failures", line("no")),
@@ -364,8 +371,9 @@ def test_an_engine_that_is_reaped_while_it_signs_off_loses_no_job(world: World, 
     world.claimed(2)
 
     def is_reaped() -> None:
-        seen = world.scene.store.observe()[engine.engine]
-        assert world.scene.store.reap(engine.engine, seen, 3).word == "reaped"
+        seen = world.scene.store.observe().get(engine.engine)
+        if seen is not None:  # else it has signed off, and will say so again
+            assert world.scene.store.reap(engine.engine, seen, 3).word == "reaped"
 
     world.at(place, is_reaped)
     world.admin.store.sign_off(engine.engine)
@@ -383,11 +391,16 @@ def test_a_job_that_a_new_engine_claims_while_it_is_cancelled_runs(
     view = inspect.find(world.scene.store, uid)
     assert view is not None
 
+    claimed: list[str] = []
+
     def a_new_engine_claims() -> None:
-        assert Driver(world.scene.store).claim().uid == uid
+        if world.has_ready:  # else it was cancelled, and who did will ask again
+            claimed.append(Driver(world.scene.store).claim().uid)
 
     world.at(place, a_new_engine_claims)
     word = world.admin.store.cancel("operator", 1, uid, "low", "noop")
-    assert word == ("running" if world.was_reached else "cancelled")
-    assert len(dump(world.scene.store).running) == (1 if world.was_reached else 0)
+    assert (word, claimed) in [("running", [uid]), ("cancelled", [])]
+    if NETWORK != "lost":  # where answers are lost, some places are behind the cancel
+        assert bool(claimed) == world.was_reached
+    assert len(dump(world.scene.store).running) == len(claimed)
     world.look()
