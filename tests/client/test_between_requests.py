@@ -82,7 +82,7 @@ class World:
 
     @property
     def has_ready(self) -> bool:
-        return any(queue.ready for queue in dump(self.scene.store).queues.values())
+        return any(queue.in_line for queue in dump(self.scene.store).queues.values())
 
     def settled(self, uid: str, how: str) -> None:
         if (n := self.claims.pop(uid, None)) is None:
