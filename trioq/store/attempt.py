@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from redis.connection import AbstractConnection
 
@@ -15,12 +17,16 @@ class Attempt:
 
     Neither a name server nor a server that takes connections and says nothing can be
     interrupted. Connecting writes nothing, so nobody has to know how it ends.
+
+    A Ctrl-C may come at any moment of it, in the main thread. Python's threads and events are
+    written in Python: one in the midst of them leaves their locks as they are, or comes out as
+    another error. So what is used here is what they are made of, which is in C.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._over = threading.Event()
+        self._over = SimpleQueue[None]()
         self._abandoned = False
         self._connection: AbstractConnection | None = None
         self._error: Exception | None = None
@@ -31,22 +37,21 @@ class Attempt:
         Raises:
           StoreUnreachable: Abandoned, or there is no thread for it. Else what ``connect`` raises.
         """
-        thread = threading.Thread(
-            target=self._work, args=(connect,), name=f"{self._name}:connect", daemon=True
-        )
+        connection = None
         try:
-            thread.start()
+            _thread.start_new_thread(self._work, (connect,))
+            self._over.get()
+            with self._lock:
+                connection, self._connection = self._connection, None
         except RuntimeError as error:
             raise StoreUnreachable(
                 f"{self._name}: no thread to connect: {error}", sent=False
             ) from error
-        try:
-            self._over.wait()
         except BaseException:
             self.abandon()
+            if connection is not None:
+                connection.disconnect()
             raise
-        with self._lock:
-            connection, self._connection = self._connection, None
         if self._error is not None:
             raise self._error
         if connection is None:
@@ -64,7 +69,7 @@ class Attempt:
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.disconnect()
-            self._over.set()
+            self._over.put(None)
 
     def _work(self, connect: Callable[[], AbstractConnection]) -> None:
         connection, failure = None, None
@@ -77,4 +82,4 @@ class Attempt:
                 self._connection, self._error = connection, failure
             elif connection is not None:
                 connection.disconnect()
-            self._over.set()
+            self._over.put(None)
