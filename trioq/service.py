@@ -35,7 +35,7 @@ from trioq.observe.metrics import Metrics
 from trioq.observe.tracing import Tracing
 from trioq.settings import load, warnings
 from trioq.store.checks import check_server
-from trioq.store.connect import open_store
+from trioq.store.connect import Connector, open_store
 from trioq.store.redis import RedisStore
 from trioq.web.endpoint import View
 
@@ -112,6 +112,12 @@ class Engine:
         )
         self._draining = trio.Event()
 
+    def _open(self) -> Connector:
+        if not isinstance(self._report, LogLines):
+            return open_store(self.config)
+        log = self._report.log
+        return open_store(self.config, log=lambda line: log.warning("server", message=line))
+
     async def run(self, *, task_status: trio.TaskStatus[Engine] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until drained or cancelled, and serve metrics and health meanwhile, as
         ``observability.bind`` says.
@@ -127,7 +133,7 @@ class Engine:
           Handlers are cancelled and their jobs given back, shielded for a bounded time.
         """
         tracing = await trio.to_thread.run_sync(Tracing.open, self.config)
-        connector = await trio.to_thread.run_sync(open_store, self.config)
+        connector = await trio.to_thread.run_sync(self._open)
         view = self._view
         try:
             asked = connector.store("check")

@@ -13,6 +13,7 @@ from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.runners import RUNNERS
+from tests.mutants.servers import SERVERS
 
 __all__ = [
     "ENGINES", "FACES", "GOES", "IN_A_ROW", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant",
@@ -750,5 +751,5 @@ ENGINES = (
 
 MUTANTS = (
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *READ, *SETTINGS,
-    *FACES, *AROUND, *SEEN, *PROCESSES,
+    *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS,
 )  # fmt: skip

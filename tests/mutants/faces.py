@@ -262,7 +262,7 @@ FACES = (
         '"MISCONF", "OOM", ', '"OOM", ', LISTS,
     ),
     Mutant(
-        "the embedded server may evict", "store/embedded/server.py",
+        "the embedded server may evict", "store/embedded/children.py",
         '"noeviction"', '"allkeys-lru"', LISTS,
     ),
     Mutant(

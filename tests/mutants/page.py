@@ -9,6 +9,7 @@ from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SET
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.runners import RUNNERS
+from tests.mutants.servers import SERVERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
 
@@ -52,6 +53,9 @@ a copy of the tree, and the part of the suite named beside each must notice.
 ## Several processes
 
 {_table(PROCESSES)}
+## The way to a server, and one of one's own
+
+{_table(SERVERS)}
 ## What is seen of it
 
 {_table(SEEN)}"""

@@ -90,7 +90,7 @@ def run_engine(made: Config, asked: Asked) -> None:
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(GARBAGE)
     try:
-        with open_store(made, log=lambda line: log.info("server", message=line)) as connector:
+        with open_store(made, log=lambda line: log.warning("server", message=line)) as connector:
             described = connector.description
             facts = check_server(connector.store("check"), has_keeper=connector.is_embedded)
             log.info("connected", to=described, durability=facts.durability)

@@ -131,7 +131,7 @@ def _server_kept(made: Config, log: Log) -> Iterator[None]:
 
     path = made.resolve(directory)
     try:
-        server = embedded.start(path, log=lambda line: log.info("server", message=line))
+        server = embedded.start(path, log=lambda line: log.warning("server", message=line))
     except StoreError as error:
         from trioq.cli.common import fail
         from trioq.store.checks import explain

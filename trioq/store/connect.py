@@ -6,6 +6,7 @@ would disable its check for a stale reply), no commands of its own.
 
 from __future__ import annotations
 
+import errno
 import math
 import secrets
 import socket
@@ -127,16 +128,14 @@ def store_options(config: Config) -> StoreOptions:
     )
 
 
-def open_store(
-    config: Config, *, read_only: bool = False, log: Log = lambda line: None
-) -> Connector:
+def open_store(config: Config, *, read_only: bool = False, log: Log = embedded.tell) -> Connector:
     """The way to a configuration's namespace; starts or joins the embedded server.
 
     A server elsewhere isn't asked for anything yet: lanes connect when they are first used.
 
     Args:
       read_only: Start nothing where there is no data yet.
-      log: Is told what the embedded server had to say at its start.
+      log: Is told what the embedded server has to say, as of :func:`trioq.store.embedded.start`.
 
     Raises:
       StoreRefused: The embedded server can't be started, there is none to read from, or a
@@ -254,6 +253,8 @@ class _EmbeddedConnection(UnixDomainSocketConnection):
         except (ConnectionRefusedError, FileNotFoundError):
             # Nobody listens. A server that is stopped or loading does, and is waited for.
             if not self._server.revive():
+                if why := self._server.why_gone:
+                    raise ConnectionRefusedError(errno.ECONNREFUSED, why) from None
                 raise
             return self._dialled()
 

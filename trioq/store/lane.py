@@ -29,7 +29,7 @@ from redis.connection import AbstractConnection
 from redis.retry import Retry
 from redis.utils import SENTINEL
 
-from trioq.errors import StoreClosed, StoreRefused, StoreUnreachable
+from trioq.errors import StoreClosed, StoreError, StoreRefused, StoreUnreachable
 from trioq.store import kept, replies
 from trioq.store.answers import translated
 from trioq.store.attempt import Attempt
@@ -92,6 +92,9 @@ class Lane:
         connection.set_parser(BoundedReader)
         try:
             connection.connect()
+        except StoreError:  # an embedded server that can't come back
+            connection.disconnect()
+            raise
         except Exception as error:
             connection.disconnect()
             # Without redis-py's frames: one of them has the password in a variable.

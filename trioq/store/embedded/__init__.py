@@ -7,7 +7,17 @@ then shuts the server down: so a user that was killed counts as gone.
 """
 
 from trioq.store.embedded.binary import ServerBinary, find_server
-from trioq.store.embedded.errors import EmbeddedError
+from trioq.store.embedded.errors import DataUnusable, EmbeddedError
+from trioq.store.embedded.log import tell
 from trioq.store.embedded.server import Embedded, exists, start
 
-__all__ = ["Embedded", "EmbeddedError", "ServerBinary", "exists", "find_server", "start"]
+__all__ = [
+    "DataUnusable",
+    "Embedded",
+    "EmbeddedError",
+    "ServerBinary",
+    "exists",
+    "find_server",
+    "start",
+    "tell",
+]  # fmt: skip

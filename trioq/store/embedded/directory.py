@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trioq.store.embedded.binary import ServerBinary
-from trioq.store.embedded.errors import EmbeddedError
+from trioq.store.embedded.errors import DataUnusable, EmbeddedError
 from trioq.store.embedded.keeper import DATA
 
 #: Where the server keeps its append-only file, in pieces that a manifest lists.
@@ -110,7 +110,7 @@ def check_data(directory: Path, binary: ServerBinary) -> None:
     """Refuse data that this server would misread or write over, and note that it writes now.
 
     Raises:
-      EmbeddedError: Another kind of server wrote it, or a newer one; or its list is missing.
+      DataUnusable: Another kind of server wrote it, or a newer one; or its list is missing.
       OSError: The note can't be written.
     """
     _check_manifest(directory / APPENDONLY)
@@ -122,14 +122,14 @@ def check_data(directory: Path, binary: ServerBinary) -> None:
     except FileNotFoundError:
         note = None
     except (ValueError, KeyError, TypeError):
-        raise EmbeddedError(
+        raise DataUnusable(
             f"{path}: can't be read; it says which server wrote the data: if that was {binary},"
             " delete the file"
         ) from None
     else:
         if kind != binary.kind or version > binary.version:
             wrote_by = f"{kind} {'.'.join(map(str, version))}"
-            raise EmbeddedError(
+            raise DataUnusable(
                 f"{directory}: the data was written by {wrote_by}, this is {binary};"
                 " use that server or a newer one, or another directory"
             )
@@ -148,7 +148,7 @@ def _check_manifest(appendonly: Path) -> None:
     # The manifest is there before the first write; a server that was killed earlier has none.
     for piece in sorted(appendonly.glob("*.incr.aof")):
         if piece.stat().st_size > 0:
-            raise EmbeddedError(
+            raise DataUnusable(
                 f"{appendonly / MANIFEST}: missing, and {piece.name} has data that the server"
                 " would write over; put the file back, or move the directory away to begin with"
                 " no jobs"

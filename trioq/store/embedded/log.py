@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from trioq.store.embedded.binary import ServerBinary
 from trioq.store.embedded.directory import APPENDONLY, MANIFEST
-from trioq.store.embedded.errors import EmbeddedError
+from trioq.store.embedded.errors import DataUnusable, EmbeddedError
 
 #: The log keeps this much from earlier runs.
 LOG_BYTES = 1 << 20
@@ -22,6 +23,11 @@ _LOG = "server.log"
 _PREFIX = re.compile(r"^\d+:\w .*?\d\d:\d\d:\d\d\.\d+ [.\-*#] ")
 
 _OVER = "or move the directory away to begin with no jobs"
+
+
+def tell(line: str) -> None:
+    """Tell what a person should know where nobody else does: as a warning of Python's logging."""
+    logging.getLogger("trioq.server").warning(line)
 
 
 class ServerLog:
@@ -51,23 +57,23 @@ class ServerLog:
         appendonly = self._directory / APPENDONLY
         if damaged := re.search(r"Bad file format reading the append only file ([^\s:]+)", text):
             file = appendonly / Path(damaged[1]).name
-            return EmbeddedError(
+            return DataUnusable(
                 f"{file}: damaged in the middle, so the server doesn't load it; copy the directory,"
                 f" then cut the file off at the damage (what came after is lost):"
                 f" {_check_aof(binary)} --fix {file}; {_OVER}"
             )
         if "RDB reading" in text or "loading DB" in text:
-            return EmbeddedError(
+            return DataUnusable(
                 f"{_base(appendonly)}: damaged, so the server doesn't load it; put a copy of the"
                 f" directory back, {_OVER}"
             )
         if missing := re.search(r"(?:AOF|append log) file (\S+) (?:length|doesn't exist)", text):
             file = appendonly / Path(missing[1]).name
-            return EmbeddedError(
+            return DataUnusable(
                 f"{file}: missing, so the server doesn't load the others; put it back, {_OVER}"
             )
         if re.search(r"AOF MANIFEST FILE ERROR|AOF manifest", text):
-            return EmbeddedError(
+            return DataUnusable(
                 f"{appendonly / MANIFEST}: damaged, so the server doesn't load the data; put a"
                 f" copy of the directory back, {_OVER}"
             )

@@ -7,30 +7,28 @@ server and hands it the locked descriptor; whoever finds it taken waits for an a
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import errno
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import attrs
 
 from trioq.store.answers import no_descriptors
-from trioq.store.embedded import keeper
 from trioq.store.embedded.binary import ServerBinary, find_server
+from trioq.store.embedded.children import SOCKET, fate, reap, start_keeper, start_server
 from trioq.store.embedded.directory import check_data, has_data, make_ready
-from trioq.store.embedded.errors import EmbeddedError
-from trioq.store.embedded.launch import unmasked
+from trioq.store.embedded.errors import DataUnusable, EmbeddedError
 from trioq.store.embedded.locks import shared, try_exclusive
-from trioq.store.embedded.log import ServerLog
-
-SOCKET = "server.sock"
+from trioq.store.embedded.log import ServerLog, tell
 
 #: Waits between two looks at a server that isn't up yet grow up to this.
 LOOK_S = 0.05
@@ -42,26 +40,8 @@ REVIVE_EVERY_S = 1.0
 TELL_AFTER_S = 1.0
 REVIVE_S = 5.0
 
-SETTINGS: Sequence[str] = (
-    "--port", "0",
-    "--unixsocket", SOCKET,
-    "--unixsocketperm", "700",
-    "--dir", ".",
-    "--logfile", "server.log",
-    "--daemonize", "no",
-    "--appendonly", "yes",
-    # The keeper syncs, every second: see docs/decisions/11-embedded-fsync.md.
-    "--appendfsync", "no",
-    "--aof-load-truncated", "yes",
-    "--save", "",
-    "--maxmemory-policy", "noeviction",
-    # A short hash is a list that is searched from its beginning. With the server's own limit, 512,
-    # what an engine holds is one: a batch of 200 jobs would cost a quarter more.
-    "--hash-max-listpack-entries", "32",
-)  # fmt: skip
-
-#: Children of this process, so that none becomes a zombie; they outlive it all the same.
-_CHILDREN: list[subprocess.Popen[bytes]] = []
+#: How often somebody looks whether the keeper is there.
+GUARD_EVERY_S = 1.0
 
 
 def exists(directory: Path) -> bool:
@@ -74,14 +54,15 @@ def start(
     *,
     timeout_s: float = 30.0,
     binary: ServerBinary | None = None,
-    log: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = tell,
 ) -> Embedded:
     """Start the directory's server, or join it; returns when it answers.
 
     Args:
       timeout_s: How long it may take to answer; loading its data doesn't count.
       log: Is told when there is something to wait for, and what had to be mended; from any
-          thread, also later, when the server was killed and is started again.
+          thread, also later, when the server or its keeper was killed and is started again. By
+          default these are warnings of Python's logging, by ``trioq.server``.
 
     Raises:
       EmbeddedError: It can't be started; one line with the way out.
@@ -97,6 +78,7 @@ def start(
         embedded = Embedded(directory, binary, users_fd, log)
         try:
             embedded._bring_up(until)
+            embedded._guard()
         except BaseException:
             embedded.close()
             raise
@@ -121,11 +103,16 @@ class Embedded:
     _closing: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     """Held where ``_users_fd`` is closed or copied."""
     _revived_at: float = attrs.field(default=float("-inf"), init=False)
-    _told: str = attrs.field(default="", init=False)
-    """Why the last revival failed: said once."""
+    why_gone: str = attrs.field(default="", init=False)
+    """Why the last revival failed; empty: it didn't."""
+    _is_kept: bool = attrs.field(default=False, init=False)
+    """Whether it was up: who is started from now on takes the place of one that was killed."""
+    _given_up: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    """Held until then."""
 
     def __attrs_post_init__(self) -> None:
         self._directory_fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._given_up.acquire()
         _IN_USE.add(self)
 
     @property
@@ -140,10 +127,14 @@ class Embedded:
             if self._directory_fd >= 0:
                 os.close(self._directory_fd)
                 self._directory_fd = -1
-        _reap_children()
+        reap()
 
     def revive(self) -> bool:
-        """Start the server again if it is gone. Returns whether it is worth another try."""
+        """Start the server again if it is gone. Returns whether it is worth another try.
+
+        Raises:
+          DataUnusable: It can't be until somebody mends its data.
+        """
         now = time.monotonic()
         with self._closing:
             if now - self._revived_at < REVIVE_EVERY_S or self._users_fd is None:
@@ -153,14 +144,16 @@ class Embedded:
             use = os.dup(self._users_fd)
         try:
             self._bring_up(now + REVIVE_S)
+        except DataUnusable:
+            raise
         except (EmbeddedError, OSError) as error:
-            told, self._told = self._told, str(error)
-            if self._told != told and self._users_fd is not None:
-                self._log(self._told)
+            told, self.why_gone = self.why_gone, str(error)
+            if self.why_gone != told and self._users_fd is not None:
+                self._log(self.why_gone)
             return False
         finally:
             os.close(use)
-        self._told = ""
+        self.why_gone = ""
         return True
 
     def __enter__(self) -> Self:
@@ -173,11 +166,32 @@ class Embedded:
         if self._users_fd is not None:
             os.close(self._users_fd)
             self._users_fd = None
+            self._given_up.release()
+
+    # -- a keeper that was killed ------------------------------------------------------------
+
+    def _guard(self) -> None:
+        """From now on there is always a keeper, until the use is given up."""
+        self._is_kept = True
+        # Not by threading: a Ctrl-C in the midst of that can leave its locks as they are.
+        with contextlib.suppress(RuntimeError):  # there is no thread to be had
+            _thread.start_new_thread(self._stand_by, ())
+
+    def _stand_by(self) -> None:
+        while not self._given_up.acquire(timeout=GUARD_EVERY_S):
+            reap()
+            with self._closing:
+                if self._users_fd is None:
+                    return
+                # The directory may be gone, or there are no descriptors: then the next time.
+                with contextlib.suppress(OSError):
+                    self._ensure_keeper()
 
     # -- bringing it up ----------------------------------------------------------------------
 
     def _bring_up(self, until: float) -> None:
         self._ensure_keeper()
+        killed = fate("server", self.directory) if self._is_kept else ""
         pause_s, told, tell_at = 0.002, False, time.monotonic() + TELL_AFTER_S
         log = ServerLog(self.directory)
         process = self._try_to_start(log)
@@ -205,6 +219,11 @@ class Embedded:
             raise EmbeddedError(f"{self.directory}: given up meanwhile")
         if process is not None:
             self.started_here = True
+            if self._is_kept:
+                self._log(
+                    f"{self.directory}: the server {killed}, and was started again; what it had"
+                    " answered is there"
+                )
             for notice in log.notices():
                 self._log(notice)
 
@@ -213,9 +232,15 @@ class Embedded:
         fd = try_exclusive(self.directory / "keeper.lock")
         if fd is not None:
             try:
-                self._spawn([sys.executable, "-I", "-S", keeper.__file__, ".", str(fd)], fd)
+                killed = fate("keeper", self.directory) if self._is_kept else ""
+                start_keeper(self.directory, fd)
             finally:
                 os.close(fd)
+            if killed:
+                self._log(
+                    f"{self.directory}: the server's keeper {killed}, and was started again; in"
+                    " between nothing was synced to the disk"
+                )
 
     def _try_to_start(self, log: ServerLog) -> subprocess.Popen[bytes] | None:
         """Start the server if nobody else has."""
@@ -225,26 +250,9 @@ class Embedded:
         try:
             check_data(self.directory, self._binary)
             log.trim()
-            return self._spawn([str(self._binary.path), *SETTINGS], fd)
+            return start_server(self._binary.path, self.directory, fd)
         finally:
             os.close(fd)  # the server has it now, and holds the lock with it
-
-    def _spawn(self, argv: list[str], fd: int) -> subprocess.Popen[bytes]:
-        _reap_children()
-        process = subprocess.Popen(
-            [*unmasked(), *argv],
-            cwd=self.directory,
-            pass_fds=(fd,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            # Payloads are nobody else's to read.
-            umask=0o077,
-            # Ctrl-C goes to the terminal's process group: not to the server.
-            start_new_session=True,
-        )
-        _CHILDREN.append(process)
-        return process
 
     def _ping(self) -> str:
         """What the server is: up, loading, or silent."""
@@ -273,7 +281,3 @@ def _drop_uses() -> None:
 
 
 os.register_at_fork(after_in_child=_drop_uses)
-
-
-def _reap_children() -> None:
-    _CHILDREN[:] = [child for child in _CHILDREN if child.poll() is None]
