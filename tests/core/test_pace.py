@@ -23,8 +23,7 @@ def idle() -> Pace:
 
 def next_of(pace: Pace, now: float = NOW, **seen: Any) -> Any:
     usual: dict[str, Any] = {
-        "outcomes": 0, "linger_s": 0.0, "room": 4, "running": 0, "next_due": math.inf,
-        "can_end": True,
+        "outcomes": 0, "linger_s": 0.0, "room": 4, "running": 0, "can_end": True,
     }  # fmt: skip
     return pace.next(now, **usual | seen)
 
@@ -43,14 +42,37 @@ def test_who_has_no_room_leaves_the_bell_to_others_and_polls() -> None:
     assert next_of(idle(), NOW + POLL_S, room=0, running=4) == "step"
 
 
-def test_who_is_poked_steps_if_there_is_room_or_something_is_due() -> None:
+def test_who_is_poked_steps_if_there_is_room() -> None:
     pace = idle()
     pace.ask()
     assert next_of(pace) == "step"
     assert next_of(pace, room=0) == pytest.approx(NOW - 0.1 + POLL_S)
-    assert next_of(pace, room=0, next_due=NOW) == "step"
     pace.made()
     assert next_of(pace) == "at bell"
+
+
+def test_what_is_due_gets_a_step_whether_there_is_room_or_not() -> None:
+    pace = idle()
+    pace.scheduled(NOW, 250)
+    due = NOW + 0.25
+    assert next_of(pace) == "at bell"
+    assert pace.wait_ends(outcomes=0, running=2) == due
+    assert next_of(pace, room=0) == due
+    assert next_of(pace, due) == next_of(pace, due, room=0) == "step"
+    pace.scheduled(due, None)
+    assert next_of(pace, due) == "at bell"
+    assert pace.wait_ends(outcomes=0, running=2) == math.inf
+
+
+def test_who_has_something_to_say_does_not_wait_longer_for_what_is_due() -> None:
+    pace = idle()
+    pace.ended(NOW)
+    for delay_ms, first in ((1, NOW + 0.001), (250, NOW + LINGER_S)):
+        pace.scheduled(NOW, delay_ms)
+        assert next_of(pace, outcomes=1, linger_s=LINGER_S) == first
+        assert pace.wait_ends(outcomes=1, running=1) == first
+    pace.scheduled(NOW, 1)
+    assert pace.wait_ends(outcomes=1, running=0) <= NOW
 
 
 def test_a_boot_that_may_be_lost_steps_without_room() -> None:

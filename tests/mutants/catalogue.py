@@ -49,7 +49,7 @@ EDGES: Killers = ("tests/engine/test_edges.py",)
 WAITS: Killers = ("tests/core/test_pace.py", "tests/engine/shard/test_waits.py")
 BELL: Killers = ("tests/engine/shard/test_bell.py", "tests/engine/shard/test_dispatcher.py")
 BACKLOG: Killers = ("tests/engine/test_backlog.py",)
-SCHEDULER: Killers = ("tests/engine/shard/test_scheduler.py",)
+DUE: Killers = ("tests/engine/shard/test_due.py",)
 STOPPED: Killers = ("tests/faults/test_stopped_engines.py",)
 RUNS: Killers = ("tests/engine/runs/test_runs.py",)
 APPETITE: Killers = ("tests/engine/test_appetite.py",)
@@ -640,13 +640,13 @@ ENGINES = (
     ),
     Mutant(
         "what ends while others run has to wait for a bell", "core/pace.py",
-        "return self._first_outcome + LINGER_S if running else -math.inf",
-        "return math.inf if running else -math.inf", WAITS,
+        "min(self.due_at, self._first_outcome + LINGER_S) if running",
+        "self.due_at if running", WAITS,
     ),
     Mutant(
         "the last end lingers", "core/pace.py",
-        "return self._first_outcome + LINGER_S if running else -math.inf",
-        "return self._first_outcome + LINGER_S", WAITS,
+        "self._first_outcome + LINGER_S) if running else -math.inf",
+        "self._first_outcome + LINGER_S)", WAITS,
     ),
     Mutant(
         "what a boot takes back is given away all the same", "engine/backlog.py",
@@ -654,8 +654,12 @@ ENGINES = (
         "        left = []\n", BACKLOG,
     ),
     Mutant(
-        "due jobs wait for the next poll", "engine/shard/scheduler.py",
-        "            steps.poke()\n", "", SCHEDULER,
+        "due jobs wait for the next poll", "core/pace.py",
+        "            return self.due_at\n", "            return math.inf\n", DUE,
+    ),
+    Mutant(
+        "who has no room leaves due jobs to the poll", "core/pace.py",
+        "look_again = min(poll, self.due_at)", "look_again = poll", ("tests/core/test_pace.py",),
     ),
     Mutant(
         "a call that writes is abandoned", "engine/bridge.py",

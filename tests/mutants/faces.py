@@ -200,12 +200,12 @@ FACES = (
         "                lease_s=given.config.worker.lease_s,\n", "", MIXED,
     ),
     Mutant(
-        "times without an engine for a name add up", "engine/shard/scheduler.py",
+        "times without an engine for a name add up", "engine/shard/expiry.py",
         "self._unknown.get(name, fresh) for name in unknown}",
         "self._unknown.get(name, fresh) for name in unknown} | self._unknown", IN_A_ROW,
     ),
     Mutant(
-        "who couldn't look counts that time as well", "engine/shard/scheduler.py",
+        "who couldn't look counts that time as well", "engine/shard/expiry.py",
         "                self._unknown.clear()  # who has not looked doesn't know\n", "", IN_A_ROW,
     ),
     Mutant(

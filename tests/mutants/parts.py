@@ -11,7 +11,7 @@ RESENDING: Killers = ("tests/engine/shard/test_resending.py",)
 LOST: Killers = ("tests/engine/shard/test_lost_boots.py",)
 SETTLING: Killers = ("tests/engine/runs/test_settle.py",)
 LEAVING: Killers = ("tests/engine/shard/test_leaving.py",)
-SCHEDULER: Killers = ("tests/engine/shard/test_scheduler.py",)
+EXPIRING: Killers = ("tests/engine/shard/test_expiry.py",)
 FETCH: Killers = ("tests/engine/test_fetch.py",)
 BACKLOG: Killers = ("tests/engine/test_backlog.py",)
 JOBS: Killers = ("tests/engine/runs/test_jobs.py", "-k", "hands_on")
@@ -44,7 +44,7 @@ DEMAND = "engine/shard/demand.py"
 DISPATCH = "engine/shard/dispatcher.py"
 SETTLE = "engine/runs/settle.py"
 SHARD = "engine/shard/shard.py"
-SCHEDULING = "engine/shard/scheduler.py"
+EXPIRY = "engine/shard/expiry.py"
 SERVER = "web/server.py"
 LENIENTLY = "core/formats/lenient.py"
 RULES_OF_JOBS = "core/valid.py"
@@ -116,16 +116,16 @@ DURING = (
         "if limit > 0 and q in ours)", "if limit > 0)", DISPATCHER,
     ),
     Mutant(
-        "of those whose name nobody knows some die at each look", SCHEDULING,
-        "while died := await", "if died := await", SCHEDULER,
+        "of those whose name nobody knows some die at each look", EXPIRY,
+        "while died := await", "if died := await", EXPIRING,
     ),
     Mutant(
-        "two looks are enough for a job to die of its name", SCHEDULING,
-        "            and absence.looks >= LOOKS\n", "", SCHEDULER,
+        "two looks are enough for a job to die of its name", EXPIRY,
+        "            and absence.looks >= LOOKS\n", "", EXPIRING,
     ),
     Mutant(
-        "who couldn't look goes on counting", SCHEDULING,
-        "                self._unknown.clear()  # who", "                pass  # who", SCHEDULER,
+        "who couldn't look goes on counting", EXPIRY,
+        "                self._unknown.clear()  # who", "                pass  # who", EXPIRING,
     ),
     Mutant(
         "an attempt before that can't be told of ends the engine", "engine/fetch.py",

@@ -1,15 +1,16 @@
 """When an engine makes its next step, and whether that waits at the server for a bell.
 
     something may be claimable, and there is room for a job ────────▶ now
+    a scheduled job is due, also where there is no room for it ─────▶ now
     something has ended, the workers are short of jobs ─────────────▶ now
     something has ended, they have enough in the backlog ───────────▶ within linger_s
     the boot may be lost ───────────────────────────────────────────▶ now
     nothing to claim and nothing to settle, there is room for a job ▶ when a bell rings
     no room for a job ──────────────────────────────────────────────▶ after POLL_S
 
-While a step waits for a bell there is no other. So its wait ends at once when something may be
-claimable that no bell tells of, or when the last job has ended; and within LINGER_S where others
-still run: they may end too by then, or a bell ring.
+While a step waits for a bell there is no other. So its wait ends when a scheduled job is due; at
+once when something may be claimable that no bell tells of, or when the last job has ended; and
+within LINGER_S where others still run: they may end too by then, or a bell ring.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Pace:
 
     last_step: float = -math.inf
     """When the last answer came."""
+    due_at: float = math.inf
+    """When the next scheduled job is due, as that answer says; infinity: nothing is scheduled."""
     _is_hungry: bool = True
     """Something may be claimable."""
     _is_urgent: bool = False
@@ -57,7 +60,7 @@ class Pace:
     """When the first of those ended that are in no step yet."""
 
     def ask(self, *, urgently: bool = False) -> None:
-        """Something may be claimable, or due; urgently: a step is wanted even without room."""
+        """Something may be claimable; urgently: a step is wanted even without room."""
         self._is_hungry = True
         self._is_urgent |= urgently
 
@@ -73,6 +76,10 @@ class Pace:
         """The step was answered."""
         self.last_step = now
 
+    def scheduled(self, now: float, next_due_ms: int | None) -> None:
+        """The next scheduled job is due so many milliseconds from now; None: there is none."""
+        self.due_at = math.inf if next_due_ms is None else now + next_due_ms / 1000
+
     def next(
         self,
         now: float,
@@ -81,7 +88,6 @@ class Pace:
         linger_s: float,
         room: int,
         running: int,
-        next_due: float,
         can_end: bool,
     ) -> Literal["step", "at bell"] | float:
         """What to do now: make a step, make one that waits for a bell, or look again when?
@@ -92,7 +98,6 @@ class Pace:
             until the next answer.
           room: How many more jobs may be claimed.
           running: How many are claimed and have not ended.
-          next_due: When the next scheduled job is due.
           can_end: Whether a wait for a bell can be ended without ado.
         """  # fmt: skip
         # The poll is for what no bell tells: a token that got lost with whoever had taken it.
@@ -101,17 +106,18 @@ class Pace:
             return "step"
         # Without room a step brings nothing, except that it makes due jobs ready, for other
         # engines too.
-        if self._is_hungry and (room > 0 or now >= next_due):
+        if now >= self.due_at or (self._is_hungry and room > 0):
             return "step"
+        look_again = min(poll, self.due_at)
         if outcomes:
             return (
-                min(poll, self._first_outcome + linger_s)
+                min(look_again, self._first_outcome + linger_s)
                 if self.may_linger(now, linger_s)
                 else "step"
             )
         if room > 0 and (can_end or not running):
             return "at bell"
-        return poll
+        return look_again
 
     def may_linger(self, now: float, linger_s: float) -> bool:
         """Whether outcomes may still wait for company, where no step waits for a bell."""
@@ -123,5 +129,5 @@ class Pace:
         if self._is_hungry:
             return -math.inf
         if not outcomes:
-            return math.inf
-        return self._first_outcome + LINGER_S if running else -math.inf
+            return self.due_at
+        return min(self.due_at, self._first_outcome + LINGER_S) if running else -math.inf

@@ -47,15 +47,19 @@ class Bell:
         """Whether a wait can be ended without a new connection."""
         return self._caller.can_end_waits
 
-    async def step(self, step: Step) -> StepReply | Gone:
+    async def step(self, step: Step, ends_at: float) -> StepReply | Gone:
         """Make a step, once a bell of its queues rings, or the wait is ended.
+
+        Args:
+          ends_at: When it is ended if nobody asks for that before; infinity: it isn't.
 
         Raises:
           StoreUnreachable, StoreBusy, StoreRefused: As :meth:`Caller.call`.
 
         Cancellation: as there; the step has been executed, or may be.
         """
-        self._is_waiting, self._ends_at, self._over = True, math.inf, trio.Event()
+        self._is_waiting, self._over = True, trio.Event()
+        self.end(ends_at)
         try:
             return await self._caller.step_at_bell(step, POLL_S)
         finally:

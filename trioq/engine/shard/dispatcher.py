@@ -33,7 +33,6 @@ from trioq.engine.outage import Outage
 from trioq.engine.shard.bell import Bell
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
-from trioq.engine.shard.due import Due
 from trioq.engine.shard.payloads import Payloads
 from trioq.engine.shard.telling import tell
 from trioq.engine.tracer import Tracer
@@ -72,7 +71,6 @@ class Dispatcher:
     ) -> None:
         self.boot = boot
         self.lost = trio.Event()
-        self.due = Due()
         self.claimed = 0
         """How many jobs it has ever claimed."""
         self.pacemaker = demand.pacemaker
@@ -110,7 +108,7 @@ class Dispatcher:
         return self._demand.parked
 
     def poke(self) -> None:
-        """Something may be claimable, or due: make a step soon."""
+        """Something may be claimable: make a step soon."""
         self._ask(urgently=False)
 
     def _ask(self, *, urgently: bool) -> None:
@@ -227,7 +225,6 @@ class Dispatcher:
             linger_s=self._linger_s,
             room=self._demand.room(self._boot.unsettled),
             running=self._boot.unsettled,
-            next_due=self.due.at,
             can_end=self._bell.can_end,
         )
 
@@ -250,7 +247,7 @@ class Dispatcher:
             boot.sends += 1
             sent_at, started = self._clock(), trio.current_time()
             if at_bell and boot.sends == 1:
-                return await self._bell.step(step)
+                return await self._bell.step(step, self._pace.due_at)
             return await self._caller.call(self._caller.store.step, step)
 
         try:
@@ -294,7 +291,7 @@ class Dispatcher:
         # listen to the bell, which others may need.
         if demand.leaves(reply):
             self._pace.ask()
-        self.due.note(reply.next_due_ms)
+        self._pace.scheduled(trio.current_time(), reply.next_due_ms)
         tell(absorbed, step, took_s, report=self._report, tracer=self._tracer)
         return absorbed.agrees
 

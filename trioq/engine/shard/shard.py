@@ -31,9 +31,9 @@ from trioq.engine.nurseries import cancel_when, first_of
 from trioq.engine.outage import Outage
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.dispatcher import Dispatcher
+from trioq.engine.shard.expiry import Expiry
 from trioq.engine.shard.heartbeat import Heartbeat
 from trioq.engine.shard.reaper import Reaper
-from trioq.engine.shard.scheduler import Scheduler
 from trioq.engine.tracer import Tracer
 
 #: What each answer may take where nothing is left to settle; the reaper has the rest.
@@ -180,7 +180,7 @@ class Shard:
                     stepping.start_soon(dispatcher.run)
                     stepping.start_soon(dispatcher.payloads.run)
                     stepping.start_soon(self._reaper(dispatcher).run)
-                    stepping.start_soon(self._scheduler(dispatcher).run)
+                    stepping.start_soon(self._expiry(dispatcher).run)
                     await self._claim(dispatcher, task_status)
                     await self._let_run_out(dispatcher)
                     with trio.move_on_after(SIGN_OFF_S):
@@ -258,10 +258,10 @@ class Shard:
             report=self.report,
         )
 
-    def _scheduler(self, dispatcher: Dispatcher) -> Scheduler:
-        return Scheduler(
+    def _expiry(self, dispatcher: Dispatcher) -> Expiry:
+        return Expiry(
             caller=self.access("watch"),
-            steps=dispatcher,
+            parked=lambda: dispatcher.parked,
             unknown_after_s=self.config.worker.unknown_name_after_s,
             outage=self.outage,
             report=self.report,

@@ -1,12 +1,8 @@
-"""Moves what time moves: scheduled jobs when they are due, and parked jobs that nobody knows.
-
-The server promotes in every step. This task sees to it that there is a step at the right
-moment, because the timeout of a blocking command fires tens of milliseconds late.
-"""
+"""Lets parked jobs die whose name no engine has known for too long."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import attrs
 import trio
@@ -15,7 +11,6 @@ from trioq.core.events import ParkedExpired, Report
 from trioq.core.formats import engine_info, history
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
-from trioq.engine.shard.due import Due
 from trioq.errors import StoreBusy, StoreUnreachable
 
 #: Looks in a row that find no engine for a name before jobs die of it, however short the time is
@@ -32,30 +27,17 @@ class _Absence:
     looks: int = 0
 
 
-class Steps(Protocol):
-    """What the steps of a boot bring, and how to ask for one: the dispatcher."""
-
-    due: Due
-
-    @property
-    def parked(self) -> tuple[tuple[str, str], ...]:
-        """All (queue, name) with parked jobs, as far as this engine has heard."""
-
-    def poke(self) -> None:
-        """Ask for a step."""
-
-
 @attrs.define(kw_only=True)
-class Scheduler:
-    """Two clocks.
+class Expiry:
+    """One boot's.
 
     Args:
-      steps: Of the boot that it works for.
+      parked: All (queue, name) with parked jobs, as far as the boot has heard.
       unknown_after_s: Jobs whose name nobody has known for so long are dead.
     """
 
     caller: Caller
-    steps: Steps
+    parked: Callable[[], tuple[tuple[str, str], ...]]
     unknown_after_s: float
     outage: Outage
     report: Report
@@ -64,34 +46,19 @@ class Scheduler:
     for another reason, and each deployment may bring an engine that doesn't know them."""
 
     async def run(self) -> None:
-        """Promote and expire until cancelled."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._promote)
-            nursery.start_soon(self._expire)
-
-    async def _promote(self) -> None:
-        steps, due = self.steps, self.steps.due
-        while True:
-            with trio.move_on_at(due.at):
-                await due.changed()
-                continue
-            steps.poke()
-            # The step that this asks for tells what is due next.
-            await due.changed()
-
-    async def _expire(self) -> None:
+        """Look again and again, until cancelled."""
         every_s = max(0.05, min(60.0, self.unknown_after_s / 4))
         while True:
             await trio.sleep(every_s)
             try:
-                await self._expire_once()
+                await self._look()
                 self.outage.answered("watch")
             except (StoreUnreachable, StoreBusy) as error:
                 self._unknown.clear()  # who has not looked doesn't know
                 await self.outage.failed("watch", error)
 
-    async def _expire_once(self) -> None:
-        parked = self.steps.parked
+    async def _look(self) -> None:
+        parked = self.parked()
         if not parked:
             self._unknown.clear()
             return
