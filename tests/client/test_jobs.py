@@ -118,8 +118,20 @@ def test_a_job_that_asks_for_something_has_it_after_many_that_asked_for_nothing(
         made.draft(call, None, delay=False)
 
 
-def test_a_timeout_alone_is_asked_for_each_time() -> None:
+@pytest.mark.parametrize("asked", [
+    {"timeout": 7}, {"max_attempts": 3}, {"trace": {"traceparent": "x"}}, {"delay": 5}, {"id": "x"},
+])  # fmt: skip
+def test_one_thing_alone_is_asked_for_each_time(asked: dict[str, Any]) -> None:
     made, call = drafts(), Call("noop", {})
     for _ in range(3):
-        asks = made.draft(call, None, timeout=7)
-        assert decode(asks.uid, asks.stored).record.options.timeout_s == 7
+        job = made.draft(call, None, **asked)
+        record = decode(job.uid, job.stored).record
+        told = {
+            "timeout": record.options.timeout_s,
+            "max_attempts": record.options.max_attempts,
+            "trace": dict(record.trace),
+            "delay": (record.due_ms - record.enqueued_ms) // 1000 if record.due_ms else 0,
+            "id": record.id,
+        }
+        nothing = {"timeout": None, "max_attempts": None, "trace": {}, "delay": 0, "id": None}
+        assert told == nothing | asked

@@ -16,8 +16,9 @@ import trioq
 from tests.client.test_client import configured, greet, ready
 from tests.engine.rig import rig_on
 from tests.faults.proxy import LoseReply, Proxy, Rule
-from tests.support import Server, wait_until
-from trioq.client import resend
+from tests.support import PATIENCE_S, Server, wait_until
+from trioq.client import resend, sync_outbox
+from trioq.client.outbox import BATCH_JOBS
 from trioq.core.config import Config, RedisConfig
 from trioq.errors import EnqueueUnknown, QueueFull, StoreRefused, TrioqError
 
@@ -84,6 +85,22 @@ async def test_a_hundred_tasks_that_enqueue_at_once_need_two_requests(
     told = server.call("INFO", "commandstats").decode()
     assert "cmdstat_evalsha:calls=2," in told
     assert len(waiting(server)) == 101
+
+
+@pytest.mark.trio
+async def test_tasks_that_have_met_meet_again(config: Path, server: Server) -> None:
+    async def some(client: trioq.Client) -> None:
+        for _ in range(10):
+            await client.enqueue(greet.call("Ada"))
+
+    async with trioq.connect(config) as client:
+        async with several(client) as callers:
+            for _ in range(50):
+                callers.nursery.start_soon(some, client)
+        requests = client._outbox._own.box.numbering.number
+    assert len(waiting(server)) == 500
+    # One, of who came first, and of all as often as each has come.
+    assert requests <= 11
 
 
 @pytest.mark.trio
@@ -265,6 +282,7 @@ async def test_without_an_answer_each_is_told_of_its_own_jobs(
     assert [type(error) for error in errors] == [EnqueueUnknown] * 4
     told = [uid for error in errors if isinstance(error, EnqueueUnknown) for uid in error.uids]
     assert len(told) == len(set(told)) == 4
+    assert len({id(error.__cause__) for error in errors}) == 4, "each has a traceback of its own"
     assert set(waiting(server)[1:]) <= set(told)
 
 
@@ -283,7 +301,9 @@ class Threads:
         """Each in its turn: so that it is known whose request is under way."""
         for name in names:
             before = self.known
-            self._threads.append(threading.Thread(target=self._enqueue, args=(name, queue)))
+            self._threads.append(
+                threading.Thread(target=self._enqueue, args=(name, queue), daemon=True)
+            )
             self._threads[-1].start()
             wait_until(lambda before=before: self.known > before)
 
@@ -300,13 +320,23 @@ class Threads:
             self.got[name] = error
 
     def join(self) -> None:
+        assert self.have_ended()
+
+    def have_ended(self, within_s: float = PATIENCE_S) -> bool:
         for thread in self._threads:
-            thread.join()
+            thread.join(within_s)
+        return not any(thread.is_alive() for thread in self._threads)
 
     def uid(self, name: str) -> str:
         handle = self.got[name]
         assert isinstance(handle, trioq.Handle), handle
         return handle.uid
+
+
+@pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who isn't woken waits for ever."""
+    monkeypatch.setattr(sync_outbox, "LOOK_S", 3600.0)
 
 
 @pytest.fixture
@@ -317,7 +347,7 @@ def threads(own_server: Server, tmp_path: Path) -> Iterator[Threads]:
 
 
 def test_threads_that_meet_share_a_request_and_each_has_its_own_answer(
-    own_server: Server, threads: Threads
+    own_server: Server, threads: Threads, nobody_looks: None
 ) -> None:
     threads.client.enqueue_many([greet.call("Ada")] * 999, queue="low")
     own_server.pause()
@@ -332,6 +362,53 @@ def test_threads_that_meet_share_a_request_and_each_has_its_own_answer(
     assert waiting(own_server, "low")[-1] == threads.uid("b")
     # Together, and as that was refused, each by itself.
     assert threads.client._outbox._own.box.numbering.number == before + 1 + 4
+
+
+def test_who_drafts_while_a_batch_is_under_way_keeps_nobody_waiting(
+    own_server: Server, threads: Threads, nobody_looks: None
+) -> None:
+    def calls() -> Iterator[trioq.Call]:
+        yield from [greet.call("x" * 1800)] * (BATCH_JOBS + 1)
+        ended.append(threads.have_ended())
+
+    def enqueue() -> None:
+        handles.extend(threads.client.enqueue_many(calls()))
+
+    ended: list[bool] = []
+    handles: list[trioq.Handle] = []
+    batch = threading.Thread(target=enqueue, daemon=True)
+    own_server.pause()
+    batch.start()
+    wait_until(lambda: threads.known == BATCH_JOBS)
+    threads.come("a", "b")  # while it is being sent
+    own_server.resume()
+    batch.join(2 * PATIENCE_S)
+    assert ended == [True]
+    there = [handle.uid for handle in handles]
+    there[BATCH_JOBS:BATCH_JOBS] = map(threads.uid, "ab")
+    assert waiting(own_server)[1:] == there
+
+
+def test_a_batch_that_is_under_way_is_sent_once_where_another_comes_meanwhile(
+    own_server: Server, threads: Threads
+) -> None:
+    def enqueue() -> None:
+        others.extend(threads.client.enqueue_many([greet.call("Grace")] * BATCH_JOBS))
+
+    def calls() -> Iterator[trioq.Call]:
+        yield from [greet.call("Ada")] * (BATCH_JOBS + 1)
+        other = threading.Thread(target=enqueue, daemon=True)
+        other.start()
+        other.join(PATIENCE_S)
+
+    others: list[trioq.Handle] = []
+    lane = threads.client._outbox._own.store.lane
+    before = lane.generation
+    ours = threads.client.enqueue_many(calls())
+    ours[BATCH_JOBS:BATCH_JOBS] = others
+    assert waiting(own_server)[1:] == [handle.uid for handle in ours]
+    assert len(ours) == 2 * BATCH_JOBS + 1
+    assert lane.generation == before, "who sends it twice gives up the first one's answer"
 
 
 def interrupted(act: Callable[[], object], when: Callable[[], bool]) -> None:

@@ -6,6 +6,7 @@ A mutant is a text that stands once in a file of ``trioq/``, and another in its 
 from __future__ import annotations
 
 from tests.mutants.bytes import BYTES
+from tests.mutants.clients import CLIENTS
 from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
@@ -27,9 +28,6 @@ LEASES: Killers = ("props/test_leases.py",)
 SEARCH: Killers = ("props/test_protocol.py", "-k", "scripts_do")
 NETWORK: Killers = ("tests/faults/test_network.py",)
 BATCHES: Killers = ("tests/client/test_many.py",)
-DRAFTS: Killers = ("tests/client/test_jobs.py",)
-OUTBOX: Killers = ("props/test_outbox.py",)
-SHARING: Killers = ("tests/client/test_sharing.py",)
 CONTRACT: Killers = ("tests/store/contract/test_enqueue.py",)
 FORGOTTEN: Killers = ("tests/store/test_scripts_live.py", "-k", "forgotten")
 CLOCK: Killers = ("tests/faults/test_clock.py", "-k", "repeated")
@@ -675,36 +673,6 @@ ENGINES = (
         "            if self._closed or self._interrupted:", LANE,
     ),
     Mutant(
-        "a client numbers each try", "client/task_outbox.py",
-        "own.way.call(enqueue, sender, write.number, write.jobs)",
-        "own.way.call(enqueue, *own.box.numbering.next(), write.jobs)", STORM,
-    ),
-    Mutant(
-        "one full queue refuses all who share the request", "client/outbox.py",
-        "if len(parts) > 1 and isinstance(", "if not parts and isinstance(", OUTBOX,
-    ),
-    Mutant(
-        "a request is given up with whoever sends it", "client/outbox.py",
-        "if self._under_way is None or not self._under_way.is_wanted:", "if True:", OUTBOX,
-    ),
-    Mutant(
-        "a request that Ctrl-C breaks off is forgotten", "client/outbox.py",
-        "for part in list(self._waiting):",
-        "for part in [self._waiting.popleft() for _ in range(len(self._waiting))]:", OUTBOX,
-    ),
-    Mutant(
-        "who shares a request is told of another's job", "client/outbox.py",
-        "place - first: other", "place: other", OUTBOX,
-    ),
-    Mutant(
-        "what goes together has no bound in bytes", "client/outbox.py",
-        "count > BATCH_JOBS or size > BATCH_BYTES", "count > BATCH_JOBS", OUTBOX,
-    ),
-    Mutant(
-        "what was tried together is tried again together", "client/outbox.py",
-        "part.is_alone = True", "part.is_alone = False", OUTBOX,
-    ),
-    Mutant(
         "an answer that nobody came for is taken for the next request's", "store/lane.py",
         "if self._calling:  # what was started", "if False:  # what was started", BATCHES,
     ),
@@ -719,34 +687,6 @@ ENGINES = (
         LANE,
     ),
     Mutant(
-        "an error in the calls is told before the batch under way is answered", "client/jobs.py",
-        "        return error\n", "        raise\n", BATCHES,
-    ),
-    Mutant(
-        "a timeout is asked for once", "client/jobs.py",
-        "max_attempts is not None or timeout is not None or trace\n        is_plain",
-        "max_attempts is not None or trace\n        is_plain", DRAFTS,
-    ),
-    Mutant(
-        "what was right for one handler's jobs is right for all", "client/jobs.py",
-        "self._right.get((name, asked))", "self._right.get((name, None))", DRAFTS,
-    ),
-    Mutant(
-        "who has left is queued all the same", "client/outbox.py",
-        "            if part.has_left or part.is_answered:\n", "            if part.is_answered:\n",
-        SHARING,
-    ),
-    Mutant(
-        "who was to send and is cancelled wakes nobody", "client/task_outbox.py",
-        "        part.has_left = True\n        self._own.box.wake_next()\n",
-        "        part.has_left = True\n", SHARING,
-    ),
-    Mutant(
-        "who has sent wakes nobody", "client/task_outbox.py",
-        "            own.is_sending = False\n            own.box.wake_next()\n",
-        "            own.is_sending = False\n", SHARING,
-    ),
-    Mutant(
         "an open breaker admits everything", "core/breaker.py",
         '        if self._state == "closed":\n            return Permit',
         '        if self._state != "half_open":\n            return Permit', PURE,
@@ -754,6 +694,6 @@ ENGINES = (
 )  # fmt: skip
 
 MUTANTS = (
-    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *READ, *SETTINGS,
-    *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS,
+    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
+    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS,
 )  # fmt: skip

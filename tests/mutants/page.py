@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.mutants.bytes import BYTES
 from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SETTINGS, Mutant
+from tests.mutants.clients import CLIENTS
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.runners import RUNNERS
@@ -41,6 +42,9 @@ a copy of the tree, and the part of the suite named beside each must notice.
 ## Big payloads
 
 {_table(BYTES)}
+## Clients
+
+{_table(CLIENTS)}
 ## What is read and allowed
 
 {_table(READ)}

@@ -145,10 +145,13 @@ class Outbox:
         return None
 
     def wake_next(self) -> None:
-        """Whoever sent is done with it: somebody who waits is to go on."""
+        """Whoever sent is done with it: somebody who sleeps is to go on."""
         if self._waiting or self._under_way:
             for part in [*self._parts, *self._waiting]:
-                if not part.has_left and not part.is_answered:
+                # Who has never slept looks before it does, or drafts its next batch, for how long
+                # nobody knows.
+                sleeps = part.wake is not _nobody_sleeps
+                if sleeps and not part.has_left and not part.is_answered:
                     part.wake()
                     return
 

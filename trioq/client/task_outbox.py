@@ -13,6 +13,10 @@ from trioq.core.calls import Enqueued, NewJob
 from trioq.engine.bridge import ThreadCaller
 from trioq.store.redis import RedisStore
 
+#: Of the loop, for the others of the last write to come along again. In the first one it may be
+#: our turn before theirs.
+TURNS = 2
+
 
 @attrs.define
 class _Own:
@@ -113,7 +117,8 @@ async def _wait(own: _Own, part: Part) -> None:
         own.is_sending = True
         try:
             if own.box.was_shared:
-                await trio.lowlevel.checkpoint()  # so that the others can come along again
+                for _ in range(TURNS):
+                    await trio.lowlevel.checkpoint()
             if write := own.box.next(trio.current_time()):
                 await _send(own, write)
         finally:

@@ -1,0 +1,107 @@
+"""Clients: what would lose a job that was enqueued, queue it twice, or keep somebody waiting."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+BATCHES: Killers = ("tests/client/test_many.py",)
+DRAFTS: Killers = ("tests/client/test_jobs.py",)
+OUTBOX: Killers = ("props/test_outbox.py",)
+SHARING: Killers = ("tests/client/test_sharing.py",)
+STORM: Killers = ("tests/faults/test_network_engine.py",)
+
+CLIENTS = (
+    Mutant(
+        "a client numbers each try", "client/task_outbox.py",
+        "own.way.call(enqueue, sender, write.number, write.jobs)",
+        "own.way.call(enqueue, *own.box.numbering.next(), write.jobs)", STORM,
+    ),
+    Mutant(
+        "one full queue refuses all who share the request", "client/outbox.py",
+        "if len(parts) > 1 and isinstance(", "if not parts and isinstance(", OUTBOX,
+    ),
+    Mutant(
+        "a request is given up with whoever sends it", "client/outbox.py",
+        "if self._under_way is None or not self._under_way.is_wanted:", "if True:", OUTBOX,
+    ),
+    Mutant(
+        "a request that Ctrl-C breaks off is forgotten", "client/outbox.py",
+        "for part in list(self._waiting):",
+        "for part in [self._waiting.popleft() for _ in range(len(self._waiting))]:", OUTBOX,
+    ),
+    Mutant(
+        "who shares a request is told of another's job", "client/outbox.py",
+        "place - first: other", "place: other", OUTBOX,
+    ),
+    Mutant(
+        "what goes together has no bound in bytes", "client/outbox.py",
+        "count > BATCH_JOBS or size > BATCH_BYTES", "count > BATCH_JOBS", OUTBOX,
+    ),
+    Mutant(
+        "what was tried together is tried again together", "client/outbox.py",
+        "part.is_alone = True", "part.is_alone = False", OUTBOX,
+    ),
+    Mutant(
+        "an error in the calls is told before the batch under way is answered", "client/jobs.py",
+        "        return error\n", "        raise\n", BATCHES,
+    ),
+    Mutant(
+        "a timeout is asked for once", "client/jobs.py",
+        "max_attempts is not None or timeout is not None or trace\n        is_plain",
+        "max_attempts is not None or trace\n        is_plain", DRAFTS,
+    ),
+    Mutant(
+        "what was right for one handler's jobs is right for all", "client/jobs.py",
+        "self._right.get((name, asked))", "self._right.get((name, None))", DRAFTS,
+    ),
+    Mutant(
+        "who has left is queued all the same", "client/outbox.py",
+        "            if part.has_left or part.is_answered:\n", "            if part.is_answered:\n",
+        SHARING,
+    ),
+    Mutant(
+        "who was to send and is cancelled wakes nobody", "client/task_outbox.py",
+        "        part.has_left = True\n        self._own.box.wake_next()\n",
+        "        part.has_left = True\n", SHARING,
+    ),
+    Mutant(
+        "who has sent wakes nobody", "client/task_outbox.py",
+        "            own.is_sending = False\n            own.box.wake_next()\n",
+        "            own.is_sending = False\n", SHARING,
+    ),
+    Mutant(
+        "a trace alone isn't asked for", "client/jobs.py",
+        " or timeout is not None or trace\n        is_plain",
+        " or timeout is not None\n        is_plain", DRAFTS,
+    ),
+    Mutant(
+        "tasks that have met don't meet again", "client/task_outbox.py",
+        "            if own.box.was_shared:\n", "            if False:\n", SHARING,
+    ),
+    Mutant(
+        "others come along again only where it is their turn first", "client/task_outbox.py",
+        "TURNS = 2", "TURNS = 1", SHARING,
+    ),
+    Mutant(
+        "a thread that has sent wakes nobody", "client/sync_outbox.py",
+        "                    _send(own, write)\n            own.box.wake_next()\n",
+        "                    _send(own, write)\n", SHARING,
+    ),
+    Mutant(
+        "a thread that drafts keeps those waiting who came while it sent", "client/sync_outbox.py",
+        "                    _start(own)\n                own.box.wake_next()\n",
+        "                    _start(own)\n", SHARING,
+    ),
+    Mutant(
+        "who drafts is woken instead of who sleeps", "client/outbox.py",
+        "if sleeps and not part.has_left", "if not part.has_left", SHARING,
+    ),
+    Mutant(
+        "a batch that is under way is begun again", "client/sync_outbox.py",
+        "if (write := box.next(now)) and write.is_new:", "if write := box.next(now):", SHARING,
+    ),
+    Mutant(
+        "all who share a request raise one error", "client/outbox.py",
+        "error if part is parts[0] else _again(error)", "error", SHARING,
+    ),
+)  # fmt: skip
