@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import attrs
 import pytest
 
 from tests.store.embedding import (
@@ -24,6 +25,7 @@ from tests.store.embedding import (
 )
 from tests.support import wait_until
 from trioq.store.embedded import find_server, start
+from trioq.store.embedded.children import ALLOCATION
 from trioq.store.embedded.log import LOG_BYTES
 
 # -- one server for all its users, for as long as there is one ---------------------------------
@@ -209,6 +211,19 @@ def test_what_an_engine_holds_is_no_list_that_is_searched_from_its_beginning(
         ask(use.socket_path, "HSET", "running", *fields)
         assert ask(use.socket_path, "OBJECT", "ENCODING", "running") == b"hashtable"
     wait_at_rest(directory)
+
+
+def test_what_a_step_frees_is_kept_for_the_next_unless_the_environment_says_otherwise(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=9")
+    server = find_server()
+    telling, told = tmp_path / "telling", tmp_path / "told"
+    telling.write_text(f'#!/bin/sh\nprintenv GLIBC_TUNABLES > {told}\nexec {server.path} "$@"\n')
+    telling.chmod(0o755)
+    with start(directory, binary=attrs.evolve(server, path=telling)):
+        pass
+    assert told.read_text() == f"{ALLOCATION}:glibc.malloc.tcache_count=9\n"
 
 
 def test_a_server_with_no_user_left_is_at_rest(directory: Path) -> None:
