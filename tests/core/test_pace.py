@@ -99,10 +99,30 @@ def test_an_outcome_goes_at_once_or_lingers_while_there_is_enough_to_do() -> Non
         assert next_of(pace, NOW + linger, outcomes=1, linger_s=linger) == "step"
 
 
+def test_who_has_enough_to_do_claims_more_with_what_ends_within_a_moment() -> None:
+    pace = idle()
+    pace.ask()
+    pace.answered(NOW)
+    assert next_of(pace, NOW + 0.001) == "step"
+    assert next_of(pace, NOW + 0.001, linger_s=LINGER_S) == NOW + LINGER_S
+    assert next_of(pace, NOW + LINGER_S, linger_s=LINGER_S) == "step"
+    pace.ended(NOW + 0.001)
+    assert next_of(pace, NOW + 0.001, linger_s=LINGER_S, outcomes=1) == NOW + LINGER_S
+
+
+def test_what_is_due_is_made_ready_at_once_whatever_there_is_to_do() -> None:
+    pace = idle()
+    pace.ask()
+    pace.answered(NOW)
+    pace.scheduled(NOW, 1)
+    assert next_of(pace, linger_s=LINGER_S) == NOW + 0.001
+    assert next_of(pace, NOW + 0.001, linger_s=LINGER_S) == "step"
+
+
 def test_outcomes_linger_until_enough_have_come_within_bounds() -> None:
     assert linger_s(0.0) == LINGER_S
     assert linger_s(LINGER_S / COMPANY / 2) == LINGER_S
-    assert linger_s(0.0002) == pytest.approx(COMPANY * 0.0002)
+    assert linger_s(0.00005) == pytest.approx(COMPANY * 0.00005)
     assert linger_s(0.001) == linger_s(1.0) == LINGER_MAX_S
     assert AHEAD_S / 2 >= LINGER_MAX_S, "half of what is ahead lasts for as long"
 

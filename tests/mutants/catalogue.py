@@ -637,6 +637,10 @@ ENGINES = (
         "at < self._ends_at:", "self._ends_at == math.inf:", WAITS,
     ),
     Mutant(
+        "who has enough to do claims more at once", "core/pace.py",
+        "since = self.last_step if", "since = -math.inf if", ("tests/core/test_pace.py",),
+    ),
+    Mutant(
         "what ends while others run has to wait for a bell", "core/pace.py",
         "min(self.due_at, self._first_outcome + LINGER_S) if running",
         "self.due_at if running", WAITS,

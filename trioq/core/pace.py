@@ -1,9 +1,9 @@
 """When an engine makes its next step, and whether that waits at the server for a bell.
 
-    something may be claimable, and there is room for a job ────────▶ now
+    there is room for a job and something may be claimable,
+    or something has ended; the workers are short of jobs ──────────▶ now
+    the same, but they have enough in the backlog ──────────────────▶ within linger_s
     a scheduled job is due, also where there is no room for it ─────▶ now
-    something has ended, the workers are short of jobs ─────────────▶ now
-    something has ended, they have enough in the backlog ───────────▶ within linger_s
     the boot may be lost ───────────────────────────────────────────▶ now
     nothing to claim and nothing to settle, there is room for a job ▶ when a bell rings
     no room for a job ──────────────────────────────────────────────▶ after POLL_S
@@ -26,7 +26,7 @@ POLL_S = 1.0
 #: Outcomes wait this long for company while others run. While the workers have enough to do they
 #: wait until about so many have ended, where that takes longer; but never longer than that.
 LINGER_S = 0.003
-COMPANY = 32
+COMPANY = 128
 LINGER_MAX_S = 0.010
 
 #: Where waits can't be ended, an engine that runs something looks this often.
@@ -94,8 +94,8 @@ class Pace:
 
         Args:
           outcomes: How many have ended and are in no step yet.
-          linger_s: How long outcomes may wait for company; 0 if what is claimed ahead doesn't last
-            until the next answer.
+          linger_s: How long outcomes may wait for company, and a claim for more room; 0 if what is
+            claimed ahead doesn't last until the next answer.
           room: How many more jobs may be claimed.
           running: How many are claimed and have not ended.
           can_end: Whether a wait for a bell can be ended without ado.
@@ -106,15 +106,15 @@ class Pace:
             return "step"
         # Without room a step brings nothing, except that it makes due jobs ready, for other
         # engines too.
-        if now >= self.due_at or (self._is_hungry and room > 0):
+        if now >= self.due_at:
             return "step"
         look_again = min(poll, self.due_at)
+        # What is claimed while there is enough to do would only lie behind that.
+        since = self.last_step if self._is_hungry and room > 0 else math.inf
         if outcomes:
-            return (
-                min(look_again, self._first_outcome + linger_s)
-                if self.may_linger(now, linger_s)
-                else "step"
-            )
+            since = min(since, self._first_outcome)
+        if since < math.inf:
+            return "step" if now >= since + linger_s else min(look_again, since + linger_s)
         if room > 0 and (can_end or not running):
             return "at bell"
         return look_again
