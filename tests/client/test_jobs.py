@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 import pytest
 
 from tests.support import new_job
-from trioq.client.jobs import Drafts, batches
+from trioq.client.jobs import Drafts
+from trioq.client.many import batches, drafted
 from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
 from trioq.core.config import Config, QueueConfig
 from trioq.core.formats.record import decode, split_big
-from trioq.core.job import NO_HEADERS
+from trioq.core.job import NO_HEADERS, Headers
 from trioq.errors import PayloadRejected, QueueUnknown
 
 BIG = 8192  # more than that lies apart
@@ -53,6 +56,13 @@ def drafts() -> Drafts:
     return Drafts(Config(namespace="t", queues=queues, max_payload_bytes=10_000), knows_queues=True)
 
 
+def one_of_many(
+    made: Drafts, call: Call, queue: str | None = None, trace: Headers = NO_HEADERS
+) -> NewJob:
+    ((job,),) = drafted([call], made, queue, trace)
+    return job
+
+
 @pytest.mark.parametrize("asked", [None, "high"])
 @pytest.mark.parametrize("of_handler", [None, "high", "low"])
 @pytest.mark.parametrize("name", ["noop", 'a "name" é'])
@@ -62,7 +72,7 @@ def test_the_second_job_of_a_handler_is_drafted_as_the_first_was(
 ) -> None:
     made, call = drafts(), Call(name, {"pad": "x" * size}, of_handler)
     jobs = [made.draft(call, None, queue=asked) for _ in range(2)]
-    jobs.append(made.plain(call, asked, NO_HEADERS))
+    jobs.append(one_of_many(made, call, asked))
     assert len({job.uid for job in jobs}) == 3
     first, *others = jobs
     before = decode(first.uid, first.stored)
@@ -75,9 +85,19 @@ def test_the_second_job_of_a_handler_is_drafted_as_the_first_was(
         assert attrs.evolve(read, record=at) == before
 
 
+class Like:
+    """It has what a call has, and is none."""
+
+    name, payload, queue = "noop", dict[str, Any](), None
+
+
 @pytest.mark.parametrize(
     ("call", "queue", "error", "told"),
     [
+        (Like(), None, TypeError, "call"),
+        (Call("noop", {}, ["low"]), None, TypeError, "queue"),  # type: ignore[arg-type]
+        (Call("noop", {}, 5), None, TypeError, "queue"),  # type: ignore[arg-type]
+        (Call("noop", {}), [], TypeError, "queue"),
         (Call("noop", {"a": {1, 2}}), None, PayloadRejected, "payload.a"),
         (Call("noop", {1: 2}), None, PayloadRejected, "names"),  # type: ignore[dict-item]
         (Call("noop", []), None, PayloadRejected, "JSON object"),  # type: ignore[arg-type]
@@ -91,13 +111,79 @@ def test_the_second_job_of_a_handler_is_drafted_as_the_first_was(
     ],
 )
 def test_what_was_right_once_makes_nothing_else_right(
-    call: Call, queue: Any, error: type[Exception], told: str
+    call: Any, queue: Any, error: type[Exception], told: str
 ) -> None:
     made = drafts()
-    made.plain(Call("noop", {}), None, NO_HEADERS)
+    made.draft(Call("noop", {}), None)
     for _ in range(2):
         with pytest.raises(error, match=told):
-            made.plain(call, queue, NO_HEADERS)
+            next(drafted([Call("noop", {}), call], made, queue, NO_HEADERS))
+        with pytest.raises(error, match=told):
+            made.draft(call, None, queue=queue)
+
+
+@pytest.mark.parametrize("size", [0, BIG + 1])
+def test_one_of_many_has_the_trace_that_one_alone_has(size: int) -> None:
+    made, call, trace = drafts(), Call("noop", {"pad": "x" * size}), {"traceparent": "00-a-b-01"}
+    job, alone = one_of_many(made, call, trace=trace), made.draft(call, None, trace=trace)
+    read, wanted = (decode("uid", each.stored) for each in (job, alone))
+    at = attrs.evolve(read.record, enqueued_ms=wanted.record.enqueued_ms)
+    assert attrs.evolve(read, record=at) == wanted
+    assert wanted.record.trace == trace
+
+
+def test_each_of_many_is_its_own_calls_job() -> None:
+    class Name(str):
+        """A member of an enumeration, say."""
+
+    many, names = drafts(), ["noop", "other", Name("noop"), "noop", Name("third")]
+    queues = [None, "high", "high", "low", None]
+    calls = [
+        Call(name, {"n": n}, queue)
+        for n, (name, queue) in enumerate(zip(names * 300, queues * 300, strict=True))
+    ]
+    made = [job for batch in drafted(calls, many, None, NO_HEADERS) for job in batch]
+    assert len({job.uid for job in made}) == len(calls)
+    assert [job.uid for job in made] == sorted(job.uid for job in made)
+    for n, (call, job) in enumerate(zip(calls, made, strict=True)):
+        record = decode(job.uid, job.stored).record
+        assert (record.name, record.queue) == (call.name, call.queue or many.config.default_queue)
+        assert (job.queue, record.payload) == (record.queue, b'{"n":%d}' % n)
+
+
+def test_many_are_enqueued_when_their_batch_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ms = 1_764_072_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: now_ms * 1_000_000)
+
+    def calls() -> Iterator[Call]:
+        nonlocal now_ms
+        for _ in range(2 * BATCH_JOBS):
+            now_ms += 10
+            yield Call("noop", {})
+
+    for batch in drafted(calls(), drafts(), None, NO_HEADERS):
+        assert len(batch) == BATCH_JOBS
+        said = {decode(job.uid, job.stored).record.enqueued_ms for job in batch}
+        assert said == {now_ms}
+
+
+@pytest.mark.parametrize("payload_bytes", [10, BIG // 2, 3 * BIG, BATCH_BYTES // 3])
+@pytest.mark.parametrize("name", ["noop", "é" * 200])
+def test_a_batch_of_calls_is_as_large_as_it_may_be_and_no_larger(
+    payload_bytes: int, name: str
+) -> None:
+    made = drafts()
+    made.config = attrs.evolve(made.config, max_payload_bytes=BATCH_BYTES)
+    calls = [Call(name, {"pad": "x" * payload_bytes})] * (1200 if payload_bytes <= BIG else 10)
+    batches = list(drafted(calls, made, None, NO_HEADERS))
+    assert sum(map(len, batches)) == len(calls)
+    for batch in batches:
+        size = sum(map(size_of, batch))
+        assert len(batch) <= BATCH_JOBS
+        assert size <= BATCH_BYTES
+        if batch is not batches[-1]:
+            one_more = size_of(batch[0]) + 32  # a little less, since an end may be a little longer
+            assert len(batch) == BATCH_JOBS or size + one_more * (len(batch) + 1) > BATCH_BYTES
 
 
 def test_a_job_that_asks_for_something_has_it_after_many_that_asked_for_nothing() -> None:

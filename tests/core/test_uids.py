@@ -35,6 +35,16 @@ def test_more_than_a_millisecond_can_count_are_still_unique_and_in_order(clock: 
     assert made == sorted(set(made))
 
 
+def test_many_at_once_are_like_one_after_the_other(clock: list[int]) -> None:
+    make = UidSource()
+    made = [make(), *make.many(500), make(), *make.many(0), *make.many(1), make()]
+    clock[0] += MS
+    made += [*make.many(70_000), make()]
+    assert made == sorted(set(made))
+    assert len(made) == 70_505
+    assert int(make.many(1)[0][:12], 16) * MS == NOON + 2 * MS, "the count has run on"
+
+
 def test_a_clock_that_is_set_back_changes_no_order(clock: list[int]) -> None:
     make = UidSource()
     made = [make()]

@@ -18,6 +18,10 @@ BYTES = (
         "if not self._coming and not [", "if not [", BIG,
     ),
     Mutant(
+        "a record doesn't say how large a payload lies apart", "core/formats/record.py",
+        'b"%s%d%s" % (_BIG, len(payload), _END)', 'b"%strue%s" % (_BIG, _END)', RECORD,
+    ),
+    Mutant(
         "payloads come one by one", PAYLOADS,
         "if uids and total + size > REQUEST_BYTES:", "if uids:", BIG,
     ),

@@ -42,7 +42,7 @@ CLIENTS = (
         "part.is_alone = True", "part.is_alone = False", OUTBOX,
     ),
     Mutant(
-        "an error in the calls is told before the batch under way is answered", "client/jobs.py",
+        "an error in the calls is told before the batch under way is answered", "client/many.py",
         "        return error\n", "        raise\n", BATCHES,
     ),
     Mutant(
@@ -52,7 +52,27 @@ CLIENTS = (
     ),
     Mutant(
         "what was right for one handler's jobs is right for all", "client/jobs.py",
-        "self._right.get((name, asked))", "self._right.get((name, None))", DRAFTS,
+        "self._places.get((name, asked))", "self._places.get((name, None))", DRAFTS,
+    ),
+    Mutant(
+        "many are enqueued when the first of them was looked at", "client/many.py",
+        "        kind.renew()\n", "        pass\n", DRAFTS,
+    ),
+    Mutant(
+        "of many, what is like a call is one", "client/many.py",
+        "type(what) is Call and type(what.name)", "type(what.name)", DRAFTS,
+    ),
+    Mutant(
+        "of many, a handler's jobs all go where its first one goes", "client/many.py",
+        "kinds.get((what.name, what.queue))", "kinds.get((what.name, None))", DRAFTS,
+    ),
+    Mutant(
+        "a list in a payload is never too deep", "core/formats/payload.py",
+        "frozenset({str, int,", "frozenset({list, str, int,", ("tests/client/test_arguments.py",),
+    ),
+    Mutant(
+        "who takes many uids takes one", "core/job.py",
+        "self._last = first + count - 1", "self._last = first", ("tests/core/test_uids.py",),
     ),
     Mutant(
         "who has left is queued all the same", "client/outbox.py",

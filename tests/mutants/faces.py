@@ -42,7 +42,8 @@ SETTINGS = (
     key("queues[].weight", "engine/wiring.py", "queue.weight) for", "None) for"),
     key(
         "max_payload", "client/jobs.py",
-        "encode_payload(payload, self.config.max_payload_bytes)", "encode_payload(payload, 2**20)",
+        "encode_payload(call.payload, self.config.max_payload_bytes)",
+        "encode_payload(call.payload, 2**20)",
     ),
     key(
         "default_queue", "client/jobs.py",
@@ -118,7 +119,8 @@ SETTINGS = (
     ),
     Mutant(
         "a call's queue is its handler's", "client/jobs.py",
-        "what.payload, queue or what.queue", "what.payload, what.queue or queue", PRECEDENCE,
+        "queue_name(queue) or arguments.queue_name(call.queue)",
+        "queue_name(call.queue) or arguments.queue_name(queue)", PRECEDENCE,
     ),
     Mutant(
         "the file is above the environment", "settings/read.py",

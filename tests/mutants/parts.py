@@ -288,11 +288,17 @@ AROUND = (
         "tuple(step for step in path[:-1] if not isinstance(step, int))", "path[:-1]", ENVIRON,
     ),
     Mutant(
-        "after a large batch each job is a batch", "client/jobs.py",
-        "            batch, size = [], 0\n", "            batch = []\n", BATCHES,
+        "after a large batch each job is a batch", "client/many.py",
+        "yield batch\n            batch, size = [], 0\n", "yield batch\n            batch = []\n",
+        BATCHES,
     ),
     Mutant(
-        "what lies apart has no size", "client/jobs.py",
+        "after a large batch of calls each is a batch", "client/many.py",
+        "kinds.values())\n            batch, size = [], 0\n",
+        "kinds.values())\n            batch = []\n", BATCHES,
+    ),
+    Mutant(
+        "what lies apart has no size", "client/many.py",
         "more = len(job.stored) + len(job.big)", "more = len(job.stored)", BATCHES,
     ),
     Mutant(
@@ -309,9 +315,8 @@ AROUND = (
         " or self._of_app is not None", "", HANDLER_QUEUES,
     ),
     Mutant(
-        "many jobs are of no trace", "client/jobs.py",
-        "return self.draft(call, None, queue=queue, trace=trace)",
-        "return self.draft(call, None, queue=queue)", MANY,
+        "many jobs are of no trace", "client/many.py",
+        "drafts.place(call, queue), trace)", "drafts.place(call, queue), {})", MANY,
     ),
     Mutant(
         "who was full takes no line until all is written", "lines.py",

@@ -26,7 +26,8 @@ from trioq.cli.common import (
 )
 from trioq.cli.handler_names import Known, known_here, known_to_engines
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
-from trioq.client.jobs import Drafts, Handle, batches
+from trioq.client.jobs import Drafts, Handle
+from trioq.client.many import batches
 from trioq.client.sync import SyncClient
 from trioq.core.calls import NewJob
 from trioq.core.config import Config

@@ -15,7 +15,8 @@ from uuid import UUID
 import trio
 
 from trioq.client.arguments import many, name_of, refuse_unknown
-from trioq.client.jobs import Drafts, Handle, Seconds, batches, following, handles, told_as_unknown
+from trioq.client.jobs import Drafts, Handle, Seconds, handles, told_as_unknown
+from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.task_outbox import TaskOutbox
 from trioq.core.call import Call
@@ -99,13 +100,12 @@ class Client:
         made: list[Handle] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
-            drafts = (self._drafts.plain(call, queue, sending.headers) for call in many(calls))
-            drafted = batches(drafts)
-            batch = following(drafted)
+            batches = drafted(many(calls), self._drafts, queue, sending.headers)
+            batch = following(batches)
             while isinstance(batch, list):
                 part = await self._outbox.start(batch)
                 try:
-                    after = following(drafted)
+                    after = following(batches)
                 except BaseException:
                     self._outbox.leave(part)
                     raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,14 +13,14 @@ import attrs
 
 from trioq.client import arguments
 from trioq.client.handler_queues import HandlerQueues
-from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS
 from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.calls import Enqueued, NewJob
 from trioq.core.config import Config
 from trioq.core.formats.payload import encode as encode_payload
-from trioq.core.formats.record import encode, encode_plain
+from trioq.core.formats.record import encode, plain_header, with_payload
 from trioq.core.job import NO_HEADERS, Headers, Options, Record, Uid, new_uid
+from trioq.core.values import value
 from trioq.errors import (
     EnqueueUnknown,
     PayloadRejected,
@@ -29,7 +29,10 @@ from trioq.errors import (
     StoreUnreachable,
 )
 
-#: So many handlers' names and queues are remembered.
+Place = tuple[str, str]
+"""A handler's name and the queue that its job goes to."""
+
+#: So many are remembered.
 MOST_PLACES = 1000
 
 _NO_OPTIONS = Options()
@@ -37,12 +40,12 @@ _NO_OPTIONS = Options()
 Seconds = float | Decimal | timedelta
 
 
-@attrs.frozen
+@value  # and not frozen by attrs: it is made for each job of many
 class Handle:
     """What an enqueue made, or found."""
 
     uid: Uid
-    id: str | None
+    id: str | None = None
     existing: str | None = None
     """None: queued. Otherwise the state of the job that had this id already:
     ``live`` (scheduled, ready or running), ``dead``, ``done`` or ``cancelled``."""
@@ -62,10 +65,10 @@ class Drafts:
     _queues: dict[str, None] = attrs.field(init=False)
     """The configured ones, in their order."""
     handler_queues: HandlerQueues = attrs.field(init=False)
-    _right: dict[tuple[str, str | None], str] = attrs.field(
-        factory=dict[tuple[str, str | None], str], init=False
+    _places: dict[tuple[str, str | None], Place] = attrs.field(
+        factory=dict[tuple[str, str | None], Place], init=False
     )
-    """A call's name and the queue that was asked for → its queue, of those that were right."""
+    """A call's name and the queue that was asked for → its place, of those that were right."""
 
     @handler_queues.default
     def _look_up_handlers(self) -> HandlerQueues:
@@ -95,53 +98,69 @@ class Drafts:
         """
         asks = id is not None or max_attempts is not None or timeout is not None or trace
         is_plain = not asks and payload is None and type(delay) is float and delay == 0
-        if is_plain and (job := self._known(what, queue)):
-            return job
-        queue = arguments.queue_name(queue)
-        what = arguments.call_or_name(what)
-        if isinstance(what, Call):
-            if payload is not None:
-                raise TypeError("a call has its payload already")
-            name, payload, queue = what.name, what.payload, queue or what.queue
-        else:
-            name, payload = what, arguments.fields(payload)
-            queue = queue or self.handler_queues.of(name)
+        if is_plain and type(what) is Call:
+            return self._plain(what, queue)
+        call = self.call(what, payload, queue)
         options = _NO_OPTIONS
         if max_attempts is not None or timeout is not None:
             options = Options(
                 None if max_attempts is None else arguments.attempts(max_attempts),
                 None if timeout is None else arguments.seconds("timeout", timeout, valid.TIMEOUT_S),
             )
-        job = self.job(
-            name,
-            encode_payload(payload, self.config.max_payload_bytes),
-            queue=queue,
+        return self.job(
+            call.name,
+            self.encoded(call),
+            queue=call.queue,
             delay_s=arguments.seconds("delay", delay, valid.DELAY_S),
             id=None if id is None else arguments.caller_id(id),
             options=options,
             trace=trace,
         )
-        if is_plain and isinstance(what, Call) and len(self._right) < MOST_PLACES:
-            self._right[name, queue] = job.queue
-        return job
 
-    def plain(self, call: Call, queue: str | None, trace: Headers) -> NewJob:
-        """One of many: it asks for nothing of its own."""
-        return self.draft(call, None, queue=queue, trace=trace)
+    def _plain(self, call: Call, queue: str | None) -> NewJob:
+        """A job that has a payload and nothing else."""
+        place, payload = self.place(call, queue), self.encoded(call)
+        header = plain_header(*place, time.time_ns() // 1_000_000)
+        return NewJob(new_uid(), place[1], *with_payload(header, payload))
 
-    def _known(self, what: Any, queue: Any) -> NewJob | None:
-        """A job that has a payload and nothing else, of a handler and for a queue that were right
-        before; None: these are to be looked at."""
-        if type(what) is not Call:
-            return None
-        name, asked = what.name, queue or what.queue
-        if type(name) is not str or not (asked is None or type(asked) is str):
-            return None
-        if (right := self._right.get((name, asked))) is None:
-            return None
-        payload = encode_payload(what.payload, self.config.max_payload_bytes)
-        now_ms = time.time_ns() // 1_000_000
-        return NewJob(new_uid(), right, *encode_plain(name, right, now_ms, payload))
+    def call(self, what: Any, payload: Any, queue: str | None) -> Call:
+        """What is to be run, whichever way it was said, and in which queue if that was asked for.
+
+        Raises:
+          TypeError: It is neither a call nor a handler's name with its payload, or the queue is
+              of the wrong kind.
+        """
+        queue, what = arguments.queue_name(queue), arguments.call_or_name(what)
+        if not isinstance(what, Call):
+            fields = arguments.fields(payload)
+            return Call(what, fields, queue or self.handler_queues.of(what))
+        if payload is not None:
+            raise TypeError("a call has its payload already")
+        return Call(what.name, what.payload, queue or what.queue)
+
+    def place(self, call: Call, queue: str | None) -> Place:
+        """Where the job of a call goes, which may ask for a queue; looked at once for many.
+
+        Raises:
+          PayloadRejected, QueueUnknown: There is no such place.
+          TypeError: The queue is of the wrong kind.
+        """
+        name, asked = call.name, arguments.queue_name(queue) or arguments.queue_name(call.queue)
+        if type(name) is not str:
+            return self._name(name), self._queue(asked)
+        if (place := self._places.get((name, asked))) is None:
+            place = self._name(name), self._queue(asked)
+            if len(self._places) < MOST_PLACES:
+                self._places[name, asked] = place
+        return place
+
+    def encoded(self, call: Call) -> bytes:
+        """Its payload.
+
+        Raises:
+          PayloadRejected: It can't be one.
+        """
+        return encode_payload(call.payload, self.config.max_payload_bytes)
 
     def must_import(self, name: str, queue: object) -> bool:
         """Whether a draft for this handler will import the app, which can take seconds."""
@@ -159,15 +178,8 @@ class Drafts:
         trace: Headers = NO_HEADERS,
     ) -> NewJob:
         """One job whose payload is encoded already."""
-        queue = queue or self.config.default_queue
-        if self.knows_queues:
-            if queue not in self._queues:
-                known = ", ".join(self._queues)
-                raise QueueUnknown(f"no queue {queue!r} is configured; there are {known}")
-        elif not valid.QUEUE.allows(queue):
-            raise QueueUnknown(f"queue is {valid.shown(queue)}: expected {valid.QUEUE.words}")
+        name, queue = self._name(name), self._queue(queue)
         try:
-            valid.NAME.check("the job's name", name)
             valid.DELAY_S.check("delay", delay_s)
             if id is not None:
                 valid.ID.check("id", id)
@@ -188,29 +200,22 @@ class Drafts:
         stored, big = encode(record)
         return NewJob(uid, queue, stored, big, delay_ms, id)
 
+    def _name(self, name: str) -> str:
+        try:
+            valid.NAME.check("the job's name", name)
+        except ValueError as error:
+            raise PayloadRejected(str(error)) from None
+        return name
 
-def batches(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
-    """Batches bounded in jobs and in bytes."""
-    batch: list[NewJob] = []
-    size = 0
-    for job in jobs:
-        more = len(job.stored) + len(job.big)
-        if batch and (len(batch) >= BATCH_JOBS or size + more > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(job)
-        size += more
-    if batch:
-        yield batch
-
-
-def following(drafted: Iterator[list[NewJob]]) -> list[NewJob] | Exception | None:
-    """The next batch; None after the last one; or why there can be none, to be raised when the
-    one that is under way has been answered."""
-    try:
-        return next(drafted, None)
-    except Exception as error:
-        return error
+    def _queue(self, queue: str | None) -> str:
+        queue = queue or self.config.default_queue
+        if self.knows_queues:
+            if queue not in self._queues:
+                known = ", ".join(self._queues)
+                raise QueueUnknown(f"no queue {queue!r} is configured; there are {known}")
+        elif not valid.QUEUE.allows(queue):
+            raise QueueUnknown(f"queue is {valid.shown(queue)}: expected {valid.QUEUE.words}")
+        return queue
 
 
 def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:

@@ -100,12 +100,23 @@ class UidSource:
         """Milliseconds, and in its last 16 bits the count."""
 
     def __call__(self) -> Uid:
+        first, process = self._reserve(1)
+        return f"{first:016x}{process}"
+
+    def many(self, count: int) -> list[Uid]:
+        """So many, one after the other."""
+        first, process = self._reserve(count)
+        return [f"{n:016x}{process}" for n in range(first, first + count)]
+
+    def _reserve(self, count: int) -> tuple[int, str]:
+        """The first of so many numbers, which nobody else gets, and what follows each of them."""
         with self._lock:
             # With more than 65,536 in one millisecond, or a clock set back, the count runs on
             # into the time.
             now, following = time.time_ns() // 1_000_000 << 16, self._last + 1
-            self._last = now if now > following else following
-            return f"{self._last:016x}{self._process}"
+            first = now if now > following else following
+            self._last = first + count - 1
+            return first, self._process
 
 
 new_uid = UidSource()

@@ -11,6 +11,7 @@ from trioq.errors import PayloadRejected, RecordUnreadable
 
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _dumps = _encoder.encode
+_FLAT = frozenset({str, int, float, bool, type(None)})
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
@@ -50,7 +51,12 @@ def encode(payload: Any, max_bytes: int) -> bytes:
         raise PayloadRejected(f"nested deeper than {DEEPEST} levels") from None
     except (TypeError, ValueError) as error:
         raise PayloadRejected(f"not representable as JSON: {_where(payload)}: {error}") from None
-    if encoded.count(b"{") + encoded.count(b"[") > DEEPEST and is_too_deep(payload):
+    # Most have nothing in them that could be deep, and most of the others not enough of it.
+    if (
+        not _FLAT.issuperset(map(type, payload.values()))
+        and encoded.count(b"{") + encoded.count(b"[") > DEEPEST
+        and is_too_deep(payload)
+    ):
         raise PayloadRejected(f"nested deeper than {DEEPEST} levels")
     if len(encoded) > max_bytes:
         raise PayloadRejected(f"payload has {len(encoded)} bytes, the limit is {max_bytes}")

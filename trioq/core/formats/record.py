@@ -58,23 +58,28 @@ def encode(record: Record) -> tuple[bytes, bytes]:
     if record.options.timeout_s is not None:
         header += f',"timeout_s":{_dumps(record.options.timeout_s)}'
     if record.trace:
-        header += f',"trace":{_dumps(dict(record.trace))}'
+        header += _traced(record.trace)
     if record.due_ms:
         header += f',"due":{record.due_ms:d}'
-    is_big = len(record.payload) > BIG_BYTES
-    if is_big:
-        # Last, where `split_big` looks for it; what is true says as much, to older versions too.
-        header += f',"big":{len(record.payload):d}'
-    line = header.encode("ascii") + b"}\n"
-    return (line, record.payload) if is_big else (line + record.payload, b"")
+    return with_payload(header.encode("ascii"), record.payload)
 
 
-def encode_plain(name: str, queue: str, enqueued_ms: int, payload: bytes) -> tuple[bytes, bytes]:
-    """:func:`encode`, for a job that has nothing but these."""
+def plain_header(name: str, queue: str, enqueued_ms: int, trace: Headers = NO_HEADERS) -> bytes:
+    """What jobs have in common that have nothing but these and a payload: see `with_payload`."""
+    header = f"{_start(name, queue)}{enqueued_ms:d}"
+    return (header + _traced(trace) if trace else header).encode("ascii")
+
+
+def with_payload(header: bytes, payload: bytes) -> tuple[bytes, bytes]:
+    """:func:`encode`, with a header that lacks its end."""
     if len(payload) > BIG_BYTES:
-        line = f'{_start(name, queue)}{enqueued_ms:d},"big":{len(payload):d}}}\n'
-        return line.encode("ascii"), payload
-    return f"{_start(name, queue)}{enqueued_ms:d}}}\n".encode("ascii") + payload, b""
+        # Last, where `split_big` looks for it; what is true says as much, to older versions too.
+        return header + b"%s%d%s" % (_BIG, len(payload), _END), payload
+    return header + _END + payload, b""
+
+
+def _traced(trace: Headers) -> str:
+    return f',"trace":{_dumps(dict(trace))}'
 
 
 @lru_cache(maxsize=256)
