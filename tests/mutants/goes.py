@@ -9,6 +9,7 @@ BOTH: Killers = (*GO, "props/test_spree.py")
 
 SPREE = "engine/runs/spree.py"
 PLAN = "engine/runs/plan.py"
+DONE = "engine/runs/done.py"
 WORKER = "engine/runs/worker.py"
 BEGUN = "engine/handlers/begun.py"
 ISOLATED = "engine/handlers/isolated.py"
@@ -43,7 +44,7 @@ GOES = (
     ),
     Mutant(
         "a lease is asked for once for all that is run in one go", SPREE,
-        "if not may_start():", "if not acks and not may_start():", GO,
+        "if not may_start():", "if not done and not may_start():", GO,
     ),
     Mutant(
         "what one record says of its own is heard of others", PLAN,
@@ -63,7 +64,8 @@ GOES = (
     ),
     Mutant(
         "the span of a run is there for the next", SPREE,
-        "                    span.end(ack, SUCCEEDED)\n", "                    pass\n", BOTH,
+        "                    span.end(Ack(held.uid, held.step), SUCCEEDED)\n",
+        "                    pass\n", BOTH,
     ),
     Mutant(
         "a run isn't linked to the attempt before", SPREE,
@@ -75,12 +77,25 @@ GOES = (
         "if now > box_until:", "if box_until == -math.inf:", BOTH,
     ),
     Mutant(
-        "a breaker isn't told what went well", SPREE,
-        "        self.breakers.succeeded(plan.name, len(told), now)\n", "", BOTH,
+        "a breaker isn't told what went well", DONE,
+        "            self.breakers.succeeded(plan.name, len(alike.runs), now)\n", "",
+        (*BOTH, "tests/engine/runs/test_hands.py", "props/test_hands.py"),
     ),
     Mutant(
         "a breaker that a success opens opens after the others", SPREE,
-        "if runs is None and plan.breaker.is_calm:", "if runs is None:", GO,
+        "                if not is_calm:\n", "                if False:\n", GO,
+    ),
+    Mutant(
+        "a breaker that a success has opened isn't looked at", SPREE,
+        "                    header = plan = None\n", "", GO,
+    ),
+    Mutant(
+        "what the record before has said is heard of the next", SPREE,
+        "if header is None or not stored.startswith(line):", "if header is None:", BOTH,
+    ),
+    Mutant(
+        "a handler can change what the trace of the next one is", PLAN,
+        "trace=dict(header.trace) if", "trace=header.trace if", GO,
     ),
     Mutant(
         "a scope that is left open isn't noticed", SPREE,
@@ -92,7 +107,7 @@ GOES = (
     ),
     Mutant(
         "a handler doesn't see how long it has", SPREE,
-        "timebox.of(plan.timeout_s, now)", "timebox.of(None)", BOTH,
+        "timebox.of(timeout_s, now)", "timebox.of(None)", BOTH,
     ),
     Mutant(
         "a wait for another library's loop passes for none", ISOLATED,
@@ -104,22 +119,22 @@ GOES = (
     ),
     Mutant(
         "failpoints aren't passed by what is run in one go", SPREE,
-        "not (self.is_off or failpoints.armed())", "not self.is_off", GO,
+        "self.is_off or failpoints.armed()", "self.is_off", GO,
     ),
     Mutant(
-        "of a job that comes again little is told", SPREE,
-        "if held.attempt > 1 or held.suspect or wanted_ms", "if held.suspect or wanted_ms", GO,
+        "of a job that comes again little is told", DONE,
+        "if attempt > 1 or held.suspect or wanted_ms", "if held.suspect or wanted_ms", GO,
     ),
     Mutant(
-        "of a suspect little is told", SPREE,
-        "held.attempt > 1 or held.suspect or wanted_ms", "held.attempt > 1 or wanted_ms", GO,
+        "of a suspect little is told", DONE,
+        "attempt > 1 or held.suspect or wanted_ms", "attempt > 1 or wanted_ms", GO,
     ),
     Mutant(
-        "of what was to wait little is told", SPREE,
+        "of what was to wait little is told", DONE,
         " or held.suspect or wanted_ms != enqueued_ms:", " or held.suspect:", GO,
     ),
     Mutant(
-        "a summary says when its job began", SPREE,
-        "ended_at = wall + then", "ended_at = wall + now", GO,
+        "a summary says when its job began", DONE,
+        "held.attempt, wall + ended\n", "held.attempt, wall + ended - took_s\n", GO,
     ),
 )  # fmt: skip

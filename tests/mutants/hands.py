@@ -73,12 +73,8 @@ IN_A_ROW = (
         "            left_behind.discard(self)\n", "", ROWS,
     ),
     Mutant(
-        "a breaker isn't told what went well in a thread", HANDS,
-        "            self.breakers.succeeded(plan.name, len(runs), now)\n", "", SAME,
-    ),
-    Mutant(
-        "what went well in a thread isn't counted", HANDS,
-        "            self.recent.done[plan.queue] += len(runs)\n", "", SAME,
+        "what went well in a thread isn't counted", "engine/runs/done.py",
+        "            self.recent.done[plan.queue] += len(alike.runs)\n", "", SAME,
     ),
     Mutant(
         "failpoints aren't passed by what a thread runs in a row", HANDS,
@@ -105,9 +101,5 @@ IN_A_ROW = (
     Mutant(
         "what a thread stopped at is tried in a thread again", HANDS,
         "            if behind and hand.over.is_set():\n", "            if False:\n", ROWS,
-    ),
-    Mutant(
-        "of what was to wait little is told where a thread has run it", HANDS,
-        "run[1] == 1 and not run[2] and run[3] == run[4] for run", "run[1] == 1 for run", ROWS,
     ),
 )  # fmt: skip

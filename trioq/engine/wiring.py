@@ -28,6 +28,7 @@ from trioq.engine.bridge import Access
 from trioq.engine.handlers import Apart, Handler, Runners
 from trioq.engine.outage import Outage
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.done import DoneTeller
 from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.run import Runs
@@ -118,6 +119,7 @@ class Parts:
         given, count = self.given, self.given.config.worker.count
         rules = from_config.rules(given.config)
         plans = Plans(given.handlers, rules, self.breakers)
+        done_teller = DoneTeller(self.breakers, given.report, self.recent)
         shop = Shop(
             backlog=self.backlog,
             runs=self.runs,
@@ -129,13 +131,11 @@ class Parts:
                 backlog=self.backlog,
                 runs=self.runs,
                 plans=plans,
-                breakers=self.breakers,
                 threads=self.threads,
-                report=given.report,
-                recent=self.recent,
+                teller=done_teller,
                 is_off=given.tracer is not None,
             ),
-            recent=self.recent,
+            done_teller=done_teller,
             breakers=self.breakers,
             appetite=self.appetite,
             threads=self.threads,

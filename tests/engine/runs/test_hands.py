@@ -38,7 +38,7 @@ from trioq.engine.fetch import Fetch
 from trioq.engine.handlers import Function, abandoned_threads
 from trioq.engine.handlers.threads import ThreadPlace
 from trioq.engine.runs.hand import Hand
-from trioq.engine.runs.plan import Plan, Planned
+from trioq.engine.runs.plan import Header, Plan, Planned
 
 pytestmark = pytest.mark.trio
 
@@ -84,7 +84,7 @@ class Scene:
         plan = Plan(
             "it", "low", Function("it", function), True, False, self.breaker, 5.0, Options(), 1, ""
         )
-        return Planned(Held(self.by, uid, 1, 1, False, b""), plan, payload, 0, None)
+        return Planned(Held(self.by, uid, 1, 1, False, payload), Header(b"", plan, 0))
 
     def hand(self, *jobs: Planned) -> Hand:
         token = trio.lowlevel.current_trio_token()
@@ -93,7 +93,7 @@ class Scene:
 
 
 def done(hand: Hand) -> list[str]:
-    return [job.held.uid for job, *_ in hand.done()]
+    return [held.uid for held, *_ in hand.done()]
 
 
 def left(hand: Hand) -> list[str]:

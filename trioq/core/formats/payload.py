@@ -103,14 +103,27 @@ def _is_json(value: Any) -> bool:
     return True
 
 
-def decode(payload: bytes) -> dict[str, Any]:
+def decode(stored: bytes, start: int = 0) -> dict[str, Any]:
     """The payload as a dict.
+
+    Args:
+      start: Where it begins in these bytes.
 
     Raises:
       RecordUnreadable: It isn't a JSON object.
     """
     try:
-        value = loads(payload)
+        value, end = _scan(stored.decode("ascii"), start)
+        if end == len(stored) and type(value) is dict:
+            return value
+    except (ValueError, StopIteration, RecursionError):
+        pass
+    return _decode_slowly(stored[start:])
+
+
+def _decode_slowly(payload: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise RecordUnreadable(f"the payload doesn't decode: {error}") from None
     if not isinstance(value, dict):

@@ -17,7 +17,6 @@ import attrs
 import trio
 
 from trioq.core.breaker import Permit
-from trioq.core.formats import payload
 from trioq.core.wants import want_of
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.forks import end_if_copy
@@ -25,14 +24,12 @@ from trioq.engine.handlers.begun import Broken, InThread, Returned
 from trioq.engine.handlers.function import running_job
 from trioq.engine.handlers.returned import PLAIN
 from trioq.engine.handlers.threads import ThreadPlace, left_behind
+from trioq.engine.runs.done import Done
 from trioq.engine.runs.plan import Planned, PlannedJob
 from trioq.errors import RecordUnreadable
 
 #: How often the thread tells the loop what is done, while it goes on.
 SLICE_S = 0.002
-
-Done = tuple[PlannedJob, float, float]
-"""A job that is simply done, when it began and when it ended, by trio's clock."""
 
 
 @attrs.define(eq=False)
@@ -204,7 +201,7 @@ class Hand:
         is_plain = error is None and id(type(result)) in PLAIN
         with self._lock:
             if is_plain and not self._is_closed and now - began < job.plan.timeout_s:
-                self._done.append((job, began, now))
+                self._done.append((job.held, job.header, now - began, now, None))
                 self.job = None
                 if now >= self._tell_at:
                     self._tell_at = now + SLICE_S
@@ -223,8 +220,7 @@ class Hand:
 
 def _read(planned: Planned) -> PlannedJob | None:
     try:
-        content = payload.decode(planned.payload)
+        content = planned.content()
     except (RecordUnreadable, MemoryError):
         return None  # where more care is taken, that is told
-    held, plan, _, enqueued_ms, record = planned
-    return PlannedJob(held, plan, content, enqueued_ms, record, None)
+    return PlannedJob(planned.held, planned.header, content)

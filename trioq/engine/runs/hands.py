@@ -9,8 +9,6 @@ goes to others at once, and the next ones of its name get a thread each.
 
 from __future__ import annotations
 
-import json
-import time
 from collections import deque
 from contextvars import copy_context
 
@@ -18,23 +16,18 @@ import attrs
 import trio
 
 from trioq import failpoints
-from trioq.core.events import JobsSucceeded, Quick, Report
-from trioq.core.formats.record import decode
-from trioq.core.settlements import Ack
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
+from trioq.engine.handlers import Function
 from trioq.engine.handlers.threads import ThreadPlace
-from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.done import DoneTeller
 from trioq.engine.runs.hand import Hand
-from trioq.engine.runs.plan import Plan, Planned, Plans
+from trioq.engine.runs.plan import Planned, Plans
 from trioq.engine.runs.run import Runs
 from trioq.engine.runs.spree import Begun
-from trioq.engine.snapshot import Recent
 
 #: A job that takes longer has a thread for itself.
 MOMENT_S = 0.003
-
-_quoted = json.encoder.encode_basestring_ascii
 
 
 @attrs.define(eq=False)
@@ -44,10 +37,8 @@ class Hands:
     backlog: Backlog
     runs: Runs
     plans: Plans
-    breakers: Breakers
     threads: trio.CapacityLimiter
-    report: Report
-    recent: Recent
+    teller: DoneTeller
     is_off: bool
     """Whether each run needs more care: it is traced."""
     _open: Hand | None = attrs.field(default=None, init=False)
@@ -55,11 +46,11 @@ class Hands:
 
     def quick(self, held: Held) -> Planned | None:
         """A job that is best run in a row with others; None: it isn't."""
-        if self.is_off or failpoints.armed() or (planned := self.plans.planned(held)) is None:
+        if self.is_off or failpoints.armed() or (header := self.plans.header(held.stored)) is None:
             return None
-        plan = planned.plan
+        plan = header.plan
         is_quick = plan.in_thread and plan.breaker.is_calm and plan.handler.tempo.is_quick
-        return planned if is_quick else None
+        return Planned(held, header) if is_quick else None
 
     async def go(self, first: Planned, nursery: trio.Nursery) -> Held | Begun | None:
         """Have this job run by a thread with those that follow it in the backlog and are quick.
@@ -128,8 +119,7 @@ class Hands:
             if (job := hand.job) is not None:
                 if not hand.over.is_set():
                     job.plan.handler.tempo.runs_at_least(hand.clock() - hand.began)
-                record = decode(job.held.uid, job.held.stored).record
-                rest, permit = hand.rest, hand.permit
+                record, rest, permit = job.header.record(job.held), hand.rest, hand.permit
                 return Begun(job.held, record, job.made(), hand.began, rest, None, permit)
             if behind and hand.over.is_set():
                 return behind.pop(0)  # the thread has stopped at it, or couldn't be started
@@ -142,28 +132,9 @@ class Hands:
         """Say of all that is simply done that it is."""
         if not (done := hand.done()):
             return
-        now = trio.current_time()
-        wall, tail = time.time() - now, f',"engine":{_quoted(hand.by.boot)}'
-        acks: list[Ack] = []
-        by_plan: dict[Plan, list[Quick]] = {}
-        took_s = 0.0
-        for job, began, ended in done:
-            held, plan, enqueued_ms, wanted_ms = job.held, job.plan, job.enqueued_ms, job.wanted_ms
-            run_s, ended_at = ended - began, wall + ended
-            more = "" if job.id is None else f',"id":{_quoted(job.id)}'
-            summary = (
-                f'{{"uid":{_quoted(held.uid)}{plan.of_summary}{held.attempt},"took_ms":'
-                f'{run_s * 1000:.3f},"at_ms":{int(ended_at * 1000)},'
-                f'"enqueued_ms":{enqueued_ms}{tail}{more}}}'
-            )
-            acks.append(Ack(held.uid, held.step, summary.encode("ascii")))
-            run = held.uid, held.attempt, held.suspect, enqueued_ms, wanted_ms, run_s, ended_at
-            by_plan.setdefault(plan, []).append(run)
-            took_s += run_s
-        hand.by.settle_many(acks, took_s=took_s / len(done))
-        for plan, runs in by_plan.items():
-            plan.handler.tempo.ran(sum(run[5] for run in runs) / len(runs), len(runs))
-            self.breakers.succeeded(plan.name, len(runs), now)
-            self.recent.done[plan.queue] += len(runs)
-            are_plain = all(run[1] == 1 and not run[2] and run[3] == run[4] for run in runs)
-            self.report(JobsSucceeded(plan.name, plan.queue, runs, are_plain))
+        times_s: dict[Function, list[float]] = {}
+        for _, header, took_s, _, _ in done:
+            times_s.setdefault(header.plan.handler, []).append(took_s)
+        for handler, its in times_s.items():
+            handler.tempo.ran(sum(its) / len(its), len(its))
+        self.teller.tell(done, hand.by)

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import attrs
 
 from trioq.core.breaker import Breaker
+from trioq.core.formats import payload
 from trioq.core.formats.record import decode
-from trioq.core.job import NO_HEADERS, Job, Options, Record
+from trioq.core.job import NO_HEADERS, Headers, Job, Options, Record
 from trioq.engine.claim import Held
 from trioq.engine.handlers import Function, Handler
 from trioq.engine.runs.breaker import Breakers
@@ -48,26 +49,61 @@ class Plan:
     of_summary: str
     """What stands between the uid and the attempt."""
 
-    def record(self, held: Held, payload: bytes, enqueued_ms: int) -> Record:
-        """That of a job that says nothing of its own."""
-        return Record(
-            held.uid, self.name, self.queue, payload, enqueued_ms=enqueued_ms, options=self.options
-        )
-
 
 Asked = tuple[str, str, int | None, float | None]
 """Name, queue, and what the record itself asks for: attempts, seconds."""
 
 
+@attrs.define(eq=False)
+class Header:
+    """What a record says before its payload, read once for all that say the same."""
+
+    line: bytes
+    """As it is written, with the end of the line."""
+    plan: Plan
+    enqueued_ms: int
+    id: str | None = None
+    """The one that it was given."""
+    trace: Headers = NO_HEADERS
+    due_ms: int = 0
+    wanted_ms: int = attrs.field(init=False)
+    """When it was enqueued, or due if that was with a delay."""
+    of_summary: str = attrs.field(init=False)
+    """What a summary says of it in the end."""
+
+    def __attrs_post_init__(self) -> None:
+        self.wanted_ms = self.due_ms or self.enqueued_ms
+        self.of_summary = "" if self.id is None else f',"id":{_quoted(self.id)}'
+
+    def record(self, held: Held) -> Record:
+        """That of a claim which has it."""
+        plan, payload = self.plan, held.stored[len(self.line) :]
+        return Record(
+            held.uid, plan.name, plan.queue, payload,
+            self.id, self.enqueued_ms, plan.options, self.trace, self.due_ms,
+        )  # fmt: skip
+
+
 class Planned(NamedTuple):
-    """A job with its plan."""
+    """A claim, and what its record says."""
 
     held: Held
-    plan: Plan
-    payload: bytes
-    enqueued_ms: int
-    record: Record | None
-    """None: it says nothing more."""
+    header: Header
+
+    @property
+    def plan(self) -> Plan:
+        return self.header.plan
+
+    def content(self) -> dict[str, Any]:
+        """Its payload.
+
+        Raises:
+          RecordUnreadable: It isn't a JSON object.
+        """
+        held = self.held
+        if held.payload:
+            return payload.decode(held.payload)
+        return payload.decode(held.stored, len(self.header.line))
 
 
 @attrs.define(eq=False)
@@ -77,42 +113,39 @@ class Plans:
     handlers: Mapping[str, Handler]
     rules: Rules
     breakers: Breakers
-    by_start: dict[bytes, Plan] = attrs.field(factory=dict[bytes, Plan], init=False)
+    _by_start: dict[bytes, Plan] = attrs.field(factory=dict[bytes, Plan], init=False)
     """By what a header has before its time, where it has nothing after it."""
     _by_asked: dict[Asked, Plan | None] = attrs.field(
         factory=dict[Asked, "Plan | None"], init=False
     )
 
-    def planned(self, held: Held) -> Planned | None:
-        """A job with its plan; None: it needs more care."""
-        stored = held.stored
+    def header(self, stored: bytes) -> Header | None:
+        """What a record says, and how it is run; None: it needs more care."""
         end = stored.find(b"}\n")
         at = stored[end - 13 : end]
-        plan = self.by_start.get(stored[: end - 13])
+        plan = self._by_start.get(stored[: end - 13])
         if plan is not None and at.isdigit():
-            return Planned(held, plan, stored[end + 2 :], int(at), None)
-        if (found := self.find(held)) is None:
-            return None
-        plan, record = found
-        return Planned(held, plan, record.payload, record.enqueued_ms, record)
+            return Header(stored[: end + 2], plan, int(at))
+        return self._read(stored)
 
-    def find(self, held: Held) -> tuple[Plan, Record] | None:
-        """The plan of a job, and its record; None: it needs more care."""
+    def _read(self, stored: bytes) -> Header | None:
         try:
-            stored = decode(held.uid, held.stored)
+            read = decode("", stored)
         except RecordUnreadable:
             return None
-        record = stored.record
-        plan = None if stored.payload_is_big else self._of(record)
+        record = read.record
+        plan = None if read.payload_is_big else self._of(record)
         if plan is None:
             return None
+        line = stored.partition(b"\n")[0]
         if record.id is None and not record.trace and not record.due_ms:
             # No string in JSON holds quotes like these: nothing but the time follows.
-            start, at, time = held.stored.partition(b"\n")[0].rpartition(_AT)
+            start, at, time = line.rpartition(_AT)
             if at and time[:-1].isdigit():
-                _make_room(self.by_start)
-                self.by_start[start + at] = plan
-        return plan, record
+                _make_room(self._by_start)
+                self._by_start[start + at] = plan
+        enqueued_ms, due_ms = record.enqueued_ms, record.due_ms
+        return Header(line + b"\n", plan, enqueued_ms, record.id, record.trace, due_ms)
 
     def _of(self, record: Record) -> Plan | None:
         options = record.options
@@ -152,12 +185,9 @@ class PlannedJob:
     """A job that is made when somebody asks for it: most handlers don't."""
 
     held: Held
-    plan: Plan
+    header: Header
     payload: dict[str, Any]
-    enqueued_ms: int
-    record: Record | None
-    """None: it says nothing more."""
-    span: RunSpan | None
+    span: RunSpan | None = None
     _job: Job | None = None
 
     def __call__(self) -> Job:
@@ -166,19 +196,13 @@ class PlannedJob:
         return self._job
 
     @property
-    def id(self) -> str | None:
-        """The one that it was given."""
-        return None if self.record is None else self.record.id
-
-    @property
-    def wanted_ms(self) -> int:
-        """When it was enqueued, or due if that was with a delay."""
-        return self.enqueued_ms if self.record is None else self.record.wanted_ms
+    def plan(self) -> Plan:
+        """How it is run."""
+        return self.header.plan
 
     def made(self) -> Job:
         """Another one, for another thread than the handler's."""
-        held, plan, record = self.held, self.plan, self.record
-        trace = NO_HEADERS if record is None else record.trace
+        held, header, plan = self.held, self.header, self.header.plan
         return Job(
             uid=held.uid,
             name=plan.name,
@@ -186,8 +210,9 @@ class PlannedJob:
             payload=self.payload,
             attempt=held.attempt,
             max_attempts=plan.max_attempts,
-            id=None if record is None else record.id,
+            id=header.id,
             token=held.token,
-            enqueued_ms=self.enqueued_ms,
-            trace=trace if self.span is None else self.span.headers,
+            enqueued_ms=header.enqueued_ms,
+            # A handler may change what it is given.
+            trace=dict(header.trace) if self.span is None else self.span.headers,
         )

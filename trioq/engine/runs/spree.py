@@ -11,9 +11,7 @@ on how a job ends whether it was quick, and nothing that it does depends on whet
 from __future__ import annotations
 
 import errno
-import json
 import math
-import time
 from contextvars import copy_context
 
 import attrs
@@ -21,8 +19,7 @@ import trio
 
 from trioq import failpoints
 from trioq.core.breaker import Permit
-from trioq.core.events import JobsSucceeded, Quick, Report
-from trioq.core.formats import payload
+from trioq.core.formats.payload import decode
 from trioq.core.job import Job, Record
 from trioq.core.outcome import Succeeded
 from trioq.core.settlements import Ack
@@ -35,9 +32,8 @@ from trioq.engine.handlers.function import running_job
 from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.handlers.returned import PLAIN
 from trioq.engine.handlers.timebox import innermost
-from trioq.engine.runs.breaker import Breakers
-from trioq.engine.runs.plan import Plan, PlannedJob, Plans
-from trioq.engine.snapshot import Recent
+from trioq.engine.runs.done import Done, DoneTeller
+from trioq.engine.runs.plan import Header, Plan, PlannedJob, Plans
 from trioq.engine.tracer import RunSpan, Tracer
 from trioq.errors import RecordUnreadable
 
@@ -45,7 +41,6 @@ _set_job = running_job.set
 SUCCEEDED = Succeeded(None)
 
 _NOWHERE = object()
-_quoted = json.encoder.encode_basestring_ascii
 
 
 @attrs.frozen(eq=False)
@@ -65,22 +60,12 @@ class Begun:
 
 
 @attrs.define(eq=False)
-class Runs:
-    """Quick ones of one plan, of which is to be told."""
-
-    told: list[Quick] = attrs.field(factory=list[Quick])
-    are_plain: bool = True
-
-
-@attrs.define(eq=False)
 class Spree:
     """One worker's."""
 
     backlog: Backlog
     plans: Plans
-    breakers: Breakers
-    report: Report
-    recent: Recent
+    teller: DoneTeller
     tracer: Tracer | None
     is_off: bool = False
     """Whether each run shall be run by itself."""
@@ -99,140 +84,107 @@ class Spree:
         What it raises is no handler's but a listener's, say. Then the engine ends, and signing
         off gives back what it has in its hand.
         """
-        jobs, plans = self.backlog.jobs, self.plans
-        by_start, may_start, task = plans.by_start, by.may_start, timebox.task
-        clock, tracer = trio.lowlevel.current_clock().current_time, self.tracer
-        done: dict[Plan, Runs] = {}
-        acks: list[Ack] = []
-        began = taken_at = now = self.now
-        wall = time.time() - now
-        tail = f',"engine":{_quoted(by.boot)}'
-        is_on = not (self.is_off or failpoints.armed())
-        last: Plan | None = None
-        runs: Runs | None = None
-        box_until, place = -math.inf, _NOWHERE
+        jobs, task, tracer = self.backlog.jobs, timebox.task, self.tracer
+        clock, may_start = trio.lowlevel.current_clock().current_time, by.may_start
+        is_off = self.is_off or failpoints.armed()
+        taken_at = now = self.now
+        done: list[Done] = []
+        header: Header | None = None
+        plan: Plan | None = None
+        line, size = b"", 0
         try:
             while jobs:
                 held = jobs.popleft()
                 taken_at = now
-                if held.by is not by or not is_on:
+                if is_off or held.by is not by:
                     return held
+
+                # Most say what the one before has said.
                 stored = held.stored
-                end = stored.find(b"}\n")
-                at = stored[end - 13 : end]
-                plan, record = by_start.get(stored[: end - 13]), None
-                if plan is not None and at.isdigit():
-                    enqueued_ms = wanted_ms = int(at)
-                    encoded = stored[end + 2 :]
-                elif (found := plans.find(held)) is not None:
-                    plan, record = found
-                    enqueued_ms, wanted_ms = record.enqueued_ms, record.wanted_ms
-                    encoded = record.payload
-                else:
-                    return held
-                if tracer is not None:
-                    if held.attempt > 1:
-                        return held  # its span is linked to the one before, which is looked for
-                    record = record or plan.record(held, encoded, enqueued_ms)
-                if plan is not last:
-                    if plan.in_thread or plan.breaker.last_state != "closed":
+                if header is None or not stored.startswith(line):
+                    header = self.plans.header(stored)
+                    if header is None:
                         return held
-                    last, box_until = plan, -math.inf
-                    takes_job, binding = plan.takes_job, plan.handler.binding
-                    function, fits = plan.handler.function, binding.fits
-                    runs = done.get(plan)
-                    if runs is None and plan.breaker.is_calm:
-                        runs = done[plan] = Runs()
+                    line, size = header.line, len(header.line)
+                    if header.plan is not plan:
+                        plan = header.plan
+                        if plan.in_thread or plan.breaker.last_state != "closed":
+                            return held
+                        is_calm, takes_job, binding = (
+                            plan.breaker.is_calm,
+                            plan.takes_job,
+                            plan.handler.binding,
+                        )
+                        function, fits = plan.handler.function, binding.fits
+                        timeout_s = plan.timeout_s
+                        box_until, place = -math.inf, _NOWHERE
                 try:
-                    content = payload.decode(held.payload or encoded)
+                    content = decode(held.payload) if held.payload else decode(stored, size)
                 except (RecordUnreadable, MemoryError):
                     return held
+
                 # Nothing that takes long stands between this question and the handler.
                 if not may_start():
                     return held
                 if now > box_until:
-                    timebox.of(plan.timeout_s, now)
+                    timebox.of(timeout_s, now)
                     # Until then, the deadline of this one is late enough for others.
-                    box_until = timebox.deadline - plan.timeout_s
+                    box_until = timebox.deadline - timeout_s
                     place = timebox.innermost or _NOWHERE
-                span = None
-                if tracer is not None and record is not None:
+                span = trace = None
+                if tracer is not None:
+                    if held.attempt > 1:
+                        return held  # its span is linked to the one before, which is looked for
                     span = tracer.run(
-                        record, attempt=held.attempt, step=held.step, boot=by.boot
+                        header.record(held), attempt=held.attempt, step=held.step, boot=by.boot
                     )  # fmt: skip
-                job = PlannedJob(held, plan, content, enqueued_ms, record, span)
+                    trace = span.headers.get("traceparent")
+                job = PlannedJob(held, header, content, span)
                 context = copy_context()
                 context.run(_set_job, job)
                 try:
                     arguments = content if fits(content) else context.run(binding.bind, content)
                 except MemoryError:
-                    return _begun(job, encoded, now, Broken(NothingLeft(WANTS[errno.ENOMEM])))
+                    return _begun(job, now, Broken(NothingLeft(WANTS[errno.ENOMEM])))
                 except BaseException as error:
-                    return _begun(job, encoded, now, Broken(error))
+                    return _begun(job, now, Broken(error))
                 try:
                     coroutine = function(job(), **arguments) if takes_job else function(**arguments)
                     wanted = context.run(coroutine.send, None)
                 except StopIteration as stop:
                     result = stop.value
                 except BaseException as error:
-                    return _begun(job, encoded, now, Broken(error))
+                    return _begun(job, now, Broken(error))
                 else:
-                    return _begun(job, encoded, now, Suspended(coroutine, context, wanted))
+                    return _begun(job, now, Suspended(coroutine, context, wanted))
                 then = clock()
-                took_s = then - now
                 # However long it took: who never waits isn't cancelled, and is done.
                 if id(type(result)) not in PLAIN or innermost(task) is not place:
-                    return _begun(job, encoded, now, Returned(result, context))
-                ended_at = wall + then
-                more = "" if record is None else _more_of(record, span)
-                summary = (
-                    f'{{"uid":{_quoted(held.uid)}{plan.of_summary}{held.attempt},"took_ms":'
-                    f'{took_s * 1000:.3f},"at_ms":{int(ended_at * 1000)},'
-                    f'"enqueued_ms":{enqueued_ms}{tail}{more}}}'
-                )
-                ack = Ack(held.uid, held.step, summary.encode("ascii"))
-                acks.append(ack)
-                if span is not None:
-                    span.end(ack, SUCCEEDED)
+                    return _begun(job, now, Returned(result, context))
+
+                done.append((held, header, then - now, then, trace))
                 now = then
-                run = (
-                    held.uid, held.attempt, held.suspect, enqueued_ms, wanted_ms, took_s, ended_at
-                )  # fmt: skip
-                if runs is None:
-                    # A success can be what opens its breaker, and then the next one mustn't begin.
-                    self._tell(plan, Runs([run], are_plain=False), now)
-                    last = None
-                else:
-                    runs.told.append(run)
-                    if held.attempt > 1 or held.suspect or wanted_ms != enqueued_ms:
-                        runs.are_plain = False
+                if span is not None:
+                    span.end(Ack(held.uid, held.step), SUCCEEDED)
+                if not is_calm:
+                    # A success can be what opens its breaker, and then the next mustn't begin.
+                    self._tell(done, by)
+                    header = plan = None
                 if now >= until:
                     return None
         finally:
             self.now = clock()
             self.backlog.taken(taken_at)
-            if acks:
-                by.settle_many(acks, took_s=(now - began) / len(acks))
-            for plan, runs in done.items():
-                if runs.told:
-                    self._tell(plan, runs, now)
+            self._tell(done, by)
         return None
 
-    def _tell(self, plan: Plan, runs: Runs, now: float) -> None:
-        told = runs.told
-        self.breakers.succeeded(plan.name, len(told), now)
-        self.recent.done[plan.queue] += len(told)
-        self.report(JobsSucceeded(plan.name, plan.queue, told, runs.are_plain))
+    def _tell(self, done: list[Done], by: Claimer) -> None:
+        """Say that these are done, and forget them."""
+        if done:
+            told = done.copy()
+            done.clear()
+            self.teller.tell(told, by)
 
 
-def _begun(job: PlannedJob, encoded: bytes, began: float, rest: Runnable) -> Begun:
-    record = job.record or job.plan.record(job.held, encoded, job.enqueued_ms)
-    return Begun(job.held, record, job(), began, rest, job.span)
-
-
-def _more_of(record: Record, span: RunSpan | None) -> str:
-    """What a summary says besides."""
-    more = "" if record.id is None else f',"id":{_quoted(record.id)}'
-    if span is not None and (trace := span.headers.get("traceparent")) is not None:
-        more += f',"trace":{_quoted(trace)}'
-    return more
+def _begun(job: PlannedJob, began: float, rest: Runnable) -> Begun:
+    return Begun(job.held, job.header.record(job.held), job(), began, rest, job.span)

@@ -35,13 +35,13 @@ from trioq.engine.handlers import Apart, Command, Function, Handler, Place, Time
 from trioq.engine.handlers.begun import InThread, Suspended
 from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.done import DoneTeller
 from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import INTERRUPTED, Run, Runs
 from trioq.engine.runs.settle import End, Teller, end_of, parked, released, unreadable
 from trioq.engine.runs.spree import Begun, Spree
-from trioq.engine.snapshot import Recent
 from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable
 from trioq.failpoints import failpoint
@@ -87,8 +87,8 @@ class Shop:
     appetite: Appetite
     threads: trio.CapacityLimiter
     teller: Teller
+    done_teller: DoneTeller
     report: Report
-    recent: Recent
     plans: Plans
     hands: Hands
     tracer: Tracer | None
@@ -96,14 +96,7 @@ class Shop:
 
     def spree(self) -> Spree:
         """For one worker."""
-        return Spree(
-            self.backlog,
-            self.plans,
-            self.breakers,
-            self.report,
-            self.recent,
-            self.tracer,
-        )
+        return Spree(self.backlog, self.plans, self.done_teller, self.tracer)
 
 
 class Worker:

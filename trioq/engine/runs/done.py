@@ -1,0 +1,81 @@
+"""What is said of jobs that are simply done: once for many, whoever has run them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from trioq.core.events import JobsSucceeded, Quick, Report
+from trioq.core.settlements import Ack
+from trioq.engine.claim import Claimer, Held
+from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.plan import Header, Plan
+from trioq.engine.snapshot import Recent
+
+#: How long most of them take, as a summary has it in milliseconds: by microseconds.
+_TOOK_MS = tuple(f"{us / 1000:.3f}" for us in range(1000))
+
+_quoted = json.encoder.encode_basestring_ascii
+
+Done = tuple[Held, Header, float, float, str | None]
+"""A run that waited for nothing, with nothing left to be looked at: its claim, its header, how long
+it took (s), when it ended by trio's clock, and what names its span, if it's traced."""
+
+
+@attrs.define(eq=False)
+class Alike:
+    """Runs of one plan."""
+
+    runs: list[Quick] = attrs.field(factory=list[Quick])
+    are_plain: bool = True
+
+
+@attrs.frozen
+class DoneTeller:
+    """Tells the claimer first, and then everybody else."""
+
+    breakers: Breakers
+    report: Report
+    recent: Recent
+
+    def tell(self, done: Sequence[Done], by: Claimer) -> None:
+        """Settle these, which ran one after the other.
+
+        Their summaries are those of :mod:`trioq.core.formats.summary`, put together sooner.
+        """
+        now = trio.current_time()
+        wall, engine = time.time() - now, f',"engine":{_quoted(by.boot)}'
+        acks: list[Ack] = []
+        by_plan: dict[Plan, Alike] = {}
+        spent_s = 0.0
+        last: Header | None = None
+        for held, header, took_s, ended, trace in done:
+            if header is not last:
+                last, plan = header, header.plan
+                enqueued_ms, wanted_ms = header.enqueued_ms, header.wanted_ms
+                more = f',"enqueued_ms":{enqueued_ms}{engine}{header.of_summary}'
+                alike = by_plan.get(plan) or by_plan.setdefault(plan, Alike())
+            uid, attempt, ended_at = held.uid, held.attempt, wall + ended
+            spent_s += took_s
+            took_us = int(took_s * 1e6 + 0.5)
+            took_ms = _TOOK_MS[took_us] if took_us < 1000 else f"{took_s * 1000:.3f}"
+            its_trace = "" if trace is None else f',"trace":{_quoted(trace)}'
+            summary = (
+                f'{{"uid":{_quoted(uid)}{plan.of_summary}{attempt},"took_ms":{took_ms},'
+                f'"at_ms":{int(ended_at * 1000)}{more}{its_trace}}}'
+            )
+            acks.append(Ack(uid, held.step, summary.encode("ascii")))
+            alike.runs.append(
+                (uid, attempt, held.suspect, enqueued_ms, wanted_ms, took_s, ended_at)
+            )
+            if attempt > 1 or held.suspect or wanted_ms != enqueued_ms:
+                alike.are_plain = False
+        by.settle_many(acks, took_s=spent_s / len(acks))
+        for plan, alike in by_plan.items():
+            self.breakers.succeeded(plan.name, len(alike.runs), now)
+            self.recent.done[plan.queue] += len(alike.runs)
+            self.report(JobsSucceeded(plan.name, plan.queue, alike.runs, alike.are_plain))
