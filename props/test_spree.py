@@ -129,12 +129,14 @@ def _anonymous(value: Any) -> str:
 
 
 def counts_of(metrics: Metrics) -> dict[Any, float]:
-    """What was counted of jobs: not of steps, nor how long anything took."""
+    """What was counted of jobs: not of steps, nor how long anything took, nor what was claimed and
+    given back with nothing begun, as happens when a handler has held the loop up."""
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in metrics.registry.collect()
         for sample in family.samples
         if sample.name.startswith("trioq_job") and sample.name.endswith(("_total", "_count"))
+        and sample.name not in ("trioq_jobs_claimed_total", "trioq_jobs_released_total")
         # What waited at a door waited for so long by the clock of the wall.
         and sample.labels.get("state") not in ("limited", "scheduled")
     }  # fmt: skip
