@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -43,6 +45,33 @@ async def dial(address: str, receive_buffer: int | None = None) -> trio.SocketSt
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     await client.connect((host, int(port)))
     return trio.SocketStream(client)
+
+
+def test_an_engine_that_nobody_asks_loads_nothing_to_answer_with(
+    server: Server, tmp_path: Path
+) -> None:
+    config = tmp_path / "jobqueue.toml"
+    config.write_text(f"""
+        redis = {{ url = "{server.url}" }}
+        observability = {{ bind = "127.0.0.1:0" }}
+    """)
+    code = """
+import sys, trio, trioq
+
+async def main():
+    async with trio.open_nursery() as nursery:
+        engine = await nursery.start(trioq.Engine(trioq.App(), sys.argv[1]).run)
+        assert engine.http, "it would answer"
+        print({"starlette", "hypercorn"} & set(sys.modules))
+        engine.drain()
+
+trio.run(main)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code, config],
+        check=True, timeout=60, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert told.stdout == "set()\n"
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ what it said last.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import attrs
@@ -19,6 +18,7 @@ from trioq import web
 from trioq.processes.child import Child
 from trioq.processes.merge import Ended, Merged, Page, merge, read
 from trioq.processes.supervisor import Supervisor
+from trioq.web.pages import Pages
 
 
 @attrs.define(eq=False)
@@ -35,11 +35,6 @@ class Served:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        # The children's first one shall not wait for this.
-        for module in ("trioq.web.app", "trioq.web.server"):
-            await trio.to_thread.run_sync(import_module, module)
-        from trioq.web.app import Pages
-
         async with trio.open_nursery() as nursery:
             pages = Pages(self.registry, self.readiness)
             await nursery.start(web.serve_pages, self.bound, pages)

@@ -2,38 +2,29 @@
 
     ports    which port; several engines on one machine share a configuration
     health   whether the engine is ready, and why not
-    app      the pages
+    pages    what is told
+    app      how it is told over HTTP
     server   hypercorn in the nursery, and clients kept in their place
 
-The libraries for it are imported when a port is taken: so that who serves nothing has no
-costs, and the loop isn't held up later.
+The libraries for it, a twentieth of an engine's memory, are imported when somebody first asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
 from prometheus_client import CollectorRegistry
 
-from trioq.web import ports
 from trioq.web.health import readiness
-from trioq.web.ports import Bound, PortError
+from trioq.web.pages import Pages
+from trioq.web.ports import Bound, PortError, bind
 
 if TYPE_CHECKING:  # a supervisor needs no engine, and nothing of Redis
     from trioq.engine.status import Status
-    from trioq.web.app import Pages
 
 __all__ = ["Bound", "PortError", "bind", "serve", "serve_pages"]
-
-
-def bind(host: str, port: int) -> Bound:
-    """Take a port; see :func:`trioq.web.ports.bind`."""
-    import_module("trioq.web.app")
-    import_module("trioq.web.server")
-    return ports.bind(host, port)
 
 
 async def serve(
@@ -44,7 +35,6 @@ async def serve(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve what one engine tells; see :func:`serve_pages`."""
-    from trioq.web.app import Pages
 
     async def its_registry() -> CollectorRegistry:
         return registry
@@ -65,12 +55,21 @@ async def serve_pages(
 
     Cancellation: open connections are closed at once.
     """
+    try:
+        bound.listener.setblocking(False)
+        task_status.started()
+        await trio.lowlevel.wait_readable(bound.listener)
+        # In a thread, since jobs run meanwhile; one that handlers can't have taken.
+        one = trio.CapacityLimiter(1)
+        make_app, serve_app = await trio.to_thread.run_sync(_imported, limiter=one)
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound.listener))
+        await serve_app(make_app(pages), listener)
+    finally:
+        bound.close()
+
+
+def _imported() -> tuple[Callable[..., Any], Callable[..., Awaitable[None]]]:
     from trioq.web.app import make_app
     from trioq.web.server import serve as serve_app
 
-    try:
-        bound.listener.setblocking(False)
-        listener = trio.SocketListener(trio.socket.from_stdlib_socket(bound.listener))
-        await serve_app(make_app(pages), listener, task_status=task_status)
-    finally:
-        bound.close()
+    return make_app, serve_app

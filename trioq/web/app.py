@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-import attrs
 import trio
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -16,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from trioq.web.hosts import OwnNames
+from trioq.web.pages import Pages
 
 INDEX = """\
 trioq
@@ -32,16 +31,6 @@ def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
         return choose_encoder(accept)
     except Exception:  # a version or a weight that is no number
         return choose_encoder("")
-
-
-@attrs.frozen
-class Pages:
-    """What is told when somebody asks."""
-
-    registry: Callable[[], Awaitable[CollectorRegistry]]
-    """The metrics."""
-    readiness: Callable[[], Awaitable[tuple[bool, dict[str, Any]]]]
-    """Whether jobs would run, and as JSON why or why not."""
 
 
 def make_app(pages: Pages) -> ASGIApp:

@@ -44,12 +44,7 @@ TELL_S = 30.0
 LOG = logging.getLogger("trioq.web")
 
 
-async def serve(
-    app: Any,
-    listener: trio.SocketListener,
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
+async def serve(app: Any, listener: trio.SocketListener) -> None:
     """Serve until cancelled.
 
     Cancellation: open connections are closed at once; answers under way are cut off.
@@ -66,7 +61,6 @@ async def serve(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(trio.serve_listeners, guard.handle, [listener]))
-            task_status.started()
             try:
                 await trio.sleep_forever()
             finally:
