@@ -3,7 +3,7 @@
     python -m benchmarks.memory [--jobs 200000] [--json]
 
 Starts ``trioq serve`` with metrics on, and reads the resident memory of its process: when it is
-idle, and after each tenth of the jobs, which do nothing. The goals: 80 MB idle, and flat: the
+idle, and after each tenth of the jobs, which do nothing. The goals: 64 MB idle, and flat: the
 second half of a million jobs adds nothing.
 """
 
