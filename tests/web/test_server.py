@@ -145,7 +145,7 @@ async def test_many_connections_do_not_keep_a_probe_out(
 ) -> None:
     async with serving(server, tmp_path) as made:
         crowd = [await dial(made.http) for _ in range(web_server.CONNECTIONS + 20)]
-        assert (await ask(made.http, "/readyz")).status == 200
+        assert (await ask(made.http, "/healthz")).status == 200
         # The oldest had to go, so that there is a bound.
         with trio.fail_after(PATIENCE_S), suppress(trio.BrokenResourceError):
             assert await crowd[0].receive_some() == b""
