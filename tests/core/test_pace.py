@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trioq.core.ahead import AHEAD_S
-from trioq.core.pace import COMPANY, LINGER_MAX_S, LINGER_S, LOOK_S, POLL_S, Pace, linger_s
+from trioq.core.pace import COMPANY, LINGER_MAX_S, LINGER_S, LOOK_S, NEAR_S, POLL_S, Pace, linger_s
 
 NOW = 100.0
 
@@ -56,12 +56,13 @@ def test_what_is_due_gets_a_step_whether_there_is_room_or_not() -> None:
     pace.scheduled(NOW, 250)
     due = NOW + 0.25
     assert next_of(pace) == "at bell"
-    assert pace.wait_ends(outcomes=0, running=2) == due
+    assert pace.bell_s(NOW) == pytest.approx(0.25)
     assert next_of(pace, room=0) == due
+    assert next_of(pace, due - NEAR_S / 2) == due, "that is no time for a wait at the server"
     assert next_of(pace, due) == next_of(pace, due, room=0) == "step"
     pace.scheduled(due, None)
     assert next_of(pace, due) == "at bell"
-    assert pace.wait_ends(outcomes=0, running=2) == math.inf
+    assert pace.bell_s(due) == POLL_S
 
 
 def test_who_has_something_to_say_does_not_wait_longer_for_what_is_due() -> None:
@@ -70,9 +71,6 @@ def test_who_has_something_to_say_does_not_wait_longer_for_what_is_due() -> None
     for delay_ms, first in ((1, NOW + 0.001), (250, NOW + LINGER_S)):
         pace.scheduled(NOW, delay_ms)
         assert next_of(pace, outcomes=1, linger_s=LINGER_S) == first
-        assert pace.wait_ends(outcomes=1, running=1) == first
-    pace.scheduled(NOW, 1)
-    assert pace.wait_ends(outcomes=1, running=0) <= NOW
 
 
 def test_a_boot_that_may_be_lost_steps_without_room() -> None:

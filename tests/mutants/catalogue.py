@@ -58,6 +58,7 @@ CLAIMS: Killers = ("tests/store/contract/test_claims.py", "tests/store/test_scri
 STEPPING: Killers = ("tests/store/test_stepping.py",)
 STEPS: Killers = ("tests/store/contract/test_steps.py",)
 NAMES: Killers = ("tests/store/contract/test_queue_names.py",)
+NUDGING: Killers = ("tests/store/test_nudge.py",)
 LANE: Killers = ("tests/store/test_lane.py",)
 PURE: Killers = (
     "tests/core/test_pacemaker.py", "tests/core/test_watch.py", "tests/core/test_retry.py",
@@ -195,7 +196,7 @@ SCRIPTS = (
     ),
     Mutant(
         "of several queues the last one's due time is told", "store/lua/step/reply.lua",
-        "if first and (next_due < 0 or first - now_ms < next_due) then", "if first then",
+        "if first and (next_due < 0 or first < next_due) then", "if first then",
         ("tests/store/contract/test_claims.py", "tests/store/test_scripts_live.py"),
     ),
     Mutant(
@@ -642,13 +643,13 @@ ENGINES = (
     ),
     Mutant(
         "what ends while others run has to wait for a bell", "core/pace.py",
-        "min(self.due_at, self._first_outcome + LINGER_S) if running",
-        "self.due_at if running", WAITS,
+        "return self._first_outcome + LINGER_S if running else -math.inf",
+        "return math.inf if running else -math.inf", WAITS,
     ),
     Mutant(
         "the last end lingers", "core/pace.py",
-        "self._first_outcome + LINGER_S) if running else -math.inf",
-        "self._first_outcome + LINGER_S)", WAITS,
+        "return self._first_outcome + LINGER_S if running else -math.inf",
+        "return self._first_outcome + LINGER_S", WAITS,
     ),
     Mutant(
         "what a boot takes back is given away all the same", "engine/backlog.py",
@@ -657,7 +658,19 @@ ENGINES = (
     ),
     Mutant(
         "due jobs wait for the next poll", "core/pace.py",
-        "            return self.due_at\n", "            return math.inf\n", DUE,
+        "min(POLL_S, self.due_at - now)", "POLL_S", DUE,
+    ),
+    Mutant(
+        "a wait at the server is left to its clock", "store/lane.py",
+        "        _socket(connection).sendall(NUDGE)\n", "        pass\n", NUDGING,
+    ),
+    Mutant(
+        "a wait at the server is nudged but once", "store/lane.py",
+        "for pause_s in (wait_s, *AGAIN_S):", "for pause_s in (wait_s,):", NUDGING,
+    ),
+    Mutant(
+        "the server is nudged before its wait is over", "store/nudge.py",
+        "(wait_s - EARLY_S)", "(wait_s + EARLY_S)", NUDGING,
     ),
     Mutant(
         "who has no room leaves due jobs to the poll", "core/pace.py",

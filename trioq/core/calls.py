@@ -72,7 +72,7 @@ class StepReply:
     """How many jobs the server now holds for the engine."""
     left: int
     """Ready jobs that this step could have claimed had it wanted more."""
-    next_due_ms: int | None
+    next_due_ms: float | None
     """How long until the next scheduled job is due; None: nothing is scheduled."""
     parked_version: int
     parked: tuple[tuple[str, str], ...] | None

@@ -8,9 +8,9 @@
     nothing to claim and nothing to settle, there is room for a job ▶ when a bell rings
     no room for a job ──────────────────────────────────────────────▶ after POLL_S
 
-While a step waits for a bell there is no other. So its wait ends when a scheduled job is due; at
-once when something may be claimable that no bell tells of, or when the last job has ended; and
-within LINGER_S where others still run: they may end too by then, or a bell ring.
+While a step waits for a bell there is no other. So its wait ends at once when something may be
+claimable that no bell tells of, or when the last job has ended; and within LINGER_S where others
+still run: they may end too by then, or a bell ring.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ POLL_S = 1.0
 LINGER_S = 0.003
 COMPANY = 128
 LINGER_MAX_S = 0.010
+
+#: A job that is due sooner than this isn't waited for at a bell: that wait couldn't be timed.
+NEAR_S = 0.004
 
 #: Where waits can't be ended, an engine that runs something looks this often.
 LOOK_S = 0.05
@@ -76,7 +79,7 @@ class Pace:
         """The step was answered."""
         self.last_step = now
 
-    def scheduled(self, now: float, next_due_ms: int | None) -> None:
+    def scheduled(self, now: float, next_due_ms: float | None) -> None:
         """The next scheduled job is due so many milliseconds from now; None: there is none."""
         self.due_at = math.inf if next_due_ms is None else now + next_due_ms / 1000
 
@@ -115,7 +118,7 @@ class Pace:
             since = min(since, self._first_outcome)
         if since < math.inf:
             return "step" if now >= since + linger_s else min(look_again, since + linger_s)
-        if room > 0 and (can_end or not running):
+        if room > 0 and (can_end or not running) and now + NEAR_S < self.due_at:
             return "at bell"
         return look_again
 
@@ -125,9 +128,14 @@ class Pace:
         return now < self._first_outcome + linger_s
 
     def wait_ends(self, *, outcomes: int, running: int) -> float:
-        """When a step that waits for a bell has to be answered; infinity: there is no hurry."""
+        """When a step that waits for a bell has to be answered, before its time has come;
+        infinity: there is no hurry."""
         if self._is_hungry:
             return -math.inf
         if not outcomes:
-            return self.due_at
-        return min(self.due_at, self._first_outcome + LINGER_S) if running else -math.inf
+            return math.inf
+        return self._first_outcome + LINGER_S if running else -math.inf
+
+    def bell_s(self, now: float) -> float:
+        """How long a step that is sent now may wait for a bell."""
+        return max(0.0, min(POLL_S, self.due_at - now))

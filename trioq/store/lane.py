@@ -33,6 +33,7 @@ from trioq.errors import StoreClosed, StoreError, StoreRefused, StoreUnreachable
 from trioq.store import kept, replies
 from trioq.store.answers import translated
 from trioq.store.attempt import Attempt
+from trioq.store.nudge import AGAIN_S, NUDGE
 from trioq.store.reader import BoundedReader
 from trioq.store.replies import Shape
 from trioq.store.scripts import Script, script_name
@@ -147,6 +148,7 @@ class Lane:
         *,
         timeout_s: float | None = None,
         shapes: Sequence[Shape] | None = None,
+        wait_s: float | None = None,
     ) -> list[Any]:
         """Send commands in one go and read all answers; the first error answer is raised.
 
@@ -155,9 +157,11 @@ class Lane:
               default. A server that sends a byte now and then is waited for without end:
               who needs a deadline interrupts.
           shapes: What each answer looks like; None: as the table of commands has it.
+          wait_s: How long the first command is to block at most; it was told to by
+              :func:`~trioq.store.nudge.blocks_s`. The timeout begins after that.
         """
         shapes = shapes or [replies.of_command(command) for command in commands]
-        return self._received(self._sent(commands), commands, timeout_s, shapes)
+        return self._received(self._sent(commands), commands, timeout_s, shapes, wait_s)
 
     def start(self, *command: Any) -> AbstractConnection:
         """Send one command, and return without its answer, which :meth:`finish` reads.
@@ -196,8 +200,11 @@ class Lane:
         commands: Sequence[tuple[Any, ...]],
         timeout_s: float | None,
         shapes: Sequence[Shape],
+        wait_s: float | None = None,
     ) -> list[Any]:
         try:
+            if wait_s is not None:
+                _wait(connection, wait_s)
             answers = [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
         except Exception as error:
             self._end(broken=True)
@@ -240,21 +247,21 @@ class Lane:
         args: Sequence[Any],
         *,
         behind: tuple[Any, ...] | None = None,
-        timeout_s: float | None = None,
+        wait_s: float | None = None,
     ) -> Any:
         """Run a script: by its SHA-1, or by its text where the server doesn't have it.
 
         Args:
           behind: A command to send with it, before it. If that blocks, the server runs the
               script in the moment in which it goes on, whatever the reason.
-          timeout_s: How long to wait for each piece of the answers.
+          wait_s: How long that is to block at most; see :meth:`pipeline`.
         """
         shape = replies.of_script(script.name)
         command = ("EVALSHA", script.sha, str(len(keys)), *keys, *args)
         before = () if behind is None else (behind,)
         shapes = [*map(replies.of_command, before), shape]
         try:
-            return self.pipeline([*before, command], timeout_s=timeout_s, shapes=shapes)[-1]
+            return self.pipeline([*before, command], shapes=shapes, wait_s=wait_s)[-1]
         except StoreRefused as error:
             return self._run_by_text(error, script, command[2:])
 
@@ -416,6 +423,15 @@ def _packed(commands: Sequence[tuple[Any, ...]]) -> bytes:
     # Not by redis-py, which looks at each argument by itself.
     packed = [hiredis.pack_command(command) for command in commands]
     return packed[0] if len(packed) == 1 else b"".join(packed)
+
+
+def _wait(connection: AbstractConnection, wait_s: float) -> None:
+    """Until an answer begins to come; if it doesn't within this time, see to it that it does."""
+    parser = cast(BoundedReader, connection._get_parser())
+    for pause_s in (wait_s, *AGAIN_S):
+        if parser.comes_within(pause_s):
+            return
+        _socket(connection).sendall(NUDGE)
 
 
 def _read(connection: AbstractConnection, timeout_s: float | None, bytes_max: int) -> Any:

@@ -7,7 +7,9 @@ It speaks RESP 2 alone, so there are no messages that nobody asked for.
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from typing import Any
 
 import redis
@@ -42,6 +44,23 @@ class BoundedReader(_HiredisParser):
 
     bytes_max: int = GREETING_BYTES
     """Of the next answer. A little more is read with it, of those that follow in the same piece."""
+    _come: int = 0
+    """So many bytes are in the buffer, and nobody has looked at them."""
+
+    def comes_within(self, timeout_s: float) -> bool:
+        """Wait for the beginning of an answer, when all that came before was read.
+
+        A socket's timeouts are rounded up to milliseconds; this one isn't: in its last one nothing
+        is heard.
+        """
+        if (rounded_s := math.floor(timeout_s * 1000) / 1000) > 0:
+            try:
+                self._come = self._read_some(rounded_s)
+                return True
+            except redis.TimeoutError:
+                pass
+        time.sleep(max(0.0, timeout_s - rounded_s))
+        return False
 
     def read_response(
         self,
@@ -82,6 +101,9 @@ class BoundedReader(_HiredisParser):
 
     def _read_some(self, timeout: Any) -> int:
         """Wait for bytes. How many are in the buffer."""
+        if self._come:
+            come, self._come = self._come, 0
+            return come
         sock = self._sock
         try:
             if timeout is not SENTINEL:

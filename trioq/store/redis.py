@@ -27,6 +27,7 @@ from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import enqueuing, kept
 from trioq.store.keys import Keys
+from trioq.store.nudge import blocks_s
 from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.replies import COUNT, for_each_name
 from trioq.store.replies import VALUE_BYTES_MAX as MOST
@@ -71,10 +72,7 @@ class RedisStore:
             # Which of them are in use is known when a bell has rung, and not before.
             self.wait(step.queues, timeout_s)
             return self._step(step)
-        bells = self.keys.of_queues(step.queues, "bell")
-        # The server answers up to 100 ms after its timeout, so the reader waits longer.
-        wait = {"behind": ("BLPOP", *bells, timeout_s), "timeout_s": timeout_s + 2.0}
-        return self._step(step, **wait)
+        return self._step(step, behind=self._blpop(step.queues, timeout_s), wait_s=timeout_s)
 
     def unblock(self, client: int) -> bool:
         """End what another connection waits for; False: it isn't waiting."""
@@ -131,9 +129,8 @@ class RedisStore:
         return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("history"), uid))
 
     def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
-        bells = self.keys.of_queues(queues, "bell")
-        # The server answers up to 100 ms after its timeout, so the reader waits longer.
-        return self.lane.call("BLPOP", *bells, timeout_s, timeout_s=timeout_s + 2.0) is not None
+        (rung,) = self.lane.pipeline([self._blpop(queues, timeout_s)], wait_s=timeout_s)
+        return rung is not None
 
     def expire_parked(self, queue: str, name: str, after_ms: int, line: bytes) -> int:
         args = [f"{queue}:{name}", after_ms, 256, line, self._now()]
@@ -221,6 +218,9 @@ class RedisStore:
 
     def _now(self) -> int | str:
         return "" if self.options.clock_ms is None else self.options.clock_ms()
+
+    def _blpop(self, queues: Sequence[str], timeout_s: float) -> tuple[Any, ...]:
+        return "BLPOP", *self.keys.of_queues(queues, "bell"), blocks_s(timeout_s)
 
     def _encode(self, step: Step) -> tuple[list[str], list[Any]]:
         """A step's KEYS and ARGV: the same bytes each time it is sent."""

@@ -126,7 +126,7 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
         tuple(claims),
         held,
         left,
-        next_due if next_due >= 0 else None,
+        next_due / 1000 if next_due >= 0 else None,
         kept.number(version),
         None if index is None else tuple(sorted(map(kept.door, kept.texts(index)))),
     )

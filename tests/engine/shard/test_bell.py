@@ -16,7 +16,6 @@ from trioq import App
 from trioq.core import pace
 from trioq.core.events import JobStarted, JobSucceeded, RedisAway, RedisBack
 from trioq.core.pace import POLL_S
-from trioq.engine.shard import bell
 
 pytestmark = pytest.mark.trio
 
@@ -106,8 +105,7 @@ async def test_after_the_bells_could_not_be_heard_the_engine_looks_by_itself(
 async def test_that_redis_is_back_is_known_before_a_bell_rings(
     own_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (bell, pace):
-        monkeypatch.setattr(module, "POLL_S", 3600.0)  # no wait of this length ends in the test
+    monkeypatch.setattr(pace, "POLL_S", 3600.0)  # no wait of this length ends in the test
     told = Told()
 
     async def heard(kind: type[RedisAway | RedisBack]) -> Sequence[object]:

@@ -23,7 +23,6 @@ from trioq.core.events import (
 )
 from trioq.core.pace import LINGER_S
 from trioq.engine.engine import Engine
-from trioq.engine.shard import bell
 
 pytestmark = pytest.mark.trio
 
@@ -33,8 +32,7 @@ Clock = trio.testing.MockClock
 @pytest.fixture(autouse=True)
 def no_poll(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No wait ends by itself while a test runs."""
-    for module in (bell, pace):
-        monkeypatch.setattr(module, "POLL_S", 3600.0)
+    monkeypatch.setattr(pace, "POLL_S", 3600.0)
 
 
 def is_waiting(server: Server) -> bool:

@@ -14,7 +14,6 @@ import math
 import trio
 
 from trioq.core.calls import Gone, Step, StepReply
-from trioq.core.pace import POLL_S
 from trioq.engine.bridge import Caller
 
 #: Who ends a wait that hasn't begun at the server, or whose answer is on its way, looks again.
@@ -47,21 +46,17 @@ class Bell:
         """Whether a wait can be ended without a new connection."""
         return self._caller.can_end_waits
 
-    async def step(self, step: Step, ends_at: float) -> StepReply | Gone:
-        """Make a step, once a bell of its queues rings, or the wait is ended.
-
-        Args:
-          ends_at: When it is ended if nobody asks for that before; infinity: it isn't.
+    async def step(self, step: Step, timeout_s: float) -> StepReply | Gone:
+        """Make a step, once a bell of its queues rings, or the wait is ended, or after this time.
 
         Raises:
           StoreUnreachable, StoreBusy, StoreRefused: As :meth:`Caller.call`.
 
         Cancellation: as there; the step has been executed, or may be.
         """
-        self._is_waiting, self._over = True, trio.Event()
-        self.end(ends_at)
+        self._is_waiting, self._ends_at, self._over = True, math.inf, trio.Event()
         try:
-            return await self._caller.step_at_bell(step, POLL_S)
+            return await self._caller.step_at_bell(step, timeout_s)
         finally:
             self._is_waiting, self._ends_at = False, math.inf
             self._over.set()

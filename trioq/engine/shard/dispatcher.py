@@ -247,7 +247,7 @@ class Dispatcher:
             boot.sends += 1
             sent_at, started = self._clock(), trio.current_time()
             if at_bell and boot.sends == 1:
-                return await self._bell.step(step, self._pace.due_at)
+                return await self._bell.step(step, self._pace.bell_s(started))
             return await self._caller.call(self._caller.store.step, step)
 
         try:

@@ -7,9 +7,9 @@ function reply(word, refusals)
       if not is_paused[queue.name] then
         left = left + queue.n_ready
       end
-      local first = queue.first[2] and tonumber(queue.first[2])
-      if first and (next_due < 0 or first - now_ms < next_due) then
-        next_due = math.max(0, first - now_ms)
+      local first = queue.first[2] and queue.first[2] * 1000 - now_us
+      if first and (next_due < 0 or first < next_due) then
+        next_due = math.max(0, first)
       end
     end
   end

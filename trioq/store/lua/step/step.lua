@@ -25,7 +25,7 @@
 --       settled   uid: those of each verb together
 --       run       step, how many of these in a row it has claimed
 --       then for each verb: its name, how many, and a column for each of its fields
--- REPLY ok, refused, uids, records, attempts, suspects, held, left, next due, version, index
+-- REPLY ok, refused, uids, records, attempts, suspects, held, left, next due (us), version, index
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
 --       old       a number before the last; nothing changed
@@ -109,9 +109,10 @@ for p = 1, n_parked do
   table.insert(queue.doors, door)
 end
 -- Asked for before the first write, or never: the server may have to be asked, and may refuse.
-local now_ms
+local now_ms, now_us
 local function now()
-  now_ms = now_ms or math.floor(clock(given_now) / 1000)
+  now_us = now_us or clock(given_now)
+  now_ms = math.floor(now_us / 1000)
   return now_ms
 end
 if n_parked > 0 then
