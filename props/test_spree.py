@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult
 from trio.testing import MockClock
 
 from props.behaviours import ACTS, PAYLOADS, Stage
@@ -69,7 +69,7 @@ class Draft:
             enqueued_ms=1_700_000_000_000 + n,
             options=self.options,
             due_ms=1_700_000_000_000 + self.delay_ms if self.delay_ms else 0,
-            trace={"traceparent": f"00-{uid}-{n + 1:016x}-01"} if self.is_traced else {},
+            trace={"traceparent": f"00-{uid}-{n + 1:016x}-0{n % 2}"} if self.is_traced else {},
         )
         stored, big = encode(record)
         return NewJob(uid, "low", stored, big, self.delay_ms, id_)
@@ -159,7 +159,7 @@ class Quick:
 
 
 class OddOnes(Sampler):
-    """Every other job is traced."""
+    """Every other job is traced, of those that begin a trace."""
 
     def should_sample(  # noqa: PLR0917
         self,
@@ -179,7 +179,7 @@ class OddOnes(Sampler):
 
 
 def traced(exporter: InMemorySpanExporter) -> EngineTracer:
-    provider = TracerProvider(sampler=OddOnes())
+    provider = TracerProvider(sampler=ParentBased(OddOnes()))
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     return EngineTracer(provider.get_tracer("trioq"), "props", linked=False)
 

@@ -6,6 +6,7 @@ from tests.mutants.mutant import Killers, Mutant
 
 GO: Killers = ("tests/engine/runs/test_spree.py",)
 BOTH: Killers = (*GO, "props/test_spree.py")
+DROPS: Killers = ("tests/observe/test_dropping.py",)
 
 SPREE = "engine/runs/spree.py"
 PLAN = "engine/runs/plan.py"
@@ -66,6 +67,22 @@ GOES = (
         "the span of a run is there for the next", SPREE,
         "                    span.end(Ack(held.uid, held.step), SUCCEEDED)\n",
         "                    pass\n", BOTH,
+    ),
+    Mutant(
+        "the span of a dropped run is there for the next", "observe/dropping.py",
+        "        detach(self._token)\n", "        pass\n", DROPS,
+    ),
+    Mutant(
+        "what a sampler may keep is dropped", "observe/dropping.py",
+        "type(sampler) in kinds and of_dropped is sampling.ALWAYS_OFF", "True", DROPS,
+    ),
+    Mutant(
+        "what is kept of its enqueue isn't kept of its run", "observe/dropping.py",
+        "if not me.is_valid or me.trace_flags.sampled:", "if not me.is_valid:", DROPS,
+    ),
+    Mutant(
+        "a baggage is lost with a dropped run", "observe/dropping.py",
+        " or len(enqueued) > 1 or", " or", DROPS,
     ),
     Mutant(
         "a run isn't linked to the attempt before", SPREE,

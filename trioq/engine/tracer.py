@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from trioq.core.job import Headers, Record, Uid
+from trioq.core.job import Headers, Uid
 from trioq.core.outcome import Outcome
 from trioq.core.settlements import Settlement
 
@@ -39,5 +39,19 @@ class Tracer(Protocol):
     def claimed(self, step: int, jobs: int, settled: int, took_s: float) -> None:
         """Step ``n`` was answered just now, and brought jobs."""
 
-    def run(self, record: Record, *, attempt: int, step: int, boot: str) -> RunSpan:
-        """A job that step ``n`` claimed begins to run, in the calling task."""
+    def run(
+        self,
+        uid: Uid,
+        name: str,
+        queue: str,
+        enqueued: Headers,
+        *,
+        attempt: int,
+        step: int,
+        boot: str,
+    ) -> RunSpan:
+        """A job that step ``n`` claimed begins to run, in the calling task.
+
+        Args:
+          enqueued: What its record carries.
+        """

@@ -25,9 +25,11 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from trioq.core.formats.record import TRACE
-from trioq.core.job import NO_HEADERS, Headers, Record, Uid
+from trioq.core.job import NO_HEADERS, Headers, Uid
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.engine.tracer import RunSpan
+from trioq.observe.dropping import Drops
 
 T = TypeVar("T")
 
@@ -143,7 +145,12 @@ class EngineTracer:
     tracer: trace.Tracer
     namespace: str
     linked: bool
+    _drops: Drops | None = attrs.field(init=False)
     _steps: dict[int, SpanContext] = attrs.field(factory=dict[int, SpanContext], init=False)
+
+    @_drops.default
+    def _find_drops(self) -> Drops | None:
+        return None if self.linked else Drops.of(self.tracer)
 
     def found(self, uid: Uid, name: str, queue: str) -> Headers:
         """Each file begins a trace of its own."""
@@ -153,12 +160,24 @@ class EngineTracer:
         """The span of a step, made when it's over: most steps bring nothing."""
         _guarded(lambda: self._claimed(step, jobs, settled, took_s), None)
 
-    def run(self, record: Record, *, attempt: int, step: int, boot: str) -> Run:
+    def run(
+        self,
+        uid: Uid,
+        name: str,
+        queue: str,
+        enqueued: Headers,
+        *,
+        attempt: int,
+        step: int,
+        boot: str,
+    ) -> RunSpan:
         """Begin the span of a run, current in the calling task until it ends."""
-        return _guarded(
-            lambda: self._run(record, attempt, step, boot),
-            Run(NO_SPAN, record.trace, None),
-        )
+        try:
+            dropped = None if self._drops is None else self._drops.run(enqueued)
+            return dropped or self._run(uid, name, queue, enqueued, attempt, step, boot)
+        except Exception:
+            _log.exception("a span was lost")
+            return Run(NO_SPAN, enqueued, None)
 
     def _found(self, uid: Uid, name: str, queue: str) -> Headers:
         attributes = _about(self.namespace, name, "enqueue", "create")
@@ -186,19 +205,21 @@ class EngineTracer:
         if len(self._steps) > STEPS:
             del self._steps[next(iter(self._steps))]
 
-    def _run(self, record: Record, attempt: int, step: int, boot: str) -> Run:
-        attributes = _about(self.namespace, record.name, "run", "process")
+    def _run(  # noqa: PLR0917
+        self, uid: Uid, name: str, queue: str, enqueued: Headers, attempt: int, step: int, boot: str
+    ) -> Run:
+        attributes = _about(self.namespace, name, "run", "process")
         attributes |= {
-            "messaging.message.id": record.uid, "messaging.destination.name": record.queue,
+            "messaging.message.id": uid, "messaging.destination.name": queue,
             "trioq.attempt": attempt, "trioq.engine_id": boot,
         }  # fmt: skip
-        context, links = context_of(record.trace), []
+        context, links = context_of(enqueued), []
         if self.linked:
             enqueue = trace.get_current_span(context).get_span_context()
             links = [Link(enqueue, {"trioq.link": "enqueue"})] if enqueue.is_valid else []
             context = trace.set_span_in_context(NO_SPAN, context)
         span = self.tracer.start_span(
-            f"run {record.name}", context, kind=SpanKind.CONSUMER, attributes=attributes,
+            f"run {name}", context, kind=SpanKind.CONSUMER, attributes=attributes,
             links=links,
         )  # fmt: skip
         if span.is_recording() and step in self._steps:

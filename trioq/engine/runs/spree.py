@@ -136,7 +136,8 @@ class Spree:
                     if held.attempt > 1:
                         return held  # its span is linked to the one before, which is looked for
                     span = tracer.run(
-                        header.record(held), attempt=held.attempt, step=held.step, boot=by.boot
+                        held.uid, header.plan.name, header.plan.queue, header.trace,
+                        attempt=held.attempt, step=held.step, boot=by.boot,
                     )  # fmt: skip
                     trace = span.headers.get("traceparent")
                 job = PlannedJob(held, header, content, span)

@@ -255,8 +255,9 @@ class Worker:
         self._here(claim.by)
         if shop.tracer is not None:
             run.span = shop.tracer.run(
-                record, attempt=claim.attempt, step=claim.step, boot=claim.by.boot
-            )
+                record.uid, record.name, record.queue, record.trace,
+                attempt=claim.attempt, step=claim.step, boot=claim.by.boot,
+            )  # fmt: skip
         content = claim.payload or record.payload
         if run.stored.payload_is_big:
             timebox.close()
