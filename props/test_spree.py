@@ -58,7 +58,7 @@ class Draft:
     is_traced: bool = False
 
     def stored(self, n: int) -> NewJob:
-        uid, id_ = f"{n:032x}", f"job-{n}" if self.has_id else None
+        uid, id_ = f"{n:032x}", (f"job-{n}" if n % 3 else f'jöb "{n}"') if self.has_id else None
         payload = PAYLOADS[self.name](n, self.what) if self.payload is None else self.payload
         record = Record(
             uid,

@@ -49,7 +49,12 @@ GOES = (
     ),
     Mutant(
         "what one record says of its own is heard of others", PLAN,
-        "if record.id is None and not record.trace and not record.due_ms:", "if True:", GO,
+        "if alone.id is None and not alone.trace and not alone.due_ms:", "if True:", GO,
+    ),
+    Mutant(
+        "a header that takes something back ends the engine", PLAN,
+        "except RecordUnreadable:\n            return  #",
+        "except KeyError:\n            return  #", GO,
     ),
     Mutant(
         "what a record asks for isn't heard", PLAN,

@@ -464,6 +464,25 @@ async def test_what_a_record_says_of_its_own_is_heard_whoever_wrote_it(
     assert {done and done.id for done in kept} == {own for own, *_ in expected}
 
 
+async def test_a_header_that_takes_something_back_is_read_as_it_stands(
+    autojump_clock: Clock, world: World, goes: Goes
+) -> None:
+    """In JSON the last one counts, and what stands before it may be anything."""
+    seen = []
+
+    @world.app.job("noop")
+    async def handler(job: trioq.Job) -> None:
+        seen.append(job.id)
+
+    await world.start()
+    said = b'{"v":1,"name":"noop","queue":"low","id":5,"at":1700000000000,"id":"x%d"}\n{}'
+    jobs = [NewJob(str(n) * 32, "low", said % n) for n in (1, 2)]
+    world.store.enqueue("another", 1, jobs)
+    await world.reported(JobSucceeded, 2)
+    assert seen == ["x1", "x2"]
+    assert goes.jobs == 2
+
+
 async def test_what_a_handler_does_to_its_trace_is_its_own_affair(
     autojump_clock: Clock, world: World, goes: Goes
 ) -> None:

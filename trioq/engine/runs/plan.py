@@ -8,6 +8,7 @@ header that says more (an id, a timeout, a trace) all is read, and what it says 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -28,6 +29,8 @@ from trioq.errors import RecordUnreadable
 PLANS = 512
 
 _AT = b',"at":'
+_rest = re.compile(rb'(\d{13})(?:,"id":"([ !#-\[\]-~]{1,500})")?\}\n').match
+"""A time and no more, or an id that is written as it is."""
 _quoted = json.encoder.encode_basestring_ascii
 
 
@@ -114,18 +117,19 @@ class Plans:
     rules: Rules
     breakers: Breakers
     _by_start: dict[bytes, Plan] = attrs.field(factory=dict[bytes, Plan], init=False)
-    """By what a header has before its time, where it has nothing after it."""
+    """By what a header has before its time, where it says all but an id."""
     _by_asked: dict[Asked, Plan | None] = attrs.field(
         factory=dict[Asked, "Plan | None"], init=False
     )
 
     def header(self, stored: bytes) -> Header | None:
         """What a record says, and how it is run; None: it needs more care."""
-        end = stored.find(b"}\n")
-        at = stored[end - 13 : end]
-        plan = self._by_start.get(stored[: end - 13])
-        if plan is not None and at.isdigit():
-            return Header(stored[: end + 2], plan, int(at))
+        at = stored.find(_AT) + len(_AT)
+        plan = self._by_start.get(stored[:at])
+        if plan is not None and (rest := _rest(stored, at)) is not None:
+            time, id = rest.groups()
+            line = stored[: rest.end()]
+            return Header(line, plan, int(time), None if id is None else id.decode("ascii"))
         return self._read(stored)
 
     def _read(self, stored: bytes) -> Header | None:
@@ -137,15 +141,22 @@ class Plans:
         plan = None if read.payload_is_big else self._of(record)
         if plan is None:
             return None
-        line = stored.partition(b"\n")[0]
-        if record.id is None and not record.trace and not record.due_ms:
-            # No string in JSON holds quotes like these: nothing but the time follows.
-            start, at, time = line.rpartition(_AT)
-            if at and time[:-1].isdigit():
-                _make_room(self._by_start)
-                self._by_start[start + at] = plan
-        enqueued_ms, due_ms = record.enqueued_ms, record.due_ms
-        return Header(line + b"\n", plan, enqueued_ms, record.id, record.trace, due_ms)
+        at = stored.find(_AT) + len(_AT)
+        if _rest(stored, at) is not None:
+            self._learn(stored[:at])
+        line = stored[: stored.find(b"\n") + 1]
+        return Header(line, plan, record.enqueued_ms, record.id, record.trace, record.due_ms)
+
+    def _learn(self, start: bytes) -> None:
+        """Know this beginning again, if all that it says is what a plan is made from."""
+        try:
+            alone = decode("", start + b"0}\n").record
+        except RecordUnreadable:
+            return  # what followed it has said otherwise
+        if alone.id is None and not alone.trace and not alone.due_ms:
+            _make_room(self._by_start)
+            if (plan := self._of(alone)) is not None:
+                self._by_start[start] = plan
 
     def _of(self, record: Record) -> Plan | None:
         options = record.options
