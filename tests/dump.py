@@ -76,7 +76,8 @@ class Dump:
     beats: Mapping[str, int]
     engines: Mapping[str, bytes]
     dead: Mapping[str, int]
-    done: tuple[bytes, ...]
+    kept: tuple[tuple[int, tuple[bytes, ...]], ...]
+    """Of each step, the newest first: how many were done by then, and its summaries likewise."""
     strays: tuple[str, ...]
     stats: Mapping[str, int]
     used: frozenset[str]
@@ -164,7 +165,7 @@ def dump(store: RedisStore) -> Dump:
         beats=fixed("beats", int),
         engines=fixed("engines", bytes),
         dead=fixed("dead", _number),
-        done=tuple(raw.get("done", [])),
+        kept=_kept(raw.get("done", [])),
         strays=_oldest_first(raw.get("strays", [])),
         stats=_without_zeros(fixed("stats", int)),
         used=frozenset(map(_text, raw.get("queues", []))),
@@ -211,7 +212,7 @@ def dump_of_model(space: Namespace) -> Dump:
         beats={name: boot.beats for name, boot in space.boots.items()},
         engines={name: boot.info for name, boot in space.boots.items()},
         dead=dict(space.dead),
-        done=tuple(space.done),
+        kept=tuple((kept.done_by_then, kept.summaries) for kept in space.kept),
         strays=tuple(space.strays),
         stats=_without_zeros({**space.stats, "parked_version": space.parked_version}),
         used=frozenset(space.used),
@@ -237,6 +238,14 @@ def _flat(flat: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
 
 def _pairs(flat: list[bytes], value_of: Callable[[bytes], Any]) -> dict[str, Any]:
     return {name.decode(): value_of(value) for name, value in _flat(flat)}
+
+
+def _kept(pieces: list[bytes]) -> tuple[tuple[int, tuple[bytes, ...]], ...]:
+    """Of each step, how many were done by then, and the summaries, the newest first."""
+    return tuple(
+        (int(done_by_then), tuple(filter(None, reversed(lines.split(b"\n")))))
+        for lines, done_by_then in zip(pieces[::2], pieces[1::2], strict=True)
+    )
 
 
 def _oldest_first(uids: list[bytes]) -> tuple[str, ...]:

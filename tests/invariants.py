@@ -108,8 +108,8 @@ def _nothing_left_over(dump: Dump, keep_done: int) -> Iterator[str]:
     waiting = dump.queues.keys() | {queue for queue, _ in dump.doors}
     if odd := (waiting | dump.bells) - dump.used:
         yield f"I16: queues that jobs wait in, or that ring, and that aren't named: {odd}"
-    if len(dump.done) > keep_done:
-        yield f"I16: {len(dump.done)} summaries"
+    if odd_steps := [n for n, _ in dump.kept if dump.kept[0][0] - n >= keep_done]:
+        yield f"I16: summaries of {odd_steps} are kept, and newer ones are enough"
     if dump.strays:
         yield f"I16: strays: {dump.strays}"
     if dump.unknown:

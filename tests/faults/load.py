@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import array
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -38,6 +37,7 @@ from trioq.settings import load
 from trioq.store.connect import open_store
 from trioq.store.embedded.locks import try_exclusive
 from trioq.store.inspect import stats
+from trioq.store.inspect.summaries import done_since
 from trioq.store.redis import RedisStore
 
 RATES = ("1000/min", "1000/s")
@@ -209,30 +209,16 @@ class Inbox:
 
     def look(self) -> None:
         """Note what was done since the last look, and tidy up."""
-        summaries = self._new_summaries()
+        summaries, self._last = done_since(self.store, self._last)
         at = time.monotonic()
         self._read_starts()  # a job's start was written down before it was settled
         for summary in summaries:
-            name = self._file_of.pop(json.loads(summary)["uid"], "unknown")
+            name = self._file_of.pop(summary.uid, "unknown")
             self.done[name] += 1
             if (written_at := self._written_at.pop(name, None)) is not None:
                 self.took_s.append(at - written_at)
                 if not self.keep:
                     (self.directory / name).unlink()
-
-    def _new_summaries(self) -> list[bytes]:
-        """The newest come first; as many of them as haven't been looked at."""
-        count = 100
-        while True:
-            # From the beginning each time: meanwhile more have come, and all others moved.
-            head = self.store.lane.call("LRANGE", self.store.keys.fixed("done"), 0, count - 1)
-            if self._last in head or len(head) < count:
-                break
-            count *= 4
-        new: list[bytes] = head[: head.index(self._last)] if self._last in head else head
-        if new:
-            self._last = new[0]
-        return new
 
     def _read_starts(self) -> None:
         with contextlib.suppress(FileNotFoundError), self.runs.open("rb") as file:

@@ -59,6 +59,9 @@ STEPPING: Killers = ("tests/store/test_stepping.py",)
 STEPS: Killers = ("tests/store/contract/test_steps.py",)
 NAMES: Killers = ("tests/store/contract/test_queue_names.py",)
 NUDGING: Killers = ("tests/store/test_nudge.py",)
+SUMMARIES: Killers = (
+    "tests/store/contract/test_settlements.py", "tests/store/test_inspect.py",
+)  # fmt: skip
 LANE: Killers = ("tests/store/test_lane.py",)
 PURE: Killers = (
     "tests/core/test_pacemaker.py", "tests/core/test_watch.py", "tests/core/test_retry.py",
@@ -188,6 +191,18 @@ SCRIPTS = (
     Mutant(
         "who is done keeps what else there was of the job", f"{SETTLE}/ack.lua",
         "if more > 0 then", "more = 0\nif more > 0 then", MODEL,
+    ),
+    Mutant(
+        "who is refused leaves a summary", f"{SETTLE}.lua",
+        "if #refused == 0 then\n    return text", "if true then\n    return text", SUMMARIES,
+    ),
+    Mutant(
+        "summaries go as soon as enough are kept with them", f"{SETTLE}/ack.lua",
+        "counted - by_then < keep_done", "counted - by_then < keep_done - 1", SUMMARIES,
+    ),
+    Mutant(
+        "summaries stay where the counter has begun anew", f"{SETTLE}/ack.lua",
+        "if by_then and by_then <= counted and", "if by_then and", SUMMARIES,
     ),
     Mutant(
         "a step that comes again tells its claims in any order", "store/lua/step/again.lua",

@@ -236,8 +236,12 @@ SEEN = (
         "for at in range(0, len(asked), JOBS)", "for at in range(0, min(1, len(asked)))", INSPECT,
     ),
     Mutant(
-        "the next mark is of the last page", "store/inspect/ends.py",
-        "newest = page[0] if start == 0 else newest", "newest = page[0]", INSPECT,
+        "the next mark is the oldest", "store/inspect/summaries.py",
+        "newest = piece if n == 0 else newest", "newest = piece", INSPECT,
+    ),
+    Mutant(
+        "many summaries are read at once where few were large", "store/inspect/summaries.py",
+        "min(fit, 4 * count, PIECES)", "min(fit, PIECES)", INSPECT,
     ),
     Mutant(
         "a full server ends who looks at it", "store/inspect/snapshot.py",

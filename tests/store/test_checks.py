@@ -90,11 +90,14 @@ def enqueue_and_settle(store: RedisStore, sender: Sender, engine: Driver) -> Non
     engine.step(
         0,
         Ack(first.uid, 1, b'{"uid":"%s"}' % first.uid.encode()),
-        Ack(second.uid, 1, b'{"uid":"%s"}' % second.uid.encode()),
         RetryAt(third.uid, 1, 1, 1, line("again")),
     )
     claims = wait_until(lambda: engine.step(1))
-    engine.step(0, DeadLetter(claims[0].uid, engine.n, 2, REASON, line("dead", 2)))
+    engine.step(
+        0,
+        DeadLetter(claims[0].uid, engine.n, 2, REASON, line("dead", 2)),
+        Ack(second.uid, 1, b'{"uid":"%s"}' % second.uid.encode()),
+    )
     again = engine.n
     reply = store.step(Step(engine.engine, again, 0, engine.queues))
     assert isinstance(reply, StepReply)

@@ -18,8 +18,9 @@ from trioq.core.job import new_uid
 from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.inspect import JobView, dead, done, find, outstanding, peek, stats
-from trioq.store.inspect.ends import JOBS, SUMMARIES, done_since, ended, newest_done
+from trioq.store.inspect.ends import JOBS, ended
 from trioq.store.inspect.jobs import PARKED_PAGE
+from trioq.store.inspect.summaries import FIRST, PIECES, done_since, newest_done
 from trioq.store.redis import RedisStore
 
 
@@ -401,6 +402,52 @@ def test_done_are_listed_newest_first_over_many_pages(store: RedisStore) -> None
     assert found(store, "3").state == "done"
 
 
+def test_summaries_of_one_job_each_give_way_to_those_of_a_step(
+    store: RedisStore, sender: Sender
+) -> None:
+    """As they were kept once."""
+    key = store.keys.fixed("done")
+    store.lane.pipeline([("RPUSH", key, json.dumps({"uid": str(i)})) for i in range(3)])
+    uids = sender.enqueue(*(new_job() for _ in range(2)))
+    driver = Driver(store)
+    driver.step(2)
+    driver.step(0, *(Ack(uid, 1, json.dumps({"uid": uid}).encode()) for uid in uids))
+    assert [summary.uid for summary in done(store)] == [*reversed(uids)]
+
+
+def test_summaries_give_way_where_the_counter_was_set_back(
+    store: RedisStore, sender: Sender
+) -> None:
+    first, second = sender.enqueue(*(new_job() for _ in range(2)))
+    driver = Driver(store)
+    driver.step(2)
+    store.lane.call("HSET", store.keys.fixed("stats"), "done", 5000)
+    driver.step(0, Ack(first, 1, json.dumps({"uid": first}).encode()))
+    store.lane.call("HSET", store.keys.fixed("stats"), "done", "a text")
+    driver.step(0, Ack(second, 1, json.dumps({"uid": second}).encode()))
+    assert [summary.uid for summary in done(store)] == [second]
+
+
+def test_no_page_of_summaries_is_much_larger_than_the_one_before(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest may be of jobs that were done one by one, and those behind of full steps."""
+    key, line = store.keys.fixed("done"), json.dumps({"uid": "u", "name": "n" * 100}).encode()
+    small, large = line, b"\n".join([line] * 2000)
+    store.lane.call("RPUSH", key, *[small] * FIRST, *[large] * 100)
+    pages = list[int]()
+    call = store.lane.call
+
+    def counted(*command: Any, **options: Any) -> Any:
+        answer = call(*command, **options)
+        pages.append(sum(map(len, answer)))
+        return answer
+
+    monkeypatch.setattr(store.lane, "call", counted)
+    assert sum(1 for _ in done(store)) == FIRST + 100 * 2000
+    assert max(pages) <= 4 * FIRST * len(large)
+
+
 def test_a_parked_job_is_found_however_many_are_parked_with_it(
     store: RedisStore, sender: Sender
 ) -> None:
@@ -438,7 +485,7 @@ def test_what_is_done_since_a_mark_is_read_over_many_pages(store: RedisStore) ->
 
     finish(range(10))
     mark = newest_done(store)
-    more = range(10, 10 + 2 * SUMMARIES + 5)
+    more = range(10, 10 + 2 * PIECES + 5)
     finish(more)
     summaries, mark = done_since(store, mark)
     assert [summary.uid for summary in summaries] == [str(n) for n in reversed(more)]

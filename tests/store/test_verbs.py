@@ -76,6 +76,14 @@ def test_the_fragment_knows_as_the_class_does_whether_jobs_go_back_to_a_queue(
 
 
 @every_verb
+def test_the_fragment_knows_as_the_class_does_whether_fields_come_in_lines(
+    kind: type[Settlement],
+) -> None:
+    source = (LUA / f"{kind.verb}.lua").read_text()
+    assert ("  in_lines = true,\n" in source) == kind.in_lines
+
+
+@every_verb
 def test_the_fragment_touches_the_keys_that_it_names(kind: type[Settlement]) -> None:
     own = load("step").header
     for key in FRAGMENTS[kind.verb].header.fixed_keys:

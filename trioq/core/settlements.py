@@ -23,11 +23,13 @@ class Ack:
     verb: ClassVar = "ack"
     returns: ClassVar = False
     """Whether the job goes back to a queue: the step has to name that one."""
+    in_lines: ClassVar = True
+    """Whether a request says what it says of all of them in one text, with a line for each."""
     uid: Uid
     step: int
     """The step that claimed it; with the boot, that is the claim's token."""
     summary: bytes = b""
-    """What ``done`` keeps of it; empty keeps nothing."""
+    """What ``done`` keeps of it, one line; empty keeps nothing."""
 
     def fields(self) -> tuple[Field, ...]:
         """What a request says of it besides uid and step, in each of these classes."""
@@ -40,6 +42,7 @@ class RetryAt:
 
     verb: ClassVar = "retry"
     returns: ClassVar = True
+    in_lines: ClassVar = False
     uid: Uid
     step: int
     delay_ms: int
@@ -58,6 +61,7 @@ class DeadLetter:
 
     verb: ClassVar = "dead"
     returns: ClassVar = False
+    in_lines: ClassVar = False
     uid: Uid
     step: int
     attempts: int
@@ -74,6 +78,7 @@ class Release:
 
     verb: ClassVar = "release"
     returns: ClassVar = True
+    in_lines: ClassVar = False
     uid: Uid
     step: int
 
@@ -87,6 +92,7 @@ class Park:
 
     verb: ClassVar = "park"
     returns: ClassVar = True
+    in_lines: ClassVar = False
     uid: Uid
     step: int
     queue: str

@@ -43,7 +43,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("beats", "HASH", "boot → its signs of life, counted", "register, beat, step", "sign-off, reap"),
     KeyDoc("engines", "HASH", "boot → what it said of itself, JSON", "register", "sign-off, reap"),
     KeyDoc("dead", "ZSET", "uid → when it died, epoch ms", "dead-letter, reap", "revive, purge"),
-    KeyDoc("done", "LIST", "JSON summaries of the last `keep_done` jobs, newest first", "ack", "ack, by trimming"),
+    KeyDoc("done", "LIST", "of each step that acked: its JSON summaries, a line each, then how many jobs were done by then; the newest step first, the last `keep_done` jobs and what shares a step with them", "ack", "ack, by trimming"),
     KeyDoc("strays", "LIST", "uids found without a record: a bug, kept for inquiry", "claim", "an operator"),
     KeyDoc("stats", "HASH", "counters, changed only by the script that accepts", "all scripts", "never"),
     KeyDoc("queues", "SET", "the names of all queues that anything is in, and of others", "whatever puts a job there", "forget_queues, or a step of many queues, when it is empty"),

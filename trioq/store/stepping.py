@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, groupby, repeat
 from operator import attrgetter
@@ -98,7 +98,11 @@ def encode(
     for settlements in groups.values():
         if settlements:
             args += (settlements[0].verb, len(settlements))
-            args += chain.from_iterable(zip(*[s.fields() for s in settlements], strict=True))
+            columns = zip(*[s.fields() for s in settlements], strict=True)
+            if settlements[0].in_lines:
+                args += map(b"\n".join, cast("Iterable[Iterable[bytes]]", columns))
+            else:
+                args += chain.from_iterable(columns)
     return [keys.running(step.boot), *lists, *parked, *bells], args
 
 

@@ -16,6 +16,7 @@ from trioq.core.events import (
     ParkedExpired,
 )
 from trioq.errors import ConfigError, PayloadRejected, QueueFull, QueueUnknown
+from trioq.store.inspect import done, stats
 
 
 def noop(place: Place, name: str = "noop") -> None:
@@ -217,8 +218,8 @@ async def id_retention(place: Place) -> None:
 async def keep_done(place: Place) -> None:
     place.configure()
     noop(place)
-    for _ in range(5):
-        place.enqueue("noop")
     async with place.running():
-        await place.reported(JobSucceeded, 5)
-    assert place.server.call("LLEN", "{t}:done") == 2
+        for n in range(1, 6):
+            place.enqueue("noop")
+            await place.until(lambda n=n: stats(place.store).counters.get("done") == n, 5.0)
+    assert [summary.attempt for summary in done(place.store)] == [1, 1]

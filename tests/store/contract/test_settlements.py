@@ -23,19 +23,36 @@ def test_a_job_that_succeeded_leaves_its_summary_and_nothing_else(world: Make) -
     engine.step(1)
     engine.step(0, Ack(uid, 3, b"{}"))
     left = w.dump()
-    assert left.done == (b"{}",)
+    assert left.kept == ((1, (b"{}",)),)
     assert (left.jobs, left.big, left.history, left.running) == ({}, {}, {}, {})
     assert (left.stats["done"], left.stats["retried"]) == (1, 1)
 
 
 def test_the_newest_summaries_are_kept(world: Make) -> None:
     w = world(keep_done=3)
-    queued = w.new(*["low"] * 5)
+    queued = w.new(*["low"] * 6)
     engine = w.engine()
-    engine.step(5)
-    engine.step(0, *(Ack(uid, 1, b"%d" % i) for i, uid in enumerate(queued)))
-    assert w.dump().done == (b"4", b"3", b"2")
-    assert w.dump().stats["done"] == 5
+    engine.step(6)
+    acks = [Ack(uid, 1, b"%d" % i) for i, uid in enumerate(queued)]
+    engine.step(0, *acks[:2])
+    engine.step(0, acks[2])
+    engine.step(0, *acks[3:5])
+    # Of the first two, none is among the last three.
+    assert w.dump().kept == ((5, (b"4", b"3")), (3, (b"2",)))
+    engine.step(0, acks[5])
+    assert w.dump().kept == ((6, (b"5",)), (5, (b"4", b"3")))
+    assert w.dump().stats["done"] == 6
+
+
+def test_a_summary_of_a_refused_settlement_is_not_kept(world: Make) -> None:
+    w = world()
+    queued = w.new(*["low"] * 3)
+    engine = w.engine()
+    engine.step(3)
+    first, second, third = (Ack(uid, 1, uid.encode()) for uid in queued)
+    reply = engine.ask(0, first, attrs.evolve(second, step=7), attrs.evolve(third, summary=b""))
+    assert reply.refused == {second.uid}
+    assert w.dump().kept == ((2, (first.summary,)),)
 
 
 def test_where_no_summaries_are_kept_there_are_none(world: Make) -> None:
@@ -44,7 +61,7 @@ def test_where_no_summaries_are_kept_there_are_none(world: Make) -> None:
     engine = w.engine()
     engine.step(1)
     engine.step(0, Ack(uid, 1, b"{}"))
-    assert w.dump().done == ()
+    assert w.dump().kept == ()
 
 
 def test_a_retry_counts_the_attempt_and_waits_its_delay(world: Make) -> None:

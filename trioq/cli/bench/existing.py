@@ -20,7 +20,8 @@ from trioq.client.admin import Admin
 from trioq.client.sync import SyncClient
 from trioq.core.job import Uid
 from trioq.store.connect import Connector
-from trioq.store.inspect.ends import done_since, ended, newest_done
+from trioq.store.inspect.ends import ended
+from trioq.store.inspect.summaries import done_since, newest_done
 from trioq.store.redis import RedisStore
 
 #: How often is looked for summaries.

@@ -107,7 +107,7 @@ class WorkerConfig:
         Duration(), "A caller's id is remembered for this long after its job has ended.", 86400.0
     )
     keep_done: int = key(
-        Whole(at_most=UNLIMITED), "Summaries of finished jobs that are kept.", 1000
+        Whole(at_most=UNLIMITED), "Summaries of finished jobs that are kept, at least.", 1000
     )
     runners: int | None = key(
         Whole(at_least=1, at_most=1000),

@@ -1,4 +1,7 @@
-"""What ``done`` keeps of a job that succeeded: a JSON object, written for each by hand."""
+"""What ``done`` keeps of a job that succeeded: a line of JSON, written for each by hand.
+
+The lines of the jobs that one step was told are done lie together, the newest last.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,15 @@ def encode(
     if trace is not None:
         summary += f',"trace":{_quoted(trace)}'
     return summary.encode("ascii") + b"}"
+
+
+def decode_all(stored: bytes) -> list[Summary]:
+    """Those of the jobs that one step was told are done, the newest first.
+
+    What can't be read is left out, and so is how many were done by then.
+    """
+    lines = map(decode, reversed(stored.split(b"\n")))
+    return [read for read in lines if read is not None]
 
 
 def decode(encoded: bytes | None) -> Summary | None:

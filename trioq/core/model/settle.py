@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from trioq.core.job import Uid
-from trioq.core.model.state import Door, Hold, Namespace
+from trioq.core.model.state import Door, Hold, Kept, Namespace
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 
 
@@ -33,11 +33,12 @@ def ack(settling: Settling, settled: Sequence[tuple[Ack, Hold]]) -> None:
     space = settling.space
     for settlement, _ in settled:
         space.end(settlement.uid, "done", settling.now_ms)
-        if settlement.summary and space.keep_done:
-            space.done.appendleft(settlement.summary)
-            while len(space.done) > space.keep_done:
-                space.done.pop()
     space.stats["done"] += len(settled)
+    summaries = tuple(s.summary for s, _ in reversed(settled) if s.summary)
+    if summaries and space.keep_done:
+        space.kept.appendleft(Kept(space.stats["done"], summaries))
+        while space.stats["done"] - space.kept[-1].done_by_then >= space.keep_done:
+            space.kept.pop()
 
 
 def retry(settling: Settling, settled: Sequence[tuple[RetryAt, Hold]]) -> None:

@@ -180,6 +180,16 @@ class Registration:
         return sorted(self.held.items(), key=lambda item: (item[1].step, item[1].i))
 
 
+@attrs.frozen
+class Kept:
+    """What stays of the jobs that a step was told are done."""
+
+    done_by_then: int
+    """How many were ever done, these included."""
+    summaries: tuple[bytes, ...]
+    """The newest first."""
+
+
 EndState = Literal["done", "dead", "cancelled"]
 
 
@@ -196,7 +206,8 @@ class Namespace:
     """All of it.
 
     Args:
-      keep_done: How many summaries of finished jobs to keep.
+      keep_done: How many summaries of finished jobs to keep, at least: those of a step stay and
+          go together.
       id_retention_ms: For how long a caller's id is remembered after the end.
       max_lengths: How many jobs may wait in a queue, ready and scheduled; others have no limit.
       claim_bytes: Of records in one step; a larger one is claimed alone.
@@ -219,8 +230,8 @@ class Namespace:
     boots: dict[BootId, Registration] = attrs.field(factory=dict[BootId, Registration], init=False)
     dead: dict[Uid, int] = attrs.field(factory=dict[Uid, int], init=False)
     """When each of them died, epoch ms."""
-    done: deque[bytes] = attrs.field(factory=deque[bytes], init=False)
-    """Summaries, the newest first."""
+    kept: deque[Kept] = attrs.field(factory=deque[Kept], init=False)
+    """The summaries of steps, those of the newest first."""
     ids: dict[str, Uid | Ended] = attrs.field(factory=dict[str, "Uid | Ended"], init=False)
     """A caller's id → the job that has it, or how that ended."""
     forget: Agenda = attrs.field(factory=Agenda, init=False)
@@ -237,6 +248,11 @@ class Namespace:
     stats: Counter[str] = attrs.field(factory=Counter[str], init=False)
     parked_version: int = attrs.field(default=0, init=False)
     """Counts the doors that came and went."""
+
+    @property
+    def done(self) -> list[bytes]:
+        """Summaries, the newest first."""
+        return [summary for kept in self.kept for summary in kept.summaries]
 
     def queue(self, name: str) -> Queue:
         """A queue, which is there as soon as somebody speaks of it."""

@@ -22,11 +22,12 @@ from trioq.store.inspect.dead import (
     newest_dead,
 )
 from trioq.store.inspect.doors import Door, doors
-from trioq.store.inspect.jobs import done, find, held, peek, uids_of
+from trioq.store.inspect.jobs import find, held, peek, uids_of
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, permits_used, sample
 from trioq.store.inspect.snapshot import snapshots, tell, watch
+from trioq.store.inspect.summaries import done
 from trioq.store.inspect.trend import Trend
 from trioq.store.inspect.views import JobView
 

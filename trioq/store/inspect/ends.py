@@ -1,41 +1,14 @@
-"""How jobs have ended, for whoever follows many of them."""
+"""Which jobs have ended, for whoever follows many of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trioq.core.formats import summary
-from trioq.core.formats.summary import Summary
 from trioq.core.job import Uid
 from trioq.store.redis import RedisStore
 
-#: Summaries read in one round trip, and jobs asked about.
-SUMMARIES = 200
+#: Jobs asked about in one round trip.
 JOBS = 500
-
-
-def newest_done(store: RedisStore) -> bytes:
-    """The last summary, as a mark for :func:`done_since`; empty: there is none."""
-    found = store.lane.call("LRANGE", store.keys.fixed("done"), 0, 0)
-    return bytes(found[0]) if found else b""
-
-
-def done_since(store: RedisStore, mark: bytes) -> tuple[list[Summary], bytes]:
-    """The summaries that came after this mark, the last one first, and the next mark.
-
-    Where the mark isn't kept any more, all that are.
-    """
-    found: list[Summary] = []
-    newest, start, key = mark, 0, store.keys.fixed("done")
-    while page := store.lane.call("LRANGE", key, start, start + SUMMARIES - 1):
-        newest = page[0] if start == 0 else newest
-        for raw in page:
-            if raw == mark:
-                return found, newest
-            if (read := summary.decode(raw)) is not None:
-                found.append(read)
-        start += len(page)
-    return found, newest
 
 
 def ended(store: RedisStore, uids: Iterable[Uid]) -> tuple[set[Uid], set[Uid]]:

@@ -1,20 +1,19 @@
-"""Finding jobs: by id, at the head of a queue, among the done."""
+"""Finding jobs: by id, at the head of a queue, in an engine's hands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
-from trioq.core.formats import summary
 from trioq.core.formats.record import decode
-from trioq.core.formats.summary import Summary
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreBusy
 from trioq.store import kept
 from trioq.store.inspect import fields
 from trioq.store.inspect.counts import TRIES
+from trioq.store.inspect.summaries import done
 from trioq.store.inspect.views import JobView, views
 from trioq.store.redis import RedisStore
 
@@ -28,9 +27,6 @@ OVERLAP = 100
 
 #: Callers' ids looked up in one round trip.
 IDS = 1000
-
-#: Summaries of finished jobs read in one round trip.
-DONE_PAGE = 500
 
 
 def find(store: RedisStore, id_or_uid: str) -> JobView | None:
@@ -95,14 +91,6 @@ def held(store: RedisStore, engine: str) -> list[JobView]:
             attrs.evolve(view, engine=engine) for view in views(store, page, stored, "running")
         ]
     return found
-
-
-def done(store: RedisStore) -> Iterator[Summary]:
-    """What is kept of finished jobs, the newest first; what can't be read is left out."""
-    start, key = 0, store.keys.fixed("done")
-    while page := store.lane.call("LRANGE", key, start, start + DONE_PAGE - 1):
-        start += len(page)
-        yield from filter(None, map(summary.decode, page))
 
 
 def _living(store: RedisStore, uid: Uid) -> JobView | None:

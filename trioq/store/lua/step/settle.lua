@@ -43,6 +43,21 @@ local function column(at, first, last)
   return picked
 end
 
+-- The same of what comes as one text, a line for each.
+local function lines(text, first)
+  if #refused == 0 then
+    return text
+  end
+  local picked, i = {}, first
+  for line in string.gmatch(text .. "\n", "(.-)\n") do
+    if holds[i] then
+      picked[#picked + 1] = line
+    end
+    i = i + 1
+  end
+  return table.concat(picked, "\n")
+end
+
 local uids = column(uids_at, 1, n_settled)
 if #uids > 0 and redis.call("HDEL", running, unpack(uids)) < #uids then
   local met = {}  -- where two speak of one claim, the earlier counts
@@ -58,7 +73,11 @@ end
 for _, group in ipairs(groups) do
   local verb, first, last, columns, from = group.verb, group.first, group.last, {}, {}
   for field = 1, verb.fields do
-    columns[field] = column(group.at + (field - 1) * (last - first + 1) - first + 1, first, last)
+    if verb.in_lines then
+      columns[field] = lines(ARGV[group.at + field], first)
+    else
+      columns[field] = column(group.at + (field - 1) * (last - first + 1) - first + 1, first, last)
+    end
   end
   for i = first, verb.returns and last or 0 do
     if holds[i] then

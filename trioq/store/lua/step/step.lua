@@ -24,7 +24,8 @@
 --       parked    queue's place, name, how many to claim at most
 --       settled   uid: those of each verb together
 --       run       step, how many of these in a row it has claimed
---       then for each verb: its name, how many, and a column for each of its fields
+--       then for each verb: its name, how many, and a column for each of its fields, or a text
+--       of lines
 -- REPLY ok, refused, uids, records, attempts, suspects, held, left, next due (us), version, index
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
@@ -136,7 +137,7 @@ while cursor < #ARGV do
   local name, count = ARGV[cursor + 1], tonumber(ARGV[cursor + 2])
   local verb = verbs[name]()  -- which reads what it writes to
   groups[#groups + 1] = { verb = verb, first = settled + 1, last = settled + count, at = cursor + 2 }
-  settled, cursor = settled + count, cursor + 2 + count * verb.fields
+  settled, cursor = settled + count, cursor + 2 + (verb.in_lines and 1 or count) * verb.fields
   has_queues = has_queues or verb.returns
 end
 local holds = {}

@@ -1,0 +1,55 @@
+"""What is kept of finished jobs, a page at a time, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trioq.core.formats import summary
+from trioq.core.formats.summary import Summary
+from trioq.store.redis import RedisStore
+
+#: Read in one round trip: this much, as far as it can be foreseen. What one step was told of is one
+#: piece, of a job or of a thousand.
+PAGE_BYTES = 1 << 18
+PIECES = 200
+FIRST = 8
+
+
+def done(store: RedisStore) -> Iterator[Summary]:
+    """What is kept of finished jobs, the newest first; what can't be read is left out."""
+    for piece in pieces(store):
+        yield from summary.decode_all(piece)
+
+
+def newest_done(store: RedisStore) -> bytes:
+    """What was kept last, as a mark for :func:`done_since`; empty: there is nothing."""
+    return next(pieces(store, first=1), b"")
+
+
+def done_since(store: RedisStore, mark: bytes) -> tuple[list[Summary], bytes]:
+    """The summaries that came after this mark, the last one first, and the next mark.
+
+    Where the mark isn't kept any more, all that are.
+    """
+    found: list[Summary] = []
+    newest = mark
+    for n, piece in enumerate(pieces(store)):
+        newest = piece if n == 0 else newest
+        if piece == mark:
+            break
+        found += summary.decode_all(piece)
+    return found, newest
+
+
+def pieces(store: RedisStore, *, first: int = FIRST) -> Iterator[bytes]:
+    """All that is kept, as it lies there.
+
+    Args:
+      first: How many to read at first.
+    """
+    start, count, key = 0, first, store.keys.fixed("done")
+    while page := store.lane.call("LRANGE", key, start, start + count - 1):
+        yield from page
+        start += len(page)
+        fit = PAGE_BYTES * len(page) // (sum(map(len, page)) or 1)
+        count = max(1, min(fit, 4 * count, PIECES))
