@@ -336,6 +336,13 @@ def test_so_it_is_with_many_workers(jobs: list[Draft]) -> None:
     assert_same(jobs, 4)
 
 
+def test_so_it_is_where_one_keeps_the_loop_from_the_next_for_long() -> None:
+    long, short = (
+        Draft("careful", what) for what in ("works_too_long_and_waits", "returns nothing")
+    )
+    assert_same([long, short], 4)
+
+
 #: Ids of spans are random, and a job can ask for them.
 @settings(max_examples=ROUNDS)
 @given(

@@ -213,3 +213,20 @@ async def test_what_is_put_back_comes_first_in_its_order() -> None:
     backlog.put([job("c")])
     backlog.put_back([job("a"), job("b")], trio.current_time())
     assert [held.uid for held in backlog.jobs] == ["a", "b", "c"]
+
+
+@pytest.mark.trio
+async def test_what_somebody_is_on_the_way_to_is_not_stale(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """As when a handler has kept the whole loop from running for so long."""
+    backlog, taken = Backlog(), list[str]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_all, backlog, taken)
+        await wait_all_tasks_blocked()
+        backlog.put([job("a")])
+        autojump_clock.jump(2 * STALE_S)
+        assert backlog.take_back_stale(NOBODY) == []
+        await wait_all_tasks_blocked()
+        assert taken == ["a"]
+        backlog.close()

@@ -667,6 +667,10 @@ ENGINES = (
         "return self._first_outcome + LINGER_S", WAITS,
     ),
     Mutant(
+        "what a worker comes for is given back", "engine/backlog.py",
+        "self.jobs and not self._called", "self.jobs", ("tests/engine/test_backlog.py",),
+    ),
+    Mutant(
         "what a boot takes back is given away all the same", "engine/backlog.py",
         "        self.jobs.clear()  # it stays the one that everybody knows\n",
         "        left = []\n", BACKLOG,

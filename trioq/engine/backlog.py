@@ -119,8 +119,9 @@ class Backlog:
         return jobs
 
     def take_back_stale(self, by: Claimer) -> list[Held]:
-        """The same, where nobody has started anything for too long."""
-        if not self.jobs or trio.current_time() - self._since < STALE_S:
+        """The same, where nobody has started anything for too long, nor is on the way to do so."""
+        is_waited_for = self.jobs and not self._called
+        if not is_waited_for or trio.current_time() - self._since < STALE_S:
             return []
         return self.take_back(by)
 
