@@ -34,7 +34,8 @@ ROOMS = {
     "handlers": {"handlers"},
     "runs": {"runs", "handlers"},
     "shard": {
-        "shard.bell", "shard.boot", "shard.demand", "shard.payloads", "shard.telling",
+        "shard.bell", "shard.boot", "shard.demand", "shard.exchange", "shard.payloads",
+        "shard.telling",
     },
     "sources": {"sources.scan"},
 }  # fmt: skip

@@ -14,8 +14,8 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import attrs
 import trio
 
-from trioq.core.calls import Gone, Step, StepReply
-from trioq.engine.bridge import InlineCaller
+from trioq.core.calls import Step
+from trioq.engine.bridge import InlineCaller, Then
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
 from trioq.store.memory import MemoryStore
 
@@ -175,7 +175,7 @@ class LinkedCaller(InlineCaller):
             await trio.sleep(READ_S)
         raise StoreUnreachable("lost")
 
-    async def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
         if self._link.is_away:
             await trio.sleep(READ_S)
             self.generation += 1
@@ -187,4 +187,4 @@ class LinkedCaller(InlineCaller):
                 # It lies at the server, which hasn't noticed that its sender went.
                 self._link.network.send_a_copy(lambda: self.store.step(step))
             raise
-        return await self.call(self.store.step, step)
+        then(await self.call(self.store.step, step))

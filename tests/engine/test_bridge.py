@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 import trio
 from redis.connection import AbstractConnection
 
 from tests.support import Server, new_job, wait_until
-from trioq.core.calls import Step, StepReply
+from trioq.core.calls import Gone, Step, StepReply
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import StoreUnreachable
 from trioq.store.keys import Keys
@@ -167,6 +168,57 @@ async def test_an_answer_that_is_there_is_returned_though_the_call_was_cancelled
     assert claimed == "claimed after b'PONG'", "what was claimed isn't lost"
 
 
+@pytest.fixture
+def step(caller: ThreadCaller) -> Step:
+    """Is answered at once: a job waits for it."""
+    caller.store.register("e.1", b"{}")
+    caller.store.enqueue("sender", 1, [new_job()])
+    return Step(boot="e.1", number=1, want=1, queues=("low",))
+
+
+async def test_an_answer_is_used_once_in_the_loop_where_its_caller_is(
+    caller: ThreadCaller, step: Step
+) -> None:
+    here, where = ContextVar[str]("here"), list[object]()
+    here.set("with the caller")
+
+    def then(reply: StepReply | Gone) -> None:
+        assert isinstance(reply, StepReply)
+        where.extend((threading.get_ident(), here.get(), len(reply.claims)))
+
+    await caller.step_at_bell(step, 5.0, then)
+    assert where == [threading.get_ident(), "with the caller", 1]
+
+
+async def test_an_answer_is_used_though_its_caller_was_cancelled(
+    caller: ThreadCaller, step: Step
+) -> None:
+    loop, used = trio.lowlevel.current_trio_token(), list[object]()
+    with trio.CancelScope() as scope:
+
+        class Cancelling(RedisStore):
+            def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+                reply = super().step_at_bell(step, timeout_s)
+                trio.from_thread.run_sync(scope.cancel, trio_token=loop)
+                time.sleep(0.05)  # the loop has time to act on it
+                return reply
+
+        caller = ThreadCaller(Cancelling(Keys("t"), caller.store.lane), deadline_s=5.0)
+        await caller.step_at_bell(step, 5.0, used.append)
+    assert [type(reply) for reply in used] == [StepReply]
+
+
+async def test_what_is_raised_over_an_answer_comes_out_at_its_caller(
+    caller: ThreadCaller, step: Step
+) -> None:
+    def then(_: object) -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await caller.step_at_bell(step, 5.0, then)
+    assert await caller.call(ping, caller.store) == b"PONG"
+
+
 async def test_who_waits_for_the_turn_can_be_cancelled_and_sends_nothing(
     own_server: Server, own_caller: ThreadCaller
 ) -> None:
@@ -210,13 +262,12 @@ async def test_a_bell_is_waited_for_longer_than_a_call(caller: ThreadCaller) -> 
     caller.deadline_s = 0.2
     store = caller.store
     await caller.call(store.register, "boot", b"{}")
-    started = trio.current_time()
-    assert isinstance(await caller.step_at_bell(waiting(1), timeout_s=0.5), StepReply)
+    started, replies = trio.current_time(), list[StepReply | Gone]()
+    await caller.step_at_bell(waiting(1), 0.5, replies.append)
     assert trio.current_time() - started >= 0.5
     await caller.call(store.enqueue, "sender", 1, [new_job("low", "noop")])
-    reply = await caller.step_at_bell(waiting(2), timeout_s=60)
-    assert isinstance(reply, StepReply)
-    assert len(reply.claims) == 1
+    await caller.step_at_bell(waiting(2), 60.0, replies.append)
+    assert [isinstance(reply, StepReply) and len(reply.claims) for reply in replies] == [0, 1]
 
 
 # --- what is driven ---------------------------------------------------------------------------

@@ -427,24 +427,25 @@ SCRIPTS = (
 
 DEMAND = "engine/shard/demand.py"
 DISPATCH = "engine/shard/dispatcher.py"
+EXCHANGE = "engine/shard/exchange.py"
 SHARD = "engine/shard/shard.py"
 SETTLE = "engine/runs/settle.py"
 
 ENGINES = (
     Mutant(
-        "an unanswered step is given up", DISPATCH,
-        '            reply = await self._outage.until_answered("step", send)\n',
-        "            from trioq.errors import StoreBusy, StoreUnreachable\n"
-        "            try:\n                reply = await send()\n"
-        "            except (StoreUnreachable, StoreBusy) as error:\n"
-        '                await self._outage.failed("step", error)\n'
-        "                boot.in_flight = None\n                return\n"
-        '            self._outage.answered("step")\n', STORM,
+        "an unanswered step is given up", EXCHANGE,
+        '        await self._outage.until_answered("step", send)\n',
+        "        from trioq.errors import StoreBusy, StoreUnreachable\n"
+        "        try:\n            await send()\n"
+        "        except (StoreUnreachable, StoreBusy) as error:\n"
+        '            await self._outage.failed("step", error)\n'
+        "            boot.in_flight = None\n            return\n"
+        '        self._outage.answered("step")\n', STORM,
     ),
     Mutant(
-        "an unanswered step gets another number", DISPATCH,
-        "            nonlocal sent_at, started\n            boot.sends += 1\n",
-        "            nonlocal sent_at, started, step\n"
+        "an unanswered step gets another number", EXCHANGE,
+        "            boot.sends += 1\n",
+        "            nonlocal step\n"
         "            boot.sends += 1\n            if boot.sends > 1:\n"
         "                import attrs\n"
         "                boot.number += 1\n"
@@ -488,8 +489,8 @@ ENGINES = (
         DISPATCHER + JOBS,
     ),
     Mutant(
-        "an engine doesn't sign off", DISPATCH,
-        "lambda: self._caller.call(self._caller.store.sign_off, self.boot)",
+        "an engine doesn't sign off", EXCHANGE,
+        "lambda: self._caller.call(self._caller.store.sign_off, boot)",
         "trio.lowlevel.checkpoint", ENGINE,
     ),
     Mutant(
@@ -640,8 +641,8 @@ ENGINES = (
         "            pass\n", BOOT,
     ),
     Mutant(
-        "a step that was cut off waits for a bell again", DISPATCH,
-        "if at_bell and boot.sends == 1:", "if at_bell:", WAITS,
+        "a step that was cut off waits for a bell again", EXCHANGE,
+        "if bell_s and boot.sends == 1:", "if bell_s:", WAITS,
     ),
     Mutant(
         "a wait that hasn't begun at the server is ended but once", "engine/shard/bell.py",
@@ -694,6 +695,10 @@ ENGINES = (
     Mutant(
         "who has no room leaves due jobs to the poll", "core/pace.py",
         "look_again = min(poll, self.due_at)", "look_again = poll", ("tests/core/test_pace.py",),
+    ),
+    Mutant(
+        "an answer is used out of its caller's context", "engine/bridge.py",
+        "            task.context.run(then, answer)\n", "            then(answer)\n", BRIDGE,
     ),
     Mutant(
         "a call that writes is abandoned", "engine/bridge.py",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
+import outcome
 import trio
 
 from trioq.core.calls import Gone, Step, StepReply
@@ -25,6 +26,9 @@ from trioq.store.redis import RedisStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+Then = Callable[[StepReply | Gone], None]
 
 
 class Caller(Protocol):
@@ -58,10 +62,14 @@ class Caller(Protocol):
     def can_end_waits(self) -> bool:
         """Whether :meth:`end_wait` ends nothing but the wait."""
 
-    async def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
         """Make a step when a bell of its queues rings, or else after this time.
 
-        Raises, and cancellation: as :meth:`call`.
+        Args:
+          then: Called in the loop with the answer, in the moment in which that is there. Whoever
+              awaits this goes on a turn later, when others may already run what it has brought.
+
+        Raises, and cancellation: as :meth:`call`; and what ``then`` raises.
         """
 
     async def end_wait(self, other: Caller) -> None:
@@ -114,9 +122,9 @@ class ThreadCaller:
     def can_end_waits(self) -> bool:
         return self.store.lane.may_know_client
 
-    async def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
         deadline_s = timeout_s + self.deadline_s
-        return await self._within(deadline_s, lambda: self.store.step_at_bell(step, timeout_s))
+        await self._within(deadline_s, lambda: self.store.step_at_bell(step, timeout_s), then)
 
     async def end_wait(self, other: Caller) -> None:
         lane = self.store.lane
@@ -154,7 +162,9 @@ class ThreadCaller:
             # A limiter of its own: handlers that use threads can't starve it.
             await trio.to_thread.run_sync(loop, limiter=trio.CapacityLimiter(1))
 
-    async def _within(self, deadline_s: float, function: Callable[[], T]) -> T:
+    async def _within(
+        self, deadline_s: float, function: Callable[[], T], then: Callable[[T], None] | None = None
+    ) -> T:
         lane = self.store.lane
         try:
             self._turn.acquire_nowait()  # without a turn of the loop, where nobody is before us
@@ -165,7 +175,7 @@ class ThreadCaller:
             if not lane.connected:
                 await _connect(lane, deadline)
             lane.arm()
-            return await _hop(function, deadline, lane.interrupt)
+            return await _hop(function, deadline, lane.interrupt, then)
         except RuntimeError as error:
             if (want := want_of(error)) is None:
                 raise
@@ -174,8 +184,16 @@ class ThreadCaller:
             self._turn.release()
 
 
-async def _hop(function: Callable[[], T], deadline: float, interrupt: Callable[[], None]) -> T:
+async def _hop(
+    function: Callable[[], T],
+    deadline: float,
+    interrupt: Callable[[], None],
+    then: Callable[[T], None] | None = None,
+) -> T:
     """Call a function in a thread and wait for its end, whatever happens.
+
+    Args:
+      then: Called in the loop with what it returns, before the turn in which we go on.
 
     With its lane it has a thread of its own, so it needs neither the limiter of
     ``trio.to_thread.run_sync`` nor, as ``interrupt`` ends it early, a task beside it that looks
@@ -183,8 +201,17 @@ async def _hop(function: Callable[[], T], deadline: float, interrupt: Callable[[
     """
     task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
 
+    def used(result: Any) -> T:
+        answer: T = result.unwrap()
+        if then is not None:
+            task.context.run(then, answer)
+        return answer
+
+    def land(result: Any) -> None:
+        trio.lowlevel.reschedule(task, outcome.capture(used, result))
+
     def deliver(result: Any) -> None:
-        token.run_sync_soon(trio.lowlevel.reschedule, task, result)
+        token.run_sync_soon(land, result)
 
     def abort(_: object) -> trio.lowlevel.Abort:
         interrupt()
@@ -240,9 +267,9 @@ class InlineCaller:
         await trio.lowlevel.checkpoint()
         return function(*args, **kwargs)
 
-    async def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
         await self._wait_bell(step.queues, timeout_s)
-        return self.store.step(step)
+        then(self.store.step(step))
 
     async def _wait_bell(self, queues: Sequence[str], timeout_s: float) -> None:
         self._is_ended = False

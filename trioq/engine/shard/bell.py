@@ -13,8 +13,8 @@ import math
 
 import trio
 
-from trioq.core.calls import Gone, Step, StepReply
-from trioq.engine.bridge import Caller
+from trioq.core.calls import Step
+from trioq.engine.bridge import Caller, Then
 
 #: Who ends a wait that hasn't begun at the server, or whose answer is on its way, looks again.
 AGAIN_S = 0.002
@@ -46,17 +46,14 @@ class Bell:
         """Whether a wait can be ended without a new connection."""
         return self._caller.can_end_waits
 
-    async def step(self, step: Step, timeout_s: float) -> StepReply | Gone:
+    async def step(self, step: Step, timeout_s: float, then: Then) -> None:
         """Make a step, once a bell of its queues rings, or the wait is ended, or after this time.
 
-        Raises:
-          StoreUnreachable, StoreBusy, StoreRefused: As :meth:`Caller.call`.
-
-        Cancellation: as there; the step has been executed, or may be.
+        Args, what it raises, and cancellation: as :meth:`Caller.step_at_bell`.
         """
         self._is_waiting, self._ends_at, self._over = True, math.inf, trio.Event()
         try:
-            return await self._caller.step_at_bell(step, timeout_s)
+            await self._caller.step_at_bell(step, timeout_s, then)
         finally:
             self._is_waiting, self._ends_at = False, math.inf
             self._over.set()

@@ -6,8 +6,8 @@ bell, and a job starts one hop after it. While Redis is away the same step is se
 again, unchanged and without waiting, and the outcomes wait.
 
 When there is a step :mod:`trioq.core.pace` says, what it claims
-:mod:`trioq.engine.shard.demand`, what it settles :mod:`trioq.engine.shard.boot`. Here are the
-deeds::
+:mod:`trioq.engine.shard.demand`, what it settles :mod:`trioq.engine.shard.boot`; how it gets its
+answer :mod:`trioq.engine.shard.exchange`. Here are the deeds::
 
     run:   next? ──▶ step ──▶ answered: claims to the backlog ──▶ next?
              │  ──▶ at bell: the same; poke, settle and stop_claiming end its wait
@@ -26,13 +26,11 @@ from trioq.core.events import BootLost, ClaimsReturned, Report
 from trioq.core.pace import Pace, linger_s
 from trioq.core.settlements import Release, Settlement
 from trioq.engine.backlog import STALE_S, Backlog
-from trioq.engine.bridge import Caller
 from trioq.engine.claim import Held
 from trioq.engine.fetch import Fetch
-from trioq.engine.outage import Outage
-from trioq.engine.shard.bell import Bell
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
+from trioq.engine.shard.exchange import Exchange
 from trioq.engine.shard.payloads import Payloads
 from trioq.engine.shard.telling import tell
 from trioq.engine.tracer import Tracer
@@ -50,8 +48,7 @@ class Dispatcher:
 
     Args:
       boot: A name that nobody has had.
-      caller: The lane for steps; nobody else uses it.
-      waker: On a lane of its own: ends the waits for bells.
+      exchange: Gets its steps answered.
       fetch: For the runs of what it claims.
       demand: What the next step is to claim; has the pacemaker, and its clock.
     """
@@ -60,12 +57,10 @@ class Dispatcher:
         self,
         *,
         boot: str,
-        caller: Caller,
-        waker: Caller,
+        exchange: Exchange,
         fetch: Fetch,
         backlog: Backlog,
         demand: Demand,
-        outage: Outage,
         report: Report,
         tracer: Tracer | None = None,
     ) -> None:
@@ -77,17 +72,16 @@ class Dispatcher:
         self.fetch = fetch
         self.payloads = Payloads(fetch, backlog)
         self._boot = Boot(boot, self)
-        self._caller = caller
+        self._exchange = exchange
+        self._bell = exchange.bell
         self._backlog = backlog
         self._demand = demand
         self._clock = demand.clock
-        self._outage = outage
         self._report = report
         self._tracer = tracer
         self._has_brought = False
         """Whether the last step has, and the workers haven't had time to begin."""
         self._pace = Pace()
-        self._bell = Bell(caller, waker)
         self._awake = trio.Event()
 
     # -- what the others ask and tell it ---------------------------------------------------
@@ -211,9 +205,7 @@ class Dispatcher:
             patient()
         # A lost boot signs off too: it may be that the server went back in time, and holds
         # claims for it again.
-        await self._outage.until_answered(
-            "step", lambda: self._caller.call(self._caller.store.sign_off, self.boot)
-        )
+        await self._exchange.sign_off(self.boot)
         return True
 
     def _next(self) -> Literal["step", "at bell"] | float:
@@ -234,28 +226,18 @@ class Dispatcher:
         return linger_s(self._demand.ahead.gap_s) if is_met else 0.0
 
     async def _step(self, *, at_bell: bool = False) -> None:
-        boot = self._boot
+        boot, pace = self._boot, self._pace
         if boot.in_flight is None:
             self._demand.next_step(boot)
-            self._pace.made()
-        step = boot.in_flight
-        assert step is not None
-        sent_at = started = 0.0
-
-        async def send() -> StepReply | Gone:
-            nonlocal sent_at, started
-            boot.sends += 1
-            sent_at, started = self._clock(), trio.current_time()
-            if at_bell and boot.sends == 1:
-                return await self._bell.step(step, self._pace.bell_s(started))
-            return await self._caller.call(self._caller.store.step, step)
-
+            pace.made()
+        bell_s = pace.bell_s(trio.current_time()) if at_bell else 0.0
         try:
-            reply = await self._outage.until_answered("step", send)
+            await self._exchange.answered(boot, self._take, bell_s=bell_s)
         except TrioqBug:
             self._lose("bug")
-            return
-        # No await from here to the hand-over: a claim that is here can't be lost.
+
+    def _take(self, reply: StepReply | Gone, sent_at: float, took_s: float) -> None:
+        """What the step in flight was answered: all of it at once, so that no claim gets lost."""
         now = trio.current_time()
         self._pace.answered(now)
         if isinstance(reply, Gone):
@@ -264,7 +246,7 @@ class Dispatcher:
         # Of a step that has waited, too: that its lease counts from before the wait is less than
         # it was granted, and meanwhile there were beats.
         self.pacemaker.step_answered(sent_at, self._clock())
-        agrees = self._absorb(reply, took_s=0.0 if at_bell else now - started)
+        agrees = self._absorb(reply, took_s)
         failpoint("step", "used")
         if not agrees:
             self._lose("count differs")

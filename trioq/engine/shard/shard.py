@@ -31,6 +31,7 @@ from trioq.engine.nurseries import cancel_when, first_of
 from trioq.engine.outage import Outage
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.dispatcher import Dispatcher
+from trioq.engine.shard.exchange import Exchange
 from trioq.engine.shard.expiry import Expiry
 from trioq.engine.shard.heartbeat import Heartbeat
 from trioq.engine.shard.reaper import Reaper
@@ -145,8 +146,9 @@ class Shard:
     def _dispatcher_of(self, boot: str, pacemaker: Pacemaker) -> Dispatcher:
         return Dispatcher(
             boot=boot,
-            caller=self.access("step"),
-            waker=self.access("wake"),
+            exchange=Exchange(
+                self.access("step"), self.access("wake"), outage=self.outage, clock=self.clock
+            ),
             fetch=Fetch(self.access("payload"), self.outage),
             backlog=self.backlog,
             demand=Demand(
@@ -157,7 +159,6 @@ class Shard:
                 pacemaker=pacemaker,
                 clock=self.clock,
             ),
-            outage=self.outage,
             report=self.report,
             tracer=self.tracer,
         )
