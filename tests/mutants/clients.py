@@ -8,6 +8,7 @@ BATCHES: Killers = ("tests/client/test_many.py",)
 DRAFTS: Killers = ("tests/client/test_jobs.py",)
 OUTBOX: Killers = ("props/test_outbox.py",)
 SHARING: Killers = ("tests/client/test_sharing.py",)
+TRACING: Killers = ("tests/observe/test_tracing.py", "-k", "provider")
 STORM: Killers = ("tests/faults/test_network_engine.py",)
 
 CLIENTS = (
@@ -73,6 +74,18 @@ CLIENTS = (
     Mutant(
         "who takes many uids takes one", "core/job.py",
         "self._last = first + count - 1", "self._last = first", ("tests/core/test_uids.py",),
+    ),
+    Mutant(
+        "a provider that is set after the first enqueue is never used", "observe/tracing.py",
+        'getattr(api, "_TRACER_PROVIDER", api) is None', "True", TRACING,
+    ),
+    Mutant(
+        "a provider that the environment names is never used", "observe/tracing.py",
+        'if self._has_looked and getattr(api', "if getattr(api", TRACING,
+    ),
+    Mutant(
+        "of a large request the beginning is sent twice", "store/lane.py",
+        "packed = packed[sent:]", "pass", ("tests/store/test_lane.py",),
     ),
     Mutant(
         "who has left is queued all the same", "client/outbox.py",

@@ -421,6 +421,42 @@ def test_a_program_with_tracing_of_its_own_has_it_used(place: Place) -> None:
     assert current["JobParked"] == "0" * 16
 
 
+LATE = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from trioq.core.config import Config
+from trioq.observe.tracing import Tracing
+
+tracing = Tracing.open(Config(namespace="t"))
+for provider in (None, None, TracerProvider()):
+    if provider is not None:
+        trace.set_tracer_provider(provider)
+    with tracing.sending("looks") as sending:
+        print(*sending.headers)
+"""
+
+
+def test_a_provider_that_a_program_sets_after_its_first_enqueue_is_used(place: Place) -> None:
+    assert place.configure(endpoint="").run(LATE).splitlines() == ["", "", "traceparent"]
+
+
+NAMED = """
+import os, sys
+os.environ["OTEL_PYTHON_TRACER_PROVIDER"] = "sdk_tracer_provider"
+from opentelemetry import trace
+from trioq.core.config import Config
+from trioq.observe.tracing import Tracing
+
+tracing = Tracing.open(Config(namespace="t"))
+with tracing.sending("looks") as sending:
+    print(*sending.headers)
+"""
+
+
+def test_a_provider_that_the_environment_names_is_used(place: Place) -> None:
+    assert place.configure(endpoint="").run(NAMED) == "traceparent\n"
+
+
 def test_its_faults_cost_a_span_and_not_a_job(place: Place) -> None:
     program = "import logging\nlogging.disable()\n" + EMBEDDED
     printed = place.configure(endpoint="").run(program, place.collector.endpoint, "breaks")

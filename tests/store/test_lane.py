@@ -396,6 +396,11 @@ def test_a_timeout_is_for_each_piece_so_a_dripping_server_is_ended_by_an_interru
     lane.close()
 
 
+def test_a_request_larger_than_any_buffer_arrives_as_it_was_sent(lane: Lane) -> None:
+    sent = b"%032x" * 500_000 % tuple(range(500_000))
+    assert lane.call("ECHO", sent) == sent
+
+
 def test_a_timeout_of_one_call_is_not_the_next_ones(lane: Lane) -> None:
     with pytest.raises(StoreUnreachable):
         lane.call("BLPOP", "nothing", 0, timeout_s=0.02)

@@ -70,7 +70,8 @@ def name_of(what: Call | str) -> str:
     Raises:
       TypeError: It makes none.
     """
-    what = call_or_name(what)
+    if type(what) is not Call:
+        what = call_or_name(what)
     return what.name if isinstance(what, Call) else what
 
 

@@ -15,13 +15,14 @@ from uuid import UUID
 import trio
 
 from trioq.client.arguments import many, name_of, refuse_unknown
-from trioq.client.jobs import Drafts, Handle, Seconds, handles, told_as_unknown
+from trioq.client.jobs import Drafts, Handle, Seconds, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.task_outbox import TaskOutbox
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
+from trioq.errors import StoreUnreachable
 from trioq.observe.tracing import Tracing
 from trioq.store.connect import Connector, open_store
 
@@ -109,8 +110,10 @@ class Client:
                 except BaseException:
                     self._outbox.leave(part)
                     raise
-                with told_as_unknown(batch):
+                try:
                     made += handles(batch, await self._outbox.finish(part))
+                except StoreUnreachable as error:
+                    raise_told(error, batch)
                 queues |= {job.queue for job in batch}
                 batch = after
             if batch is not None:
@@ -119,8 +122,10 @@ class Client:
         return made
 
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
-        with told_as_unknown(jobs):
+        try:
             return handles(jobs, await self._outbox.send(jobs))
+        except StoreUnreachable as error:
+            raise_told(error, jobs)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import attrs
@@ -145,7 +145,9 @@ class Drafts:
           PayloadRejected, QueueUnknown: There is no such place.
           TypeError: The queue is of the wrong kind.
         """
-        name, asked = call.name, arguments.queue_name(queue) or arguments.queue_name(call.queue)
+        name, asked = call.name, call.queue
+        if queue is not None or asked is not None:
+            asked = arguments.queue_name(queue) or arguments.queue_name(call.queue)
         if type(name) is not str:
             return self._name(name), self._queue(asked)
         if (place := self._places.get((name, asked))) is None:
@@ -235,15 +237,14 @@ def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
     return made
 
 
-@attrs.define
-class told_as_unknown:  # noqa: N801 - a with statement reads it
-    """Where there was no answer, nobody knows of these whether they are queued."""
+def raise_told(error: StoreUnreachable, jobs: Sequence[NewJob]) -> NoReturn:
+    """Raise an error of these jobs: where there was no answer, nobody knows whether they are
+    queued.
 
-    jobs: Sequence[NewJob]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, StoreUnreachable) and error.sent:
-            raise EnqueueUnknown([job.uid for job in self.jobs]) from error
+    Raises:
+      EnqueueUnknown: They may be.
+      StoreUnreachable: They aren't.
+    """
+    if error.sent:
+        raise EnqueueUnknown([job.uid for job in jobs]) from error
+    raise error

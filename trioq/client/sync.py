@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Never
 from uuid import UUID
 
 from trioq.client.arguments import many, name_of, refuse_unknown
-from trioq.client.jobs import Drafts, Handle, Seconds, handles, told_as_unknown
+from trioq.client.jobs import Drafts, Handle, Seconds, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.sync_outbox import SyncOutbox
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
+from trioq.errors import StoreUnreachable
 from trioq.observe.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ class SyncClient:
                 except BaseException:
                     self._outbox.leave(part)
                     raise
-                with told_as_unknown(batch):
+                try:
                     made += handles(batch, self._outbox.finish(part))
+                except StoreUnreachable as error:
+                    raise_told(error, batch)
                 queues |= {job.queue for job in batch}
                 batch = after
             if batch is not None:
@@ -90,8 +93,10 @@ class SyncClient:
 
     def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         """Queue one batch of jobs that are made already."""
-        with told_as_unknown(jobs):
+        try:
             return handles(jobs, self._outbox.send(jobs))
+        except StoreUnreachable as error:
+            raise_told(error, jobs)
 
 
 @contextmanager

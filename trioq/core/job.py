@@ -100,23 +100,23 @@ class UidSource:
         """Milliseconds, and in its last 16 bits the count."""
 
     def __call__(self) -> Uid:
-        first, process = self._reserve(1)
-        return f"{first:016x}{process}"
+        with self._lock:
+            return f"{self._next(1):016x}{self._process}"
 
     def many(self, count: int) -> list[Uid]:
         """So many, one after the other."""
-        first, process = self._reserve(count)
+        with self._lock:
+            first, process = self._next(count), self._process
         return [f"{n:016x}{process}" for n in range(first, first + count)]
 
-    def _reserve(self, count: int) -> tuple[int, str]:
-        """The first of so many numbers, which nobody else gets, and what follows each of them."""
-        with self._lock:
-            # With more than 65,536 in one millisecond, or a clock set back, the count runs on
-            # into the time.
-            now, following = time.time_ns() // 1_000_000 << 16, self._last + 1
-            first = now if now > following else following
-            self._last = first + count - 1
-            return first, self._process
+    def _next(self, count: int) -> int:
+        """The first of so many numbers, which nobody else gets."""
+        # With more than 65,536 in one millisecond, or a clock set back, the count runs on into
+        # the time.
+        now, following = time.time_ns() // 1_000_000 << 16, self._last + 1
+        first = now if now > following else following
+        self._last = first + count - 1
+        return first
 
 
 new_uid = UidSource()

@@ -51,6 +51,8 @@ class Tracing:
 
     config: Config
     _found: tuple[TracerProvider, Spans] | None = attrs.field(default=None, init=False)
+    _has_looked: bool = attrs.field(default=False, init=False)
+    """Whether the program's environment was looked at, which may name a provider."""
 
     @classmethod
     def open(cls, config: Config) -> Tracing:
@@ -88,7 +90,11 @@ class Tracing:
         api: Any = sys.modules.get("opentelemetry.trace")
         if api is None:
             return None  # then nobody has set a provider
-        provider = api.get_tracer_provider()
+        # Asked before each enqueue: where none is set, as the module says where it has this name,
+        # OpenTelemetry would look into the environment each time.
+        if self._has_looked and getattr(api, "_TRACER_PROVIDER", api) is None:
+            return None
+        provider, self._has_looked = api.get_tracer_provider(), True
         if isinstance(provider, api.ProxyTracerProvider | api.NoOpTracerProvider):
             return None
         if self._found is None or self._found[0] is not provider:

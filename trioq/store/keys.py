@@ -61,7 +61,7 @@ FIXED: frozenset[str] = frozenset(doc.name for doc in CATALOGUE if "<" not in do
 """Keys that a namespace has one of; scripts name them in their headers."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)  # what is made of them is remembered by them, and looked up each time
 class Keys:
     """Makes the keys of one namespace.
 

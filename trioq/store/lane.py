@@ -258,10 +258,11 @@ class Lane:
         """
         shape = replies.of_script(script.name)
         command = ("EVALSHA", script.sha, str(len(keys)), *keys, *args)
-        before = () if behind is None else (behind,)
-        shapes = [*map(replies.of_command, before), shape]
+        commands, shapes = [command], [shape]
+        if behind is not None:
+            commands, shapes = [behind, command], [replies.of_command(behind), shape]
         try:
-            return self.pipeline([*before, command], shapes=shapes, wait_s=wait_s)[-1]
+            return self.pipeline(commands, shapes=shapes, wait_s=wait_s)[-1]
         except StoreRefused as error:
             return self._run_by_text(error, script, command[2:])
 
@@ -402,7 +403,19 @@ def _send(connection: AbstractConnection, commands: Sequence[tuple[Any, ...]]) -
         packed = _packed(commands)
     except UnicodeEncodeError:  # a name that isn't UTF-8, as somebody else wrote it
         packed = _packed([tuple(map(kept.raw, command)) for command in commands])
-    _socket(connection).sendall(packed)
+    _write(_socket(connection), packed)
+
+
+def _write(sock: socket.socket, packed: bytes) -> None:
+    """All of it. Almost always there is room, for which a socket with a timeout would ask first."""
+    if type(sock) is socket.socket:  # and not one with TLS
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            sent = os.write(sock.fileno(), packed)
+        if sent == len(packed):
+            return
+        packed = packed[sent:]
+    sock.sendall(packed)
 
 
 _LETTERS = frozenset({str, bytes})
