@@ -34,6 +34,19 @@ async def take_all(backlog: Backlog, taken: list[str]) -> None:
 
 
 @pytest.mark.trio
+async def test_what_is_aside_goes_back_with_the_rest_and_that_of_others_comes_back() -> None:
+    backlog, taken = Backlog(), list[str]()
+    backlog.aside.extend([job("a"), job("b", OTHER), job("c")])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take_all, backlog, taken)
+        await wait_all_tasks_blocked()
+        assert [held.uid for held in backlog.take_back(NOBODY)] == ["a", "c"]
+        await wait_all_tasks_blocked()
+        assert taken == ["b"]
+        backlog.close()
+
+
+@pytest.mark.trio
 async def test_jobs_are_taken_in_the_order_in_which_they_came() -> None:
     backlog, taken = Backlog(), list[str]()
     backlog.put([job("a"), job("b")])

@@ -100,4 +100,26 @@ RUNNERS = (
         "an app of the program that is run is looked for in vain", "isolation.py",
         '        if name != "__main__"\n', "", OUTSIDE,
     ),
+    Mutant(
+        "a job that waits for a runner is never called", "engine/runs/worker.py",
+        "                shop.aside.recall()\n", "                pass\n", APART,
+    ),
+    Mutant(
+        "jobs that wait for a runner are counted as if workers had them", "engine/shard/demand.py",
+        "- (unsettled - aside)", "- unsettled", APART,
+    ),
+    Mutant(
+        "jobs are claimed without end while they wait for a runner", "engine/wiring.py",
+        "return None if is_enough else len(self.backlog.aside)", "return len(self.backlog.aside)",
+        APART,
+    ),
+    Mutant(
+        "a queue whose jobs wait for runners keeps others from being claimed from",
+        "engine/runs/aside.py", "if waiting[queue] < self.enough)", "if True)", APART,
+    ),
+    Mutant(
+        "what is aside of a boot that ends is forgotten", "engine/backlog.py",
+        "there = [*self.jobs, *self.aside]", "there = [*self.jobs]",
+        ("tests/engine/test_backlog.py",),
+    ),
 )  # fmt: skip

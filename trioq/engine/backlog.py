@@ -45,6 +45,8 @@ class Backlog:
     def __init__(self) -> None:
         self.jobs = deque[Held]()
         """The next one first. Who takes one out by hand says so afterwards: :meth:`taken`."""
+        self.aside = deque[Held]()
+        """What waits for something else than a worker, and comes back when that is there."""
         self.lent: list[Lent] = []
         """What is out of here, and has jobs that nobody has begun."""
         self._idle = trio.lowlevel.ParkingLot()
@@ -111,10 +113,14 @@ class Backlog:
     def take_back(self, by: Claimer) -> list[Held]:
         """Take out what this boot has claimed and nobody has started."""
         lent = [held for lent in self.lent if lent.by is by for held in lent.take_back()]
-        jobs = lent + [held for held in self.jobs if held.by is by]
-        left = [held for held in self.jobs if held.by is not by]
+        # What is aside of others comes back: what it was to follow may be among these.
+        there = [*self.jobs, *self.aside]
+        self.aside.clear()
+        jobs = lent + [held for held in there if held.by is by]
+        left = [held for held in there if held.by is not by]
         self.jobs.clear()  # it stays the one that everybody knows
         self.jobs.extend(left)
+        self._call()
         self._are_few.set()
         return jobs
 
@@ -128,6 +134,7 @@ class Backlog:
     def close(self) -> None:
         """No worker gets another job, nor waits for one."""
         assert not self.jobs, "all boots have ended"
+        assert not self.aside, "likewise"
         self._closed = True
         self._idle.unpark_all()
 

@@ -184,7 +184,9 @@ class Engine:
             has_lease=all(boot is not None and boot.pacemaker.may_claim(now) for boot in boots),
             workers=self.config.worker.count if "worker" in self.roles else 0,
             running=len(parts.runs),
-            waiting=len(parts.backlog) + sum(len(boot.payloads) for boot in boots if boot),
+            waiting=len(parts.backlog)
+            + len(parts.backlog.aside)
+            + sum(len(boot.payloads) for boot in boots if boot),
             breakers=parts.breakers.states(),
             lag_s=sampler.lag_s() if sampler else 0.0,
             seen=None if away or sampler is None else sampler.seen,

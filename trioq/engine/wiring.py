@@ -27,6 +27,7 @@ from trioq.engine.backlog import Backlog
 from trioq.engine.bridge import Access
 from trioq.engine.handlers import Apart, Handler, Runners
 from trioq.engine.outage import Outage
+from trioq.engine.runs.aside import Aside
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.done import DoneTeller
 from trioq.engine.runs.hands import Hands
@@ -71,6 +72,8 @@ class Parts:
     appetite: Appetite = attrs.field(init=False)
     threads: trio.CapacityLimiter = attrs.field(init=False)
     """Bounds those of ``def`` handlers."""
+    aside: Aside | None = attrs.field(init=False)
+    """None: no handler needs a runner."""
     shards: tuple[Shard, ...] = attrs.field(init=False)
     workers: tuple[Worker, ...] = attrs.field(init=False)
 
@@ -80,7 +83,7 @@ class Parts:
         return Breakers(
             settings=from_config.breaker_settings(given.config),
             report=given.report,
-            opened=self._door_opened,
+            opened=self._poke,
         )
 
     @appetite.default
@@ -90,6 +93,13 @@ class Parts:
     @threads.default
     def _make_threads(self) -> trio.CapacityLimiter:
         return trio.CapacityLimiter(self.given.config.worker.count)
+
+    @aside.default
+    def _make_aside(self) -> Aside | None:
+        if (runners := self.runners) is None:
+            return None
+        given, enough = self.given, self.given.config.worker.count
+        return Aside(runners, given.handlers, self.backlog, enough, self._poke)
 
     @shards.default
     def _make_shards(self) -> tuple[Shard, ...]:
@@ -106,6 +116,7 @@ class Parts:
             info=self._info,
             admits=self._admits,
             order=self._queues_in_order,
+            aside=self._count_aside,
             report=given.report,
             clock=given.clock,
             tracer=given.tracer,
@@ -138,6 +149,7 @@ class Parts:
             done_teller=done_teller,
             breakers=self.breakers,
             appetite=self.appetite,
+            aside=self.aside,
             threads=self.threads,
             teller=Teller(given.report, self.recent),
             report=given.report,
@@ -207,7 +219,7 @@ class Parts:
 
     # -- what they ask of each other -------------------------------------------------------
 
-    def _door_opened(self) -> None:
+    def _poke(self) -> None:
         for shard in self.shards:
             shard.poke()
 
@@ -216,7 +228,14 @@ class Parts:
 
     def _queues_in_order(self) -> tuple[str, ...]:
         queues = self.given.config.queues
-        return tuple(order([(queue.name, queue.weight) for queue in queues], random.random))
+        names = tuple(order([(queue.name, queue.weight) for queue in queues], random.random))
+        return names if self.aside is None else self.aside.claimable(names) or names
+
+    def _count_aside(self) -> int | None:
+        if self.aside is None or not self.backlog.aside:
+            return 0
+        is_enough = not self.aside.claimable(self.given.config.queue_names)
+        return None if is_enough else len(self.backlog.aside)
 
     def _info(self) -> bytes:
         """What the engine says of itself to whoever asks the server."""

@@ -19,6 +19,10 @@ from trioq.core.events import EngineStarted, JobFailed, JobReleased, JobStarted,
 pytestmark = pytest.mark.trio
 
 
+#: Of the engines here.
+WORKERS = 4
+
+
 @pytest.fixture(autouse=True)
 def with_deeds(rig: Rig) -> None:
     rig.app = app
@@ -70,6 +74,72 @@ async def test_the_time_that_a_job_waits_for_a_runner_is_not_its_handlers(rig: R
     assert rig.of(JobFailed) == []
 
 
+async def test_jobs_that_wait_for_a_runner_hold_no_worker(rig: Rig, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    apart = rig.enqueue("wait_for", WORKERS, payload={"told": str(told)})
+    here = rig.enqueue("pass_by", 10)
+    async with rig.running():
+        done = await rig.reported(JobSucceeded, len(here))
+        assert {event.uid for event in done} == set(here)
+        told.touch()
+        await rig.reported(JobSucceeded, len(apart) + len(here))
+    assert [event.uid for event in rig.of(JobStarted) if event.uid in apart] == apart
+
+
+async def test_however_many_wait_for_a_runner_other_queues_go_on(rig: Rig, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    apart = rig.enqueue("wait_for", 40, payload={"told": str(told)})
+    async with rig.running() as engine:
+        await rig.until(lambda: engine.status().waiting >= WORKERS)
+        here = rig.enqueue("pass_by", 10, queue="high")
+        done = await rig.reported(JobSucceeded, len(here))
+        assert {event.uid for event in done} == set(here)
+        assert rig.stats().queues["low"].ready >= len(apart) - 4 * WORKERS, "others may run them"
+        told.touch()
+        await rig.reported(JobSucceeded, len(apart) + len(here))
+    assert [event.uid for event in rig.of(JobStarted) if event.uid in apart] == apart
+
+
+async def test_where_all_queues_wait_for_a_runner_no_more_is_claimed(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.config = config_of(("low",), runners=1)
+    told = tmp_path / "told"
+    rig.enqueue("wait_for", 40, payload={"told": str(told)})
+    async with rig.running() as engine:
+        await rig.until(lambda: engine.status().waiting >= WORKERS)
+        (answer,) = {rig.stats().queues["low"].ready for _ in range(20)}
+        assert answer >= 40 - 4 * WORKERS
+        told.touch()
+        await rig.reported(JobSucceeded, 40)
+
+
+async def test_jobs_that_wait_for_a_runner_go_back_at_once_when_the_engine_drains(
+    rig: Rig, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    rig.enqueue("wait_for", WORKERS, payload={"told": str(told)})
+    async with rig.running() as engine:
+        await rig.until(lambda: engine.status().waiting == WORKERS - 1)
+        engine.drain()
+        await rig.until(lambda: rig.stats().queues["low"].ready == WORKERS - 1)
+        told.touch()
+    assert len(rig.of(JobSucceeded)) == 1
+
+
+async def test_a_job_that_needs_no_runner_in_the_end_lets_the_next_one_have_it(
+    rig: Rig, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    rig.enqueue("wait_for", payload={"told": str(told)})
+    rig.enqueue("wait_for", payload={"told": 7, "and": "no such thing"})
+    rig.enqueue("finish_in_spite_of_it", payload={"seconds": 0})
+    async with rig.running() as engine:
+        await rig.until(lambda: engine.status().waiting == 2)
+        told.touch()
+        await rig.reported(JobSucceeded, 2)
+
+
 async def test_a_handler_is_told_where_it_runs(rig: Rig, tmp_path: Path) -> None:
     told = tmp_path / "told"
     (uid,) = rig.enqueue("look_around", payload={"told": str(told)})
@@ -119,7 +189,7 @@ async def test_a_job_that_waited_for_a_runner_does_not_start_on_a_lease_that_has
     async with rig.running() as engine:
         (started,) = await rig.reported(JobStarted)
         (waits,) = set(both) - {started.uid}
-        await rig.until(lambda: engine.status().running == 2)
+        await rig.until(lambda: engine.status().waiting == 1)
         for wire in rig.wires.values():
             wire.lose = ["request"] * 100_000
         dispatcher = engine.shards[0].dispatcher

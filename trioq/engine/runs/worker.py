@@ -34,6 +34,7 @@ from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Apart, Command, Function, Handler, Place, Timebox, invoke, place
 from trioq.engine.handlers.begun import InThread, Suspended
 from trioq.engine.handlers.invoke import Runnable
+from trioq.engine.runs.aside import Aside
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.done import DoneTeller
 from trioq.engine.runs.hands import Hands
@@ -85,6 +86,7 @@ class Shop:
     rules: Rules
     breakers: Breakers
     appetite: Appetite
+    aside: Aside | None
     threads: trio.CapacityLimiter
     teller: Teller
     done_teller: DoneTeller
@@ -157,6 +159,8 @@ class Worker:
                         left = await shop.hands.go(quick, threads)
                         turn.ended(number)
                         spree.now = trio.current_time()
+                    if shop.aside and isinstance(left, Held) and shop.aside.takes(left):
+                        left = None
                     if left is not None and await self._run_and_settle(left, scope, timebox):
                         break
                     left = quick = None  # nobody keeps a payload while waiting for the next job
@@ -198,6 +202,8 @@ class Worker:
                 run.outcome = Failed(told, permanent="undecodable")
         finally:
             shop.teller.tell(held, run, end or released(held, stored))
+            if shop.aside is not None:
+                shop.aside.recall()
         return run is not None and run.cancelled is not None
 
     def _admitted(

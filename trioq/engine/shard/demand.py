@@ -21,6 +21,8 @@ class Demand:
       workers: How many jobs may run here at a time.
       appetite: How many of these the engine can do with now.
       order: Names the queues in the order of the next claim.
+      aside: How many of the jobs that are held need no worker yet; None: that is enough, and
+          no more are to be claimed.
       admits: How many jobs of a name may be claimed from its parked list now.
       clock: The pacemaker's clock.
     """
@@ -28,6 +30,7 @@ class Demand:
     workers: int
     appetite: Appetite
     order: Callable[[], tuple[str, ...]]
+    aside: Callable[[], int | None]
     admits: Callable[[str], int]
     pacemaker: Pacemaker
     clock: Callable[[], float]
@@ -54,7 +57,9 @@ class Demand:
         """How many more jobs to hold, beside so many; below 1 it is none."""
         if not self.may_claim:
             return 0
-        return min(self.appetite.most() + self._ahead, BATCH_MAX) - unsettled
+        if (aside := self.aside()) is None:
+            return 0
+        return min(self.appetite.most() + self._ahead, BATCH_MAX) - (unsettled - aside)
 
     def is_met(self, waiting: int) -> bool:
         """Whether the workers have enough to do for about a round trip.

@@ -60,6 +60,7 @@ class Shard:
       info: What the engine says of itself to whoever asks the server; made for each boot.
       admits: How many jobs of a name may be claimed from its parked list now.
       order: Names the queues in the order of the next claim.
+      aside: How many of the jobs that are held need no worker yet; None: claim no more.
       clock: A monotonic clock for the lease, in seconds.
       draining, hurried: The engine is to end; without grace.
     """
@@ -75,6 +76,7 @@ class Shard:
     info: Callable[[], bytes]
     admits: Callable[[str], int]
     order: Callable[[], tuple[str, ...]]
+    aside: Callable[[], int | None]
     report: Report
     clock: Callable[[], float]
     tracer: Tracer | None
@@ -155,6 +157,7 @@ class Shard:
                 workers=self.config.worker.count,
                 appetite=self.appetite,
                 order=self.order,
+                aside=self.aside,
                 admits=self.admits,
                 pacemaker=pacemaker,
                 clock=self.clock,

@@ -131,6 +131,11 @@ def wait_for(told: str) -> None:
         time.sleep(0.001)
 
 
+@app.job(isolation="none")
+async def pass_by() -> None:
+    """Needs no runner."""
+
+
 @app.job
 def start_another(told: str, shields: bool = False) -> None:
     """A program of its own, which it waits for."""

@@ -44,6 +44,11 @@ class Runners:
     def _make_places(self) -> trio.CapacityLimiter:
         return trio.CapacityLimiter(self.most)
 
+    @property
+    def free(self) -> int:
+        """How many more jobs could be run at this moment."""
+        return self.most - self._places.borrowed_tokens
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start one, to see that it can be done, and look after all of them.
 
