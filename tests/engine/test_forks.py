@@ -169,3 +169,10 @@ def test_a_child_that_ends_where_it_is_is_left_alone(forking: Forking, name: str
     forking.drain()
     assert forking.noted() == [("child", False)]
     assert "forked copy" not in forking.log()
+
+
+def test_a_copy_in_a_thread_runs_nothing_of_what_was_to_follow_there(forking: Forking) -> None:
+    forking.run(*["in a thread"] * 8)
+    wait_until(lambda: len(forking.noted()) >= 16)
+    forking.drain()
+    assert sorted(forking.noted()) == [("back", False)] * 8 + [("back", True)] * 8
