@@ -205,6 +205,42 @@ async def test_jobs_are_claimed_ahead_only_where_they_are_tiny(
     assert 4 + 20 < most <= 4 + 512
 
 
+async def test_jobs_that_compute_are_claimed_ahead_by_how_long_each_takes(
+    autojump_clock: Clock, world: World
+) -> None:
+    """Not by how long those take that are run in one go."""
+
+    @world.app.job("computes")
+    async def computes() -> None:
+        autojump_clock.jump(0.0005)
+
+    world.config = calm(count=4)
+    dispatcher = (await world.start()).engine.shards[0].dispatcher
+    assert dispatcher is not None
+    world.enqueue("computes", 300)
+    await world.until(lambda: world.store.space.stats["done"] == 300)
+    assert dispatcher._demand.ahead.gap_s == pytest.approx(0.0005, rel=0.1)
+
+
+async def test_an_engine_does_not_spin_at_the_door_of_a_paused_queue(
+    autojump_clock: Clock, world: World
+) -> None:
+    noop(world)
+    world.enqueue("noop")
+    await world.start(App())
+    await world.reported(JobParked)
+    world.store.pause("operator", 1, "low", True)
+    steps = Steps(world.store)
+    second = (await world.start()).engine.shards[0]
+    await trio.sleep(10.25)
+    assert second.living is not None
+    assert second.living.parked == (("low", "noop"),)
+    boot = second.living.boot
+    assert sum(step.boot == boot for _, step in steps.all) < 20
+    world.store.pause("operator", 2, "low", False)
+    await world.reported(JobSucceeded)
+
+
 async def test_after_tiny_jobs_long_ones_are_not_hoarded(
     autojump_clock: Clock, world: World
 ) -> None:
@@ -345,10 +381,12 @@ async def test_a_door_of_another_queue_is_not_the_engines_to_open(
 async def test_one_steps_events_count_what_it_brought(autojump_clock: Clock, world: World) -> None:
     noop(world)
     await world.start()
+    await trio.sleep(POLL_S / 2)
     world.enqueue("noop", 10)
     await world.until(lambda: world.store.space.stats["done"] == 10)
     await trio.sleep(2.0)
     told = world.of(Claimed)
+    assert {event.took_s for event in told} == {0.0}, "to wait for a bell is no step's time"
     assert sum(event.count for event in told) == 10
     assert sum(event.settled for event in told) == 10
     assert all(event.count or event.settled for event in told), "an empty step isn't worth one"

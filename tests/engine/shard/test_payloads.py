@@ -439,3 +439,29 @@ async def test_a_lease_that_ends_while_payloads_come_starts_nothing(
     await world.reported(BootLost)
     await trio.sleep(60.0)
     assert sorted(ran) == [0, 1, 2, 3], "each once, by who had it by then"
+
+
+async def test_what_waits_for_its_payload_behind_long_jobs_is_not_hoarded(
+    autojump_clock: Clock, world: World
+) -> None:
+    ran = notes(world)
+
+    @world.app.job("tiny")
+    async def tiny() -> None:
+        pass
+
+    @world.app.job("long", timeout=1e6)
+    async def long() -> None:
+        await trio.sleep(60.0)
+
+    running = await world.start()
+    world.enqueue("tiny", 2000)
+    await world.until(lambda: world.store.space.stats["done"] == 2000)
+    world.enqueue("long", 8)
+    put(world.store, [sized(n, 9 * KB) for n in range(40)])
+    await trio.sleep(5.0)
+    dispatcher = running.engine.shards[0].dispatcher
+    assert dispatcher is not None
+    assert len(dispatcher._boot.held) == 4, "what lay ahead went back"
+    await world.until(lambda: world.store.space.stats["done"] == 2048)
+    assert sorted(ran) == list(range(40))

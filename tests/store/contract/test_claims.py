@@ -138,6 +138,16 @@ def test_a_step_promotes_a_batch_and_says_that_more_is_due(world: Make) -> None:
     assert (reply.left, reply.next_due_ms) == (300, None)
 
 
+def test_a_step_promotes_one_batch_of_all_its_queues_together(world: Make) -> None:
+    w = world()
+    for queue in ("low", "high"):
+        w.sender.enqueue(*(new_job(queue, delay_ms=1) for _ in range(200)))
+    w.clock.ms += 1
+    engine = w.engine("low", "high")
+    assert engine.ask(0).left == 256
+    assert engine.ask(0).left == 400
+
+
 @pytest.mark.parametrize("queues", [("low", "high"), ("high", "low")])
 def test_of_several_queues_the_time_of_what_is_due_first_is_told(
     world: Make, queues: tuple[str, str]

@@ -54,6 +54,17 @@ def test_a_job_that_is_parked_again_goes_behind_those_that_wait(world: Make) -> 
     assert w.dump().parked == {("low", "odd"): (second, first)}
 
 
+def test_a_step_may_park_jobs_and_open_their_door(world: Make) -> None:
+    w = world()
+    first, second = parked(w, "odd", "odd")
+    engine = w.engine("low")
+    admits = (Admit("low", "odd", 5),)
+    engine.step(1, admits=(Admit("low", "odd", 1),))
+    claims = engine.step(5, Park(first, 1, "low", "odd"), admits=admits)
+    assert uids(claims) == [second, first]
+    assert (w.dump().parked, w.dump().doors) == ({}, {})
+
+
 def test_engines_are_told_of_doors_when_they_do_not_know(world: Make) -> None:
     w = world()
     engine = w.engine("low")
