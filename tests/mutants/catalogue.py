@@ -54,6 +54,7 @@ APPETITE: Killers = ("tests/engine/test_appetite.py",)
 FORKS: Killers = ("tests/engine/test_forks.py",)
 OUTAGE: Killers = ("tests/engine/test_outage.py",)
 BELLS: Killers = ("tests/store/contract/test_bells.py",)
+DOORS: Killers = ("tests/store/contract/test_doors.py",)
 CLAIMS: Killers = ("tests/store/contract/test_claims.py", "tests/store/test_scripts_live.py")
 STEPPING: Killers = ("tests/store/test_stepping.py",)
 STEPS: Killers = ("tests/store/contract/test_steps.py",)
@@ -82,6 +83,23 @@ SCRIPTS = (
     Mutant(
         "a settlement counts for whatever claim of the job there is", f"{SETTLE}.lua",
         " or string.find(holds[i], claim, 1, true) ~= 1 then", " then", MODEL,
+    ),
+    Mutant(
+        "who parks a job closes its door", "store/stepping.py",
+        "doors.setdefault((park.queue, park.name), 0)", "doors[park.queue, park.name] = 0", DOORS,
+    ),
+    Mutant(
+        "what is parked by a step isn't seen by it", f"{SETTLE}/park.lua",
+        "      door.length = door.length + #uids\n", "", DOORS,
+    ),
+    Mutant(
+        "a step promotes a batch of each queue", "store/lua/step/promote.lua",
+        "    room = room - #due\n", "", CLAIMS,
+    ),
+    Mutant(
+        "an engine makes step after step at the door of a paused queue", "engine/shard/demand.py",
+        "(reply.parked is not None and bool(self._open_doors(1)))", "bool(self._open_doors(1))",
+        DISPATCHER,
     ),
     Mutant(
         "a step of any smaller number is executed", STEP,

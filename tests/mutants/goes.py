@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Killers, Mutant
 
 GO: Killers = ("tests/engine/runs/test_spree.py",)
+PLANNED: Killers = ("tests/engine/runs/test_plans.py",)
 BOTH: Killers = (*GO, "props/test_spree.py")
 DROPS: Killers = ("tests/observe/test_dropping.py",)
 
@@ -158,5 +159,22 @@ GOES = (
     Mutant(
         "a summary says when its job began", DONE,
         "held.attempt, wall + ended\n", "held.attempt, wall + ended - took_s\n", GO,
+    ),
+    Mutant(
+        "what is worked out for one queue's jobs is another's", PLAN,
+        "asked = record.name, record.queue, options", 'asked = record.name, "", options', PLANNED,
+    ),
+    Mutant(
+        "what ever so many jobs ask for is kept", PLAN,
+        "                _make_room(self._by_start)\n", "", PLANNED,
+    ),
+    Mutant(
+        "how long a go took is how long each of it took", "engine/runs/done.py",
+        "took_s=spent_s / len(acks)", "took_s=spent_s",
+        ("tests/engine/shard/test_dispatcher.py", "-k", "compute"),
+    ),
+    Mutant(
+        "a job of a millisecond can't be told of", "engine/runs/done.py",
+        "if took_us < 1000", "if took_us <= 1000", ("tests/engine/runs/test_done.py",),
     ),
 )  # fmt: skip

@@ -8,6 +8,9 @@ ROWS: Killers = ("tests/engine/runs/test_hands.py",)
 SAME: Killers = (*ROWS, "props/test_hands.py")
 RUNS: Killers = ("tests/engine/runs/test_runs.py",)
 
+MEANWHILE: Killers = ("tests/engine/runs/test_in_threads.py",)
+FORKS: Killers = ("tests/engine/test_forks.py", "-k", "follow")
+
 HAND = "engine/runs/hand.py"
 HANDS = "engine/runs/hands.py"
 
@@ -101,5 +104,28 @@ IN_A_ROW = (
     Mutant(
         "what a thread stopped at is tried in a thread again", HANDS,
         "            if behind and hand.over.is_set():\n", "            if False:\n", ROWS,
+    ),
+    Mutant(
+        "a begun job is lost with the worker that waits for its thread", HANDS,
+        "        except trio.Cancelled:\n            pass\n",
+        "        except trio.Cancelled:\n            raise\n", MEANWHILE,
+    ),
+    Mutant(
+        "what a thread has begun is parked where its breaker opens", HANDS,
+        "hand.began, rest, None, permit)", "hand.began, rest, None)", MEANWHILE,
+    ),
+    Mutant(
+        "what a thread runs outlives its lease, though it isn't to", "engine/runs/worker.py",
+        "            shop.runs.lease_ended(run.claim.by)  # it was told before this one was seen\n",
+        "            pass\n", MEANWHILE,
+    ),
+    Mutant(
+        "an engine ends where no thread can be started for several", HAND,
+        "            if want_of(error) is None:\n                raise\n", "            raise\n",
+        MEANWHILE,
+    ),
+    Mutant(
+        "a copy in a thread runs what was to follow there", HAND,
+        "            end_if_copy()\n", "            pass\n", FORKS,
     ),
 )  # fmt: skip
