@@ -166,7 +166,7 @@ GOES = (
     ),
     Mutant(
         "what ever so many jobs ask for is kept", PLAN,
-        "                _make_room(self._by_start)\n", "", PLANNED,
+        "            _make_room(self._by_start)\n", "", PLANNED,
     ),
     Mutant(
         "how long a go took is how long each of it took", "engine/runs/done.py",
