@@ -46,19 +46,22 @@ async def test_jobs_of_one_name_in_several_queues_each_have_their_own(
     assert {done.uid: done.queue for done in kept if done} == expected
 
 
-async def test_what_ever_so_many_jobs_ask_for_is_not_kept_for_ever(
+async def test_what_is_known_of_ever_so_many_jobs_is_not_kept_for_ever(
     autojump_clock: Clock, world: World
 ) -> None:
-    @world.app.job("noop")
     async def noop() -> None:
         pass
 
-    running = await world.start()
     count = PLANS + 100
-    for n in range(count):
-        world.enqueue("noop", options=Options(None, 1.0 + n))
+    names = [f"noop{n}" for n in range(count)]
+    for name in names:
+        world.app.job(name)(noop)
+    running = await world.start()
+    for n, name in enumerate(names):
+        world.enqueue(name)
+        world.enqueue(name, options=Options(None, 1.0 + n))
         world.enqueue(f"unknown{n}")
-    await world.reported(JobSucceeded, count)
+    await world.reported(JobSucceeded, 2 * count)
     await world.until(lambda: world.store.space.stats["parked"] == count)
     plans = running.engine._parts.workers[0]._shop.plans
     assert 0 < len(plans._by_start) <= PLANS
