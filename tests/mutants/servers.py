@@ -24,7 +24,7 @@ SERVERS = (
         "                    self._ensure_keeper()\n", "                    pass\n", REVIVAL,
     ),
     Mutant(
-        "a keeper that was killed stays a zombie", SERVER,
+        "a server that was killed and that nobody calls stays a zombie", SERVER,
         "            reap()\n            with self._closing:", "            with self._closing:",
         REVIVAL,
     ),

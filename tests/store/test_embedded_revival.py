@@ -141,6 +141,17 @@ def test_a_keeper_that_was_killed_is_replaced_and_told_of(
     wait_at_rest(directory)
 
 
+def test_a_server_that_was_killed_is_no_zombie_also_where_nobody_calls_it(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trioq.store.embedded.server.GUARD_EVERY_S", 0.01)
+    with start(directory) as use:
+        killed = pid_of(use)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: not Path(f"/proc/{killed}").exists())
+    wait_at_rest(directory)
+
+
 def keeper_of(use: Embedded) -> int:
     (keeper,) = set(pids_with_open(use.directory / "keeper.lock")) - {pid_of(use)}
     return keeper
