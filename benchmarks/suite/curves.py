@@ -156,7 +156,7 @@ def boots(scale: Scale) -> Figures:
 @row("payloads", rounds=1)
 def payloads(scale: Scale) -> Figures:
     points = {}
-    sizes = (100, 1_000, 4_000, 7_900, 8_300, 16_000, 100_000, 1_000_000)
+    sizes = (100, 1_000, 4_000, 7_900, 8_300, 16_000, 64_000, 100_000, 256_000, 1_000_000)
     for size in sizes:
         as_served()
         jobs = min(
@@ -171,8 +171,9 @@ def payloads(scale: Scale) -> Figures:
         ),
         "… 8.3 kB by 7.9 kB": _drained(points[8_300]) / _drained(points[7_900]),
     }
-    for size, name in ((100_000, "100 kB"), (1_000_000, "1 MB")):
+    for size, name in ((8_300, "8.3 kB"), (100_000, "100 kB"), (1_000_000, "1 MB")):
         figures[f"payloads of {name}, drained"] = size / points[size].drain_wall
+        figures[f"… jobs of {name}"] = 1e6 / points[size].drain_wall
         figures[f"… each kB of {name}"] = _drained(points[size]) / (size / 1000)
     return figures
 
