@@ -11,6 +11,7 @@ ENDING = "engine/handlers/ending.py"
 WORKER = "engine/runs/worker.py"
 
 PROCESSES: Killers = ("tests/engine/handlers/runners/test_runners.py",)
+FITNESS: Killers = ("tests/engine/handlers/runners/test_fitness.py",)
 ENDS: Killers = ("tests/engine/handlers/runners/test_same_ends.py",)
 APART: Killers = ("tests/engine/runs/test_apart.py",)
 OUTSIDE: Killers = ("tests/test_isolation.py",)
@@ -121,5 +122,27 @@ RUNNERS = (
         "what is aside of a boot that ends is forgotten", "engine/backlog.py",
         "there = [*self.jobs, *self.aside]", "there = [*self.jobs]",
         ("tests/engine/test_backlog.py",),
+    ),
+    Mutant(
+        "a runner that was told to end its job is kept", POOL,
+        "if runner.is_fit and not is_worn and self._nursery", "if not is_worn and self._nursery",
+        FITNESS,
+    ),
+    Mutant(
+        "a runner that has ended is given a job", RUNNER,
+        " and not self._leader.has_ended()", "", FITNESS,
+    ),
+    Mutant(
+        "a runner that is to leave is given a job after its last", RUNNER,
+        "self.is_fit = not self._until_told.cancel_called", "self.is_fit = True", FITNESS,
+    ),
+    Mutant(
+        "a runner whose job took too long is used again", POOL,
+        'outcome.error.kind == "timeout" or outcome.error.type', "outcome.error.type", FITNESS,
+    ),
+    Mutant(
+        "a job's time counts from when its runner hears of it", INSIDE,
+        'since = trio.current_time() - (time.monotonic() - frame["began"])',
+        "since = trio.current_time()", FITNESS,
     ),
 )  # fmt: skip
