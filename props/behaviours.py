@@ -1,16 +1,11 @@
-"""What handlers do, from nothing at all to what nobody should; each is told apart by its name.
-
-A handler plays one of these and notes what it could see meanwhile. What it does depends on
-nothing but its job, so that two engines that mean the same have it see the same.
-"""
+"""What handlers do, from nothing at all to what nobody should; each is told apart by its name."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Generator
-from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import attrs
@@ -19,14 +14,11 @@ from opentelemetry import trace
 from trio.testing import MockClock
 
 import trioq
-from trioq.app import App
+from props.stage import MARK, Stage, in_the_loop
 from trioq.engine.handlers.place import place
 
 #: What a handler may take, in seconds; longer than each that means to be in time.
 TIMEOUT_S = 0.5
-
-MARK: ContextVar[int] = ContextVar("mark")
-"""Set by handlers, each of which must find it as it is outside of all."""
 
 
 class Odd(BaseException):
@@ -363,66 +355,6 @@ async def wants_another_loop(part: Part) -> None:
     await asyncio.sleep(1)
 
 
-@attrs.define
-class Stage:
-    """An app whose handlers do as their payloads say."""
-
-    clock: MockClock
-    app: App = attrs.field(factory=App)
-    seen: dict[int, list[Any]] = attrs.field(factory=lambda: defaultdict[int, list[Any]](list))
-    """By job."""
-    runs: Counter[int] = attrs.field(factory=Counter[int])
-
-    def __attrs_post_init__(self) -> None:
-        again = trioq.Retry(max_attempts=2, base=1.0, cap=1.0, jitter=0.0)
-        options: dict[str, Any] = {"timeout": TIMEOUT_S, "retry": again}
-
-        @self.app.job("plain", **options)
-        async def plain(n: int, what: str) -> Any:
-            return await self.play(n, what)
-
-        @self.app.job("lean", **options)
-        async def lean(**fields: Any) -> Any:
-            return await self.play(fields["n"], fields["what"])
-
-        @self.app.job("told", **options)
-        async def told(job: trioq.Job, n: int, what: str = "returns nothing") -> Any:
-            self.seen[n].append((job.name, job.attempt, job == trioq.current_job()))
-            return await self.play(n, what)
-
-        @self.app.job("typed", **options)
-        async def typed(role: Role) -> Any:
-            return await self.play(role.n, role.what)
-
-        @self.app.job("careful", on_lease_loss="cancel", **options)
-        async def careful(n: int, what: str) -> Any:
-            return await self.play(n, what)
-
-    async def play(self, n: int, what: str) -> Any:
-        self.runs[n] += 1
-        part = Part(n, self.runs[n], self.seen[n], self.clock)
-        part.seen.append(MARK.get(None))
-        return await ACTS[what](part)
-
-
-@attrs.frozen
-class Role:
-    """A payload's field that becomes an object."""
-
-    n: int
-    what: str = "returns nothing"
-
-    def __attrs_post_init__(self) -> None:
-        MARK.set(-1)
-        if self.what == "refuses":
-            raise SystemExit("no Exception")
-
-
-#: By name: how a payload of the job ``n`` that is to play ``what`` looks.
-PAYLOADS: dict[str, Callable[[int, str], dict[str, Any]]] = {
-    "plain": lambda n, what: {"n": n, "what": what},
-    "lean": lambda n, what: {"n": n, "what": what, "more": [1, {"x": None}]},
-    "told": lambda n, what: {"n": n} if what == "returns nothing" else {"n": n, "what": what},
-    "typed": lambda n, what: {"role": {"n": n, "what": what}},
-    "careful": lambda n, what: {"n": n, "what": what},
-}
+def stage(clock: MockClock) -> Stage:
+    """Where they are played."""
+    return Stage(partial(Part, clock=clock), ACTS, in_the_loop, TIMEOUT_S)

@@ -1,23 +1,22 @@
 """What ``def`` handlers do, and a clock for them.
 
-As :mod:`props.behaviours` has it for ``async def``: a handler plays an act and notes what it could
-see, and what it does depends on nothing but its job.
+As :mod:`props.behaviours` has it for ``async def``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
 import trio
 
 import trioq
-from props.behaviours import MARK, Liar, Odd, Role
-from trioq.app import App
+from props.behaviours import Liar, Odd
+from props.stage import MARK, Stage, in_a_thread
 from trioq.engine.handlers import abandoned_threads
 from trioq.engine.handlers.place import place
 
@@ -267,43 +266,6 @@ def asks_where_it_is(part: Part) -> None:
     part.seen.append((place.get().worker, threading.current_thread() is threading.main_thread()))
 
 
-@attrs.define
-class Stage:
-    """An app whose ``def`` handlers do as their payloads say."""
-
-    clock: PatientClock
-    app: App = attrs.field(factory=App)
-    seen: dict[int, list[Any]] = attrs.field(factory=lambda: defaultdict[int, list[Any]](list))
-    """By job."""
-    runs: Counter[int] = attrs.field(factory=Counter[int])
-
-    def __attrs_post_init__(self) -> None:
-        again = trioq.Retry(max_attempts=2, base=1.0, cap=1.0, jitter=0.0)
-        options: dict[str, Any] = {"timeout": TIMEOUT_S, "retry": again}
-
-        @self.app.job("plain", **options)
-        def plain(n: int, what: str) -> Any:
-            return self.play(n, what)
-
-        @self.app.job("lean", **options)
-        def lean(**fields: Any) -> Any:
-            return self.play(fields["n"], fields["what"])
-
-        @self.app.job("told", **options)
-        def told(job: trioq.Job, n: int, what: str = "returns nothing") -> Any:
-            self.seen[n].append((job.name, job.attempt, job == trioq.current_job()))
-            return self.play(n, what)
-
-        @self.app.job("typed", **options)
-        def typed(role: Role) -> Any:
-            return self.play(role.n, role.what)
-
-        @self.app.job("careful", on_lease_loss="cancel", **options)
-        def careful(n: int, what: str) -> Any:
-            return self.play(n, what)
-
-    def play(self, n: int, what: str) -> Any:
-        self.runs[n] += 1
-        part = Part(n, self.runs[n], self.seen[n], self.clock)
-        part.seen.append(MARK.get(None))
-        return ACTS[what](part)
+def stage(clock: PatientClock) -> Stage:
+    """Where they are played."""
+    return Stage(partial(Part, clock=clock), ACTS, in_a_thread, TIMEOUT_S)
