@@ -719,6 +719,16 @@ ENGINES = (
         "            task.context.run(then, answer)\n", "            then(answer)\n", BRIDGE,
     ),
     Mutant(
+        "a wait on a connection without a name isn't ended", "engine/bridge.py",
+        "            if lane.may_know_client:\n                return\n", "            return\n",
+        WAITS,
+    ),
+    Mutant(
+        "who may not end waits costs a connection each time", "engine/bridge.py",
+        "        except StoreRefused:\n            lane.may_know_client = False\n",
+        "        except StoreRefused:\n            pass\n", WAITS,
+    ),
+    Mutant(
         "a call that writes is abandoned", "engine/bridge.py",
         "return trio.lowlevel.Abort.FAILED", "return trio.lowlevel.Abort.SUCCEEDED", BRIDGE,
     ),

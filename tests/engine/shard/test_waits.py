@@ -178,9 +178,12 @@ async def test_a_server_that_dies_while_a_step_waits_is_waited_for(own_rig: Rig)
 
 
 @pytest.mark.direct  # connections are counted
-async def test_without_the_permission_to_end_waits_it_takes_a_connection(own_rig: Rig) -> None:
+@pytest.mark.parametrize("word", ["unblock", "id"])
+async def test_without_the_permission_to_end_waits_it_takes_a_connection(
+    own_rig: Rig, word: str
+) -> None:
     rig = own_rig
-    rig.server.call("ACL", "SETUSER", "default", "-client|unblock")
+    rig.server.call("ACL", "SETUSER", "default", f"-client|{word}")
     gate = gated(rig)
     async with waiting(rig) as engine:
         dispatcher, sent = engine.shards[0].living, rig.wires["step"].sent
@@ -190,9 +193,9 @@ async def test_without_the_permission_to_end_waits_it_takes_a_connection(own_rig
         await rig.until(lambda: len(sent) > before)
         rig.enqueue("gated", 2)
         await rig.reported(JobStarted, 2)
+        connections = rig.wires["step"].lane.generation
         gate.set()
         await rig.until(lambda: rig.stats().counters.get("done") == 2)
-        connections = rig.wires["step"].lane.generation
         await rig.until(lambda: is_waiting(rig.server))
         assert rig.wires["step"].lane.generation == connections
     assert len(rig.of(JobStarted)) == 2
