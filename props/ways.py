@@ -87,6 +87,7 @@ def told_of(events: list[Event]) -> dict[str, list[Any]]:
     for event in events:
         if (uid := getattr(event, "uid", None)) is not None:
             fields = attrs.asdict(event, recurse=True)
+            fields.pop("worker", None)  # whoever was free
             if "took_s" in fields:
                 fields["took_s"] = round(fields["took_s"], 2)
             told.setdefault(uid, []).append((type(event).__name__, _anonymous(fields)))

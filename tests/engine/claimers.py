@@ -23,7 +23,9 @@ class Nobody:
     def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
         raise AssertionError
 
-    def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
+    def settle_many(
+        self, settlements: Sequence[Settlement], *, took_s: float, alone: bool = True
+    ) -> None:
         raise AssertionError
 
 

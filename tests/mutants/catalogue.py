@@ -568,7 +568,7 @@ ENGINES = (
     ),
     Mutant(
         "what is wanting is told, and nothing else", "engine/runs/worker.py",
-        "                shop.appetite.starved(run.outcome.want)\n", "                pass\n",
+        "            shop.appetite.starved(run.outcome.want)\n", "            pass\n",
         APPETITE,
     ),
     Mutant(
@@ -688,6 +688,16 @@ ENGINES = (
     Mutant(
         "what a worker comes for is given back", "engine/backlog.py",
         "self.jobs and not self._called", "self.jobs", ("tests/engine/test_backlog.py",),
+    ),
+    Mutant(
+        "a failure is told of before those that were good before it", "engine/runs/worker.py",
+        "shop.ends.tell()  #", "pass  #",
+        ("tests/engine/runs/test_ends.py",),
+    ),
+    Mutant(
+        "what has waited is told to have begun twice", "engine/runs/done.py",
+        "alike.are_plain, has_waited,", "alike.are_plain, False,",
+        ("tests/engine/runs/test_ends.py",),
     ),
     Mutant(
         "what a boot takes back is given away all the same", "engine/backlog.py",

@@ -19,13 +19,12 @@ ISOLATED = "engine/handlers/isolated.py"
 GOES = (
     Mutant(
         "a timeout counts from when its handler first waits", WORKER,
-        "begun.job, timebox, begun.began)", "begun.job, timebox, trio.current_time())", BOTH,
+        "timebox, begun.began)", "timebox, trio.current_time())", BOTH,
     ),
     Mutant(
         "nothing becomes of a begun run that is cancelled", WORKER,
-        "            shop.teller.tell(held, run, end or released(held, stored))\n",
-        "            if end or begun is None:\n"
-        "                shop.teller.tell(held, run, end or released(held, stored))\n", GO,
+        "            if run is None or not run.is_told:\n",
+        "            if run is None or (not run.is_told and (end or begun is None)):\n", GO,
     ),
     Mutant(
         "a run that is told of with others is counted twice", "observe/metrics/listener.py",

@@ -111,8 +111,8 @@ IN_A_ROW = (
         "        except trio.Cancelled:\n            raise\n", MEANWHILE,
     ),
     Mutant(
-        "what a thread has begun is parked where its breaker opens", HANDS,
-        "hand.began, rest, None, permit)", "hand.began, rest, None)", MEANWHILE,
+        "what a thread has begun counts for a breaker that has opened meanwhile", HANDS,
+        "hand.began, hand.rest, hand.permit)", "hand.began, hand.rest)", MEANWHILE,
     ),
     Mutant(
         "what a thread runs outlives its lease, though it isn't to", "engine/runs/worker.py",

@@ -43,9 +43,9 @@ class Ahead:
     fits: int = attrs.field(default=BATCH_MAX, init=False)
     """How many to ask for at most: a few more than an answer had room for."""
 
-    def ran(self, took_s: float) -> None:
-        """One has run for so long, beside others."""
-        self._next(took_s / self.workers, 1)
+    def ran(self, mean_s: float, count: int = 1) -> None:
+        """So many have run, so long on the average, beside others."""
+        self._next(mean_s / self.workers, count)
 
     def ran_alone(self, mean_s: float, count: int) -> None:
         """So many have run, so long on the average, and kept the others waiting meanwhile."""

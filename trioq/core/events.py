@@ -8,8 +8,11 @@ engine's loop. The idea is that of trio's instruments.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Literal
+
+import attrs
 
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason, Error
@@ -141,13 +144,13 @@ class JobStarted(Event):
 
 
 Quick = tuple[Uid, int, bool, int, int, float, float]
-"""A run that waited for nothing: uid, attempt, whether it was a suspect, when it was enqueued and
+"""A run that was good: uid, attempt, whether it was a suspect, when it was enqueued and
 when it was wanted (epoch ms), how long it took (s), and when it ended (epoch s)."""
 
 
 @value
 class JobsSucceeded(Event):
-    """Several quick runs, one after the other, of jobs of one name and queue.
+    """Several runs of jobs of one name and queue that have ended within a moment.
 
     Who listens to this is told once for many; who doesn't is told of each.
     """
@@ -157,13 +160,20 @@ class JobsSucceeded(Event):
     runs: Sequence[Quick]
     are_plain: bool
     """All are first attempts, wanted when they were enqueued, and no suspects."""
+    have_begun: bool = False
+    """Whether it was told of each when it began."""
+    workers: Sequence[int] = ()
+    """Which one ran each; nothing: the one that tells of it."""
 
     def each(self) -> Iterator[Event]:
         """The same, told of each."""
         name, queue = self.name, self.queue
-        for uid, attempt, suspect, enqueued_ms, wanted_ms, took_s, _ in self.runs:
-            yield JobStarted(uid, name, queue, attempt, enqueued_ms, wanted_ms, suspect)
-            yield JobSucceeded(uid, name, queue, attempt, took_s, wanted_ms)
+        workers: Iterable[int | None] = self.workers or repeat(None)
+        for run, worker in zip(self.runs, workers, strict=False):
+            uid, attempt, suspect, enqueued_ms, wanted_ms, took_s, _ = run
+            if not self.have_begun:
+                yield JobStarted(uid, name, queue, attempt, enqueued_ms, wanted_ms, suspect)
+            yield JobSucceeded(uid, name, queue, attempt, took_s, wanted_ms, worker)
 
 
 @value
@@ -174,6 +184,8 @@ class JobSucceeded(Event):
     attempt: int
     took_s: float
     wanted_ms: int
+    worker: int | None = attrs.field(default=None, eq=False)
+    """Which one ran it, where another task tells of it."""
 
 
 @value

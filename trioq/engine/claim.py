@@ -35,8 +35,14 @@ class Claimer(Protocol):
           took_s: How long the handler ran; None: it wasn't called.
         """
 
-    def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
-        """Say it of several that ran one after the other, each so long on the average."""
+    def settle_many(
+        self, settlements: Sequence[Settlement], *, took_s: float, alone: bool = True
+    ) -> None:
+        """Say it of several, each of which ran so long on the average.
+
+        Args:
+          alone: They ran one after the other, and others had to wait for them.
+        """
 
 
 class Running(Protocol):

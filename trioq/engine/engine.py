@@ -123,6 +123,7 @@ class Engine:
         with no_copies(self.name), plain_errors():
             async with trio.open_nursery() as services:
                 services.start_soon(self._parts.breakers.run)
+                services.start_soon(self._parts.ends.run)
                 if "producer" in self.roles and self.config.producer is not None:
                     services.start_soon(self._produce)
                 else:

@@ -30,6 +30,7 @@ from trioq.engine.outage import Outage
 from trioq.engine.runs.aside import Aside
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.done import DoneTeller
+from trioq.engine.runs.ends import Ends
 from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.run import Runs
@@ -69,6 +70,8 @@ class Parts:
     runs: Runs = attrs.field(factory=Runs, init=False)
     recent: Recent = attrs.field(factory=Recent, init=False)
     breakers: Breakers = attrs.field(init=False)
+    done_teller: DoneTeller = attrs.field(init=False)
+    ends: Ends = attrs.field(init=False)
     appetite: Appetite = attrs.field(init=False)
     threads: trio.CapacityLimiter = attrs.field(init=False)
     """Bounds those of ``def`` handlers."""
@@ -85,6 +88,14 @@ class Parts:
             report=given.report,
             opened=self._poke,
         )
+
+    @done_teller.default
+    def _make_done_teller(self) -> DoneTeller:
+        return DoneTeller(self.breakers, self.given.report, self.recent)
+
+    @ends.default
+    def _make_ends(self) -> Ends:
+        return Ends(self.runs, self.done_teller)
 
     @appetite.default
     def _make_appetite(self) -> Appetite:
@@ -130,7 +141,6 @@ class Parts:
         given, count = self.given, self.given.config.worker.count
         rules = from_config.rules(given.config)
         plans = Plans(given.handlers, rules, self.breakers)
-        done_teller = DoneTeller(self.breakers, given.report, self.recent)
         shop = Shop(
             backlog=self.backlog,
             runs=self.runs,
@@ -143,15 +153,16 @@ class Parts:
                 runs=self.runs,
                 plans=plans,
                 threads=self.threads,
-                teller=done_teller,
+                teller=self.done_teller,
                 is_off=given.tracer is not None,
             ),
-            done_teller=done_teller,
+            done_teller=self.done_teller,
             breakers=self.breakers,
             appetite=self.appetite,
             aside=self.aside,
             threads=self.threads,
             teller=Teller(given.report, self.recent),
+            ends=self.ends,
             report=given.report,
             tracer=given.tracer,
         )

@@ -155,6 +155,8 @@ def _fields(event: Event) -> dict[str, Any]:
             fields["error"] = f"{value.type}: {value.message}"
         elif name == "boot" and type(event) in OF_ANOTHER:
             fields[OF_ANOTHER[type(event)]] = value
+        elif name == "worker" and value is None:
+            pass  # who tells it is the one
         elif isinstance(value, float):
             fields[RENAMED.get(name, name)] = round(value, 6)
         else:

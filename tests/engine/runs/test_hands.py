@@ -153,7 +153,7 @@ async def test_of_what_is_closed_in_the_middle_the_job_is_told_of_by_who_waits_f
     assert hand.job.held.uid == "b"
     assert left(hand) == ["c"]
     hand.over.set()
-    assert await hand.rest.run(None, None, 0.0) is None
+    assert await hand.rest.run() is None
 
 
 @pytest.mark.parametrize("what", ["lease", "breaker", "payload"])

@@ -159,6 +159,8 @@ async def test_what_a_thread_has_begun_is_run_though_its_breaker_opens_meanwhile
     await world.reported(JobDied, 2, within_s=20)
     assert begun == [0, 1]
     assert parked.uid == both[1].uid
+    (change,) = world.of(BreakerChanged)  # the late one says nothing of the door that has shut
+    assert change.after == "open"
 
 
 async def test_who_loses_its_lease_while_a_thread_runs_it_ends_if_it_is_to(

@@ -8,8 +8,6 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.engine.claimers import NOBODY, Nobody
 from trioq.core.breaker import Permit
-from trioq.core.formats.record import decode
-from trioq.core.retry import Retry
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Function
 from trioq.engine.runs.run import Run, Runs
@@ -25,10 +23,7 @@ async def noop() -> None:
 def run_of(uid: str, by: Claimer = NOBODY, *, is_careful: bool = False) -> Run:
     claim = Held(by, uid, 1, 1, False, STORED)
     handler = Function("noop", noop, on_lease_loss="cancel" if is_careful else "continue")
-    return Run(
-        claim=claim, stored=decode(uid, STORED), handler=handler, retry=Retry(),
-        permit=Permit(0, False), began=0.0, scope=trio.CancelScope(),
-    )  # fmt: skip
+    return Run(claim, handler, Permit(0), 0.0, trio.CancelScope())
 
 
 def test_a_run_is_found_by_the_token_of_its_claim_and_by_no_other() -> None:
@@ -120,3 +115,23 @@ async def test_a_run_that_began_in_a_thread_before_its_boot_was_to_end_is_cancel
     await runs.ended(NOBODY)
     runs.add(again := run_of("c"))
     assert again.cancelled is None
+
+
+@pytest.mark.trio
+async def test_who_waits_for_the_end_of_a_boot_waits_until_it_was_told_of_all() -> None:
+    runs, ours = Runs(), run_of("a")
+    runs.add(ours)
+    ended = trio.Event()
+
+    async def wait() -> None:
+        await runs.ended(NOBODY)
+        ended.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        runs.tells_later(NOBODY)
+        runs.remove(ours)
+        await wait_all_tasks_blocked()
+        assert not ended.is_set()
+        runs.has_told(NOBODY)

@@ -66,10 +66,12 @@ def held(by: Claimer | None = None) -> Held:
 def run_of(outcome: Outcome, by: Claimer | None = None) -> Run:
     claim = held(by)
     return Run(
-        claim=claim, stored=decode("a", STORED), handler=Function("noop", noop),
-        retry=Retry(max_attempts=3, base=4.0, jitter=0.0), permit=Permit(0, False),
-        began=0.0, scope=trio.CancelScope(), outcome=outcome, took_s=1.5,
+        claim, Function("noop", noop), Permit(0), 0.0, trio.CancelScope(), outcome=outcome,
+        took_s=1.5,
     )  # fmt: skip
+
+
+RETRY = Retry(max_attempts=3, base=4.0, jitter=0.0)
 
 
 def line_of(attempt: int = 2, **more: Any) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def line_of(attempt: int = 2, **more: Any) -> dict[str, Any]:
 def test_each_outcome_has_its_settlement_and_is_told_once(
     outcome: Outcome, settlement: Settlement, events: tuple[Event, ...]
 ) -> None:
-    end = end_of(run_of(outcome), now_ms=NOW_MS, random=0.5)
+    end = end_of(run_of(outcome), RETRY, now_ms=NOW_MS, random=0.5)
     assert end.events == events
     if isinstance(end.settlement, RetryAt | DeadLetter) and end.settlement.line:
         dead = {"dead": "gave_up"} if isinstance(end.settlement, DeadLetter) else {}
@@ -122,7 +124,7 @@ def test_each_outcome_has_its_settlement_and_is_told_once(
 
 
 def test_of_a_job_that_succeeded_a_summary_is_kept() -> None:
-    end = end_of(run_of(Succeeded("whatever")), now_ms=NOW_MS, random=0.5)
+    end = end_of(run_of(Succeeded("whatever")), RETRY, now_ms=NOW_MS, random=0.5)
     assert end.events == (JobSucceeded(*JOB, 1.5, WANTED_MS),)
     assert isinstance(end.settlement, Ack)
     assert (end.settlement.uid, end.settlement.step) == ("a", 7)
@@ -152,7 +154,7 @@ def test_its_claimer_is_told_first_and_how_long_the_handler_ran_if_it_did() -> N
     recent = Recent()
     teller = Teller(lambda event: seen.append((event, len(claims.told))), recent)
     run = run_of(Succeeded(), claims)
-    end = end_of(run, now_ms=NOW_MS, random=0.5)
+    end = end_of(run, RETRY, now_ms=NOW_MS, random=0.5)
     teller.tell(run.claim, run, end)
     back = released(run.claim, run.stored)
     teller.tell(run.claim, None, back)

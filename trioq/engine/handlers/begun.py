@@ -1,7 +1,7 @@
 """What is left of a handler that was started by hand, as something that can be run.
 
-It is run where every handler is: in :func:`~trioq.engine.handlers.invoke`. So whatever it does
-from here on means the same as if it had been started there.
+It goes on where every handler is run: in :func:`~trioq.engine.handlers.invoke.go_on`. So whatever
+it does from here on means the same as if it had been started there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Suspended:
     wanted: Any
     """What it asked its task's runner for."""
 
-    async def run(self, job: object, threads: object, kill_after_s: float) -> Any:
+    async def run(self) -> Any:
         returned = await Isolated(self.coroutine, self.context, self.wanted)
         if id(type(returned)) in PLAIN:
             return returned
@@ -42,7 +42,7 @@ class Returned:
     result: Any
     context: Context
 
-    async def run(self, job: object, threads: object, kill_after_s: float) -> Any:
+    async def run(self) -> Any:
         return await Isolated(finished(self.result), self.context)
 
 
@@ -53,7 +53,10 @@ class Broken:
     error: BaseException = attrs.field(converter=without_caller)
     """Without the frame of who started it, which would keep all that it knew alive."""
 
-    def run(self, job: object, threads: object, kill_after_s: float) -> Awaitable[Any]:
+    def run(
+        self, job: object = None, threads: object = None, kill_after_s: float = 0.0
+    ) -> Awaitable[Any]:
+        """It also stands for a handler that couldn't be had."""
         raise self.error
 
 
@@ -68,7 +71,7 @@ class InThread:
     rest: Callable[[], Returned | Broken | None]
     """Told when it has ended: how."""
 
-    async def run(self, job: object, threads: object, kill_after_s: float) -> Any:
+    async def run(self) -> Any:
         try:
             await self.over.wait()
         except trio.Cancelled:
@@ -79,4 +82,7 @@ class InThread:
         assert rest is not None
         if isinstance(rest, Broken):
             raise Raised(rest.error)
-        return await rest.run(job, threads, kill_after_s)
+        return await rest.run()
+
+
+Rest = Suspended | Returned | Broken | InThread

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol
 
 import trio
@@ -42,10 +43,7 @@ class Handler(Runnable, Protocol):
     def on_lease_loss(self) -> LeaseLoss: ...
 
 
-# A real Ctrl-C is the engine's to handle: without the protection it could be raised inside of
-# a handler, and would be taken for the handler's own.
-@trio.lowlevel.enable_ki_protection
-async def invoke(
+def invoke(
     handler: Runnable,
     job: Job,
     *,
@@ -54,7 +52,7 @@ async def invoke(
     threads: trio.CapacityLimiter,
     kill_after_s: float = KILL_AFTER_S,
     since: float | None = None,
-) -> Outcome:
+) -> Awaitable[Outcome]:
     """Run a handler for a job.
 
     Args:
@@ -68,10 +66,27 @@ async def invoke(
     :exc:`trio.Cancelled` comes out, whatever the handler made of it, since what it raised while
     it was being stopped must not cost the job an attempt.
     """
+    return go_on(partial(handler.run, job, threads, kill_after_s), timeout_s, timebox, since)
+
+
+# A real Ctrl-C is the engine's to handle: without the protection it could be raised inside of
+# a handler, and would be taken for the handler's own.
+@trio.lowlevel.enable_ki_protection
+async def go_on(
+    rest: Callable[[], Awaitable[Any]],
+    timeout_s: float | None,
+    timebox: Timebox,
+    since: float | None,
+) -> Outcome:
+    """The same for what is left of a run that has begun.
+
+    Args:
+      rest: Gives what is to be awaited; raises what the handler raises, at once or then.
+    """
     try:
         with timebox.of(timeout_s, since):
             try:
-                result = await handler.run(job, threads, kill_after_s)
+                result = await rest()
             except trio.Cancelled:
                 raise
             except BaseException as error:

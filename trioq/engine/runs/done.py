@@ -31,6 +31,7 @@ class Alike:
     """Runs of one plan."""
 
     runs: list[Quick] = attrs.field(factory=list[Quick])
+    workers: list[int] = attrs.field(factory=list[int])
     are_plain: bool = True
 
 
@@ -42,18 +43,23 @@ class DoneTeller:
     report: Report
     recent: Recent
 
-    def tell(self, done: Sequence[Done], by: Claimer) -> None:
-        """Settle these, which ran one after the other.
+    def tell(self, done: Sequence[Done], by: Claimer, workers: Sequence[int] = ()) -> None:
+        """Settle these.
 
         Their summaries are those of :mod:`trioq.core.formats.summary`, put together sooner.
+
+        Args:
+          workers: Of those that ran beside each other, and were told of when they began: which one
+            ran each. Empty: they ran one after the other, and it's told of both now.
         """
+        has_waited = bool(workers)
         now = trio.current_time()
         wall, engine = time.time() - now, f',"engine":{_quoted(by.boot)}'
         acks: list[Ack] = []
         by_plan: dict[Plan, Alike] = {}
         spent_s = 0.0
         last: Header | None = None
-        for held, header, took_s, ended, trace in done:
+        for n, (held, header, took_s, ended, trace) in enumerate(done):
             if header is not last:
                 last, plan = header, header.plan
                 enqueued_ms, wanted_ms = header.enqueued_ms, header.wanted_ms
@@ -72,10 +78,16 @@ class DoneTeller:
             alike.runs.append(
                 (uid, attempt, held.suspect, enqueued_ms, wanted_ms, took_s, ended_at)
             )
+            if has_waited:
+                alike.workers.append(workers[n])
             if attempt > 1 or held.suspect or wanted_ms != enqueued_ms:
                 alike.are_plain = False
-        by.settle_many(acks, took_s=spent_s / len(acks))
+        by.settle_many(acks, took_s=spent_s / len(acks), alone=not has_waited)
         for plan, alike in by_plan.items():
             self.breakers.succeeded(plan.name, len(alike.runs), now)
             self.recent.done[plan.queue] += len(alike.runs)
-            self.report(JobsSucceeded(plan.name, plan.queue, alike.runs, alike.are_plain))
+            self.report(
+                JobsSucceeded(
+                    plan.name, plan.queue, alike.runs, alike.are_plain, has_waited, alike.workers
+                )
+            )

@@ -119,8 +119,7 @@ class Hands:
             if (job := hand.job) is not None:
                 if not hand.over.is_set():
                     job.plan.handler.tempo.runs_at_least(hand.clock() - hand.began)
-                record, rest, permit = job.header.record(job.held), hand.rest, hand.permit
-                return Begun(job.held, record, job.made(), hand.began, rest, None, permit)
+                return Begun(job, hand.began, hand.rest, hand.permit)
             if behind and hand.over.is_set():
                 return behind.pop(0)  # the thread has stopped at it, or couldn't be started
             return None

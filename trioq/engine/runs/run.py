@@ -13,9 +13,8 @@ import attrs
 import trio
 
 from trioq.core.breaker import Permit
-from trioq.core.formats.record import Stored
+from trioq.core.formats.record import Stored, decode
 from trioq.core.outcome import Interrupted, Outcome
-from trioq.core.retry import Retry
 from trioq.engine.claim import Claimer, Held, Why
 from trioq.engine.handlers import Handler
 from trioq.engine.tracer import RunSpan
@@ -28,21 +27,29 @@ class Run:
     """What is known of a run, as it comes to be known."""
 
     claim: Held
-    stored: Stored
     handler: Handler
-    retry: Retry
     permit: Permit
     """Of the name's breaker; comes back with how it went."""
     began: float
     """By trio's clock."""
     scope: trio.CancelScope
     """Around this run, and around nothing else while it lasts."""
+    _stored: Stored | None = None
     cancelled: Why | None = None
     """Why the engine cancelled it, if it did."""
     span: RunSpan | None = None
     outcome: Outcome = INTERRUPTED
     """How it ended; interrupted, until it has come to another end."""
     took_s: float = 0.0
+    is_told: bool = False
+    """Whether all that is to be said of its end is said, or will be, with others."""
+
+    @property
+    def stored(self) -> Stored:
+        """What is stored of its job; decoded when somebody asks."""
+        if self._stored is None:
+            self._stored = decode(self.claim.uid, self.claim.stored)
+        return self._stored
 
     def cancel(self, why: Why) -> None:
         """End it soon; its job goes back, unless the handler returns all the same."""
@@ -58,6 +65,8 @@ class Runs:
     _all: dict[Run, None] = attrs.field(factory=dict[Run, None], init=False)
     _hands: Counter[Claimer] = attrs.field(factory=Counter["Claimer"], init=False)
     """Threads that run job after job, each of which is a run if it takes long."""
+    _untold: set[Claimer] = attrs.field(factory=set["Claimer"], init=False)
+    """Boots that haven't been told yet of all that has ended."""
     _ending: dict[Claimer, Why] = attrs.field(factory=dict["Claimer", Why], init=False)
     """Boots whose runs were cancelled, until none is left."""
     _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
@@ -101,6 +110,16 @@ class Runs:
             del self._hands[by]
         self._waiting.unpark_all()
 
+    def tells_later(self, by: Claimer) -> None:
+        """Something of this boot has ended, which it will be told soon."""
+        self._untold.add(by)
+
+    def has_told(self, by: Claimer) -> None:
+        """It was."""
+        self._untold.discard(by)
+        if self._waiting:
+            self._waiting.unpark_all()
+
     def cancel(self, by: Claimer, why: Why) -> None:
         """Cancel the runs of this boot's claims, and those that will turn out to be."""
         self._ending[by] = why
@@ -115,7 +134,7 @@ class Runs:
                 run.cancel("lease ended")
 
     async def ended(self, by: Claimer) -> None:
-        """Wait until there are none of this boot's claims."""
-        while self.count(by):
+        """Wait until there are none of this boot's claims, and it was told of all."""
+        while self.count(by) or by in self._untold:
             await self._waiting.park()
         self._ending.pop(by, None)

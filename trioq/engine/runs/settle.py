@@ -25,6 +25,7 @@ from trioq.core.events import (
 from trioq.core.formats import history, summary
 from trioq.core.formats.record import Stored
 from trioq.core.outcome import DeadReason, Error, Starved
+from trioq.core.retry import Retry
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.core.values import value
 from trioq.engine.claim import Held
@@ -41,16 +42,17 @@ class End:
     """What is told of it, in this order; nothing where nobody knows what job it was."""
 
 
-def end_of(run: Run, *, now_ms: int, random: float) -> End:
+def end_of(run: Run, again: Retry, *, now_ms: int, random: float) -> End:
     """What becomes of a job that was run.
 
     Args:
+      again: How often it may be tried, and when.
       now_ms: Epoch, for people to read.
       random: In [0, 1); for the jitter of a backoff.
     """
     claim, record = run.claim, run.stored.record
     attempt = claim.attempt
-    verdict = retry.decide(run.outcome, attempt=attempt, retry=run.retry, random=random)
+    verdict = retry.decide(run.outcome, attempt=attempt, retry=again, random=random)
     match verdict:
         case retry.Ack():
             done = JobSucceeded(

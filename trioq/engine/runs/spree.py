@@ -20,21 +20,19 @@ import trio
 from trioq import failpoints
 from trioq.core.breaker import Permit
 from trioq.core.formats.payload import decode
-from trioq.core.job import Job, Record
 from trioq.core.outcome import Succeeded
 from trioq.core.settlements import Ack
 from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Timebox
-from trioq.engine.handlers.begun import Broken, Returned, Suspended
+from trioq.engine.handlers.begun import Broken, Rest, Returned, Suspended
 from trioq.engine.handlers.function import running_job
-from trioq.engine.handlers.invoke import Runnable
 from trioq.engine.handlers.returned import PLAIN
 from trioq.engine.handlers.timebox import innermost
 from trioq.engine.runs.done import Done, DoneTeller
 from trioq.engine.runs.plan import Header, Plan, PlannedJob, Plans
-from trioq.engine.tracer import RunSpan, Tracer
+from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable
 
 _set_job = running_job.set
@@ -47,14 +45,11 @@ _NOWHERE = object()
 class Begun:
     """A run whose handler was started, and isn't simply done."""
 
-    held: Held
-    record: Record
-    job: Job
+    job: PlannedJob
     began: float
     """By trio's clock."""
-    rest: Runnable
+    rest: Rest
     """What is to be run yet."""
-    span: RunSpan | None
     permit: Permit | None = None
     """By which it was begun; None: there is one to be had, as there was when it began."""
 
@@ -146,22 +141,22 @@ class Spree:
                 try:
                     arguments = content if fits(content) else context.run(binding.bind, content)
                 except MemoryError:
-                    return _begun(job, now, Broken(NothingLeft(WANTS[errno.ENOMEM])))
+                    return Begun(job, now, Broken(NothingLeft(WANTS[errno.ENOMEM])))
                 except BaseException as error:
-                    return _begun(job, now, Broken(error))
+                    return Begun(job, now, Broken(error))
                 try:
                     coroutine = function(job(), **arguments) if takes_job else function(**arguments)
                     wanted = context.run(coroutine.send, None)
                 except StopIteration as stop:
                     result = stop.value
                 except BaseException as error:
-                    return _begun(job, now, Broken(error))
+                    return Begun(job, now, Broken(error))
                 else:
-                    return _begun(job, now, Suspended(coroutine, context, wanted))
+                    return Begun(job, now, Suspended(coroutine, context, wanted))
                 then = clock()
                 # However long it took: who never waits isn't cancelled, and is done.
                 if id(type(result)) not in PLAIN or innermost(task) is not place:
-                    return _begun(job, now, Returned(result, context))
+                    return Begun(job, now, Returned(result, context))
 
                 done.append((held, header, then - now, then, trace))
                 now = then
@@ -185,7 +180,3 @@ class Spree:
             told = done.copy()
             done.clear()
             self.teller.tell(told, by)
-
-
-def _begun(job: PlannedJob, began: float, rest: Runnable) -> Begun:
-    return Begun(job.held, job.header.record(job.held), job(), began, rest, job.span)

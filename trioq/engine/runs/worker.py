@@ -32,11 +32,12 @@ from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Apart, Command, Function, Handler, Place, Timebox, invoke, place
-from trioq.engine.handlers.begun import InThread, Suspended
-from trioq.engine.handlers.invoke import Runnable
+from trioq.engine.handlers.begun import InThread, Rest, Suspended
+from trioq.engine.handlers.invoke import Runnable, go_on
 from trioq.engine.runs.aside import Aside
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.done import DoneTeller
+from trioq.engine.runs.ends import Ends
 from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.rules import Rules
@@ -90,6 +91,7 @@ class Shop:
     threads: trio.CapacityLimiter
     teller: Teller
     done_teller: DoneTeller
+    ends: Ends
     report: Report
     plans: Plans
     hands: Hands
@@ -177,22 +179,23 @@ class Worker:
     ) -> bool:
         """Returns whether the run was cancelled, and with it the scope."""
         shop = self._shop
-        begun, held = (left, left.held) if isinstance(left, Begun) else (None, left)
+        begun, held = (left, left.job.held) if isinstance(left, Begun) else (None, left)
         stored: Stored | None = None
         run: Run | None = None
         end: End | None = None
         try:
-            permit = None
             if begun is None:
-                stored, began = decode(held.uid, held.stored), self._spree.now
+                stored = decode(held.uid, held.stored)
+                admitted = self._admitted(held, stored, scope)
             else:
-                stored, began = Stored(begun.record, payload_is_big=False), begun.began
-                permit = begun.permit
-            admitted = self._admitted(held, stored, scope, began, permit)
+                admitted = _run_of(begun, scope)
             if isinstance(admitted, Run):
                 run = admitted
                 await self._go(run, timebox, begun)
-                end = end_of(run, now_ms=time.time_ns() // 1_000_000, random=random.random())
+                if not run.is_told:
+                    again = shop.rules.retry_of(run.handler, run.stored.record)
+                    now_ms = time.time_ns() // 1_000_000
+                    end = end_of(run, again, now_ms=now_ms, random=random.random())
             else:
                 end = admitted
         except RecordUnreadable as error:
@@ -201,34 +204,23 @@ class Worker:
             if run is not None:
                 run.outcome = Failed(told, permanent="undecodable")
         finally:
-            shop.teller.tell(held, run, end or released(held, stored))
+            if run is None or not run.is_told:
+                known = stored if run is None else run.stored
+                shop.teller.tell(held, run, end or released(held, known))
             if shop.aside is not None:
                 shop.aside.recall()
         return run is not None and run.cancelled is not None
 
-    def _admitted(
-        self,
-        held: Held,
-        stored: Stored,
-        scope: trio.CancelScope,
-        began: float,
-        permit: Permit | None,
-    ) -> Run | End:
-        """A run that may begin, or what becomes of the job instead.
-
-        Args:
-          permit: By which it has begun; None: it needs one.
-        """
-        shop, record = self._shop, stored.record
+    def _admitted(self, held: Held, stored: Stored, scope: trio.CancelScope) -> Run | End:
+        """A run that may begin, or what becomes of the job instead."""
+        shop, record, began = self._shop, stored.record, self._spree.now
         handler = shop.handlers.get(record.name)
-        if handler is not None and permit is None:
-            permit = shop.breakers.admit(record.name, began)
+        permit = None if handler is None else shop.breakers.admit(record.name, began)
         if handler is None or permit is None:
             if record.queue not in shop.queues:
                 raise RecordUnreadable(f"its queue is {record.queue!r}, but it isn't from there")
             return parked(held, stored, "breaker open" if handler else "unknown name")
-        retry = shop.rules.retry_of(handler, record)
-        return Run(held, stored, handler, retry, permit, began, scope)
+        return Run(held, handler, permit, began, scope, stored)
 
     async def _go(self, run: Run, timebox: Timebox, begun: Begun | None) -> None:
         """From the permit to the outcome."""
@@ -241,8 +233,7 @@ class Worker:
             if begun is None:
                 run.outcome = await self._outcome(run, timebox)
             else:
-                run.span = begun.span
-                run.outcome = await self._start(run, begun.rest, begun.job, timebox, begun.began)
+                run.outcome = await self._go_on(run, begun, timebox)
         finally:
             shop.runs.remove(run)
             now = trio.current_time()
@@ -250,11 +241,18 @@ class Worker:
                 shop.turn.spent_s += now - self._spree.now  # as far as is known, nobody else ran
             self._spree.now = now
             run.took_s = now - run.began
-            verdict = _breaker_verdict(run.outcome)
-            shop.breakers.record(run.stored.record.name, run.permit, verdict, now)
-            if verdict == "ignored" and isinstance(run.outcome, Starved):
-                shop.appetite.starved(run.outcome.want)
+            if begun is None or not shop.ends.join(run, begun.job, self._number, now):
+                self._ended(run, now)
         failpoint("job", "after")
+
+    def _ended(self, run: Run, now: float) -> None:
+        """What an end means for those that come."""
+        shop = self._shop
+        shop.ends.tell()  # they were before this one
+        verdict = _breaker_verdict(run.outcome)
+        shop.breakers.record(run.stored.record.name, run.permit, verdict, now)
+        if verdict == "ignored" and isinstance(run.outcome, Starved):
+            shop.appetite.starved(run.outcome.want)
 
     async def _outcome(self, run: Run, timebox: Timebox) -> Outcome:
         shop, claim, record = self._shop, run.claim, run.stored.record
@@ -279,7 +277,7 @@ class Worker:
             queue=record.queue,
             payload=payload.decode(content),
             attempt=claim.attempt,
-            max_attempts=run.retry.max_attempts,
+            max_attempts=shop.rules.retry_of(run.handler, record).max_attempts,
             id=record.id,
             token=claim.token,
             enqueued_ms=record.enqueued_ms,
@@ -303,10 +301,8 @@ class Worker:
             run.began = trio.current_time()
             return await self._start(run, lent, job, timebox)
 
-    def _start(
-        self, run: Run, handler: Runnable, job: Job, timebox: Timebox, since: float | None = None
-    ) -> Awaitable[Outcome]:
-        """Call the handler, or go on with it: what is to be around it, is around this."""
+    def _start(self, run: Run, handler: Runnable, job: Job, timebox: Timebox) -> Awaitable[Outcome]:
+        """Call the handler: what is to be around it, is around this, and :meth:`_go_on`."""
         record = run.stored.record
         self._shop.report(
             JobStarted(
@@ -320,11 +316,28 @@ class Worker:
             timeout_s=self._shop.rules.timeout_of(run.handler, record),
             timebox=timebox,
             threads=self._shop.threads,
-            since=since,
         )
 
+    def _go_on(self, run: Run, begun: Begun, timebox: Timebox) -> Awaitable[Outcome]:
+        """Go on with a handler that was started by hand."""
+        claim, job, plan = run.claim, begun.job, begun.job.plan
+        self._shop.report(
+            JobStarted(
+                claim.uid, plan.name, plan.queue, claim.attempt,
+                job.header.enqueued_ms, job.header.wanted_ms, claim.suspect,
+            )
+        )  # fmt: skip
+        return go_on(begun.rest.run, plan.timeout_s, timebox, begun.began)
 
-def _waits(handler: Runnable) -> bool:
+
+def _run_of(begun: Begun, scope: trio.CancelScope) -> Run:
+    """The door of its name was open when it began, and nothing but an end can have shut it."""
+    job, plan = begun.job, begun.job.plan
+    permit = begun.permit or Permit(plan.breaker.generation)
+    return Run(job.held, plan.handler, permit, begun.began, scope, span=job.span)
+
+
+def _waits(handler: Runnable | Rest) -> bool:
     """Whether others surely run while it does: it waits already, or runs outside of the loop."""
     if isinstance(handler, Function):
         return not handler.is_async

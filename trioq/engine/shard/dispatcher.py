@@ -128,9 +128,12 @@ class Dispatcher:
             self._demand.ahead.ran(took_s)
         self._carry((settlement,))
 
-    def settle_many(self, settlements: Sequence[Settlement], *, took_s: float) -> None:
-        """The same of several that ran one after the other, so long on the average."""
-        self._demand.ahead.ran_alone(took_s, len(settlements))
+    def settle_many(
+        self, settlements: Sequence[Settlement], *, took_s: float, alone: bool = True
+    ) -> None:
+        """The same of several; alone: they ran one after the other."""
+        ahead = self._demand.ahead
+        (ahead.ran_alone if alone else ahead.ran)(took_s, len(settlements))
         self._carry(settlements)
 
     def _carry(self, settlements: Sequence[Settlement]) -> None:

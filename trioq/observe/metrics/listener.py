@@ -198,8 +198,9 @@ class Metrics:
             return
         _, _, _, _, wanted_ms, took_s, ended_at = zip(*event.runs, strict=True)
         since_s = [at - ms / 1000 for at, ms in zip(ended_at, wanted_ms, strict=True)]
-        waited_s = list(map(sub, since_s, took_s))
-        self._waits_of(event.queue, "ready").observe_many(_no_less_than_0(waited_s))
+        if not event.have_begun:
+            waited_s = list(map(sub, since_s, took_s))
+            self._waits_of(event.queue, "ready").observe_many(_no_less_than_0(waited_s))
         job = self._of(event.queue, event.name)
         job.completed += len(event.runs)
         job.run.observe_many(took_s)

@@ -1,0 +1,93 @@
+"""Handlers that have waited and were good: what is told of them, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from tests.engine.virtual import World, calm
+from trioq.core.events import Event, JobFailed, JobsSucceeded, JobStarted, JobSucceeded
+
+pytestmark = pytest.mark.trio
+
+Clock = trio.testing.MockClock
+
+
+@attrs.define
+class Together:
+    """A listener that is told of several at once."""
+
+    told: list[JobsSucceeded] = attrs.field(factory=list[JobsSucceeded])
+
+    def listener_for(self, kind: type[Event]) -> Callable[[Any], None] | None:
+        return self.told.append if kind is JobsSucceeded else None
+
+    def __call__(self, event: Event) -> None:
+        raise AssertionError("it says what it wants")
+
+
+async def test_those_that_come_back_together_are_told_of_at_once_and_each_has_begun_once(
+    autojump_clock: Clock, world: World
+) -> None:
+    together = Together()
+    world.listeners = (together,)
+    world.config = calm(count=8)
+
+    @world.app.job("waits")
+    async def waits() -> None:
+        await trio.sleep(1.0)
+
+    await world.start()
+    uids = world.enqueue("waits", 8)
+    await world.reported(JobSucceeded, 8)
+    assert sorted(run[0] for event in together.told for run in event.runs) == sorted(uids)
+    assert len(together.told) < 8
+    assert all(event.have_begun for event in together.told)
+    assert sorted(event.uid for event in world.of(JobStarted)) == sorted(uids)
+    starts = [at for at, _ in world.timed(JobStarted)]
+    ends = [at for at, _ in world.timed(JobSucceeded)]
+    assert max(starts) + 1.0 <= min(ends)
+    assert all(0.9 < event.took_s < 1.1 for event in world.of(JobSucceeded))
+
+
+async def test_ends_are_told_of_in_the_order_in_which_they_were(
+    autojump_clock: Clock, world: World
+) -> None:
+    world.config = calm(count=16)
+    ended: list[str] = []
+
+    @world.app.job("waits")
+    async def waits(fails: bool = False) -> None:
+        await trio.sleep(1.0)
+        ended.append("failed" if fails else "good")
+        if fails:
+            raise ValueError
+
+    await world.start()
+    for n in range(16):
+        world.enqueue("waits", payload={"fails": n % 4 == 3})
+    await world.reported(JobFailed, 4)
+    await world.reported(JobSucceeded, 12)
+    told = {JobSucceeded: "good", JobFailed: "failed"}
+    assert [told[type(e)] for _, e in world.told if type(e) in told][: len(ended)] == ended
+
+
+async def test_what_ends_while_its_engine_is_cancelled_is_settled(
+    autojump_clock: Clock, world: World
+) -> None:
+    @world.app.job("stubborn")
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1.0)
+
+    running = await world.start()
+    (uid,) = world.enqueue("stubborn")
+    await world.reported(JobStarted, uid=uid)
+    running.scope.cancel()
+    await running.ended.wait()
+    assert [event.uid for event in world.of(JobSucceeded)] == [uid]
+    assert uid not in world.store.space.jobs, "nobody runs it again"
