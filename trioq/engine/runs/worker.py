@@ -48,6 +48,9 @@ from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable
 from trioq.failpoints import failpoint
 
+#: What waits already, or runs outside of the loop.
+ELSEWHERE = Suspended, InThread, Apart, Command
+
 #: Workers with nothing but tiny jobs let others run this often.
 SLICE_S = 0.002
 
@@ -341,7 +344,7 @@ def _waits(handler: Runnable | Rest) -> bool:
     """Whether others surely run while it does: it waits already, or runs outside of the loop."""
     if isinstance(handler, Function):
         return not handler.is_async
-    return isinstance(handler, Suspended | InThread | Apart | Command)
+    return isinstance(handler, ELSEWHERE)
 
 
 def _breaker_verdict(outcome: Outcome) -> Verdict:
