@@ -13,7 +13,7 @@ import attrs
 
 from props.table import moves_made
 from tests.dump import Dump, Waiting
-from trioq.core.calls import Enqueued, NewJob, Rate, Step, StepReply
+from trioq.core.calls import CancelWord, Enqueued, NewJob, Rate, Step, StepReply, Unwanted
 from trioq.core.settlements import Settlement
 
 
@@ -27,6 +27,8 @@ class History:
     """Who was enqueued or put back since its last start."""
     granted: set[tuple[str, str, int]] = attrs.field(factory=set[tuple[str, str, int]])
     """Every claim ever made: engine, uid, step."""
+    asked: set[str] = attrs.field(factory=set[str])
+    """Who was asked to end while it ran, and wasn't revived since."""
     settled: set[tuple[str, str, int]] = attrs.field(factory=set[tuple[str, str, int]])
     permits: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
     """When the limiter granted how many, since the clock last went back."""
@@ -68,6 +70,10 @@ class History:
             self._limit_holds(len(new), rate, now_ms * 1000)
         return new
 
+    def cancelled(self, jobs: Sequence[Unwanted], words: Sequence[CancelWord]) -> None:
+        """So a cancel of these was answered; not called for a repetition."""
+        self.asked |= {job.uid for job, word in zip(jobs, words, strict=True) if word == "asked"}
+
     def line_grew_at_its_end(self, new: Sequence[NewJob], before: Dump, after: Dump) -> None:
         """I10, first half: who comes later stands behind."""
         for queue in {job.queue for job in new}:
@@ -86,6 +92,7 @@ class History:
             self.granted.add(named)
             assert claim.uid in self.may_start, f"I23: {claim.uid} starts again without a reason"
             self.may_start.remove(claim.uid)
+            assert claim.uid not in self.asked, f"I27: {claim.uid} starts again, asked to end"
             assert after.running[step.boot][claim.uid].step == step.number, (
                 "I4: claimed, not running"
             )
@@ -130,6 +137,7 @@ class History:
 
     def _put_back(self, before: Dump, after: Dump) -> None:
         was = {uid for held in before.running.values() for uid in held} | before.dead.keys()
+        self.asked -= before.dead.keys() - after.dead.keys()
         still = {uid for held in after.running.values() for uid in held} | after.dead.keys()
         self.may_start |= (was - still) & after.jobs.keys()
 

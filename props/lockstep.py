@@ -208,6 +208,8 @@ class LockStep(Counting, RuleBasedStateMachine):
             jobs = call.args[2]
             new = self.history.enqueued(jobs, answer, call.rate, self.now_ms)
             self.history.line_grew_at_its_end(new, before, after)
+        if call.verb == "cancel":
+            self.history.cancelled(call.args[2], answer)
         if call.verb == "step" and isinstance(answer, StepReply):
             (step,) = call.args
             self.history.stepped(step, answer, before, after)
@@ -241,15 +243,23 @@ def _kinds(call: Call, answer: Any) -> Iterator[str]:
                 is_refused = settlement.uid in answer.refused
                 yield f"{settlement.verb}: {'refused' if is_refused else 'accepted'}"
             yield from ("step: claims a suspect" for claim in answer.claims if claim.suspect)
+            yield from ("step: cancels what was asked to end" for _ in answer.cancelled)
+            yield from ("step: tells of an ask" for _ in answer.asks)
+            yield from ("step: tells what was noted" for _ in answer.notes)
         case Gone(word=word) | Reaped(word=word):
             yield f"{call.verb}: {word}"
             yield from ("reap: kills" for _ in getattr(answer, "dead", ()))
+            yield from (
+                "reap: cancels what was asked to end" for _ in getattr(answer, "cancelled", ())
+            )
         case Enqueued():
             yield from (f"enqueue: {other.state}" for other in answer.existing.values())
             yield from ("enqueue: seen" for _ in answer.seen)
             yield from ["enqueue: waits"] if answer.wait_us else []
-        case str():
-            yield f"{call.verb}: {answer}"
+        case list() if call.verb == "cancel":
+            yield from (f"cancel: {word}" for word in answer)
+        case frozenset() if call.verb == "note":
+            yield f"note: {'refused' if answer else 'kept'}"
         case tuple():
             yield f"{call.verb}: {answer[0]}"
         case int():
@@ -265,7 +275,10 @@ def _changed_nothing(call: Call, answer: Any) -> bool:
             return call.verb == "register"
         case StepReply(word="again") | Reaped("alive" | "gone"):
             return True
-        case "running" | "dead" | "unknown" | (QueueFull.__name__, _):
+        case list() if call.verb == "cancel":
+            # Asked once more, a bell may ring again.
+            return set(answer) <= {"dead", "unknown"}
+        case (QueueFull.__name__, _):
             return True
     return False
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from tests.dump import Dump
-from trioq.core.lifecycle import RULES, Place, Rule, State
+from trioq.core.lifecycle import RULES, Move, Place, Rule, State
 from trioq.core.model import Hold
 from trioq.core.settlements import Settlement
 
@@ -72,7 +72,10 @@ def moves_made(
         if was == now:
             continue
         verbs = {settlement.verb for settlement in asked if settlement.uid == uid}
-        ways = list(_ways(script, verbs, was.state, rules))
+        own = [rule for rule in rules if script in rule.scripts]
+        if not _may_be_called_off(script, verbs, before, uid):
+            own = [rule for rule in own if rule.move is not Move.CALL_OFF]
+        ways = list(_ways(script, verbs, was.state, own))
         leading = [way for way in ways if _leads_to(way[-1], now, before, after, uid)]
         assert leading, f"the table has no way for {uid} from {was} to {now} by {script} {verbs}"
         # Two moves may lead along one arrow: then the one that counts is where an attempt did.
@@ -81,12 +84,17 @@ def moves_made(
     return made
 
 
+def _may_be_called_off(script: str, verbs: set[str], before: Dump, uid: str) -> bool:
+    """Whether somebody had asked it to end, and it was to go back to wait."""
+    was_asked = any(uid in asks for asks in before.asks.values())
+    return was_asked and (script != "step" or bool(verbs & {"retry", "release", "park"}))
+
+
 def _ways(
-    script: str, verbs: set[str], state: State | None, rules: Sequence[Rule]
+    script: str, verbs: set[str], state: State | None, own: Sequence[Rule]
 ) -> Iterator[list[Rule]]:
     """What can happen to a job in one call: one move; in a step, several one after the other,
     first a settlement, then what the step does by itself, in the order of the table."""
-    own = [rule for rule in rules if script in rule.scripts]
     if script != "step":
         yield from ([rule] for rule in own if state in rule.before)
         return

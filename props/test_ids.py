@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from props.lockstep import LINE, Call, LockStep, as_test, queue_names, senders
-from trioq.core.calls import Enqueued, Existing
+from trioq.core.calls import Enqueued, Existing, Unwanted
 from trioq.core.model.state import EndState
 from trioq.core.settlements import Ack, DeadLetter, RetryAt, Settlement
 from trioq.store.protocol import StoreOptions
@@ -108,9 +108,10 @@ class IdsMachine(LockStep):
     @rule(data=st.data(), sender=senders)
     def cancel(self, data: st.DataObject, sender: str) -> None:
         uid = data.draw(st.sampled_from(sorted(self.id_of)))
-        word = self.write("cancel", sender, uid, self.history.bodies[uid].queue, "noop")
+        job = Unwanted(uid, self.history.bodies[uid].queue, "noop")
+        (word,) = self.write("cancel", sender, (job,))
         running = any(claim.uid == uid for claim in self.running())
-        assert word == ("dead" if uid in self.held.dead else "running" if running else "cancelled")
+        assert word == ("dead" if uid in self.held.dead else "asked" if running else "cancelled")
         if word == "cancelled":
             self.is_over(uid, "cancelled")
 

@@ -30,6 +30,8 @@ LEFT_OUT = {
     "purge_dead": "the same",
     "pause": "the same",
     "forget_queues": "moves no job",
+    "wait_for": "moves no job; what is told is lost or not, and asked for again",
+    "note": "moves no job",
     "expire_parked": "moves parked jobs to the dead; no claim and no number is involved",
 }
 

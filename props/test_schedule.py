@@ -14,7 +14,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from props.lockstep import LINE, QUEUES, Call, LockStep, as_test, queue_names
 from tests.dump import Dump, Waiting
-from trioq.core.calls import BATCH_MAX, StepReply
+from trioq.core.calls import BATCH_MAX, StepReply, Unwanted
 from trioq.core.model.steps import PROMOTE_MAX
 from trioq.core.settlements import Ack, RetryAt, Settlement
 
@@ -75,7 +75,7 @@ class ScheduleMachine(LockStep):
         """Who waited for a time doesn't come any more."""
         uid = data.draw(st.sampled_from(sorted(self.due)))
         queue = self.history.bodies[uid].queue
-        assert self.write("cancel", "s2", uid, queue, "noop") == "cancelled"
+        assert self.write("cancel", "s2", (Unwanted(uid, queue, "noop"),)) == ["cancelled"]
         del self.due[uid]
 
     # -- time ----------------------------------------------------------------------------------

@@ -25,12 +25,21 @@ from props.lockstep import (
     queue_names,
     senders,
 )
-from trioq.core.calls import Admit, NewJob, Rate, Step
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.calls import Admit, NewJob, Note, Rate, Step, Unwanted
+from trioq.core.settlements import (
+    Ack,
+    Cancel,
+    DeadLetter,
+    Deliver,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+)
 from trioq.store.protocol import StoreOptions
 
 EXPIRE_MS = 2000
-VERBS = ("ack", "retry", "dead", "release", "park")
+VERBS = ("ack", "deliver", "retry", "dead", "release", "park", "cancel")
 RATE = Rate("producer", interval_us=30_000_000, burst=3)
 
 pytestmark = pytest.mark.usefixtures("lockstep_server")
@@ -66,21 +75,24 @@ class StoreMachine(LockStep):
             self.write("enqueue", "s1", tuple(jobs))
         first, second = self.engines
         self.draw_step(data, first, QUEUES, want=5)
-        parked, dead, later, again = self.claims[:4]
+        parked, dead, later, again, told = self.claims[:5]
         ends = (
             Park(parked.uid, parked.n, "high", self.name_of(parked.uid)),
             DeadLetter(dead.uid, dead.n, 1, "gave_up", LINE),
             RetryAt(later.uid, later.n, 1000, 1, LINE),
             Release(again.uid, again.n),
+            Deliver(told.uid, told.n, 1000, "done", b"5"),
         )
         self.draw_step(data, second, QUEUES, want=2)
         self.draw_step(data, first, QUEUES, want=0, settlements=ends)
         self.draw_step(data, first, QUEUES, want=1)
+        self.wait_for_ends("c1", ((told.uid, None),))
+        self.write("cancel", "s2", (self.unwanted(self.claims[5].uid),))
         self.execute(Call("reap", (second, 1, MAX_REAPS)))
         # What has ended can't be ended again, whatever is said of it.
         over = tuple(self.ways_to_end(dead, QUEUES))
         self.draw_step(data, first, QUEUES, want=0, settlements=over)
-        self.write("cancel", "s2", dead.uid, "high", self.name_of(dead.uid))
+        self.write("cancel", "s2", (self.unwanted(dead.uid),))
 
     # -- calls ----------------------------------------------------------------------------
 
@@ -142,13 +154,28 @@ class StoreMachine(LockStep):
             self.execute(Call(how, (engine,)))
 
     @precondition(lambda self: self.history.bodies)
-    @rule(data=st.data(), sender=senders)
-    def cancel(self, data: st.DataObject, sender: str) -> None:
-        space, bodies = self.model.space, self.history.bodies
-        alive = sorted(space.jobs.keys() - space.dead.keys())
-        whose = data.draw(st.sampled_from([alive, alive, list(bodies)])) or list(bodies)
-        uid = data.draw(st.sampled_from(whose), label="uid")
-        self.write("cancel", sender, uid, bodies[uid].queue, self.name_of(uid))
+    @rule(data=st.data(), sender=senders, keep_ms=st.sampled_from([0, 0, 700]))
+    def cancel(self, data: st.DataObject, sender: str, keep_ms: int) -> None:
+        unwanted = (self.unwanted(uid, keep_ms) for uid in self.some_uids(data))
+        self.write("cancel", sender, tuple(unwanted))
+
+    @precondition(lambda self: self.running())
+    @rule(data=st.data(), queues=orders, verb=st.sampled_from(["release", "retry", "park", "ack"]))
+    def ask_and_settle(self, data: st.DataObject, queues: tuple[str, ...], verb: str) -> None:
+        """What runs shall end; and then it does somehow."""
+        claim = data.draw(st.sampled_from(self.running()), label="claim")
+        self.write("cancel", "s1", (self.unwanted(claim.uid),))
+        ways = self.ways_to_end(claim, queues)
+        of_verb = [way for way in ways if way.verb == verb] or ways
+        self.draw_step(data, claim.engine, queues, want=1, settlements=(of_verb[0],))
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data(), text=st.sampled_from([b"1", b"2"]))
+    def note(self, data: st.DataObject, text: bytes) -> None:
+        """By whoever has, or had, a claim."""
+        claims = self.running() or self.claims
+        claim = data.draw(st.sampled_from([*claims, *self.claims[-3:]]), label="claim")
+        self.execute(Call("note", (claim.engine, (Note(claim.uid, claim.n, text),))))
 
     @precondition(lambda self: self.model.space.dead)
     @rule(data=st.data(), sender=senders, verb=st.sampled_from(["revive", "revive", "purge_dead"]))
@@ -226,12 +253,26 @@ class StoreMachine(LockStep):
         space = self.model.space
         edges = {at for queue in space.queues.values() for _, at in queue.scheduled.items()}
         edges |= {at for _, at in space.forget.items()}
+        edges |= {at for _, at in space.results_due.items()}
         edges |= {tat_us // 1000 for tat_us in space.limits.values()}
         ahead = sorted(at + past for at in edges if at + past > self.now_ms)
         if ahead:
             self.now_ms = data.draw(st.sampled_from(ahead))
 
+    @precondition(lambda self: self.history.bodies)
+    @rule(data=st.data(), client=st.sampled_from(["c1", "c2"]))
+    def wait_for(self, data: st.DataObject, client: str) -> None:
+        """For the ends of some that there were, and of one that there wasn't."""
+        known = st.sampled_from(sorted(self.history.bodies))
+        uids = data.draw(st.lists(known, min_size=1, max_size=6, unique=True), label="uids")
+        jobs = tuple((uid, data.draw(ids)) for uid in (*uids, "f" * 32))
+        self.wait_for_ends(client, jobs)
+
     # -- how it is done -------------------------------------------------------------------
+
+    def wait_for_ends(self, client: str, jobs: tuple[tuple[str, str | None], ...]) -> None:
+        ends = self.execute(Call("wait_for", (client, jobs)))
+        self.reached.update(f"wait_for: {end.state}" for end in ends)
 
     def forget_queues(self, queues: tuple[str, ...]) -> None:
         """Whatever waits in them, and whether jobs of theirs run."""
@@ -252,6 +293,17 @@ class StoreMachine(LockStep):
             id=data.draw(ids),
             seen=data.draw(marks),
         )
+
+    def some_uids(self, data: st.DataObject) -> list[str]:
+        """Of jobs that live, mostly."""
+        space, bodies = self.model.space, self.history.bodies
+        alive = sorted(space.jobs.keys() - space.dead.keys())
+        whose = data.draw(st.sampled_from([alive, alive, list(bodies)])) or list(bodies)
+        return data.draw(st.lists(st.sampled_from(whose), min_size=1, max_size=3), label="uids")
+
+    def unwanted(self, uid: str, keep_ms: int = 0) -> Unwanted:
+        queue, summary = self.history.bodies[uid].queue, b'{"uid":"%s"}' % uid.encode()
+        return Unwanted(uid, queue, self.name_of(uid), summary, keep_ms)
 
     def name_of(self, uid: str) -> str:
         return "strange" if b'"strange"' in self.history.bodies[uid].stored else "noop"
@@ -284,6 +336,7 @@ class StoreMachine(LockStep):
             admits=tuple(Admit(*door, data.draw(st.integers(1, 3))) for door in admitted),
             settlements=settlements,
             parked_version=data.draw(st.sampled_from([-1, space.parked_version])),
+            asked=data.draw(st.sampled_from([0, boot.asked if boot else 7, 1])),
         )
         self.execute(Call("step", (step,)))
 
@@ -295,7 +348,7 @@ class StoreMachine(LockStep):
             return ()
         some = st.lists(st.sampled_from(claims), min_size=1, max_size=3)
         if data.draw(st.booleans(), label="alike"):
-            way = data.draw(st.integers(0, 6), label="way")
+            way = data.draw(st.integers(0, 9), label="way")
             return tuple(self.ways_to_end(claim, queues)[way] for claim in claims[-5:])
         return tuple(
             data.draw(st.sampled_from(self.ways_to_end(claim, queues)), label="settlement")
@@ -313,6 +366,9 @@ class StoreMachine(LockStep):
             Park(uid, n, queue, self.name_of(uid)) if queue in queues else Release(uid, n),
             DeadLetter(uid, n, tries, "failures", LINE),
             Ack(uid, n, b'{"uid":"%s"}' % uid.encode()),
+            Deliver(uid, n, 1000, "done", b"5", b'{"uid":"%s"}' % uid.encode()),
+            Deliver(uid, n, 90_000, "too_large", b"70000"),
+            Cancel(uid, n, b'{"uid":"%s"}' % uid.encode(), 0),
         ]
 
 
@@ -322,7 +378,12 @@ TestStore = as_test(
     "step: ok", "step: again", "step: old", "step: gone", "step: claims a suspect",
     "reap: reaped", "reap: alive", "reap: gone", "beat: gone",
     "enqueue: live", "enqueue: seen", "enqueue: waits", "enqueue: QueueFull",
-    "cancel: cancelled", "cancel: running", "cancel: dead", "cancel: unknown",
+    "cancel: cancelled", "cancel: asked", "cancel: dead", "cancel: unknown",
+    "step: cancels what was asked to end", "reap: cancels what was asked to end",
+    "step: tells of an ask",
+    "wait_for: live", "wait_for: done", "wait_for: dead", "wait_for: cancelled",
+    "wait_for: expired", "wait_for: unknown",
+    "note: kept", "note: refused", "step: tells what was noted",
     "revive: something", "purge_dead: something", "purge: something", "pause: something",
     "wait: something", "expire_parked: something",
     "forget_queues: something", "forget_queues: nothing", "forget_queues: jobs run",

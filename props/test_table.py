@@ -12,10 +12,19 @@ from props.table import moves_made
 from tests.dump import Dump
 from tests.store.drive import line
 from tests.store.world import SECOND, World, bury, died, retry
-from tests.support import Server, new_job
+from tests.support import Server, cancelled_by, new_job
 from trioq.core.calls import Admit
 from trioq.core.lifecycle import RULES, Move, Rule, State
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.settlements import (
+    Ack,
+    Cancel,
+    DeadLetter,
+    Deliver,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+)
 
 
 @attrs.frozen
@@ -44,6 +53,7 @@ class Walk:
     def go(self) -> None:
         """Everything that can happen to a job."""
         self.settlements()
+        self.unwanted()
         self.crashes_and_doors()
         self.clients()
 
@@ -70,6 +80,21 @@ class Walk:
         engine = w.engine("low")
         claim = engine.claim()
         self.look("step", lambda: engine.step(9, retry(claim, 1, 0)), retry(claim, 1, 0))
+
+    def unwanted(self) -> None:
+        """Running jobs that are stopped, and that were asked to end and are given back."""
+        w = self.world
+        w.new("low", "low", "low")
+        engine = w.engine("low")
+        delivered, stopped, asked = engine.step(3)
+        cancelled_by(w.store, *w.sender.next(), asked.uid, "low", "noop")
+        ends: tuple[Settlement, ...] = (
+            Deliver(delivered.uid, 1, SECOND, "done", b"1"),
+            Cancel(stopped.uid, 1),
+            Release(asked.uid, 1),
+        )
+        for end in ends:
+            self.look("step", lambda end=end: engine.step(0, end), end)
 
     def crashes_and_doors(self) -> None:
         w = self.world
@@ -99,9 +124,9 @@ class Walk:
         first, second = bury(w, new_job("high"), named)
         self.look("revive", lambda: w.store.revive(*w.sender.next(), [(first, "high")]))
         self.look("purge_dead", lambda: w.store.purge_dead(*w.sender.next(), [second]))
-        self.look("cancel", lambda: w.store.cancel(*w.sender.next(), first, "high", "noop"))
+        self.look("cancel", lambda: cancelled_by(w.store, *w.sender.next(), first, "high", "noop"))
         later = w.sender.enqueue_new("high", delay_ms=SECOND)
-        self.look("cancel", lambda: w.store.cancel(*w.sender.next(), later, "high", "noop"))
+        self.look("cancel", lambda: cancelled_by(w.store, *w.sender.next(), later, "high", "noop"))
 
     def moves(self, rules: Sequence[Rule] = RULES) -> list[Rule]:
         """All that were made."""

@@ -46,6 +46,7 @@ class Waiting:
     suspects: tuple[str, ...] = ()
     scheduled: Mapping[str, int] = attrs.field(factory=dict[str, int])
     dropped: frozenset[str] = frozenset()
+    """Cancelled, and still in ``ready``."""
 
     @property
     def in_line(self) -> list[str]:
@@ -69,15 +70,27 @@ class Dump:
     ended: Mapping[str, int]
     queues: Mapping[str, Waiting]
     parked: Mapping[tuple[str, str], tuple[str, ...]]
+    passed: Mapping[tuple[str, str], frozenset[str]]
+    """Those that lie behind a door and are over."""
+    behind: frozenset[str]
     doors: Mapping[tuple[str, str], tuple[int, int]]
     """Since when, and how many have waited since then."""
+    asks: Mapping[str, Mapping[str, tuple[int, int, int, bytes]]]
+    """Of an engine's claims: as which ask, of which step, how long its end is kept, summary."""
+    asked: Mapping[str, int]
+    notes: Mapping[str, bytes]
     running: Mapping[str, Mapping[str, Hold]]
-    steps: Mapping[str, tuple[int, frozenset[str]]]
+    steps: Mapping[str, tuple[int, frozenset[str], frozenset[str]]]
     beats: Mapping[str, int]
     engines: Mapping[str, bytes]
     dead: Mapping[str, int]
     kept: tuple[tuple[int, tuple[bytes, ...]], ...]
-    """Of each step, the newest first: how many were done by then, and its summaries likewise."""
+    """Of jobs that ended together, the newest first: how many had ended by then, and their
+    summaries likewise."""
+    results: Mapping[str, bytes]
+    """A word, a space, and what goes with it."""
+    results_due: Mapping[str, int]
+    waits: Mapping[str, str]
     strays: tuple[str, ...]
     stats: Mapping[str, int]
     used: frozenset[str]
@@ -90,6 +103,11 @@ class Dump:
     unknown: tuple[str, ...] = ()
     """Keys that nobody knows."""
 
+    @property
+    def done(self) -> tuple[bytes, ...]:
+        """All summaries, the newest first."""
+        return tuple(each for _, summaries in self.kept for each in summaries)
+
     def places(self) -> Iterable[tuple[str, str]]:
         """Each uid and where it lies; twice if it lies twice."""
         for name, queue in self.queues.items():
@@ -101,7 +119,8 @@ class Dump:
                 yield uid, f"scheduled:{name}"
         for (name, door), uids in self.parked.items():
             for uid in uids:
-                yield uid, f"parked:{name}:{door}"
+                if uid not in self.passed.get((name, door), ()):
+                    yield uid, f"parked:{name}:{door}"
         for engine, held in self.running.items():
             for uid in held:
                 yield uid, f"running:{engine}"
@@ -159,6 +178,14 @@ def dump(store: RedisStore) -> Dump:
         ended=fixed("ended", _number),
         queues=queues,
         parked={_door(name): _oldest_first(uids) for name, uids in each("parked").items()},
+        passed={
+            _door(name): frozenset(map(_text, uids))
+            for name, uids in each("dropped_behind").items()
+        },
+        behind=frozenset(map(_text, raw.get("behind", []))),
+        asks={engine: _pairs(flat, _ask) for engine, flat in each("asks").items()},
+        asked=fixed("asked", int),
+        notes=fixed("notes", bytes),
         doors={_door(name): value for name, value in fixed("parked", _since).items()},
         running={engine: _pairs(flat, _hold) for engine, flat in each("running").items()},
         steps=fixed("steps", _last_step),
@@ -166,6 +193,9 @@ def dump(store: RedisStore) -> Dump:
         engines=fixed("engines", bytes),
         dead=fixed("dead", _number),
         kept=_kept(raw.get("done", [])),
+        results=fixed("results", bytes),
+        results_due=fixed("results_due", _number),
+        waits=fixed("waits", _text),
         strays=_oldest_first(raw.get("strays", [])),
         stats=_without_zeros(fixed("stats", int)),
         used=frozenset(map(_text, raw.get("queues", []))),
@@ -206,13 +236,32 @@ def dump_of_model(space: Namespace) -> Dump:
         ended=dict(space.forget.items()),
         queues={name: waiting for name, waiting in queues.items() if waiting != Waiting()},
         parked={door: tuple(waits.jobs) for door, waits in doors.items()},
+        passed={door: frozenset(w.cancelled) for door, w in doors.items() if w.cancelled},
+        behind=frozenset(
+            uid for door in doors.values() for uid in door.jobs if uid not in door.cancelled
+        ),
+        asks={
+            name: {
+                uid: (ask.nth, ask.step, ask.unwanted.keep_ms, ask.unwanted.summary)
+                for uid, ask in boot.asks.items()
+            }
+            for name, boot in space.boots.items()
+            if boot.asks
+        },
+        asked={name: boot.asked for name, boot in space.boots.items() if boot.asked},
+        notes={uid: life.note for uid, life in jobs.items() if life.note},
         doors={door: (waits.since_ms, waits.noted) for door, waits in doors.items()},
         running={name: dict(boot.held) for name, boot in space.boots.items() if boot.held},
-        steps={name: (boot.last, boot.refused) for name, boot in space.boots.items()},
+        steps={
+            name: (boot.last, boot.refused, boot.cancelled) for name, boot in space.boots.items()
+        },
         beats={name: boot.beats for name, boot in space.boots.items()},
         engines={name: boot.info for name, boot in space.boots.items()},
         dead=dict(space.dead),
-        kept=tuple((kept.done_by_then, kept.summaries) for kept in space.kept),
+        kept=tuple((kept.by_then, kept.summaries) for kept in space.kept),
+        results={uid: f"{end.state} ".encode() + end.value for uid, end in space.results.items()},
+        results_due=dict(space.results_due.items()),
+        waits={uid: " ".join(clients) for uid, clients in space.waits.items()},
         strays=tuple(space.strays),
         stats=_without_zeros({**space.stats, "parked_version": space.parked_version}),
         used=frozenset(space.used),
@@ -241,10 +290,10 @@ def _pairs(flat: list[bytes], value_of: Callable[[bytes], Any]) -> dict[str, Any
 
 
 def _kept(pieces: list[bytes]) -> tuple[tuple[int, tuple[bytes, ...]], ...]:
-    """Of each step, how many were done by then, and the summaries, the newest first."""
+    """Of jobs that ended together, how many had ended by then, and the summaries, newest first."""
     return tuple(
-        (int(done_by_then), tuple(filter(None, reversed(lines.split(b"\n")))))
-        for lines, done_by_then in zip(pieces[::2], pieces[1::2], strict=True)
+        (int(by_then), tuple(filter(None, reversed(lines.split(b"\n")))))
+        for lines, by_then in zip(pieces[::2], pieces[1::2], strict=True)
     )
 
 
@@ -285,6 +334,12 @@ def _hold(value: bytes) -> Hold:
     return Hold(int(n), int(i), queue, flag == "s")
 
 
-def _last_step(value: bytes) -> tuple[int, frozenset[str]]:
-    n, *refused = value.decode().split()
-    return int(n), frozenset(refused)
+def _last_step(value: bytes) -> tuple[int, frozenset[str], frozenset[str]]:
+    n, _, settled = value.decode().partition(" ")
+    refused, _, cancelled = settled.partition("|")
+    return int(n), frozenset(refused.split()), frozenset(cancelled.split())
+
+
+def _ask(value: bytes) -> tuple[int, int, int, bytes]:
+    nth, step, keep_ms, summary = value.split(b":", 3)
+    return int(nth), int(step), int(keep_ms), summary

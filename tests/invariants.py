@@ -30,7 +30,10 @@ def broken_invariants(
     yield from _ownership(dump)
     yield from _the_dead(dump, max_reaps)
     yield from _ids(dump)
+    yield from _results(dump)
     yield from _nothing_left_over(dump, keep_done)
+    yield from _behind_doors(dump)
+    yield from _asks(dump)
 
 
 def _one_place(dump: Dump) -> Iterator[str]:
@@ -72,6 +75,30 @@ def _ownership(dump: Dump) -> Iterator[str]:
             yield f"I4: {engine} holds {len(held)} jobs"
 
 
+def _results(dump: Dump) -> Iterator[str]:
+    """I19: what is kept of an end has a time, and nobody waits for what is over."""
+    if odd := dump.results.keys() ^ dump.results_due.keys():
+        yield f"I19: a result without a time, or the other way: {odd}"
+    if odd := dump.results.keys() & dump.jobs.keys():
+        yield f"I19: has a result and isn't over: {odd}"
+    if odd := dump.waits.keys() - (dump.jobs.keys() - dump.dead.keys()):
+        yield f"I19: somebody waits for what is over: {odd}"
+
+
+def _asks(dump: Dump) -> Iterator[str]:
+    """I26: what is asked of an engine is of claims that it holds."""
+    for engine, asks in dump.asks.items():
+        held = dump.running.get(engine, {})
+        if odd := {uid for uid, ask in asks.items() if uid not in held or ask[1] != held[uid].step}:
+            yield f"I26: {engine} is asked to end what it doesn't hold by that claim: {odd}"
+        if len({ask[0] for ask in asks.values()}) < len(asks):
+            yield f"I26: two asks of {engine} are the same one"
+        if max(ask[0] for ask in asks.values()) > dump.asked.get(engine, 0):
+            yield f"I26: {engine} has more asks than were counted"
+    if gone := dump.asked.keys() - dump.steps.keys():
+        yield f"I26: asks of nobody are counted: {gone}"
+
+
 def _the_dead(dump: Dump, max_reaps: int | None) -> Iterator[str]:
     """I8: dead is who has a reason, and nobody else has used up his reaps."""
     if odd := dump.reasons.keys() ^ dump.dead.keys():
@@ -96,7 +123,7 @@ def _ids(dump: Dump) -> Iterator[str]:
 
 def _nothing_left_over(dump: Dump, keep_done: int) -> Iterator[str]:
     """I16: what belongs to a job goes with it; nothing grows without bound."""
-    for what in ("big", "attempts", "reaps", "history", "reasons", "id_of"):
+    for what in ("big", "attempts", "reaps", "history", "reasons", "id_of", "notes"):
         left = getattr(dump, what).keys() - dump.jobs.keys()
         if left:
             yield f"I16: {what} of jobs that are over: {left}"
@@ -106,7 +133,10 @@ def _nothing_left_over(dump: Dump, keep_done: int) -> Iterator[str]:
         if noted > len(dump.parked.get(door, ())):
             yield f"I16: {noted} are noted behind {door}, more than there are"
     waiting = dump.queues.keys() | {queue for queue, _ in dump.doors}
-    if odd := (waiting | dump.bells) - dump.used:
+    bells = {bell for bell in dump.bells if not bell.startswith("@")}
+    if ghosts := {bell[1:] for bell in dump.bells - bells} - dump.steps.keys():
+        yield f"I16: bells of engines that are gone: {ghosts}"
+    if odd := (waiting | bells) - dump.used:
         yield f"I16: queues that jobs wait in, or that ring, and that aren't named: {odd}"
     if odd_steps := [n for n, _ in dump.kept if dump.kept[0][0] - n >= keep_done]:
         yield f"I16: summaries of {odd_steps} are kept, and newer ones are enough"
@@ -114,3 +144,13 @@ def _nothing_left_over(dump: Dump, keep_done: int) -> Iterator[str]:
         yield f"I16: strays: {dump.strays}"
     if dump.unknown:
         yield f"I16: unknown keys: {dump.unknown}"
+
+
+def _behind_doors(dump: Dump) -> Iterator[str]:
+    """I25: who is parked is known to be, and who was cancelled there is counted."""
+    lying = {uid for uids in dump.parked.values() for uid in uids}
+    if dump.behind != lying & dump.jobs.keys():
+        yield f"I25: {dump.behind} aren't those that are parked: {lying & dump.jobs.keys()}"
+    for door, passed in dump.passed.items():
+        if not passed <= set(dump.parked.get(door, ())) or passed & dump.jobs.keys():
+            yield f"I25: {passed} don't lie behind {door}, or aren't over"

@@ -19,13 +19,13 @@ from redis.connection import AbstractConnection, Connection, UnixDomainSocketCon
 
 from tests.faults.network import NETWORK, ResendingLane, between
 from tests.faults.proxy import Proxy
-from trioq.core.calls import NewJob
+from trioq.core.calls import CancelWord, NewJob, Unwanted
 from trioq.core.formats.record import encode
 from trioq.core.job import Options, Record, new_uid
 from trioq.store.embedded import find_server
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
-from trioq.store.protocol import StoreOptions
+from trioq.store.protocol import Store, StoreOptions
 from trioq.store.redis import RedisStore
 
 T = TypeVar("T")
@@ -174,6 +174,12 @@ def shared() -> Server:
     """The server for tests that don't hurt it: one of our own, or what ``TRIOQ_TEST_URL`` names."""
     address = os.environ.get("TRIOQ_TEST_URL")
     return (ServerElsewhere(address=address) if address else Server()).start()
+
+
+def cancelled_by(store: Store, sender: str, number: int, *job: str) -> CancelWord:
+    """What became of the wish to cancel one job: uid, queue, name."""
+    (word,) = store.cancel(sender, number, [Unwanted(*job)])
+    return word
 
 
 def new_job(

@@ -7,6 +7,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,7 @@ def test_type_checkers_see_calls_without_the_job(tmp_path: Path) -> None:
         @app.job()
         def c(path: str) -> int: return 1
         async def right(job: trioq.Job) -> None:
-            assert_type(a.call("x", width=2), Call)
+            assert_type(a.call("x", width=2), Call[dict[str, int]])
             assert_type(await a(job, "x"), dict[str, int])
             assert_type(await b(job, "x"), dict[str, int])
             assert_type(c("x"), int)
@@ -172,6 +173,77 @@ def test_type_checkers_see_calls_without_the_job(tmp_path: Path) -> None:
         "b.call()",
         "c.call(1)",
     ], out
+
+
+TYPED_RESULTS = """
+import trioq
+
+app = trioq.App()
+
+class Page: ...
+
+@app.job(result="1h")
+async def page(number: int) -> Page: return Page()
+
+@app.job
+def pages(job: trioq.Job) -> list[Page]: return []
+
+a: trioq.Call[Page] = page.call(1)
+b: trioq.Call[list[Page]] = pages.call()
+c: trioq.Call[int] = page.call(1)
+d: trioq.Call = pages.call()
+"""
+
+
+def test_a_call_knows_for_type_checkers_what_its_handler_returns(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(TYPED_RESULTS)
+
+    out, _, _ = mypy.run(["--strict", "--follow-imports=silent", str(path)])
+
+    wrong = [line.split(":")[1] for line in out.splitlines() if ": error:" in line]
+    lines = [TYPED_RESULTS.splitlines()[int(number) - 1] for number in wrong]
+    assert lines == ["c: trioq.Call[int] = page.call(1)"], out
+
+
+@pytest.mark.parametrize(
+    ("result", "seconds"),
+    [("1h", 3600.0), (30, 30), (0.5, 0.5), (timedelta(minutes=2), 120.0), (None, None)],
+)
+def test_how_long_results_are_kept(result: Any, seconds: float | None) -> None:
+    handler = trioq.App().job("page", result=result)(lambda: None)
+
+    expected = handler.call().expected
+    assert expected is not None
+    assert expected.result_s == seconds
+
+
+@pytest.mark.parametrize("result", ["an hour", 0, -1, "0s", True, float("nan")])
+def test_a_time_that_is_none_is_refused(result: Any) -> None:
+    with pytest.raises(ValueError, match=r'result is .*: expected a time, such as "1h" or 3600'):
+        trioq.App().job("page", result=result)(lambda: None)
+
+
+def test_the_errors_that_waiters_get_as_themselves() -> None:
+    app = trioq.App()
+
+    assert app.job("a", raises=[KeyError, OSError])(lambda: None).registered.raises == (
+        KeyError,
+        OSError,
+    )
+    for wrong in (["KeyError"], KeyError(), [KeyboardInterrupt], "KeyError"):
+        with pytest.raises(TypeError, match="expected classes of exceptions"):
+            app.job("b", raises=wrong)(lambda: None)  # type: ignore[arg-type]
+
+
+def test_what_a_handler_returns_may_be_a_class_that_comes_later() -> None:
+    def page() -> Later: ...  # type: ignore[empty-body]
+
+    handler = trioq.App().job("page")(page)
+    assert handler.registered.returns is Later
+
+
+class Later: ...
 
 
 # --- from a configuration -------------------------------------------------------------------

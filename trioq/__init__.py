@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trioq.app import App, current_job
     from trioq.client.admin import Admin, connect_admin
+    from trioq.client.as_done import as_done
     from trioq.client.client import Client, connect
-    from trioq.client.jobs import Handle
+    from trioq.client.ends import JobEnd
+    from trioq.client.handle import Handle, SyncHandle
     from trioq.client.sync import SyncClient, connect_sync
     from trioq.core.call import Call
     from trioq.core.config import Config
@@ -22,9 +24,17 @@ if TYPE_CHECKING:
         EnqueueError,
         EnqueueUnknown,
         GiveUp,
+        JobCancelled,
+        JobDied,
+        JobUnknown,
+        NoResult,
+        NoResultKept,
         PayloadRejected,
         QueueFull,
         QueueUnknown,
+        ResultExpired,
+        ResultTooLarge,
+        ResultUnfit,
         RetryLater,
         Snooze,
         StoreBusy,
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
         StoreRefused,
         StoreUnreachable,
         TrioqError,
+        WaitTimeout,
     )
     from trioq.service import Engine
     from trioq.store.inspect import DeadFilter
@@ -51,9 +62,18 @@ __all__ = [
     "GiveUp",
     "Handle",
     "Job",
+    "JobCancelled",
+    "JobDied",
+    "JobEnd",
+    "JobUnknown",
+    "NoResult",
+    "NoResultKept",
     "PayloadRejected",
     "QueueFull",
     "QueueUnknown",
+    "ResultExpired",
+    "ResultTooLarge",
+    "ResultUnfit",
     "Retry",
     "RetryLater",
     "Snooze",
@@ -63,7 +83,10 @@ __all__ = [
     "StoreRefused",
     "StoreUnreachable",
     "SyncClient",
+    "SyncHandle",
     "TrioqError",
+    "WaitTimeout",
+    "as_done",
     "connect",
     "connect_admin",
     "connect_sync",
@@ -88,7 +111,9 @@ _HOMES = {
         "SyncClient",
         "connect_sync",
     ),
-    "trioq.client.jobs": ("Handle",),
+    "trioq.client.as_done": ("as_done",),
+    "trioq.client.ends": ("JobEnd",),
+    "trioq.client.handle": ("Handle", "SyncHandle"),
     "trioq.core.config": ("Config",),
     "trioq.core.job": ("Job",),
     "trioq.core.retry": ("Retry",),
@@ -98,6 +123,15 @@ _HOMES = {
         "EnqueueError",
         "EnqueueUnknown",
         "GiveUp",
+        "WaitTimeout",
+        "ResultUnfit",
+        "ResultTooLarge",
+        "ResultExpired",
+        "NoResultKept",
+        "NoResult",
+        "JobUnknown",
+        "JobDied",
+        "JobCancelled",
         "PayloadRejected",
         "QueueFull",
         "QueueUnknown",

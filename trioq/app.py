@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
@@ -26,12 +27,14 @@ __all__ = ["App", "Call", "Handler", "all_handlers", "current_job", "load_app"]
 F = ParamSpec("F")
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
-class Handler(Generic[F, P, R]):
+class Handler(Generic[F, P, R, T]):
     """A registered function: still called like one, and able to make calls for later.
 
-    ``F`` is what the function takes, ``P`` the same without the job.
+    ``F`` is what the function takes, ``P`` the same without the job. ``R`` is what it returns,
+    ``T`` what comes of it: the same, but for ``async def``.
     """
 
     def __init__(self, registered: Function) -> None:
@@ -43,7 +46,7 @@ class Handler(Generic[F, P, R]):
         result: R = self.registered.function(*args, **kwargs)
         return result
 
-    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
         """The same arguments, without the job, for a run by an engine.
 
         Raises:
@@ -51,7 +54,7 @@ class Handler(Generic[F, P, R]):
           PayloadRejected: A value that JSON can't hold (NaN is one).
         """
         payload = self.registered.binding.payload(*args, **kwargs)
-        return Call(self.registered.name, payload, self.registered.queue)
+        return Call(self.registered.name, payload, self.registered.queue, self.registered)
 
     def __repr__(self) -> str:
         return f"<trioq handler {self.registered.name!r}: {self.registered.binding.where}>"
@@ -65,11 +68,19 @@ class _Register:
 
     @overload
     def __call__(
-        self, function: Callable[Concatenate[Job, P], R]
-    ) -> Handler[Concatenate[Job, P], P, R]: ...
+        self, function: Callable[Concatenate[Job, P], Coroutine[Any, Any, T]]
+    ) -> Handler[Concatenate[Job, P], P, Coroutine[Any, Any, T], T]: ...
     @overload
-    def __call__(self, function: Callable[P, R]) -> Handler[P, P, R]: ...
-    def __call__(self, function: Callable[..., R]) -> Handler[..., ..., R]:
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T]]
+    ) -> Handler[P, P, Coroutine[Any, Any, T], T]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Job, P], R]
+    ) -> Handler[Concatenate[Job, P], P, R, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Handler[P, P, R, R]: ...
+    def __call__(self, function: Callable[..., Any]) -> Handler[..., ..., Any, Any]:
         if isinstance(function, Handler):  # a second name for it
             function = function.registered.function
         name = _name_of(function) if self._name is None else self._name
@@ -96,10 +107,18 @@ class App:
 
     @overload
     def job(
-        self, name: Callable[Concatenate[Job, P], R], /
-    ) -> Handler[Concatenate[Job, P], P, R]: ...
+        self, name: Callable[Concatenate[Job, P], Coroutine[Any, Any, T]], /
+    ) -> Handler[Concatenate[Job, P], P, Coroutine[Any, Any, T], T]: ...
     @overload
-    def job(self, name: Callable[P, R], /) -> Handler[P, P, R]: ...
+    def job(
+        self, name: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> Handler[P, P, Coroutine[Any, Any, T], T]: ...
+    @overload
+    def job(
+        self, name: Callable[Concatenate[Job, P], R], /
+    ) -> Handler[Concatenate[Job, P], P, R, R]: ...
+    @overload
+    def job(self, name: Callable[P, R], /) -> Handler[P, P, R, R]: ...
     @overload
     def job(
         self,
@@ -110,6 +129,8 @@ class App:
         retry: Retry | None = None,
         on_lease_loss: LeaseLoss = "continue",
         isolation: Isolation | None = None,
+        result: float | str | timedelta | None = None,
+        raises: Sequence[type[Exception]] = (),
     ) -> _Register: ...
     def job(
         self,
@@ -120,6 +141,8 @@ class App:
         retry: Retry | None = None,
         on_lease_loss: LeaseLoss = "continue",
         isolation: Isolation | None = None,
+        result: float | str | timedelta | None = None,
+        raises: Sequence[type[Exception]] = (),
     ) -> Any:
         """Register a function, ``async def`` or ``def``, under a stable name.
 
@@ -139,6 +162,10 @@ class App:
           isolation: ``process`` for a handler that computes for long, or may crash, leak or
               hang: each run is in a process that imports the app, and is killed if it doesn't
               end when it is cancelled. ``none``: in the engine. Default: the app's.
+          result: For how long what it returns is kept for those who ask (seconds, ``"1h"``, a
+              timedelta). Default: it isn't.
+          raises: Classes of errors. Who waits for a job that died of one gets it as itself, from
+              its arguments if JSON can hold them, else from its message.
 
         Raises:
           TypeError: A parameter that no field of a JSON object can fill; a generator, a
@@ -157,6 +184,8 @@ class App:
             "retry": retry,
             "on_lease_loss": on_lease_loss,
             "isolation": self._isolation if isolation is None else isolation,
+            "result_s": result,
+            "raises": raises,
         }
         return _Register(self, name, options)
 

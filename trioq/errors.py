@@ -7,6 +7,15 @@
     |   |-- QueueUnknown       the configuration has no such queue
     |   `-- QueueFull          the queue's max_length is reached
     |-- EnqueueUnknown         no answer: the jobs may or may not be queued
+    |-- NoResult               this job has no result to give
+    |   |-- JobDied            it is dead: why, and what its last attempt raised
+    |   |-- JobCancelled       it was cancelled: by whom, and why
+    |   |-- NoResultKept       it is done, and nobody asked that its result be kept
+    |   |-- ResultExpired      it is done, and its result was kept for as long as was asked
+    |   |-- ResultTooLarge     it is done, and what it returned is larger than max_result
+    |   |-- ResultUnfit        it is done, and what it returned isn't JSON, or not of its type
+    |   `-- JobUnknown         there is no such job, or it has ended and nothing was kept
+    |-- WaitTimeout            it hasn't ended within the time; also a TimeoutError
     |-- RecordUnreadable       what is stored isn't a job that this version can read
     |-- StoreError
     |   |-- StoreUnreachable   no answer from Redis: trying again may help
@@ -71,6 +80,77 @@ class EnqueueUnknown(TrioqError):
         self.uids = tuple(uids)
         shown = ", ".join(self.uids[:3]) + (", …" if len(self.uids) > 3 else "")
         super().__init__(f"no answer for {len(self.uids)} job(s): {shown}")
+
+
+class NoResult(TrioqError):
+    """This job has no result to give."""
+
+
+class JobDied(NoResult):
+    """The job is dead. It may be revived, and have a result then.
+
+    Args:
+      reason: Why: ``failures``, ``gave_up``, … (``docs/lifecycle.md``).
+      type: The qualified name of what its last attempt raised, or ``exit 3``, or ``timeout``.
+      message: What that said.
+      traceback: The remote one, as text: its last 8 kB.
+    """
+
+    def __init__(self, reason: str, type: str = "", message: str = "", traceback: str = "") -> None:
+        self.reason = reason
+        self.type = type
+        self.message = message
+        self.traceback = traceback
+        said = f": {type}: {message}" if type else ""
+        super().__init__(f"the job is dead ({reason}){said}")
+
+
+class JobCancelled(NoResult):
+    """The job was cancelled.
+
+    Args:
+      reason: What was said when it was; ``deadline`` if its own had passed.
+      by: Who did it.
+    """
+
+    def __init__(self, reason: str = "", by: str = "") -> None:
+        self.reason = reason
+        self.by = by
+        super().__init__("the job was cancelled" + (f": {reason}" if reason else ""))
+
+
+class NoResultKept(NoResult):
+    """The job is done, or cancelled, and nobody asked that its result be kept."""
+
+
+class ResultExpired(NoResult):
+    """The job has ended, and its result was kept for as long as was asked, which is over."""
+
+
+class ResultTooLarge(NoResult):
+    """The job is done, and what it returned is larger than ``max_result``.
+
+    Args:
+      size: Bytes that it has as JSON.
+      most: Bytes that it might have had.
+    """
+
+    def __init__(self, size: int, most: int) -> None:
+        self.size = size
+        self.most = most
+        super().__init__(f"the result has {size} bytes, the limit is {most}")
+
+
+class ResultUnfit(NoResult):
+    """The job is done, and what it returned can't be JSON, or isn't of the declared type."""
+
+
+class JobUnknown(NoResult):
+    """There is no such job: it never was, or it has ended and nothing is remembered of it."""
+
+
+class WaitTimeout(TrioqError, TimeoutError):
+    """The job hasn't ended within the time that one wanted to wait. It goes on."""
 
 
 class RecordUnreadable(TrioqError):

@@ -19,6 +19,9 @@ from props.protocol.world import (
     hung_up,
 )
 
+#: Settlements that don't end a job well: each is paid for.
+ODD = (*scripts.RETURNS, "cancel")
+
 
 class Move(NamedTuple):
     """One thing that happens."""
@@ -188,14 +191,19 @@ def _next_step(world: World, setup: Setup, who: int, process: Process) -> Iterat
     suspect = not (setup.rules.one_suspect and any(claim.suspect for claim in process.held))
     claimable = bool(server.ready or server.parked or server.scheduled)
     claimable |= suspect and bool(server.suspects)
-    for settlements in _ways_to_settle(holds, setup):
-        odd = sum(s.verb in ("retry", "release", "park") for s in settlements)
+    for settlements in _ways_to_settle(holds, process, setup):
+        odd = _odd(settlements, setup)
         if odd > world.left.odd:
             continue
         for want in {0, setup.want if claimable else 0}:
             if not settlements and not want:
                 continue
-            yield _makes_step(world, who, process, Sent(process.n + 1, want, suspect, settlements))
+            sent = Sent(process.n + 1, want, suspect, settlements)
+            yield _makes_step(world, who, process, sent, odd=odd)
+    known = server.of(boot)
+    if setup.endless and known is not None and known.asked != process.asked:
+        # A beat was answered with the count of its asks.
+        yield _makes_step(world, who, process, Sent(process.n + 1, 0, suspect, ()))
     if not claimable and (waiting := pay(world, "waits")):
         # What comes while it waits for a bell is claimed at that moment, whatever is by then.
         waits = Sent(process.n + 1, setup.want, suspect, ())
@@ -209,9 +217,16 @@ def _is_news(server: scripts.Server, boot: Boot, setup: Setup) -> bool:
     return server.of(boot) is None or (setup.rules.self_check and bool(server.held_by(boot)))
 
 
-def _makes_step(world: World, who: int, process: Process, sent: Sent, *, free: bool = True) -> Move:
+def _odd(settlements: tuple[Settlement, ...], setup: Setup) -> int:
+    """How many of them have to be paid for; not those that were asked for."""
+    return 0 if setup.endless else sum(s.verb in ODD for s in settlements)
+
+
+def _makes_step(
+    world: World, who: int, process: Process, sent: Sent, *, odd: int = 0, free: bool = True
+) -> Move:
     boot = (who, process.boot)
-    odd = sum(s.verb in ("retry", "release", "park") for s in sent.settlements)
+    sent = sent._replace(asked=process.asked)
     free = free and not odd
     world = world._replace(left=world.left._replace(odd=world.left.odd - odd))
     sender = process._replace(n=sent.n, sent=sent, sends=1)
@@ -222,7 +237,11 @@ def _makes_step(world: World, who: int, process: Process, sent: Sent, *, free: b
     )  # fmt: skip
 
 
-def _ways_to_settle(holds: list[Claim], setup: Setup) -> Iterator[tuple[Settlement, ...]]:
+def _ways_to_settle(
+    holds: list[Claim], process: Process, setup: Setup
+) -> Iterator[tuple[Settlement, ...]]:
+    if setup.endless:
+        holds = [claim for claim in holds if (claim.job, claim.n) in process.heard]
     choices = [[_settlement(verb, claim) for verb in setup.verbs] for claim in holds]
     if not setup.at_once:
         for some in product(*([*each, None] for each in choices)):
@@ -288,7 +307,10 @@ def _step_answered(world: World, setup: Setup, who: int, reply: Reply) -> Move:
         starts[claim.job] += 1
     world = world._replace(starts=tuple(starts))
     process = process._replace(
-        sent=None, sends=0, held=frozenset(held),
+        sent=None, sends=0, held=frozenset(held), asked=reply.asked,
+        heard=frozenset(
+            each for each in process.heard | reply.asks if each in {(c.job, c.n) for c in held}
+        ),
         old=frozenset(c for c in process.old if (c.job, c.n, c.ghost_claim) not in settled),
     )  # fmt: skip
     claimed, refused = [c.job for c in reply.claims], sorted(reply.refused)
@@ -301,7 +323,7 @@ def _step_answered(world: World, setup: Setup, who: int, reply: Reply) -> Move:
         text += "; the count differs: it signs off"
     else:
         world = _with(world, who, process)
-    broken = _untrue(world, sent.settlements, reply.refused)
+    broken = _untrue(world, sent.settlements, reply)
     return Move(world, text, about, broken=broken)
 
 
@@ -309,15 +331,18 @@ def _accepted(world: World, settlements: tuple[Settlement, ...]) -> bool:
     return any((s.job, s.ghost_claim) in world.server.ghost_accepted for s in settlements)
 
 
-def _untrue(
-    world: World, settlements: tuple[Settlement, ...], refused: frozenset[Job]
-) -> str | None:
+def _untrue(world: World, settlements: tuple[Settlement, ...], reply: Reply) -> str | None:
     for s in settlements:
         accepted = (s.job, s.ghost_claim) in world.server.ghost_accepted
-        if accepted and s.job in refused:
+        if accepted and s.job in reply.refused:
             return "told lost, and it was accepted"
-        if not accepted and s.job not in refused:
+        if not accepted and s.job not in reply.refused:
             return "told accepted, and it was refused"
+        stopped = (s.job, s.ghost_claim) in world.server.ghost_stopped
+        if stopped and s.job not in reply.cancelled:
+            return "told put back, and it was cancelled"
+        if not stopped and s.job in reply.cancelled:
+            return "told cancelled, and it was not"
     return None
 
 
@@ -341,7 +366,9 @@ def _client(world: World, setup: Setup) -> Iterator[Move]:
     if paid := pay(world, "cancels"):
         for job in range(client.next):
             cancels = sent._replace(cancels=job)
-            yield Move(_writes(paid, cancels), "the client sends {}", (_what(cancels),), free=False)
+            yield Move(
+                _writes(paid, cancels), "the client sends {}", (_what(cancels),), setup.endless
+            )
 
 
 def _what(client: Client) -> str:
@@ -478,6 +505,7 @@ def _rollback(world: World, setup: Setup) -> Iterator[Move]:
     server = world.snapshot._replace(
         ghost_claims=now.ghost_claims, ghost_accepted=now.ghost_accepted,
         ghost_excused=now.ghost_excused, ghost_reaped=now.ghost_reaped,
+        ghost_asked=now.ghost_asked,
     )  # fmt: skip
     late = {m._replace(live=False) for m in world.net if isinstance(m, Request)}
     net = frozenset(late) if setup.copies_survive else frozenset()

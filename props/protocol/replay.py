@@ -10,6 +10,7 @@ import attrs
 
 from props.protocol.server import (
     MAX_REAPS,
+    Ask,
     Boot,
     CancelWord,
     Entry,
@@ -22,10 +23,11 @@ from props.protocol.server import (
 )
 from props.protocol.world import Request, Setup
 from tests.support import new_job
-from trioq.core.calls import Admit, NewJob, Step
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt
+from trioq.core.calls import Admit, NewJob, Step, Unwanted
+from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt
 from trioq.core.settlements import Settlement as RealSettlement
 from trioq.errors import TrioqBug
+from trioq.store import unwanted
 from trioq.store.protocol import LOST
 from trioq.store.redis import RedisStore
 
@@ -66,7 +68,7 @@ class Replay:
                 store.beat(engine)
             case "sign_off":
                 (read,) = cast(tuple[frozenset[Queue]], request.body)
-                self._knowing("sign_off", engine, read, engine)
+                self._knowing("sign_off", engine, read, engine, *store._ending())
             case "enqueue":
                 number, job = cast(tuple[int, Job], request.body)
                 # A late copy is told "old", which nobody hears; where somebody does, it is a bug.
@@ -77,7 +79,7 @@ class Replay:
                 self._cancel(number, job, sorted(map(name, boots)))
             case "reap":
                 seen, read = cast(tuple[int, frozenset[Queue]], request.body)
-                self._knowing("reap", engine, read, engine, seen, MAX_REAPS, LOST, store._now())
+                self._knowing("reap", engine, read, engine, seen, MAX_REAPS, LOST, *store._ending())
             case "step":
                 store.step(self._step(engine, cast(Sent, request.body)))
 
@@ -99,12 +101,14 @@ class Replay:
                 for job in self._jobs_of(call("ZRANGE", keys.of("scheduled", queue), 0, -1))
             )),
             running=frozenset(e for known in boots for e in self._running(known.boot, like)),
+            asks=frozenset(ask for known in boots for ask in self._asks(known.boot, like)),
             boots=boots,
             done=tuple(job for job in over if job not in cancelled),
             cancelled=cancelled,
             dropped=frozenset(
                 job for queue in self.queues
-                for job in self._jobs_of(call("SMEMBERS", keys.of("dropped", queue)))
+                for key in (keys.of("dropped", queue), keys.of("dropped_behind", queue, NAME))
+                for job in self._jobs_of(call("SMEMBERS", key))
             ),
             dead=tuple(sorted(self._jobs_of(call("ZRANGE", keys.fixed("dead"), 0, -1)))),
             sender=number,
@@ -122,21 +126,20 @@ class Replay:
         """Once, with what its sender has read; the store itself would look again."""
         keys, names = self.store.keys, [self.queues[queue] for queue in sorted(read)]
         lists = keys.of_queues(names, "ready", "suspects", "bell")
-        self.store._run(script, [keys.running(engine), *lists], [*args, *names])
+        self.store._run(script, [*keys.of_boot(engine), *lists], [*args, *names])
 
     def _cancel(self, number: int, job: Job, engines: list[str]) -> None:
         """As its sender has sent it; the store itself would look again."""
-        keys, new, store = self.store.keys, self.jobs[job], self.store
-        lists = keys.of_queues([new.queue], "scheduled", "suspects", "dropped")
-        lists = [keys.of("sender", "the client"), *lists, keys.of("parked", new.queue, NAME)]
-        args = [number, new.uid, f"{new.queue}:{NAME}", 10**9, store._now(), *engines]
-        store._run("cancel", [*lists, *map(keys.running, engines)], args)
+        new, store = self.jobs[job], self.store
+        wish = [Unwanted(new.uid, new.queue, NAME)]
+        keys, args = unwanted.encode(store.keys, "the client", engines, wish)
+        store._run("cancel", keys, [number, *store._ending(), *args])
 
     def _step(self, engine: str, sent: Sent) -> Step:
         return Step(
             engine, sent.n, sent.want, self.queues, suspect=sent.suspect,
             admits=tuple(Admit(q, NAME, sent.want) for q in self.queues) if sent.want else (),
-            settlements=tuple(self._settlement(s) for s in sent.settlements),
+            settlements=tuple(self._settlement(s) for s in sent.settlements), asked=sent.asked,
         )  # fmt: skip
 
     def _settlement(self, s: Settlement) -> RealSettlement:
@@ -152,6 +155,8 @@ class Replay:
                 return Release(uid, s.n)
             case "park":
                 return Park(uid, s.n, self.jobs[s.job].queue, NAME)
+            case "cancel":
+                return Cancel(uid, s.n)
 
     def _lists(self, key: Callable[[str], str]) -> tuple[Job, ...]:
         """Queue by queue, the oldest first."""
@@ -171,7 +176,7 @@ class Replay:
         text = self.store.lane.call("GET", self.store.keys.of("sender", "the client"))
         if text is None:
             return 0, None
-        number, answer = text.decode().split(" ", 1)
+        number, _, answer = text.decode().partition(" ")
         return int(number), cast(CancelWord, answer) if answer in get_args(CancelWord) else None
 
     def _boots(self, like: Server) -> frozenset[Registered]:
@@ -179,12 +184,17 @@ class Replay:
         flat = call("HGETALL", keys.fixed("steps"))
         boots = set()
         for engine, text in zip(flat[::2], flat[1::2], strict=True):
-            n, *refused = text.decode().split()
+            n, _, settled = text.decode().partition(" ")
+            refused, cancelled = (
+                frozenset(map(self.uids.index, each.split()))
+                for each in settled.partition("|")[::2]
+            )
+            asked = call("HGET", keys.fixed("asked"), engine)
             beats = int(call("HGET", keys.fixed("beats"), engine))
             who, _, boot = engine.decode().removeprefix("e").partition(".")
             boots.add(
                 Registered(
-                    (int(who), int(boot)), int(n), frozenset(map(self.uids.index, refused)), beats
+                    (int(who), int(boot)), int(n), refused, beats, cancelled, int(asked or 0)
                 )
             )
         return frozenset(boots)
@@ -197,6 +207,16 @@ class Replay:
             job = self.uids.index(uid.decode())
             entries.append(Entry(boot, int(n), int(i), job, flag == "s", like.ghost_claims[job]))
         return entries
+
+    def _asks(self, boot: Boot, like: Server) -> list[Ask]:
+        flat = self.store.lane.call("HGETALL", self.store.keys.of("asks", name(boot)))
+        asks = []
+        for uid, text in zip(flat[::2], flat[1::2], strict=True):
+            nth, n, _, _ = text.decode().split(":")
+            mine = (boot, self.uids.index(uid.decode()), int(n), int(nth))
+            number = next((ask.ghost_number for ask in like.asks if ask[:4] == mine), 0)
+            asks.append(Ask(*mine, number))
+        return asks
 
 
 def name(boot: Boot) -> str:

@@ -7,7 +7,7 @@ from collections import deque
 import attrs
 
 from props.protocol.moves import Move, moves
-from props.protocol.server import Entry
+from props.protocol.server import Entry, Job, Server
 from props.protocol.world import Setup, World, beginning, ended
 
 
@@ -90,13 +90,23 @@ def broken_promise(world: World, setup: Setup) -> str | None:
         if intact and starts > 1 + server.ghost_excused[job]:
             return "a job was started again without a reason"
     for number, job, word in world.client.told:
-        if word != "cancelled" and (number, job) in server.ghost_cancels:
+        if word in ("dead", "unknown") and (number, job) in server.ghost_cancels:
             return f"told {word}, and it was cancelled"
         if word == "cancelled" and intact and job not in server.cancelled:
             return "told cancelled, and it was not"
+    if intact and any(_waits(server, job, claim) for job, claim in server.ghost_asked):
+        return "a job that was asked to end waits again"
     if intact and any(_is_orphan(entry, world) for entry in server.running):
         return "a job runs for an engine that doesn't have it"
     return None
+
+
+def _waits(server: Server, job: Job, claim: int) -> bool:
+    """Whether the job waits to be claimed once more after this claim, or was claimed."""
+    waiting = job in (*server.suspects, *server.scheduled) or (
+        job in (*server.ready, *server.parked) and job not in server.dropped
+    )
+    return waiting or server.ghost_claims[job] > claim
 
 
 def _is_orphan(entry: Entry, world: World) -> bool:

@@ -17,8 +17,10 @@ Boot = tuple[int, int]
 
 MAX_REAPS = 2
 
-Verb = Literal["ack", "retry", "dead", "release", "park"]
-VERBS: tuple[Verb, ...] = ("ack", "retry", "dead", "release", "park")
+Verb = Literal["ack", "retry", "dead", "release", "park", "cancel"]
+VERBS: tuple[Verb, ...] = ("ack", "retry", "dead", "release", "park", "cancel")
+RETURNS: tuple[Verb, ...] = ("retry", "release", "park")
+"""Those that put a job back."""
 
 
 class Rules(NamedTuple):
@@ -32,7 +34,12 @@ class Rules(NamedTuple):
     blames_all: bool = False
     looks_again: bool = True
     cancel_looks_again: bool = True
-    refusals_are_remembered: bool = True
+    asks_are_remembered: bool = True
+    returns_look_at_asks: bool = True
+    reap_looks_at_asks: bool = True
+    sign_off_looks_at_asks: bool = True
+    cancelled_is_remembered: bool = True
+    asks_are_repeated: bool = True
     sign_off_names: Literal["boot", "engine"] = "boot"
     # the engines
     resends: bool = True
@@ -64,6 +71,21 @@ class Registered(NamedTuple):
     n: int
     refused: frozenset[Job]
     beats: int
+    cancelled: frozenset[Job] = frozenset()
+    """Whom its last step would have put back, and cancelled."""
+    asked: int = 0
+    """How many asks it was ever sent."""
+
+
+class Ask(NamedTuple):
+    """Somebody doesn't want a running job: whose it is, by which claim, and as which ask."""
+
+    boot: Boot
+    job: Job
+    n: int
+    nth: int
+    ghost_number: int
+    """The write that asked."""
 
 
 class Settlement(NamedTuple):
@@ -82,6 +104,8 @@ class Sent(NamedTuple):
     want: int
     suspect: bool
     settlements: tuple[Settlement, ...]
+    asked: int = 0
+    """How many asks its engine has heard of."""
 
 
 class Claim(NamedTuple):
@@ -94,7 +118,7 @@ class Claim(NamedTuple):
 
 
 Word = Literal["ok", "gone", "alive", "look again"]
-CancelWord = Literal["cancelled", "running", "dead", "unknown"]
+CancelWord = Literal["cancelled", "asked", "dead", "unknown"]
 
 
 class Reply(NamedTuple):
@@ -104,6 +128,10 @@ class Reply(NamedTuple):
     refused: frozenset[Job] = frozenset()
     claims: tuple[Claim, ...] = ()
     held: int = 0
+    cancelled: frozenset[Job] = frozenset()
+    asked: int = 0
+    asks: frozenset[tuple[Job, int]] = frozenset()
+    """Jobs and the steps that claimed them."""
 
 
 class Server(NamedTuple):
@@ -116,12 +144,13 @@ class Server(NamedTuple):
     parked: tuple[Job, ...] = ()
     scheduled: tuple[Job, ...] = ()
     running: frozenset[Entry] = frozenset()
+    asks: frozenset[Ask] = frozenset()
     boots: frozenset[Registered] = frozenset()
     done: tuple[Job, ...] = ()
     dead: tuple[Job, ...] = ()
     cancelled: tuple[Job, ...] = ()
     dropped: frozenset[Job] = frozenset()
-    """The cancelled ones that still lie in ``ready``."""
+    """The cancelled ones that still lie in ``ready`` or ``parked``."""
     sender: int = 0
     answer: CancelWord | None = None
     """How the sender's last write was answered, if that was a cancel."""
@@ -134,7 +163,11 @@ class Server(NamedTuple):
     """How often each job was put back by its own engine, or taken from it by a reap."""
     ghost_reaped: frozenset[Boot] = frozenset()
     ghost_cancels: frozenset[tuple[int, Job]] = frozenset()
-    """The writes that have cancelled something, and what."""
+    """The writes that have cancelled something, at once or later, and what."""
+    ghost_asked: frozenset[tuple[Job, int]] = frozenset()
+    """Claims that were asked to end."""
+    ghost_stopped: frozenset[tuple[Job, int]] = frozenset()
+    """Claims whose settlement would have put the job back, and cancelled it."""
 
     def of(self, boot: Boot) -> Registered | None:
         return next((r for r in self.boots if r.boot == boot), None)
@@ -147,6 +180,11 @@ class Server(NamedTuple):
         """Where the jobs came from that it holds: what a reap or a sign-off reads first."""
         return frozenset(e.job % self.queues for e in self.running if e.boot == boot)
 
+    def ask_of(self, entry: Entry) -> Ask | None:
+        """What somebody asked of this claim."""
+        mine = (entry.boot, entry.job, entry.n)
+        return next((ask for ask in self.asks if ask[:3] == mine), None)
+
     def in_line(self, jobs: Iterable[Job]) -> tuple[Job, ...]:
         """Queue by queue; within each, in this order."""
         return tuple(sorted(jobs, key=lambda job: job % self.queues))
@@ -154,8 +192,8 @@ class Server(NamedTuple):
     def places(self, job: Job) -> int:
         """In how many places a job is."""
         lists = (
-            self.suspects, self.parked, self.scheduled, self.done, self.dead, self.cancelled,
-            [each for each in self.ready if each not in self.dropped],
+            self.suspects, self.scheduled, self.done, self.dead, self.cancelled,
+            [each for each in self.ready + self.parked if each not in self.dropped],
         )  # fmt: skip
         return sum(each.count(job) for each in lists) + sum(e.job == job for e in self.running)
 
@@ -176,23 +214,26 @@ def beat(server: Server, boot: Boot, rules: Rules) -> Server:
 
 def step(server: Server, boot: Boot, sent: Sent, rules: Rules) -> tuple[Server, Reply, str | None]:
     """The state after it, the answer, and what the fence let through that it shouldn't have."""
-    n, want, suspect, settlements = sent
+    n, want, suspect, settlements, _ = sent
     known = server.of(boot)
     if known is None:
         return server, Reply("gone"), None
     if rules.numbers != "ignored":
         if n == known.n:
-            return server, _again(server, known), None
+            return server, _again(server, known, sent, rules), None
         if rules.numbers != "repeats known" and n < known.n:
             return server, Reply("old"), None
         if rules.numbers == "strict" and n != known.n + 1:
             return server, Reply("gone"), None
-    server, refused, wrong = _settle(server, boot, settlements)
+    server, refused, stopped, wrong = _settle(server, boot, settlements, rules)
     ready = server.in_line(server.ready + server.scheduled)
     server = server._replace(ready=ready, scheduled=())
     server, claims = _claim(server, boot, n, want, suspect)
-    server = _known(server, known, Registered(boot, n, refused, known.beats + 1))
-    return server, Reply("ok", refused, claims, len(server.held_by(boot))), wrong
+    after = known._replace(n=n, refused=refused, beats=known.beats + 1, cancelled=stopped)
+    server = _known(server, known, after)
+    asks = _news(server, after, sent)
+    held = len(server.held_by(boot))
+    return server, Reply("ok", refused, claims, held, stopped, after.asked, asks), wrong
 
 
 def reap(
@@ -211,7 +252,10 @@ def reap(
     entries = server.held_by(boot)
     if rules.looks_again and not server.queues_of(boot) <= queues:
         return server, "look again", []
-    blamed = [e.job for e in entries if e.suspect or len(entries) == 1 or rules.blames_all]
+    asked = [e for e in entries if rules.reap_looks_at_asks and server.ask_of(e)]
+    server, alone = _stopped(server, asked), len(entries) == 1
+    entries = [e for e in entries if e not in asked]
+    blamed = [e.job for e in entries if e.suspect or alone or rules.blames_all]
     reaps = tuple(r + (job in blamed) for job, r in enumerate(server.reaps))
     died = tuple(job for job in blamed if reaps[job] >= MAX_REAPS)
     back = tuple(e.job for e in entries if e.job not in died and e.job % server.queues in queues)
@@ -237,7 +281,10 @@ def sign_off(
         return server, "gone"
     if rules.looks_again and not server.queues_of(known.boot) <= queues:
         return server, "look again"
-    back = [e for e in server.held_by(known.boot) if e.job % server.queues in queues]
+    entries = server.held_by(known.boot)
+    asked = [e for e in entries if rules.sign_off_looks_at_asks and server.ask_of(e)]
+    server = _stopped(server, asked)
+    back = [e for e in entries if e not in asked and e.job % server.queues in queues]
     return _without(_put_back(server, back), known), "ok"
 
 
@@ -264,47 +311,83 @@ def cancel(
     word = _cancel_word(server, job, boots, rules)
     if word == "look again":
         return server, word
-    if word == "cancelled":
-        lies = job in server.ready
+    if word == "asked":
+        server = _asked(server, number, job)
+        if not rules.asks_are_remembered:
+            return server, word
+    elif word == "cancelled":
+        lies = job in server.ready or job in server.parked
         server = server._replace(
             cancelled=_sorted((*server.cancelled, job)),
             dropped=server.dropped | {job} if lies else server.dropped,
-            suspects=_except(server.suspects, {job}), parked=_except(server.parked, {job}),
-            scheduled=_except(server.scheduled, {job}),
+            suspects=_except(server.suspects, {job}), scheduled=_except(server.scheduled, {job}),
             ghost_cancels=server.ghost_cancels | {(number, job)},
         )  # fmt: skip
-    elif not rules.refusals_are_remembered:
-        return server, word
     return server._replace(sender=number, answer=word), word
 
 
 def _cancel_word(
     server: Server, job: Job, boots: frozenset[Boot], rules: Rules
 ) -> CancelWord | Literal["look again"]:
+    if rules.cancel_looks_again and not {known.boot for known in server.boots} <= boots:
+        return "look again"
     if job in server.done or job in server.cancelled:
         return "unknown"
     if job in server.dead:
         return "dead"
-    if rules.cancel_looks_again and not {known.boot for known in server.boots} <= boots:
-        return "look again"
     if any(entry.job == job and entry.boot in boots for entry in server.running):
-        return "running"
+        return "asked"
     return "cancelled"
+
+
+def _asked(server: Server, number: int, job: Job) -> Server:
+    """Who asks again for the same claim is told so; the first ask stays."""
+    entry = next(entry for entry in server.running if entry.job == job)
+    asked = server._replace(ghost_asked=server.ghost_asked | {(job, entry.ghost_claim)})
+    known = server.of(entry.boot)
+    if known is None or server.ask_of(entry):
+        return asked
+    ask = Ask(entry.boot, job, entry.n, known.asked + 1, number)
+    return _known(asked, known, known._replace(asked=ask.nth))._replace(asks=server.asks | {ask})
+
+
+def _news(server: Server, known: Registered, sent: Sent) -> frozenset[tuple[Job, int]]:
+    """The asks that an engine hasn't heard of."""
+    return frozenset(
+        (ask.job, ask.n) for ask in server.asks if ask.boot == known.boot and ask.nth > sent.asked
+    )
+
+
+def _stopped(server: Server, entries: list[Entry]) -> Server:
+    """Claims end that somebody has asked to end: their jobs are cancelled."""
+    for entry in entries:
+        ask = server.ask_of(entry)
+        numbers = {(ask.ghost_number, entry.job)} if ask else set[tuple[int, Job]]()
+        server = server._replace(
+            cancelled=_sorted((*server.cancelled, entry.job)),
+            asks=server.asks - {ask},
+            ghost_cancels=server.ghost_cancels | numbers,
+        )
+    return server
 
 
 # -- below -------------------------------------------------------------------------------------
 
 
-def _again(server: Server, known: Registered) -> Reply:
+def _again(server: Server, known: Registered, sent: Sent, rules: Rules) -> Reply:
     entries = server.held_by(known.boot)
     claims = tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries if e.n == known.n)
-    return Reply("again", known.refused, claims, len(entries))
+    stopped = known.cancelled if rules.cancelled_is_remembered else frozenset[Job]()
+    asks = _news(server, known, sent) if rules.asks_are_repeated else frozenset[tuple[Job, int]]()
+    return Reply("again", known.refused, claims, len(entries), stopped, known.asked, asks)
 
 
 def _settle(
-    server: Server, boot: Boot, settlements: tuple[Settlement, ...]
-) -> tuple[Server, frozenset[Job], str | None]:
-    refused, wrong, back = set[Job](), None, list[Entry]()
+    server: Server, boot: Boot, settlements: tuple[Settlement, ...], rules: Rules
+) -> tuple[Server, frozenset[Job], frozenset[Job], str | None]:
+    """The state after it, who was refused, who was cancelled instead of being put back, and what
+    the fence let through that it shouldn't have."""
+    refused, stopped, wrong, back = set[Job](), set[Job](), None, list[Entry]()
     held = {e.job: e for e in server.running if e.boot == boot}
     for verb, job, n, ghost_claim in settlements:
         entry = held.get(job)
@@ -317,6 +400,17 @@ def _settle(
             running=server.running - {entry},
             ghost_accepted=server.ghost_accepted | {(job, entry.ghost_claim)},
         )
+        ask = server.ask_of(entry)
+        if verb == "cancel":
+            server = _stopped(server, [entry])
+            continue
+        if ask and verb in RETURNS and rules.returns_look_at_asks:
+            stopped.add(job)
+            server = _stopped(server, [entry])
+            stops = server.ghost_stopped | {(job, entry.ghost_claim)}
+            server = server._replace(ghost_stopped=stops)
+            continue
+        server = server._replace(asks=server.asks - {ask})
         if verb == "ack":
             server = server._replace(done=_sorted((*server.done, job)))
         elif verb == "dead":
@@ -329,7 +423,7 @@ def _settle(
             server = server._replace(parked=server.in_line((*server.parked, job)))
         else:
             back.append(entry)
-    return _put_back(server, sorted(back)), frozenset(refused), wrong
+    return _put_back(server, sorted(back)), frozenset(refused), frozenset(stopped), wrong
 
 
 def _claim(
@@ -391,6 +485,7 @@ def _without(server: Server, known: Registered) -> Server:
     return server._replace(
         boots=server.boots - {known},
         running=frozenset(e for e in server.running if e.boot != known.boot),
+        asks=frozenset(ask for ask in server.asks if ask.boot != known.boot),
     )
 
 

@@ -21,6 +21,19 @@ QUICK = {
         verbs=VERBS, budget=Budget(resends=1, odd=1, cancels=1)
     ),
     "a cancel, and an engine that dies": Setup(budget=Budget(resends=1, kills=1, cancels=1)),
+    "an ask, and a step sent again": Setup(
+        verbs=("ack", "release"), budget=Budget(resends=2, odd=1, cancels=1)
+    ),
+    "an ask, and who is asked stops or dies": Setup(
+        verbs=("ack", "retry", "cancel"), budget=Budget(odd=1, kills=1, stops=1, cancels=1)
+    ),
+    "an ask, and a pause": Setup(budget=Budget(resends=1, reaps=1, cancels=1)),
+    "jobs that run until they are asked": Setup(
+        endless=True,
+        verbs=("cancel",),
+        at_once=False,
+        budget=Budget(resends=1, kills=1, cancels=1),
+    ),
     "stops and kills": Setup(budget=Budget(resends=1, stops=1, kills=1)),
     "suspects": Setup(jobs=2, want=2, budget=Budget(kills=2)),
     "a lost boot signs off": Setup(engines=2, budget=Budget(resends=1, reaps=1)),
@@ -50,6 +63,12 @@ LONG = {
     ),
     "cancels, every verb, a reap": Setup(
         verbs=VERBS, budget=Budget(resends=1, odd=1, reaps=1, cancels=2)
+    ),
+    "asks of two jobs, a suspect": Setup(
+        jobs=2, want=2, verbs=("ack", "release"), budget=Budget(odd=1, kills=2, cancels=2)
+    ),
+    "an ask, and a rollback": Setup(
+        verbs=("ack", "release"), budget=Budget(resends=1, odd=1, rollbacks=1, cancels=1)
     ),
     "two engines, a cancel": Setup(engines=2, budget=Budget(kills=1, cancels=1)),
     "a step that waits, a rollback": Setup(budget=Budget(resends=1, rollbacks=1, waits=1)),

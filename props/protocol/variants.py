@@ -76,13 +76,47 @@ VARIANTS = {
         Setup(jobs=0, new=1, budget=Budget(resends=1), rules=Rules(client_renumbers=True)),
         "a job is in two places",
     ),
-    "a cancel that is refused leaves no trace": Variant(
+    "a cancel of a job that runs leaves no trace of its number": Variant(
         Setup(
             verbs=("ack", "release"),
             budget=Budget(resends=1, odd=1, cancels=1),
-            rules=Rules(refusals_are_remembered=False),
+            rules=Rules(asks_are_remembered=False),
         ),
-        "told running, and it was cancelled",
+        "told unknown, and it was cancelled",
+    ),
+    "a job goes back to its queue though somebody asked it to end": Variant(
+        Setup(
+            verbs=("ack", "release"),
+            budget=Budget(odd=1, cancels=1),
+            rules=Rules(returns_look_at_asks=False),
+        ),
+        "a job that was asked to end waits again",
+    ),
+    "a reap doesn't look at asks": Variant(
+        Setup(budget=Budget(kills=1, cancels=1), rules=Rules(reap_looks_at_asks=False)),
+        "a job that was asked to end waits again",
+    ),
+    "a sign-off doesn't look at asks": Variant(
+        Setup(budget=Budget(stops=1, cancels=1), rules=Rules(sign_off_looks_at_asks=False)),
+        "a job that was asked to end waits again",
+    ),
+    "a step sent again isn't told whose job was cancelled": Variant(
+        Setup(
+            verbs=("ack", "release"),
+            budget=Budget(resends=1, odd=1, cancels=1),
+            rules=Rules(cancelled_is_remembered=False),
+        ),
+        "told put back, and it was cancelled",
+    ),
+    "an ask is told once, and counts as heard": Variant(
+        Setup(
+            endless=True,
+            verbs=("cancel",),
+            at_once=False,
+            budget=Budget(resends=1, cancels=1),
+            rules=Rules(asks_are_repeated=False),
+        ),
+        "not every job can end, even if nothing else goes wrong",
     ),
     "a cancel doesn't look again for an engine that it isn't told of": Variant(
         Setup(budget=Budget(cancels=1), rules=Rules(cancel_looks_again=False)),

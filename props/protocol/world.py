@@ -48,6 +48,8 @@ class Setup(NamedTuple):
     verbs: tuple[Verb, ...] = ("ack",)
     at_once: bool = True
     """A step settles all that its engine holds; else some jobs may run on."""
+    endless: bool = False
+    """Jobs run until they are asked to end."""
     want: int = 1
     copies_survive: bool = False
     """Late copies outlive a rollback of the server."""
@@ -66,6 +68,10 @@ class Process(NamedTuple):
     held: frozenset[Claim] = frozenset()
     old: frozenset[Claim] = frozenset()
     """Claims of an earlier boot: always empty, but for a variant."""
+    asked: int = 0
+    """How many asks it has heard of."""
+    heard: frozenset[tuple[Job, int]] = frozenset()
+    """Jobs that it was asked to end, and the steps that claimed them."""
 
 
 class Client(NamedTuple):

@@ -8,7 +8,7 @@ from tests.cli.conftest import Cli, lines, only_error
 from tests.cli.terminal import on_terminal
 from tests.scene import Scene
 from tests.store.drive import line
-from tests.support import new_job
+from tests.support import cancelled_by, new_job
 from trioq.core.settlements import DeadLetter, Park, RetryAt
 from trioq.store.inspect import stats
 
@@ -31,7 +31,7 @@ def full(scene: Scene) -> Scene:
     )
     scene.enqueue(new_job("low", delay_ms=60_000), new_job("elsewhere"))
     (dropped, *_) = scene.enqueue(*(new_job("high") for _ in range(3)))
-    assert scene.store.cancel(*scene.sender.next(), dropped, "high", "noop") == "cancelled"
+    assert cancelled_by(scene.store, *scene.sender.next(), dropped, "high", "noop") == "cancelled"
     assert running.uid != dropped
     return scene
 
@@ -104,7 +104,7 @@ def test_a_dry_run_tells_how_many_and_changes_nothing(trioq: Cli, full: Scene) -
 def test_many_pages_of_cancelled_jobs_hide_nothing_behind_them(trioq: Cli, scene: Scene) -> None:
     uids = scene.enqueue(*(new_job("low") for _ in range(400)))
     for uid in uids[:350]:
-        scene.store.cancel(*scene.sender.next(), uid, "low", "noop")
+        cancelled_by(scene.store, *scene.sender.next(), uid, "low", "noop")
     assert trioq.json("purge", "low", "--yes")["purged"] == {"low": 50}
     assert places(scene) == {}
     assert scene.store.lane.call("EXISTS", "{t}:ready:low", "{t}:dropped:low") == 0

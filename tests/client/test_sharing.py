@@ -59,7 +59,7 @@ class Callers:
 
     def uid(self, name: str) -> str:
         handle = self.got[name]
-        assert isinstance(handle, trioq.Handle), handle
+        assert isinstance(handle, trioq.Handle | trioq.SyncHandle), handle
         return handle.uid
 
 
@@ -329,7 +329,7 @@ class Threads:
 
     def uid(self, name: str) -> str:
         handle = self.got[name]
-        assert isinstance(handle, trioq.Handle), handle
+        assert isinstance(handle, trioq.Handle | trioq.SyncHandle), handle
         return handle.uid
 
 

@@ -24,7 +24,7 @@ from trioq.store.scripts import all_scripts
 ROOT = Path(__file__).parents[2]
 
 #: Scripts that change no job's state.
-OTHER_SCRIPTS = {"beat", "forget_queues", "pause", "register"}
+OTHER_SCRIPTS = {"beat", "forget_queues", "note", "pause", "register", "wait_for"}
 
 
 def reachable(start: State | None) -> set[State | None]:
@@ -76,7 +76,10 @@ def test_a_job_is_claimed_before_it_runs_and_runs_before_it_is_done() -> None:
     assert {pair for pair, to in MOVES.items() if to is State.RUNNING} == {
         (State.READY, Move.CLAIM)
     }
-    assert {pair for pair, to in MOVES.items() if to is State.DONE} == {(State.RUNNING, Move.ACK)}
+    assert {pair for pair, to in MOVES.items() if to is State.DONE} == {
+        (State.RUNNING, Move.ACK),
+        (State.RUNNING, Move.DELIVER),
+    }
 
 
 def test_shutdown_crash_and_closed_doors_never_cost_an_attempt() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from tests.support import Server, new_job
-from trioq.core.calls import NewJob, Step, StepReply
+from trioq.core.calls import NewJob, Step, StepReply, Unwanted
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
@@ -105,9 +105,7 @@ def cancel(scene: Scene) -> Asked:
         "cancel",
         (
             *write,
-            uid,
-            "low",
-            "noop",
+            [Unwanted(uid, "low", "noop")],
         ),
     )
 

@@ -58,6 +58,7 @@ DOORS: Killers = ("tests/store/contract/test_doors.py",)
 CLAIMS: Killers = ("tests/store/contract/test_claims.py", "tests/store/test_scripts_live.py")
 STEPPING: Killers = ("tests/store/test_stepping.py",)
 STEPS: Killers = ("tests/store/contract/test_steps.py",)
+CANCELS: Killers = ("tests/store/contract/test_cancel.py",)
 NAMES: Killers = ("tests/store/contract/test_queue_names.py",)
 NUDGING: Killers = ("tests/store/test_nudge.py",)
 SUMMARIES: Killers = (
@@ -115,7 +116,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a step that comes again is not told what was refused", STEP,
-        '#refused > 0 and number .. " " .. refusals or number', "number", MODEL,
+        'refusals ~= "" and number .. " " .. refusals or number', "number", MODEL,
     ),
     Mutant(
         "a step is no sign of life", STEP,
@@ -212,15 +213,15 @@ SCRIPTS = (
     ),
     Mutant(
         "who is refused leaves a summary", f"{SETTLE}.lua",
-        "if #refused == 0 then\n    return text", "if true then\n    return text", SUMMARIES,
+        "if n_out == 0 then\n    return text", "if true then\n    return text", SUMMARIES,
     ),
     Mutant(
-        "summaries go as soon as enough are kept with them", f"{SETTLE}/ack.lua",
+        "summaries go as soon as enough are kept with them", "store/lua/shared/summarise.lua",
         "counted - by_then < keep_done", "counted - by_then < keep_done - 1", SUMMARIES,
     ),
     Mutant(
-        "summaries stay where the counter has begun anew", f"{SETTLE}/ack.lua",
-        "if by_then and by_then <= counted and", "if by_then and", SUMMARIES,
+        "summaries stay where the counter has begun anew", "store/lua/shared/summarise.lua",
+        "or by_then and by_then <= counted and", "or by_then and", SUMMARIES,
     ),
     Mutant(
         "a step that comes again tells its claims in any order", "store/lua/step/again.lua",
@@ -297,7 +298,8 @@ SCRIPTS = (
     ),
     Mutant(
         "a reap leaves the engine's jobs in running", REAP,
-        'redis.call("DEL", running)\n', "", MODEL,
+        'redis.call("DEL", running, asks, own_bell)\n', 'redis.call("DEL", asks, own_bell)\n',
+        MODEL,
     ),
     Mutant(
         "a reap forgets to put jobs back", REAP,
@@ -394,11 +396,11 @@ SCRIPTS = (
     ),
     Mutant(
         "a job that runs may be cancelled", "store/lua/cancel.lua",
-        'if redis.call("HEXISTS", KEYS[k], uid) == 1 then', "if false then", MODEL,
+        "  elseif claim_of[uid] then\n", "  elseif false then\n", CANCELS,
     ),
     Mutant(
-        "a late copy of a cancel that was refused counts", "store/lua/cancel.lua",
-        "  remember(sender, number, word)\n", "", SEARCH,
+        "a late copy of a cancel counts", "store/lua/cancel.lua",
+        "remember(sender, number, answer)\n", "", CANCELS,
     ),
     Mutant(
         "a cancel doesn't look again for an engine that has come since", "store/lua/cancel.lua",
@@ -406,7 +408,48 @@ SCRIPTS = (
     ),
     Mutant(
         "a cancel doesn't note what still lies in the queue", "store/lua/cancel.lua",
-        '    redis.call("SADD", dropped, uid)\n', "", MODEL,
+        '  redis.call("SADD", dropped, uid)\n', "", MODEL,
+    ),
+    Mutant(
+        "who was cancelled behind a door is counted in its queue", "store/lua/cancel.lua",
+        'redis.call("SREM", behind, uid) == 1 and KEYS[doors_at + d] or KEYS[k + 2]', "KEYS[k + 2]",
+        MODEL,
+    ),
+    Mutant(
+        "who asks again takes the first one's place", "store/lua/cancel.lua",
+        'if redis.call("HEXISTS", claim.asks, uid) == 0 then', "if true then", CANCELS,
+    ),
+    Mutant(
+        "an engine isn't rung for when it is asked something", "store/lua/cancel.lua",
+        "  ring(claim.bell)\n", "", CANCELS,
+    ),
+    Mutant(
+        "who was asked to end goes back to wait", "store/lua/step/settle.lua",
+        "asked_to_end = divided(asks, back)", "asked_to_end = divided(asks, {})", CANCELS,
+    ),
+    Mutant(
+        "a reap doesn't look at what was asked", REAP,
+        "divided(asks, entries)", "divided(asks, {}), entries", CANCELS,
+    ),
+    Mutant(
+        "a sign-off doesn't look at what was asked", "store/lua/sign_off.lua",
+        "divided(asks, entries)", "divided(asks, {}), entries", CANCELS,
+    ),
+    Mutant(
+        "an ask outlives its claim", "store/lua/step/settle.lua",
+        '    redis.call("HDEL", asks, unpack(uids))\n', "", CANCELS,
+    ),
+    Mutant(
+        "a step that comes again is not told whose job was cancelled", "store/lua/step/step.lua",
+        'cancelled[1] and "|" .. table.concat(cancelled, " ") or ""', '""', CANCELS,
+    ),
+    Mutant(
+        "an ask is told to who knows of it", "store/lua/step/reply.lua",
+        "tonumber(nth) > known or ", "true or ", CANCELS,
+    ),
+    Mutant(
+        "anybody says how far a job is", "store/lua/note.lua",
+        "if held == step then", "if held then", ("tests/store/contract/test_notes.py",),
     ),
     Mutant(
         "a revived job keeps its failed attempts", "store/lua/revive.lua",

@@ -48,8 +48,7 @@ CLIENTS = (
     ),
     Mutant(
         "a timeout is asked for once", "client/jobs.py",
-        "max_attempts is not None or timeout is not None or trace\n        is_plain",
-        "max_attempts is not None or trace\n        is_plain", DRAFTS,
+        "options is not _NO_OPTIONS or trace", "options.max_attempts is not None or trace", DRAFTS,
     ),
     Mutant(
         "what was right for one handler's jobs is right for all", "client/jobs.py",
@@ -104,8 +103,7 @@ CLIENTS = (
     ),
     Mutant(
         "a trace alone isn't asked for", "client/jobs.py",
-        " or timeout is not None or trace\n        is_plain",
-        " or timeout is not None\n        is_plain", DRAFTS,
+        "options is not _NO_OPTIONS or trace", "options is not _NO_OPTIONS", DRAFTS,
     ),
     Mutant(
         "tasks that have met don't meet again", "client/task_outbox.py",

@@ -178,7 +178,7 @@ FACES = (
     ),
     Mutant(
         "a job that was claimed meanwhile is called ready", "store/inspect/jobs.py",
-        "        elif parked is None:\n", "        elif False:\n", BETWEEN,
+        "if not set(there) <= set(engines):", "if not engines and there:", BETWEEN,
     ),
     Mutant(
         "a cancel doesn't know of a job that has just ended", "client/admin.py",

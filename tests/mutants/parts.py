@@ -228,8 +228,8 @@ SEEN = (
         "key=lambda door: (door.queue, door.name)", DOORS,
     ),
     Mutant(
-        "who is parked far behind isn't found", "store/inspect/jobs.py",
-        "        start += PARKED_PAGE - OVERLAP\n", "        break\n", INSPECT,
+        "who was cancelled behind a door is counted there", "store/inspect/counts.py",
+        "n - next(answers) for door, n", "n - 0 * next(answers) for door, n", INSPECT,
     ),
     Mutant(
         "of many jobs the first ones are asked about", "store/inspect/ends.py",

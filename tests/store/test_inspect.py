@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.store.drive import Driver, Sender, line
-from tests.support import Server, new_job, wait_until
+from tests.support import Server, cancelled_by, new_job, wait_until
 from trioq.core.calls import Admit, NewJob
 from trioq.core.job import new_uid
 from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.inspect import JobView, dead, done, find, outstanding, peek, stats
 from trioq.store.inspect.ends import JOBS, ended
-from trioq.store.inspect.jobs import PARKED_PAGE
 from trioq.store.inspect.summaries import FIRST, PIECES, done_since, newest_done
 from trioq.store.redis import RedisStore
 
@@ -84,7 +83,7 @@ def test_every_job_is_counted_where_it_is(store: RedisStore, sender: Sender) -> 
     store.reap(crashing.engine, store.observe()[crashing.engine], 3)
     waiting = sender.enqueue(new_job("high"), new_job("high"), new_job("elsewhere"))
     sender.enqueue(new_job(delay_ms=60_000))
-    assert store.cancel(*sender.next(), waiting[0], "high", "noop") == "cancelled"
+    assert cancelled_by(store, *sender.next(), waiting[0], "high", "noop") == "cancelled"
     store.pause(*sender.next(), "elsewhere", True)
     # The one that was cancelled, which is passed over; the one left in high; a suspect of low.
     running = driver.step(3)
@@ -112,7 +111,7 @@ def test_a_cancelled_job_that_still_lies_in_its_queue_is_not_ready(
     store: RedisStore, sender: Sender
 ) -> None:
     uids = sender.enqueue(new_job(), new_job())
-    assert store.cancel(*sender.next(), uids[0], "low", "noop") == "cancelled"
+    assert cancelled_by(store, *sender.next(), uids[0], "low", "noop") == "cancelled"
     assert stats(store).queues["low"].ready == 1
     assert outstanding(store, ["low"], 0)[0]["low"].ready == 1
 
@@ -243,7 +242,7 @@ def test_a_job_that_has_ended_is_known_by_its_id_even_without_a_summary(
     driver = Driver(store)
     uid = sender.enqueue_new(id="a")
     cancelled = sender.enqueue_new(id="b")
-    assert store.cancel(*sender.next(), cancelled, "low", "noop") == "cancelled"
+    assert cancelled_by(store, *sender.next(), cancelled, "low", "noop") == "cancelled"
     driver.step(1)
     driver.step(0, Ack(uid, 1))
     assert (found(store, "a").state, found(store, "a").uid) == ("done", uid)
@@ -333,7 +332,7 @@ def test_peek_shows_the_order_of_claiming(store: RedisStore, sender: Sender) -> 
     crashing.step(3)
     store.reap(crashing.engine, store.observe()[crashing.engine], 3)
     for uid in uids[10:120:7]:
-        store.cancel(*sender.next(), uid, "low", "noop")
+        cancelled_by(store, *sender.next(), uid, "low", "noop")
     expected = [uid for uid in uids if uid not in uids[10:120:7]]
     for count in (0, 1, 3, 4, 100, 101, 1000):
         assert [view.uid for view in peek(store, "low", count)] == expected[:count]
@@ -421,9 +420,9 @@ def test_summaries_give_way_where_the_counter_was_set_back(
     first, second = sender.enqueue(*(new_job() for _ in range(2)))
     driver = Driver(store)
     driver.step(2)
-    store.lane.call("HSET", store.keys.fixed("stats"), "done", 5000)
+    store.lane.call("HSET", store.keys.fixed("stats"), "summaries", 5000)
     driver.step(0, Ack(first, 1, json.dumps({"uid": first}).encode()))
-    store.lane.call("HSET", store.keys.fixed("stats"), "done", "a text")
+    store.lane.call("HSET", store.keys.fixed("stats"), "summaries", "a text")
     driver.step(0, Ack(second, 1, json.dumps({"uid": second}).encode()))
     assert [summary.uid for summary in done(store)] == [second]
 
@@ -448,20 +447,17 @@ def test_no_page_of_summaries_is_much_larger_than_the_one_before(
     assert max(pages) <= 4 * FIRST * len(large)
 
 
-def test_a_parked_job_is_found_however_many_are_parked_with_it(
+def test_a_job_that_was_cancelled_behind_a_door_is_not_counted_there(
     store: RedisStore, sender: Sender
 ) -> None:
     driver = Driver(store)
-    uid = sender.enqueue_new(name="other")
-    driver.step(1)
-    driver.step(0, Park(uid, 1, "low", "other"))
-    # It lies behind more than are read at once, and is the oldest of them.
-    store.lane.call(
-        "EVAL",
-        "for i = 1, ARGV[1] do redis.call('LPUSH', KEYS[1], i) end return 0",
-        1, store.keys.of("parked", "low", "other"), 2 * PARKED_PAGE,
-    )  # fmt: skip
-    assert found(store, uid).state == "parked"
+    uid, other = sender.enqueue(new_job(name="other"), new_job(name="other"))
+    driver.step(2)
+    driver.step(0, Park(uid, 1, "low", "other"), Park(other, 1, "low", "other"))
+    cancelled_by(store, *sender.next(), uid, "low", "other")
+    assert stats(store).parked == {("low", "other"): 1}
+    assert found(store, other).state == "parked"
+    assert find(store, uid) is None
 
 
 def test_those_that_have_ended_are_told_of_however_many_are_asked_about(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.store.drive import Driver, Sender, line
-from tests.support import new_job
-from trioq.core.calls import Rate
-from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
+from tests.support import cancelled_by, new_job
+from trioq.core.calls import Note, Rate
+from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, RetryAt
 from trioq.store.keys import CATALOGUE, FIXED, Keys, keys_md
 from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
@@ -76,11 +76,22 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
         DeadLetter(dead, 1, 1, "gave_up", line("no")),
         Park(parked, 1, "low", "noop"),
     )
+    kept, waited, over, behind = sender.enqueue(*(new_job() for _ in range(4)))
+    engine.step(9)
+    engine.step(
+        0, Deliver(kept, 3, 1000, "done", b"1"),
+        Park(over, 3, "low", "noop"), Park(behind, 3, "low", "noop"),
+    )  # fmt: skip
+    cancelled_by(store, *sender.next(), over, "low", "noop")
+    cancelled_by(store, *sender.next(), waited, "low", "noop")
+    store.wait_for("c", [(waited, None)])
+    store.note(engine.engine, [Note(waited, 3, b"{}")])
     dying = Driver(store)
+    sender.enqueue_new()
     dying.step(1)
     store.reap(dying.engine, 1, 3)
     cancelled = sender.enqueue_new("high")
-    store.cancel(*sender.next(), cancelled, "high", "noop")
+    cancelled_by(store, *sender.next(), cancelled, "high", "noop")
     store.pause(*sender.next(), "elsewhere", True)
     start = f"{{{store.keys.tag}}}:"
     found = {}

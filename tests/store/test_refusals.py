@@ -18,9 +18,18 @@ import pytest
 from tests.dump import dump
 from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
-from tests.support import Server, new_job
-from trioq.core.calls import Admit, Rate, Step, StepReply
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from tests.support import Server, cancelled_by, new_job
+from trioq.core.calls import Admit, Note, Rate, Step, StepReply, Unwanted
+from trioq.core.settlements import (
+    Ack,
+    Cancel,
+    DeadLetter,
+    Deliver,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+)
 from trioq.errors import StoreRefused
 from trioq.store.checks import called_by_scripts, minimal_acl
 from trioq.store.keys import CATALOGUE, Keys
@@ -38,9 +47,9 @@ class World:
     store: RedisStore
     sender: Sender
     engine: Driver
-    """Holds five jobs and a suspect."""
+    """Holds eight jobs and a suspect; one of them is to end."""
     dying: str
-    """Holds three, one of which was a suspect before."""
+    """Holds three, one of which was a suspect before, and one of which is to end."""
     uids: dict[str, Any] = attrs.field(factory=dict[str, Any])
 
 
@@ -56,6 +65,10 @@ def build(store: RedisStore, clock: list[int]) -> World:
     world.uids["dead"] = second.uid
     sender.enqueue_new(id="ended")
     engine.step(0, Ack(engine.claim().uid, engine.n))
+    for keep_ms in (1000, 90_000_000):
+        sender.enqueue_new()
+        uid = engine.claim().uid
+        engine.step(0, Deliver(uid, engine.n, keep_ms, "done", b"5"))
 
     sender.enqueue(*(new_job(id=f"suspect-{n}") for n in range(3)))
     for _ in range(2):
@@ -63,22 +76,29 @@ def build(store: RedisStore, clock: list[int]) -> World:
         killed.step(3)
         store.reap(killed.engine, store.observe()[killed.engine], 9)
     sender.enqueue(new_job("high"), new_job())
-    dying.step(3)
+    to_end = [dying.step(3)[-1].uid]
     world.uids["parked"] = [sender.enqueue_new(name="unknown") for _ in range(3)]
     claims = engine.step(4)
     engine.step(0, *(Park(c.uid, engine.n, "low", "unknown") for c in claims if not c.suspect))
-    sender.enqueue(*(new_job() for _ in range(5)))
-    reply = store.step(Step(engine.engine, engine.n + 1, 5, engine.queues, suspect=False))
+    sender.enqueue(*(new_job() for _ in range(8)))
+    reply = store.step(Step(engine.engine, engine.n + 1, 8, engine.queues, suspect=False))
     assert isinstance(reply, StepReply)
     engine.n += 1
     world.uids["held"] = [(claim.uid, engine.n) for claim in reply.claims]
+    to_end.append(reply.claims[-1].uid)
+    store.cancel(*sender.next(), [Unwanted(uid, "low", "noop", b"{}", 1000) for uid in to_end])
+    cancelled_by(store, *sender.next(), world.uids["parked"][0], "low", "unknown")
+    store.note(engine.engine, [Note(claim.uid, engine.n, b"1") for claim in reply.claims])
 
     world.uids["later"] = sender.enqueue_new(delay_ms=48 * 3_600_000, id="later")
     sender.enqueue_new(delay_ms=1000)
     world.uids["ready"] = sender.enqueue(*(new_job(id=f"ready-{n}") for n in range(4)))
     cancelled = sender.enqueue_new(id="cancelled")
-    store.cancel(*sender.next(), cancelled, "low", "noop")
+    cancelled_by(store, *sender.next(), cancelled, "low", "noop")
     store.pause(*sender.next(), "high", True)
+    held = [uid for uid, _ in world.uids["held"]]
+    waiting = [*held, *world.uids["parked"], *world.uids["ready"], world.uids["later"]]
+    store.wait_for("c1", [(uid, None) for uid in waiting])
     clock[0] += 25 * 3_600_000
     return world
 
@@ -90,6 +110,9 @@ def step_of(world: World) -> None:
         lambda uid, n: DeadLetter(uid, n, 1, "failures", line("x")),
         Release,
         lambda uid, n: Park(uid, n, "low", "other"),
+        lambda uid, n: Deliver(uid, n, 1000, "done", b"5", b"{}"),
+        lambda uid, n: Cancel(uid, n, b"{}", 1000),
+        Release,
     ]
     settlements = [verb(uid, n) for verb, (uid, n) in zip(verbs, world.uids["held"], strict=True)]
     admits = (Admit("low", "unknown", 2),)
@@ -112,7 +135,7 @@ def enqueue_plain(world: World) -> None:
 
 
 def cancel(uid: Callable[[World], str], name: str = "noop") -> Callable[[World], Any]:
-    return lambda w: w.store.cancel(*w.sender.next(), uid(w), "low", name)
+    return lambda w: cancelled_by(w.store, *w.sender.next(), uid(w), "low", name)
 
 
 OPERATIONS: dict[str, Callable[[World], Any]] = {
@@ -127,12 +150,15 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "cancel ready": cancel(lambda w: w.uids["ready"][1]),
     "cancel scheduled": cancel(lambda w: w.uids["later"]),
     "cancel parked": cancel(lambda w: w.uids["parked"][1], "unknown"),
+    "cancel running": cancel(lambda w: w.uids["held"][0][0]),
+    "note": lambda w: w.store.note(w.engine.engine, [Note(*w.uids["held"][0], b"2")]),
     "revive": lambda w: w.store.revive(*w.sender.next(), [(w.uids["dead"], "low")]),
     "purge": lambda w: w.store.purge(*w.sender.next(), "low", ["unknown"], 100),
     "purge dead": lambda w: w.store.purge_dead(*w.sender.next(), [w.uids["dead"]]),
     "pause": lambda w: w.store.pause(*w.sender.next(), "low", True),
     "resume": lambda w: w.store.pause(*w.sender.next(), "high", False),
     "forget queues": lambda w: w.store.forget_queues(["high"]),
+    "wait for": lambda w: w.store.wait_for("c2", [(uid, "ready-1") for uid in w.uids["ready"]]),
     "expire": lambda w: w.store.expire_parked("low", "unknown", 1, line("unknown")),
 }
 

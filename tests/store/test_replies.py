@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from redis.connection import AbstractConnection, UnixDomainSocketConnection
 
 import trioq
-from tests.support import new_job
+from tests.support import cancelled_by, new_job
 from trioq.core.calls import Step
 from trioq.errors import StoreError, StoreUnreachable, TrioqBug
 from trioq.store import replies
@@ -94,7 +94,7 @@ ASKED: dict[str, Callable[[RedisStore], Any]] = {
     "purge": lambda store: store.purge("s", 1, "low", [], 10),
     "pause": lambda store: store.pause("s", 1, "low", True),
     # The first of these asks a command before its script, and goes by the command's answer.
-    "cancel": lambda store: store.cancel("s", 1, "u", "low", "x"),
+    "cancel": lambda store: cancelled_by(store, "s", 1, "u", "low", "x"),
     "reap": lambda store: store.reap("e.1", 1, 3),
     "sign_off": lambda store: store.sign_off("e.1"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.store.drive import Driver, Sender
-from tests.support import Server, wait_until
+from tests.support import Server, cancelled_by, wait_until
 from trioq.core.calls import NewJob, Rate
 from trioq.core.formats.record import encode
 from trioq.core.formats.snapshot import Snapshot
@@ -84,7 +84,7 @@ def test_ready_is_what_an_engine_could_claim(store: RedisStore) -> None:
     gone = sender.enqueue_new("low")
     sender.enqueue_new("high")
     sender.enqueue_new("low", delay_ms=60_000)
-    store.cancel(*sender.next(), gone, "low", "noop")
+    cancelled_by(store, *sender.next(), gone, "low", "noop")
     assert look(store, "a").ready == 4
     store.pause(*sender.next(), "low", True)
     seen = look(store, "a")
@@ -148,7 +148,7 @@ def test_cancelled_jobs_at_the_head_are_passed_over(store: RedisStore) -> None:
     jobs = [job_wanted_since(900_000), job_wanted_since(800_000), job_wanted_since(70_000)]
     sender.enqueue(*jobs)
     for job in jobs[:2]:
-        store.cancel(*sender.next(), job.uid, "low", "noop")
+        cancelled_by(store, *sender.next(), job.uid, "low", "noop")
     assert 70_000 <= sample(store, ["low"]).oldest_ready_ms["low"] < 100_000
 
 

@@ -24,7 +24,8 @@ every_verb = pytest.mark.parametrize("kind", SETTLEMENTS, ids=lambda kind: kind.
 
 def example(kind: type[Settlement]) -> Settlement:
     values = {"int": 1, "str": "low", "bytes": b"{}", "Uid": "a" * 32, "DeadReason": "failures"}
-    return kind(**{field.name: values[str(field.type)] for field in attrs.fields(kind)})
+    fields = {field.name: str(field.type) for field in attrs.fields(kind)}
+    return kind(**{name: values.get(type, "done") for name, type in fields.items()})
 
 
 def rules_of(verb: str) -> list[Rule]:
@@ -39,12 +40,13 @@ def test_every_verb_has_all_its_pieces() -> None:
     assert len(set(verbs)) == len(verbs)
     assert set(FRAGMENTS) == set(verbs)
     assert set(SETTLE) == set(SETTLEMENTS)
-    assert {rule.verb for rule in settled_by_a_step} == set(verbs)
+    assert {rule.verb for rule in settled_by_a_step} == {*verbs, None}
     assert {rule.verb for rule in RULES} == {*verbs, None}
 
 
 def test_every_settlement_of_the_table_has_an_event_of_its_own() -> None:
-    told = [rule.told for kind in SETTLEMENTS for rule in rules_of(kind.verb)]
+    rules = [rule for kind in SETTLEMENTS for rule in rules_of(kind.verb)]
+    told = [rule.told for rule in rules if rule.verb != "deliver"]  # a success, like an ack
     assert len(set(told)) == len(told)
     for event in told:
         assert event is not None

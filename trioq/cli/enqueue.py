@@ -26,7 +26,8 @@ from trioq.cli.common import (
 )
 from trioq.cli.handler_names import Known, known_here, known_to_engines
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
-from trioq.client.jobs import Drafts, Handle
+from trioq.client.handle import SyncHandle
+from trioq.client.jobs import Drafts
 from trioq.client.many import batches
 from trioq.client.sync import SyncClient
 from trioq.core.calls import NewJob
@@ -134,7 +135,7 @@ def _warn(there: Opened, known: Known, name: str) -> None:
         note(f"warning: {warning}: it waits for an engine that knows the name")
 
 
-def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) -> Handle:
+def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) -> SyncHandle:
     tracing = Tracing.open(wanted.config)
     with tracing.sending(wanted.name) as sending:
         job = wanted.job(content, id, sending.headers)
@@ -143,7 +144,7 @@ def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) ->
     return handle
 
 
-def _show(wanted: _Wanted, handle: Handle, as_json: bool) -> None:
+def _show(wanted: _Wanted, handle: SyncHandle, as_json: bool) -> None:
     with already_done():
         if as_json:
             show_json(_as_json(wanted, handle))
@@ -153,7 +154,7 @@ def _show(wanted: _Wanted, handle: Handle, as_json: bool) -> None:
             click.echo(f"not queued: {handle.id} is {handle.uid}, {handle.existing}")
 
 
-def _as_json(wanted: _Wanted, handle: Handle) -> dict[str, object]:
+def _as_json(wanted: _Wanted, handle: SyncHandle) -> dict[str, object]:
     return {
         "id": handle.id or handle.uid,
         "uid": handle.uid,

@@ -111,7 +111,7 @@ def job(config: str, id: str, as_json: bool) -> None:
 @click.argument("ids", metavar="ID...", type=ID, nargs=-1, required=True)
 @with_json
 def cancel(config: str, ids: tuple[str, ...], as_json: bool) -> None:
-    """Cancel jobs that wait; running ones run on, and the exit code is then 1."""
+    """Cancel jobs that wait, and ask those that run to end; the exit code is then 1."""
     with opened(config) as there:
         results = [there.admin.cancel(id) for id in ids]
     with already_done():
@@ -127,7 +127,7 @@ def cancel(config: str, ids: tuple[str, ...], as_json: bool) -> None:
 
 
 WHY_NOT = {
-    "running": "it runs",
+    "asked": "it runs, and was asked to end; it won't run again",
     "done": "it is done",
     "dead": "it is dead already",
     "unknown": "there is no such job",

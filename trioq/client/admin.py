@@ -12,6 +12,7 @@ stops. Every write is numbered: one whose answer is lost is sent again, and exec
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,9 @@ import attrs
 
 from trioq.client.opening import configured
 from trioq.client.sync_sender import SyncSender
+from trioq.core.calls import Unwanted
 from trioq.core.config import Config
+from trioq.core.formats.summary import encode_cancelled
 from trioq.core.job import Uid
 from trioq.store import inspect
 from trioq.store.connect import open_store
@@ -39,9 +42,9 @@ class Cancelled:
     id: str
     """As it was asked for."""
     uid: Uid | None
-    result: Literal["cancelled", "running", "dead", "done", "unknown", "unreadable"]
-    """``unreadable``: its record says neither queue nor name. All but ``cancelled``
-    changed nothing."""
+    result: Literal["cancelled", "asked", "dead", "done", "unknown", "unreadable"]
+    """``asked``: it runs, and its engine was told; it never runs again. ``unreadable``: its
+    record says neither queue nor name. All others but ``cancelled`` changed nothing."""
 
 
 class Admin:
@@ -129,14 +132,19 @@ class Admin:
         """Engines claim from this queue again. False: that was so already."""
         return self._sender.send(RedisStore.pause, queue, False)
 
-    def cancel(self, id_or_uid: str) -> Cancelled:
-        """A job that waits shall not run. One that runs goes on."""
-        told = self._cancel_where_it_is(id_or_uid)
+    def cancel(self, id_or_uid: str, reason: str = "", by: str = "") -> Cancelled:
+        """A job that waits shall not run, and one that runs shall end.
+
+        Args:
+          reason: Why; of a long one, 200 characters are kept.
+          by: Who says so.
+        """
+        told = self._cancel_where_it_is(id_or_uid, reason, by)
         # There was such a job, and it ended before the request arrived: how?
         has_ended = told.result == "unknown" and told.uid is not None
-        return self._cancel_where_it_is(id_or_uid) if has_ended else told
+        return self._cancel_where_it_is(id_or_uid, reason, by) if has_ended else told
 
-    def _cancel_where_it_is(self, id_or_uid: str) -> Cancelled:
+    def _cancel_where_it_is(self, id_or_uid: str, reason: str, by: str) -> Cancelled:
         view = self.job(id_or_uid)
         if view is None:
             return Cancelled(id_or_uid, None, "unknown")
@@ -144,7 +152,12 @@ class Admin:
             return Cancelled(id_or_uid, view.uid, view.state)  # type: ignore[arg-type]
         if (record := view.record) is None:
             return Cancelled(id_or_uid, view.uid, "unreadable")
-        word = self._sender.send(RedisStore.cancel, record.uid, record.queue, record.name)
+        uid, name, queue = record.uid, record.name, record.queue
+        kept = encode_cancelled(
+            uid=uid, name=name, queue=queue, reason=reason, by=by,
+            at_ms=round(time.time() * 1000), id=record.id,
+        )  # fmt: skip
+        (word,) = self._sender.send(RedisStore.cancel, [Unwanted(uid, queue, name, kept)])
         return Cancelled(id_or_uid, record.uid, word)
 
     def purge(self, queue: str, *, page: int = PAGE) -> Iterator[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import inspect
+import math
 import sys
 import uuid
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from typing import Any
 
 from trioq.core import valid
 from trioq.core.call import Call
+from trioq.core.config.numbers import seconds_of
 from trioq.errors import PayloadRejected
 
 #: What other queues call it.
@@ -110,6 +112,25 @@ def seconds(argument: str, value: Any, rule: valid.Rule) -> float:
         wanted = float("inf")
     _check(argument, wanted, rule)
     return wanted
+
+
+def keep(argument: str, value: Any) -> float:
+    """For how long something is kept: seconds, a timedelta, or a text such as ``"1h"``.
+
+    Raises:
+      TypeError: It is something else.
+      PayloadRejected: No job can have it.
+    """
+    if isinstance(value, str):
+        wanted = seconds_of(value)
+        _check(argument, wanted, valid.KEEP_S)
+        return float(wanted)
+    return seconds(argument, value, valid.KEEP_S)
+
+
+def patience(timeout: Any) -> float:
+    """How long one waits: seconds, a timedelta, or without end if it is None."""
+    return math.inf if timeout is None else seconds("timeout", timeout, valid.DELAY_S)
 
 
 def attempts(value: Any) -> int:

@@ -9,22 +9,33 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Never, TypeVar, overload
 from uuid import UUID
 
+import attrs
 import trio
 
+from trioq.client import arguments
 from trioq.client.arguments import many, name_of, refuse_unknown
-from trioq.client.jobs import Drafts, Handle, Seconds, handles, raise_told
+from trioq.client.ends import JobEnd, job_end
+from trioq.client.handle import Handle
+from trioq.client.jobs import Drafts, Keep, Seconds, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.task_outbox import TaskOutbox
+from trioq.client.task_waits import Ends, TaskWaits
+from trioq.core import valid
 from trioq.core.call import Call
-from trioq.core.calls import NewJob
+from trioq.core.calls import End, NewJob
 from trioq.core.config import Config
 from trioq.errors import StoreUnreachable
 from trioq.observe.tracing import Tracing
 from trioq.store.connect import Connector, open_store
+
+R = TypeVar("R")
+
+#: What is called is kept for so much longer than one wants to wait for it.
+CALLED_S = 60.0
 
 
 class Client:
@@ -37,7 +48,38 @@ class Client:
         self._outbox = TaskOutbox(
             lambda: connector.store("client"), redis.connect_timeout_s + redis.read_timeout_s
         )
+        self._waits = TaskWaits(
+            lambda: connector.store("wait"),
+            connector.listening,
+            redis.connect_timeout_s + redis.read_timeout_s,
+        )
 
+    @overload
+    async def enqueue(
+        self,
+        what: Call[R],
+        payload: None = None,
+        *,
+        queue: str | None = None,
+        delay: Seconds = 0.0,
+        id: str | UUID | None = None,
+        max_attempts: int | None = None,
+        timeout: Seconds | None = None,
+        result: Keep | None = None,
+    ) -> Handle[R]: ...
+    @overload
+    async def enqueue(
+        self,
+        what: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        queue: str | None = None,
+        delay: Seconds = 0.0,
+        id: str | UUID | None = None,
+        max_attempts: int | None = None,
+        timeout: Seconds | None = None,
+        result: Keep | None = None,
+    ) -> Handle: ...
     async def enqueue(
         self,
         what: Call | str,
@@ -48,6 +90,7 @@ class Client:
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
+        result: Keep | None = None,
         **unknown: Never,
     ) -> Handle:
         """Queue one job.
@@ -80,15 +123,15 @@ class Client:
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
                 what, payload, queue=queue, delay=delay, id=id,
-                max_attempts=max_attempts, timeout=timeout, trace=sending.headers,
+                max_attempts=max_attempts, timeout=timeout, result=result, trace=sending.headers,
             )  # fmt: skip
             made = await self._send([job])
             sending.sent([job.uid], {job.queue})
-        return made[0]
+        return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
 
     async def enqueue_many(
-        self, calls: Iterable[Call], *, queue: str | None = None
-    ) -> list[Handle]:
+        self, calls: Iterable[Call[R]], *, queue: str | None = None
+    ) -> list[Handle[R]]:
         """Queue many jobs, in batches of 500 or 1 MiB.
 
         Each batch is queued whole or not at all; an error leaves the earlier ones queued. While
@@ -98,7 +141,7 @@ class Client:
         Cancellation:
           At once. The batch under way may or may not be queued, the earlier ones are.
         """
-        made: list[Handle] = []
+        made: list[Handle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             batches = drafted(many(calls), self._drafts, queue, sending.headers)
@@ -111,7 +154,7 @@ class Client:
                     self._outbox.leave(part)
                     raise
                 try:
-                    made += handles(batch, await self._outbox.finish(part))
+                    made += handles(Handle, self, batch, await self._outbox.finish(part))
                 except StoreUnreachable as error:
                     raise_told(error, batch)
                 queues |= {job.queue for job in batch}
@@ -121,9 +164,47 @@ class Client:
             sending.sent([handle.uid for handle in made], queues)
         return made
 
+    async def call(self, what: Call[R], *, timeout: Seconds, **options: Any) -> R:
+        """Queue one job, wait for it, and return what its handler returned.
+
+        Args:
+          timeout: Seconds to wait, or a timedelta. The result is kept for a minute longer.
+          options: As of :meth:`enqueue`.
+
+        Raises:
+          WaitTimeout: It hasn't ended in this time. It goes on.
+          JobDied, JobCancelled, …: There is no result.
+          PayloadRejected, …: As :meth:`enqueue`.
+
+        Cancellation: at once. The job, if it is queued by then, goes on.
+        """
+        wait_s = arguments.seconds("timeout", timeout, valid.DELAY_S)
+        options.setdefault("result", wait_s + CALLED_S)
+        handle = await self.enqueue(what, **options)
+        return await handle.result(wait_s)
+
+    async def wait(self, handle: Handle[R], timeout: Seconds | None = None) -> JobEnd[R]:
+        """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
+        end = await self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
+        return await self.told(handle, end)
+
+    def ends_of(self, handles: Sequence[Handle[Any]], timeout: Seconds | None = None) -> Ends:
+        """The ends of jobs as they come; see :func:`~trioq.client.as_done.as_done`."""
+        jobs = [(handle.uid, handle.id) for handle in handles]
+        return self._waits.ends_of(jobs, arguments.patience(timeout))
+
+    async def told(self, handle: Handle[R], end: End) -> JobEnd[R]:
+        """All that is to be known of an end."""
+        lines = await self._waits.history(handle.uid) if end.state == "dead" else None
+        return job_end(
+            handle.uid, end, lines,
+            expected=self._drafts.expected.get(handle.name),
+            wants_result=self._drafts.wants_result(handle),
+        )  # fmt: skip
+
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         try:
-            return handles(jobs, await self._outbox.send(jobs))
+            return handles(Handle, self, jobs, await self._outbox.send(jobs))
         except StoreUnreachable as error:
             raise_told(error, jobs)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 import attrs
@@ -14,13 +14,12 @@ import attrs
 from trioq.client import arguments
 from trioq.client.handler_queues import HandlerQueues
 from trioq.core import valid
-from trioq.core.call import Call
+from trioq.core.call import Call, Expected
 from trioq.core.calls import Enqueued, NewJob
 from trioq.core.config import Config
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode, plain_header, with_payload
-from trioq.core.job import NO_HEADERS, Headers, Options, Record, Uid, new_uid
-from trioq.core.values import value
+from trioq.core.job import NO_HEADERS, Headers, Options, Record, new_uid
 from trioq.errors import (
     EnqueueUnknown,
     PayloadRejected,
@@ -38,22 +37,10 @@ MOST_PLACES = 1000
 _NO_OPTIONS = Options()
 
 Seconds = float | Decimal | timedelta
+Keep = Seconds | str
+"""For how long something is kept; also as a text, such as ``"1h"``."""
 
-
-@value  # and not frozen by attrs: it is made for each job of many
-class Handle:
-    """What an enqueue made, or found."""
-
-    uid: Uid
-    id: str | None = None
-    existing: str | None = None
-    """None: queued. Otherwise the state of the job that had this id already:
-    ``live`` (scheduled, ready or running), ``dead``, ``done`` or ``cancelled``."""
-
-    @property
-    def is_new(self) -> bool:
-        """Whether this call queued it."""
-        return self.existing is None
+H = TypeVar("H")
 
 
 @attrs.define
@@ -69,6 +56,9 @@ class Drafts:
         factory=dict[tuple[str, str | None], Place], init=False
     )
     """A call's name and the queue that was asked for → its place, of those that were right."""
+
+    expected: dict[str, Expected] = attrs.field(factory=dict[str, Expected], init=False)
+    """A handler's name → what is known of how its jobs end."""
 
     @handler_queues.default
     def _look_up_handlers(self) -> HandlerQueues:
@@ -88,6 +78,7 @@ class Drafts:
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
+        result: Keep | None = None,
         trace: Headers = NO_HEADERS,
     ) -> NewJob:
         """One job, checked.
@@ -96,17 +87,12 @@ class Drafts:
           PayloadRejected, QueueUnknown: Nothing can be queued like this.
           TypeError: An argument is of the wrong kind.
         """
-        asks = id is not None or max_attempts is not None or timeout is not None or trace
+        options = self._options(max_attempts, timeout, result)
+        asks = id is not None or options is not _NO_OPTIONS or trace
         is_plain = not asks and payload is None and type(delay) is float and delay == 0
         if is_plain and type(what) is Call:
             return self._plain(what, queue)
         call = self.call(what, payload, queue)
-        options = _NO_OPTIONS
-        if max_attempts is not None or timeout is not None:
-            options = Options(
-                None if max_attempts is None else arguments.attempts(max_attempts),
-                None if timeout is None else arguments.seconds("timeout", timeout, valid.TIMEOUT_S),
-            )
         return self.job(
             call.name,
             self.encoded(call),
@@ -117,11 +103,21 @@ class Drafts:
             trace=trace,
         )
 
+    @staticmethod
+    def _options(max_attempts: Any, timeout: Any, result: Any) -> Options:
+        if max_attempts is None and timeout is None and result is None:
+            return _NO_OPTIONS
+        return Options(
+            None if max_attempts is None else arguments.attempts(max_attempts),
+            None if timeout is None else arguments.seconds("timeout", timeout, valid.TIMEOUT_S),
+            None if result is None else arguments.keep("result", result),
+        )
+
     def _plain(self, call: Call, queue: str | None) -> NewJob:
         """A job that has a payload and nothing else."""
         place, payload = self.place(call, queue), self.encoded(call)
         header = plain_header(*place, time.time_ns() // 1_000_000)
-        return NewJob(new_uid(), place[1], *with_payload(header, payload))
+        return NewJob(new_uid(), place[1], *with_payload(header, payload), name=place[0])
 
     def call(self, what: Any, payload: Any, queue: str | None) -> Call:
         """What is to be run, whichever way it was said, and in which queue if that was asked for.
@@ -136,7 +132,7 @@ class Drafts:
             return Call(what, fields, queue or self.handler_queues.of(what))
         if payload is not None:
             raise TypeError("a call has its payload already")
-        return Call(what.name, what.payload, queue or what.queue)
+        return Call(what.name, what.payload, queue or what.queue, what.expected)
 
     def place(self, call: Call, queue: str | None) -> Place:
         """Where the job of a call goes, which may ask for a queue; looked at once for many.
@@ -148,6 +144,8 @@ class Drafts:
         name, asked = call.name, call.queue
         if queue is not None or asked is not None:
             asked = arguments.queue_name(queue) or arguments.queue_name(call.queue)
+        if call.expected is not None:
+            self.expected[name] = call.expected
         if type(name) is not str:
             return self._name(name), self._queue(asked)
         if (place := self._places.get((name, asked))) is None:
@@ -200,7 +198,15 @@ class Drafts:
             due_ms=now_ms + delay_ms if delay_ms else 0,
         )
         stored, big = encode(record)
-        return NewJob(uid, queue, stored, big, delay_ms, id)
+        return NewJob(uid, queue, stored, big, delay_ms, id, name=name)
+
+    def wants_result(self, handle: Any) -> bool | None:
+        """Whether the result of its job was to be kept, as far as is known here; None: nobody
+        here has enqueued it."""
+        if not handle.name or handle._wants_result is not None:
+            return handle._wants_result  # type: ignore[no-any-return]
+        expected = self.expected.get(handle.name)
+        return expected is not None and expected.result_s is not None
 
     def _name(self, name: str) -> str:
         try:
@@ -220,8 +226,13 @@ class Drafts:
         return queue
 
 
-def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
+def handles(
+    kind: Callable[..., H], client: object, jobs: Sequence[NewJob], enqueued: Enqueued
+) -> list[H]:
     """What became of these jobs.
+
+    Args:
+      kind: Makes a handle.
 
     Raises:
       QueueFull: They were refused by an earlier send of this request, whose answer was lost.
@@ -229,11 +240,13 @@ def handles(jobs: Sequence[NewJob], enqueued: Enqueued) -> list[Handle]:
     if enqueued.taken < len(jobs):
         raise QueueFull("the queue is full")
     if not enqueued.existing:
-        return [Handle(job.uid, job.id) for job in jobs]
+        return [kind(job.uid, job.id, None, job.name, job.queue, client) for job in jobs]
     made = []
     for i, job in enumerate(jobs):
-        other = enqueued.existing.get(i)
-        made.append(Handle(other.uid, job.id, other.state) if other else Handle(job.uid, job.id))
+        if (other := enqueued.existing.get(i)) is None:
+            made.append(kind(job.uid, job.id, None, job.name, job.queue, client))
+        else:
+            made.append(kind(other.uid, job.id, other.state, job.name, "", client))
     return made
 
 

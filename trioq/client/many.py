@@ -90,7 +90,7 @@ def _made(batch: Sequence[tuple[_Kind, bytes]], kinds: Iterable[_Kind]) -> list[
     for kind in kinds:
         kind.renew()
     return [
-        NewJob(uid, kind.place[1], *with_payload(kind.header, payload))
+        NewJob(uid, kind.place[1], *with_payload(kind.header, payload), name=kind.place[0])
         for uid, (kind, payload) in zip(new_uid.many(len(batch)), batch, strict=True)
     ]
 

@@ -8,23 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 from uuid import UUID
 
+import attrs
+
+from trioq.client import arguments
 from trioq.client.arguments import many, name_of, refuse_unknown
-from trioq.client.jobs import Drafts, Handle, Seconds, handles, raise_told
+from trioq.client.ends import JobEnd, job_end
+from trioq.client.handle import SyncHandle
+from trioq.client.jobs import Drafts, Keep, Seconds, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.sync_outbox import SyncOutbox
+from trioq.core import valid
 from trioq.core.call import Call
-from trioq.core.calls import NewJob
+from trioq.core.calls import End, NewJob
 from trioq.core.config import Config
 from trioq.errors import StoreUnreachable
 from trioq.observe.tracing import Tracing
 
 if TYPE_CHECKING:
+    from trioq.client.sync_waits import SyncWaits
     from trioq.store.connect import Connector
+
+R = TypeVar("R")
+
+#: What is called is kept for so much longer than one wants to wait for it.
+CALLED_S = 60.0
 
 
 class SyncClient:
@@ -37,12 +50,39 @@ class SyncClient:
         self._drafts = drafts
         self._tracing = tracing
         self._outbox = SyncOutbox(lambda: connector.store("client"))
+        self._connector = connector
 
     @property
     def sender(self) -> str:
         """What the server knows this client by."""
         return self._outbox.id
 
+    @overload
+    def enqueue(
+        self,
+        what: Call[R],
+        payload: None = None,
+        *,
+        queue: str | None = None,
+        delay: Seconds = 0.0,
+        id: str | UUID | None = None,
+        max_attempts: int | None = None,
+        timeout: Seconds | None = None,
+        result: Keep | None = None,
+    ) -> SyncHandle[R]: ...
+    @overload
+    def enqueue(
+        self,
+        what: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        queue: str | None = None,
+        delay: Seconds = 0.0,
+        id: str | UUID | None = None,
+        max_attempts: int | None = None,
+        timeout: Seconds | None = None,
+        result: Keep | None = None,
+    ) -> SyncHandle: ...
     def enqueue(
         self,
         what: Call | str,
@@ -53,22 +93,25 @@ class SyncClient:
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
+        result: Keep | None = None,
         **unknown: Never,
-    ) -> Handle:
+    ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
         refuse_unknown(unknown)
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
                 what, payload, queue=queue, delay=delay, id=id,
-                max_attempts=max_attempts, timeout=timeout, trace=sending.headers,
+                max_attempts=max_attempts, timeout=timeout, result=result, trace=sending.headers,
             )  # fmt: skip
             made = self.send([job])
             sending.sent([job.uid], {job.queue})
-        return made[0]
+        return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
 
-    def enqueue_many(self, calls: Iterable[Call], *, queue: str | None = None) -> list[Handle]:
+    def enqueue_many(
+        self, calls: Iterable[Call[R]], *, queue: str | None = None
+    ) -> list[SyncHandle[R]]:
         """Queue many jobs, in batches; see :meth:`~trioq.client.client.Client.enqueue_many`."""
-        made: list[Handle] = []
+        made: list[SyncHandle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             batches = drafted(many(calls), self._drafts, queue, sending.headers)
@@ -81,7 +124,7 @@ class SyncClient:
                     self._outbox.leave(part)
                     raise
                 try:
-                    made += handles(batch, self._outbox.finish(part))
+                    made += handles(SyncHandle, self, batch, self._outbox.finish(part))
                 except StoreUnreachable as error:
                     raise_told(error, batch)
                 queues |= {job.queue for job in batch}
@@ -91,10 +134,46 @@ class SyncClient:
             sending.sent([handle.uid for handle in made], queues)
         return made
 
-    def send(self, jobs: Sequence[NewJob]) -> list[Handle]:
+    def call(self, what: Call[R], *, timeout: Seconds, **options: Any) -> R:
+        """Queue one job and wait for what its handler returns; see
+        :meth:`~trioq.client.client.Client.call`."""
+        wait_s = arguments.seconds("timeout", timeout, valid.DELAY_S)
+        options.setdefault("result", wait_s + CALLED_S)
+        return self.enqueue(what, **options).result(wait_s)
+
+    def wait(self, handle: SyncHandle[R], timeout: Seconds | None = None) -> JobEnd[R]:
+        """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
+        end = self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
+        return self.told(handle, end)
+
+    def ends_of(
+        self, handles: Sequence[SyncHandle[Any]], timeout: Seconds | None = None
+    ) -> Iterator[tuple[int, End]]:
+        """The ends of jobs as they come; see :func:`~trioq.client.as_done.as_done`."""
+        jobs = [(handle.uid, handle.id) for handle in handles]
+        return self._waits.ends_of(jobs, arguments.patience(timeout))
+
+    def told(self, handle: SyncHandle[R], end: End) -> JobEnd[R]:
+        """All that is to be known of an end."""
+        lines = self._waits.history(handle.uid) if end.state == "dead" else None
+        return job_end(
+            handle.uid, end, lines,
+            expected=self._drafts.expected.get(handle.name),
+            wants_result=self._drafts.wants_result(handle),
+        )  # fmt: skip
+
+    @cached_property
+    def _waits(self) -> SyncWaits:
+        # Most clients wait for nothing, and are to be open soon.
+        from trioq.client.sync_waits import SyncWaits
+
+        connector = self._connector
+        return SyncWaits(lambda: connector.store("wait"), connector.listening)
+
+    def send(self, jobs: Sequence[NewJob]) -> list[SyncHandle]:
         """Queue one batch of jobs that are made already."""
         try:
-            return handles(jobs, self._outbox.send(jobs))
+            return handles(SyncHandle, self, jobs, self._outbox.send(jobs))
         except StoreUnreachable as error:
             raise_told(error, jobs)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import attrs
+
 from trioq.core.job import Uid
 from trioq.core.settlements import Settlement
 from trioq.core.values import value
@@ -17,6 +19,16 @@ from trioq.errors import TrioqBug
 #: Settlements, claims and jobs in one call, and jobs that one engine holds: Lua's unpack
 #: ends at 8,000 values, and some calls need several for each job.
 BATCH_MAX = 1000
+
+#: Jobs that one request waits for, and bytes of ends in its answer, with one more.
+WAIT_MAX = 200
+WAIT_BYTES = 1 << 20
+#: Jobs that one write cancels.
+CANCEL_MAX = 200
+
+#: A note has so many bytes at most, and so many go in one request.
+NOTE_MAX = 20_000
+NOTES_MAX = 200
 
 BootId = str
 """Names one registration of an engine: ``<its name>.<128 random bits>``."""
@@ -47,6 +59,8 @@ class Step:
     settlements: tuple[Settlement, ...] = ()
     parked_version: int = -1
     """The version of the parked index that the engine knows."""
+    asked: int = 0
+    """How many asks its boot knows to have been sent."""
 
 
 @value
@@ -58,6 +72,16 @@ class Claim:
     attempts: int
     """Failed attempts before this one."""
     suspect: bool
+
+
+@value
+class Ask:
+    """Somebody wants a claim to end: its job shall be cancelled."""
+
+    uid: Uid
+    step: int
+    summary: bytes
+    """Who, when and why: what is kept of the job if it ends so."""
 
 
 @value
@@ -77,6 +101,14 @@ class StepReply:
     parked_version: int
     parked: tuple[tuple[str, str], ...] | None
     """All (queue, name) with parked jobs, if the engine's version was old."""
+    cancelled: frozenset[Uid] = frozenset()
+    """Settlements that would have put their job back; it was cancelled, as somebody had asked."""
+    asked: int | None = None
+    """How many asks the boot was ever sent; None: as many as the step said."""
+    asks: tuple[Ask, ...] = ()
+    """Those that the boot doesn't know, and whose claims it still holds."""
+    notes: Mapping[Uid, bytes] = attrs.field(factory=dict[Uid, bytes])
+    """Of the claims, what was last noted of those that have been run before."""
 
 
 @value
@@ -92,6 +124,8 @@ class Beat:
 
     held: int
     parked_version: int
+    asked: int = 0
+    """How many asks the boot was ever sent."""
 
 
 @value
@@ -101,6 +135,8 @@ class Reaped:
     word: Literal["reaped", "alive", "gone"]
     moved: int = 0
     dead: tuple[Uid, ...] = ()
+    cancelled: tuple[Uid, ...] = ()
+    """What somebody had asked to end."""
 
 
 @value
@@ -116,6 +152,8 @@ class NewJob:
     seen: tuple[str, str] | None = None
     """The directory producer's mark: (path, ``size:mtime_ns``). A path that is already
     remembered with this mark isn't enqueued again."""
+    name: str = ""
+    """The handler's, for whoever made it."""
 
 
 @value
@@ -155,14 +193,73 @@ class Enqueued:
     """How long until the limiter admits one more."""
 
 
-CancelWord = Literal["cancelled", "running", "dead", "unknown"]
+EndState = Literal["done", "dead", "cancelled"]
+"""How a job's life ended."""
+
+EndWord = Literal[
+    "live",  # it hasn't: whoever asked will be told
+    "done",
+    "dead",
+    "cancelled",
+    "too_large",  # done, and its result has more bytes than were allowed
+    "unfit",  # done, and its result can't be kept as JSON
+    "expired",  # it has ended, and that was remembered for as long as was wanted
+    "unknown",  # there is no such job, or it has ended and nothing was to be remembered
+    "later",  # not told yet: ask again
+]
 
 
-def check_batch(count: int) -> None:
+@value
+class End:
+    """What is known of a job's end."""
+
+    state: EndWord
+    value: bytes = b""
+    """``done``: the result, or nothing where none is kept. ``cancelled``: its summary, where that
+    is known. ``too_large``, ``unfit``: in what way."""
+
+
+@value
+class Ended:
+    """Who waits is told of a job's end."""
+
+    uid: Uid
+    end: End
+
+
+@value
+class Unwanted:
+    """A job that somebody doesn't want any more."""
+
+    uid: Uid
+    queue: str
+    name: str
+    summary: bytes = b""
+    """Who, when and why: what ``done`` keeps of it."""
+    keep_ms: int = 0
+    """For how long those who ask are told so; 0: as long as any other's end."""
+
+
+CancelWord = Literal["cancelled", "asked", "dead", "unknown"]
+"""``asked``: it runs, and its engine is told; whatever happens to it there, it never runs again."""
+
+
+@value
+class Note:
+    """What a handler says of how far it is."""
+
+    uid: Uid
+    step: int
+    """The claim's."""
+    text: bytes
+    """JSON."""
+
+
+def check_batch(count: int, most: int = BATCH_MAX) -> None:
     """Refuse more jobs than a script could carry out whole.
 
     Raises:
       TrioqBug: More than a batch; nothing was sent.
     """
-    if count > BATCH_MAX:
-        raise TrioqBug(f"{count} jobs in one call, {BATCH_MAX} at most")
+    if count > most:
+        raise TrioqBug(f"{count} jobs in one call, {most} at most")

@@ -235,6 +235,17 @@ class JobReleased(Event):
 
 
 @value
+class JobCancelled(Event):
+    """It ended because somebody didn't want it any more."""
+
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    reason: str
+
+
+@value
 class RunStarved(Event):
     """The engine had nothing left to start a job with. The job is given back, which is told too."""
 

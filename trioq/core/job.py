@@ -28,6 +28,8 @@ class Options:
 
     max_attempts: int | None = None
     timeout_s: float | None = None
+    result_s: float | None = None
+    """For how long what its handler returns is kept."""
 
 
 @value

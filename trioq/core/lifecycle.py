@@ -16,6 +16,7 @@ from trioq.core.events import (
     Claimed,
     EngineReaped,
     Event,
+    JobCancelled,
     JobDied,
     JobFailed,
     JobParked,
@@ -55,11 +56,14 @@ class Move(Enum):
     PROMOTE = "promote"
     CLAIM = "claim"
     ACK = "ack"
+    DELIVER = "deliver"
     RETRY = "retry"
     SNOOZE = "snooze"
     DEAD_LETTER = "dead_letter"
     RELEASE = "release"
     PARK = "park"
+    STOP = "stop"
+    CALL_OFF = "call_off"
     REAP = "reap"
     BLAME = "blame"
     EXPIRE = "expire"
@@ -75,7 +79,7 @@ STATES: Mapping[State, str] = {
     State.RUNNING: "claimed by one engine, which holds it until it settles",
     State.DONE: "succeeded; its record is gone, its summary among the last `keep_done`",
     State.DEAD: "doesn't run again by itself; record, reason and errors are kept",
-    State.CANCELLED: "taken back while it waited; its record is gone",
+    State.CANCELLED: "taken back; its record is gone, its summary among the last `keep_done`",
 }
 
 PLACES: Mapping[Place, str] = {
@@ -134,6 +138,15 @@ RULES = (
         told=JobSucceeded,
     ),
     Rule(
+        Move.DELIVER,
+        (State.RUNNING,),
+        State.DONE,
+        ("step",),
+        "its handler returned, and what it returned is kept",
+        verb="deliver",
+        told=JobSucceeded,
+    ),
+    Rule(
         Move.RETRY,
         (State.RUNNING,),
         State.SCHEDULED,
@@ -181,6 +194,23 @@ RULES = (
         (Place.PARKED,),
         verb="park",
         told=JobParked,
+    ),
+    Rule(
+        Move.STOP,
+        (State.RUNNING,),
+        State.CANCELLED,
+        ("step",),
+        "its handler was stopped, as somebody doesn't want it any more",
+        verb="cancel",
+        told=JobCancelled,
+    ),
+    Rule(
+        Move.CALL_OFF,
+        (State.RUNNING,),
+        State.CANCELLED,
+        ("step", "reap", "sign_off"),
+        "it would go back to wait, or its engine died, and somebody had asked it to end",
+        told=JobCancelled,
     ),
     Rule(
         Move.REAP,

@@ -7,7 +7,7 @@ the engine tells of it (:mod:`trioq.core.events`). A test holds them together.
 
 from __future__ import annotations
 
-from typing import ClassVar, get_args
+from typing import ClassVar, Literal, get_args
 
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason
@@ -34,6 +34,25 @@ class Ack:
     def fields(self) -> tuple[Field, ...]:
         """What a request says of it besides uid and step, in each of these classes."""
         return (self.summary,)
+
+
+@value
+class Deliver:
+    """The job succeeded, and what it returned is kept for a time."""
+
+    verb: ClassVar = "deliver"
+    returns: ClassVar = False
+    in_lines: ClassVar = False
+    uid: Uid
+    step: int
+    keep_ms: int
+    word: Literal["done", "too_large", "unfit"]
+    value: bytes
+    """JSON; or why it isn't there."""
+    summary: bytes = b""
+
+    def fields(self) -> tuple[Field, ...]:
+        return self.summary, self.keep_ms, self.word, self.value
 
 
 @value
@@ -102,7 +121,25 @@ class Park:
         return (f"{self.queue}:{self.name}",)
 
 
-Settlement = Ack | RetryAt | DeadLetter | Release | Park
+@value
+class Cancel:
+    """The job is cancelled: its handler was stopped, or was told to."""
+
+    verb: ClassVar = "cancel"
+    returns: ClassVar = False
+    in_lines: ClassVar = False
+    uid: Uid
+    step: int
+    summary: bytes = b""
+    """Who didn't want it any more, and why: what ``done`` keeps of it."""
+    keep_ms: int = 0
+    """For how long those who ask are told so; 0: as long as any other's end."""
+
+    def fields(self) -> tuple[Field, ...]:
+        return self.keep_ms, self.summary
+
+
+Settlement = Ack | Deliver | RetryAt | DeadLetter | Release | Park | Cancel
 
 SETTLEMENTS: tuple[type[Settlement], ...] = get_args(Settlement)
 """In the order in which a step settles: where two speak of one claim, the earlier counts."""

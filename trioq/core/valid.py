@@ -101,6 +101,10 @@ TIMEOUT_S = Rule(
     "a time in seconds, above 0 and at most a century",
     lambda value: _is_number(value) and 0 < value <= LONGEST_S,
 )
+KEEP_S = Rule(
+    'a time, such as "1h" or 3600 (seconds), above 0 and at most a century',
+    lambda value: _is_number(value) and 0 < value <= LONGEST_S,
+)
 ATTEMPTS = Rule(
     "a whole number of at least 1",
     lambda value: _is_whole(value, 1, LARGEST),

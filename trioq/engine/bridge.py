@@ -21,6 +21,7 @@ from trioq.core.wants import want_of
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.store.attempt import Attempt
 from trioq.store.lane import Lane
+from trioq.store.listening import Listening
 from trioq.store.protocol import Store
 from trioq.store.redis import RedisStore
 
@@ -94,18 +95,56 @@ Access = Callable[[str], Caller]
 """Opens a store for a purpose: ``step``, ``wake``, ``beat``, ``watch``, ``produce``."""
 
 
-class ThreadCaller:
-    """Calls a :class:`RedisStore`, each call in a thread.
+class LaneCaller:
+    """Makes awaitable what uses a lane, each call in a thread.
 
     Args:
       deadline_s: How long a call may take, connecting included. redis-py's own timeout is
           for each read, so a server that drips would never end a call.
     """
 
-    def __init__(self, store: RedisStore, deadline_s: float) -> None:
-        self.store = store
+    def __init__(self, lane: Lane, deadline_s: float) -> None:
+        self.lane = lane
         self.deadline_s = deadline_s
         self._turn = trio.Lock()
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function that uses the lane; see :meth:`Caller.call`."""
+        return await self._within(self.deadline_s, lambda: function(*args, **kwargs))
+
+    async def _within(
+        self, deadline_s: float, function: Callable[[], T], then: Callable[[T], None] | None = None
+    ) -> T:
+        lane = self.lane
+        try:
+            self._turn.acquire_nowait()  # without a turn of the loop, where nobody is before us
+        except trio.WouldBlock:
+            await self._turn.acquire()
+        try:
+            deadline = trio.current_time() + deadline_s
+            if not lane.connected:
+                await _connect(lane, deadline)
+            lane.arm()
+            return await _hop(function, deadline, lane.interrupt, then)
+        except RuntimeError as error:
+            if (want := want_of(error)) is None:
+                raise
+            raise StoreUnreachable(f"{lane.name}: no more {want}", sent=False) from error
+        finally:
+            self._turn.release()
+
+
+def hearing(ear: Listening, deadline_s: float) -> LaneCaller:
+    """Makes awaitable what listens."""
+    return LaneCaller(ear.lane, deadline_s)
+
+
+class ThreadCaller(LaneCaller):
+    """Calls a :class:`RedisStore`; see :class:`LaneCaller`."""
+
+    def __init__(self, store: RedisStore, deadline_s: float) -> None:
+        super().__init__(store.lane, deadline_s)
+        self.store = store
 
     @property
     def generation(self) -> int:
@@ -114,9 +153,6 @@ class ThreadCaller:
     @property
     def measured(self) -> RedisStore:
         return self.store
-
-    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._within(self.deadline_s, lambda: function(*args, **kwargs))
 
     @property
     def can_end_waits(self) -> bool:
@@ -161,27 +197,6 @@ class ThreadCaller:
             nursery.start_soon(stop_when_cancelled)
             # A limiter of its own: handlers that use threads can't starve it.
             await trio.to_thread.run_sync(loop, limiter=trio.CapacityLimiter(1))
-
-    async def _within(
-        self, deadline_s: float, function: Callable[[], T], then: Callable[[T], None] | None = None
-    ) -> T:
-        lane = self.store.lane
-        try:
-            self._turn.acquire_nowait()  # without a turn of the loop, where nobody is before us
-        except trio.WouldBlock:
-            await self._turn.acquire()
-        try:
-            deadline = trio.current_time() + deadline_s
-            if not lane.connected:
-                await _connect(lane, deadline)
-            lane.arm()
-            return await _hop(function, deadline, lane.interrupt, then)
-        except RuntimeError as error:
-            if (want := want_of(error)) is None:
-                raise
-            raise StoreUnreachable(f"{lane.name}: no more {want}", sent=False) from error
-        finally:
-            self._turn.release()
 
 
 async def _hop(

@@ -27,7 +27,16 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from trioq.core.formats.record import TRACE
 from trioq.core.job import NO_HEADERS, Headers, Uid
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.settlements import (
+    Ack,
+    Cancel,
+    DeadLetter,
+    Deliver,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+)
 from trioq.engine.tracer import RunSpan
 from trioq.observe.dropping import Drops
 
@@ -267,7 +276,7 @@ class Run:
 def _word(settlement: Settlement, outcome: Outcome) -> str:
     """How the run ended, in one word of a few."""
     match settlement:
-        case Ack():
+        case Ack() | Deliver():
             return "succeeded"
         case DeadLetter():
             return "dead"
@@ -277,6 +286,8 @@ def _word(settlement: Settlement, outcome: Outcome) -> str:
             return "released"
         case Park():
             return "parked"
+        case Cancel():
+            return "cancelled"
         case _:
             assert_never(settlement)
 

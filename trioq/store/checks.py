@@ -26,6 +26,9 @@ CONNECTING = ("CLIENT SETNAME trioq", "SELECT 0")
 
 #: To have a step answered that waits for a bell; without them that takes a new connection.
 WAKING = ("CLIENT ID", "CLIENT UNBLOCK 1")
+
+#: To tell who waits for the end of a job, and to be told: without them one looks now and then.
+TELLING = frozenset({"PUBLISH", "SUBSCRIBE"})
 REQUIRED = ("EVAL 0 1 %", "EVALSHA 0 1 %", "EXEC", "MULTI", "TIME")
 REQUIRED_ON_KEYS = frozenset(
     {"BLPOP", "GETEX", "HEXISTS", "HGET", "HGETALL", "HKEYS", "HMGET", "HSTRLEN", "HVALS", "LLEN"}
@@ -98,7 +101,9 @@ def minimal_acl(namespace: str, *, operator: bool = False) -> list[str]:
     more = OPERATORS if operator else ()
     namespaces = [namespace, bench_namespace(namespace, "*")] if operator else [namespace]
     patterns = [f"~{{{name}}}:*" for name in namespaces]
-    allowed = sorted({_rule(asked) for asked in (*CONNECTING, *WAKING, *required(), INFO, *more)})
+    patterns += [f"&{{{name}}}:ends:*" for name in namespaces]
+    asked = (*CONNECTING, *WAKING, *TELLING, *required(), INFO, *more)
+    allowed = sorted(set(map(_rule, asked)))
     return ["resetkeys", "resetchannels", "-@all", *patterns, *allowed]
 
 

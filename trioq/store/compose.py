@@ -53,6 +53,9 @@ _SECTION = re.compile(r"^(KEYS|ARGV|REPLY|MOVE|Invariant:|Repeat:|Cost:)\s*(.*)$
 _CALL = re.compile(r"redis\.p?call\(([^,)]+)|\bput\(([^,)]+)")
 _NAME = re.compile(r'"([A-Z]+)"')
 
+#: What is no use to insist on: a message is a hint, and who may not send any sends none.
+HINTS = frozenset({"PUBLISH"})
+
 #: A function from its head to its end, and the name that it is called by, if it has one.
 _FUNCTION = re.compile(
     r"^( *)(?:local function (\w+)|(?=[^\n]*\bfunction\b)).*?^\1end", re.MULTILINE | re.DOTALL
@@ -205,8 +208,10 @@ def _listed(names: str) -> list[str]:
 
 
 def commands(text: str) -> frozenset[str]:
-    """What a text calls; it can choose between two, or hand the name to ``put``."""
-    return frozenset(name for call in _CALL.finditer(text) for name in _NAME.findall(call[0]))
+    """What a text calls and must be able to; it can choose between two, or hand the name to
+    ``put``."""
+    called = {name for call in _CALL.finditer(text) for name in _NAME.findall(call[0])}
+    return frozenset(called - HINTS)
 
 
 def _with_shared(text: str, used: set[str]) -> str:

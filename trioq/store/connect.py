@@ -30,6 +30,7 @@ from trioq.store import embedded
 from trioq.store.greeting import Greeting
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
+from trioq.store.listening import Listening
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
 
@@ -97,6 +98,10 @@ class Connector:
     def store(self, purpose: str, *, at_most_s: float = math.inf) -> RedisStore:
         """A store on a lane of its own; see :meth:`lane`."""
         return RedisStore(self.keys, self.lane(purpose, at_most_s=at_most_s), self.options)
+
+    def listening(self, client: str) -> Listening:
+        """Hears what a client of this name is told, on a connection of its own."""
+        return Listening(self.lane("ends"), self.keys, client)
 
     @property
     def is_embedded(self) -> bool:

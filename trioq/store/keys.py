@@ -37,13 +37,21 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("scheduled:<queue>", "ZSET", "uid → due, epoch ms", "enqueue, retry", "promote, cancel"),
     KeyDoc("parked:<queue>:<name>", "LIST", "uids that met a closed door, oldest at the right", "park", "claim, cancel"),
     KeyDoc("parked", "HASH", "`queue:name` → since when and how many have waited", "park", "claim"),
+    KeyDoc("behind", "SET", "uids that lie in parked lists", "park", "claim, cancel, expire_parked, purge"),
+    KeyDoc("dropped_behind:<queue>:<name>", "SET", "uids that were cancelled and still lie in `parked`", "cancel", "claim, expire_parked, purge"),
     KeyDoc("dropped:<queue>", "SET", "uids that were cancelled and still lie in `ready`", "cancel", "claim"),
     KeyDoc("running:<boot>", "HASH", "uid → `step:i:suspect:queue`: step, place in the batch, where it came from", "claim", "settle, reap, sign-off"),
-    KeyDoc("steps", "HASH", "boot → its last step and what that refused", "register, step", "sign-off, reap"),
+    KeyDoc("asks:<boot>", "HASH", "uid → `nth:step:keep ms:summary`: somebody wants the claim of this step to end; the summary tells who, when and why", "cancel", "with the claim"),
+    KeyDoc("asked", "HASH", "boot → how many asks it was ever sent", "cancel", "sign-off, reap"),
+    KeyDoc("steps", "HASH", "boot → its last step, what that refused and what it cancelled", "register, step", "sign-off, reap"),
     KeyDoc("beats", "HASH", "boot → its signs of life, counted", "register, beat, step", "sign-off, reap"),
     KeyDoc("engines", "HASH", "boot → what it said of itself, JSON", "register", "sign-off, reap"),
     KeyDoc("dead", "ZSET", "uid → when it died, epoch ms", "dead-letter, reap", "revive, purge"),
-    KeyDoc("done", "LIST", "of each step that acked: its JSON summaries, a line each, then how many jobs were done by then; the newest step first, the last `keep_done` jobs and what shares a step with them", "ack", "ack, by trimming"),
+    KeyDoc("done", "LIST", "of jobs that ended together: their JSON summaries, a line each, then how many had ended by then; the newest first, the last `keep_done` that are done or were cancelled and what lies with them", "ack, cancel, reap, sign-off", "the same, by trimming"),
+    KeyDoc("results", "HASH", "uid → how a job ended and what it returned, where that is kept", "ack, cancel", "beat and step, after its time"),
+    KeyDoc("results_due", "ZSET", "uid → when its result may be forgotten, epoch ms", "ack, cancel", "with the result"),
+    KeyDoc("waits", "HASH", "uid → the clients that wait for its end", "wait_for", "with the job; dead-letter"),
+    KeyDoc("notes", "HASH", "uid → what its handler last said of how far it is, JSON", "note", "with the job"),
     KeyDoc("strays", "LIST", "uids found without a record: a bug, kept for inquiry", "claim", "an operator"),
     KeyDoc("stats", "HASH", "counters, changed only by the script that accepts", "all scripts", "never"),
     KeyDoc("queues", "SET", "the names of all queues that anything is in, and of others", "whatever puts a job there", "forget_queues, or a step of many queues, when it is empty"),
@@ -53,6 +61,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("limit:<name>", "STRING", "the limiter's theoretical arrival time, epoch µs", "enqueue", "expires when the bucket is full"),
     KeyDoc("sampler", "STRING", "the engine whose turn it is to count for the metrics: a hint", "that engine", "expires when it stops"),
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine; forget_queues"),
+    KeyDoc("bell:@<boot>", "LIST", "at most one token: somebody asks something of this engine", "cancel", "that engine; sign-off, reap"),
     KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),
     KeyDoc("shown:<boot>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched or a breaker isn't closed", "expires when it stops"),
 )  # fmt: skip
@@ -91,6 +100,23 @@ class Keys:
 
     def running(self, boot: str) -> str:
         return self.of("running", boot)
+
+    def of_boot(self, boot: str) -> list[str]:
+        """What an engine holds, what is asked of it, and its own bell."""
+        return [self.running(boot), self.of("asks", boot), self.own_bell(boot)]
+
+    def behind(self, queue: str, name: str) -> list[str]:
+        """Who is parked behind a door, and who was cancelled there."""
+        return [self.of("parked", queue, name), self.of("dropped_behind", queue, name)]
+
+    def own_bell(self, boot: str) -> str:
+        """No queue has a name that begins so."""
+        return self.of("bell", f"@{boot}")
+
+    @property
+    def ends(self) -> str:
+        """What the channels begin with on which clients are told of ends."""
+        return self.of("ends", "")
 
 
 def bench_namespace(namespace: str, which: str) -> str:

@@ -182,6 +182,39 @@ class Lane:
             raise StoreUnreachable(f"{self.name}: the connection was lost before the answer")
         return self._received(connection, [command], None, [shape])[0]
 
+    def more(self, connection: AbstractConnection, shape: Shape, timeout_s: float) -> Any | None:
+        """What else comes for a command that was started, such as a message; None: nothing yet.
+
+        The call stays under way, and can be interrupted.
+
+        Args:
+          connection: What :meth:`start` returned.
+          timeout_s: How long to wait for it to begin; 0: what has been read already.
+        """
+        with self._lock:
+            if not (self._calling and self._connection is connection):
+                raise StoreUnreachable(f"{self.name}: the connection was lost")
+        try:
+            if timeout_s > 0:
+                answer = _read(connection, timeout_s, shape.bytes_max)
+            elif (answer := _read_buffered(connection)) is None:
+                return None
+        except redis.TimeoutError:
+            return None
+        except Exception as error:
+            self._end(broken=True)
+            raise translated(error) from error
+        except BaseException:
+            self._end(broken=True)
+            raise
+        if isinstance(answer, redis.RedisError):
+            self._end(broken=True)
+            raise _told(answer)
+        if not shape.fits(answer, ()):
+            self._end(broken=True)
+            raise StoreUnreachable(f"{self.name}: {replies.described(answer)} came, which is none")
+        return answer
+
     def _sent(self, commands: Sequence[tuple[Any, ...]]) -> AbstractConnection:
         connection = self._begin()
         try:
@@ -456,6 +489,10 @@ def _read(connection: AbstractConnection, timeout_s: float | None, bytes_max: in
     except OSError as error:
         there = connection._host_error()
         raise redis.ConnectionError(f"Error while reading from {there} : {error.args}") from error
+
+
+def _read_buffered(connection: AbstractConnection) -> Any:
+    return cast(BoundedReader, connection._get_parser()).read_buffered()
 
 
 def _is_error(answer: Any) -> bool:

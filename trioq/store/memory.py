@@ -16,13 +16,16 @@ from trioq.core.calls import (
     Beat,
     BootId,
     CancelWord,
+    End,
     Enqueued,
     Gone,
     NewJob,
+    Note,
     Rate,
     Reaped,
     Step,
     StepReply,
+    Unwanted,
 )
 from trioq.core.job import Uid
 from trioq.store.protocol import LOST, StoreOptions
@@ -51,11 +54,16 @@ class MemoryStore:
         self._clock_ms = options.clock_ms
         self._changed = threading.Condition()
         self._listeners: list[Callable[[str], None]] = []
+        self._waiters: list[Callable[[str, Uid, End], None]] = []
 
     def on_ring(self, listener: Callable[[str], None]) -> None:
         """Tell this listener the queue of each bell that begins to ring, before the call that
         rang it returns."""
         self._listeners.append(listener)
+
+    def on_end(self, listener: Callable[[str, Uid, End], None]) -> None:
+        """Tell this listener what a client is told of the end of a job that it waits for."""
+        self._waiters.append(listener)
 
     # -- the engine's calls ------------------------------------------------------------
 
@@ -85,7 +93,7 @@ class MemoryStore:
 
     def sign_off(self, boot: BootId) -> None:
         with self._call() as space:
-            model.sign_off(space, boot)
+            model.sign_off(space, boot, now_ms=self._now_ms())
 
     def payload(self, uid: Uid) -> bytes | None:
         (payload,) = self._bigs([uid])
@@ -105,9 +113,21 @@ class MemoryStore:
             life = space.jobs.get(uid)
             return life.history or None if life else None
 
-    def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
+    def note(self, boot: BootId, notes: Sequence[Note]) -> frozenset[Uid]:
+        with self._call() as space:
+            return model.note(space, boot, notes)
+
+    def notes_of(self, uids: Sequence[Uid]) -> list[bytes | None]:
+        with self._call() as space:
+            lives = map(space.jobs.get, uids)
+            return [life.note or None if life else None for life in lives]
+
+    def wait(self, queues: Sequence[str], timeout_s: float, boot: BootId | None = None) -> bool:
+        bells = [] if boot is None else [model.bell_of(boot)]
+        bells += queues
+
         def rung() -> str | None:
-            return next((queue for queue in queues if queue in self.space.bells), None)
+            return next((bell for bell in bells if bell in self.space.bells), None)
 
         with self._changed:
             queue = self._changed.wait_for(rung, timeout_s)
@@ -117,7 +137,7 @@ class MemoryStore:
             return True
 
     def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
-        self.wait(step.queues, timeout_s)
+        self.wait(step.queues if step.want else (), timeout_s, step.boot)
         return self.step(step)
 
     def unblock(self, client: int) -> bool:
@@ -141,11 +161,13 @@ class MemoryStore:
         with self._call() as space:
             return model.enqueue(space, sender, number, jobs, now_us=self._now_us(), rate=rate)
 
-    def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
+    def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
         with self._call() as space:
-            return model.cancel(
-                space, sender, number, uid, queue=queue, name=name, now_ms=self._now_ms()
-            )
+            return model.cancel(space, sender, number, jobs, now_ms=self._now_ms())
+
+    def wait_for(self, client: str, jobs: Sequence[tuple[Uid, str | None]]) -> list[End]:
+        with self._call() as space:
+            return model.wait_for(space, client, jobs, now_ms=self._now_ms())
 
     def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
         with self._call() as space:
@@ -188,7 +210,11 @@ class MemoryStore:
                 yield self.space
             finally:
                 self._changed.notify_all()
-            rung = self.space.bells - silent
+            rung = {bell for bell in self.space.bells - silent if not bell.startswith("@")}
+            told, self.space.told = self.space.told, []
+        for message in told:
+            for waiter in self._waiters:
+                waiter(message.client, message.uid, message.end)
         for queue in rung:
             for listener in self._listeners:
                 listener(queue)

@@ -20,13 +20,16 @@ from trioq.core.calls import (
     Beat,
     BootId,
     CancelWord,
+    End,
     Enqueued,
     Gone,
     NewJob,
+    Note,
     Rate,
     Reaped,
     Step,
     StepReply,
+    Unwanted,
 )
 from trioq.core.formats import history
 from trioq.core.job import Uid
@@ -90,11 +93,13 @@ class EngineStore(Protocol):
     def history(self, uid: Uid) -> bytes | None:
         """A line of JSON for each failed attempt of a job; None: there was none, or it is gone."""
 
-    def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
-        """Block until a bell of these queues rings; False: it didn't."""
+    def wait(self, queues: Sequence[str], timeout_s: float, boot: BootId | None = None) -> bool:
+        """Block until a bell of these queues, or that boot's own, rings; False: it didn't."""
 
     def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
-        """Block until a bell of the step's queues rings, or for this time; then make the step.
+        """Block until a bell rings, or for this time; then make the step.
+
+        Waited for are the boot's own bell and, if the step wants anything, those of its queues.
 
         The server goes from one to the other by itself. Nobody has to be there for that: the
         step is on its way from the beginning, and may be executed late like any other.
@@ -108,6 +113,13 @@ class EngineStore(Protocol):
 
     def expire_parked(self, queue: str, name: str, after_ms: int, line: bytes) -> int:
         """Dead-letter jobs parked for longer than ``after_ms``; at most a batch of them."""
+
+    def note(self, boot: BootId, notes: Sequence[Note]) -> frozenset[Uid]:
+        """Keep what handlers say of how far they are; whose claim is another by now is refused.
+
+        Args:
+          notes: At most ``NOTES_MAX``.
+        """
 
     def forget_queues(self, queues: Sequence[str]) -> None:
         """Forget the names of those of these queues that are empty and not paused."""
@@ -125,8 +137,22 @@ class ClientStore(Protocol):
           QueueFull: A queue's ``max_length`` would be passed; nothing was written.
         """
 
-    def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
-        """A job that isn't running shall not run."""
+    def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
+        """Jobs that wait shall not run, and those that run shall end: what became of each.
+
+        Args:
+          jobs: At most ``CANCEL_MAX``.
+        """
+
+    def notes_of(self, uids: Sequence[Uid]) -> list[bytes | None]:
+        """What the handlers of these jobs last said of how far they are; None: nothing."""
+
+    def wait_for(self, client: str, jobs: Sequence[tuple[Uid, str | None]]) -> list[End]:
+        """How these jobs ended, each with its caller's id if it has one; of who hasn't ended
+        yet the client will be told (:class:`~trioq.store.listening.Listening`).
+
+        Repeating it is harmless, and how to find out what one wasn't told.
+        """
 
     def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
         """Dead jobs become ready in their queues, with a new set of attempts."""

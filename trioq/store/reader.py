@@ -88,6 +88,11 @@ class BoundedReader(_HiredisParser):
             raise answer
         return answer
 
+    def read_buffered(self) -> Any:
+        """An answer that has come with another already; None: there is none, or not all of it."""
+        answer = self._parsed()
+        return None if answer is NOT_ENOUGH_DATA else answer
+
     def _parsed(self) -> Any:
         if self._reader is None:
             raise redis.ConnectionError(CLOSED)

@@ -10,22 +10,30 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from trioq.core.calls import (
+    CANCEL_MAX,
+    NOTES_MAX,
+    WAIT_BYTES,
+    WAIT_MAX,
     Beat,
     BootId,
     CancelWord,
+    End,
+    EndWord,
     Enqueued,
     Gone,
     NewJob,
+    Note,
     Rate,
     Reaped,
     Step,
     StepReply,
+    Unwanted,
     check_batch,
 )
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
-from trioq.store import enqueuing, kept
+from trioq.store import enqueuing, kept, unwanted
 from trioq.store.keys import Keys
 from trioq.store.nudge import blocks_s
 from trioq.store.protocol import LOST, StoreOptions
@@ -61,7 +69,7 @@ class RedisStore:
 
     def beat(self, boot: BootId) -> Beat | Gone:
         word, *rest = self._run("beat", [self.keys.running(boot)], [boot, self._now()])
-        return Gone() if word == "gone" else Beat(rest[0], kept.number(rest[1]))
+        return Gone() if word == "gone" else Beat(rest[0], *map(kept.number, rest[1:]))
 
     def step(self, step: Step) -> StepReply | Gone:
         return self._step(step)
@@ -70,9 +78,10 @@ class RedisStore:
         self.lane.know_client()
         if self._narrowing.names_many(step):
             # Which of them are in use is known when a bell has rung, and not before.
-            self.wait(step.queues, timeout_s)
+            self.wait(step.queues if step.want else (), timeout_s, step.boot)
             return self._step(step)
-        return self._step(step, behind=self._blpop(step.queues, timeout_s), wait_s=timeout_s)
+        bells = self._blpop(step.queues if step.want else (), timeout_s, step.boot)
+        return self._step(step, behind=bells, wait_s=timeout_s)
 
     def unblock(self, client: int) -> bool:
         """End what another connection waits for; False: it isn't waiting."""
@@ -96,14 +105,14 @@ class RedisStore:
         return {kept.text(e): info for e, info in self._hash("engines").items()}
 
     def reap(self, boot: BootId, seen: int, max_reaps: int) -> Reaped:
-        args = [boot, seen, max_reaps, LOST, self._now()]
+        args = [boot, seen, max_reaps, LOST, *self._ending()]
         word, *rest = self._with_all_queues("reap", boot, args)
         if word != "reaped":
             return Reaped(cast(Any, word))
-        return Reaped("reaped", rest[0], tuple(kept.texts(rest[1])))
+        return Reaped("reaped", rest[0], *(tuple(kept.texts(uids)) for uids in rest[1:]))
 
     def sign_off(self, boot: BootId) -> None:
-        self._with_all_queues("sign_off", boot, [boot])
+        self._with_all_queues("sign_off", boot, [boot, *self._ending()])
 
     def payload(self, uid: Uid) -> bytes | None:
         key = self.keys.fixed("big")
@@ -128,13 +137,26 @@ class RedisStore:
     def history(self, uid: Uid) -> bytes | None:
         return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("history"), uid))
 
-    def wait(self, queues: Sequence[str], timeout_s: float) -> bool:
-        (rung,) = self.lane.pipeline([self._blpop(queues, timeout_s)], wait_s=timeout_s)
+    def wait(self, queues: Sequence[str], timeout_s: float, boot: BootId | None = None) -> bool:
+        (rung,) = self.lane.pipeline([self._blpop(queues, timeout_s, boot)], wait_s=timeout_s)
         return rung is not None
+
+    def note(self, boot: BootId, notes: Sequence[Note]) -> frozenset[Uid]:
+        check_batch(len(notes), NOTES_MAX)
+        args: list[Any] = [len(notes)]
+        for note in notes:
+            args += (note.uid, note.step, note.text)
+        return frozenset(kept.texts(self._run("note", [self.keys.running(boot)], args)[1]))
+
+    def notes_of(self, uids: Sequence[Uid]) -> list[bytes | None]:
+        if not uids:
+            return []
+        found = self.lane.call("HMGET", self.keys.fixed("notes"), *uids)
+        return cast("list[bytes | None]", found)
 
     def expire_parked(self, queue: str, name: str, after_ms: int, line: bytes) -> int:
         args = [f"{queue}:{name}", after_ms, 256, line, self._now()]
-        return len(self._run("expire_parked", [self.keys.of("parked", queue, name)], args)[1])
+        return len(self._run("expire_parked", self.keys.behind(queue, name), args)[1])
 
     def forget_queues(self, queues: Sequence[str]) -> None:
         check_batch(len(queues))
@@ -160,24 +182,26 @@ class RedisStore:
         finish = self.lane.start_script(script, [*fixed, *keys], args)
         return lambda: _enqueued(_not_old(_after("enqueue", finish()), number))
 
-    def cancel(self, sender: str, number: int, uid: Uid, queue: str, name: str) -> CancelWord:
-        first = [self.keys.of("sender", sender)]
-        first += self.keys.of_queues([queue], "scheduled", "suspects", "dropped")
-        first.append(self.keys.of("parked", queue, name))
+    def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
+        check_batch(len(jobs), CANCEL_MAX)
         while True:
             boots = kept.texts(self.lane.call("HKEYS", self.keys.fixed("steps")))
-            keys = [*first, *map(self.keys.running, boots)]
-            args = [
-                number,
-                uid,
-                f"{queue}:{name}",
-                self.options.id_retention_ms,
-                self._now(),
-                *boots,
-            ]
-            word, *rest = self._write("cancel", keys, args)
-            if word != "look again":
-                return cast(CancelWord, rest[0].decode() if word == "again" else word)
+            keys, args = unwanted.encode(self.keys, sender, boots, jobs)
+            reply = self._write("cancel", keys, [number, *self._ending(), *args])
+            if reply[0] != "look again":
+                return cast("list[CancelWord]", kept.text(reply[1]).split())
+
+    def wait_for(self, client: str, jobs: Sequence[tuple[Uid, str | None]]) -> list[End]:
+        if len(jobs) > WAIT_MAX:
+            raise TrioqBug(f"{len(jobs)} jobs in one wait, {WAIT_MAX} at most")
+        args = [client, self._now(), WAIT_BYTES]
+        for uid, id in jobs:
+            args += (uid, id or "")
+        _, words, values = self._run("wait_for", [], args)
+        return [
+            End(cast(EndWord, kept.text(word)), value)
+            for word, value in zip(words, values, strict=True)
+        ]
 
     def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
         check_batch(len(jobs))
@@ -198,7 +222,7 @@ class RedisStore:
         check_batch(limit)
         keys = [self.keys.of("sender", sender)]
         keys += self.keys.of_queues([queue], "ready", "suspects", "scheduled", "dropped")
-        keys += [self.keys.of("parked", queue, name) for name in names]
+        keys += [key for name in names for key in self.keys.behind(queue, name)]
         args: list[Any] = [number, limit, self.options.id_retention_ms, self._now()]
         args += [f"{queue}:{name}" for name in names]
         return int(self._write("purge", keys, args)[1])
@@ -216,11 +240,18 @@ class RedisStore:
 
     # -- below -------------------------------------------------------------------------
 
+    def _ending(self) -> list[Any]:
+        """What a script is told that may end jobs."""
+        return [self.options.id_retention_ms, self.options.keep_done, self._now()]
+
     def _now(self) -> int | str:
         return "" if self.options.clock_ms is None else self.options.clock_ms()
 
-    def _blpop(self, queues: Sequence[str], timeout_s: float) -> tuple[Any, ...]:
-        return "BLPOP", *self.keys.of_queues(queues, "bell"), blocks_s(timeout_s)
+    def _blpop(
+        self, queues: Sequence[str], timeout_s: float, boot: BootId | None
+    ) -> tuple[Any, ...]:
+        own = () if boot is None else (self.keys.own_bell(boot),)
+        return "BLPOP", *own, *self.keys.of_queues(queues, "bell"), blocks_s(timeout_s)
 
     def _encode(self, step: Step) -> tuple[list[str], list[Any]]:
         """A step's KEYS and ARGV: the same bytes each time it is sent."""
@@ -267,7 +298,7 @@ class RedisStore:
             # The script asks again for a queue that we left out.
             queues |= {queue for queue in map(kept.place, values) if queue is not None}
             names = sorted(queues)
-            keys = [self.keys.running(boot)]
+            keys = self.keys.of_boot(boot)
             keys += self.keys.of_queues(names, "ready", "suspects", "bell")
             reply = self._run(name, keys, [*args, *names])
             if reply[0] != "look again":

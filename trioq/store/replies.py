@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import attrs
+
+from trioq.core.calls import EndWord
 
 #: What an answer may have at most, where nothing else is said: several times as much as anything
 #: that is read page by page, or at once by its nature, as the infos of all engines.
@@ -41,6 +43,7 @@ class Shape:
 Item = Callable[[Any], bool]
 
 _BYTES = frozenset({bytes})
+END_WORDS = frozenset(word.encode() for word in get_args(EndWord))
 _BYTES_OR_NONE = frozenset({bytes, type(None)})
 
 
@@ -79,21 +82,29 @@ def like(pattern: bytes) -> Item:
     return lambda item: type(item) is bytes and matches(item) is not None
 
 
+def ends(item: Any) -> bool:
+    """Words for how jobs ended."""
+    return texts(item) and END_WORDS.issuperset(item)
+
+
+def _asks(item: Any) -> bool:
+    """A count; then uid, step and summary of each."""
+    return texts(item) and len(item) % 3 == 1 and digits(item[0])
+
+
 # -- scripts ------------------------------------------------------------------------------------
 
-_CANCELLED = (b"cancelled", b"running", b"dead", b"unknown")
+_CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
 _ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|full [^ ]+ \d{1,15}")
-_CLAIMS = (text, texts, values, values, texts, number, number, number, text, optional(texts))
+_CLAIMS = (
+    text, texts, values, values, texts, number, number, number, text, optional(texts),
+    optional(_asks), values,
+)  # fmt: skip
 
 #: Script → first word → what follows. The same words stand under REPLY in the script's header.
 SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
-    "beat": {b"ok": (number, text), b"gone": ()},
-    "cancel": {
-        **dict.fromkeys(_CANCELLED, ()),
-        b"again": (one_of(*_CANCELLED),),
-        b"old": (),
-        b"look again": (),
-    },
+    "beat": {b"ok": (number, text, digits), b"gone": ()},
+    "cancel": {b"ok": (_CANCELLED,), b"again": (_CANCELLED,), b"old": (), b"look again": ()},
     "enqueue": {
         b"ok": (_ENQUEUED, digits),
         b"full": (_ENQUEUED,),
@@ -102,13 +113,15 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     },
     "expire_parked": {b"ok": (texts,)},
     "forget_queues": {b"ok": ()},
+    "note": {b"ok": (texts,)},
     "pause": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "purge": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "purge_dead": {b"ok": (number,), b"again": (digits,), b"old": ()},
-    "reap": {b"reaped": (number, texts), b"alive": (), b"gone": (), b"look again": (texts,)},
+    "reap": {b"reaped": (number, texts, texts), b"alive": (), b"gone": (), b"look again": (texts,)},
     "register": {b"ok": (), b"again": ()},
     "revive": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "sign_off": {b"ok": (number,), b"gone": (), b"look again": (texts,)},
+    "wait_for": {b"ok": (ends, texts)},
     "step": {b"ok": _CLAIMS, b"again": _CLAIMS, b"changed": (), b"old": (), b"gone": ()},
 }
 
@@ -137,10 +150,11 @@ def _of_step(words: Mapping[bytes, Sequence[Item]]) -> Shape:
             return False
         if len(answer) == 1:
             return True
-        _, _, uids, records, attempts, suspects, *_ = answer
+        _, _, uids, records, attempts, suspects, *_, notes = answer
         return (
             len(uids) == len(records)
             and len(attempts) in (0, len(uids))
+            and len(notes) in (0, len(uids))
             and not (suspects and set(suspects) - set(uids))
         )
 
@@ -203,12 +217,27 @@ TEXTS = _plain(texts)
 _VALUE = _plain(optional(text), VALUE_BYTES_MAX)
 COUNT = _plain(number)
 
+#: On a connection that has subscribed to a channel: that it has, and what is said there.
+MESSAGE_BYTES_MAX = 1 << 16
+_MESSAGES = {b"subscribe": (text, number), b"message": (text, text)}
+
+
+def _message(answer: Any, command: Sequence[Any]) -> bool:
+    if type(answer) is not list or len(answer) != 3 or not text(answer[0]):
+        return False
+    items = _MESSAGES.get(answer[0], ())
+    return len(items) == 2 and all(item(it) for item, it in zip(items, answer[1:], strict=True))
+
+
+MESSAGE = Shape(_message, MESSAGE_BYTES_MAX)
+
 COMMANDS: Mapping[str, Shape] = {
     **dict.fromkeys(("GET", "GETEX", "HGET"), _VALUE),
     **dict.fromkeys(("HKEYS", "HVALS", "LRANGE", "SMEMBERS"), TEXTS),
     **dict.fromkeys(("HMGET", "ZMSCORE"), Shape(_for_each_name)),
     **dict.fromkeys(("DBSIZE", "PTTL", "UNLINK"), COUNT),
     **dict.fromkeys(("HEXISTS", "HLEN", "HSTRLEN", "LLEN", "SCARD", "ZCARD", "ZCOUNT"), COUNT),
+    "SISMEMBER": COUNT,
     "BLPOP": Shape(_popped),
     "CONFIG": Shape(_settings),
     "HGETALL": Shape(_pairs),

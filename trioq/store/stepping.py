@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, groupby, repeat
 from operator import attrgetter
@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 import attrs
 
-from trioq.core.calls import Claim, Step, StepReply
+from trioq.core.calls import Ask, Claim, Step, StepReply
 from trioq.core.settlements import SETTLEMENTS, Park
 from trioq.store import kept
 from trioq.store.keys import Keys
@@ -83,11 +83,12 @@ def encode(
         doors.setdefault((park.queue, park.name), 0)
     lists, bells = _keys_of(keys, step.queues)
     parked = [keys.of("parked", *door) for door in doors]
+    dropped = [keys.of("dropped_behind", *door) for door in doors]
     runs = [(number, len(list(run))) for number, run in groupby(settled, _STEP)]
     args: list[Any] = [
         step.boot, step.number, step.want, int(step.suspect), step.parked_version,
         options.keep_done, options.id_retention_ms, options.claim_bytes, int(forgets), now_ms,
-        len(step.queues), len(doors), len(settled), len(runs), *step.queues,
+        step.asked, len(step.queues), len(doors), len(settled), len(runs), *step.queues,
     ]  # fmt: skip
     if doors:
         place = {queue: i for i, queue in enumerate(step.queues, 1)}
@@ -103,7 +104,8 @@ def encode(
                 args += map(b"\n".join, cast("Iterable[Iterable[bytes]]", columns))
             else:
                 args += chain.from_iterable(columns)
-    return [keys.running(step.boot), *lists, *parked, *bells], args
+    own = keys.of_boot(step.boot)[:2]
+    return [*own, *lists, *parked, *bells, *dropped], args
 
 
 @lru_cache(maxsize=8)
@@ -115,7 +117,10 @@ def _keys_of(keys: Keys, queues: tuple[str, ...]) -> tuple[list[str], list[str]]
 
 def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
     """What the server did."""
-    refused, uids, records, attempts, suspects, held, left, next_due, version, index = rest
+    (
+        settled, uids, records, attempts, suspects, held, left, next_due, version, index, asks,
+        notes,
+    ) = rest  # fmt: skip
     claims = map(
         Claim,
         kept.texts(uids),
@@ -124,13 +129,23 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
         kept.numbers(attempts) if attempts else repeat(0),
         [uid in suspects for uid in uids] if suspects else repeat(False),
     )
+    refused, _, cancelled = kept.text(settled).partition("|")
     return StepReply(
         word,
-        frozenset(kept.text(refused).split()),
+        frozenset(refused.split()),
         tuple(claims),
         held,
         left,
         next_due / 1000 if next_due >= 0 else None,
         kept.number(version),
         None if index is None else tuple(sorted(map(kept.door, kept.texts(index)))),
+        frozenset(cancelled.split()),
+        None if asks is None else kept.number(asks[0]),
+        () if asks is None else tuple(_asks(asks)),
+        {kept.text(u): n for u, n in zip(uids, notes, strict=True) if n} if notes else {},
     )
+
+
+def _asks(told: Sequence[bytes]) -> Iterator[Ask]:
+    for uid, step, summary in zip(told[1::3], told[2::3], told[3::3], strict=True):
+        yield Ask(kept.text(uid), kept.number(step), summary)

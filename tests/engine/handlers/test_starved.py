@@ -20,10 +20,10 @@ from tests.engine.handlers.attempts import failure_of as failure_of_function
 from tests.engine.handlers.attempts import outcome_of as outcome_of_function
 from tests.engine.handlers.programs import failure_of, outcome_of, shell
 from tests.engine.rig import Rig, config_of
+from trioq.core.convert import CONVERTER
 from trioq.core.events import JobDied, JobFailed, JobReleased, JobSucceeded, RunStarved
 from trioq.core.outcome import Outcome, Starved, Succeeded
 from trioq.core.wants import NothingLeft
-from trioq.engine.handlers.convert import CONVERTER
 
 
 @contextlib.contextmanager

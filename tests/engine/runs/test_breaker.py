@@ -7,6 +7,7 @@ import trio
 
 import trioq
 from tests.engine.virtual import World, calm
+from tests.support import cancelled_by
 from trioq.core.breaker import UNLIMITED, Settings
 from trioq.core.events import (
     BreakerChanged,
@@ -100,7 +101,7 @@ async def test_a_breaker_that_finds_no_job_when_it_turns_half_open_admits_the_ne
     await world.reported(BreakerChanged, after="open")
     await world.until(lambda: len(world.store.space.queue("low").scheduled) == 4)
     for n, uid in enumerate(uids, 1):  # nothing is left that could be a probe
-        assert world.store.cancel("operator", n, uid, "low", "shaky") == "cancelled"
+        assert cancelled_by(world.store, "operator", n, uid, "low", "shaky") == "cancelled"
     await trio.sleep(300.0)
     assert changes(world)[-1][1] == "half_open"
     shaky.is_broken = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.dump import Waiting
 from tests.store.drive import Driver
 from tests.store.world import SECOND, Make, World, died, uids
+from tests.support import cancelled_by
 from trioq.core.settlements import Ack, Release
 
 
@@ -74,7 +75,7 @@ def test_a_cancelled_job_is_nothing_to_ring_for(world: Make) -> None:
     w = world()
     (uid,) = w.new("low")
     assert rings(w, "low")
-    w.store.cancel(*w.sender.next(), uid, "low", "noop")
+    cancelled_by(w.store, *w.sender.next(), uid, "low", "noop")
     w.engine().step(0)
     assert not rings(w, "low")
     assert w.queue("low") == Waiting(ready=(uid,), dropped=frozenset([uid]))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.store.drive import line
 from tests.store.world import SECOND, Make, World, bury
-from tests.support import new_job
+from tests.support import cancelled_by, new_job
 from trioq.core.calls import Enqueued, Existing, Rate
 from trioq.core.settlements import Ack, DeadLetter
 from trioq.errors import QueueFull, TrioqBug
@@ -122,7 +122,7 @@ def test_an_id_is_answered_with_the_job_that_has_it_in_every_state(world: Make) 
 def test_an_id_of_a_job_that_was_cancelled_or_purged_is_remembered_too(world: Make) -> None:
     w = world()
     cancelled, purged = (w.sender.enqueue_new(id=id) for id in "cp")
-    w.store.cancel(*w.sender.next(), cancelled, "low", "noop")
+    cancelled_by(w.store, *w.sender.next(), cancelled, "low", "noop")
     w.store.purge(*w.sender.next(), "low", [], 10)
     (dead,) = bury(w, new_job(id="d"))
     w.store.purge_dead(*w.sender.next(), [dead])
@@ -134,7 +134,7 @@ def test_an_id_of_a_job_that_was_cancelled_or_purged_is_remembered_too(world: Ma
 def test_an_id_is_free_again_exactly_when_its_retention_is_over(world: Make) -> None:
     w = world(id_retention_ms=SECOND)
     uid = w.sender.enqueue_new(id="x")
-    w.store.cancel(*w.sender.next(), uid, "low", "noop")
+    cancelled_by(w.store, *w.sender.next(), uid, "low", "noop")
     w.clock.ms += SECOND - 1
     assert ask_for(w, "x") == Existing(uid, "cancelled")
     w.clock.ms += 1
@@ -157,7 +157,7 @@ def test_an_id_is_kept_as_long_as_its_job_lives_or_lies_dead(world: Make) -> Non
 def test_beats_forget_ids_whose_time_is_over(world: Make) -> None:
     w = world(id_retention_ms=SECOND)
     uid = w.sender.enqueue_new(id="x")
-    w.store.cancel(*w.sender.next(), uid, "low", "noop")
+    cancelled_by(w.store, *w.sender.next(), uid, "low", "noop")
     engine = w.engine()
     w.clock.ms += SECOND - 1
     w.store.beat(engine.engine)
@@ -203,7 +203,7 @@ def test_a_request_that_was_told_full_never_queues_anything(world: Make) -> None
     number, jobs = w.sender.next(), [new_job()]
     with pytest.raises(QueueFull):
         w.store.enqueue(*number, jobs)
-    w.store.cancel("an operator", 1, uid, "low", "noop")
+    cancelled_by(w.store, "an operator", 1, uid, "low", "noop")
     with pytest.raises(QueueFull):
         w.store.enqueue(*number, jobs)
     assert w.dump().jobs == {}
@@ -212,7 +212,7 @@ def test_a_request_that_was_told_full_never_queues_anything(world: Make) -> None
 def test_cancelled_and_running_jobs_take_no_room(world: Make) -> None:
     w = world(max_lengths={"low": 2})
     first, _ = w.new("low", "low")
-    w.store.cancel(*w.sender.next(), first, "low", "noop")
+    cancelled_by(w.store, *w.sender.next(), first, "low", "noop")
     w.new("low")
     assert len(w.engine().step(9)) == 2
     w.new("low", "low")

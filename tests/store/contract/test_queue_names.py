@@ -9,7 +9,7 @@ import pytest
 from tests.dump import Waiting
 from tests.store.drive import Driver
 from tests.store.world import SECOND, Make, World, bury
-from tests.support import new_job
+from tests.support import cancelled_by, new_job
 from trioq.core.calls import Admit
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 
@@ -48,7 +48,7 @@ def settled(w: World, how: Callable[[str], Settlement]) -> None:
 def ended(w: World) -> None:
     """A job has been in ``low``, and it is over."""
     uid = w.sender.enqueue_new("low", delay_ms=SECOND)
-    assert w.store.cancel(*w.sender.next(), uid, "low", "noop") == "cancelled"
+    assert cancelled_by(w.store, *w.sender.next(), uid, "low", "noop") == "cancelled"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -122,10 +122,10 @@ def test_the_end_of_a_job_names_nothing(world: Make) -> None:
 def test_what_was_cancelled_and_still_lies_there_goes_with_its_queue(world: Make) -> None:
     w = world()
     gone, left = w.new("low", "low")
-    w.store.cancel(*w.sender.next(), gone, "low", "noop")
+    cancelled_by(w.store, *w.sender.next(), gone, "low", "noop")
     w.store.forget_queues(["low"])
     assert w.queue("low") == Waiting(ready=(gone, left), dropped=frozenset([gone]))
-    w.store.cancel(*w.sender.next(), left, "low", "noop")
+    cancelled_by(w.store, *w.sender.next(), left, "low", "noop")
     w.store.forget_queues(["low"])
     assert (w.dump().used, w.dump().bells, w.queue("low")) == (frozenset(), frozenset(), Waiting())
 

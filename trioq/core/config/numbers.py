@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 from fractions import Fraction
@@ -116,6 +117,13 @@ class Duration(Number):
             if self.parse(f"{count}{unit}") == value and (count or unit == "s"):
                 return f"{count}{unit}"
         return value
+
+
+def seconds_of(time: Any) -> Any:
+    """A time in seconds, of a text such as ``"1h"`` or a timedelta; all else as it is."""
+    if isinstance(time, datetime.timedelta):
+        return time.total_seconds()
+    return Duration().parse(time) if isinstance(time, str) else time
 
 
 @attrs.frozen(kw_only=True)

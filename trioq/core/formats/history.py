@@ -31,6 +31,8 @@ class Attempt:
     """Why the job died of it; None: it didn't. What follows it is another life, after a revive."""
     trace: str | None = None
     """The ``traceparent`` of the run, if that was traced."""
+    args: tuple[Any, ...] | None = None
+    """The error's arguments, as JSON has them, where whoever waits makes it anew from them."""
 
     def as_json(self) -> dict[str, Any]:
         """As ``trioq job --json`` shows it."""
@@ -76,6 +78,7 @@ def encode(attempt: Attempt) -> bytes:
         "at_ms": attempt.at_ms,
         "dead": attempt.dead,
         "trace": attempt.trace,
+        "args": attempt.args,
     }
     said = {member: value for member, value in line.items() if value is not None}
     return json.dumps(said, separators=(",", ":")).encode("ascii")
@@ -138,4 +141,5 @@ def _line(line: bytes) -> Line:
         lenient.time_ms(told.get("at_ms")),
         lenient.optional_text(told.get("dead")),
         lenient.optional_text(told.get("trace")),
+        lenient.items(told.get("args")),
     )

@@ -41,6 +41,11 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(text(each) for each in value if isinstance(each, str)) if _is_list(value) else ()
 
 
+def items(value: Any) -> tuple[Any, ...] | None:
+    """What is in a list; None where it is none."""
+    return tuple(value) if isinstance(value, list) else None
+
+
 def count(value: Any) -> int:
     """A whole number from 0 up; 0 where it is anything else."""
     return value if _is_whole(value) and 0 <= value <= LARGEST else 0

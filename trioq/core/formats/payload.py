@@ -43,40 +43,55 @@ def encode(payload: Any, max_bytes: int) -> bytes:
     for key in payload:
         if not isinstance(key, str):
             raise PayloadRejected(f"a JSON object's fields have names, not {key!r}")
-    try:
-        encoded = "".join(_pieces(payload, 0)).encode("ascii")
-    except RecursionError:
-        if where := _circle(payload):
-            raise PayloadRejected(f"not representable as JSON: {where}") from None
-        raise PayloadRejected(f"nested deeper than {DEEPEST} levels") from None
-    except (TypeError, ValueError) as error:
-        raise PayloadRejected(f"not representable as JSON: {_where(payload)}: {error}") from None
-    # Most have nothing in them that could be deep, and most of the others not enough of it.
-    if (
-        not _FLAT.issuperset(map(type, payload.values()))
-        and encoded.count(b"{") + encoded.count(b"[") > DEEPEST
-        and is_too_deep(payload)
-    ):
-        raise PayloadRejected(f"nested deeper than {DEEPEST} levels")
+    # Most have nothing in them that could be deep.
+    is_flat = _FLAT.issuperset(map(type, payload.values()))
+    encoded = encode_value(payload, is_flat=is_flat)
     if len(encoded) > max_bytes:
         raise PayloadRejected(f"payload has {len(encoded)} bytes, the limit is {max_bytes}")
     return encoded
 
 
-def _circle(payload: Any) -> str:
+def encode_value(payload: Any, called: str = "payload", *, is_flat: bool = False) -> bytes:
+    """Any JSON value as bytes.
+
+    Args:
+      called: What it is, for errors.
+      is_flat: Whether it surely isn't nested deeply.
+
+    Raises:
+      PayloadRejected: It isn't one, or is nested too deeply.
+    """
+    try:
+        encoded = "".join(_pieces(payload, 0)).encode("ascii")
+    except RecursionError:
+        if where := _circle(payload, called):
+            raise PayloadRejected(f"not representable as JSON: {where}") from None
+        raise PayloadRejected(f"nested deeper than {DEEPEST} levels") from None
+    except (TypeError, ValueError) as error:
+        raise PayloadRejected(
+            f"not representable as JSON: {_where(payload, called)}: {error}"
+        ) from None
+    # Of the others most haven't enough in them that could be.
+    could_be = not is_flat and encoded.count(b"{") + encoded.count(b"[") > DEEPEST
+    if could_be and is_too_deep(payload):
+        raise PayloadRejected(f"nested deeper than {DEEPEST} levels")
+    return encoded
+
+
+def _circle(payload: Any, called: str) -> str:
     """Where a payload contains itself; empty: it doesn't."""
     try:
         _dumps(payload)
     except ValueError as error:
-        return f"{_where(payload)}: {error}"
+        return f"{_where(payload, called)}: {error}"
     except RecursionError:
         pass
     return ""
 
 
-def _where(payload: Any) -> str:
+def _where(payload: Any, called: str) -> str:
     """What of a payload JSON can't have, for people: ``payload.lines[3].at``."""
-    path, inner, seen = "payload", payload, {id(payload)}
+    path, inner, seen = called, payload, {id(payload)}
     while found := next((step for step in _steps(inner) if not _is_json(step[1])), None):
         step, inner = found
         path += step

@@ -35,9 +35,10 @@ TRACE = ("traceparent", "tracestate", "baggage")
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _quoted = json.encoder.encode_basestring_ascii
 _NO_OPTIONS = Options()
+_NOTHING = [None, None, None]
 
 #: What a header says after its names, or nowhere.
-_LATER = frozenset({"at", "id", "max_attempts", "timeout_s", "trace", "due", "big"})
+_LATER = frozenset({"at", "id", "max_attempts", "timeout_s", "result_s", "trace", "due", "big"})
 
 
 @value
@@ -57,6 +58,8 @@ def encode(record: Record) -> tuple[bytes, bytes]:
         header += f',"max_attempts":{_dumps(record.options.max_attempts)}'
     if record.options.timeout_s is not None:
         header += f',"timeout_s":{_dumps(record.options.timeout_s)}'
+    if record.options.result_s is not None:
+        header += f',"result_s":{_dumps(record.options.result_s)}'
     if record.trace:
         header += _traced(record.trace)
     if record.due_ms:
@@ -199,14 +202,17 @@ def _names(name: Any, queue: Any) -> tuple[str, str]:
 
 def _options(header: dict[str, Any]) -> Options:
     """What the call asked for itself; whoever wrote the record, nothing here hurts an engine."""
-    max_attempts, timeout_s = header.get("max_attempts"), header.get("timeout_s")
-    if max_attempts is None and timeout_s is None:
+    asked = [header.get(option) for option in ("max_attempts", "timeout_s", "result_s")]
+    max_attempts, timeout_s, result_s = asked
+    if asked == _NOTHING:
         return _NO_OPTIONS
     if max_attempts is not None:
         _valid(header, "max_attempts", valid.ATTEMPTS)
     if timeout_s is not None:
         _valid(header, "timeout_s", valid.TIMEOUT_S)
-    return Options(max_attempts, timeout_s)
+    if result_s is not None:
+        _valid(header, "result_s", valid.KEEP_S)
+    return Options(max_attempts, timeout_s, result_s)
 
 
 def _valid(header: dict[str, Any], field: str, rule: valid.Rule) -> Any:

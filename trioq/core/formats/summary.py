@@ -1,12 +1,12 @@
-"""What ``done`` keeps of a job that succeeded: a line of JSON, written for each by hand.
+"""What ``done`` keeps of a job that succeeded, or was cancelled: a line of JSON, written by hand.
 
-The lines of the jobs that one step was told are done lie together, the newest last.
+The lines of the jobs that ended together lie together, the newest last.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -16,9 +16,13 @@ from trioq.core.job import Record, Uid
 _quoted = json.encoder.encode_basestring_ascii
 
 
+#: A reason has so many characters at most.
+REASON_MAX = 200
+
+
 @attrs.frozen
 class Summary:
-    """A job that is done."""
+    """A job that is done, or was cancelled."""
 
     uid: Uid
     name: str = ""
@@ -33,9 +37,16 @@ class Summary:
     """The caller's, if it had one."""
     trace: str | None = None
     """The ``traceparent`` of its run, if that was traced."""
+    state: Literal["done", "cancelled"] = "done"
+    reason: str = ""
+    """Why it was cancelled, in the words of who did it."""
+    by: str = ""
+    """Who didn't want it any more."""
 
     def as_json(self) -> dict[str, Any]:
         """How it ended, as ``trioq job --json`` shows it."""
+        if self.state == "cancelled":
+            return {"at_ms": self.at_ms, "reason": self.reason, "by": self.by}
         shown: dict[str, Any] = {
             "attempt": self.attempt,
             "took_ms": self.took_ms,
@@ -61,10 +72,19 @@ def encode(
     return summary.encode("ascii") + b"}"
 
 
-def decode_all(stored: bytes) -> list[Summary]:
-    """Those of the jobs that one step was told are done, the newest first.
+def encode_cancelled(
+    *, uid: Uid, name: str, queue: str, reason: str, by: str, at_ms: int, id: str | None = None
+) -> bytes:
+    """The same of a job that was cancelled; a long reason is cut."""
+    told = {"uid": uid, "name": name, "queue": queue, "state": "cancelled", "at_ms": at_ms}
+    told |= {"reason": reason[:REASON_MAX], "by": by} | ({} if id is None else {"id": id})
+    return json.dumps(told, separators=(",", ":")).encode("ascii")
 
-    What can't be read is left out, and so is how many were done by then.
+
+def decode_all(stored: bytes) -> list[Summary]:
+    """Those of jobs that ended together, the newest first.
+
+    What can't be read is left out, and so is how many had ended by then.
     """
     lines = map(decode, reversed(stored.split(b"\n")))
     return [read for read in lines if read is not None]
@@ -86,4 +106,7 @@ def decode(encoded: bytes | None) -> Summary | None:
         engine=lenient.text(told.get("engine")),
         id=lenient.optional_text(told.get("id")),
         trace=lenient.optional_text(told.get("trace")),
+        state="cancelled" if told.get("state") == "cancelled" else "done",
+        reason=lenient.text(told.get("reason")),
+        by=lenient.text(told.get("by")),
     )

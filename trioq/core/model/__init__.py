@@ -14,12 +14,23 @@ from trioq.core.model.engines import (
     beat,
     expire_parked,
     forget_queues,
+    note,
     reap,
     register,
     sign_off,
 )
-from trioq.core.model.state import Door, Ended, Hold, Life, Namespace, Queue, Registration
+from trioq.core.model.state import (
+    Door,
+    Ended,
+    Hold,
+    Life,
+    Namespace,
+    Queue,
+    Registration,
+    bell_of,
+)
 from trioq.core.model.steps import step
+from trioq.core.model.waits import wait_for
 
 __all__ = [
     "Door",
@@ -30,10 +41,12 @@ __all__ = [
     "Queue",
     "Registration",
     "beat",
+    "bell_of",
     "cancel",
     "enqueue",
     "expire_parked",
     "forget_queues",
+    "note",
     "pause",
     "purge",
     "purge_dead",
@@ -42,4 +55,5 @@ __all__ = [
     "revive",
     "sign_off",
     "step",
+    "wait_for",
 ]

@@ -11,10 +11,19 @@ from typing import Any, cast
 
 import attrs
 
-from trioq.core.calls import CancelWord, Enqueued, Existing, NewJob, Rate, check_batch
+from trioq.core.calls import (
+    CANCEL_MAX,
+    CancelWord,
+    Enqueued,
+    Existing,
+    NewJob,
+    Rate,
+    Unwanted,
+    check_batch,
+)
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
-from trioq.core.model.state import Ended, Life, Namespace
+from trioq.core.model.state import Ended, Life, Namespace, bell_of
 from trioq.errors import QueueFull, TrioqBug
 
 
@@ -153,32 +162,42 @@ class _Enqueuing:
 
 
 def cancel(
-    space: Namespace, sender: str, number: int, uid: Uid, *, queue: str, name: str, now_ms: int
-) -> CancelWord:
-    """A job that isn't running shall not run."""
+    space: Namespace, sender: str, number: int, jobs: Sequence[Unwanted], *, now_ms: int
+) -> list[CancelWord]:
+    """Jobs shall not run, or end if they run: what became of each."""
+    check_batch(len(jobs), CANCEL_MAX)
 
-    def write() -> CancelWord:
-        if uid not in space.jobs:
-            return "unknown"
-        if uid in space.dead:
-            return "dead"
-        if any(uid in boot.held for boot in space.boots.values()):
-            return "running"
-        lies = space.queue(queue)
-        door = lies.parked.get(name)
-        if lies.scheduled.drop(uid):
-            pass
-        elif uid in lies.suspects:
-            lies.suspects.remove(uid)
-        elif door is not None and door.drop(uid):
-            space.parked_version += space.shut(queue, name)
-        else:
-            lies.cancelled.add(uid)
-        space.end(uid, "cancelled", now_ms)
-        space.stats["cancelled"] += 1
-        return "cancelled"
+    def write() -> list[CancelWord]:
+        over = dict[Uid, Unwanted]()
+        words = [_cancelled(space, job, over) for job in jobs]
+        space.cancel(list(over.values()), now_ms)
+        return words
 
-    return cast(CancelWord, _once(space, sender, number, write))
+    return cast("list[CancelWord]", _once(space, sender, number, write))
+
+
+def _cancelled(space: Namespace, job: Unwanted, over: dict[Uid, Unwanted]) -> CancelWord:
+    if job.uid not in space.jobs or job.uid in over:
+        return "unknown"
+    if job.uid in space.dead:
+        return "dead"
+    for name, boot in space.boots.items():
+        if job.uid in boot.held:
+            boot.ask_for(job)
+            space.ring(bell_of(name))
+            return "asked"
+    queue = space.queue(job.queue)
+    door = queue.parked.get(job.name)
+    if queue.scheduled.drop(job.uid):
+        pass
+    elif job.uid in queue.suspects:
+        queue.suspects.remove(job.uid)
+    elif door is not None and job.uid in door.jobs:
+        door.cancelled.add(job.uid)
+    else:
+        queue.cancelled.add(job.uid)
+    over[job.uid] = job
+    return "cancelled"
 
 
 def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
@@ -239,19 +258,21 @@ def purge(
     check_batch(limit)
 
     def write() -> int:
-        lies = space.queue(queue)
+        lies, over = space.queue(queue), set[Uid]()
         uids = lies.take_suspects(limit)
         uids += lies.take_ready(limit - len(uids))
         for name in names:
             if name in lies.parked:
-                uids += lies.parked[name].take(limit - len(uids))
+                taken = lies.parked[name].take(limit - len(uids))
+                uids += taken
+                over |= {uid for uid in taken if lies.parked[name].pass_over(uid)}
                 space.parked_version += space.shut(queue, name)
         uids += lies.scheduled.take(limit - len(uids))
         purged = 0
         for uid in uids:
             if uid in lies.cancelled:
                 lies.cancelled.remove(uid)
-            else:
+            elif uid not in over:
                 space.end(uid, "cancelled", now_ms)
                 purged += 1
         space.stats["purged"] += purged

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trioq.core.calls import Beat, BootId, Gone, Reaped, check_batch
+from trioq.core.calls import NOTES_MAX, Beat, BootId, Gone, Note, Reaped, check_batch
+from trioq.core.job import Uid
 from trioq.core.model.settle import give_back
-from trioq.core.model.state import Namespace, Registration
+from trioq.core.model.state import Hold, Namespace, Registration, bell_of
 
-#: Ids that one beat forgets, and parked jobs that one call lets expire.
+#: Ids and results that one beat forgets, and parked jobs that one call lets expire.
 FORGET_MAX = 500
+RESULTS_MAX = 2500
 EXPIRE_MAX = 256
 
 
@@ -29,7 +31,8 @@ def beat(space: Namespace, boot: BootId, *, now_ms: int) -> Beat | Gone:
     known.beats += 1
     for id in space.forget.take(FORGET_MAX, now_ms):
         del space.ids[id]
-    return Beat(len(known.held), space.parked_version)
+    space.forget_results(RESULTS_MAX, now_ms)
+    return Beat(len(known.held), space.parked_version, known.asked)
 
 
 def reap(
@@ -37,16 +40,18 @@ def reap(
 ) -> Reaped:
     """Make suspects of all that an engine held, if its counter still stands at ``seen``.
 
-    Blamed is who was its suspect, or ran alone. Who is blamed ``max_reaps`` times is dead.
+    Blamed is who was its suspect, or ran alone. Who is blamed ``max_reaps`` times is dead. What
+    somebody has asked to end is cancelled.
     """
     known = space.boots.get(boot)
     if known is None:
         return Reaped("gone")
     if known.beats != seen:
         return Reaped("alive")
-    del space.boots[boot]
+    _forget(space, boot)
+    cancelled, left = _without_asked(space, known, now_ms)
     back, died = [], []
-    for uid, hold in known.in_order():
+    for uid, hold in left:
         blamed = hold.suspect or len(known.held) == 1
         space.jobs[uid].reaps += blamed
         if blamed and space.jobs[uid].reaps >= max_reaps:
@@ -58,18 +63,57 @@ def reap(
     for queue in {hold.queue for _, hold in back}:
         space.ring(queue)
     space.stats["reaped"] += len(known.held)
-    return Reaped("reaped", len(back), tuple(died))
+    return Reaped("reaped", len(back), tuple(died), cancelled)
 
 
-def sign_off(space: Namespace, boot: BootId) -> None:
-    """Give everything back to where it was claimed from; nobody is blamed."""
-    known = space.boots.pop(boot, None)
+def sign_off(space: Namespace, boot: BootId, *, now_ms: int) -> None:
+    """Give everything back to where it was claimed from; nobody is blamed.
+
+    What somebody has asked to end is cancelled.
+    """
+    known = space.boots.get(boot)
     if known is None:
         return
-    give_back(space, known.in_order(), as_suspects=False)
-    for hold in known.held.values():
+    _forget(space, boot)
+    _, left = _without_asked(space, known, now_ms)
+    give_back(space, left, as_suspects=False)
+    for _, hold in left:
         space.ring(hold.queue)
-    space.stats["released"] += len(known.held)
+    space.stats["released"] += len(left)
+
+
+def _forget(space: Namespace, boot: BootId) -> None:
+    del space.boots[boot]
+    space.bells.discard(bell_of(boot))
+
+
+def _without_asked(
+    space: Namespace, known: Registration, now_ms: int
+) -> tuple[tuple[Uid, ...], list[tuple[Uid, Hold]]]:
+    """Cancel what somebody has asked to end: who that was, and what is left."""
+    asked, left = [], []
+    for uid, hold in known.in_order():
+        unwanted = known.answered(uid, hold)
+        if unwanted is None:
+            left.append((uid, hold))
+        else:
+            asked.append(unwanted)
+    space.cancel(asked, now_ms)
+    return tuple(unwanted.uid for unwanted in asked), left
+
+
+def note(space: Namespace, boot: BootId, notes: Sequence[Note]) -> frozenset[Uid]:
+    """Keep what is said of these claims; whose they no longer are is refused."""
+    check_batch(len(notes), NOTES_MAX)
+    known = space.boots.get(boot)
+    refused = set[Uid]()
+    for each in notes:
+        hold = known.held.get(each.uid) if known else None
+        if hold is None or hold.step != each.step:
+            refused.add(each.uid)
+        else:
+            space.jobs[each.uid].note = each.text
+    return frozenset(refused)
 
 
 def expire_parked(
@@ -82,7 +126,8 @@ def expire_parked(
     door = space.queue(queue).parked.get(name)
     if door is None or now_ms - door.since_ms < after_ms:
         return 0
-    expired = door.take(min(door.noted, EXPIRE_MAX))
+    taken = door.take(min(door.noted, EXPIRE_MAX))
+    expired = [uid for uid in taken if not door.pass_over(uid)]
     for uid in expired:
         space.die(uid, "unknown_name", line, now_ms)
     if space.shut(queue, name):

@@ -11,9 +11,22 @@ from typing import Any
 
 import attrs
 
+from trioq.core.calls import End, Unwanted
 from trioq.core.job import Uid
-from trioq.core.model.state import Door, Hold, Kept, Namespace
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.model.state import Door, Hold, Namespace
+from trioq.core.settlements import (
+    Ack,
+    Cancel,
+    DeadLetter,
+    Deliver,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+)
+
+#: Results whose time is over that one step forgets, beside two for each that it writes.
+SWEEP_MIN = 100
 
 
 @attrs.define
@@ -30,15 +43,22 @@ class Settling:
 
 def ack(settling: Settling, settled: Sequence[tuple[Ack, Hold]]) -> None:
     """Done: the record goes, a summary stays."""
-    space = settling.space
     for settlement, _ in settled:
-        space.end(settlement.uid, "done", settling.now_ms)
+        settling.space.end(settlement.uid, "done", settling.now_ms)
+    settling.space.keep_summaries([settlement.summary for settlement, _ in settled])
+    settling.space.stats["done"] += len(settled)
+
+
+def deliver(settling: Settling, settled: Sequence[tuple[Deliver, Hold]]) -> None:
+    """The same, and what it returned is kept. On the way, some that is over is forgotten."""
+    space, now_ms = settling.space, settling.now_ms
+    if settled:
+        space.forget_results(SWEEP_MIN + 2 * len(settled), now_ms)
+    for settlement, _ in settled:
+        end = End(settlement.word, settlement.value)
+        space.end(settlement.uid, "done", now_ms, end, keep_ms=settlement.keep_ms)
+    space.keep_summaries([settlement.summary for settlement, _ in settled])
     space.stats["done"] += len(settled)
-    summaries = tuple(s.summary for s, _ in reversed(settled) if s.summary)
-    if summaries and space.keep_done:
-        space.kept.appendleft(Kept(space.stats["done"], summaries))
-        while space.stats["done"] - space.kept[-1].done_by_then >= space.keep_done:
-            space.kept.pop()
 
 
 def retry(settling: Settling, settled: Sequence[tuple[RetryAt, Hold]]) -> None:
@@ -80,12 +100,20 @@ def park(settling: Settling, settled: Sequence[tuple[Park, Hold]]) -> None:
     settling.space.stats["parked"] += len(settled)
 
 
+def cancel(settling: Settling, settled: Sequence[tuple[Cancel, Hold]]) -> None:
+    """Over: somebody doesn't want it any more."""
+    jobs = [Unwanted(s.uid, hold.queue, "", s.summary, s.keep_ms) for s, hold in settled]
+    settling.space.cancel(jobs, settling.now_ms)
+
+
 SETTLE: Mapping[type[Settlement], Callable[[Settling, Sequence[tuple[Any, Hold]]], None]] = {
     Ack: ack,
+    Deliver: deliver,
     RetryAt: retry,
     DeadLetter: dead,
     Release: release,
     Park: park,
+    Cancel: cancel,
 }
 
 

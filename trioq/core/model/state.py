@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
-from trioq.core.calls import BootId
+from trioq.core.calls import BootId, End, EndState, Unwanted
 from trioq.core.formats.history import encode_omitted
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason
@@ -34,6 +34,8 @@ class Life:
     """A line for each failed attempt, all there ever were."""
     reason: DeadReason | None = None
     """Why it is dead; None: it isn't."""
+    note: bytes = b""
+    """What its handler last said of how far it is."""
 
     def fail(self, line: bytes) -> None:
         """Remember what went wrong; an empty line tells nothing."""
@@ -103,9 +105,11 @@ class Door:
 
     since_ms: int
     jobs: deque[Uid] = attrs.field(factory=deque[Uid])
-    """The oldest first."""
+    """The oldest first; cancelled ones too, until somebody passes over them."""
     noted: int = 0
     """How many of them, the oldest, have waited at least since then."""
+    cancelled: set[Uid] = attrs.field(factory=set[Uid])
+    """Those that lie here and are over."""
 
     def take(self, limit: int) -> list[Uid]:
         """Take out the oldest."""
@@ -113,13 +117,11 @@ class Door:
         self.noted = max(0, self.noted - len(taken))
         return taken
 
-    def drop(self, uid: Uid) -> bool:
-        """Take one out. False: it isn't here."""
-        if uid not in self.jobs:
+    def pass_over(self, uid: Uid) -> bool:
+        """Forget one that was taken out, if it is over. False: it isn't."""
+        if uid not in self.cancelled:
             return False
-        if self.jobs.index(uid) < self.noted:
-            self.noted -= 1
-        self.jobs.remove(uid)
+        self.cancelled.remove(uid)
         return True
 
 
@@ -163,6 +165,17 @@ class Hold:
     suspect: bool
 
 
+@attrs.frozen
+class Asked:
+    """Somebody wants a claim to end."""
+
+    nth: int
+    """As which of all that the boot was sent."""
+    step: int
+    """The claim's."""
+    unwanted: Unwanted
+
+
 @attrs.define
 class Registration:
     """An engine's boot."""
@@ -172,6 +185,11 @@ class Registration:
     """The number of its last step."""
     refused: frozenset[Uid] = frozenset()
     """What that step would have settled without holding it."""
+    cancelled: frozenset[Uid] = frozenset()
+    """What that step would have put back, and cancelled."""
+    asked: int = 0
+    """How many asks it was ever sent."""
+    asks: dict[Uid, Asked] = attrs.field(factory=dict[Uid, Asked])
     beats: int = 0
     held: dict[Uid, Hold] = attrs.field(factory=dict[Uid, Hold])
 
@@ -179,18 +197,51 @@ class Registration:
         """What it holds, in the order in which it was claimed."""
         return sorted(self.held.items(), key=lambda item: (item[1].step, item[1].i))
 
+    def ask_for(self, unwanted: Unwanted) -> None:
+        """Ask for a claim's end, unless somebody has asked before."""
+        if unwanted.uid not in self.asks:
+            self.asked += 1
+            step = self.held[unwanted.uid].step
+            self.asks[unwanted.uid] = Asked(self.asked, step, unwanted)
+
+    def answered(self, uid: Uid, hold: Hold) -> Unwanted | None:
+        """A claim ends, and what was asked of it. None: nothing was."""
+        asked = self.asks.pop(uid, None)
+        return asked.unwanted if asked is not None and asked.step == hold.step else None
+
+
+def bell_of(boot: BootId) -> str:
+    """The name of an engine's own bell, among those of queues."""
+    return f"@{boot}"
+
+
+#: An end that somebody waits for is remembered for at least so long, for who doesn't hear of it.
+WAITED_MS = 60_000
+
+#: So much of an end is told at once; who waits for more asks for it.
+TOLD_BYTES = 1024
+
+#: Bytes of names of clients that may wait for one job; others look now and then.
+WAITERS_BYTES = 4096
+
+
+@attrs.frozen
+class Told:
+    """A message to a client: a hint, which it may miss."""
+
+    client: str
+    uid: Uid
+    end: End
+
 
 @attrs.frozen
 class Kept:
-    """What stays of the jobs that a step was told are done."""
+    """What stays of jobs that ended together."""
 
-    done_by_then: int
-    """How many were ever done, these included."""
+    by_then: int
+    """How many had ever ended and left a summary, these included."""
     summaries: tuple[bytes, ...]
     """The newest first."""
-
-
-EndState = Literal["done", "dead", "cancelled"]
 
 
 @attrs.frozen
@@ -226,7 +277,7 @@ class Namespace:
     """The names of queues: of each that a job waits in, and of some that are empty."""
     paused: set[str] = attrs.field(factory=set[str], init=False)
     bells: set[str] = attrs.field(factory=set[str], init=False)
-    """The queues whose bell has rung and that nobody has heard yet."""
+    """The queues, and boots, whose bell has rung and that nobody has heard yet."""
     boots: dict[BootId, Registration] = attrs.field(factory=dict[BootId, Registration], init=False)
     dead: dict[Uid, int] = attrs.field(factory=dict[Uid, int], init=False)
     """When each of them died, epoch ms."""
@@ -244,6 +295,14 @@ class Namespace:
         factory=dict[str, tuple[int, Any]], init=False
     )
     """A client → the number of its last write, and the answer. Never forgotten here."""
+    results: dict[Uid, End] = attrs.field(factory=dict[Uid, End], init=False)
+    """How jobs ended, of those of which that is kept."""
+    results_due: Agenda = attrs.field(factory=Agenda, init=False)
+    """When each of them may be forgotten."""
+    waits: dict[Uid, list[str]] = attrs.field(factory=dict[Uid, list[str]], init=False)
+    """The clients that wait for a job's end."""
+    told: list[Told] = attrs.field(factory=list[Told], init=False)
+    """What was said to those who waited, for whoever delivers it."""
     strays: list[Uid] = attrs.field(factory=list[Uid], init=False)
     stats: Counter[str] = attrs.field(factory=Counter[str], init=False)
     parked_version: int = attrs.field(default=0, init=False)
@@ -286,10 +345,55 @@ class Namespace:
         life.fail(line)
         self.dead[uid] = now_ms
         self.stats["dead_letters"] += 1
+        self._tell(uid, End("dead"))
 
-    def end(self, uid: Uid, state: EndState, now_ms: int) -> None:
-        """A job's life is over; its caller's id remembers how."""
+    def end(
+        self, uid: Uid, state: EndState, now_ms: int, end: End | None = None, *, keep_ms: int = 0
+    ) -> None:
+        """A job's life is over; its caller's id remembers how.
+
+        Args:
+          end: What is told and kept of it, if it is more than that.
+          keep_ms: For how long.
+        """
         life = self.jobs.pop(uid)
+        end = end or End(state)
+        if self._tell(uid, end):
+            keep_ms = max(keep_ms, WAITED_MS)
+        if keep_ms > 0:
+            self.results[uid] = end
+            self.results_due.put(uid, now_ms + keep_ms)
         if life.id is not None:
             self.ids[life.id] = Ended(uid, state)
             self.forget.put(life.id, now_ms + self.id_retention_ms)
+
+    def keep_summaries(self, summaries: Sequence[bytes]) -> None:
+        """Of jobs that end together, in their order; an empty one tells nothing."""
+        said = tuple(summary for summary in reversed(summaries) if summary)
+        if not (said and self.keep_done):
+            return
+        self.stats["summaries"] += len(summaries)
+        counted = self.stats["summaries"]
+        self.kept.appendleft(Kept(counted, said))
+        while counted - self.kept[-1].by_then >= self.keep_done:
+            self.kept.pop()
+
+    def cancel(self, jobs: Sequence[Unwanted], now_ms: int) -> None:
+        """Somebody didn't want these any more, and they have left wherever they were."""
+        for job in jobs:
+            end = End("cancelled", job.summary)
+            self.end(job.uid, "cancelled", now_ms, end, keep_ms=job.keep_ms)
+        self.keep_summaries([job.summary for job in jobs])
+        self.stats["cancelled"] += len(jobs)
+
+    def forget_results(self, limit: int, now_ms: int) -> None:
+        """Forget how some jobs ended, the longest over first."""
+        for uid in self.results_due.take(limit, now_ms):
+            del self.results[uid]
+
+    def _tell(self, uid: Uid, end: End) -> bool:
+        """Tell whoever waits for this job. True: somebody does."""
+        clients = self.waits.pop(uid, ())
+        said = end if len(end.value) <= TOLD_BYTES else End("later")
+        self.told += (Told(client, uid, said) for client in clients)
+        return bool(clients)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from trioq.core.calls import Admit, Claim, Gone, Step, StepReply, check_batch
+from trioq.core.calls import Admit, Ask, Claim, Gone, Step, StepReply, Unwanted, check_batch
 from trioq.core.job import Uid
 from trioq.core.model.settle import SETTLE, Settling
 from trioq.core.model.state import Hold, Namespace, Queue, Registration
@@ -47,6 +47,7 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
     acting.ring()
     boot.last = asked.number
     boot.refused = frozenset(acting.refused)
+    boot.cancelled = frozenset(unwanted.uid for unwanted in acting.stopped)
     boot.beats += 1
     return _reply(space, boot, asked, now_ms, "ok")
 
@@ -83,7 +84,20 @@ def _reply(
         next_due_ms=max(0, min(due) - now_ms) if due else None,
         parked_version=space.parked_version,
         parked=None if asked.parked_version == space.parked_version else tuple(space.doors()),
+        cancelled=boot.cancelled,
+        asked=None if asked.asked == boot.asked else boot.asked,
+        asks=_news(boot, asked.asked),
+        notes={claim.uid: note for claim in claims if (note := space.jobs[claim.uid].note)},
     )
+
+
+def _news(boot: Registration, known: int) -> tuple[Ask, ...]:
+    """The asks that it doesn't know of; all, if it knows of more than there were."""
+    if known == boot.asked:
+        return ()
+    asks = sorted(boot.asks.values(), key=lambda ask: ask.nth)
+    new = [ask for ask in asks if ask.nth > known or known > boot.asked]
+    return tuple(Ask(ask.unwanted.uid, ask.step, ask.unwanted.summary) for ask in new)
 
 
 @attrs.frozen
@@ -106,6 +120,8 @@ class _Acting:
     now_ms: int
     settling: Settling
     refused: set[Uid] = attrs.field(factory=set[Uid])
+    stopped: list[Unwanted] = attrs.field(factory=list[Unwanted])
+    """Whom somebody has asked to end, and who would go back to a queue."""
     took_suspect: bool = False
 
     def forget_names(self) -> None:
@@ -129,9 +145,10 @@ class _Acting:
                     hold = self._taken(settlement)
                     if hold is None:
                         self.refused.add(settlement.uid)
-                    else:
+                    elif not self._stopped(settlement, hold):
                         accepted.append((settlement, hold))
             SETTLE[kind](self.settling, accepted)
+        self.space.cancel(self.stopped, self.now_ms)
 
     def _taken(self, settlement: Settlement) -> Hold | None:
         """The claim that it ends, which the engine holds no longer. None: it is refused."""
@@ -141,6 +158,14 @@ class _Acting:
         if settlement.returns and hold.queue not in self.asked.queues:
             return None  # it would have nowhere to go
         return self.boot.held.pop(settlement.uid)
+
+    def _stopped(self, settlement: Settlement, hold: Hold) -> bool:
+        """Whether it would go back to a queue, and somebody has asked it to end."""
+        unwanted = self.boot.answered(settlement.uid, hold)
+        if unwanted is None or not settlement.returns:
+            return False
+        self.stopped.append(unwanted)
+        return True
 
     # -- promote and claim -----------------------------------------------------------------
 
@@ -207,9 +232,11 @@ class _Acting:
 
     def _pass_over(self, found: _Found) -> None:
         """A uid without a job: cancelled, or a bug."""
-        cancelled = self.space.queue(found.queue).cancelled
-        if found.uid in cancelled:
-            cancelled.remove(found.uid)
+        queue = self.space.queue(found.queue)
+        if found.door is not None and queue.parked[found.door].pass_over(found.uid):
+            pass
+        elif found.uid in queue.cancelled:
+            queue.cancelled.remove(found.uid)
         else:
             self.space.strays.append(found.uid)
             self.space.stats["strays"] += 1

@@ -19,9 +19,9 @@ from typing import Any, get_type_hints
 import attrs
 from cattrs import StructureHandlerNotFoundError
 
+from trioq.core.convert import CONVERTER, NATIVE, Hook, Misfit, faults_of, noun
 from trioq.core.formats import payload
 from trioq.core.job import Job
-from trioq.engine.handlers.convert import CONVERTER, NATIVE, Hook, Misfit, faults_of, noun
 from trioq.engine.handlers.shape import underlying
 from trioq.errors import PayloadRejected
 

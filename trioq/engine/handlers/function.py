@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextvars import Context, ContextVar, copy_context
 from inspect import CO_COROUTINE
 from typing import Any, Literal
@@ -13,10 +13,12 @@ from typing import Any, Literal
 import attrs
 import trio
 
+from trioq.core.config.numbers import seconds_of
 from trioq.core.job import Job
+from trioq.core.result import returned_by
 from trioq.core.retry import Retry
 from trioq.core.tempo import Tempo
-from trioq.core.valid import NAME, QUEUE, TIMEOUT_S, Rule, shown
+from trioq.core.valid import KEEP_S, NAME, QUEUE, TIMEOUT_S, Rule, shown
 from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.handlers.binding import Binding
 from trioq.engine.handlers.isolated import Isolated
@@ -61,6 +63,25 @@ def _is_timeout(_: object, attribute: attrs.Attribute[float], value: float | Non
         TIMEOUT_S.check("the timeout", value)
 
 
+def _is_kept(_: object, attribute: attrs.Attribute[float], value: float | None) -> None:
+    if value is not None:
+        KEEP_S.check("result", value)
+
+
+def _are_errors(_: object, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
+    for kind in value:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise TypeError(f"raises has {shown(kind)}: expected classes of exceptions")
+
+
+def _kinds(raises: Any) -> tuple[Any, ...]:
+    return (
+        tuple(raises)
+        if isinstance(raises, Iterable) and not isinstance(raises, str | type)
+        else (raises,)
+    )
+
+
 def _is_queue(_: object, attribute: attrs.Attribute[str], value: str | None) -> None:
     if value is not None:
         QUEUE.check("the queue", value)
@@ -94,6 +115,12 @@ class Function:
         default="continue", validator=_is_one_of("continue", "cancel")
     )
     isolation: Isolation = attrs.field(default="none", validator=_is_one_of("none", "process"))
+    result_s: float | None = attrs.field(default=None, converter=seconds_of, validator=_is_kept)
+    """For how long what it returns is kept; None: it isn't."""
+    raises: tuple[type[Exception], ...] = attrs.field(
+        default=(), converter=_kinds, validator=_are_errors
+    )
+    """Errors that whoever waits for its jobs gets as themselves."""
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)
     tempo: Tempo = attrs.field(factory=Tempo, init=False, repr=False)
@@ -107,6 +134,11 @@ class Function:
     @is_async.default
     def _look(self) -> bool:
         return is_async(self.function)
+
+    @functools.cached_property
+    def returns(self) -> Any:
+        """The declared return type, looked at when it is needed: classes may come later."""
+        return returned_by(self.function)
 
     @property
     def begins_at_once(self) -> bool:

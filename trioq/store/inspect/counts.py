@@ -301,6 +301,7 @@ def _questions(
             ("ZCOUNT", keys.of("scheduled", name), "-inf", horizon_ms),
         ]
     questions += [("LLEN", keys.of("parked", door)) for door in doors]
+    questions += [("SCARD", keys.of("dropped_behind", door)) for door in doors]
     if doors:
         questions.append(("HMGET", keys.fixed("parked"), *doors))
     # An engine holds at most 1,000 jobs.
@@ -316,7 +317,8 @@ def _read(
     paused = frozenset(kept.texts(next(answers)))
     infos = {kept.text(engine): engine_info.decode(info) for engine, info in _items(next(answers))}
     lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
-    parked = {kept.door(door): next(answers) for door in doors}
+    lying = [next(answers) for _ in doors]
+    parked = {kept.door(door): n - next(answers) for door, n in zip(doors, lying, strict=True)}
     notes = next(answers) if doors else []
     since = {kept.door(d): _since_ms(note) for d, note in zip(doors, notes, strict=True)}
     running = {

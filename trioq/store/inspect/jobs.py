@@ -20,11 +20,6 @@ from trioq.store.redis import RedisStore
 #: Jobs read in one round trip, each with a record of at most 8 kB and its history.
 PAGE = 100
 
-#: Uids of a parked list read in one round trip, a millisecond of the server's time, and how many
-#: of them are read twice.
-PARKED_PAGE = 10_000
-OVERLAP = 100
-
 #: Callers' ids looked up in one round trip.
 IDS = 1000
 
@@ -36,10 +31,10 @@ def find(store: RedisStore, id_or_uid: str) -> JobView | None:
         state, _, uid = kept.text(known).rpartition(":") if known else ("", "", id_or_uid)
         if not state and (view := _living(store, uid)) is not None:
             return view
-        if state in ("", "done"):
+        if state in ("", "done", "cancelled"):
             for each in done(store):
                 if uid == each.uid or (not known and id_or_uid == each.id):
-                    return JobView(each.uid, None, "done", summary=each)
+                    return JobView(each.uid, None, each.state, summary=each)
         if state:
             return JobView(uid, None, state, id=id_or_uid)
     return None
@@ -108,19 +103,18 @@ def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
     """The state of a job that had this record, and what belongs to the state."""
     keys = store.keys
     try:
-        record = decode(uid, stored).record
-        queue, name = record.queue, record.name
+        queue = decode(uid, stored).record.queue
     except RecordUnreadable:
-        queue = name = ""
+        queue = ""
     engines: list[bytes] = []
-    parked: bool | None = None
     for _ in range(TRIES):
-        there, lives, died, due, *running = store.lane.transaction(
+        there, lives, died, due, parked, *running = store.lane.transaction(
             [
                 ("HKEYS", keys.fixed("engines")),
                 ("HEXISTS", keys.fixed("jobs"), uid),
                 ("ZSCORE", keys.fixed("dead"), uid),
                 ("ZSCORE", keys.of("scheduled", queue), uid),
+                ("SISMEMBER", keys.fixed("behind"), uid),
                 *(("HEXISTS", keys.running(kept.text(engine)), uid) for engine in engines),
             ]
         )
@@ -135,25 +129,6 @@ def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
                 return {"state": "running", "engine": kept.text(engine)}
         if not set(there) <= set(engines):
             engines = there
-        elif parked is None:
-            # It waits, behind a door or not: look, and ask again whether it still does.
-            parked = _is_parked(store, uid, keys.of("parked", queue, name))
         else:
             return {"state": "parked" if parked else "ready"}
     raise StoreBusy("engines come and go faster than they can be asked")
-
-
-def _is_parked(store: RedisStore, uid: Uid, key: str) -> bool:
-    """Whether it lies in this list: read in pieces, from the newest.
-
-    What joins the list meanwhile moves the rest towards what is still to be read. The pieces
-    overlap, for the few that leave it from the middle.
-    """
-    start, sought = 0, kept.raw(uid)
-    while page := store.lane.call("LRANGE", key, start, start + PARKED_PAGE - 1):
-        if sought in page:
-            return True
-        if len(page) < PARKED_PAGE:
-            break
-        start += PARKED_PAGE - OVERLAP
-    return False

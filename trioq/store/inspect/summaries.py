@@ -37,7 +37,7 @@ def done_since(store: RedisStore, mark: bytes) -> tuple[list[Summary], bytes]:
         newest = piece if n == 0 else newest
         if piece == mark:
             break
-        found += summary.decode_all(piece)
+        found += (read for read in summary.decode_all(piece) if read.state == "done")
     return found, newest
 
 

@@ -6,24 +6,32 @@
 --       stats     HASH  counters
 --       ids       HASH  a caller's id -> uid, or how it ended
 --       ended     ZSET  a caller's id -> when to forget it
+--       results   HASH  uid -> how it ended, and what it returned
+--       results_due  ZSET uid -> when to forget that
+--       asked     HASH  boot -> how many asks it was ever sent
 --       then running:<boot>
 -- ARGV  boot      str
 --       given_now int   epoch ms, or empty for the server's clock
--- REPLY ok, jobs held, version of the parked index
+-- REPLY ok, jobs held, version of the parked index, asks sent
 --       gone      not registered; nothing changed
 --
 -- Invariant: never creates a registration.
 -- Repeat: counts another sign of life of an engine that did send it, so at worst a dead
 --   engine is found one lease later.
--- Cost: O(1), and O(log n) for each of at most 500 ids that may be forgotten.
-local steps, beats, stats, ids, ended = unpack(KEYS, 1, 5)
+-- Cost: O(1), and O(log n) for each of at most 500 ids and 2,500 results that may
+--   be forgotten.
+local steps, beats, stats, ids, ended, results, results_due, asked = unpack(KEYS, 1, 8)
 local boot, given_now = unpack(ARGV, 1, 2)
-local running = KEYS[6]
+local running = KEYS[9]
 -- @use bump
 -- @use now
+-- @use sweep
 
 redis.call("HLEN", beats)
 redis.call("HLEN", ids)
+redis.call("HLEN", results)
+redis.call("ZCARD", results_due)
+local n_asked = redis.call("HGET", asked, boot) or "0"
 local held = redis.call("HLEN", running)
 local version = redis.call("HGET", stats, "parked_version") or "0"
 local now_ms = math.floor(clock(given_now) / 1000)
@@ -37,4 +45,5 @@ if #old > 0 then
   redis.call("HDEL", ids, unpack(old))
   redis.call("ZREM", ended, unpack(old))
 end
-return { "ok", held, version }
+sweep(2500, now_ms)
+return { "ok", held, version, n_asked }

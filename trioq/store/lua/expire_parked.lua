@@ -5,7 +5,8 @@
 --       history, reasons
 --       dead      ZSET  uid -> died, epoch ms
 --       stats     HASH  counters
---       then the parked list
+--       waits, behind
+--       then the parked list, its dropped_behind
 -- ARGV  door      str   queue:name
 --       after     int   ms that a job waits at least
 --       limit     int   how many at most
@@ -14,19 +15,22 @@
 -- REPLY ok, uids now dead
 --
 -- Invariant: `parked` notes since when how many have waited. Only these die; the others
---   are noted then, so that each waits between once and twice the time.
+--   are noted then, so that each waits between once and twice the time. Who was cancelled is
+--   passed over.
 -- Repeat: what is dead is no longer parked, and the rest waits from a later time.
 -- Cost: O(limit).
-local parked, history, reasons, dead, stats = unpack(KEYS, 1, 5)
+local parked, history, reasons, dead, stats, waits, behind = unpack(KEYS, 1, 7)
 local door, after, limit, line, given_now = unpack(ARGV, 1, 5)
-local list = KEYS[6]
+local list, dropped = unpack(KEYS, 8, 9)
 -- @use bump
 -- @use now
 -- @use die
 
-for _, key in ipairs({ history, reasons, stats }) do
+for _, key in ipairs({ history, reasons, stats, waits }) do
   redis.call("HLEN", key)
 end
+redis.call("SCARD", behind)
+redis.call("SCARD", dropped)
 redis.call("ZCARD", dead)
 local length = redis.call("LLEN", list)
 local since, marked = string.match(redis.call("HGET", parked, door) or "", "^(%d+):(%d+)$")
@@ -46,18 +50,23 @@ if not since then
 end
 marked = math.min(tonumber(marked), length)
 local count = math.min(marked, tonumber(limit))
-local uids = count > 0 and redis.call("RPOP", list, count) or {}
-local why, lines = {}, {}
-for i = 1, #uids do
-  why[i], lines[i] = "unknown_name", line
+local taken = count > 0 and redis.call("RPOP", list, count) or {}
+local uids, why, lines = {}, {}, {}
+for _, uid in ipairs(taken) do
+  if redis.call("SREM", dropped, uid) == 0 then
+    uids[#uids + 1], why[#why + 1], lines[#lines + 1] = uid, "unknown_name", line
+  end
+end
+if #uids > 0 then
+  redis.call("SREM", behind, unpack(uids))
 end
 die(uids, why, lines, now_ms)
-if length == #uids then
+if length == #taken then
   redis.call("HDEL", parked, door)
   bump(stats, "parked_version", 1)
-elseif marked == #uids then
-  redis.call("HSET", parked, door, string.format("%d:%d", now_ms, length - #uids))
+elseif marked == #taken then
+  redis.call("HSET", parked, door, string.format("%d:%d", now_ms, length - #taken))
 else
-  redis.call("HSET", parked, door, string.format("%d:%d", since, marked - #uids))
+  redis.call("HSET", parked, door, string.format("%d:%d", since, marked - #taken))
 end
 return { "ok", uids }

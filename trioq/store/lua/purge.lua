@@ -4,7 +4,9 @@
 -- KEYS  jobs, big, attempts, reaps, history, reasons, id_of, ids, ended
 --       parked    HASH  queue:name -> since when, how many
 --       stats     HASH  counters
---       then sender:<id>; ready, suspects, scheduled, dropped of the queue; its parked lists
+--       waits, notes, results, results_due, behind
+--       then sender:<id>; ready, suspects, scheduled, dropped of the queue; of each of its parked
+--       lists: itself, its dropped_behind
 -- ARGV  number    int   the sender's number of this write
 --       limit     int   how many at most
 --       retention int   ms for which a caller's id is remembered
@@ -17,9 +19,10 @@
 -- Invariant: running and dead jobs stay.
 -- Repeat: the sender's number decides, so a late copy can't take what came later.
 -- Cost: O(limit).
-local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats = unpack(KEYS, 1, 11)
+local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats,
+  waits, notes, results, results_due, behind = unpack(KEYS, 1, 16)
 local number, limit, retention, given_now = unpack(ARGV, 1, 4)
-local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 12, 16)
+local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 17, 21)
 -- @use bump
 -- @use now
 -- @use forget
@@ -29,13 +32,19 @@ local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 12, 16)
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, parked, stats }) do
   redis.call("HLEN", key)
 end
+for _, key in ipairs({ waits, notes, results }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", results_due)
+redis.call("SCARD", behind)
 redis.call("ZCARD", ended)
 redis.call("ZCARD", scheduled)
 redis.call("SCARD", dropped)
 redis.call("LLEN", ready)
 redis.call("LLEN", suspects)
-for k = 17, #KEYS do
+for k = 22, #KEYS, 2 do
   redis.call("LLEN", KEYS[k])
+  redis.call("SCARD", KEYS[k + 1])
 end
 local before = sent_before(sender, number)
 if before then
@@ -54,13 +63,15 @@ for _, list in ipairs({ suspects, ready }) do
     gather(redis.call("RPOP", list, room))
   end
 end
-for k = 17, #KEYS do
-  if room > 0 then
-    local oldest = redis.call("RPOP", KEYS[k], room)
-    if oldest then
-      gather(oldest)
-      left_door(KEYS[k], ARGV[k - 12], math.min(#oldest, (noted_behind(ARGV[k - 12]))))
-    end
+local passed = 0
+for d = 1, #ARGV - 4 do
+  local k, door = 20 + 2 * d, ARGV[4 + d]
+  local oldest = room > 0 and redis.call("RPOP", KEYS[k], room)
+  if oldest then
+    gather(oldest)
+    passed = passed + redis.call("SREM", KEYS[k + 1], unpack(oldest))
+    redis.call("SREM", behind, unpack(oldest))
+    left_door(KEYS[k], door, math.min(#oldest, (noted_behind(door))))
   end
 end
 if room > 0 then
@@ -72,7 +83,7 @@ if room > 0 then
 end
 local purged = #uids
 if #uids > 0 then
-  purged = purged - redis.call("SREM", dropped, unpack(uids))
+  purged = purged - passed - redis.call("SREM", dropped, unpack(uids))
   forget(uids, "cancelled", math.floor(clock(given_now) / 1000), tonumber(retention))
   bump(stats, "purged", purged)
 end

@@ -4,6 +4,7 @@
 -- KEYS  dead      ZSET  uid -> died, epoch ms
 --       jobs, big, attempts, reaps, history, reasons, id_of, ids, ended
 --       stats     HASH  counters
+--       waits, notes, results, results_due
 --       then sender:<id>
 -- ARGV  number    int   the sender's number of this write
 --       retention int   ms for which a caller's id is remembered
@@ -16,18 +17,22 @@
 -- Invariant: what isn't dead stays where it is.
 -- Repeat: the sender's number decides.
 -- Cost: O(jobs).
-local dead, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, stats = unpack(KEYS, 1, 11)
+local dead, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, stats,
+  waits, notes, results, results_due = unpack(KEYS, 1, 15)
 local number, retention, given_now = unpack(ARGV, 1, 3)
-local sender = KEYS[12]
+local sender = KEYS[16]
 -- @use bump
 -- @use now
 -- @use forget
 -- @use sender
 
-for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, stats }) do
+for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, stats, waits }) do
   redis.call("HLEN", key)
 end
+redis.call("HLEN", notes)
+redis.call("HLEN", results)
 redis.call("ZCARD", ended)
+redis.call("ZCARD", results_due)
 local before = sent_before(sender, number)
 if before then
   return before

@@ -9,33 +9,48 @@
 --       dead      ZSET  uid -> died, epoch ms
 --       stats     HASH  counters
 --       queues    SET   names
---       then running:<boot>; then for each queue: ready, suspects, bell
+--       big, attempts, id_of, ids, ended, waits, notes, results, results_due
+--       done      LIST  summaries, newest first
+--       asked     HASH  boot -> how many asks it was ever sent
+--       then running:<boot>, asks:<boot>, its own bell; then for each queue: ready, suspects, bell
 -- ARGV  boot      str   the one to reap
 --       seen      int   the counter that stood still
 --       max_reaps int   crashes as a suspect before a job is dead
 --       line      json  history line for a job that dies of it
+--       retention int   ms for which a caller's id is remembered
+--       keep_done int   how many summaries to keep
 --       given_now int   epoch ms, or empty for the server's clock
 --       then the queues' names
--- REPLY reaped, jobs moved, uids now dead
+-- REPLY reaped, jobs moved, uids now dead, uids cancelled
 --       alive     it has beaten since; nothing changed
 --       gone      not registered; nothing changed
 --       look again, queues: some of its jobs came from these; nothing changed
 --
 -- Invariant: every job of the engine becomes a suspect, at the head of its queue and in
---   the order of its claims. Only the one that was a suspect, or ran alone, is blamed.
+--   the order of its claims, but for those that somebody has asked to end: these are cancelled.
+--   Only the one that was a suspect, or ran alone, is blamed.
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 1,000.
-local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues = unpack(KEYS, 1, 10)
-local boot, seen, max_reaps, line, given_now = unpack(ARGV, 1, 5)
-local running = KEYS[11]
+local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues, big, attempts,
+  id_of, ids, ended, waits, notes, results, results_due, done, asked = unpack(KEYS, 1, 21)
+local boot, seen, max_reaps, line, retention, keep_done, given_now = unpack(ARGV, 1, 7)
+local running, asks, own_bell = unpack(KEYS, 22, 24)
+-- @use asked
 -- @use bump
+-- @use cancelled
 -- @use now
 -- @use die
 -- @use held
 
-for _, key in ipairs({ engines, jobs, reaps, history, reasons, stats }) do
+for _, key in ipairs({ engines, jobs, reaps, history, reasons, stats, big, attempts, id_of, ids, waits }) do
   redis.call("HLEN", key)
 end
+for _, key in ipairs({ notes, results, asked, asks }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", ended)
+redis.call("ZCARD", results_due)
+redis.call("LLEN", done)
 redis.call("ZCARD", dead)
 redis.call("SCARD", queues)
 if redis.call("HEXISTS", steps, boot) == 0 then
@@ -45,15 +60,17 @@ if redis.call("HGET", beats, boot) ~= seen then
   return { "alive" }
 end
 local entries, astray = entries_of(running)
-local place, missing = places(12, 6, entries)
+local place, missing = places(25, 8, entries)
 if #missing > 0 then
   return { "look again", missing }
 end
 local now_ms = math.floor(clock(given_now) / 1000)
+keep_done = tonumber(keep_done)
 
 -- @may
 local back, died, why, lines = {}, {}, {}, {}
-for _, entry in ipairs(entries) do
+local unwanted, left = divided(asks, entries)
+for _, entry in ipairs(left) do
   if entry.suspect or #entries == 1 then
     if bump(reaps, entry.uid, 1) >= tonumber(max_reaps) then
       died[#died + 1], why[#why + 1], lines[#lines + 1] = entry.uid, "worker_lost", line
@@ -71,9 +88,11 @@ for _, uid in ipairs(astray) do
 end
 die(died, why, lines, now_ms)
 return_to_queues(back, place, true)
-redis.call("DEL", running)
+end_cancelled(unwanted.uids, unwanted.keeps, unwanted.summaries, now_ms, tonumber(retention))
+redis.call("DEL", running, asks, own_bell)
+redis.call("HDEL", asked, boot)
 redis.call("HDEL", steps, boot)
 redis.call("HDEL", beats, boot)
 redis.call("HDEL", engines, boot)
 bump(stats, "reaped", #entries)
-return { "reaped", #back, died }
+return { "reaped", #back, died, unwanted.uids }

@@ -4,39 +4,64 @@
 -- KEYS  steps, beats, engines
 --       stats     HASH  counters
 --       queues    SET   names
---       then running:<boot>; then for each queue: ready, suspects, bell
+--       jobs, big, attempts, reaps, history, reasons, id_of, ids, ended
+--       waits, notes, results, results_due
+--       done      LIST  summaries, newest first
+--       asked     HASH  boot -> how many asks it was ever sent
+--       then running:<boot>, asks:<boot>, its own bell; then for each queue: ready, suspects, bell
 -- ARGV  boot      str
+--       retention int   ms for which a caller's id is remembered
+--       keep_done int   how many summaries to keep
+--       given_now int   epoch ms, or empty for the server's clock
 --       then the queues' names
 -- REPLY ok, jobs given back
 --       gone      not registered; nothing changed
 --       look again, queues: some of its jobs came from these; nothing changed
 --
 -- Invariant: every job of the engine is again where it was claimed from, at the head and in
---   order; no attempt is counted and nobody is blamed.
+--   order; no attempt is counted and nobody is blamed. What somebody has asked to end is cancelled.
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 1,000.
-local steps, beats, engines, stats, queues = unpack(KEYS, 1, 5)
-local boot = unpack(ARGV, 1, 1)
-local running = KEYS[6]
+local steps, beats, engines, stats, queues, jobs, big, attempts, reaps, history, reasons, id_of, ids,
+  ended, waits, notes, results, results_due, done, asked = unpack(KEYS, 1, 20)
+local boot, retention, keep_done, given_now = unpack(ARGV, 1, 4)
+local running, asks, own_bell = unpack(KEYS, 21, 23)
+-- @use asked
 -- @use bump
+-- @use cancelled
+-- @use now
 -- @use held
 
 redis.call("HLEN", beats)
 redis.call("HLEN", engines)
 redis.call("HLEN", stats)
+for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, waits, notes }) do
+  redis.call("HLEN", key)
+end
+for _, key in ipairs({ results, asked, asks }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", ended)
+redis.call("ZCARD", results_due)
+redis.call("LLEN", done)
 redis.call("SCARD", queues)
 if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
 local entries, astray = entries_of(running)
-local place, missing = places(7, 2, entries)
+local place, missing = places(24, 5, entries)
 if #missing > 0 then
   return { "look again", missing }
 end
+local now_ms = math.floor(clock(given_now) / 1000)
+keep_done = tonumber(keep_done)
 -- @may
-return_to_queues(entries, place, false)
+local unwanted, left = divided(asks, entries)
+return_to_queues(left, place, false)
+end_cancelled(unwanted.uids, unwanted.keeps, unwanted.summaries, now_ms, tonumber(retention))
 if #astray == 0 then
-  redis.call("DEL", running)
+  redis.call("DEL", running, asks, own_bell)
+  redis.call("HDEL", asked, boot)
   redis.call("HDEL", steps, boot)
   redis.call("HDEL", beats, boot)
   redis.call("HDEL", engines, boot)
@@ -44,9 +69,10 @@ else
   -- What can't be given back is the reaper's, who finds a silent engine with nothing else.
   for _, entry in ipairs(entries) do
     redis.call("HDEL", running, entry.uid)
+    redis.call("HDEL", asks, entry.uid)
   end
 end
-if #entries > 0 then
-  bump(stats, "released", #entries)
+if #left > 0 then
+  bump(stats, "released", #left)
 end
-return { "ok", #entries }
+return { "ok", #left }

@@ -17,7 +17,7 @@ from typing import Any
 import trio
 
 import trioq
-from trioq.engine.handlers.convert import CONVERTER
+from trioq.core.convert import CONVERTER
 from trioq.engine.handlers.place import place
 
 app = trioq.App(isolation="process")

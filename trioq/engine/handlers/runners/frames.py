@@ -15,8 +15,8 @@ from typing import Any
 import attrs
 import trio
 
+from trioq.core.convert import CONVERTER
 from trioq.core.outcome import Failed, Interrupted, Outcome, Snoozed, Starved, Succeeded
-from trioq.engine.handlers.convert import CONVERTER
 
 Frame = dict[str, Any]
 

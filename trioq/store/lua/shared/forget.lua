@@ -1,15 +1,27 @@
 -- @use drop
+-- @use finished
 -- A job's life ends: its record goes, and its caller's id remembers how it ended. `more`: how many
--- there are of the hashes that may have more of a job, where that is known.
-local function forget(uids, state, now_ms, retention_ms, more)
+-- there are of the hashes that may have more of a job, where that is known. `told`: what is told and
+-- kept of each job's end, if it is more than the state.
+local function forget(uids, state, now_ms, retention_ms, more, told)
   if #uids == 0 then
     return
   end
   redis.call("HDEL", jobs, unpack(uids))
-  if (more or redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of)) == 0 then
+  if told then
+    finished(uids, told.ends, told.values, told.keeps_ms, now_ms)
+  end
+  if (more or redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of, waits, notes)) == 0 then
     return
   end
-  for _, key in ipairs({ big, attempts, reaps, history, reasons }) do
+  if not told then
+    local ends = {}
+    for i = 1, #uids do
+      ends[i] = state
+    end
+    finished(uids, ends, nil, nil, now_ms)
+  end
+  for _, key in ipairs({ big, attempts, reaps, history, reasons, notes }) do
     drop(key, uids)
   end
   if redis.call("HLEN", id_of) == 0 then

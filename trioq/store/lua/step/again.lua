@@ -2,7 +2,7 @@
 --
 -- A settlement of it that could be accepted now was not in it the first time: what it settled
 -- then has left `running`, and what it refused is noted.
-local refusals = string.match(last, "^%d+ ?(.*)$")
+local refusals = string.match(last, "^%d+ ?(.*)$")  -- and, after a "|", who was cancelled
 local i = 0
 for r = runs_at + 1, runs_at + 2 * n_runs, 2 do
   local claim = ARGV[r] .. ":"
@@ -32,6 +32,7 @@ for i, claim in ipairs(mine) do
 end
 if #mine > 0 then
   claims.tries = redis.call("HMGET", attempts, unpack(claims.uids))
+  claims.notes = has_notes and redis.call("HMGET", notes, unpack(claims.uids)) or {}
   for i, record in ipairs(redis.call("HMGET", jobs, unpack(claims.uids))) do
     claims.records[i] = record and string.sub(record, 1, RECORD_MAX)
   end

@@ -53,6 +53,7 @@ if #uids > 0 then
   local DIGITS = { "1", "2", "3", "4", "5", "6", "7", "8", "9", [0] = "0" }
   local claimed, kept, taken, back = claims.uids, claims.records, {}, {}
   local n, bytes, is_full, first = 0, 0, false, 1
+  local admitted = {}
   local records = redis.call("HMGET", jobs, unpack(uids))
   for _, lot in ipairs(lots) do
     local behind = ":" .. lot.flag .. ":" .. lot.queue.name
@@ -60,7 +61,9 @@ if #uids > 0 then
       local uid, record = uids[i], records[i]
       if not record then
         -- It was cancelled where it lay, and is counted there; else nobody can say what it was.
-        if redis.call("SREM", lot.queue.dropped, uid) == 0 then
+        if lot.door and redis.call("SREM", lot.door.dropped, uid) == 1 then
+          -- and of those behind doors, nobody asks how many.
+        elseif redis.call("SREM", lot.queue.dropped, uid) == 0 then
           redis.pcall("LPUSH", strays, uid)
           bump(stats, "strays", 1)
         else
@@ -83,7 +86,9 @@ if #uids > 0 then
         if n == 1 then
           places = claims_of
         end
-        if lot.flag == "s" then
+        if lot.door then
+          admitted[#admitted + 1] = uid
+        elseif lot.flag == "s" then
           table.insert(claims.suspects, uid)
         end
       end
@@ -110,6 +115,12 @@ if #uids > 0 then
   if n > 0 then
     held = held + redis.call("HSET", running, unpack(taken))
     bump(stats, "claimed", n)
+    if #admitted > 0 then
+      redis.call("SREM", behind, unpack(admitted))
+    end
+    if has_notes then
+      claims.notes = redis.call("HMGET", notes, unpack(claimed))
+    end
     if has_attempts then
       claims.tries = redis.call("HMGET", attempts, unpack(claimed))
     end

@@ -2,7 +2,12 @@
 --
 -- Most are not, most of the time. How many are is asked for many at once, and they are looked at
 -- one by one until so many have been found: a step costs what there is, not what there could be.
-if redis.call("EXISTS", paused, attempts) > 0 then
+if redis.call("EXISTS", paused, attempts, asked, notes) > 0 then
+  n_asked = redis.call("HGET", asked, boot) or "0"
+  if n_asked ~= "0" then
+    redis.call("HLEN", asks)
+  end
+  has_notes = redis.call("HLEN", notes) > 0
   has_attempts = redis.call("HLEN", attempts) > 0
   for _, name in ipairs(redis.call("SMEMBERS", paused)) do
     is_paused[name] = true
@@ -15,6 +20,8 @@ local function read(k)
   if nth >= 4 * n_queues then
     local door = doors[nth - 4 * n_queues + 1]
     door.length = redis.call("LLEN", door.key)
+    redis.call("SCARD", door.dropped)
+    redis.call("SCARD", behind)
     return door.length > 0
   end
   local kind, q, key = math.floor(nth / n_queues), nth % n_queues + 1, KEYS[k]

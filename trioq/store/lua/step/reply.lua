@@ -1,4 +1,20 @@
 -- reply: the answer, from what the step has read, claimed and left.
+-- How many asks the boot was sent; then those that it doesn't know, in order: uid, step, summary.
+local function news()
+  local told, new, known = { n_asked }, {}, tonumber(asked_known)
+  local flat = n_asked ~= "0" and redis.call("HGETALL", asks) or {}
+  for a = 1, #flat, 2 do
+    local nth, step, summary = string.match(flat[a + 1], "^(%d+):(%d+):%d+:(.*)$")
+    if nth and (tonumber(nth) > known or known > tonumber(n_asked)) then
+      new[#new + 1] = { nth = tonumber(nth), uid = flat[a], step = step, summary = summary }
+    end
+  end
+  table.sort(new, function(a, b) return a.nth < b.nth end)
+  for _, ask in ipairs(new) do
+    told[#told + 1], told[#told + 2], told[#told + 3] = ask.uid, ask.step, ask.summary
+  end
+  return told
+end
 function reply(word, refusals)
   local left, next_due = 0, -1
   for q = 1, n_queues do
@@ -15,5 +31,5 @@ function reply(word, refusals)
   end
   local index = version ~= known and redis.call("HKEYS", parked) or false
   return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, held, left,
-           next_due, version, index }
+           next_due, version, index, n_asked ~= asked_known and news() or false, claims.notes }
 end

@@ -2,8 +2,10 @@
 --
 -- Refused is whose claim is another by now, whom this step settles twice, and who would go back to
 -- a queue that this step doesn't name: it would have nowhere to go. Their holds are forgotten.
+-- @use asked
+local n_out = 0
 local function refuse(i)
-  holds[i] = false
+  holds[i], n_out = false, n_out + 1
   refused[#refused + 1] = ARGV[uids_at + i]
 end
 local i = 0
@@ -31,7 +33,7 @@ end
 
 -- What those of a group that aren't refused have in a column: mostly, that is all of it.
 local function column(at, first, last)
-  if #refused == 0 then
+  if n_out == 0 then
     return { unpack(ARGV, at + first, at + last) }
   end
   local picked = {}
@@ -45,7 +47,7 @@ end
 
 -- The same of what comes as one text, a line for each.
 local function lines(text, first)
-  if #refused == 0 then
+  if n_out == 0 then
     return text
   end
   local picked, i = {}, first
@@ -70,6 +72,24 @@ if #uids > 0 and redis.call("HDEL", running, unpack(uids)) < #uids then
     end
   end
 end
+local asked_to_end = { uids = {} }
+if stop then
+  -- Who would go back to a queue, and was asked to end, is cancelled.
+  local back = {}
+  for i, origin in pairs(origins) do
+    if holds[i] then
+      back[#back + 1] = { uid = ARGV[uids_at + i], step = origin.step, i = i }
+    end
+  end
+  table.sort(back, function(a, b) return a.i < b.i end)
+  asked_to_end = divided(asks, back)
+  for _, claim in ipairs(asked_to_end.claims) do
+    holds[claim.i], n_out = false, n_out + 1
+  end
+  if #uids > 0 then
+    redis.call("HDEL", asks, unpack(uids))
+  end
+end
 for _, group in ipairs(groups) do
   local verb, first, last, columns, from = group.verb, group.first, group.last, {}, {}
   for field = 1, verb.fields do
@@ -88,4 +108,8 @@ for _, group in ipairs(groups) do
   if #uids > 0 then
     verb.write(uids, from, unpack(columns))
   end
+end
+if #asked_to_end.uids > 0 then
+  stop.write(asked_to_end.uids, nil, asked_to_end.keeps, asked_to_end.summaries)
+  cancelled = asked_to_end.uids
 end

@@ -7,8 +7,12 @@
 --       paused    SET   queues that nobody claims from
 --       strays    LIST  uids without a record
 --       queues    SET   names
---       then running:<boot>; then of all queues, in the order of claiming: each one's ready; each
---       one's suspects; scheduled; dropped; then the parked lists; then each queue's bell
+--       asked     HASH  boot -> how many asks it was ever sent
+--       notes     HASH  uid -> what was last said of it
+--       behind    SET   uids that lie in parked lists
+--       then running:<boot>, asks:<boot>; then of all queues, in the order of claiming: each one's
+--       ready; each one's suspects; scheduled; dropped; then the parked lists; then each queue's
+--       bell; then the dropped_behind of each parked list
 -- ARGV  boot      str
 --       number    int   the number of this step: the last one + 1
 --       want      int   how many to claim at most
@@ -19,6 +23,7 @@
 --       max_bytes int   of records in one reply
 --       forgets   0|1   whether the names of those of its queues go that nothing is in
 --       given_now int   epoch ms, or empty for the server's clock
+--       asked_known int how many asks the boot knows to have been sent
 --       n_queues, n_parked, n_settled, n_runs: how many follow of
 --       queue     name
 --       parked    queue's place, name, how many to claim at most
@@ -26,7 +31,7 @@
 --       run       step, how many of these in a row it has claimed
 --       then for each verb: its name, how many, and a column for each of its fields, or a text
 --       of lines
--- REPLY ok, refused, uids, records, attempts, suspects, held, left, next due (us), version, index
+-- REPLY ok, refused, uids, records, attempts, suspects, held, left, due, version, index, asks, notes
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
 --       old       a number before the last; nothing changed
@@ -40,8 +45,8 @@
 --   whatever the size of the batch; what isn't there is asked for many keys at a time.
 -- @keys
 local boot, number, want, suspect, known, keep_done, retention, max_bytes, forgets, given_now,
-  n_queues, n_parked, n_settled, n_runs = unpack(ARGV, 1, 14)
-local running = KEYS[n_fixed + 1]
+  asked_known, n_queues, n_parked, n_settled, n_runs = unpack(ARGV, 1, 15)
+local running, asks = KEYS[n_fixed + 1], KEYS[n_fixed + 2]
 -- @use bump
 -- @use now
 
@@ -68,12 +73,13 @@ end
 want, keep_done, retention = tonumber(want), tonumber(keep_done), tonumber(retention)
 max_bytes, n_queues, n_parked = tonumber(max_bytes), tonumber(n_queues), tonumber(n_parked)
 n_settled, n_runs = tonumber(n_settled), tonumber(n_runs)
-local names_at = 14  -- ARGV[names_at + q] is the name of queue q; and so on below
+local names_at = 15  -- ARGV[names_at + q] is the name of queue q; and so on below
 local doors_at = names_at + n_queues
 local uids_at = doors_at + 3 * n_parked
 local runs_at = uids_at + n_settled
-local lists_at = n_fixed + 1
+local lists_at = n_fixed + 2
 local bells_at = lists_at + 4 * n_queues + n_parked
+local behind_at = bells_at + n_queues
 
 local named = queues  -- the key: from here on, `queues` are those of this step
 
@@ -105,7 +111,7 @@ for p = 1, n_parked do
   local q, name, limit = unpack(ARGV, doors_at + 3 * p - 2, doors_at + 3 * p)
   local queue = queue_at(tonumber(q))
   local door = { key = KEYS[lists_at + 4 * n_queues + p], field = queue.name .. ":" .. name,
-                 queue = queue, limit = tonumber(limit), length = 0 }
+                 dropped = KEYS[behind_at + p], queue = queue, limit = tonumber(limit), length = 0 }
   doors[p], door_of[door.field] = door, door
   table.insert(queue.doors, door)
 end
@@ -121,12 +127,13 @@ if n_parked > 0 then
 end
 
 -- What follows notes here what the end has to know ------------------------------------
-local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
-local refused, held, is_paused, has_attempts = {}, nil, {}, false
+local claims = { uids = {}, records = {}, tries = {}, suspects = {}, notes = {} }
+local refused, cancelled, held, is_paused = {}, {}, nil, {}
+local has_attempts, has_notes, n_asked = false, false, "0"
 local parked_changed, suspects_moved = false, false
 
 -- Read, and check types: nothing after the first write may fail ---------------------
--- @types but steps, beats, attempts, stats, parked, paused, strays, queues
+-- @types but steps, beats, attempts, stats, parked, paused, strays, queues, asked, notes, behind
 local version = redis.call("HGET", stats, "parked_version") or "0"
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
@@ -150,6 +157,8 @@ if has_queues or forgets == "1" then
   redis.call("SCARD", named)
 end
 -- @read look
+-- What its claims were asked for, if anything, they end as it is settled here.
+local stop = n_settled > 0 and n_asked ~= "0" and verbs.cancel()
 has_queues = has_queues or next(queues) ~= nil
 local unused, silenced = {}, {}
 if forgets == "1" and redis.call("EXISTS", parked) == 0 then
@@ -195,6 +204,6 @@ if parked_changed then
   version = string.format("%d", bump(stats, "parked_version", 1))
 end
 -- A repeat is answered from this: whom it refused can't be told from `running` any more.
-local refusals = table.concat(refused, " ")
-redis.call("HSET", steps, boot, #refused > 0 and number .. " " .. refusals or number)
+local refusals = table.concat(refused, " ") .. (cancelled[1] and "|" .. table.concat(cancelled, " ") or "")
+redis.call("HSET", steps, boot, refusals ~= "" and number .. " " .. refusals or number)
 return reply("ok", refusals)

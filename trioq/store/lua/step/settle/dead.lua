@@ -1,7 +1,7 @@
 -- dead: the job won't run again by itself.
 --
 -- MOVE  running -> dead
--- KEYS  history, reasons
+-- KEYS  history, reasons, waits
 --       dead      ZSET  uid -> died, epoch ms
 -- ARGV  failed attempts, reason, history line
 -- @use die

@@ -1,7 +1,9 @@
 -- park: the job waits behind a door: its engine may not run its name now.
 --
 -- MOVE  running -> ready
+-- KEYS  behind    SET   uids that lie in parked lists
 -- ARGV  queue:name of its door
+-- @types
 -- @may
 -- @use waits_in
 return {
@@ -16,6 +18,7 @@ return {
     end
     for door, uids in pairs(arriving) do
       redis.call("LPUSH", door.key, unpack(uids))
+      redis.call("SADD", behind, unpack(uids))
       waits_in(door.queue)
       if door.length == 0 then
         -- All of these have waited since now: so many die when the name stays unknown.

@@ -1,0 +1,72 @@
+"""Several jobs, in the order in which they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Generic, Self, TypeVar, overload
+
+from trioq.client.ends import JobEnd
+from trioq.client.handle import Handle, SyncHandle
+from trioq.client.jobs import Seconds
+
+R = TypeVar("R")
+
+
+class AsDone(Generic[R]):
+    """What :func:`as_done` gives for handles of a trio client: an async iterator."""
+
+    def __init__(self, handles: list[Handle[R]], timeout: Seconds | None) -> None:
+        self._handles = handles
+        self._client: Any = None
+        self._ends: Any = None
+        if handles:
+            self._client = _client_of(handles)
+            self._ends = self._client.ends_of(handles, timeout)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[Handle[R], JobEnd[R]]:
+        if self._ends is None:
+            raise StopAsyncIteration
+        place, end = await anext(self._ends)
+        handle = self._handles[place]
+        return handle, await self._client.told(handle, end)
+
+
+@overload
+def as_done(handles: Iterable[Handle[R]], timeout: Seconds | None = None) -> AsDone[R]: ...
+@overload
+def as_done(
+    handles: Iterable[SyncHandle[R]], timeout: Seconds | None = None
+) -> Iterator[tuple[SyncHandle[R], JobEnd[R]]]: ...
+def as_done(handles: Iterable[Any], timeout: Seconds | None = None) -> Any:
+    """Each job with its end, as they end: what ``asyncio.as_completed`` is for tasks.
+
+    ``async for handle, end in trioq.as_done(handles)`` for handles of a trio client, and ``for``
+    for those of a sync one. However many they are, one connection listens.
+
+    Args:
+      handles: Of one client.
+      timeout: Seconds, for all of them, or a timedelta. Default: as long as it takes.
+
+    Raises:
+      WaitTimeout: Some haven't ended in this time; from the iterator.
+      StoreClosed, StoreRefused: Nobody can be told; likewise.
+      ValueError: They are of several clients.
+
+    Cancellation: at once, and nothing is left behind.
+    """
+    handles = list(handles)
+    if handles and isinstance(handles[0], SyncHandle):
+        client = _client_of(handles)
+        ends = client.ends_of(handles, timeout)
+        return ((handles[place], client.told(handles[place], end)) for place, end in ends)
+    return AsDone(handles, timeout)
+
+
+def _client_of(handles: list[Any]) -> Any:
+    clients = {id(handle._client): handle._client for handle in handles}
+    if len(clients) > 1:
+        raise ValueError(f"as_done: these handles are of {len(clients)} clients; wait for each's")
+    return handles[0]._client

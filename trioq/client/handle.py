@@ -1,0 +1,87 @@
+"""What one holds of a job that was enqueued: its name on the server, and how to ask for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic
+
+import attrs
+
+from trioq.client.ends import JobEnd
+from trioq.core.job import Uid
+from trioq.core.values import value
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
+
+
+@value  # and not frozen by attrs: it is made for each job of many
+class _Handle(Generic[R]):
+    """What an enqueue made, or found."""
+
+    uid: Uid
+    id: str | None = None
+    existing: str | None = None
+    """None: queued. Otherwise the state of the job that had this id already:
+    ``live`` (scheduled, ready or running), ``dead``, ``done`` or ``cancelled``."""
+    name: str = attrs.field(default="", eq=False)
+    """The handler's; empty where nobody has looked."""
+    queue: str = attrs.field(default="", eq=False)
+    _client: Any = attrs.field(default=None, eq=False, repr=False)
+    _wants_result: bool | None = attrs.field(default=None, eq=False, repr=False)
+    """Whether whoever enqueued it asked for one; None: the handler decides."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this call queued it."""
+        return self.existing is None
+
+
+@value
+class Handle(_Handle[R]):
+    """What an enqueue made, or found: from trio."""
+
+    async def wait(self, timeout: float | None = None) -> JobEnd[R]:
+        """Wait until the job has ended. It is told, not asked for; many waits share a connection.
+
+        Args:
+          timeout: Seconds; 0 only looks. None: for as long as it takes, also while Redis is away.
+
+        Raises:
+          WaitTimeout: It hasn't ended in this time. It goes on.
+          StoreClosed, StoreRefused: Nobody can be told.
+
+        Cancellation: at once; the job goes on.
+        """
+        end: JobEnd[R] = await self._client.wait(self, timeout)
+        return end
+
+    async def result(self, timeout: float | None = None) -> R:
+        """Wait until the job has ended, and return what its handler returned.
+
+        Raises:
+          JobDied, JobCancelled, NoResultKept, …: There is none, as in
+              :meth:`~trioq.client.ends.JobEnd.result`. Else as :meth:`wait`.
+
+        Cancellation: at once; the job goes on.
+        """
+        return (await self.wait(timeout)).result()
+
+
+@value
+class SyncHandle(_Handle[R]):
+    """What an enqueue made, or found: from ordinary code."""
+
+    def wait(self, timeout: float | None = None) -> JobEnd[R]:
+        """Wait until the job has ended; see :meth:`Handle.wait`."""
+        end: JobEnd[R] = self._client.wait(self, timeout)
+        return end
+
+    def result(self, timeout: float | None = None) -> R:
+        """What its handler returned; see :meth:`Handle.result`."""
+        return self.wait(timeout).result()

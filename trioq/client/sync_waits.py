@@ -1,0 +1,245 @@
+"""Waits for the ends of jobs, from ordinary code: whichever thread waits first listens for all
+(:mod:`.waits`). No thread of its own is needed, and nothing here loads trio."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from random import random
+from typing import Self
+
+import attrs
+
+from trioq.client.waits import CHECK_S, STILL, Wait, Waiter, Waits
+from trioq.core.calls import End
+from trioq.core.job import Uid
+from trioq.errors import StoreBusy, StoreClosed, StoreError, StoreUnreachable, WaitTimeout
+from trioq.store.listening import Listening
+from trioq.store.redis import RedisStore
+
+#: After a failure, the longest time to the next try.
+PAUSE_S = 1.0
+
+#: Whoever waits is woken. Where that is lost with who should have done it, as by Ctrl-C in that
+#: very moment, it looks by itself after so long.
+LOOK_S = 1.0
+
+
+@attrs.define
+class _Own:
+    """What one process has: a forked child listens for itself."""
+
+    name: str
+    """By which the server knows who is to be told."""
+    store: RedisStore
+    ear: Listening
+    waits: Waits = attrs.field(factory=Waits)
+    lock: threading.Lock = attrs.field(factory=threading.Lock)
+    """Around each use of the waits."""
+    lead: threading.Lock = attrs.field(factory=threading.Lock)
+    """Who has it listens for all."""
+    ask: threading.Lock = attrs.field(factory=threading.Lock)
+    """Who has it asks for what is to be asked."""
+    failures: int = 0
+    """Since something succeeded."""
+    pid: int = attrs.field(factory=os.getpid)
+
+
+class SyncWaits:
+    """The waits of all threads that share a client, also of forked children.
+
+    Args:
+      opened: Opens a store for a process, to ask.
+      ear: Opens what hears what this client is told.
+    """
+
+    def __init__(self, opened: Callable[[], RedisStore], ear: Callable[[str], Listening]) -> None:
+        self._opened = opened
+        self._ear = ear
+        self._made: _Own | None = None
+        self._making = threading.Lock()
+
+    def end_of(self, uid: Uid, id: str | None, timeout_s: float = math.inf) -> End:
+        """Wait for the end of a job.
+
+        Args:
+          id: The caller's, if it is known.
+          timeout_s: 0 looks, and doesn't wait.
+
+        Raises:
+          As the iterator of :meth:`ends_of`.
+        """
+        if timeout_s > 0:
+            return next(self.ends_of([(uid, id)], timeout_s))[1]
+        own = self._own()
+        with own.ask:
+            (end,) = own.store.wait_for(own.name, [(uid, id)])
+        if end.state == "live":
+            raise WaitTimeout(STILL)
+        return end
+
+    def ends_of(
+        self, jobs: Sequence[tuple[Uid, str | None]], timeout_s: float = math.inf
+    ) -> Iterator[tuple[int, End]]:
+        """The ends of jobs as they come, each with the job's place in ``jobs``.
+
+        Args:
+          jobs: Each with its caller's id, if that is known.
+
+        Raises:
+          WaitTimeout: Another hasn't ended in this time.
+          StoreClosed, StoreRefused: Nobody can be told anything. While Redis doesn't answer,
+              one waits.
+        """
+        own, bell = self._own(), SimpleQueue[None]()
+        waiter = Waiter(lambda: bell.put(None))
+        deadline = time.monotonic() + timeout_s
+        left = {place: Wait(waiter, place) for place in range(len(jobs))}
+        try:
+            with own.lock:
+                for place, (uid, id) in enumerate(jobs):
+                    own.waits.add(uid, id, left[place])
+            while left:
+                if not waiter.over:
+                    _until(own, waiter, bell, deadline)
+                wait = waiter.over.popleft()
+                del left[wait.place]
+                if isinstance(wait.end, Exception):
+                    raise wait.end
+                assert wait.end is not None
+                yield wait.place, wait.end
+        finally:
+            with own.lock:
+                for place, wait in left.items():
+                    own.waits.leave(jobs[place][0], wait)
+
+    def history(self, uid: Uid) -> bytes | None:
+        """The errors of a job; while Redis doesn't answer, one waits.
+
+        Raises:
+          StoreClosed, StoreRefused: Nobody can be told anything.
+        """
+        own = self._own()
+        while True:
+            try:
+                with own.ask:
+                    return own.store.history(uid)
+            except StoreClosed:
+                raise
+            except (StoreUnreachable, StoreBusy):
+                time.sleep(PAUSE_S * random())
+
+    def _own(self) -> _Own:
+        if self._made is None or self._made.pid != os.getpid():
+            name = secrets.token_hex(16)
+            self._making = threading.Lock() if self._made is not None else self._making
+            with self._making:
+                if self._made is None or self._made.pid != os.getpid():
+                    self._made = _Own(name, self._opened(), self._ear(name))
+        return self._made
+
+
+def _until(own: _Own, waiter: Waiter, bell: SimpleQueue[None], deadline: float) -> None:
+    """Until something that it waits for is over; meanwhile do what nobody else does."""
+    while not waiter.over:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise WaitTimeout(STILL)
+        if own.lead.acquire(blocking=False):
+            try:
+                _lead(own, waiter, deadline)
+            finally:
+                own.lead.release()
+                _wake_another(own, waiter)
+        elif own.ear.is_open and _is_new(own) and own.ask.acquire(blocking=False):
+            with _failing(own, deadline):
+                _ask(own, waiter)
+        else:
+            with suppress(Empty):
+                bell.get(timeout=min(left_s, LOOK_S))
+
+
+def _lead(own: _Own, leader: Waiter, deadline: float) -> None:
+    """Listen for all, until something that it waits for is over."""
+    while not leader.over and time.monotonic() < deadline:
+        with _failing(own, deadline):
+            _listen(own, leader, deadline)
+
+
+def _listen(own: _Own, leader: Waiter, deadline: float) -> None:
+    """Hear what is told, or ask what is to be asked."""
+    if not own.ear.is_open:
+        with own.lock:
+            own.waits.unheard()
+        own.ear.open()
+    now = time.monotonic()
+    with own.lock:
+        next_at = own.waits.next_at()
+    if next_at <= now and own.ask.acquire(blocking=False):
+        _ask(own, leader)
+        with own.lock:
+            next_at = own.waits.next_at()
+    for_s = min(next_at, deadline, now + CHECK_S) - time.monotonic()
+    if for_s > 0 and not leader.over:
+        heard = own.ear.next(for_s)
+        with own.lock:
+            for ended in heard:
+                own.waits.told(ended.uid, ended.end)
+
+
+def _is_new(own: _Own) -> bool:
+    with own.lock:
+        return own.waits.next_at() == 0
+
+
+def _ask(own: _Own, asker: Waiter) -> None:
+    """Ask for all that is to be asked, many at a time. It is our turn, which ends with this."""
+    try:
+        while True:
+            with own.lock:
+                jobs = own.waits.next(time.monotonic())
+            if not jobs:
+                return
+            ends = own.store.wait_for(own.name, [(job.uid, job.id) for job in jobs])
+            with own.lock:
+                own.waits.answered(jobs, ends, time.monotonic())
+    finally:
+        own.ask.release()
+        _wake_another(own, asker)
+
+
+def _wake_another(own: _Own, than: Waiter) -> None:
+    with own.lock:
+        own.waits.wake_another(than)
+
+
+@attrs.define
+class _failing:  # noqa: N801 - a with statement reads it
+    """What goes wrong is waited for to pass, or told to all who wait where it won't."""
+
+    own: _Own
+    deadline: float
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        own = self.own
+        if error is None:
+            own.failures = 0
+        if not isinstance(error, StoreError):
+            return False
+        if isinstance(error, StoreUnreachable | StoreBusy) and not isinstance(error, StoreClosed):
+            own.failures += 1
+            pause_s = min(PAUSE_S, 0.02 * 2.0 ** min(own.failures, 8)) * random()
+            time.sleep(max(0.0, min(pause_s, self.deadline - time.monotonic())))
+        else:
+            with own.lock:
+                own.waits.fail(error)
+        return True

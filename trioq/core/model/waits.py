@@ -1,0 +1,51 @@
+"""Who waits for the ends of jobs: registered before it is looked, so that no end is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trioq.core.calls import WAIT_BYTES, WAIT_MAX, End
+from trioq.core.job import Uid
+from trioq.core.model.state import WAITERS_BYTES, Ended, Namespace
+from trioq.errors import TrioqBug
+
+
+def wait_for(
+    space: Namespace, client: str, jobs: Sequence[tuple[Uid, str | None]], *, now_ms: int
+) -> list[End]:
+    """How these have ended; who hasn't is noted, so that the client will be told.
+
+    Doing it twice is harmless: nobody is noted for what is over.
+
+    Args:
+      jobs: Each with its caller's id, if it has one.
+    """
+    if len(jobs) > WAIT_MAX:
+        raise TrioqBug(f"{len(jobs)} jobs in one wait, {WAIT_MAX} at most")
+    ends, left = [], WAIT_BYTES
+    for uid, id in jobs:
+        end = _end_of(space, uid, id, now_ms)
+        if end.state == "live":
+            _note(space, uid, client)
+        if left <= 0:
+            end = End("later") if end.value else end
+        left -= len(end.value)
+        ends.append(end)
+    return ends
+
+
+def _end_of(space: Namespace, uid: Uid, id: str | None, now_ms: int) -> End:
+    if uid in space.jobs:
+        return End("dead" if uid in space.dead else "live")
+    if uid in space.results:
+        return space.results[uid] if space.results_due.at(uid) > now_ms else End("expired")
+    who = None if id is None else space.ids.get(id)
+    if id is not None and isinstance(who, Ended) and who.uid == uid:
+        return End(who.state) if space.forget.at(id) > now_ms else End("unknown")
+    return End("unknown")
+
+
+def _note(space: Namespace, uid: Uid, client: str) -> None:
+    clients = space.waits.setdefault(uid, [])
+    if client not in clients and len(" ".join((*clients, client))) <= WAITERS_BYTES:
+        clients.append(client)
