@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trioq.core.convert import CONVERTER
 
 from tests.engine.virtual import World, calm
 from trioq import current_job
+from trioq.core.convert import CONVERTER
 from trioq.core.events import JobFailed, JobReleased, JobSucceeded, RunStarved
 from trioq.core.formats import summary
 from trioq.core.job import Options
