@@ -27,6 +27,7 @@ from benchmarks.suite import (  # noqa: F401
     others,
     programs,
     runners,
+    waits,
 )
 from benchmarks.suite.result import Result, laid_out, unlike
 from benchmarks.suite.row import ROWS, Row, Scale

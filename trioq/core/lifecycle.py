@@ -279,6 +279,18 @@ def after(state: State | None, move: Move) -> State | None:
     return MOVES[state, move]
 
 
+def if_asked(rule: Rule) -> State | None:
+    """Where a move of a running job leads if somebody has asked the job to end."""
+    waits_again = rule.after in (State.SCHEDULED, State.READY)
+    return State.CANCELLED if waits_again or "reap" in rule.scripts else rule.after
+
+
+OF_RUNNING = [
+    rule for rule in RULES if State.RUNNING in rule.before and rule.move is not Move.CALL_OFF
+]
+"""What may become of a job that runs, if nobody has asked anything."""
+
+
 def mermaid() -> str:
     """The table as a Mermaid state diagram: an arrow for each pair of states."""
     arrows: dict[tuple[State | None, State | None], list[str]] = {}
@@ -296,6 +308,10 @@ def lifecycle_md() -> str:
     states = "\n".join(f"| `{state.value}` | {what} |" for state, what in STATES.items())
     places = "\n".join(f"| {place.value} | {what} |" for place, what in PLACES.items())
     rules = "\n".join(map(_row, RULES))
+    races = "\n".join(
+        f"| `{rule.move.value}` | {_name(rule.after)} | {_name(if_asked(rule))} |"
+        for rule in OF_RUNNING
+    )
     return (
         "# A job's life\n\n"
         "<!-- drawn from trioq/core/lifecycle.py by `make docs` -->\n\n"
@@ -307,7 +323,13 @@ def lifecycle_md() -> str:
         "all; where it is a step's, the settlement says which. The event is what the engine's log\n"
         "tells of it.\n\n"
         "| move | from | to | because | attempt counts | script | settlement | event |\n"
-        f"| --- | --- | --- | --- | --- | --- | --- | --- |\n{rules}\n"
+        f"| --- | --- | --- | --- | --- | --- | --- | --- |\n{rules}\n\n"
+        "## A cancel, and what else happens\n\n"
+        "The server does one thing after the other, so one of two always comes first. A cancel\n"
+        "takes a job that waits, at once, or leaves an *ask* with the claim of one that runs.\n"
+        "With an ask, what becomes of the claim leads elsewhere, by `call_off`: nothing that was\n"
+        "asked to end waits again. What has ended by then has ended, and no cancel changes it.\n\n"
+        f"| move | leads to | with an ask |\n| --- | --- | --- |\n{races}\n"
     )
 
 
