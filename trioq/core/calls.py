@@ -6,7 +6,7 @@ same ones; :mod:`trioq.store.protocol` says which call takes which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import attrs
@@ -26,7 +26,7 @@ WAIT_BYTES = 1 << 20
 #: Jobs that one write cancels.
 CANCEL_MAX = 200
 
-#: A note has so many bytes at most, and so many go in one request.
+#: A note has so many bytes at most, and so many of them go in one request.
 NOTE_MAX = 20_000
 NOTES_MAX = 200
 
@@ -253,6 +253,17 @@ class Note:
     """The claim's."""
     text: bytes
     """JSON."""
+
+
+def check_notes(notes: Sequence[Note]) -> None:
+    """Refuse more, or longer ones, than are kept.
+
+    Raises:
+      TrioqBug: Nothing was sent.
+    """
+    check_batch(len(notes), NOTES_MAX)
+    if (longest := max((len(note.text) for note in notes), default=0)) > NOTE_MAX:
+        raise TrioqBug(f"a note of {longest:,} bytes, {NOTE_MAX:,} at most")
 
 
 def check_batch(count: int, most: int = BATCH_MAX) -> None:

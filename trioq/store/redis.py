@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trioq.core.calls import (
     CANCEL_MAX,
-    NOTES_MAX,
     WAIT_BYTES,
     WAIT_MAX,
     Beat,
@@ -29,6 +28,7 @@ from trioq.core.calls import (
     StepReply,
     Unwanted,
     check_batch,
+    check_notes,
 )
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
@@ -142,7 +142,7 @@ class RedisStore:
         return rung is not None
 
     def note(self, boot: BootId, notes: Sequence[Note]) -> frozenset[Uid]:
-        check_batch(len(notes), NOTES_MAX)
+        check_notes(notes)
         args: list[Any] = [len(notes)]
         for note in notes:
             args += (note.uid, note.step, note.text)

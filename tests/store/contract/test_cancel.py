@@ -7,8 +7,9 @@ import pytest
 from tests.store.drive import line
 from tests.store.world import Make, World, bury
 from tests.support import cancelled_by, new_job
-from trioq.core.calls import Ask, Beat, End, StepReply, Unwanted
+from trioq.core.calls import CANCEL_MAX, Ask, Beat, End, StepReply, Unwanted
 from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt
+from trioq.errors import TrioqBug
 
 LINE = line("no")
 WHY = b'{"state":"cancelled"}'
@@ -34,6 +35,26 @@ def test_one_write_cancels_jobs_wherever_they_are(world: Make) -> None:
     assert w.store.cancel(*number, asked) == told, "sent again"
     assert w.dump().done == (b'{"b":2}',)
     assert w.dump().jobs.keys() == {running}
+
+
+def test_so_many_are_cancelled_in_one_write_and_no_more(world: Make) -> None:
+    w = world()
+    job = Unwanted("a" * 32, "low", "noop")
+    assert w.store.cancel(*w.sender.next(), [job] * CANCEL_MAX) == ["unknown"] * CANCEL_MAX
+    with pytest.raises(TrioqBug, match="at most"):
+        w.store.cancel(*w.sender.next(), [job] * (CANCEL_MAX + 1))
+
+
+def test_a_cancel_of_many_that_are_parked_or_run_is_one_write(world: Make) -> None:
+    w = world()
+    made = [w.sender.enqueue_new() for _ in range(CANCEL_MAX)]
+    engine = w.engine()
+    engine.step(CANCEL_MAX)
+    half = CANCEL_MAX // 2
+    engine.step(0, *(Park(uid, 1, "low", "noop") for uid in made[:half]))
+    told = w.store.cancel(*w.sender.next(), [Unwanted(uid, "low", "noop") for uid in made])
+    assert told == ["cancelled"] * half + ["asked"] * half
+    assert w.dump().behind == frozenset()
 
 
 def test_an_ask_is_told_to_the_engine_until_it_says_that_it_knows(world: Make) -> None:

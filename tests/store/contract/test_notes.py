@@ -6,8 +6,9 @@ import pytest
 
 from tests.store.drive import line
 from tests.store.world import Make
-from trioq.core.calls import Note
+from trioq.core.calls import NOTE_MAX, NOTES_MAX, Note
 from trioq.core.settlements import Ack, DeadLetter, Release, RetryAt
+from trioq.errors import TrioqBug
 
 
 def test_what_is_noted_is_there_for_the_next_attempt(world: Make) -> None:
@@ -47,3 +48,10 @@ def test_notes_stay_with_the_dead(world: Make) -> None:
     assert w.dump().notes == {uid: b"1"}
     w.store.purge_dead(*w.sender.next(), [uid])
     assert w.dump().notes == {}
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, NOTE_MAX + 1), (NOTES_MAX + 1, 1)])
+def test_more_than_is_kept_is_not_sent(world: Make, count: int, size: int) -> None:
+    w = world()
+    with pytest.raises(TrioqBug, match="at most"):
+        w.store.note("e.x", [Note("a" * 32, 1, b"1" * size)] * count)

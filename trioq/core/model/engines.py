@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trioq.core.calls import NOTES_MAX, Beat, BootId, Gone, Note, Reaped, check_batch
+from trioq.core.calls import Beat, BootId, Gone, Note, Reaped, check_batch, check_notes
 from trioq.core.job import Uid
 from trioq.core.model.settle import give_back
 from trioq.core.model.state import Hold, Namespace, Registration, bell_of
@@ -104,7 +104,7 @@ def _without_asked(
 
 def note(space: Namespace, boot: BootId, notes: Sequence[Note]) -> frozenset[Uid]:
     """Keep what is said of these claims; whose they no longer are is refused."""
-    check_batch(len(notes), NOTES_MAX)
+    check_notes(notes)
     known = space.boots.get(boot)
     refused = set[Uid]()
     for each in notes:
