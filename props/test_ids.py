@@ -100,7 +100,10 @@ class IdsMachine(LockStep):
             "fails": RetryAt(uid, n, 0, tries, LINE),
             "dies": DeadLetter(uid, n, tries, "failures", LINE),
         }
-        assert not self.step(self.engine, 0, (ways[how],)).refused
+        reply = self.step(self.engine, 0, (ways[how],))
+        assert not reply.refused
+        if reply.cancelled:  # it was asked to end while it ran
+            self.is_over(uid, "cancelled")
         if how == "done":
             self.is_over(uid, "done")
 
