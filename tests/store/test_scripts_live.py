@@ -17,7 +17,7 @@ from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.store.world import uids
 from tests.support import Server, cancelled_by, new_job
-from trioq.core.calls import Admit, Enqueued, Note, Rate, Unwanted
+from trioq.core.calls import Admit, Beat, Enqueued, Note, Rate, StepReply, Unwanted
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
@@ -367,3 +367,25 @@ def test_a_large_enqueue_is_written_whole_and_repeated_exactly(store: RedisStore
     assert first.existing.keys() == set(range(3000))
     assert_sound(dump(store))
     assert len(dump(store).jobs) == 6000
+
+
+def test_what_somebody_else_wrote_of_asks_and_notes_is_nothing(store: RedisStore) -> None:
+    engine, key = Driver(store), store.keys
+    first, second = Sender(store).enqueue(new_job(), new_job())
+    engine.step(1)
+    store.lane.call("HSET", key.fixed("asked"), engine.engine, "abc")
+    store.lane.call("HSET", key.of("asks", engine.engine), first, "nonsense")
+    store.lane.call("HSET", key.fixed("notes"), second, "x" * (1 << 20))
+    step = engine.make(1, Release(first, 1))
+    for _ in range(2):
+        reply = store.step(step)
+        assert isinstance(reply, StepReply)
+        assert (reply.asked, reply.asks, reply.cancelled, reply.notes) == (
+            None,
+            (),
+            frozenset(),
+            {},
+        )
+    beat = store.beat(engine.engine)
+    assert isinstance(beat, Beat)
+    assert beat.asked == 0

@@ -24,6 +24,7 @@ local steps, beats, stats, ids, ended, results, results_due, asked = unpack(KEYS
 local boot, given_now = unpack(ARGV, 1, 2)
 local running = KEYS[9]
 -- @use bump
+-- @use counted
 -- @use now
 -- @use sweep
 
@@ -31,7 +32,7 @@ redis.call("HLEN", beats)
 redis.call("HLEN", ids)
 redis.call("HLEN", results)
 redis.call("ZCARD", results_due)
-local n_asked = redis.call("HGET", asked, boot) or "0"
+local n_asked = counted_in(asked, boot)
 local held = redis.call("HLEN", running)
 local version = redis.call("HGET", stats, "parked_version") or "0"
 local now_ms = math.floor(clock(given_now) / 1000)

@@ -32,7 +32,6 @@ for i, claim in ipairs(mine) do
 end
 if #mine > 0 then
   claims.tries = redis.call("HMGET", attempts, unpack(claims.uids))
-  claims.notes = has_notes and redis.call("HMGET", notes, unpack(claims.uids)) or {}
   for i, record in ipairs(redis.call("HMGET", jobs, unpack(claims.uids))) do
     claims.records[i] = record and string.sub(record, 1, RECORD_MAX)
   end

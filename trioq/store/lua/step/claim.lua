@@ -118,9 +118,6 @@ if #uids > 0 then
     if #admitted > 0 then
       redis.call("SREM", behind, unpack(admitted))
     end
-    if has_notes then
-      claims.notes = redis.call("HMGET", notes, unpack(claimed))
-    end
     if has_attempts then
       claims.tries = redis.call("HMGET", attempts, unpack(claimed))
     end

@@ -2,8 +2,9 @@
 --
 -- Most are not, most of the time. How many are is asked for many at once, and they are looked at
 -- one by one until so many have been found: a step costs what there is, not what there could be.
+-- @use counted
 if redis.call("EXISTS", paused, attempts, asked, notes) > 0 then
-  n_asked = redis.call("HGET", asked, boot) or "0"
+  n_asked = counted_in(asked, boot)
   if n_asked ~= "0" then
     redis.call("HLEN", asks)
   end

@@ -29,7 +29,11 @@ function reply(word, refusals)
       end
     end
   end
+  local noted = has_notes and #claims.uids > 0 and redis.call("HMGET", notes, unpack(claims.uids)) or {}
+  for i, note in ipairs(noted) do
+    noted[i] = note and #note <= 20000 and note  -- what is longer is none of ours
+  end
   local index = version ~= known and redis.call("HKEYS", parked) or false
   return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, held, left,
-           next_due, version, index, n_asked ~= asked_known and news() or false, claims.notes }
+           next_due, version, index, n_asked ~= asked_known and news() or false, noted }
 end

@@ -127,7 +127,7 @@ if n_parked > 0 then
 end
 
 -- What follows notes here what the end has to know ------------------------------------
-local claims = { uids = {}, records = {}, tries = {}, suspects = {}, notes = {} }
+local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
 local refused, cancelled, held, is_paused = {}, {}, nil, {}
 local has_attempts, has_notes, n_asked = false, false, "0"
 local parked_changed, suspects_moved = false, false
