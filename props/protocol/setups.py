@@ -65,7 +65,7 @@ LONG = {
         verbs=VERBS, budget=Budget(resends=1, odd=1, reaps=1, cancels=2)
     ),
     "asks of two jobs, a suspect": Setup(
-        jobs=2, want=2, verbs=("ack", "release"), budget=Budget(odd=1, kills=2, cancels=2)
+        jobs=2, want=2, verbs=("ack", "release"), budget=Budget(odd=1, kills=1, cancels=2)
     ),
     "an ask, and a rollback": Setup(
         verbs=("ack", "release"), budget=Budget(resends=1, odd=1, rollbacks=1, cancels=1)
