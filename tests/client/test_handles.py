@@ -101,6 +101,17 @@ def test_a_result_comes_back_as_its_type(client: trioq.SyncClient, engine: Engin
     assert handle.wait().state == "done"
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"id": "p7"}, {"timeout": 9}, {"result": "5m"}, {"queue": "low"}], ids=str
+)
+def test_whatever_was_asked_for_a_result_comes_back_as_its_type(
+    client: trioq.SyncClient, engine: Engine, options: dict[str, Any]
+) -> None:
+    handle = client.enqueue(page.call(7), **options)
+    engine.deliver(Page(7))
+    assert handle.result(PATIENCE_S) == Page(7)
+
+
 def test_from_trio_too(config: Path, engine: Engine) -> None:
     async def main() -> None:
         async with trioq.connect(config) as client:

@@ -132,7 +132,13 @@ class Drafts:
             return Call(what, fields, queue or self.handler_queues.of(what))
         if payload is not None:
             raise TypeError("a call has its payload already")
+        self._expect(what)
         return Call(what.name, what.payload, queue or what.queue, what.expected)
+
+    def _expect(self, call: Call) -> None:
+        """Know how its job may end, for when somebody waits for that."""
+        if call.expected is not None:
+            self.expected[call.name] = call.expected
 
     def place(self, call: Call, queue: str | None) -> Place:
         """Where the job of a call goes, which may ask for a queue; looked at once for many.
@@ -144,8 +150,7 @@ class Drafts:
         name, asked = call.name, call.queue
         if queue is not None or asked is not None:
             asked = arguments.queue_name(queue) or arguments.queue_name(call.queue)
-        if call.expected is not None:
-            self.expected[name] = call.expected
+        self._expect(call)
         if type(name) is not str:
             return self._name(name), self._queue(asked)
         if (place := self._places.get((name, asked))) is None:
