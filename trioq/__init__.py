@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from trioq.app import App, current_job
     from trioq.client.admin import Admin, connect_admin
     from trioq.client.as_done import as_done
+    from trioq.client.cancel import CancelOutcome
     from trioq.client.client import Client, connect
     from trioq.client.ends import JobEnd
     from trioq.client.handle import Handle, SyncHandle
+    from trioq.client.status import Status
     from trioq.client.sync import SyncClient, connect_sync
     from trioq.core.call import Call
     from trioq.core.config import Config
@@ -46,12 +48,13 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from trioq.service import Engine
-    from trioq.store.inspect import DeadFilter
+    from trioq.store.inspect import DeadFilter, JobFilter
 
 __all__ = [
     "Admin",
     "App",
     "Call",
+    "CancelOutcome",
     "Client",
     "Config",
     "ConfigError",
@@ -65,6 +68,7 @@ __all__ = [
     "JobCancelled",
     "JobDied",
     "JobEnd",
+    "JobFilter",
     "JobUnknown",
     "NoResult",
     "NoResultKept",
@@ -77,6 +81,7 @@ __all__ = [
     "Retry",
     "RetryLater",
     "Snooze",
+    "Status",
     "StoreBusy",
     "StoreClosed",
     "StoreError",
@@ -112,8 +117,10 @@ _HOMES = {
         "connect_sync",
     ),
     "trioq.client.as_done": ("as_done",),
+    "trioq.client.cancel": ("CancelOutcome",),
     "trioq.client.ends": ("JobEnd",),
     "trioq.client.handle": ("Handle", "SyncHandle"),
+    "trioq.client.status": ("Status",),
     "trioq.core.config": ("Config",),
     "trioq.core.job": ("Job",),
     "trioq.core.retry": ("Retry",),
@@ -144,7 +151,7 @@ _HOMES = {
         "StoreUnreachable",
         "TrioqError",
     ),
-    "trioq.store.inspect": ("DeadFilter",),
+    "trioq.store.inspect": ("DeadFilter", "JobFilter"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

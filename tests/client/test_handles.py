@@ -139,10 +139,18 @@ def test_type_checkers_know_what_comes_back(tmp_path: Path) -> None:
         "    async for handle, end in trioq.as_done(await client.enqueue_many([page.call(1)])):\n"
         "        number: int = end.result()\n"
         "    return await (await client.enqueue(page.call(1))).result()\n"
+        "def found(client: trioq.SyncClient) -> trioq.CancelOutcome:\n"
+        "    text: str = client.handle('x', of=page).result()\n"
+        "    number: int = client.handle('x', of=page).result()\n"
+        "    number = client.handle('x').result()\n"
+        "    return client.handle('x').cancel()\n"
+        "async def found_from_trio(client: trioq.Client) -> trioq.Status:\n"
+        "    number: int = await (await client.handle('x', of=page)).result()\n"
+        "    return await (await client.handle('x')).status()\n"
     )
     out, _, _ = mypy.run(["--strict", "--follow-imports=silent", str(program)])
     wrong = [line.split(":")[1] for line in out.splitlines() if ": error:" in line]
-    assert wrong == ["9", "12"], out
+    assert wrong == ["9", "12", "16", "20"], out
 
 
 def test_without_a_result_one_knows_that_it_is_done(

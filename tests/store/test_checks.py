@@ -20,7 +20,16 @@ from trioq.core.outcome import DeadReason
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.store.checks import called_by_scripts, check_server, explain, minimal_acl, required
-from trioq.store.inspect import dead, find, glance, outstanding, peek, stats
+from trioq.store.inspect import (
+    JobFilter,
+    dead,
+    find,
+    glance,
+    living_pages,
+    outstanding,
+    peek,
+    stats,
+)
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane, no_retries
 from trioq.store.listening import Listening
@@ -192,6 +201,7 @@ def operate(store: RedisStore, sender: Sender) -> None:
         assert cancelled_by(store, *sender.next(), uid, "low", "noop") == "cancelled"
     sender.enqueue_new(name="parked")
     sender.enqueue_new(delay_ms=60_000)
+    assert [page.jobs for page in living_pages(store, JobFilter(queue="nobody's"))] == [[]]
     assert store.purge(*sender.next(), "low", ["parked"], 100) >= 2
 
 
@@ -236,6 +246,11 @@ def test_a_missing_permission_is_named(server: Server, rule: str) -> None:
         check_server(store)  # to end a wait then takes another connection
     elif rule in ("+publish", "+subscribe"):
         check_server(store)  # who waits for a job then looks now and then
+    elif rule == "+hscan":
+        check_server(store)  # only who cancels by name or queue needs it, and is told
+        with pytest.raises(StoreRefused) as caught:
+            list(living_pages(store, JobFilter()))
+        assert explain(caught.value, "here").endswith("+hscan")
     else:
         with pytest.raises(StoreRefused) as caught:
             check_server(store)

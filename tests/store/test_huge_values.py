@@ -6,7 +6,7 @@ import pytest
 
 from tests.store.drive import Driver, Sender, line
 from trioq.core.settlements import DeadLetter
-from trioq.store.inspect import Overviews, dead, find, peek
+from trioq.store.inspect import JobFilter, Overviews, dead, find, living_pages, peek
 from trioq.store.inspect.sample import sample
 from trioq.store.redis import RedisStore
 
@@ -43,3 +43,10 @@ def test_a_huge_value_hides_no_other_of_the_dead(store: RedisStore, what: str) -
     assert {view.uid for view in dead(store, error="no")} >= {other}
     overview = Overviews(store, ("low",), None).take()
     assert {failure.uid for failure in overview.failures} == {huge, other}
+
+
+def test_a_huge_record_hides_no_other_that_lives(store: RedisStore) -> None:
+    huge, other = Sender(store).enqueue_new(), Sender(store).enqueue_new()
+    spoil(store, "jobs", huge)
+    found = [job for page in living_pages(store, JobFilter()) for job in page.jobs]
+    assert {job.uid: job.record is None for job in found} == {huge: True, other: False}

@@ -128,9 +128,44 @@ def keep(argument: str, value: Any) -> float:
     return seconds(argument, value, valid.KEEP_S)
 
 
-def patience(timeout: Any) -> float:
+def patience(timeout: Any, argument: str = "timeout") -> float:
     """How long one waits: seconds, a timedelta, or without end if it is None."""
-    return math.inf if timeout is None else seconds("timeout", timeout, valid.DELAY_S)
+    return math.inf if timeout is None else seconds(argument, timeout, valid.DELAY_S)
+
+
+def reason(value: Any) -> str:
+    """Why somebody wants something, in his words.
+
+    Raises:
+      TypeError: It is no text.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"reason is {valid.shown(value)}: expected a text")
+    return _text(value)
+
+
+def id_or_uid(value: Any) -> str:
+    """What a job is asked for by.
+
+    Raises:
+      TypeError: It is neither a text nor a UUID.
+    """
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if not isinstance(value, str):
+        raise TypeError(f"a job's id or uid is a text or a UUID, not a {type(value).__name__}")
+    return _text(value)
+
+
+def handler(value: Any) -> tuple[str, Any]:
+    """A handler's name, and what it says of how its jobs end.
+
+    Raises:
+      TypeError: It is none.
+    """
+    if _handler(value) is None:
+        raise TypeError(f"of is a handler, as @app.job made it, not a {type(value).__name__}")
+    return value.registered.name, value.registered
 
 
 def attempts(value: Any) -> int:

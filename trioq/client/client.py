@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Never, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 from uuid import UUID
 
 import attrs
@@ -17,13 +17,16 @@ import trio
 
 from trioq.client import arguments
 from trioq.client.arguments import many, name_of, refuse_unknown
+from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
 from trioq.client.ends import JobEnd, job_end
 from trioq.client.handle import Handle
 from trioq.client.jobs import Drafts, Keep, Seconds, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
+from trioq.client.status import Status, status
 from trioq.client.task_outbox import TaskOutbox
 from trioq.client.task_waits import Ends, TaskWaits
+from trioq.client.task_wishes import TaskWishes
 from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.calls import End, NewJob
@@ -31,6 +34,9 @@ from trioq.core.config import Config
 from trioq.errors import StoreUnreachable
 from trioq.observe.tracing import Tracing
 from trioq.store.connect import Connector, open_store
+
+if TYPE_CHECKING:
+    from trioq.app import Handler
 
 R = TypeVar("R")
 
@@ -43,16 +49,16 @@ class Client:
 
     def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
         redis = connector.redis
+        deadline_s = redis.connect_timeout_s + redis.read_timeout_s
         self._drafts = drafts
         self._tracing = tracing
-        self._outbox = TaskOutbox(
-            lambda: connector.store("client"), redis.connect_timeout_s + redis.read_timeout_s
-        )
+        self._outbox = TaskOutbox(lambda: connector.store("client"), deadline_s)
         self._waits = TaskWaits(
             lambda: connector.store("wait"),
             connector.listening,
-            redis.connect_timeout_s + redis.read_timeout_s,
+            deadline_s,
         )
+        self._wishes = TaskWishes(lambda: connector.store("wish"), self._waits, deadline_s)
 
     @overload
     async def enqueue(
@@ -192,6 +198,75 @@ class Client:
         """The ends of jobs as they come; see :func:`~trioq.client.as_done.as_done`."""
         jobs = [(handle.uid, handle.id) for handle in handles]
         return self._waits.ends_of(jobs, arguments.patience(timeout))
+
+    @overload
+    async def handle(self, id_or_uid: str | UUID) -> Handle[Any]: ...
+    @overload
+    async def handle(
+        self, id_or_uid: str | UUID, *, of: Handler[..., ..., Any, R]
+    ) -> Handle[R]: ...
+    async def handle(self, id_or_uid: str | UUID, *, of: Any = None) -> Handle[Any]:
+        """The handle of a job that was enqueued elsewhere, or long ago.
+
+        Args:
+          id_or_uid: The caller's own id, or the uid.
+          of: The job's handler: what it returns then comes back as its type, and its registered
+              errors as themselves.
+
+        Raises:
+          JobUnknown: There is no such job, or it has ended and nothing is remembered of it.
+          ValueError: The job is another handler's than ``of``.
+          StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
+
+        Cancellation: at once.
+        """
+        asked = arguments.id_or_uid(id_or_uid)
+        expected = None if of is None else arguments.handler(of)
+        return self._drafts.found(Handle, self, asked, await self._wishes.find(asked), expected)
+
+    async def cancel(
+        self,
+        job: str | UUID | Handle[Any],
+        reason: str = "",
+        *,
+        wait: Seconds | None = WAIT_S,
+    ) -> CancelOutcome:
+        """Have a job end, wherever it is; once it is asked to, it never runs again.
+
+        A job that waits, also for its time or behind a door, is cancelled at once. The handler of
+        one that runs sees a cancellation, and has ``cancel_grace`` to clean up; if it returns
+        nevertheless, the job is done. Doing it twice is harmless: the first one counts.
+
+        Args:
+          job: Its handle, its caller's own id, or its uid.
+          reason: Why, for its handler and for whoever waits for it; 200 characters are kept.
+          wait: Seconds to wait for its end if it runs, or a timedelta; 0: don't; None: as long as
+              it takes.
+
+        Raises:
+          StoreUnreachable: No answer in 10 s; with ``sent``, it may have been cancelled.
+          StoreBusy, StoreRefused: Nothing was changed.
+          RecordUnreadable: What is stored of it says neither queue nor name.
+
+        Cancellation: at once; the job may be cancelled, or will be.
+        """
+        wish = Wish.checked(reason, wait)
+        if not isinstance(job, Handle):
+            view = await self._wishes.find(arguments.id_or_uid(job))
+            if view is None:
+                return CancelOutcome.unknown
+            job = Handle(view.uid, view.callers_id)
+        return await self._wishes.cancel(job.uid, job.id, wish, self._drafts.expected.get)
+
+    async def status(self, handle: Handle[Any]) -> Status:
+        """Where a job is now, and what became of it so far: what ``trioq job`` shows.
+
+        Raises:
+          StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
+
+        Cancellation: at once.
+        """
+        return status(handle.uid, await self._wishes.find(handle.uid))
 
     async def told(self, handle: Handle[R], end: End) -> JobEnd[R]:
         """All that is to be known of an end."""

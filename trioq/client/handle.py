@@ -13,6 +13,9 @@ from trioq.core.values import value
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
+    from trioq.client.cancel import CancelOutcome
+    from trioq.client.status import Status
+
     R = TypeVar("R", default=Any)
 else:
     from typing import TypeVar
@@ -72,6 +75,16 @@ class Handle(_Handle[R]):
         """
         return (await self.wait(timeout)).result()
 
+    async def cancel(self, reason: str = "", wait: float | None = 5.0) -> CancelOutcome:
+        """Have the job end, wherever it is; see :meth:`~trioq.client.client.Client.cancel`."""
+        told: CancelOutcome = await self._client.cancel(self, reason, wait=wait)
+        return told
+
+    async def status(self) -> Status:
+        """Where the job is now; see :meth:`~trioq.client.client.Client.status`."""
+        told: Status = await self._client.status(self)
+        return told
+
 
 @value
 class SyncHandle(_Handle[R]):
@@ -85,3 +98,13 @@ class SyncHandle(_Handle[R]):
     def result(self, timeout: float | None = None) -> R:
         """What its handler returned; see :meth:`Handle.result`."""
         return self.wait(timeout).result()
+
+    def cancel(self, reason: str = "", wait: float | None = 5.0) -> CancelOutcome:
+        """Have the job end, wherever it is; see :meth:`~trioq.client.client.Client.cancel`."""
+        told: CancelOutcome = self._client.cancel(self, reason, wait=wait)
+        return told
+
+    def status(self) -> Status:
+        """Where the job is now; see :meth:`~trioq.client.client.Client.status`."""
+        told: Status = self._client.status(self)
+        return told

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
 from uuid import UUID
 
 import attrs
@@ -15,18 +15,22 @@ from trioq.client import arguments
 from trioq.client.handler_queues import HandlerQueues
 from trioq.core import valid
 from trioq.core.call import Call, Expected
-from trioq.core.calls import Enqueued, NewJob
+from trioq.core.calls import EndState, Enqueued, NewJob
 from trioq.core.config import Config
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode, plain_header, with_payload
 from trioq.core.job import NO_HEADERS, Headers, Options, Record, new_uid
 from trioq.errors import (
     EnqueueUnknown,
+    JobUnknown,
     PayloadRejected,
     QueueFull,
     QueueUnknown,
     StoreUnreachable,
 )
+
+if TYPE_CHECKING:
+    from trioq.store.inspect import JobView
 
 Place = tuple[str, str]
 """A handler's name and the queue that its job goes to."""
@@ -204,6 +208,36 @@ class Drafts:
         )
         stored, big = encode(record)
         return NewJob(uid, queue, stored, big, delay_ms, id, name=name)
+
+    def found(
+        self,
+        kind: Callable[..., H],
+        client: object,
+        asked: str,
+        view: JobView | None,
+        of: tuple[str, Expected] | None,
+    ) -> H:
+        """The handle of a job that was looked for.
+
+        Args:
+          kind: Makes a handle.
+          of: The name of the handler that it is said to be of, and what that says.
+
+        Raises:
+          JobUnknown: It wasn't found.
+          ValueError: It is another handler's.
+        """
+        if view is None:
+            raise JobUnknown(f"no job {asked!r}: there never was one, or it ended and is forgotten")
+        name = view.about.name if view.about else ""
+        if of is not None:
+            if name not in ("", of[0]):
+                raise ValueError(f"job {asked!r} is of the handler {name!r}, not of {of[0]!r}")
+            name, self.expected[of[0]] = of
+        wants = True if view.record and view.record.options.result_s is not None else None
+        state = view.state if view.state in get_args(EndState) else "live"
+        queue = view.about.queue if view.about else ""
+        return kind(view.uid, view.callers_id, state, name, queue, client, wants)
 
     def wants_result(self, handle: Any) -> bool | None:
         """Whether the result of its job was to be kept, as far as is known here; None: nobody

@@ -31,7 +31,11 @@ from trioq.errors import StoreUnreachable
 from trioq.observe.tracing import Tracing
 
 if TYPE_CHECKING:
+    from trioq.app import Handler
+    from trioq.client.cancel import CancelOutcome
+    from trioq.client.status import Status
     from trioq.client.sync_waits import SyncWaits
+    from trioq.client.sync_wishes import SyncWishes
     from trioq.store.connect import Connector
 
 R = TypeVar("R")
@@ -153,6 +157,41 @@ class SyncClient:
         jobs = [(handle.uid, handle.id) for handle in handles]
         return self._waits.ends_of(jobs, arguments.patience(timeout))
 
+    @overload
+    def handle(self, id_or_uid: str | UUID) -> SyncHandle[Any]: ...
+    @overload
+    def handle(self, id_or_uid: str | UUID, *, of: Handler[..., ..., Any, R]) -> SyncHandle[R]: ...
+    def handle(self, id_or_uid: str | UUID, *, of: Any = None) -> SyncHandle[Any]:
+        """The handle of a job that was enqueued elsewhere, or long ago; see
+        :meth:`~trioq.client.client.Client.handle`."""
+        asked = arguments.id_or_uid(id_or_uid)
+        expected = None if of is None else arguments.handler(of)
+        return self._drafts.found(SyncHandle, self, asked, self._wishes.find(asked), expected)
+
+    def cancel(
+        self,
+        job: str | UUID | SyncHandle[Any],
+        reason: str = "",
+        *,
+        wait: Seconds | None = 5.0,
+    ) -> CancelOutcome:
+        """Have a job end, wherever it is; see :meth:`~trioq.client.client.Client.cancel`."""
+        from trioq.client.cancel import CancelOutcome, Wish
+
+        wish = Wish.checked(reason, wait)
+        if not isinstance(job, SyncHandle):
+            view = self._wishes.find(arguments.id_or_uid(job))
+            if view is None:
+                return CancelOutcome.unknown
+            job = SyncHandle(view.uid, view.callers_id)
+        return self._wishes.cancel(job.uid, job.id, wish, self._drafts.expected.get)
+
+    def status(self, handle: SyncHandle[Any]) -> Status:
+        """Where a job is now; see :meth:`~trioq.client.client.Client.status`."""
+        from trioq.client.status import status
+
+        return status(handle.uid, self._wishes.find(handle.uid))
+
     def told(self, handle: SyncHandle[R], end: End) -> JobEnd[R]:
         """All that is to be known of an end."""
         lines = self._waits.history(handle.uid) if end.state == "dead" else None
@@ -169,6 +208,12 @@ class SyncClient:
 
         connector = self._connector
         return SyncWaits(lambda: connector.store("wait"), connector.listening)
+
+    @cached_property
+    def _wishes(self) -> SyncWishes:
+        from trioq.client.sync_wishes import SyncWishes
+
+        return SyncWishes(lambda: self._connector.store("wish"), self._waits)
 
     def send(self, jobs: Sequence[NewJob]) -> list[SyncHandle]:
         """Queue one batch of jobs that are made already."""

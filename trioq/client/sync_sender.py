@@ -49,14 +49,33 @@ class SyncSender:
           StoreClosed: The connection was closed by its own program.
           StoreBusy, StoreRefused: It wasn't executed.
         """
-        if self._own.pid != os.getpid():
-            self._own = Own(self._opened(), threading.Lock())
-        own = self._own
+        own = self._here()
         with own.turn:
             sender, number = own.numbering.next()
-            policy = ResendPolicy(time.monotonic() + PATIENCE_S)
-            while True:
-                try:
-                    return write(own.way, sender, number, *args, **kwargs)
-                except StoreError as error:
-                    time.sleep(policy.pause_s(error, time.monotonic()))
+            return _patiently(lambda: write(own.way, sender, number, *args, **kwargs))
+
+    def ask(
+        self, question: Callable[Concatenate[RedisStore, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Ask the store something, which may be asked twice, until it is answered, or for ten
+        seconds.
+
+        Raises: As :meth:`send`.
+        """
+        own = self._here()
+        with own.turn:
+            return _patiently(lambda: question(own.way, *args, **kwargs))
+
+    def _here(self) -> Own[RedisStore, threading.Lock]:
+        if self._own.pid != os.getpid():
+            self._own = Own(self._opened(), threading.Lock())
+        return self._own
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    policy = ResendPolicy(time.monotonic() + PATIENCE_S)
+    while True:
+        try:
+            return call()
+        except StoreError as error:
+            time.sleep(policy.pause_s(error, time.monotonic()))

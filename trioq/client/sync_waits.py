@@ -65,6 +65,11 @@ class SyncWaits:
         self._made: _Own | None = None
         self._making = threading.Lock()
 
+    @property
+    def name(self) -> str:
+        """By which the server knows who is to be told."""
+        return self._own().name
+
     def end_of(self, uid: Uid, id: str | None, timeout_s: float = math.inf) -> End:
         """Wait for the end of a job.
 

@@ -84,6 +84,11 @@ class TaskWaits:
         self._deadline_s = deadline_s
         self._made: _Own | None = None
 
+    @property
+    def name(self) -> str:
+        """By which the server knows who is to be told."""
+        return self._own.name
+
     async def end_of(self, uid: Uid, id: str | None, timeout_s: float = math.inf) -> End:
         """Wait for the end of a job.
 
@@ -226,7 +231,7 @@ async def _listen(own: _Own, leader: Waiter, deadline: float) -> None:
         await _ask(own, leader)
     now = trio.current_time()
     for_s = min(own.waits.next_at(), deadline, now + CHECK_S) - now
-    if for_s > 0:
+    if for_s > 0 and not leader.over:
         for ended in await own.hearing.call(own.ear.next, for_s):
             own.waits.told(ended.uid, ended.end)
 

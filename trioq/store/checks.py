@@ -34,6 +34,9 @@ REQUIRED_ON_KEYS = frozenset(
     {"BLPOP", "GETEX", "HEXISTS", "HGET", "HGETALL", "HKEYS", "HMGET", "HSTRLEN", "HVALS", "LLEN"}
     | {"LRANGE", "SCARD", "SMEMBERS", "ZCARD", "ZCOUNT", "ZRANGE", "ZSCORE"}
 )
+
+#: To cancel jobs by their handler's name or their queue, wherever they are.
+LOOKING = ("HSCAN % 0",)
 INFO = "INFO"
 CONFIG_GET = "CONFIG GET appendfsync"
 
@@ -102,7 +105,7 @@ def minimal_acl(namespace: str, *, operator: bool = False) -> list[str]:
     namespaces = [namespace, bench_namespace(namespace, "*")] if operator else [namespace]
     patterns = [f"~{{{name}}}:*" for name in namespaces]
     patterns += [f"&{{{name}}}:ends:*" for name in namespaces]
-    asked = (*CONNECTING, *WAKING, *TELLING, *required(), INFO, *more)
+    asked = (*CONNECTING, *WAKING, *TELLING, *LOOKING, *required(), INFO, *more)
     allowed = sorted(set(map(_rule, asked)))
     return ["resetkeys", "resetchannels", "-@all", *patterns, *allowed]
 

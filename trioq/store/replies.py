@@ -207,11 +207,16 @@ def _page(answer: Any, command: Sequence[Any]) -> bool:
     return type(answer) is list and len(answer) == 2 and digits(answer[0]) and texts(answer[1])
 
 
+def _fields_page(answer: Any, command: Sequence[Any]) -> bool:
+    return _page(answer, command) and len(answer[1]) % 2 == 0
+
+
 def _settings(answer: Any, command: Sequence[Any]) -> bool:
     return _pairs(answer, command) if command[1] == "GET" else answer == b"OK"
 
 
 OK = _plain(one_of(b"OK"))
+PAGE = Shape(_page)
 QUEUED = _plain(one_of(b"QUEUED"))
 TEXTS = _plain(texts)
 _VALUE = _plain(optional(text), VALUE_BYTES_MAX)
@@ -241,10 +246,11 @@ COMMANDS: Mapping[str, Shape] = {
     "BLPOP": Shape(_popped),
     "CONFIG": Shape(_settings),
     "HGETALL": Shape(_pairs),
+    "HSCAN": Shape(_fields_page),
     "INFO": _plain(text),
     "MEMORY": _plain(optional(number)),
     "MULTI": OK,
-    "SCAN": Shape(_page),
+    "SCAN": PAGE,
     "SET": _plain(optional(one_of(b"OK"))),
     "TIME": Shape(_time),
     "TYPE": _plain(text),

@@ -42,11 +42,15 @@ class Summary:
     """Why it was cancelled, in the words of who did it."""
     by: str = ""
     """Who didn't want it any more."""
+    how: str = ""
+    """``stopped``: its handler was; ``ignored``: that didn't end in time. Empty: none ran, or
+    nobody has said."""
 
     def as_json(self) -> dict[str, Any]:
         """How it ended, as ``trioq job --json`` shows it."""
         if self.state == "cancelled":
-            return {"at_ms": self.at_ms, "reason": self.reason, "by": self.by}
+            told = {"at_ms": self.at_ms, "reason": self.reason, "by": self.by}
+            return told | ({"how": self.how} if self.how else {})
         shown: dict[str, Any] = {
             "attempt": self.attempt,
             "took_ms": self.took_ms,
@@ -109,4 +113,5 @@ def decode(encoded: bytes | None) -> Summary | None:
         state="cancelled" if told.get("state") == "cancelled" else "done",
         reason=lenient.text(told.get("reason")),
         by=lenient.text(told.get("by")),
+        how=lenient.text(told.get("how")),
     )

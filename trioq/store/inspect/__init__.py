@@ -22,7 +22,8 @@ from trioq.store.inspect.dead import (
     newest_dead,
 )
 from trioq.store.inspect.doors import Door, doors
-from trioq.store.inspect.jobs import find, held, peek, uids_of
+from trioq.store.inspect.jobs import find, held, peek, record, uids_of
+from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, permits_used, sample
@@ -39,7 +40,10 @@ __all__ = [
     "EngineStats",
     "EngineView",
     "Glance",
+    "JobFilter",
     "JobView",
+    "Living",
+    "LivingPage",
     "Outstanding",
     "Overview",
     "Overviews",
@@ -55,12 +59,15 @@ __all__ = [
     "find",
     "glance",
     "held",
+    "living_pages",
     "newest_dead",
     "outstanding",
     "parked_names",
     "peek",
     "permits_used",
     "queue_names",
+    "record",
+    "running",
     "sample",
     "snapshots",
     "stats",

@@ -8,12 +8,12 @@ from typing import Any
 import attrs
 
 from trioq.core.formats.record import decode
-from trioq.core.job import Uid
+from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable, StoreBusy
 from trioq.store import kept
 from trioq.store.inspect import fields
 from trioq.store.inspect.counts import TRIES
-from trioq.store.inspect.summaries import done
+from trioq.store.inspect.remembered import remembered, said
 from trioq.store.inspect.views import JobView, views
 from trioq.store.redis import RedisStore
 
@@ -26,18 +26,24 @@ IDS = 1000
 
 def find(store: RedisStore, id_or_uid: str) -> JobView | None:
     """A job by its caller's id or its uid, wherever it is; None: nobody knows it."""
-    for _ in range(2):  # a job can end between two looks, and then lies among the done
+    for _ in range(2):  # a job can end between two looks, and then lies among those that have
         known = store.lane.call("HGET", store.keys.fixed("ids"), id_or_uid)
-        state, _, uid = kept.text(known).rpartition(":") if known else ("", "", id_or_uid)
+        state, uid = said(id_or_uid, known)
         if not state and (view := _living(store, uid)) is not None:
             return view
-        if state in ("", "done", "cancelled"):
-            for each in done(store):
-                if uid == each.uid or (not known and id_or_uid == each.id):
-                    return JobView(each.uid, None, each.state, summary=each)
-        if state:
-            return JobView(uid, None, state, id=id_or_uid)
+        if view := remembered(store, {id_or_uid: known}).get(id_or_uid):
+            return view
     return None
+
+
+def record(store: RedisStore, uid: Uid) -> Record | None:
+    """A job that hasn't been forgotten, as it was enqueued; None: it has.
+
+    Raises:
+      RecordUnreadable: It isn't a job that this version can read.
+    """
+    ((stored,),) = fields.read(store, ["jobs"], [uid])
+    return None if stored is None else decode(uid, stored).record
 
 
 def uids_of(store: RedisStore, ids: Sequence[str]) -> dict[str, Uid]:

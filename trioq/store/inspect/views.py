@@ -27,7 +27,7 @@ class JobView:
     """None where it can't be read, or is gone because the job has ended."""
     state: str
     reason: str | None = None
-    """Why it is dead."""
+    """Why it is dead, or was cancelled, where anybody has said so."""
     reaps: int = 0
     """How often it was the suspect of an engine that died."""
     attempts: tuple[history.Line, ...] = ()
@@ -35,7 +35,7 @@ class JobView:
     payload_raw: bytes | None = None
     """The bytes, where they aren't a JSON object."""
     summary: Summary | None = None
-    """For a job that is done, while it is among the last ones that are."""
+    """For a job that is done or was cancelled, while it is among the last ones that are."""
     id: str | None = None
     """The caller's id, where nothing else is remembered."""
     due_ms: int | None = None
@@ -44,11 +44,21 @@ class JobView:
     engine: str | None = None
     """Which engine runs it."""
 
+    @property
+    def about(self) -> Record | Summary | None:
+        """What says what kind of job it is."""
+        return self.record or self.summary
+
+    @property
+    def callers_id(self) -> str | None:
+        """The caller's own id, if it has one."""
+        return self.about.id if self.about else self.id
+
     def as_json(self) -> dict[str, Any]:
         """The shape of ``job``, ``peek`` and ``dead list`` with ``--json``."""
-        about = self.record or self.summary
+        about = self.about
         shown: dict[str, Any] = {
-            "id": (about.id if about else self.id) or self.uid,
+            "id": self.callers_id or self.uid,
             "uid": self.uid,
             "name": about.name if about else None,
             "queue": about.queue if about else None,

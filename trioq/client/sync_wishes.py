@@ -1,0 +1,63 @@
+"""What one wants of jobs that there are, from ordinary code: that they end, or to know where they
+are. See :mod:`trioq.client.cancel`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trioq.client.cancel import CancelOutcome, Wish, ended, is_told, outcome, over
+from trioq.client.sync_sender import SyncSender
+from trioq.client.sync_waits import SyncWaits
+from trioq.core.call import Expected
+from trioq.core.job import Uid
+from trioq.errors import WaitTimeout
+from trioq.store import inspect
+from trioq.store.inspect import JobView
+from trioq.store.redis import RedisStore
+
+
+class SyncWishes:
+    """The wishes of all threads that share a client, also of forked children.
+
+    Args:
+      opened: Opens a store for a process.
+      waits: Of the same client.
+    """
+
+    def __init__(self, opened: Callable[[], RedisStore], waits: SyncWaits) -> None:
+        self._sender = SyncSender(opened)
+        self._waits = waits
+
+    def find(self, id_or_uid: str) -> JobView | None:
+        """A job, wherever it is; None: nobody knows it.
+
+        Raises:
+          StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
+        """
+        return self._sender.ask(inspect.find, id_or_uid)
+
+    def cancel(
+        self,
+        uid: Uid,
+        id: str | None,
+        wish: Wish,
+        expected: Callable[[str], Expected | None],
+    ) -> CancelOutcome:
+        """See :meth:`trioq.client.client.Client.cancel`.
+
+        Args:
+          expected: What is known here of a handler.
+        """
+        # Registered before it is cancelled: its end is then kept for long enough to be told.
+        (end,) = self._sender.ask(RedisStore.wait_for, self._waits.name, [(uid, id)])
+        record = self._sender.ask(inspect.record, uid) if end.state == "live" else None
+        if record is None:
+            return over(end, self.find(uid))
+        unwanted = wish.of(record, expected(record.name))
+        (word,) = self._sender.send(RedisStore.cancel, [unwanted])
+        if is_told(word, wish.wait_s):
+            return outcome(word)
+        try:
+            return ended(word, self._waits.end_of(uid, id, wish.wait_s))
+        except WaitTimeout:
+            return outcome(word)

@@ -1,0 +1,66 @@
+"""What one wants of jobs that there are, from trio: that they end, or to know where they are. See
+:mod:`trioq.client.cancel`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trioq.client.cancel import CancelOutcome, Wish, ended, is_told, outcome, over
+from trioq.client.task_sender import TaskSender
+from trioq.client.task_waits import TaskWaits
+from trioq.core.call import Expected
+from trioq.core.job import Uid
+from trioq.errors import WaitTimeout
+from trioq.store import inspect
+from trioq.store.inspect import JobView
+from trioq.store.redis import RedisStore
+
+
+class TaskWishes:
+    """The wishes of all tasks that share a client.
+
+    Args:
+      opened: Opens a store for a process.
+      waits: Of the same client.
+      deadline_s: How long one request may take, connecting included.
+    """
+
+    def __init__(
+        self, opened: Callable[[], RedisStore], waits: TaskWaits, deadline_s: float
+    ) -> None:
+        self._sender = TaskSender(opened, deadline_s)
+        self._waits = waits
+
+    async def find(self, id_or_uid: str) -> JobView | None:
+        """A job, wherever it is; None: nobody knows it.
+
+        Raises:
+          StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
+        """
+        return await self._sender.ask(inspect.find, id_or_uid)
+
+    async def cancel(
+        self,
+        uid: Uid,
+        id: str | None,
+        wish: Wish,
+        expected: Callable[[str], Expected | None],
+    ) -> CancelOutcome:
+        """See :meth:`trioq.client.client.Client.cancel`.
+
+        Args:
+          expected: What is known here of a handler.
+        """
+        # Registered before it is cancelled: its end is then kept for long enough to be told.
+        (end,) = await self._sender.ask(RedisStore.wait_for, self._waits.name, [(uid, id)])
+        record = await self._sender.ask(inspect.record, uid) if end.state == "live" else None
+        if record is None:
+            return over(end, await self.find(uid))
+        unwanted = wish.of(record, expected(record.name))
+        (word,) = await self._sender.send(RedisStore.cancel, [unwanted])
+        if is_told(word, wish.wait_s):
+            return outcome(word)
+        try:
+            return ended(word, await self._waits.end_of(uid, id, wish.wait_s))
+        except WaitTimeout:
+            return outcome(word)
