@@ -230,6 +230,21 @@ def test_a_registered_error_is_raised_as_itself(client: trioq.SyncClient, engine
         without.result(PATIENCE_S)
 
 
+def test_a_program_knows_its_own_error_by_whatever_name_it_is_imported_elsewhere(
+    client: trioq.SyncClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotFound, "__module__", "__main__")
+    for name in ("NotFound", "shop.jobs.NotFound"):
+        handle = client.enqueue(page.call(1))
+        engine.die(Error(name, "x: 410"), args=("x", 410))
+        with pytest.raises(NotFound, match="x: 410"):
+            handle.result(PATIENCE_S)
+    handle = client.enqueue(page.call(1))
+    engine.die(Error("shop.jobs.PageNotFound", "x: 410"), args=("x", 410))
+    with pytest.raises(trioq.JobDied):
+        handle.result(PATIENCE_S)
+
+
 def test_an_error_that_cannot_be_made_again_is_told(
     client: trioq.SyncClient, engine: Engine
 ) -> None:

@@ -118,7 +118,7 @@ def _died(lines: bytes | None, expected: Expected | None) -> Exception:
     )
     known = () if expected is None else expected.raises
     for kind in known:
-        if name_of(kind) == last.error.type and (error := _made(kind, last)) is not None:
+        if _is(kind, last.error.type) and (error := _made(kind, last)) is not None:
             error.__cause__ = died
             return error
     return died
@@ -128,6 +128,14 @@ def name_of(kind: type[Exception]) -> str:
     """A class of errors as histories name it."""
     module, name = kind.__module__, kind.__qualname__
     return name if module in ("builtins", "__main__") else f"{module}.{name}"
+
+
+def _is(kind: type[Exception], told: str) -> bool:
+    """Whether an error of this class was told by this name. A module that is run as a program here
+    is imported by its name elsewhere."""
+    if kind.__module__ == "__main__":
+        return f".{told}".endswith(f".{kind.__qualname__}")
+    return name_of(kind) == told
 
 
 def _made(kind: type[Exception], last: history.Attempt) -> Exception | None:
