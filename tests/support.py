@@ -21,6 +21,7 @@ from tests.faults.network import NETWORK, ResendingLane, between
 from tests.faults.proxy import Proxy
 from trioq.core.calls import CancelWord, NewJob, Unwanted
 from trioq.core.formats.record import encode
+from trioq.core.formats.summary import encode_cancelled
 from trioq.core.job import Options, Record, new_uid
 from trioq.store.embedded import find_server
 from trioq.store.keys import Keys
@@ -180,6 +181,12 @@ def cancelled_by(store: Store, sender: str, number: int, *job: str) -> CancelWor
     """What became of the wish to cancel one job: uid, queue, name."""
     (word,) = store.cancel(sender, number, [Unwanted(*job)])
     return word
+
+
+def unwanted(uid: str, queue: str = "low", name: str = "noop", *, why: str = "no") -> Unwanted:
+    """What a client sends of a job that it doesn't want any more."""
+    summary = encode_cancelled(uid=uid, name=name, queue=queue, reason=why, by="test", at_ms=1)
+    return Unwanted(uid, queue, name, summary)
 
 
 def new_job(

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from trioq.core.ahead import AHEAD_S
-from trioq.core.pace import COMPANY, LINGER_MAX_S, LINGER_S, LOOK_S, NEAR_S, POLL_S, Pace, linger_s
+from trioq.core.pace import (
+    COMPANY,
+    LINGER_MAX_S,
+    LINGER_S,
+    LOOK_S,
+    NEAR_S,
+    POLL_S,
+    QUIET_S,
+    Pace,
+    linger_s,
+)
 
 NOW = 100.0
 
@@ -37,16 +47,37 @@ def test_who_has_room_and_nothing_to_say_waits_for_a_bell() -> None:
     assert next_of(idle(), running=3) == "at bell"
 
 
-def test_who_has_no_room_leaves_the_bell_to_others_and_polls() -> None:
-    assert next_of(idle(), room=0, running=4) == pytest.approx(NOW - 0.1 + POLL_S)
-    assert next_of(idle(), NOW + POLL_S, room=0, running=4) == "step"
+def test_who_holds_nothing_and_has_no_room_polls() -> None:
+    assert next_of(idle(), room=0) == pytest.approx(NOW - 0.1 + POLL_S)
+    assert next_of(idle(), NOW + POLL_S, room=0) == "step"
+
+
+@pytest.mark.parametrize("change", ["an end", "a claim"])
+def test_who_has_no_room_waits_at_a_bell_only_when_nothing_has_changed_for_a_while(
+    change: str,
+) -> None:
+    pace = idle()
+    pace.ended(NOW) if change == "an end" else pace.claimed(NOW)
+    pace.made()
+    pace.answered(NOW)
+    assert next_of(pace, room=0, running=4) == NOW + QUIET_S
+    assert next_of(pace, NOW + QUIET_S, room=0, running=4) == "at bell"
+    assert next_of(pace, NOW + POLL_S, room=0, running=4) == "step"
+    assert next_of(pace, room=1, running=4) == "at bell", "with room, what rings brings jobs"
+
+
+def test_who_has_no_room_and_whose_waits_cannot_be_ended_looks() -> None:
+    soon = NOW - 0.1 + LOOK_S
+    seen = {"room": 0, "running": 4, "can_end": False}
+    assert next_of(idle(), NOW - 0.1, **seen) == pytest.approx(soon)
+    assert next_of(idle(), soon, **seen) == "step"
 
 
 def test_who_is_poked_steps_if_there_is_room() -> None:
     pace = idle()
     pace.ask()
     assert next_of(pace) == "step"
-    assert next_of(pace, room=0) == pytest.approx(NOW - 0.1 + POLL_S)
+    assert next_of(pace, room=0, running=4) == "at bell", "which is answered when one has ended"
     pace.made()
     assert next_of(pace) == "at bell"
 
@@ -127,12 +158,15 @@ def test_outcomes_linger_until_enough_have_come_within_bounds() -> None:
 
 def test_a_wait_for_a_bell_ends_as_soon_as_it_must() -> None:
     pace = idle()
-    assert pace.wait_ends(outcomes=0, running=2) == math.inf
+    assert pace.wait_ends(outcomes=0, linger_s=LINGER_S, running=2) == math.inf
     pace.ended(NOW)
-    assert pace.wait_ends(outcomes=1, running=1) == NOW + LINGER_S, "another may end by then"
-    assert pace.wait_ends(outcomes=1, running=0) <= NOW, "nobody else will"
+    assert pace.wait_ends(outcomes=1, linger_s=LINGER_S, running=1) == NOW + LINGER_S, (
+        "another may end by then"
+    )
+    assert pace.wait_ends(outcomes=1, linger_s=LINGER_S, running=0) <= NOW, "nobody else will"
+    assert pace.wait_ends(outcomes=1, linger_s=0.0, running=1) == NOW, "there is room now"
     pace.ask()
-    assert pace.wait_ends(outcomes=0, running=2) <= NOW
+    assert pace.wait_ends(outcomes=0, linger_s=LINGER_S, running=2) <= NOW
 
 
 def test_where_waits_cannot_be_ended_nothing_that_runs_has_to_wait_for_a_bell() -> None:

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import attrs
 import trio
 
-from tests.support import PATIENCE_S, Server, new_job
+from tests.support import PATIENCE_S, Server, new_job, unwanted
 from trioq.app import App, all_handlers
-from trioq.core.calls import Step
+from trioq.core.calls import CANCEL_MAX, Step
 from trioq.core.config import Config, QueueConfig, RedisConfig
 from trioq.core.config.sections import BreakerConfig, ReaperConfig, WorkerConfig
 from trioq.core.events import EngineStarted, EngineStopped, Event
@@ -211,6 +211,15 @@ class Rig:
             self._store.enqueue(self._sender, self._sent, jobs[start : start + 500])
         return [job.uid for job in jobs]
 
+    def cancel(self, *uids: str, name: str, queue: str = "low") -> list[str]:
+        """Say that nobody wants these jobs any more; what became of each by now."""
+        words = list[str]()
+        for start in range(0, len(uids), CANCEL_MAX):
+            self._sent += 1
+            jobs = [unwanted(uid, queue, name) for uid in uids[start : start + CANCEL_MAX]]
+            words += self._store.cancel(self._sender, self._sent, jobs)
+        return words
+
     def stats(self) -> Stats:
         """How many jobs are where."""
         return stats(self._store, [queue.name for queue in self.config.queues])
@@ -227,6 +236,11 @@ class Rig:
     def store(self) -> RedisStore:
         """The test's own."""
         return self._store
+
+    def reconnect(self) -> None:
+        """A new one for the test: the server has closed its connection."""
+        self._store.lane.close()
+        self._store = self.server.store("t")
 
     def key(self, *command: Any) -> Any:
         """One command whose second word is the name of a key in the namespace."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import attrs
 import pytest
 import trio
@@ -9,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.engine.claimers import NOBODY, Nobody
 from trioq.engine.backlog import STALE_S, Backlog
-from trioq.engine.claim import Claimer, Held
+from trioq.engine.claim import Claimer, Held, Token
 
 OTHER = Nobody()
 
@@ -209,6 +211,14 @@ class Elsewhere:
         jobs, self.jobs = self.jobs, []
         return jobs
 
+    def take_out(self, claims: Container[Token]) -> list[Held]:
+        jobs, left = (
+            [held for held in self.jobs if ((held.uid, held.step) in claims) is wanted]
+            for wanted in (True, False)
+        )
+        self.jobs = left
+        return jobs
+
 
 @pytest.mark.trio
 async def test_what_was_taken_out_and_not_begun_is_taken_back_with_the_rest() -> None:
@@ -218,6 +228,32 @@ async def test_what_was_taken_out_and_not_begun_is_taken_back_with_the_rest() ->
     assert len(backlog) == 3
     assert [held.uid for held in backlog.take_back(NOBODY)] == ["a", "c"]
     assert len(backlog) == 1
+
+
+@pytest.mark.trio
+async def test_claims_are_taken_out_wherever_they_wait_and_the_others_keep_their_places() -> None:
+    backlog, lent = Backlog(), Elsewhere(NOBODY, [job("a"), job("b")])
+    backlog.put([job("c"), job("d"), job("c", OTHER), job("e")])
+    backlog.aside.extend([job("f"), job("g")])
+    backlog.lent += [lent, Elsewhere(OTHER, [job("b")])]
+    everybodys = backlog.jobs
+    out = backlog.take_out(NOBODY, {("b", 1), ("c", 1), ("e", 2), ("g", 1)})
+    assert [held.uid for held in out] == ["b", "c", "g"]
+    assert everybodys is backlog.jobs
+    assert [(held.uid, held.by) for held in backlog.jobs] == [
+        ("d", NOBODY), ("c", OTHER), ("e", NOBODY)
+    ]  # fmt: skip
+    assert [held.uid for held in (*lent.jobs, *backlog.aside)] == ["a", "f"]
+
+
+@pytest.mark.trio
+async def test_who_waits_for_few_jobs_is_told_when_they_are_taken_out() -> None:
+    backlog = Backlog()
+    backlog.put([job("a"), job("b")])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(backlog.are_few, 1)
+        await wait_all_tasks_blocked()
+        backlog.take_out(NOBODY, {("a", 1)})
 
 
 @pytest.mark.trio

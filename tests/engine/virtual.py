@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from tests.engine.rig import config_of
-from tests.support import new_job
+from tests.support import new_job, unwanted
 from trioq.app import App
 from trioq.core.config import Config
 from trioq.core.events import Event, Report
@@ -180,6 +180,12 @@ class World:
             self._sent += 1
             self.store.enqueue(self._sender, self._sent, jobs[start : start + 500])
         return [job.uid for job in jobs]
+
+    def cancel(self, *uids: str, name: str, queue: str = "low") -> list[str]:
+        """Say that nobody wants these jobs any more; what became of each by now."""
+        self._sent += 1
+        jobs = [unwanted(uid, queue, name) for uid in uids]
+        return [*self.store.cancel(self._sender, self._sent, jobs)]
 
     def history(self, uid: str) -> list[dict[str, Any]]:
         """What is kept of a job's failed attempts."""

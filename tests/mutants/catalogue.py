@@ -5,6 +5,7 @@ A mutant is a text that stands once in a file of ``trioq/``, and another in its 
 
 from __future__ import annotations
 
+from tests.mutants.asks import ASKS
 from tests.mutants.bytes import BYTES
 from tests.mutants.clients import CLIENTS
 from tests.mutants.faces import FACES, SETTINGS
@@ -685,11 +686,11 @@ ENGINES = (
     ),
     Mutant(
         "who has room doesn't hear bells", "core/pace.py",
-        'return "at bell"', "return poll", BELL,
+        'return "at bell"\n        if not running', "return poll\n        if not running", BELL,
     ),
     Mutant(
         "who may have lost its boot asks when there is room", DISPATCH,
-        "self._ask(urgently=True)", "self.poke()", DISPATCHER,
+        "self._ask(urgently=True)  # a step", "self.poke()  # a step", DISPATCHER,
     ),
     Mutant(
         "what waits at an open door is claimed with the next bell", "engine/shard/demand.py",
@@ -720,13 +721,13 @@ ENGINES = (
     ),
     Mutant(
         "what ends while others run has to wait for a bell", "core/pace.py",
-        "return self._first_outcome + LINGER_S if running else -math.inf",
+        "return self._first_outcome + linger_s if running else -math.inf",
         "return math.inf if running else -math.inf", WAITS,
     ),
     Mutant(
         "the last end lingers", "core/pace.py",
-        "return self._first_outcome + LINGER_S if running else -math.inf",
-        "return self._first_outcome + LINGER_S", WAITS,
+        "return self._first_outcome + linger_s if running else -math.inf",
+        "return self._first_outcome + linger_s", WAITS,
     ),
     Mutant(
         "what a worker comes for is given back", "engine/backlog.py",
@@ -817,5 +818,5 @@ ENGINES = (
 
 MUTANTS = (
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
-    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS,
+    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS,
 )  # fmt: skip

@@ -29,7 +29,7 @@ IN_A_ROW = (
     ),
     Mutant(
         "what is taken back stays in the thread's hand", HAND,
-        "            self.jobs.clear()\n", "", ROWS,
+        "self.jobs.clear()\n            return jobs\n", "return jobs\n", ROWS,
     ),
     Mutant(
         "what is behind a job that takes long is forgotten", HANDS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.mutants.asks import ASKS
 from tests.mutants.bytes import BYTES
 from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SETTINGS, Mutant
 from tests.mutants.clients import CLIENTS
@@ -29,7 +30,7 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(SCRIPTS)}
 ## Engine
 
-{_table(ENGINES + DURING)}
+{_table(ENGINES + DURING + ASKS)}
 ## Handlers
 
 {_table(HANDLERS)}

@@ -285,6 +285,8 @@ class EngineReaped(Event):
     boot: str
     jobs: int
     dead: tuple[Uid, ...]
+    cancelled: tuple[Uid, ...] = ()
+    """What somebody had asked to end."""
 
 
 @value

@@ -6,11 +6,13 @@
     a scheduled job is due, also where there is no room for it ─────▶ now
     the boot may be lost ───────────────────────────────────────────▶ now
     nothing to claim and nothing to settle, there is room for a job ▶ when a bell rings
+    no room for a job, and nothing has begun or ended for QUIET_S ──▶ when the boot's own bell rings
     no room for a job ──────────────────────────────────────────────▶ after POLL_S
 
 While a step waits for a bell there is no other. So its wait ends at once when something may be
 claimable that no bell tells of, or when the last job has ended; and within LINGER_S where others
-still run: they may end too by then, or a bell ring.
+still run: they may end too by then, or a bell ring. Where there was no room for a job, an end makes
+some, and is in as much of a hurry as if no step waited.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ LINGER_MAX_S = 0.010
 
 #: A job that is due sooner than this isn't waited for at a bell: that wait couldn't be timed.
 NEAR_S = 0.004
+
+#: Without room, the wait would have to be ended for each job that ends. So it begins only when
+#: nothing has begun or ended for so long.
+QUIET_S = 0.010
 
 #: Where waits can't be ended, an engine that runs something looks this often.
 LOOK_S = 0.05
@@ -59,8 +65,10 @@ class Pace:
     _is_hungry: bool = True
     """Something may be claimable."""
     _is_urgent: bool = False
-    _first_outcome: float = math.inf
-    """When the first of those ended that are in no step yet."""
+    _first_outcome: float = -math.inf
+    """When the first of those ended that are in no step yet; without such, the first before."""
+    _began: float = -math.inf
+    """When something was claimed last."""
 
     def ask(self, *, urgently: bool = False) -> None:
         """Something may be claimable; urgently: a step is wanted even without room."""
@@ -70,6 +78,10 @@ class Pace:
     def ended(self, now: float) -> None:
         """Something has ended, the first since the last step was made."""
         self._first_outcome = now
+
+    def claimed(self, now: float) -> None:
+        """Something was claimed, and may begin."""
+        self._began = now
 
     def made(self) -> None:
         """A step was made, with what was known by then."""
@@ -118,23 +130,32 @@ class Pace:
             since = min(since, self._first_outcome)
         if since < math.inf:
             return "step" if now >= since + linger_s else min(look_again, since + linger_s)
-        if room > 0 and (can_end or not running) and now + NEAR_S < self.due_at:
+        if now + NEAR_S >= self.due_at or (running and not can_end):
+            return look_again
+        if room > 0:
             return "at bell"
-        return look_again
+        if not running:
+            return look_again  # nobody can want anything of it
+        quiet = max(self._first_outcome, self._began) + QUIET_S
+        return "at bell" if now >= quiet else min(look_again, quiet)
 
     def may_linger(self, now: float, linger_s: float) -> bool:
         """Whether outcomes may still wait for company, where no step waits for a bell."""
         # Not for long, since the enqueuer waits for the end.
         return now < self._first_outcome + linger_s
 
-    def wait_ends(self, *, outcomes: int, running: int) -> float:
+    def wait_ends(self, *, outcomes: int, linger_s: float, running: int) -> float:
         """When a step that waits for a bell has to be answered, before its time has come;
-        infinity: there is no hurry."""
+        infinity: there is no hurry.
+
+        Args:
+          linger_s: How long outcomes may wait for company.
+        """
         if self._is_hungry:
             return -math.inf
         if not outcomes:
             return math.inf
-        return self._first_outcome + LINGER_S if running else -math.inf
+        return self._first_outcome + linger_s if running else -math.inf
 
     def bell_s(self, now: float) -> float:
         """How long a step that is sent now may wait for a bell."""

@@ -12,13 +12,14 @@ would be as many slices long as there are workers, for everything else in it.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Protocol
 
 import trio
 
-from trioq.engine.claim import Claimer, Held
+from trioq.engine.claim import Claimer, Held, Token
 
 #: A job that waits here for longer than this is given back.
 STALE_S = 0.5
@@ -34,6 +35,9 @@ class Lent(Protocol):
 
     def take_back(self) -> list[Held]:
         """Take out what nobody has begun, in order."""
+
+    def take_out(self, claims: Container[Token]) -> list[Held]:
+        """Take out those of these claims that nobody has begun."""
 
 
 class Backlog:
@@ -123,6 +127,21 @@ class Backlog:
         self._call()
         self._are_few.set()
         return jobs
+
+    def take_out(self, by: Claimer, claims: Container[Token]) -> list[Held]:
+        """Take out those of these claims of a boot that nobody has started."""
+
+        def is_meant(held: Held) -> bool:
+            return held.by is by and (held.uid, held.step) in claims
+
+        taken = [held for lent in self.lent if lent.by is by for held in lent.take_out(claims)]
+        for jobs in (self.jobs, self.aside):
+            there = list(jobs)
+            taken += filter(is_meant, there)
+            jobs.clear()  # they stay the ones that everybody knows
+            jobs.extend(itertools.filterfalse(is_meant, there))
+        self._are_few.set()  # whoever waits for that counts again
+        return taken
 
     def take_back_stale(self, by: Claimer) -> list[Held]:
         """The same, where nobody has started anything for too long, nor is on the way to do so."""

@@ -283,13 +283,13 @@ class InlineCaller:
         return function(*args, **kwargs)
 
     async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
-        await self._wait_bell(step.queues, timeout_s)
+        await self._wait_bell(step.queues if step.want else (), timeout_s, step.boot)
         then(self.store.step(step))
 
-    async def _wait_bell(self, queues: Sequence[str], timeout_s: float) -> None:
+    async def _wait_bell(self, queues: Sequence[str], timeout_s: float, boot: str) -> None:
         self._is_ended = False
         with trio.move_on_after(timeout_s):
-            while not (self._is_ended or self.store.wait(queues, 0)):
+            while not (self._is_ended or self.store.wait(queues, 0, boot)):
                 await self._rung.wait()
 
     async def end_wait(self, other: Caller) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
+from trioq.core.calls import Ask
 from trioq.core.job import Uid
 from trioq.core.settlements import Settlement
 from trioq.core.values import value
@@ -12,6 +13,9 @@ from trioq.engine.fetch import Fetch
 
 Why = Literal["boot lost", "lease ended", "engine stops"]
 """Why runs are cancelled."""
+
+Token = tuple[Uid, int]
+"""Names a claim of one boot: its job, and the step that brought it."""
 
 
 class Claimer(Protocol):
@@ -53,6 +57,10 @@ class Running(Protocol):
 
     def cancel(self, by: Claimer, why: Why) -> None:
         """Cancel them."""
+
+    def ask(self, by: Claimer, asks: Mapping[Token, Ask]) -> None:
+        """Tell the runs of these claims, and those that will turn out to be, that somebody wants
+        them to end. Nothing comes of what is asked of one that is just ending."""
 
     def lease_ended(self, by: Claimer) -> None:
         """Cancel those of them that must not go on without a lease."""

@@ -57,8 +57,8 @@ class MemoryStore:
         self._waiters: list[Callable[[str, Uid, End], None]] = []
 
     def on_ring(self, listener: Callable[[str], None]) -> None:
-        """Tell this listener the queue of each bell that begins to ring, before the call that
-        rang it returns."""
+        """Tell this listener whose bell begins to ring, a queue's or a boot's (``@`` and its
+        name), before the call that rang it returns."""
         self._listeners.append(listener)
 
     def on_end(self, listener: Callable[[str, Uid, End], None]) -> None:
@@ -210,11 +210,11 @@ class MemoryStore:
                 yield self.space
             finally:
                 self._changed.notify_all()
-            rung = {bell for bell in self.space.bells - silent if not bell.startswith("@")}
+            rung = self.space.bells - silent
             told, self.space.told = self.space.told, []
         for message in told:
             for waiter in self._waiters:
                 waiter(message.client, message.uid, message.end)
-        for queue in rung:
+        for bell in rung:
             for listener in self._listeners:
-                listener(queue)
+                listener(bell)

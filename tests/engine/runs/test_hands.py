@@ -131,6 +131,17 @@ async def test_what_is_taken_back_while_the_thread_reads_it_is_not_run() -> None
     assert (done(hand), back) == (["a"], ["b"])
 
 
+async def test_of_what_is_taken_out_in_the_middle_the_others_are_run_in_their_order() -> None:
+    scene, out = Scene(), list[Held]()
+    wanted = {("a", 1), ("b", 1), ("c", 2), ("d", 1)}
+    hand = scene.hand(
+        scene.planned("a", lambda: out.extend(hand.take_out(wanted))), *map(scene.planned, "bcde")
+    )
+    hand.work()
+    assert [held.uid for held in out] == ["b", "d"], "what has begun goes on"
+    assert done(hand) == ["a", "c", "e"]
+
+
 async def test_what_is_put_in_meanwhile_is_run_and_afterwards_there_is_no_more_room() -> None:
     scene = Scene()
     hand = scene.hand(scene.planned("a", lambda: hand.add([scene.planned("b")]) and None))

@@ -8,7 +8,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.engine.claimers import NOBODY, Nobody
 from trioq.core.breaker import Permit
-from trioq.engine.claim import Claimer, Held
+from trioq.core.calls import Ask
+from trioq.engine.claim import Claimer, Held, Token
 from trioq.engine.handlers import Function
 from trioq.engine.runs.run import Run, Runs
 
@@ -135,3 +136,48 @@ async def test_who_waits_for_the_end_of_a_boot_waits_until_it_was_told_of_all() 
         await wait_all_tasks_blocked()
         assert not ended.is_set()
         runs.has_told(NOBODY)
+
+
+def ask_for(run: Run) -> Ask:
+    return Ask(run.claim.uid, run.claim.step, b"{}")
+
+
+def asks_of(*runs: Run) -> dict[Token, Ask]:
+    return {(run.claim.uid, run.claim.step): ask_for(run) for run in runs}
+
+
+def test_whose_claim_somebody_wants_to_end_is_told_and_nobody_else() -> None:
+    runs, wanted, other, another_boots = Runs(), run_of("a"), run_of("b"), run_of("a", OTHER)
+    for run in (wanted, other, another_boots):
+        runs.add(run)
+    runs.ask(NOBODY, asks_of(wanted) | {("b", 2): Ask("b", 2, b"{}")})
+    assert [run.asked for run in runs] == [ask_for(wanted), None, None]
+
+
+def test_what_is_asked_while_a_thread_runs_a_job_is_asked_of_the_run_that_it_becomes() -> None:
+    runs, becomes, ended = Runs(), run_of("a"), run_of("b")
+    runs.hand_begins(NOBODY)
+    runs.ask(NOBODY, asks_of(becomes, ended))
+    runs.hand_ended(NOBODY)
+    runs.add(becomes)
+    assert becomes.asked == ask_for(becomes)
+    runs.remove(becomes)
+    runs.add(again := run_of("a"))
+    assert again.asked is None, "that was asked once"
+
+
+def test_what_was_asked_of_a_job_that_a_thread_has_ended_is_forgotten() -> None:
+    runs = Runs()
+    runs.hand_begins(NOBODY)
+    runs.ask(NOBODY, asks_of(run_of("a")))
+    runs.hand_ended(NOBODY)
+    runs.hand_begins(NOBODY)
+    runs.add(later := run_of("a"))
+    assert later.asked is None
+
+
+def test_what_is_asked_of_what_has_ended_is_forgotten() -> None:
+    runs = Runs()
+    runs.ask(NOBODY, asks_of(run_of("a")))
+    runs.add(later := run_of("a"))
+    assert later.asked is None

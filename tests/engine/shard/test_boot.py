@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.engine.claimers import NOBODY
-from trioq.core.calls import Claim, Step, StepReply
+from trioq.core.calls import Ask, Claim, Step, StepReply
 from trioq.core.settlements import Ack, Release
 from trioq.engine.shard.boot import BATCH_MAX, Absorbed, Boot
 
@@ -155,3 +155,55 @@ def test_what_a_lost_boot_knows_of_its_outcomes(sends: int, lost: int, unknown: 
     boot.sends = sends
     boot.settle(Ack("c", 1))
     assert boot.lost_and_unknown() == (lost, unknown)
+
+
+def ask(uid: str, step: int = 1) -> Ask:
+    return Ask(uid, step, b"{}")
+
+
+def hear(boot: Boot, *asks: Ask, asked: int) -> tuple[Ask, ...]:
+    step_of(boot)
+    return boot.absorb(reply(held=len(boot.held), asked=asked, asks=asks)).asks
+
+
+def test_what_is_asked_of_a_claim_is_heard_once() -> None:
+    boot = boot_with("a", "b")
+    assert hear(boot, ask("a"), asked=1) == (ask("a"),)
+    assert hear(boot, ask("a"), ask("b"), asked=2) == (ask("b"),)
+    assert step_of(boot).asked == 2
+
+
+def test_what_was_asked_of_another_claim_of_the_job_is_not_asked_of_this_one() -> None:
+    boot = boot_with("a")
+    boot.settle(Release("a", 1))
+    step_of(boot)
+    absorb(boot, claim("a"), held=1)
+    assert hear(boot, ask("a", step=1), asked=1) == ()
+    assert hear(boot, ask("a", step=2), asked=2) == (ask("a", step=2),)
+
+
+def test_a_claim_may_be_asked_to_end_by_the_answer_that_brings_it() -> None:
+    boot = Boot("host.b00t", NOBODY)
+    step_of(boot)
+    absorbed = boot.absorb(reply(claim("a"), held=1, asked=1, asks=(ask("a"),)))
+    assert absorbed.asks == (ask("a"),)
+
+
+def test_a_server_that_went_back_in_time_is_believed_how_many_asks_there_were() -> None:
+    boot = boot_with("a", "b")
+    hear(boot, ask("a"), asked=5)
+    hear(boot, asked=3)
+    assert step_of(boot).asked == 3
+
+
+def test_who_was_cancelled_instead_of_going_back_is_named_with_who_asked_if_that_was_heard() -> (
+    None
+):
+    boot = boot_with("a", "b", "c")
+    hear(boot, ask("a"), asked=1)
+    for uid in "abc":
+        boot.settle(Release(uid, 1))
+    step_of(boot)
+    absorbed = boot.absorb(reply(held=0, cancelled=frozenset("ab"), asked=2))
+    assert [(held.uid, who) for held, who in absorbed.cancelled] == [("a", ask("a")), ("b", None)]
+    assert boot.asks == {}, "what has ended isn't remembered"

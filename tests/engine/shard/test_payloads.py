@@ -271,6 +271,19 @@ async def test_what_is_taken_back_while_it_comes_does_not_come(
     assert len(bench.payloads) == 0
 
 
+async def test_what_was_behind_one_that_is_taken_out_goes_on(
+    autojump_clock: Clock, bench: Bench
+) -> None:
+    bench.asked.is_cut = True
+    first, second, third, fourth = bench.claim(9 * KB, 0, 9 * KB, 0)
+    out = bench.payloads.take_out({(first.uid, 1), (second.uid, 2), (fourth.uid, 1)})
+    assert out == [first, fourth]
+    assert list(bench.backlog.jobs) == [second]
+    bench.asked.is_cut = False
+    await trio.sleep(60.0)
+    assert [held.uid for held in bench.backlog.jobs] == [second.uid, third.uid]
+
+
 # -- in an engine --------------------------------------------------------------------------------
 
 

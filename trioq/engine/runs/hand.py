@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextvars import Context
 
 import attrs
@@ -18,7 +18,7 @@ import trio
 
 from trioq.core.breaker import Permit
 from trioq.core.wants import want_of
-from trioq.engine.claim import Claimer, Held
+from trioq.engine.claim import Claimer, Held, Token
 from trioq.engine.forks import end_if_copy
 from trioq.engine.handlers.begun import Broken, InThread, Returned
 from trioq.engine.handlers.function import running_job
@@ -117,6 +117,15 @@ class Hand:
             jobs = [planned.held for planned in self.jobs]
             self.jobs.clear()
             return jobs
+
+    def take_out(self, claims: Container[Token]) -> list[Held]:
+        """Take out those of these claims that the thread hasn't begun."""
+        with self._lock:
+            there = [planned.held for planned in self.jobs]
+            left = [p for p in self.jobs if (p.held.uid, p.held.step) not in claims]
+            self.jobs.clear()
+            self.jobs.extend(left)
+            return [held for held in there if (held.uid, held.step) in claims]
 
     def close(self) -> None:
         """Have the thread begin no more, nor say of what it runs that it's simply done."""

@@ -7,15 +7,17 @@ Runs are found by the tokens of their claims, so that whoever has something to s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import attrs
 import trio
 
 from trioq.core.breaker import Permit
+from trioq.core.calls import Ask
+from trioq.core.formats import summary
 from trioq.core.formats.record import Stored, decode
-from trioq.core.outcome import Interrupted, Outcome
-from trioq.engine.claim import Claimer, Held, Why
+from trioq.core.outcome import Interrupted, Outcome, Succeeded
+from trioq.engine.claim import Claimer, Held, Token, Why
 from trioq.engine.handlers import Handler
 from trioq.engine.tracer import RunSpan
 
@@ -37,6 +39,8 @@ class Run:
     _stored: Stored | None = None
     cancelled: Why | None = None
     """Why the engine cancelled it, if it did."""
+    asked: Ask | None = None
+    """Who wanted its job to be cancelled, if somebody did."""
     span: RunSpan | None = None
     outcome: Outcome = INTERRUPTED
     """How it ended; interrupted, until it has come to another end."""
@@ -57,6 +61,22 @@ class Run:
             self.cancelled = why
             self.scope.cancel(why)
 
+    def ask(self, ask: Ask) -> None:
+        """End it soon; its job is cancelled, unless the handler returns all the same."""
+        if self.asked is None:
+            self.asked = ask
+            self.scope.cancel(reason_of(ask))
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether its scope was cancelled."""
+        return self.cancelled is not None or self.asked is not None
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether it has come to no result, and that is what somebody wanted."""
+        return self.asked is not None and not isinstance(self.outcome, Succeeded)
+
 
 @attrs.define(eq=False)
 class Runs:
@@ -65,6 +85,10 @@ class Runs:
     _all: dict[Run, None] = attrs.field(factory=dict[Run, None], init=False)
     _hands: Counter[Claimer] = attrs.field(factory=Counter["Claimer"], init=False)
     """Threads that run job after job, each of which is a run if it takes long."""
+    _asked: dict[Claimer, dict[Token, Ask]] = attrs.field(
+        factory=dict["Claimer", dict[Token, Ask]], init=False
+    )
+    """What was asked of claims that are no runs, but may turn out to be some."""
     _untold: set[Claimer] = attrs.field(factory=set["Claimer"], init=False)
     """Boots that haven't been told yet of all that has ended."""
     _ending: dict[Claimer, Why] = attrs.field(factory=dict["Claimer", Why], init=False)
@@ -88,6 +112,10 @@ class Runs:
         self._all[run] = None
         if (why := self._ending.get(run.claim.by)) is not None:
             run.cancel(why)  # it began in a thread, before its boot was to end
+        if self._asked and (asked := self._asked.get(run.claim.by)) is not None:
+            ask = asked.pop((run.claim.uid, run.claim.step), None)
+            if ask is not None:
+                run.ask(ask)
 
     def remove(self, run: Run) -> None:
         """It has ended. Its settlement follows without a checkpoint in between."""
@@ -101,6 +129,8 @@ class Runs:
 
     def hand_begins(self, by: Claimer) -> None:
         """A thread begins to run this boot's jobs one after the other."""
+        if not self._hands[by]:
+            self._asked.pop(by, None)  # whatever was in a thread then has ended, or is a run
         self._hands[by] += 1
 
     def hand_ended(self, by: Claimer) -> None:
@@ -127,6 +157,16 @@ class Runs:
             if run.claim.by is by:
                 run.cancel(why)
 
+    def ask(self, by: Claimer, asks: Mapping[Token, Ask]) -> None:
+        """Tell the runs of these claims, and those that will turn out to be, that somebody wants
+        them to end."""
+        left = dict(asks)
+        for run in self:
+            if run.claim.by is by and (ask := left.pop((run.claim.uid, run.claim.step), None)):
+                run.ask(ask)
+        if left and self._hands[by]:
+            self._asked.setdefault(by, {}).update(left)
+
     def lease_ended(self, by: Claimer) -> None:
         """Cancel those of them that must not go on without a lease."""
         for run in self:
@@ -138,3 +178,10 @@ class Runs:
         while self.count(by) or by in self._untold:
             await self._waiting.park()
         self._ending.pop(by, None)
+        self._asked.pop(by, None)
+
+
+def reason_of(ask: Ask) -> str | None:
+    """What a handler is told of it."""
+    told = summary.decode(ask.summary)
+    return None if told is None else told.reason or None

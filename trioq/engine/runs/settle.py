@@ -13,6 +13,7 @@ import attrs
 from trioq.core import retry
 from trioq.core.events import (
     Event,
+    JobCancelled,
     JobDied,
     JobFailed,
     JobParked,
@@ -26,10 +27,10 @@ from trioq.core.formats import history, summary
 from trioq.core.formats.record import Stored
 from trioq.core.outcome import DeadReason, Error, Starved
 from trioq.core.retry import Retry
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.core.values import value
 from trioq.engine.claim import Held
-from trioq.engine.runs.run import Run
+from trioq.engine.runs.run import Run, reason_of
 from trioq.engine.snapshot import Recent
 
 
@@ -87,6 +88,14 @@ def end_of(run: Run, again: Retry, *, now_ms: int, random: float) -> End:
                 return End(end.settlement, (starved, *end.events))
             return end
     assert_never(verdict)
+
+
+def cancelled(run: Run) -> End:
+    """Somebody wanted it to end, and it came to no result."""
+    claim, record, ask = run.claim, run.stored.record, run.asked
+    assert ask is not None
+    told = JobCancelled(claim.uid, record.name, record.queue, claim.attempt, reason_of(ask) or "")
+    return End(Cancel(claim.uid, claim.step, ask.summary), (told,))
 
 
 def released(claim: Held, stored: Stored | None) -> End:

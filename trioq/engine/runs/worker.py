@@ -42,7 +42,7 @@ from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import INTERRUPTED, Run, Runs
-from trioq.engine.runs.settle import End, Teller, end_of, parked, released, unreadable
+from trioq.engine.runs.settle import End, Teller, cancelled, end_of, parked, released, unreadable
 from trioq.engine.runs.spree import Begun, Spree
 from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable
@@ -209,10 +209,12 @@ class Worker:
         finally:
             if run is None or not run.is_told:
                 known = stored if run is None else run.stored
+                if run is not None and run.was_stopped:
+                    end = cancelled(run)
                 shop.teller.tell(held, run, end or released(held, known))
             if shop.aside is not None:
                 shop.aside.recall()
-        return run is not None and run.cancelled is not None
+        return run is not None and run.is_to_end
 
     def _admitted(self, held: Held, stored: Stored, scope: trio.CancelScope) -> Run | End:
         """A run that may begin, or what becomes of the job instead."""

@@ -15,11 +15,10 @@ from collections import deque
 
 import attrs
 
-from trioq.core.calls import BATCH_MAX, Admit, Step, StepReply
-from trioq.core.job import Uid
+from trioq.core.calls import BATCH_MAX, Admit, Ask, Step, StepReply
 from trioq.core.settlements import Settlement
 from trioq.core.values import value
-from trioq.engine.claim import Claimer, Held
+from trioq.engine.claim import Claimer, Held, Token
 
 
 @value
@@ -31,6 +30,11 @@ class Absorbed:
     """Settlements that changed nothing: the claim wasn't ours any more."""
     agrees: bool
     """Whether the server holds as many jobs for us as we hold."""
+    cancelled: tuple[tuple[Held, Ask | None], ...] = ()
+    """Settlements that would have put their job back; it was cancelled, as somebody had asked. Who,
+    we may not have heard."""
+    asks: tuple[Ask, ...] = ()
+    """Of claims that we hold, and not told before."""
 
 
 @attrs.define
@@ -45,7 +49,7 @@ class Boot:
     by: Claimer
     number: int = 0
     """The number of the last step that was made."""
-    held: dict[tuple[Uid, int], Held] = attrs.field(factory=dict[tuple[Uid, int], Held])
+    held: dict[Token, Held] = attrs.field(factory=dict[Token, Held])
     outcomes: deque[Settlement] = attrs.field(factory=deque[Settlement])
     """Decided, and not yet in a step."""
     in_flight: Step | None = None
@@ -53,6 +57,10 @@ class Boot:
     """How often the step in flight was sent."""
     suspects: int = 0
     """How many of the held are suspects; the server gives us one at a time."""
+    asked: int = 0
+    """How many asks the server has ever sent us, as far as we have heard."""
+    asks: dict[Token, Ask] = attrs.field(factory=dict[Token, Ask])
+    """Those of the held that somebody wants to end."""
 
     @property
     def unsettled(self) -> int:
@@ -88,6 +96,7 @@ class Boot:
             admits=admits,
             settlements=settlements,
             parked_version=parked_version,
+            asked=self.asked,
         )
         return self.in_flight
 
@@ -101,6 +110,13 @@ class Boot:
         assert len(self.held) == before - len(settled), "each ended its own claim"
         assert len(self.held) >= len(self.outcomes)
         refused = [held for held in settled if held.uid in reply.refused] if reply.refused else ()
+        cancelled = (
+            [held for held in settled if held.uid in reply.cancelled] if reply.cancelled else ()
+        )
+        told = tuple([(held, self.asks.get((held.uid, held.step))) for held in cancelled])
+        if self.asks:
+            for held in settled:
+                self.asks.pop((held.uid, held.step), None)
         by, number = self.by, step.number
         claims = tuple(
             [
@@ -114,7 +130,21 @@ class Boot:
         self.suspects += sum([held.suspect for held in claims])
         # Two views of one fact, ours and the server's. Where they differ something is badly wrong,
         # and nobody can tell which jobs are ours: the boot is given up.
-        return Absorbed(claims, tuple(refused), reply.held == len(self.held))
+        agrees = reply.held == len(self.held)
+        return Absorbed(claims, tuple(refused), agrees, told, self._new_asks(reply))
+
+    def _new_asks(self, reply: StepReply) -> tuple[Ask, ...]:
+        """An answer that is repeated tells what it told; and what was asked of a claim that we
+        have ended, or of one that its job had before, isn't ours to hear."""
+        if reply.asked is None:
+            return ()
+        self.asked = reply.asked
+        new = {(ask.uid, ask.step): ask for ask in reply.asks}
+        heard = {
+            claim: new[claim] for claim in new if claim in self.held and claim not in self.asks
+        }
+        self.asks.update(heard)
+        return tuple(heard.values())
 
     def lost_and_unknown(self) -> tuple[int, int]:
         """How many outcomes are surely refused, and how many nobody can tell.

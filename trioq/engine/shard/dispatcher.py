@@ -21,18 +21,18 @@ from typing import Literal
 
 import trio
 
-from trioq.core.calls import Beat, Gone, StepReply
+from trioq.core.calls import Ask, Beat, Gone, StepReply
 from trioq.core.events import BootLost, ClaimsReturned, Report
-from trioq.core.pace import Pace, linger_s
-from trioq.core.settlements import Release, Settlement
+from trioq.core.pace import LINGER_S, Pace, linger_s
+from trioq.core.settlements import Cancel, Release, Settlement
 from trioq.engine.backlog import STALE_S, Backlog
-from trioq.engine.claim import Held
+from trioq.engine.claim import Held, Running
 from trioq.engine.fetch import Fetch
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.exchange import Exchange
 from trioq.engine.shard.payloads import Payloads
-from trioq.engine.shard.telling import tell
+from trioq.engine.shard.telling import tell, tell_cancelled
 from trioq.engine.tracer import Tracer
 from trioq.errors import TrioqBug
 from trioq.failpoints import failpoint
@@ -51,6 +51,7 @@ class Dispatcher:
       exchange: Gets its steps answered.
       fetch: For the runs of what it claims.
       demand: What the next step is to claim; has the pacemaker, and its clock.
+      runs: Those of what it has claimed are told who wants them to end.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Dispatcher:
         fetch: Fetch,
         backlog: Backlog,
         demand: Demand,
+        runs: Running,
         report: Report,
         tracer: Tracer | None = None,
     ) -> None:
@@ -76,6 +78,7 @@ class Dispatcher:
         self._bell = exchange.bell
         self._backlog = backlog
         self._demand = demand
+        self._runs = runs
         self._clock = demand.clock
         self._report = report
         self._tracer = tracer
@@ -83,6 +86,8 @@ class Dispatcher:
         """Whether the last step has, and the workers haven't had time to begin."""
         self._pace = Pace()
         self._awake = trio.Event()
+        self._answers = trio.lowlevel.ParkingLot()
+        """Those who wait for a step to be answered."""
 
     # -- what the others ask and tell it ---------------------------------------------------
 
@@ -107,13 +112,16 @@ class Dispatcher:
 
     def _ask(self, *, urgently: bool) -> None:
         self._pace.ask(urgently=urgently)
-        self._bell.end()
+        if urgently or self._demand.room(self._boot.unsettled) > 0:
+            self._bell.end()
         self._awake.set()
 
     def beat_answered(self, reply: Beat | Gone) -> None:
         """What a sign of life was answered."""
         if isinstance(reply, Gone):
             self._ask(urgently=True)  # a step is told the same, and knows what is lost
+        elif reply.asked != self._boot.asked:
+            self._ask(urgently=True)  # a ring got lost, or hasn't been heard yet
         elif reply.parked_version != self._demand.parked_version:
             self.poke()
 
@@ -142,8 +150,13 @@ class Dispatcher:
         if is_first:
             pace.ended(now)
         boot.settle(*settlements)
-        if self._bell.is_waiting:
-            self._bell.end(pace.wait_ends(outcomes=len(boot.outcomes), running=boot.unsettled))
+        if self._bell.is_waiting and (step := boot.in_flight) is not None:
+            # Where it claims nothing there was no room, and is some now.
+            linger_s = LINGER_S if step.want else self._linger_s
+            ends_at = pace.wait_ends(
+                outcomes=len(boot.outcomes), linger_s=linger_s, running=boot.unsettled
+            )
+            self._bell.end(ends_at)
         elif not self._awake.is_set() and (is_first or not pace.may_linger(now, self._linger_s)):
             self._awake.set()
 
@@ -154,9 +167,15 @@ class Dispatcher:
         self._bell.end()
         self._awake.set()
 
-    async def wait_over(self) -> None:
-        """Wait until no step waits for a bell: one that we have told so ends its wait soon."""
-        await self._bell.over()
+    async def settled(self) -> None:
+        """Wait until no step is in flight, unless Redis is away.
+
+        One that waits for a bell ends that soon, where there is something to settle or nothing
+        more to claim.
+        """
+        boot = self._boot
+        while boot.in_flight is not None and boot.sends == 1 and not self.lost.is_set():
+            await self._answers.park()
 
     # -- its own life ----------------------------------------------------------------------
 
@@ -238,6 +257,8 @@ class Dispatcher:
             await self._exchange.answered(boot, self._take, bell_s=bell_s)
         except TrioqBug:
             self._lose("bug")
+        finally:
+            self._answers.unpark_all()
 
     def _take(self, reply: StepReply | Gone, sent_at: float, took_s: float) -> None:
         """What the step in flight was answered: all of it at once, so that no claim gets lost."""
@@ -270,8 +291,12 @@ class Dispatcher:
             big_bytes = self.payloads.put(absorbed.claims)
             demand.ahead.claimed(big_bytes, len(absorbed.claims))
             self._has_brought = bool(absorbed.claims)
+            if absorbed.claims:
+                self._pace.claimed(trio.current_time())
         else:
             self._give_back(absorbed.claims)
+        if absorbed.asks:
+            self._hear(absorbed.asks)
         # If there is more for us there is soon another step; and if it isn't ours, we don't
         # listen to the bell, which others may need.
         if demand.leaves(reply):
@@ -279,6 +304,16 @@ class Dispatcher:
         self._pace.scheduled(trio.current_time(), reply.next_due_ms)
         tell(absorbed, step, took_s, report=self._report, tracer=self._tracer)
         return absorbed.agrees
+
+    def _hear(self, asks: Sequence[Ask]) -> None:
+        """What nobody has begun never begins, and what runs is told."""
+        asked = {(ask.uid, ask.step): ask for ask in asks}
+        for held in [*self._backlog.take_out(self, asked), *self.payloads.take_out(asked)]:
+            ask = asked.pop((held.uid, held.step))
+            self.settle(Cancel(held.uid, held.step, ask.summary))
+            tell_cancelled(held, ask, report=self._report)
+        if asked:
+            self._runs.ask(self, asked)
 
     def _give_back(self, jobs: Sequence[Held]) -> None:
         if jobs:

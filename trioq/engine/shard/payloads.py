@@ -12,7 +12,7 @@ don't, goes on as it is: its run asks for it, when it is its turn.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import attrs
 import trio
@@ -21,7 +21,7 @@ from trioq.core.ahead import AHEAD_BYTES
 from trioq.core.formats.record import split_big
 from trioq.core.job import Uid
 from trioq.engine.backlog import Backlog
-from trioq.engine.claim import Held
+from trioq.engine.claim import Held, Token
 from trioq.engine.fetch import Fetch
 
 #: In one request: a payload that is larger has one of its own. With more, the first of them would
@@ -68,6 +68,15 @@ class Payloads:
         jobs = [held for held, _ in self._coming]
         self._coming.clear()
         return jobs
+
+    def take_out(self, claims: Container[Token]) -> list[Held]:
+        """Take out those of these claims that wait here."""
+        taken = [held for held, _ in self._coming if (held.uid, held.step) in claims]
+        left = [(held, size) for held, size in self._coming if (held.uid, held.step) not in claims]
+        self._coming.clear()
+        self._coming.extend(left)
+        self._hand_on({})  # what has waited behind them, and for nothing else
+        return taken
 
     async def run(self) -> None:
         """Fetch, as long as the boot lives.

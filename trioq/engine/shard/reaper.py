@@ -70,7 +70,7 @@ class Reaper:
             reaped = await self.caller.call(store.reap, boot, counter, self.max_reaps)
             watch.forget(boot)
             if reaped.word == "reaped":
-                self.report(EngineReaped(boot, reaped.moved, reaped.dead))
+                self.report(EngineReaped(boot, reaped.moved, reaped.dead, reaped.cancelled))
 
     async def _ask_leases(self, boots: Sequence[str]) -> None:
         """Look up how long these may be silent; another's lease may be longer than ours."""

@@ -162,6 +162,7 @@ class Shard:
                 pacemaker=pacemaker,
                 clock=self.clock,
             ),
+            runs=self.runs,
             report=self.report,
             tracer=self.tracer,
         )
@@ -188,7 +189,7 @@ class Shard:
                     await self._claim(dispatcher, task_status)
                     await self._let_run_out(dispatcher)
                     with trio.move_on_after(SIGN_OFF_S):
-                        await dispatcher.wait_over()  # else it takes another connection
+                        await dispatcher.settled()  # else it takes another connection
                     stepping.cancel_scope.cancel()
             finally:
                 signed_off = await self._finish(dispatcher)

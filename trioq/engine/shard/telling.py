@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from trioq.core.calls import Step
-from trioq.core.events import Claimed, Report, SettlementRefused
+from trioq.core.calls import Ask, Step
+from trioq.core.events import Claimed, JobCancelled, Report, SettlementRefused
+from trioq.core.formats import summary
 from trioq.core.formats.record import decode
 from trioq.engine.claim import Held
 from trioq.engine.shard.boot import Absorbed
@@ -23,6 +24,16 @@ def tell(
     for held in absorbed.refused:
         name, queue = _called(held)
         report(SettlementRefused(held.uid, name, queue, held.attempt))
+    for held, ask in absorbed.cancelled:
+        tell_cancelled(held, ask, report=report)
+
+
+def tell_cancelled(held: Held, ask: Ask | None, *, report: Report) -> None:
+    """Tell of a job that ended because somebody had asked; None: we don't know who."""
+    name, queue = _called(held)
+    told = None if ask is None else summary.decode(ask.summary)
+    reason = "" if told is None else told.reason
+    report(JobCancelled(held.uid, name, queue, held.attempt, reason))
 
 
 def _called(held: Held) -> tuple[str, str]:
