@@ -19,6 +19,7 @@ from benchmarks.goals import FIGURES
 
 # Each puts its rows on the list, in this order.
 from benchmarks.suite import (  # noqa: F401
+    cancels,
     curves,
     drains,
     enqueues,

@@ -37,7 +37,7 @@ def waits(scale: Scale) -> Figures:
             "… of enqueue → handler, thread": thread / start,
             "idle, handler's return → task that waits, p50": task,
             "… of enqueue → handler, task": task / start,
-            **trio.run(standing, b, scale.of(1_000, 100), scale.of(30, 6)),
+            **trio.run(standing, b, scale.of(1_000, 100), scale.of(20, 6)),
         }
 
 
