@@ -201,7 +201,7 @@ def test_whatever_a_client_takes_an_engine_can_run(
         ran.append(fields)
 
     function = Function(read.name, handler)
-    rules = Rules(trioq.Retry(), 60.0, {})
+    rules = Rules(trioq.Retry(), 60.0, {}, 1)
     retry, timeout_s = (
         rules.retry_of(function, stored.record),
         rules.timeout_of(function, stored.record),

@@ -24,7 +24,12 @@ class Nobody:
         raise AssertionError
 
     def settle_many(
-        self, settlements: Sequence[Settlement], *, took_s: float, alone: bool = True
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        took_s: float,
+        alone: bool = True,
+        result_bytes: int = 0,
     ) -> None:
         raise AssertionError
 

@@ -19,7 +19,7 @@ ISOLATED = "engine/handlers/isolated.py"
 GOES = (
     Mutant(
         "a timeout counts from when its handler first waits", WORKER,
-        "timebox, begun.began)", "timebox, trio.current_time())", BOTH,
+        "timebox, begun.began, plan", "timebox, trio.current_time(), plan", BOTH,
     ),
     Mutant(
         "nothing becomes of a begun run that is cancelled", WORKER,
@@ -58,7 +58,7 @@ GOES = (
     ),
     Mutant(
         "what a record asks for isn't heard", PLAN,
-        "record.queue, options.max_attempts, options.timeout_s", "record.queue, None, None", GO,
+        "record.queue, record.options\n", "record.queue, Options()\n", GO,
     ),
     Mutant(
         "each worker has a turn of its own", WORKER,
@@ -161,7 +161,7 @@ GOES = (
     ),
     Mutant(
         "what is worked out for one queue's jobs is another's", PLAN,
-        "asked = record.name, record.queue, options", 'asked = record.name, "", options', PLANNED,
+        "asked = record.name, record.queue, record", 'asked = record.name, "", record', PLANNED,
     ),
     Mutant(
         "what ever so many jobs ask for is kept", PLAN,
@@ -169,7 +169,7 @@ GOES = (
     ),
     Mutant(
         "how long a go took is how long each of it took", "engine/runs/done.py",
-        "took_s=spent_s / len(acks)", "took_s=spent_s",
+        "took_s=spent_s / len(settled)", "took_s=spent_s",
         ("tests/engine/shard/test_dispatcher.py", "-k", "compute"),
     ),
     Mutant(

@@ -93,7 +93,7 @@ DURING = (
     ),
     Mutant(
         "a history doesn't say that its job died", SETTLE,
-        "claim.by.boot, now_ms, dead, trace)", "claim.by.boot, now_ms, None, trace)", SETTLING,
+        "claim.by.boot, now_ms, dead, trace,", "claim.by.boot, now_ms, None, trace,", SETTLING,
     ),
     Mutant(
         "nobody is told what an engine is short of", SETTLE,

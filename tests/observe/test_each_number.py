@@ -69,6 +69,8 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         (12, e.JobReleased(*who, 1)),
         (13, e.JobParked(*who, "breaker open")),
         (14, e.JobParked(*who, "unknown name")),
+        (40, e.ResultNotKept(*who, 1, "too_large", "")),
+        (41, e.ResultNotKept(*who, 1, "unfit", "")),
         (15, e.SettlementRefused(*who, 1)),
         (16, e.ParkedExpired("low", "job", 17)),
         (18, e.EngineReaped("e", 19, ("u",))),
@@ -110,6 +112,8 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         ("trioq_jobs_dead_total", ("other", "other", "worker_lost")): 18,
         ("trioq_jobs_parked_total", (*of, "breaker_open")): 13,
         ("trioq_jobs_parked_total", (*of, "unknown_name")): 14,
+        ("trioq_results_not_kept_total", (*of, "too_large")): 40,
+        ("trioq_results_not_kept_total", (*of, "unfit")): 41,
         ("trioq_jobs_released_total", ()): 12 + 33 * 34,
         ("trioq_settlements_refused_total", ()): 15 + 21,
         ("trioq_settlements_unknown_total", ()): 22,
@@ -233,6 +237,7 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
 def test_reasons_are_these() -> None:
     assert c.FAILURES == FAILURES
     assert c.DOORS == DOORS
+    assert c.UNFIT == ("too_large", "unfit")
     assert get_args(DeadReason) == DEAD
 
 

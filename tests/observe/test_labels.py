@@ -97,6 +97,7 @@ def test_every_series_of_a_handler_begins_at_zero() -> None:
         "trioq_jobs_failed_total": {"reason": "exception"},
         "trioq_jobs_dead_total": {"reason": "failures"},
         "trioq_jobs_parked_total": {"reason": "breaker_open"},
+        "trioq_results_not_kept_total": {"reason": "unfit"},
         "trioq_jobs_completed_total": {},
         "trioq_jobs_retried_total": {},
         "trioq_job_run_seconds_count": {},

@@ -20,7 +20,7 @@ AHEAD_MAX = 984
 #: An answer with fewer bytes hasn't come short because of them.
 FULL_BYTES = 1 << 18
 
-#: How many bytes of big payloads to hold ahead of the workers.
+#: How many bytes to hold ahead of the workers: of big payloads, and of what will come of them.
 AHEAD_BYTES = 8 << 20
 
 
@@ -39,6 +39,9 @@ class Ahead:
 
     mean_big_bytes: float = attrs.field(default=0.0, init=False)
     """A moving average too: of a job's payload, if it is one of those that are fetched."""
+
+    mean_result_bytes: float = attrs.field(default=0.0, init=False)
+    """And of what is kept of a run."""
 
     fits: int = attrs.field(default=BATCH_MAX, init=False)
     """How many to ask for at most: a few more than an answer had room for."""
@@ -64,6 +67,12 @@ class Ahead:
             mean = big_bytes / count
             self.mean_big_bytes += (1 - 0.9**count) * (mean - self.mean_big_bytes)
 
+    def returned(self, result_bytes: int, count: int) -> None:
+        """So many have run, with so many bytes of results to be kept."""
+        if result_bytes or self.mean_result_bytes:
+            mean = result_bytes / count
+            self.mean_result_bytes += (1 - 0.9**count) * (mean - self.mean_result_bytes)
+
     def answered(self, step: Step, reply: StepReply) -> None:
         """How much of what a step asked for came back."""
         got = len(reply.claims)
@@ -77,7 +86,8 @@ class Ahead:
     def jobs(self) -> int:
         """How many to hold ahead of the workers."""
         by_time = AHEAD_S / max(self.gap_s, 1e-6)
-        by_size = AHEAD_BYTES / max(self.mean_big_bytes, 1.0)
+        # Results lie here as payloads do, while the server is away.
+        by_size = AHEAD_BYTES / max(self.mean_big_bytes, self.mean_result_bytes, 1.0)
         return min(AHEAD_MAX, int(by_time), int(by_size))
 
 

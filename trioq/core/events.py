@@ -189,6 +189,26 @@ class JobSucceeded(Event):
 
 
 @value
+class ResultNotKept(Event):
+    """A job is done, and its result isn't kept though that was asked for."""
+
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    why: Literal["too_large", "unfit"]
+    detail: str
+
+
+@value
+class ResultDropped(Event):
+    """A handler has returned something, and nobody has asked that it be kept. Told once of each."""
+
+    name: str
+    queue: str
+
+
+@value
 class JobFailed(Event):
     """An attempt failed and there will be another."""
 

@@ -60,6 +60,8 @@ class Failed:
     """What :class:`~trioq.errors.RetryLater` asked for; None: the backoff decides."""
     permanent: DeadReason | None = None
     """Set where another attempt is no use; the job is then dead with this reason."""
+    args: tuple[Any, ...] | None = None
+    """The error's arguments, as JSON has them; None where nobody makes it anew from them."""
 
 
 @value

@@ -40,12 +40,18 @@ class Claimer(Protocol):
         """
 
     def settle_many(
-        self, settlements: Sequence[Settlement], *, took_s: float, alone: bool = True
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        took_s: float,
+        alone: bool = True,
+        result_bytes: int = 0,
     ) -> None:
         """Say it of several, each of which ran so long on the average.
 
         Args:
           alone: They ran one after the other, and others had to wait for them.
+          result_bytes: Of all the results in them.
         """
 
 

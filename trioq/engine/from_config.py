@@ -33,6 +33,7 @@ def rules(config: Config) -> Rules:
         retry=retry(config),
         timeout_s=config.worker.timeout_s,
         queue_timeouts_s={q.name: q.timeout_s for q in config.queues if q.timeout_s is not None},
+        max_result_bytes=config.worker.max_result_bytes,
     )
 
 

@@ -30,6 +30,7 @@ from trioq.engine.outage import Outage
 from trioq.engine.runs.aside import Aside
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.done import DoneTeller
+from trioq.engine.runs.drops import Drops
 from trioq.engine.runs.ends import Ends
 from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
@@ -70,6 +71,7 @@ class Parts:
     runs: Runs = attrs.field(factory=Runs, init=False)
     recent: Recent = attrs.field(factory=Recent, init=False)
     breakers: Breakers = attrs.field(init=False)
+    drops: Drops = attrs.field(init=False)
     done_teller: DoneTeller = attrs.field(init=False)
     ends: Ends = attrs.field(init=False)
     appetite: Appetite = attrs.field(init=False)
@@ -89,9 +91,13 @@ class Parts:
             opened=self._poke,
         )
 
+    @drops.default
+    def _make_drops(self) -> Drops:
+        return Drops(self.given.report)
+
     @done_teller.default
     def _make_done_teller(self) -> DoneTeller:
-        return DoneTeller(self.breakers, self.given.report, self.recent)
+        return DoneTeller(self.breakers, self.given.report, self.recent, self.drops)
 
     @ends.default
     def _make_ends(self) -> Ends:
@@ -161,7 +167,7 @@ class Parts:
             appetite=self.appetite,
             aside=self.aside,
             threads=self.threads,
-            teller=Teller(given.report, self.recent),
+            teller=Teller(given.report, self.recent, self.drops),
             ends=self.ends,
             report=given.report,
             tracer=given.tracer,

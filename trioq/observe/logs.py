@@ -24,6 +24,8 @@ LEVELS: dict[type[Event], str] = {
     e.JobStarted: "debug",
     e.JobSucceeded: "debug",
     e.JobReleased: "debug",
+    e.ResultDropped: "debug",
+    e.ResultNotKept: "warning",
     e.JobSnoozed: "debug",
     e.FilesEnqueued: "debug",
     e.LimiterWaited: "debug",
@@ -55,6 +57,7 @@ STORMS: dict[type[Event], Callable[[Any], tuple[str, ...]]] = {
     e.JobParked: lambda event: (event.name, event.why),
     e.EnqueueRefused: lambda event: (),
     e.RunStarved: lambda event: (event.want,),
+    e.ResultNotKept: lambda event: (event.name, event.why),
 }
 
 

@@ -141,4 +141,4 @@ async def test_a_waiting_handler_can_be_seen_in_its_task(autojump_clock: object)
         nursery.start_soon(look, trio.lowlevel.current_task())
         await outcome_of(handler_that_waits)
 
-    assert seen.index("invoke") < seen.index("handler_that_waits") < seen.index("sleep")
+    assert seen.index("go_on") < seen.index("handler_that_waits") < seen.index("sleep")

@@ -82,8 +82,9 @@ class Scene:
         self, uid: str, function: Callable[..., Any] = lambda: None, payload: bytes = b"{}"
     ) -> Planned:
         plan = Plan(
-            "it", "low", Function("it", function), True, False, self.breaker, 5.0, Options(), 1, ""
-        )
+            "it", "low", Function("it", function), True, False, self.breaker, 5.0, Options(), 1,
+            None, "",
+        )  # fmt: skip
         return Planned(Held(self.by, uid, 1, 1, False, payload), Header(b"", plan, 0))
 
     def hand(self, *jobs: Planned) -> Hand:

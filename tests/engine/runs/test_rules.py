@@ -34,7 +34,7 @@ def record(*, queue: str = "low", **options: float) -> Record:
 def test_a_timeout_is_the_calls_then_the_handlers_then_the_queues_then_the_workers(
     call_s: float | None, handler_s: float | None, queue: str, expected_s: float
 ) -> None:
-    rules = Rules(Retry(), WORKER_S, {"timed": QUEUE_S})
+    rules = Rules(Retry(), WORKER_S, {"timed": QUEUE_S}, 1)
     options = {} if call_s is None else {"timeout_s": call_s}
     handler = Function("noop", noop, timeout_s=handler_s)
     assert rules.timeout_of(handler, record(queue=queue, **options)) == expected_s
@@ -44,7 +44,7 @@ def test_a_call_says_how_often_it_is_tried_and_the_handler_or_the_worker_how_lon
     None
 ):
     workers, handlers = Retry(max_attempts=9, base=9.0), Retry(max_attempts=5, base=5.0)
-    rules = Rules(workers, WORKER_S, {})
+    rules = Rules(workers, WORKER_S, {}, 1)
     plain, own = Function("noop", noop), Function("noop", noop, retry=handlers)
     assert rules.retry_of(plain, record()) == workers
     assert rules.retry_of(own, record()) == handlers

@@ -35,6 +35,7 @@ from trioq.core.retry import Retry
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Function
+from trioq.engine.runs.drops import Drops
 from trioq.engine.runs.run import Run
 from trioq.engine.runs.settle import Teller, end_of, parked, released, unreadable
 from trioq.engine.snapshot import Recent
@@ -112,7 +113,7 @@ def line_of(attempt: int = 2, **more: Any) -> dict[str, Any]:
 def test_each_outcome_has_its_settlement_and_is_told_once(
     outcome: Outcome, settlement: Settlement, events: tuple[Event, ...]
 ) -> None:
-    end = end_of(run_of(outcome), RETRY, now_ms=NOW_MS, random=0.5)
+    end = end_of(run_of(outcome), RETRY, None, now_ms=NOW_MS, random=0.5)
     assert end.events == events
     if isinstance(end.settlement, RetryAt | DeadLetter) and end.settlement.line:
         dead = {"dead": "gave_up"} if isinstance(end.settlement, DeadLetter) else {}
@@ -124,7 +125,7 @@ def test_each_outcome_has_its_settlement_and_is_told_once(
 
 
 def test_of_a_job_that_succeeded_a_summary_is_kept() -> None:
-    end = end_of(run_of(Succeeded("whatever")), RETRY, now_ms=NOW_MS, random=0.5)
+    end = end_of(run_of(Succeeded("whatever")), RETRY, None, now_ms=NOW_MS, random=0.5)
     assert end.events == (JobSucceeded(*JOB, 1.5, WANTED_MS),)
     assert isinstance(end.settlement, Ack)
     assert (end.settlement.uid, end.settlement.step) == ("a", 7)
@@ -152,9 +153,9 @@ def test_what_was_not_run_goes_back_waits_or_is_dead() -> None:
 def test_its_claimer_is_told_first_and_how_long_the_handler_ran_if_it_did() -> None:
     claims, seen = Claims(), list[tuple[Event, int]]()
     recent = Recent()
-    teller = Teller(lambda event: seen.append((event, len(claims.told))), recent)
+    teller = Teller(lambda event: seen.append((event, len(claims.told))), recent, Drops(print))
     run = run_of(Succeeded(), claims)
-    end = end_of(run, RETRY, now_ms=NOW_MS, random=0.5)
+    end = end_of(run, RETRY, None, now_ms=NOW_MS, random=0.5)
     teller.tell(run.claim, run, end)
     back = released(run.claim, run.stored)
     teller.tell(run.claim, None, back)

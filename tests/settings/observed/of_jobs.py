@@ -14,6 +14,7 @@ from trioq.core.events import (
     JobStarted,
     JobSucceeded,
     ParkedExpired,
+    ResultNotKept,
 )
 from trioq.errors import ConfigError, PayloadRejected, QueueFull, QueueUnknown
 from trioq.store.inspect import done, stats
@@ -223,3 +224,21 @@ async def keep_done(place: Place) -> None:
             place.enqueue("noop")
             await place.until(lambda n=n: stats(place.store).counters.get("done") == n, 5.0)
     assert [summary.attempt for summary in done(place.store)] == [1, 1]
+
+
+@row("worker.max_result", "10B")
+async def max_result(place: Place) -> None:
+    place.configure()
+
+    @place.app.job("says", result="1h")
+    async def says(length: int) -> str:
+        return "x" * length
+
+    kept, not_kept = (place.enqueue("says", {"length": n}) for n in (8, 9))
+    async with place.running():
+        (told,) = await place.reported(ResultNotKept)
+        await place.reported(JobSucceeded, 2)
+        await place.until(lambda: place.server.call("HGET", "{t}:results", kept), 5.0)
+    assert (told.uid, told.detail) == (not_kept, "it has 11 bytes, the limit is 10")
+    told_of = [place.server.call("HGET", "{t}:results", uid) for uid in (kept, not_kept)]
+    assert told_of == [b'done "xxxxxxxx"', b"too_large 11 10"]

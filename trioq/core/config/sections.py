@@ -109,6 +109,11 @@ class WorkerConfig:
     keep_done: int = key(
         Whole(at_most=UNLIMITED), "Summaries of finished jobs that are kept, at least.", 1000
     )
+    max_result_bytes: int = key(
+        Size(at_least=2, at_most=2**28),
+        "What a handler returned isn't kept if it is larger; its job is done all the same.",
+        64_000,
+    )
     runners: int | None = key(
         Whole(at_least=1, at_most=1000),
         'Processes for handlers with `isolation="process"`; absent: as many as there are cores.',

@@ -11,8 +11,8 @@ import errno
 import os
 import re
 import signal
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import attrs
 import trio
@@ -58,6 +58,9 @@ class Command:
     cwd: str | None = None
     env: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     on_lease_loss: LeaseLoss = "continue"
+    result_s: ClassVar[float | None] = None
+    """What it returns is kept where its job asks for that."""
+    raises: ClassVar[Sequence[type[Exception]]] = ()
 
     def arguments(self, payload: Mapping[str, Any]) -> list[str]:
         """The program and its arguments for this payload. Fields that aren't named are ignored.

@@ -10,14 +10,20 @@ from __future__ import annotations
 import itertools
 import traceback
 from collections.abc import Iterator
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any
 
+from trioq.core import result
+from trioq.core.formats import payload
 from trioq.core.outcome import Error
 
 MESSAGE_BYTES = 1000
 TRACEBACK_BYTES = 8000
 TYPE_BYTES = 200
+
+#: Of an error's arguments, as JSON.
+ARGS_BYTES = 1000
 
 #: Of a group with very many exceptions, these are named.
 SHOWN_LEAVES = 10
@@ -33,6 +39,7 @@ _OURS = ("trioq.engine.handlers", "trio", "outcome")
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 _with_traceback = BaseException.with_traceback
+_args = BaseException.__dict__["args"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _hides_context = BaseException.__dict__["__suppress_context__"].__get__
@@ -74,6 +81,18 @@ def describe(error: BaseException) -> Error:
         clip(message, MESSAGE_BYTES),
         clip_front(_traceback(leaves), TRACEBACK_BYTES),
     )
+
+
+def args_of(error: BaseException) -> tuple[Any, ...] | None:
+    """Its arguments as JSON has them; None where it can't, or not in so few bytes. Never raises."""
+    try:
+        return tuple(payload.loads(copy_context().run(_encoded_args, error)))
+    except BaseException:
+        return None
+
+
+def _encoded_args(error: BaseException) -> bytes:
+    return result.encode(list(_args(error)), ARGS_BYTES)
 
 
 def leaves_of(error: BaseException) -> list[BaseException]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import trio
 
@@ -13,6 +15,7 @@ from trioq.engine.handlers.command import CommandFailed
 from trioq.engine.handlers.describe import (
     MESSAGE_BYTES,
     Raised,
+    args_of,
     clip,
     describe,
     is_a,
@@ -50,7 +53,11 @@ def carried(error: BaseException) -> BaseException:
 
 
 def timed_out(
-    timeout_s: float | None, error: BaseException | None, *, swallowed: bool = False
+    timeout_s: float | None,
+    error: BaseException | None,
+    *,
+    swallowed: bool = False,
+    raises: Sequence[type[Exception]] = (),
 ) -> Outcome:
     """What becomes of a handler that was cancelled at its deadline, and of what it made of it."""
     told, traceback = f"took longer than {timeout_s:g} s", ""
@@ -69,15 +76,27 @@ def timed_out(
         told += "; its process was killed"
     elif error is not None:
         if is_a(leaf, JobControl):
-            return outcome_of(error)  # it was asked to end, and ended with a wish
+            return outcome_of(error, raises)  # it was asked to end, and ended with a wish
         raised = leaf.error if type(leaf) is RunnerDied else describe(error)
         told += f"; then, while it was cancelled, {raised.type}: {raised.message}"
         traceback = raised.traceback
     return Failed(Error("timeout", clip(told, MESSAGE_BYTES), traceback, kind="timeout"))
 
 
-def outcome_of(error: BaseException) -> Outcome:
-    """What becomes of a handler that raised this."""
+def outcome_of(error: BaseException, raises: Sequence[type[Exception]] = ()) -> Outcome:
+    """What becomes of a handler that raised this.
+
+    Args:
+      raises: Of these classes the arguments are kept, too.
+    """
+    outcome = _outcome_of(error)
+    if raises and isinstance(outcome, Failed) and (leaf := _only_leaf(error)) is not None:
+        is_known = any(type(leaf) is kind for kind in raises)
+        return attrs.evolve(outcome, args=args_of(leaf)) if is_known else outcome
+    return outcome
+
+
+def _outcome_of(error: BaseException) -> Outcome:
     if (leaf := _only_leaf(error)) is None:
         return Failed(describe(error))
     if type(leaf) is BadPayload:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -41,6 +41,10 @@ class Handler(Runnable, Protocol):
     def retry(self) -> Retry | None: ...
     @property
     def on_lease_loss(self) -> LeaseLoss: ...
+    @property
+    def result_s(self) -> float | None: ...
+    @property
+    def raises(self) -> Sequence[type[Exception]]: ...
 
 
 def invoke(
@@ -52,6 +56,7 @@ def invoke(
     threads: trio.CapacityLimiter,
     kill_after_s: float = KILL_AFTER_S,
     since: float | None = None,
+    raises: Sequence[type[Exception]] = (),
 ) -> Awaitable[Outcome]:
     """Run a handler for a job.
 
@@ -61,12 +66,15 @@ def invoke(
       threads: Bounds how many ``def`` handlers run at a time.
       kill_after_s: How long a cancelled command has between SIGTERM and SIGKILL.
       since: When it began, by trio's clock; None: it begins now.
+      raises: Errors whose arguments are kept.
 
     Cancellation: the handler is cancelled. If it ends with anything but a result,
     :exc:`trio.Cancelled` comes out, whatever the handler made of it, since what it raised while
     it was being stopped must not cost the job an attempt.
     """
-    return go_on(partial(handler.run, job, threads, kill_after_s), timeout_s, timebox, since)
+    return go_on(
+        partial(handler.run, job, threads, kill_after_s), timeout_s, timebox, since, raises
+    )
 
 
 # A real Ctrl-C is the engine's to handle: without the protection it could be raised inside of
@@ -77,6 +85,7 @@ async def go_on(
     timeout_s: float | None,
     timebox: Timebox,
     since: float | None,
+    raises: Sequence[type[Exception]] = (),
 ) -> Outcome:
     """The same for what is left of a run that has begun.
 
@@ -95,7 +104,9 @@ async def go_on(
         # The scope has taken its own Cancelled out of a group; what is left of cancellation
         # counts only if we are really being cancelled: a handler can raise one that it kept.
         if trio.current_effective_deadline() != -math.inf:
-            return timed_out(timeout_s, error) if timebox.expired else outcome_of(error)
+            if timebox.expired:
+                return timed_out(timeout_s, error, raises=raises)
+            return outcome_of(error, raises)
     else:
         if not timebox.expired:
             return Succeeded(result)

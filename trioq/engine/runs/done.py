@@ -9,11 +9,14 @@ from collections.abc import Sequence
 import attrs
 import trio
 
-from trioq.core.events import JobsSucceeded, Quick, Report
-from trioq.core.settlements import Ack
+from trioq.core.events import JobsSucceeded, Quick, Report, ResultNotKept
+from trioq.core.keep import Kept
+from trioq.core.settlements import Ack, Deliver
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.drops import Drops
 from trioq.engine.runs.plan import Header, Plan
+from trioq.engine.runs.settle import not_kept
 from trioq.engine.snapshot import Recent
 
 #: How long most of them take, as a summary has it in milliseconds: by microseconds.
@@ -21,9 +24,10 @@ _TOOK_MS = tuple(f"{us / 1000:.3f}" for us in range(1000))
 
 _quoted = json.encoder.encode_basestring_ascii
 
-Done = tuple[Held, Header, float, float, str | None]
+Done = tuple[Held, Header, float, float, str | None, Kept | None]
 """A run that waited for nothing, with nothing left to be looked at: its claim, its header, how long
-it took (s), when it ended by trio's clock, and what names its span, if it's traced."""
+it took (s), when it ended by trio's clock, what names its span, if it's traced, and what is kept of
+what it returned, if that is wanted."""
 
 
 @attrs.define(eq=False)
@@ -42,6 +46,7 @@ class DoneTeller:
     breakers: Breakers
     report: Report
     recent: Recent
+    drops: Drops
 
     def tell(self, done: Sequence[Done], by: Claimer, workers: Sequence[int] = ()) -> None:
         """Settle these.
@@ -55,11 +60,12 @@ class DoneTeller:
         has_waited = bool(workers)
         now = trio.current_time()
         wall, engine = time.time() - now, f',"engine":{_quoted(by.boot)}'
-        acks: list[Ack] = []
+        settled: list[Ack | Deliver] = []
+        unkept: list[ResultNotKept] = []
         by_plan: dict[Plan, Alike] = {}
-        spent_s = 0.0
+        spent_s, result_bytes = 0.0, 0
         last: Header | None = None
-        for n, (held, header, took_s, ended, trace) in enumerate(done):
+        for n, (held, header, took_s, ended, trace, kept) in enumerate(done):
             if header is not last:
                 last, plan = header, header.plan
                 enqueued_ms, wanted_ms = header.enqueued_ms, header.wanted_ms
@@ -74,7 +80,19 @@ class DoneTeller:
                 f'{{"uid":{_quoted(uid)}{plan.of_summary}{attempt},"took_ms":{took_ms},'
                 f'"at_ms":{int(ended_at * 1000)}{more}{its_trace}}}'
             )
-            acks.append(Ack(uid, held.step, summary.encode("ascii")))
+            if kept is None:
+                settled.append(Ack(uid, held.step, summary.encode("ascii")))
+            else:
+                assert plan.keep is not None
+                settled.append(
+                    Deliver(
+                        uid, held.step, plan.keep.for_ms,
+                        kept.word, kept.value, summary.encode("ascii"),
+                    )
+                )  # fmt: skip
+                result_bytes += len(kept.value)
+                if kept.word != "done":
+                    unkept += not_kept(held, plan.name, plan.queue, kept)
             alike.runs.append(
                 (uid, attempt, held.suspect, enqueued_ms, wanted_ms, took_s, ended_at)
             )
@@ -82,7 +100,12 @@ class DoneTeller:
                 alike.workers.append(workers[n])
             if attempt > 1 or held.suspect or wanted_ms != enqueued_ms:
                 alike.are_plain = False
-        by.settle_many(acks, took_s=spent_s / len(acks), alone=not has_waited)
+        by.settle_many(
+            settled,
+            took_s=spent_s / len(settled),
+            alone=not has_waited,
+            result_bytes=result_bytes,
+        )
         for plan, alike in by_plan.items():
             self.breakers.succeeded(plan.name, len(alike.runs), now)
             self.recent.done[plan.queue] += len(alike.runs)
@@ -91,3 +114,7 @@ class DoneTeller:
                     plan.name, plan.queue, alike.runs, alike.are_plain, has_waited, alike.workers
                 )
             )
+            if plan.drops:
+                self.drops.tell(plan.name, plan.queue)
+        for event in unkept:
+            self.report(event)

@@ -64,7 +64,8 @@ class Ends:
             self.tell()
             self._by = by
             self.runs.tells_later(by)
-        self._done.append((run.claim, header, run.took_s, now, None))
+        kept = header.plan.kept(run.outcome.result)
+        self._done.append((run.claim, header, run.took_s, now, None, kept))
         self._workers.append(worker)
         run.is_told = True
         if not self._is_called:

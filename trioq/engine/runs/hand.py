@@ -208,16 +208,18 @@ class Hand:
             end_if_copy()
         now = self.clock()
         is_plain = error is None and id(type(result)) in PLAIN
+        kept = job.plan.kept(result) if is_plain else None
         with self._lock:
             if is_plain and not self._is_closed and now - began < job.plan.timeout_s:
-                self._done.append((job.held, job.header, now - began, now, None))
+                self._done.append((job.held, job.header, now - began, now, None, kept))
                 self.job = None
                 if now >= self._tell_at:
                     self._tell_at = now + SLICE_S
                     self.token.run_sync_soon(self._tell)
-                return now
+                return now if kept is None else self.clock()
             self._is_closed = True
-            self._rest = Returned(result, context) if error is None else Broken(error)
+            left = result if kept is None else kept
+            self._rest = Returned(left, context) if error is None else Broken(error)
             left_behind.discard(self)
         handler.tempo.ran(now - began)
         return now

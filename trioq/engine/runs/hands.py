@@ -132,7 +132,7 @@ class Hands:
         if not (done := hand.done()):
             return
         times_s: dict[Function, list[float]] = {}
-        for _, header, took_s, _, _ in done:
+        for _, header, took_s, *_ in done:
             times_s.setdefault(header.plan.handler, []).append(took_s)
         for handler, its in times_s.items():
             handler.tempo.ran(sum(its) / len(its), len(its))

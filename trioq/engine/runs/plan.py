@@ -18,6 +18,7 @@ from trioq.core.breaker import Breaker
 from trioq.core.formats import payload
 from trioq.core.formats.record import decode
 from trioq.core.job import NO_HEADERS, Headers, Job, Options, Record
+from trioq.core.keep import Keep, Kept
 from trioq.engine.claim import Held
 from trioq.engine.handlers import Function, Handler
 from trioq.engine.runs.breaker import Breakers
@@ -49,12 +50,24 @@ class Plan:
     options: Options
     """What the record asks for."""
     max_attempts: int
+    keep: Keep | None
+    """That what its runs return is kept; None: it isn't."""
     of_summary: str
     """What stands between the uid and the attempt."""
+    drops: bool = False
+    """Whether one of its runs has returned something that nobody keeps."""
+
+    def kept(self, returned: Any) -> Kept | None:
+        """What is kept of what a run has returned; None: nothing was to be."""
+        if self.keep is not None:
+            return self.keep.kept(returned)
+        if returned is not None:
+            self.drops = True
+        return None
 
 
-Asked = tuple[str, str, int | None, float | None]
-"""Name, queue, and what the record itself asks for: attempts, seconds."""
+Asked = tuple[str, str, Options]
+"""Name, queue, and what the record itself asks for."""
 
 
 @attrs.define(eq=False)
@@ -159,8 +172,7 @@ class Plans:
                 self._by_start[start] = plan
 
     def _of(self, record: Record) -> Plan | None:
-        options = record.options
-        asked = record.name, record.queue, options.max_attempts, options.timeout_s
+        asked = record.name, record.queue, record.options
         try:
             return self._by_asked[asked]
         except KeyError:
@@ -182,6 +194,7 @@ class Plans:
             self.rules.timeout_of(handler, record),
             record.options,
             self.rules.retry_of(handler, record).max_attempts,
+            self.rules.result_of(handler, record),
             f',"name":{_quoted(record.name)},"queue":{_quoted(record.queue)},"attempt":',
         )
 

@@ -5,11 +5,13 @@ The order is: option of the call, decorator or command, queue, ``[worker]``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import attrs
 
 from trioq.core.job import Record
+from trioq.core.keep import Keep
 from trioq.core.retry import Retry
 from trioq.engine.handlers import Handler
 
@@ -21,6 +23,7 @@ class Rules:
     retry: Retry
     timeout_s: float
     queue_timeouts_s: Mapping[str, float]
+    max_result_bytes: int
 
     def retry_of(self, handler: Handler, record: Record) -> Retry:
         """How often a job is tried, and how long it waits in between."""
@@ -38,3 +41,9 @@ class Rules:
             if timeout_s is not None:
                 return timeout_s
         return self.timeout_s
+
+    def result_of(self, handler: Handler, record: Record) -> Keep | None:
+        """For how long what a run returns is kept; None: it isn't."""
+        wanted = record.options.result_s
+        keep_s = handler.result_s if wanted is None else wanted
+        return None if keep_s is None else Keep(math.ceil(keep_s * 1000), self.max_result_bytes)

@@ -6,7 +6,7 @@ comes after, so that nothing that is raised there can change it.
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import attrs
 
@@ -21,15 +21,28 @@ from trioq.core.events import (
     JobSnoozed,
     JobSucceeded,
     Report,
+    ResultNotKept,
     RunStarved,
 )
 from trioq.core.formats import history, summary
 from trioq.core.formats.record import Stored
-from trioq.core.outcome import DeadReason, Error, Starved
+from trioq.core.keep import Keep, Kept
+from trioq.core.outcome import DeadReason, Error, Failed, Starved, Succeeded
 from trioq.core.retry import Retry
-from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.settlements import (
+    Ack,
+    Cancel,
+    DeadLetter,
+    Deliver,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+)
 from trioq.core.values import value
 from trioq.engine.claim import Held
+from trioq.engine.handlers import Command
+from trioq.engine.runs.drops import Drops
 from trioq.engine.runs.run import Run, reason_of
 from trioq.engine.snapshot import Recent
 
@@ -43,11 +56,12 @@ class End:
     """What is told of it, in this order; nothing where nobody knows what job it was."""
 
 
-def end_of(run: Run, again: Retry, *, now_ms: int, random: float) -> End:
+def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: float) -> End:
     """What becomes of a job that was run.
 
     Args:
       again: How often it may be tried, and when.
+      keep: That what it returned is kept; None: it isn't.
       now_ms: Epoch, for people to read.
       random: In [0, 1); for the jitter of a backoff.
     """
@@ -59,7 +73,7 @@ def end_of(run: Run, again: Retry, *, now_ms: int, random: float) -> End:
             done = JobSucceeded(
                 claim.uid, record.name, record.queue, attempt, run.took_s, record.wanted_ms
             )
-            kept = summary.encode(
+            told = summary.encode(
                 record,
                 attempt=attempt,
                 took_s=run.took_s,
@@ -67,11 +81,17 @@ def end_of(run: Run, again: Retry, *, now_ms: int, random: float) -> End:
                 engine=claim.by.boot,
                 trace=_trace(run),
             )
-            return End(Ack(claim.uid, claim.step, kept), (done,))
+            if keep is None or not isinstance(run.outcome, Succeeded):
+                return End(Ack(claim.uid, claim.step, told), (done,))
+            kept = keep.kept(run.outcome.result)
+            settlement = Deliver(claim.uid, claim.step, keep.for_ms, kept.word, kept.value, told)
+            return End(settlement, (done, *not_kept(claim, record.name, record.queue, kept)))
         case retry.Dead(reason, error):
+            args = run.outcome.args if isinstance(run.outcome, Failed) else None
             return _dead(
-                claim, run.stored, reason, error, now_ms, took_s=run.took_s, trace=_trace(run)
-            )
+                claim, run.stored, reason, error, now_ms,
+                took_s=run.took_s, trace=_trace(run), args=args,
+            )  # fmt: skip
         case retry.RetryIn(delay_ms, Error() as error):
             line = _line(claim, error, now_ms, _trace(run))
             failed = JobFailed(
@@ -96,6 +116,13 @@ def cancelled(run: Run) -> End:
     assert ask is not None
     told = JobCancelled(claim.uid, record.name, record.queue, claim.attempt, reason_of(ask) or "")
     return End(Cancel(claim.uid, claim.step, ask.summary), (told,))
+
+
+def not_kept(claim: Held, name: str, queue: str, kept: Kept) -> tuple[ResultNotKept, ...]:
+    """What is told of a result that was to be kept: nothing, if it is."""
+    if kept.word == "done":
+        return ()
+    return (ResultNotKept(claim.uid, name, queue, claim.attempt, kept.word, kept.why_not),)
 
 
 def released(claim: Held, stored: Stored | None) -> End:
@@ -132,20 +159,27 @@ def _dead(
     *,
     took_s: float = 0.0,
     trace: str | None = None,
+    args: tuple[Any, ...] | None = None,
 ) -> End:
     name, queue, wanted_ms = "", "", 0
     if stored is not None:
         name, queue, wanted_ms = stored.record.name, stored.record.queue, stored.record.wanted_ms
-    line = _line(claim, error, now_ms, trace, dead=reason)
+    line = _line(claim, error, now_ms, trace, dead=reason, args=args)
     died = JobDied(claim.uid, name, queue, claim.attempt, took_s, wanted_ms, reason, error)
     return End(DeadLetter(claim.uid, claim.step, claim.attempt, reason, line), (died,))
 
 
 def _line(
-    claim: Held, error: Error, now_ms: int, trace: str | None, *, dead: DeadReason | None = None
+    claim: Held,
+    error: Error,
+    now_ms: int,
+    trace: str | None,
+    *,
+    dead: DeadReason | None = None,
+    args: tuple[Any, ...] | None = None,
 ) -> bytes:
     """One line of the job's history."""
-    told = history.Attempt(claim.attempt, error, claim.by.boot, now_ms, dead, trace)
+    told = history.Attempt(claim.attempt, error, claim.by.boot, now_ms, dead, trace, args)
     return history.encode(told)
 
 
@@ -154,12 +188,20 @@ def _trace(run: Run) -> str | None:
     return None if run.span is None else run.span.headers.get("traceparent")
 
 
+def _returned(run: Run) -> bool:
+    """Whether its handler has returned something. A program always does: how it ended."""
+    outcome = run.outcome
+    is_something = isinstance(outcome, Succeeded) and outcome.result is not None
+    return is_something and not isinstance(run.handler, Command)
+
+
 @attrs.frozen
 class Teller:
     """Tells the claimer of a job's end first, and then everybody else."""
 
     report: Report
     recent: Recent
+    drops: Drops
 
     def tell(self, claim: Held, run: Run | None, end: End) -> None:
         """Settle the claim.
@@ -171,5 +213,7 @@ class Teller:
         for event in end.events:
             self.recent.saw(event)
             self.report(event)
+        if run is not None and isinstance(end.settlement, Ack) and _returned(run):
+            self.drops.tell(run.stored.record.name, run.stored.record.queue)
         if run is not None and run.span is not None:
             run.span.end(end.settlement, run.outcome)

@@ -111,7 +111,7 @@ class Spree:
                             plan.handler.binding,
                         )
                         function, fits = plan.handler.function, binding.fits
-                        timeout_s = plan.timeout_s
+                        timeout_s, keep, kept_of = plan.timeout_s, plan.keep, plan.kept
                         box_until, place = -math.inf, _NOWHERE
                 try:
                     content = decode(held.payload) if held.payload else decode(stored, size)
@@ -158,8 +158,9 @@ class Spree:
                 if id(type(result)) not in PLAIN or innermost(task) is not place:
                     return Begun(job, now, Returned(result, context))
 
-                done.append((held, header, then - now, then, trace))
-                now = then
+                kept = None if result is None and keep is None else kept_of(result)
+                done.append((held, header, then - now, then, trace, kept))
+                now = then if kept is None else clock()
                 if span is not None:
                     span.end(Ack(held.uid, held.step), SUCCEEDED)
                 if not is_calm:

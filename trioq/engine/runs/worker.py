@@ -197,8 +197,9 @@ class Worker:
                 await self._go(run, timebox, begun)
                 if not run.is_told:
                     again = shop.rules.retry_of(run.handler, run.stored.record)
+                    keep = shop.rules.result_of(run.handler, run.stored.record)
                     now_ms = time.time_ns() // 1_000_000
-                    end = end_of(run, again, now_ms=now_ms, random=random.random())
+                    end = end_of(run, again, keep, now_ms=now_ms, random=random.random())
             else:
                 end = admitted
         except RecordUnreadable as error:
@@ -300,7 +301,8 @@ class Worker:
         """Likewise, in a runner, when one is free."""
         timebox.close()
         timeout_s = self._shop.rules.timeout_of(handler, run.stored.record)
-        async with handler.runners.lent(timeout_s) as lent:
+        keep = self._shop.rules.result_of(handler, run.stored.record)
+        async with handler.runners.lent(timeout_s, keep) as lent:
             if not run.claim.by.may_start():
                 return INTERRUPTED
             run.began = trio.current_time()
@@ -321,6 +323,7 @@ class Worker:
             timeout_s=self._shop.rules.timeout_of(run.handler, record),
             timebox=timebox,
             threads=self._shop.threads,
+            raises=run.handler.raises,
         )
 
     def _go_on(self, run: Run, begun: Begun, timebox: Timebox) -> Awaitable[Outcome]:
@@ -332,7 +335,7 @@ class Worker:
                 job.header.enqueued_ms, job.header.wanted_ms, claim.suspect,
             )
         )  # fmt: skip
-        return go_on(begun.rest.run, plan.timeout_s, timebox, begun.began)
+        return go_on(begun.rest.run, plan.timeout_s, timebox, begun.began, plan.handler.raises)
 
 
 def _run_of(begun: Begun, scope: trio.CancelScope) -> Run:

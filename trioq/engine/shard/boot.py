@@ -12,13 +12,21 @@ finishes meanwhile goes with the next.
 from __future__ import annotations
 
 from collections import deque
+from itertools import accumulate, islice
 
 import attrs
 
 from trioq.core.calls import BATCH_MAX, Admit, Ask, Step, StepReply
-from trioq.core.settlements import Settlement
+from trioq.core.settlements import Deliver, Settlement
 from trioq.core.values import value
 from trioq.engine.claim import Claimer, Held, Token
+
+#: In one step: a result that is larger has one of its own.
+STEP_BYTES = 1 << 20
+
+
+def _result_bytes(settlement: Settlement) -> int:
+    return len(settlement.value) if isinstance(settlement, Deliver) else 0
 
 
 @value
@@ -52,6 +60,8 @@ class Boot:
     held: dict[Token, Held] = attrs.field(factory=dict[Token, Held])
     outcomes: deque[Settlement] = attrs.field(factory=deque[Settlement])
     """Decided, and not yet in a step."""
+    result_bytes: int = 0
+    """Of the results in those."""
     in_flight: Step | None = None
     sends: int = 0
     """How often the step in flight was sent."""
@@ -67,9 +77,14 @@ class Boot:
         """How many claims nobody has decided about."""
         return len(self.held) - len(self.outcomes)
 
-    def settle(self, *settlements: Settlement) -> None:
-        """Let the next step carry these."""
+    def settle(self, *settlements: Settlement, result_bytes: int = 0) -> None:
+        """Let the next step carry these, or the one after it, if their results are large.
+
+        Args:
+          result_bytes: Of all of them together.
+        """
         self.outcomes.extend(settlements)
+        self.result_bytes += result_bytes
 
     def next_step(
         self, *, want: int, queues: tuple[str, ...], admits: tuple[Admit, ...], parked_version: int
@@ -77,9 +92,7 @@ class Boot:
         """The next step, which is then in flight."""
         assert self.in_flight is None, "one step at a time"
         assert len(self.outcomes) <= len(self.held), "one outcome for a claim"
-        settlements = tuple(
-            self.outcomes.popleft() for _ in range(min(BATCH_MAX, len(self.outcomes)))
-        )
+        settlements = self._some_outcomes()
         # The server settles before it claims. So what this step settles makes room: for as many
         # more, where we hold all that we may, and for another suspect, where it settles ours. One
         # suspect at a time: if this engine dies too, it is clear who is to blame.
@@ -99,6 +112,17 @@ class Boot:
             asked=self.asked,
         )
         return self.in_flight
+
+    def _some_outcomes(self) -> tuple[Settlement, ...]:
+        """The first of them: as many as one step carries."""
+        outcomes, count = self.outcomes, min(BATCH_MAX, len(self.outcomes))
+        if self.result_bytes:
+            sizes = accumulate(map(_result_bytes, islice(outcomes, count)))
+            count = max(1, sum(size <= STEP_BYTES for size in sizes))
+        taken = tuple(outcomes.popleft() for _ in range(count))
+        if self.result_bytes:
+            self.result_bytes -= sum(map(_result_bytes, taken))
+        return taken
 
     def absorb(self, reply: StepReply) -> Absorbed:
         """The step in flight was answered: forget what it settled, hold what it claimed."""

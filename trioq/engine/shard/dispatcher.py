@@ -24,7 +24,7 @@ import trio
 from trioq.core.calls import Ask, Beat, Gone, StepReply
 from trioq.core.events import BootLost, ClaimsReturned, Report
 from trioq.core.pace import LINGER_S, Pace, linger_s
-from trioq.core.settlements import Cancel, Release, Settlement
+from trioq.core.settlements import Cancel, Deliver, Release, Settlement
 from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.claim import Held, Running
 from trioq.engine.fetch import Fetch
@@ -132,24 +132,32 @@ class Dispatcher:
 
     def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
         """Let the next step carry this; ``took_s`` teaches how long jobs run."""
+        result_bytes = len(settlement.value) if isinstance(settlement, Deliver) else 0
         if took_s is not None:
             self._demand.ahead.ran(took_s)
-        self._carry((settlement,))
+            self._demand.ahead.returned(result_bytes, 1)
+        self._carry((settlement,), result_bytes)
 
     def settle_many(
-        self, settlements: Sequence[Settlement], *, took_s: float, alone: bool = True
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        took_s: float,
+        alone: bool = True,
+        result_bytes: int = 0,
     ) -> None:
         """The same of several; alone: they ran one after the other."""
         ahead = self._demand.ahead
         (ahead.ran_alone if alone else ahead.ran)(took_s, len(settlements))
-        self._carry(settlements)
+        ahead.returned(result_bytes, len(settlements))
+        self._carry(settlements, result_bytes)
 
-    def _carry(self, settlements: Sequence[Settlement]) -> None:
+    def _carry(self, settlements: Sequence[Settlement], result_bytes: int) -> None:
         boot, pace, now = self._boot, self._pace, trio.current_time()
         is_first = not boot.outcomes
         if is_first:
             pace.ended(now)
-        boot.settle(*settlements)
+        boot.settle(*settlements, result_bytes=result_bytes)
         if self._bell.is_waiting and (step := boot.in_flight) is not None:
             # Where it claims nothing there was no room, and is some now.
             linger_s = LINGER_S if step.want else self._linger_s

@@ -76,6 +76,12 @@ RELEASED = Metric(
 PARKED = Metric(
     "counter", "trioq_jobs_parked", "Jobs put behind a closed door, by reason.", (*JOB, "reason")
 )
+UNKEPT = Metric(
+    "counter",
+    "trioq_results_not_kept",
+    "Results that were to be kept and couldn't, by reason; their jobs are done.",
+    (*JOB, "reason"),
+)
 REAPED = Metric("counter", "trioq_jobs_reaped", "Jobs this engine took from engines that had died.")
 ENGINES_REAPED = Metric(
     "counter", "trioq_engines_reaped", "Dead engines whose jobs this engine took."
@@ -263,7 +269,7 @@ STORE_COUNTERS = {
     "reaped": ALL_REAPED, "parked": ALL_PARKED, "revived": ALL_REVIVED, "purged": ALL_PURGED,
 }  # fmt: skip
 
-JOB_COUNTERS = (COMPLETED, RETRIED, SNOOZED, FAILED, DEAD, PARKED)
+JOB_COUNTERS = (COMPLETED, RETRIED, SNOOZED, FAILED, DEAD, PARKED, UNKEPT)
 JOB_TIMES = (RUN, END_TO_END)
 OTHER_COUNTERS = (
     PRODUCED, CLAIMED, RELEASED, REAPED, ENGINES_REAPED, REFUSED, UNKNOWN, BOOTS_LOST, OUTAGES,
@@ -294,3 +300,6 @@ FAILURES = (
 
 DOORS = ("breaker_open", "unknown_name")
 """Why a job was parked."""
+
+UNFIT = ("too_large", "unfit")
+"""Why a result wasn't kept: it is larger than ``max_result``, or JSON can't hold it."""

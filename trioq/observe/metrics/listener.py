@@ -25,7 +25,10 @@ from trioq.observe.metrics.waits import Wait, Waits
 class _OfJob:
     """What is counted for one queue and name."""
 
-    __slots__ = ("completed", "dead", "end_to_end", "failed", "parked", "retried", "run", "snoozed")
+    __slots__ = (
+        "completed", "dead", "end_to_end", "failed", "parked", "retried", "run", "snoozed",
+        "unkept",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.completed = self.retried = self.snoozed = 0
@@ -33,6 +36,7 @@ class _OfJob:
         self.failed = dict.fromkeys(c.FAILURES, 0)
         self.dead: dict[str, int] = dict.fromkeys(get_args(DeadReason), 0)
         self.parked = dict.fromkeys(c.DOORS, 0)
+        self.unkept = dict.fromkeys(c.UNFIT, 0)
         self.run = Histogram(c.RUN)
         self.end_to_end = Histogram(c.END_TO_END)
 
@@ -81,6 +85,7 @@ class Metrics:
             e.JobSnoozed: self._job_snoozed,
             e.JobReleased: self._job_released,
             e.JobParked: self._job_parked,
+            e.ResultNotKept: self._result_not_kept,
             e.SettlementRefused: lambda event: self._counts.add(c.REFUSED),
             e.BootLost: self._boot_lost,
             e.EngineReaped: self._engine_reaped,
@@ -134,6 +139,7 @@ class Metrics:
             c.FAILED: lambda job: job.failed,
             c.DEAD: lambda job: job.dead,
             c.PARKED: lambda job: job.parked,
+            c.UNKEPT: lambda job: job.unkept,
         }
         for metric, reasons in by_reason.items():
             yield counter(
@@ -233,6 +239,9 @@ class Metrics:
 
     def _job_parked(self, event: e.JobParked) -> None:
         _count(self._of(event.queue, event.name).parked, event.why.replace(" ", "_"))
+
+    def _result_not_kept(self, event: e.ResultNotKept) -> None:
+        _count(self._of(event.queue, event.name).unkept, event.why)
 
     # -- the rest ----------------------------------------------------------------------------
 

@@ -43,7 +43,8 @@ snoozed counts as `ready`, and so does the time that a revived job lay dead. The
 enqueuer and the engine are taken to agree; a negative wait counts as 0.
 
 `reason` of `trioq_jobs_failed_total` is one of {failures}; of `trioq_jobs_dead_total` one of
-{dead}; of `trioq_jobs_parked_total` one of {doors}.
+{dead}; of `trioq_jobs_parked_total` one of {doors}; of
+`trioq_results_not_kept_total` one of {unfit}.
 """
 
 QUESTIONS = """\
@@ -73,7 +74,10 @@ def metrics_md() -> str:
         ("The namespace", "Told by one engine at a time.", c.NAMESPACE),
     )
     waits = WAITS.format(
-        failures=_words(c.FAILURES), dead=_words(get_args(DeadReason)), doors=_words(c.DOORS)
+        failures=_words(c.FAILURES),
+        dead=_words(get_args(DeadReason)),
+        doors=_words(c.DOORS),
+        unfit=_words(c.UNFIT),
     )
     done, took, now, namespace = (_group(*group) for group in groups)
     return "\n".join((HEAD, done, took, waits, now, namespace, QUESTIONS))

@@ -14,6 +14,7 @@ import trioq
 from tests.engine.handlers.programs import children
 from trioq.core.config import Config
 from trioq.core.config.sections import WorkerConfig
+from trioq.core.keep import Keep
 from trioq.core.outcome import Failed, Outcome
 from trioq.engine.handlers import Runners, Timebox, invoke
 from trioq.isolation import runners_of
@@ -39,10 +40,11 @@ async def outcome_of(
     *,
     timeout_s: float | None = 60,
     kill_after_s: float = 30,
+    keep: Keep | None = None,
 ) -> Outcome:
     job = trioq.Job(uid="0" * 32, name=name, queue="low", payload=payload or {}, token="boot:1")
     with contextlib.closing(Timebox()) as timebox:
-        async with runners.lent(timeout_s) as lent:
+        async with runners.lent(timeout_s, keep) as lent:
             return await invoke(
                 lent,
                 job,

@@ -319,7 +319,7 @@ async def test_memory_that_a_runner_may_not_have_is_its_jobs_failure(tmp_path: P
     async with runners(app, runner_memory_bytes=1 << 30) as made:
         first, second = tmp_path / "1", tmp_path / "2"
         await outcome_of(made, "note_pid", {"told": str(first)})
-        assert await outcome_of(made, "take", {"megabytes": 100}) == Succeeded()
+        assert await outcome_of(made, "take", {"megabytes": 100}) == Succeeded(True)
         failed = await failure_of(made, "take", {"megabytes": 2000})
         await outcome_of(made, "note_pid", {"told": str(second)})
         assert failed.error.type == "MemoryError"

@@ -11,6 +11,7 @@ import trio
 import trioq
 from tests.engine.handlers.runners import runs
 from tests.engine.handlers.runners.shapes import CANCELLED, PAYLOADS, app
+from trioq.core.keep import Keep
 from trioq.core.outcome import Failed, Outcome, Snoozed, Succeeded
 from trioq.engine.handlers import Timebox, invoke
 
@@ -20,22 +21,35 @@ pytestmark = [
 ]
 
 
-async def here(name: str, payload: dict[str, Any] | None = None, **options: Any) -> Outcome:
+KEEP = Keep(1000, 1_000_000)
+
+
+async def here(
+    name: str,
+    payload: dict[str, Any] | None = None,
+    *,
+    keep: Keep | None = None,
+    **options: Any,
+) -> Outcome:
     """How it ends in this process."""
     job = trioq.Job(uid="0" * 32, name=name, queue="low", payload=payload or {}, token="boot:1")
     with contextlib.closing(Timebox()) as timebox:
         outcome = await invoke(
             app.handlers[name], job, timebox=timebox, threads=runs.THREADS, **options
         )
-    # What was returned is nobody's business, and isn't told by a runner.
-    return Succeeded() if isinstance(outcome, Succeeded) else outcome
+    if not isinstance(outcome, Succeeded):
+        return outcome
+    # What nobody keeps is nobody's business: a runner tells whether it was anything.
+    is_something = True if outcome.result is not None else None
+    return Succeeded(is_something if keep is None else keep.kept(outcome.result))
 
 
-async def test_whatever_a_handler_raises_or_returns_means_the_same() -> None:
+@pytest.mark.parametrize("keep", [None, KEEP])
+async def test_whatever_a_handler_raises_or_returns_means_the_same(keep: Keep | None) -> None:
     names = [name for name in app.handlers if " raises " in name or " returns " in name]
     async with runs.runners(app) as runners:
-        apart = {name: await runs.outcome_of(runners, name) for name in names}
-    engines = {name: await here(name, timeout_s=60) for name in names}
+        apart = {name: await runs.outcome_of(runners, name, keep=keep) for name in names}
+    engines = {name: await here(name, timeout_s=60, keep=keep) for name in names}
     assert {n: (apart[n], engines[n]) for n in names if apart[n] != engines[n]} == {}
     kinds = {type(outcome) for outcome in apart.values()}
     assert kinds == {Succeeded, Failed, Snoozed}

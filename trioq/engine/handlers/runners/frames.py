@@ -10,17 +10,19 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import trio
 
 from trioq.core.convert import CONVERTER
+from trioq.core.keep import Kept, Word
 from trioq.core.outcome import Failed, Interrupted, Outcome, Snoozed, Starved, Succeeded
 
 Frame = dict[str, Any]
 
-#: What a runner may say at a time: an error has ten kilobytes, and a list of names some more.
+#: What a runner may say at a time, beside a result: an error has ten kilobytes, and a list of names
+#: some more.
 ANSWER_BYTES = 1 << 20
 
 _LENGTH = struct.Struct("!Q")
@@ -111,9 +113,14 @@ class Line:
 
 
 def frame_of(outcome: Outcome) -> Frame:
-    """How a job ended. What its handler returned isn't told: nobody keeps it."""
+    """How a job ended; and what is kept of what its handler returned, else whether it did."""
     if isinstance(outcome, Succeeded):
-        outcome = Succeeded()
+        kept = outcome.result
+        if type(kept) is Kept:
+            result: Any = {"word": kept.word, "value": kept.value.decode("utf-8")}
+        else:
+            result = True if kept is not None else None
+        outcome = Succeeded(result)
     return {"ended": type(outcome).__name__, **attrs.asdict(outcome)}
 
 
@@ -126,6 +133,14 @@ def outcome_of(frame: Frame) -> Outcome:
     fields = dict(frame)
     try:
         outcome: Outcome = CONVERTER.structure(fields, _OUTCOMES[fields.pop("ended")])
+        if isinstance(outcome, Succeeded) and isinstance(outcome.result, dict):
+            return Succeeded(_kept(**outcome.result))
     except Exception:  # whatever a converter raises
         raise Garbled from None
     return outcome
+
+
+def _kept(word: Any, value: str) -> Kept:
+    if word not in get_args(Word):
+        raise ValueError(word)
+    return Kept(word, value.encode("utf-8"))

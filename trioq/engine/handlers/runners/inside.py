@@ -24,7 +24,8 @@ import attrs
 import trio
 
 from trioq.core.job import Headers, Job
-from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Starved
+from trioq.core.keep import Keep
+from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Starved, Succeeded
 from trioq.core.wants import NothingLeft, want_of
 from trioq.engine.forks import end_if_copy, no_copies
 from trioq.engine.handlers.describe import Raised
@@ -83,7 +84,10 @@ def work(
     Args:
       limits_memory: Want of memory is a job's own fault here.
     """
-    inside = {name: Inside(name, handler.function) for name, handler in handlers.items()}
+    inside = {
+        name: Inside(name, handler.function, raises=handler.raises)
+        for name, handler in handlers.items()
+    }
     trio.run(_work, line, inside, around, limits_memory)
 
 
@@ -177,17 +181,21 @@ class Works:
         if self.limits_memory and isinstance(outcome, Starved):
             told = f"no more {outcome.want}: worker.runner_memory is all that there is"
             outcome = Failed(Error("MemoryError", told))
+        if isinstance(outcome, Succeeded) and frame["result_bytes"] is not None:
+            return Succeeded(Keep(0, frame["result_bytes"]).kept(outcome.result))
         return outcome
 
     async def _invoked(self, job: Job, timeout_s: float | None, since: float) -> Outcome:
+        handler = self.handlers[job.name]
         with contextlib.closing(Timebox()) as timebox:
             return await invoke(
-                self.handlers[job.name],
+                handler,
                 job,
                 timeout_s=timeout_s,
                 timebox=timebox,
                 threads=self._threads,
                 since=since,
+                raises=handler.raises,
             )
 
 

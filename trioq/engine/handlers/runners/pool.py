@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from trioq.core.job import Job
+from trioq.core.keep import Keep
 from trioq.core.outcome import Failed, Interrupted, Outcome, Succeeded
 from trioq.core.retry import Retry
 from trioq.core.wants import NothingLeft
@@ -79,13 +80,16 @@ class Runners:
             pass  # jobs that need one will tell
 
     @asynccontextmanager
-    async def lent(self, timeout_s: float | None) -> AsyncIterator[InRunner | Broken]:
+    async def lent(
+        self, timeout_s: float | None, keep: Keep | None = None
+    ) -> AsyncIterator[InRunner | Broken]:
         """Something to run one job with, in a runner of its own meanwhile.
 
         Waits until one is free, and starts it if need be; none of this is the handler's time.
 
         Args:
           timeout_s: What the run may take.
+          keep: That what it returns is kept; None: it isn't told.
 
         Cancellation: while it waits.
         """
@@ -95,7 +99,7 @@ class Runners:
                 yield runner
                 return
             try:
-                yield InRunner(runner, timeout_s)
+                yield InRunner(runner, timeout_s, keep)
             finally:
                 self._take_back(runner)
 
@@ -124,9 +128,13 @@ class InRunner:
 
     runner: Runner
     timeout_s: float | None
+    keep: Keep | None = None
 
     async def run(self, job: Job, threads: object, kill_after_s: float) -> Any:
         """Run the job's handler in there.
+
+        Returns:
+          What is kept of what that returned; else whether that was anything.
 
         Raises:
           Ended: How it ended, if it didn't return.
@@ -149,12 +157,14 @@ class InRunner:
             self.runner.leave()
         if not isinstance(outcome, Succeeded):
             raise Ended(outcome)
+        return outcome.result
 
     def _frame(self, job: Job) -> Frame:
         here = place.get(None)
         return {
             "job": {**attrs.asdict(job, recurse=False), "trace": dict(job.trace)},
             "timeout_s": self.timeout_s,
+            "result_bytes": None if self.keep is None else self.keep.max_bytes,
             # All processes of a system share this clock.
             "began": time.monotonic(),
             "place": None if here is None else attrs.astuple(here),
@@ -194,6 +204,14 @@ class Apart:
     @property
     def on_lease_loss(self) -> LeaseLoss:
         return self.function.on_lease_loss
+
+    @property
+    def result_s(self) -> float | None:
+        return self.function.result_s
+
+    @property
+    def raises(self) -> Sequence[type[Exception]]:
+        return self.function.raises
 
     async def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Any:
         """Run it as :meth:`InRunner.run` does, after waiting for a runner."""

@@ -166,6 +166,8 @@ class Runner:
         """
         self.jobs += 1
         self.is_fit = self._knows = False
+        # A text in a text may be twice as long.
+        self._line.most = ANSWER_BYTES + 2 * (job["result_bytes"] or 0)
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await self._line.send(job)
             self._knows = True
