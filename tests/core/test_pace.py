@@ -14,6 +14,7 @@ from trioq.core.pace import (
     LINGER_S,
     LOOK_S,
     NEAR_S,
+    OFTEN_S,
     POLL_S,
     QUIET_S,
     Pace,
@@ -64,6 +65,22 @@ def test_who_has_no_room_waits_at_a_bell_only_when_nothing_has_changed_for_a_whi
     assert next_of(pace, NOW + QUIET_S, room=0, running=4) == "at bell"
     assert next_of(pace, NOW + POLL_S, room=0, running=4) == "step"
     assert next_of(pace, room=1, running=4) == "at bell", "with room, what rings brings jobs"
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "quiet_s"),
+    [(QUIET_S / 4, QUIET_S), (0.02, 0.04), (OFTEN_S, 2 * OFTEN_S), (OFTEN_S * 1.1, QUIET_S)],
+)
+def test_while_something_ends_often_nobody_without_room_waits_at_a_bell_before_the_next(
+    gap_s: float, quiet_s: float
+) -> None:
+    pace = idle()
+    for n in range(3):
+        pace.ended(NOW + n * gap_s)
+    pace.made()
+    last = NOW + 2 * gap_s
+    pace.answered(last)
+    assert next_of(pace, last, room=0, running=4) == pytest.approx(last + quiet_s)
 
 
 def test_who_has_no_room_and_whose_waits_cannot_be_ended_looks() -> None:

@@ -30,8 +30,12 @@ ASKS = (
     ),
     Mutant(
         "who has just begun a job without room waits at a bell", PACE,
-        "quiet = max(self._first_outcome, self._began) + QUIET_S",
-        "quiet = self._first_outcome + QUIET_S", PACES,
+        "quiet = max(self._first_outcome, self._began) + quiet_s",
+        "quiet = self._first_outcome + quiet_s", PACES,
+    ),
+    Mutant(
+        "who has no room waits at a bell between two ends that come often", PACE,
+        "max(QUIET_S, 2 * self._gap_s) if self._gap_s <= OFTEN_S else QUIET_S", "QUIET_S", PACES,
     ),
     Mutant(
         "an engine that leaves waits at a bell that nobody rings", PACE,

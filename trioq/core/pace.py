@@ -6,7 +6,7 @@
     a scheduled job is due, also where there is no room for it ─────▶ now
     the boot may be lost ───────────────────────────────────────────▶ now
     nothing to claim and nothing to settle, there is room for a job ▶ when a bell rings
-    no room for a job, and nothing has begun or ended for QUIET_S ──▶ when the boot's own bell rings
+    no room for a job, and nothing begins or ends at the moment ────▶ when the boot's own bell rings
     no room for a job ──────────────────────────────────────────────▶ after POLL_S
 
 While a step waits for a bell there is no other. So its wait ends at once when something may be
@@ -35,8 +35,10 @@ LINGER_MAX_S = 0.010
 NEAR_S = 0.004
 
 #: Without room, the wait would have to be ended for each job that ends. So it begins only when
-#: nothing has begun or ended for so long.
+#: nothing has begun or ended for so long; and while something ends as often as that, when nothing
+#: has for twice as long as usual: until then, steps are made that hear what the bell says.
 QUIET_S = 0.010
+OFTEN_S = 0.025
 
 #: Where waits can't be ended, an engine that runs something looks this often.
 LOOK_S = 0.05
@@ -67,6 +69,8 @@ class Pace:
     _is_urgent: bool = False
     _first_outcome: float = -math.inf
     """When the first of those ended that are in no step yet; without such, the first before."""
+    _gap_s: float = math.inf
+    """How long before that the one before it was."""
     _began: float = -math.inf
     """When something was claimed last."""
 
@@ -77,7 +81,7 @@ class Pace:
 
     def ended(self, now: float) -> None:
         """Something has ended, the first since the last step was made."""
-        self._first_outcome = now
+        self._gap_s, self._first_outcome = now - self._first_outcome, now
 
     def claimed(self, now: float) -> None:
         """Something was claimed, and may begin."""
@@ -136,7 +140,8 @@ class Pace:
             return "at bell"
         if not running:
             return look_again  # nobody can want anything of it
-        quiet = max(self._first_outcome, self._began) + QUIET_S
+        quiet_s = max(QUIET_S, 2 * self._gap_s) if self._gap_s <= OFTEN_S else QUIET_S
+        quiet = max(self._first_outcome, self._began) + quiet_s
         return "at bell" if now >= quiet else min(look_again, quiet)
 
     def may_linger(self, now: float, linger_s: float) -> bool:

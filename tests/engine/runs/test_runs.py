@@ -148,10 +148,10 @@ def asks_of(*runs: Run) -> dict[Token, Ask]:
 
 def test_whose_claim_somebody_wants_to_end_is_told_and_nobody_else() -> None:
     runs, wanted, other, another_boots = Runs(), run_of("a"), run_of("b"), run_of("a", OTHER)
-    for run in (wanted, other, another_boots):
+    for run in (another_boots, wanted, other):
         runs.add(run)
     runs.ask(NOBODY, asks_of(wanted) | {("b", 2): Ask("b", 2, b"{}")})
-    assert [run.asked for run in runs] == [ask_for(wanted), None, None]
+    assert [run.asked for run in runs] == [None, ask_for(wanted), None]
 
 
 def test_what_is_asked_while_a_thread_runs_a_job_is_asked_of_the_run_that_it_becomes() -> None:

@@ -166,8 +166,10 @@ async def test_what_waits_in_the_backlog_never_begins(autojump_clock: Clock, wor
     await world.reported(JobStarted, 4, name="long")
     held = next(iter(world.store.space.boots.values())).held
     waits = next(uid for uid in uids[4:] if uid in held)
+    asked_at = world.now
     assert world.cancel(waits, name="noop") == ["asked"]
     await world.reported(JobCancelled, uid=waits, name="noop", queue="low", reason="no")
+    assert world.now == asked_at, "not when it would go back, since nobody has had time for it"
     await world.until(lambda: world.store.space.stats["done"] == 2103)
     assert cancelled(world) == 1
     assert world.of(JobReleased) == []
