@@ -35,7 +35,7 @@ ROOMS = {
     "runs": {"runs", "handlers"},
     "shard": {
         "shard.bell", "shard.boot", "shard.demand", "shard.exchange", "shard.payloads",
-        "shard.telling",
+        "shard.notes", "shard.telling",
     },
     "sources": {"sources.scan"},
 }  # fmt: skip

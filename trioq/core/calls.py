@@ -11,6 +11,7 @@ from typing import Literal
 
 import attrs
 
+from trioq.core.formats.note import NOTE_MAX
 from trioq.core.job import Uid
 from trioq.core.settlements import Settlement
 from trioq.core.values import value
@@ -26,8 +27,7 @@ WAIT_BYTES = 1 << 20
 #: Jobs that one write cancels.
 CANCEL_MAX = 200
 
-#: A note has so many bytes at most, and so many of them go in one request.
-NOTE_MAX = 20_000
+#: So many notes go in one request.
 NOTES_MAX = 200
 
 BootId = str

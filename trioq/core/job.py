@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 
+from trioq.core.board import Board, said
+from trioq.core.formats import note
 from trioq.core.values import value
 
 Uid = str
@@ -20,6 +22,8 @@ Headers = Mapping[str, str]
 """Where in a trace something belongs: ``traceparent``, ``tracestate``, ``baggage`` (W3C)."""
 
 NO_HEADERS: Headers = {}
+
+_making = threading.Lock()
 
 
 @value
@@ -80,6 +84,53 @@ class Job:
     enqueued_ms: int = 0
     trace: Headers = NO_HEADERS
     """W3C headers of this run: send them along with whatever the handler asks of others."""
+    _noted: bytes | str = attrs.field(default=b"", eq=False, repr=False)
+    """What an earlier attempt has said last."""
+    _board: Board | None = attrs.field(default=None, init=False, eq=False, repr=False)
+    """What this one says; there only if it says anything."""
+
+    def progress(self, fraction: float, text: str = "", data: Any = None) -> None:
+        """Say how far this run is. It costs microseconds: the last of it is sent now and then.
+
+        While somebody looks (``handle.follow()``, ``trioq job --follow``, ``trioq top``) that is
+        once a second, else every 10 s. If the run doesn't succeed, the last of it is there for
+        the next one (:attr:`previous`); it is kept with a dead job, and goes with any other.
+
+        Args:
+          fraction: From 0 to 1.
+          text: For people; at most 500 characters.
+          data: For programs: anything that JSON holds, at most 4 kB of it.
+
+        Raises:
+          ValueError: It is none of these; what was said before stands.
+        """
+        self._on_board().said = said(fraction, text, data)
+
+    def log(self, text: str) -> None:
+        """Put a line, or several, to the log of this attempt. It is sent as progress is.
+
+        The last 200 lines or 16 kB are kept, of a line 2,000 characters. Of an attempt that
+        failed the last 4 kB stay in the job's history.
+        """
+        self._on_board().log(text if isinstance(text, str) else str(text))
+
+    @property
+    def previous(self) -> note.Progress | None:
+        """What an earlier run of this job has said last; None: nothing that is known.
+
+        Of a run that failed, was released or snoozed it is the last; of one whose engine crashed,
+        or couldn't reach Redis, what it had said up to 10 s before.
+        """
+        noted = note.decode(self._noted) if self._noted else None
+        return None if noted is None else noted.progress
+
+    def _on_board(self) -> Board:
+        if self._board is None:
+            with _making:  # a handler may have threads
+                if self._board is None:
+                    object.__setattr__(self, "_board", Board())
+        assert self._board is not None
+        return self._board
 
 
 class UidSource:

@@ -72,7 +72,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_sendable(text: str) -> bool:
+def is_sendable(text: str) -> bool:
     """Half a surrogate pair isn't."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
@@ -87,7 +87,7 @@ NAME = Rule(
 )
 ID = Rule(
     "a text of 1 to 500 characters, none of them half of a surrogate pair",
-    lambda value: isinstance(value, str) and 0 < len(value) <= 500 and _is_sendable(value),
+    lambda value: isinstance(value, str) and 0 < len(value) <= 500 and is_sendable(value),
 )
 TIME_MS = Rule(
     "a time in epoch milliseconds, before the year 5138",

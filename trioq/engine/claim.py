@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
+from trioq.core.board import Board
 from trioq.core.calls import Ask
 from trioq.core.job import Uid
 from trioq.core.settlements import Settlement
@@ -28,6 +29,12 @@ class Claimer(Protocol):
     @property
     def fetch(self) -> Fetch:
         """What its server is asked for before a handler is called."""
+
+    async def last_note(self, claim: Held, board: Board) -> None:
+        """Tell its server what a run has said last, if that isn't known there.
+
+        Cancellation: not before it is told, or a second is over.
+        """
 
     def may_start(self) -> bool:
         """Whether its lease is good at this moment, so that nobody else has the job."""
@@ -61,6 +68,9 @@ class Running(Protocol):
     def count(self, by: Claimer) -> int:
         """How many runs there are of this boot's claims."""
 
+    def boards(self, by: Claimer) -> Iterator[tuple[Held, Board]]:
+        """Those of them that have said how far they are, with what they say."""
+
     def cancel(self, by: Claimer, why: Why) -> None:
         """Cancel them."""
 
@@ -90,6 +100,8 @@ class Held:
     stored: bytes
     payload: bytes | None = None
     """One that lay apart and has come; then nothing in ``stored`` says that it did."""
+    noted: bytes = b""
+    """What an earlier run of the job has said last."""
 
     @property
     def token(self) -> str:

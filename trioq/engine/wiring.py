@@ -81,6 +81,7 @@ class Parts:
     """None: no handler needs a runner."""
     shards: tuple[Shard, ...] = attrs.field(init=False)
     workers: tuple[Worker, ...] = attrs.field(init=False)
+    _sampler: Sampler | None = attrs.field(default=None, init=False)
 
     @breakers.default
     def _make_breakers(self) -> Breakers:
@@ -134,6 +135,7 @@ class Parts:
             admits=self._admits,
             order=self._queues_in_order,
             aside=self._count_aside,
+            is_watched=self._is_watched,
             report=given.report,
             clock=given.clock,
             tracer=given.tracer,
@@ -186,7 +188,7 @@ class Parts:
         caller = given.access("sample")
         if (server := caller.measured) is None:
             return None
-        return Sampler(
+        self._sampler = Sampler(
             caller=caller,
             server=server,
             who=given.name,
@@ -200,6 +202,7 @@ class Parts:
             report=given.report,
             clock=given.clock,
         )
+        return self._sampler
 
     @property
     def runners(self) -> Runners | None:
@@ -239,6 +242,10 @@ class Parts:
     def _poke(self) -> None:
         for shard in self.shards:
             shard.poke()
+
+    def _is_watched(self) -> bool:
+        seen = None if self._sampler is None else self._sampler.seen
+        return seen is not None and seen.glance.watched
 
     def _admits(self, name: str) -> int:
         return self.breakers.admits(name) if name in self.given.handlers else 0

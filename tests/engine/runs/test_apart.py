@@ -16,6 +16,7 @@ from tests.engine.handlers.runners.deeds import app
 from tests.engine.handlers.runners.runs import processes
 from tests.engine.rig import Rig, config_of
 from trioq.core.events import EngineStarted, JobFailed, JobReleased, JobStarted, JobSucceeded
+from trioq.core.formats.note import Noted, decode
 
 pytestmark = pytest.mark.trio
 
@@ -218,3 +219,38 @@ async def test_a_job_that_waited_for_a_runner_does_not_start_on_a_lease_that_has
         assert rig.of(JobStarted) == [started]
         for wire in rig.wires.values():
             wire.lose = []
+
+
+async def test_what_a_handler_in_a_process_says_is_there_for_the_next_attempt_and_in_the_history(
+    rig: Rig, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    rig.config = config_of(runners=1, max_attempts=2)
+    (uid,) = rig.enqueue("count", payload={"pages": 300, "told": str(told)})
+    async with rig.running():
+        await rig.until(lambda: rig.stats().dead)
+    assert told.read_text() == f"{299 / 300:g} {{'page': 299, 'of': 1}}"
+    for line in rig.history(uid):
+        assert line["log"][-1] == "page 299"
+        assert "page 0" not in line["log"]
+    (note,) = rig.store.notes_of([uid])
+    found = decode(note)
+    assert found is not None
+    assert found.log == tuple(f"page {n}" for n in range(100, 300))
+    assert found.progress is not None
+    assert (found.progress.text, found.progress.attempt) == ("page 299", 2)
+
+
+async def test_what_a_handler_in_a_process_says_is_told_while_it_runs(rig: Rig) -> None:
+    (uid,) = rig.enqueue("dawdle")
+
+    def noted() -> Noted | None:
+        return decode(rig.store.notes_of([uid])[0])
+
+    async with rig.running() as engine:
+        await rig.until(lambda: noted() is not None)
+        engine.hurry()
+    found = noted()
+    assert found is not None
+    assert found.progress is not None
+    assert (found.progress.fraction, found.progress.data, found.log) == (0.5, ["ü"], ("here",))

@@ -6,7 +6,8 @@ import pytest
 
 from tests.store.drive import line
 from tests.store.world import Make
-from trioq.core.calls import NOTE_MAX, NOTES_MAX, Note
+from trioq.core.calls import NOTES_MAX, Note
+from trioq.core.formats.note import NOTE_MAX
 from trioq.core.settlements import Ack, DeadLetter, Release, RetryAt
 from trioq.errors import TrioqBug
 

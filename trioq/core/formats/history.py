@@ -13,7 +13,13 @@ from typing import Any
 import attrs
 
 from trioq.core.formats import lenient
+from trioq.core.formats.note import last_that_fit
 from trioq.core.outcome import DeadReason, Error
+
+#: Of an attempt's log, so many bytes: with 25 lines it can still be read whole.
+LOG_BYTES = 4096
+
+_text = json.encoder.encode_basestring_ascii
 
 
 @attrs.frozen
@@ -33,6 +39,8 @@ class Attempt:
     """The ``traceparent`` of the run, if that was traced."""
     args: tuple[Any, ...] | None = None
     """The error's arguments, as JSON has them, where whoever waits makes it anew from them."""
+    log: tuple[str, ...] = ()
+    """What its handler has logged last."""
 
     def as_json(self) -> dict[str, Any]:
         """As ``trioq job --json`` shows it."""
@@ -50,6 +58,8 @@ class Attempt:
             shown["dead"] = self.dead
         if self.trace is not None:
             shown["trace"] = self.trace
+        if self.log:
+            shown["log"] = list(self.log)
         return shown
 
 
@@ -79,9 +89,16 @@ def encode(attempt: Attempt) -> bytes:
         "dead": attempt.dead,
         "trace": attempt.trace,
         "args": attempt.args,
+        "log": _last(attempt.log) or None,
     }
     said = {member: value for member, value in line.items() if value is not None}
     return json.dumps(said, separators=(",", ":")).encode("ascii")
+
+
+def _last(log: Sequence[str]) -> tuple[str, ...]:
+    """As much of a log as a line has room for."""
+    kept = last_that_fit((_text(line).encode("ascii") for line in reversed(log)), LOG_BYTES)
+    return tuple(log[len(log) - len(kept) :])
 
 
 def encode_omitted(count: int) -> bytes:
@@ -142,4 +159,5 @@ def _line(line: bytes) -> Line:
         lenient.optional_text(told.get("dead")),
         lenient.optional_text(told.get("trace")),
         lenient.items(told.get("args")),
+        lenient.texts(told.get("log")),
     )

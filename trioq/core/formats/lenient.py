@@ -62,6 +62,12 @@ def seconds(value: Any) -> float:
     return float(value) if is_number and 0 <= value <= LARGEST else 0.0
 
 
+def fraction(value: Any) -> float | None:
+    """A number from 0 to 1; None where it isn't one."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value <= 1 else None
+
+
 def objects(value: Any) -> Iterator[dict[str, Any]]:
     """The objects of a list."""
     return (each for each in value if isinstance(each, dict)) if _is_list(value) else iter(())

@@ -216,7 +216,7 @@ class PlannedJob:
 
     def __call__(self) -> Job:
         if self._job is None:
-            self._job = self.made()
+            self._job = self._make()
         return self._job
 
     @property
@@ -224,8 +224,12 @@ class PlannedJob:
         """How it is run."""
         return self.header.plan
 
-    def made(self) -> Job:
-        """Another one, for another thread than the handler's."""
+    @property
+    def made(self) -> Job | None:
+        """It, if somebody has asked."""
+        return self._job
+
+    def _make(self) -> Job:
         held, header, plan = self.held, self.header, self.header.plan
         return Job(
             uid=held.uid,
@@ -239,4 +243,5 @@ class PlannedJob:
             enqueued_ms=header.enqueued_ms,
             # A handler may change what it is given.
             trace=dict(header.trace) if self.span is None else self.span.headers,
+            noted=held.noted,
         )

@@ -12,13 +12,16 @@ from collections.abc import Iterator, Mapping
 import attrs
 import trio
 
+from trioq.core.board import Board
 from trioq.core.breaker import Permit
 from trioq.core.calls import Ask
 from trioq.core.formats import summary
 from trioq.core.formats.record import Stored, decode
+from trioq.core.job import Job
 from trioq.core.outcome import Interrupted, Outcome, Succeeded
 from trioq.engine.claim import Claimer, Held, Token, Why
 from trioq.engine.handlers import Handler
+from trioq.engine.runs.plan import PlannedJob
 from trioq.engine.tracer import RunSpan
 
 INTERRUPTED = Interrupted()
@@ -42,6 +45,8 @@ class Run:
     asked: Ask | None = None
     """Who wanted its job to be cancelled, if somebody did."""
     span: RunSpan | None = None
+    job: Job | PlannedJob | None = None
+    """What its handler is told, or what makes that when the handler asks."""
     outcome: Outcome = INTERRUPTED
     """How it ended; interrupted, until it has come to another end."""
     took_s: float = 0.0
@@ -54,6 +59,12 @@ class Run:
         if self._stored is None:
             self._stored = decode(self.claim.uid, self.claim.stored)
         return self._stored
+
+    @property
+    def board(self) -> Board | None:
+        """On which its handler says how far it is; None: it has said nothing."""
+        job = self.job.made if isinstance(self.job, PlannedJob) else self.job
+        return None if job is None else job._board
 
     def cancel(self, why: Why) -> None:
         """End it soon; its job goes back, unless the handler returns all the same."""
@@ -126,6 +137,12 @@ class Runs:
     def count(self, by: Claimer) -> int:
         """How many there are of this boot's claims."""
         return sum(run.claim.by is by for run in self) + self._hands[by]
+
+    def boards(self, by: Claimer) -> Iterator[tuple[Held, Board]]:
+        """Those of this boot's claims that have said how far they are, with what they say."""
+        for run in self:
+            if run.claim.by is by and (board := run.board) is not None:
+                yield run.claim, board
 
     def hand_begins(self, by: Claimer) -> None:
         """A thread begins to run this boot's jobs one after the other."""

@@ -90,10 +90,10 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
             args = run.outcome.args if isinstance(run.outcome, Failed) else None
             return _dead(
                 claim, run.stored, reason, error, now_ms,
-                took_s=run.took_s, trace=_trace(run), args=args,
+                took_s=run.took_s, trace=_trace(run), args=args, log=_log(run),
             )  # fmt: skip
         case retry.RetryIn(delay_ms, Error() as error):
-            line = _line(claim, error, now_ms, _trace(run))
+            line = _line(claim, error, now_ms, _trace(run), log=_log(run))
             failed = JobFailed(
                 claim.uid, record.name, record.queue, attempt, run.took_s, error, delay_ms / 1000
             )
@@ -160,11 +160,12 @@ def _dead(
     took_s: float = 0.0,
     trace: str | None = None,
     args: tuple[Any, ...] | None = None,
+    log: tuple[str, ...] = (),
 ) -> End:
     name, queue, wanted_ms = "", "", 0
     if stored is not None:
         name, queue, wanted_ms = stored.record.name, stored.record.queue, stored.record.wanted_ms
-    line = _line(claim, error, now_ms, trace, dead=reason, args=args)
+    line = _line(claim, error, now_ms, trace, dead=reason, args=args, log=log)
     died = JobDied(claim.uid, name, queue, claim.attempt, took_s, wanted_ms, reason, error)
     return End(DeadLetter(claim.uid, claim.step, claim.attempt, reason, line), (died,))
 
@@ -177,9 +178,10 @@ def _line(
     *,
     dead: DeadReason | None = None,
     args: tuple[Any, ...] | None = None,
+    log: tuple[str, ...] = (),
 ) -> bytes:
     """One line of the job's history."""
-    told = history.Attempt(claim.attempt, error, claim.by.boot, now_ms, dead, trace, args)
+    told = history.Attempt(claim.attempt, error, claim.by.boot, now_ms, dead, trace, args, log)
     return history.encode(told)
 
 
@@ -193,6 +195,11 @@ def _returned(run: Run) -> bool:
     outcome = run.outcome
     is_something = isinstance(outcome, Succeeded) and outcome.result is not None
     return is_something and not isinstance(run.handler, Command)
+
+
+def _log(run: Run) -> tuple[str, ...]:
+    """What its handler has logged."""
+    return () if run.board is None else run.board.lines
 
 
 @attrs.frozen

@@ -22,6 +22,7 @@ from contextlib import closing
 import attrs
 import trio
 
+from trioq.core.board import Board
 from trioq.core.breaker import Permit, Verdict
 from trioq.core.events import JobStarted, Report
 from trioq.core.formats import payload
@@ -236,10 +237,14 @@ class Worker:
         if begun is not None and not run.claim.by.may_start():
             shop.runs.lease_ended(run.claim.by)  # it was told before this one was seen
         try:
-            if begun is None:
-                run.outcome = await self._outcome(run, timebox)
-            else:
-                run.outcome = await self._go_on(run, begun, timebox)
+            try:
+                if begun is None:
+                    run.outcome = await self._outcome(run, timebox)
+                else:
+                    run.outcome = await self._go_on(run, begun, timebox)
+            finally:
+                if not isinstance(run.outcome, Succeeded) and (board := run.board) is not None:
+                    await self._note_last(run, board, timebox)
         finally:
             shop.runs.remove(run)
             now = trio.current_time()
@@ -250,6 +255,13 @@ class Worker:
             if begun is None or not shop.ends.join(run, begun.job, self._number, now):
                 self._ended(run, now)
         failpoint("job", "after")
+
+    async def _note_last(self, run: Run, board: Board, timebox: Timebox) -> None:
+        """What a run says that comes to nothing is for the next one."""
+        timebox.close()
+        since = trio.current_time()
+        await run.claim.by.last_note(run.claim, board)
+        run.began += trio.current_time() - since  # that isn't its handler's time
 
     def _ended(self, run: Run, now: float) -> None:
         """What an end means for those that come."""
@@ -288,7 +300,9 @@ class Worker:
             token=claim.token,
             enqueued_ms=record.enqueued_ms,
             trace=run.span.headers if run.span is not None else record.trace,
+            noted=claim.noted,
         )
+        run.job = job
         if isinstance(run.handler, Apart):
             return await self._outcome_apart(run, run.handler, job, timebox)
         if not claim.by.may_start():
@@ -342,7 +356,7 @@ def _run_of(begun: Begun, scope: trio.CancelScope) -> Run:
     """The door of its name was open when it began, and nothing but an end can have shut it."""
     job, plan = begun.job, begun.job.plan
     permit = begun.permit or Permit(plan.breaker.generation)
-    return Run(job.held, plan.handler, permit, begun.began, scope, span=job.span)
+    return Run(job.held, plan.handler, permit, begun.began, scope, span=job.span, job=job)
 
 
 def _waits(handler: Runnable | Rest) -> bool:

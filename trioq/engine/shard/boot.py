@@ -141,13 +141,16 @@ class Boot:
         if self.asks:
             for held in settled:
                 self.asks.pop((held.uid, held.step), None)
-        by, number = self.by, step.number
+        by, number, notes = self.by, step.number, reply.notes
         claims = tuple(
             [
-                Held(by, claim.uid, number, claim.attempts + 1, claim.suspect, claim.stored)
+                Held(
+                    by, claim.uid, number, claim.attempts + 1, claim.suspect, claim.stored,
+                    noted=notes.get(claim.uid, b"") if notes else b"",
+                )
                 for claim in reply.claims
             ]
-        )
+        )  # fmt: skip
         self.held.update({(held.uid, number): held for held in claims})
         if self.suspects:
             self.suspects -= sum(held.suspect for held in settled)

@@ -21,6 +21,7 @@ from typing import Literal
 
 import trio
 
+from trioq.core.board import Board
 from trioq.core.calls import Ask, Beat, Gone, StepReply
 from trioq.core.events import BootLost, ClaimsReturned, Report
 from trioq.core.pace import LINGER_S, Pace, linger_s
@@ -31,6 +32,7 @@ from trioq.engine.fetch import Fetch
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.exchange import Exchange
+from trioq.engine.shard.notes import Notes
 from trioq.engine.shard.payloads import Payloads
 from trioq.engine.shard.telling import tell, tell_cancelled
 from trioq.engine.tracer import Tracer
@@ -50,6 +52,7 @@ class Dispatcher:
       boot: A name that nobody has had.
       exchange: Gets its steps answered.
       fetch: For the runs of what it claims.
+      notes: Makes what tells the server of these, who asks whether they are its own.
       demand: What the next step is to claim; has the pacemaker, and its clock.
       runs: Those of what it has claimed are told who wants them to end.
     """
@@ -60,6 +63,7 @@ class Dispatcher:
         boot: str,
         exchange: Exchange,
         fetch: Fetch,
+        notes: Callable[[Callable[[], bool]], Notes],
         backlog: Backlog,
         demand: Demand,
         runs: Running,
@@ -73,6 +77,7 @@ class Dispatcher:
         self.pacemaker = demand.pacemaker
         self.fetch = fetch
         self.payloads = Payloads(fetch, backlog)
+        self.notes = notes(self.may_start)
         self._boot = Boot(boot, self)
         self._exchange = exchange
         self._bell = exchange.bell
@@ -129,6 +134,10 @@ class Dispatcher:
         """Whether the lease is good at this moment."""
         end = self.pacemaker.lease_end
         return end is not None and self._clock() < end and not self.lost.is_set()
+
+    async def last_note(self, claim: Held, board: Board) -> None:
+        """Tell the server what a run has said last; see :meth:`Notes.last`."""
+        await self.notes.last(claim, board)
 
     def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
         """Let the next step carry this; ``took_s`` teaches how long jobs run."""

@@ -140,4 +140,6 @@ class Payloads:
 
 def _with(held: Held, payload: bytes) -> Held:
     stored, _ = split_big(held.stored)
-    return Held(held.by, held.uid, held.step, held.attempt, held.suspect, stored, payload)
+    return Held(
+        held.by, held.uid, held.step, held.attempt, held.suspect, stored, payload, held.noted
+    )

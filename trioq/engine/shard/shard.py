@@ -15,6 +15,7 @@ import math
 import random
 import secrets
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import attrs
 import trio
@@ -34,6 +35,7 @@ from trioq.engine.shard.dispatcher import Dispatcher
 from trioq.engine.shard.exchange import Exchange
 from trioq.engine.shard.expiry import Expiry
 from trioq.engine.shard.heartbeat import Heartbeat
+from trioq.engine.shard.notes import Notes
 from trioq.engine.shard.reaper import Reaper
 from trioq.engine.tracer import Tracer
 
@@ -61,6 +63,7 @@ class Shard:
       admits: How many jobs of a name may be claimed from its parked list now.
       order: Names the queues in the order of the next claim.
       aside: How many of the jobs that are held need no worker yet; None: claim no more.
+      is_watched: Whether somebody looks at what engines do.
       clock: A monotonic clock for the lease, in seconds.
       draining, hurried: The engine is to end; without grace.
     """
@@ -77,6 +80,7 @@ class Shard:
     admits: Callable[[str], int]
     order: Callable[[], tuple[str, ...]]
     aside: Callable[[], int | None]
+    is_watched: Callable[[], bool]
     report: Report
     clock: Callable[[], float]
     tracer: Tracer | None
@@ -152,6 +156,13 @@ class Shard:
                 self.access("step"), self.access("wake"), outage=self.outage, clock=self.clock
             ),
             fetch=Fetch(self.access("payload"), self.outage),
+            notes=lambda may_tell: Notes(
+                boot=boot,
+                caller=self.access("watch"),
+                outage=self.outage,
+                is_watched=self.is_watched,
+                may_tell=may_tell,
+            ),
             backlog=self.backlog,
             demand=Demand(
                 workers=self.config.worker.count,
@@ -184,6 +195,7 @@ class Shard:
                 async with trio.open_nursery() as stepping:
                     stepping.start_soon(dispatcher.run)
                     stepping.start_soon(dispatcher.payloads.run)
+                    stepping.start_soon(dispatcher.notes.run, partial(self.runs.boards, dispatcher))
                     stepping.start_soon(self._reaper(dispatcher).run)
                     stepping.start_soon(self._expiry(dispatcher).run)
                     await self._claim(dispatcher, task_status)

@@ -215,3 +215,24 @@ def meet(directory: str, count: int) -> None:
     while len(list(here.glob("*.here"))) < count:
         assert time.monotonic() < deadline, "nobody else comes"
         time.sleep(0.005)
+
+
+@app.job
+def count(pages: int, told: str) -> None:
+    """Say how far it is, and in the end fail."""
+    job = trioq.current_job()
+    before = job.previous
+    Path(told).write_text("nothing" if before is None else f"{before.fraction:g} {before.data}")
+    for page in range(pages):
+        job.progress(page / pages, f"page {page}", {"page": page, "of": job.attempt})
+        job.log(f"page {page}")
+    raise RuntimeError("no more pages")
+
+
+@app.job
+async def dawdle() -> None:
+    """Say how far it is, and go on."""
+    job = trioq.current_job()
+    job.progress(0.5, "half", ["ü"])
+    job.log("here")
+    await trio.sleep(600)

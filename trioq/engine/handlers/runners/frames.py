@@ -1,8 +1,8 @@
 """What an engine and a runner say to each other: JSON objects, each after its length.
 
 To a runner: what it is to be (once), jobs, and that the one it runs is cancelled. From a runner:
-which handlers it has (once), and how each job ended. No pickles: what a handler's process sends
-is read as data, whatever the handler has done in there.
+which handlers it has (once), what they say of how far they are, and how each job ended. No pickles:
+what a handler's process sends is read as data, whatever the handler has done in there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from trioq.core.convert import CONVERTER
+from trioq.core.job import Job
 from trioq.core.keep import Kept, Word
 from trioq.core.outcome import Failed, Interrupted, Outcome, Snoozed, Starved, Succeeded
 
@@ -30,6 +31,10 @@ _LENGTH = struct.Struct("!Q")
 _OUTCOMES: dict[str, type[Outcome]] = {
     kind.__name__: kind for kind in (Succeeded, Failed, Snoozed, Interrupted, Starved)
 }
+
+
+#: Of a job: what is said on it stays where it is said, and what was said before is a text.
+_OURS = ("_board", "_noted")
 
 
 class Garbled(Exception):
@@ -110,6 +115,15 @@ class Line:
         taken = bytes(self._rest[:count])
         del self._rest[:count]
         return taken
+
+
+def job_in(job: Job) -> Frame:
+    """A job, as a runner makes it anew."""
+    fields = attrs.asdict(job, recurse=False, filter=lambda field, _: field.name not in _OURS)
+    noted = job._noted
+    if isinstance(noted, bytes):
+        noted = noted.decode("utf-8", "replace")
+    return {**fields, "trace": dict(job.trace), "noted": noted}
 
 
 def frame_of(outcome: Outcome) -> Frame:

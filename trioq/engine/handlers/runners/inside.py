@@ -44,6 +44,9 @@ UNHEEDED = (signal.SIGINT, signal.SIGTERM)
 #: don't see the same moment at the same moment.
 SOON_S = 0.05
 
+#: How often the engine is told how far a job is.
+TELL_S = 1.0
+
 Around = Callable[[Headers], AbstractContextManager[None]]
 """What is to be around a job with these headers."""
 
@@ -139,6 +142,10 @@ class Works:
     around: Around
     limits_memory: bool
     _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
+    _turn: trio.Lock = attrs.field(factory=trio.Lock)
+    """Whoever says something says all of it before another does."""
+    _job: Job | None = None
+    """The last one."""
     _running: trio.CancelScope | None = None
     _deadline: float = math.inf
     """Of what runs."""
@@ -149,11 +156,29 @@ class Works:
         tell, jobs = trio.open_memory_channel[Frame](1)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._listen, tell)
+            nursery.start_soon(self._tell_now_and_then)
             async for frame in jobs:
                 outcome = await self._outcome(frame)
                 _flush()
-                with contextlib.suppress(trio.BrokenResourceError):
-                    await self.line.send(frame_of(outcome))
+                await self._tell()
+                await self._say(frame_of(outcome))
+            nursery.cancel_scope.cancel()
+
+    async def _tell_now_and_then(self) -> None:
+        while True:
+            await trio.sleep(TELL_S)
+            await self._tell()
+
+    async def _tell(self) -> None:
+        """Tell what the handler says of how far it is, if that is news."""
+        board = None if self._job is None else self._job._board
+        if board is not None and board.has_news:
+            await self._say(board.news())
+
+    async def _say(self, frame: Frame) -> None:
+        async with self._turn:
+            with contextlib.suppress(trio.BrokenResourceError):
+                await self.line.send(frame)
 
     async def _listen(self, tell: trio.MemorySendChannel[Frame]) -> None:
         with tell:
@@ -167,7 +192,7 @@ class Works:
             os.killpg(os.getpgrp(), signal.SIGKILL)
 
     async def _outcome(self, frame: Frame) -> Outcome:
-        job = Job(**frame["job"])
+        job = self._job = Job(**frame["job"])
         if frame["place"] is not None:
             place.set(Place(*frame["place"]))
         since = trio.current_time() - (time.monotonic() - frame["began"])

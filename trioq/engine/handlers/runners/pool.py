@@ -19,7 +19,7 @@ from trioq.engine.handlers.begun import Broken
 from trioq.engine.handlers.function import Function, LeaseLoss
 from trioq.engine.handlers.place import place
 from trioq.engine.handlers.runners.ends import Ended, RunnerKilled, RunnerRefused
-from trioq.engine.handlers.runners.frames import Frame
+from trioq.engine.handlers.runners.frames import Frame, job_in
 from trioq.engine.handlers.runners.runner import Launch, Runner
 from trioq.errors import ConfigError
 
@@ -145,7 +145,7 @@ class InRunner:
         up to ``kill_after_s`` later :exc:`trio.Cancelled` comes out, or how it ended.
         """
         try:
-            outcome = await self.runner.run(self._frame(job))
+            outcome = await self.runner.run(self._frame(job), job._on_board)
         except trio.Cancelled:
             ended = await self.runner.stop(kill_after_s)
             if ended is None:
@@ -162,7 +162,7 @@ class InRunner:
     def _frame(self, job: Job) -> Frame:
         here = place.get(None)
         return {
-            "job": {**attrs.asdict(job, recurse=False), "trace": dict(job.trace)},
+            "job": job_in(job),
             "timeout_s": self.timeout_s,
             "result_bytes": None if self.keep is None else self.keep.max_bytes,
             # All processes of a system share this clock.

@@ -14,11 +14,12 @@ import os
 import signal
 import socket
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import trio
 
+from trioq.core.board import Board
 from trioq.core.outcome import Error, Outcome
 from trioq.engine.handlers.leader import Leader, if_nothing_is_left, signal_name
 from trioq.engine.handlers.runners.ends import RunnerDied, RunnerRefused
@@ -66,6 +67,7 @@ class Runner:
     _code: int | None = None
     """As :meth:`Leader.reap` tells it."""
     _was_killed: bool = False
+    _board: Callable[[], Board] | None = None
     _knows: bool = False
     """Whether it has been told all of its job."""
 
@@ -156,8 +158,11 @@ class Runner:
         """Whether it can be given a job now."""
         return self.is_fit and not self.gone.is_set() and not self._leader.has_ended()
 
-    async def run(self, job: Frame) -> Outcome:
+    async def run(self, job: Frame, board: Callable[[], Board]) -> Outcome:
         """Have it run a job.
+
+        Args:
+          board: For what the handler says of how far it is; asked for when it says anything.
 
         Raises:
           RunnerDied: It ended meanwhile.
@@ -166,6 +171,7 @@ class Runner:
         """
         self.jobs += 1
         self.is_fit = self._knows = False
+        self._board = board
         # A text in a text may be twice as long.
         self._line.most = ANSWER_BYTES + 2 * (job["result_bytes"] or 0)
         with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -216,10 +222,21 @@ class Runner:
         with self._said, self._hearing:
             try:
                 while (frame := await self._line.receive()) is not None:
-                    self._said.send_nowait(outcome_of(frame))
+                    if "said" in frame:
+                        self._note(frame)
+                    else:
+                        self._said.send_nowait(outcome_of(frame))
             except (Garbled, trio.WouldBlock):
                 self._was_killed = True  # which it is now
         self.leave()
+
+    def _note(self, said: Frame) -> None:
+        if self._board is None:
+            raise Garbled
+        try:
+            self._board().copy(**said)
+        except Exception:  # of whatever it says
+            raise Garbled from None
 
     async def _see_off(self) -> None:
         """End it, and what its jobs have left in its group. Runs shielded."""
