@@ -1,18 +1,21 @@
-"""``trioq peek``, ``job`` and ``cancel``."""
+"""``trioq peek`` and ``job``."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from tests.cli.conftest import Cli, lines, only_error
 from tests.scene import Scene
-from tests.store.drive import Driver, line
+from tests.store.drive import line
 from tests.support import Server, new_job
+from trioq.client.cancel import whoami
 from trioq.core.formats import history
 from trioq.core.formats.history import Attempt
 from trioq.core.outcome import Error
-from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
-from trioq.store.inspect import find, stats
+from trioq.core.settlements import Ack, Cancel, DeadLetter, Deliver, Park, RetryAt
+from trioq.store.inspect import find
 
 # -- peek --------------------------------------------------------------------------------------
 
@@ -124,8 +127,9 @@ def test_a_jobs_state_is_told_wherever_it_is(trioq: Cli, scene: Scene) -> None:
 def test_a_job_nobody_knows_is_a_failure(trioq: Cli) -> None:
     said = only_error(trioq("job", "nobody"), 1)
     assert said == (
-        "no job 'nobody': there never was one, or it has ended: the last 1,000 that were done are"
-        " remembered, and a caller's own id for 24 h after its job's end"
+        "no job 'nobody': there never was one, or it has ended: the last 1,000 that were done or"
+        " cancelled are remembered, a caller's own id for 24 h after its job's end, and a result"
+        " for as long as it was to be kept"
     )
 
 
@@ -138,44 +142,46 @@ def test_a_record_that_cannot_be_read_is_shown_as_it_is(
     assert "\\xff{nonsense\\x1b" in trioq("peek", "low").stdout
 
 
-# -- cancel ------------------------------------------------------------------------------------
+# -- jobs that have ended ----------------------------------------------------------------------
 
 
-def test_waiting_jobs_are_cancelled_by_uid_or_id(trioq: Cli, scene: Scene) -> None:
-    (uid, _) = scene.enqueue(new_job("low"), new_job("high", id="mine", delay_ms=60_000))
-    result = trioq("cancel", uid, "mine")
-    assert (result.exit_code, result.stdout) == (0, f"cancelled {uid}\ncancelled mine\n")
-    assert stats(scene.store).counters["cancelled"] == 2
-    assert scene.driver.step(10) == ()
-
-
-def test_what_is_not_cancelled_is_told_and_a_failure(trioq: Cli, scene: Scene) -> None:
-    scene.dead(new_job(id="dead"))
-    scene.enqueue(new_job(id="done"))
-    scene.driver.step(0, Ack(scene.driver.claim().uid, scene.driver.n))
-    scene.enqueue(new_job(id="running"))
-    scene.driver.claim()
-    (waits,) = scene.enqueue(new_job(id="waits"))
-    result = trioq("cancel", "running", "dead", "done", "nobody", "waits")
-    assert result.exit_code == 1
-    assert result.stdout == "cancelled waits\n"
-    assert [said.partition(": not cancelled: ")[0] for said in lines(result.stderr)] == [
-        "trioq: running", "trioq: dead", "trioq: done", "trioq: nobody",
-    ]  # fmt: skip
-    again = trioq("cancel", "waits", "--json")
-    assert again.exit_code == 0
-    assert again.stdout.split() == (
-        f'[ {{ "id": "waits", "uid": "{waits}", "result": "cancelled" }} ]'.split()
+def test_a_cancelled_job_says_why_by_whom_and_when(trioq: Cli, scene: Scene) -> None:
+    scene.enqueue(new_job("low", "mail", id="mine"))
+    assert trioq("cancel", "mine", "--reason", "customer left\x1b").exit_code == 0
+    shown = trioq("job", "mine").stdout
+    assert "state      cancelled\n" in shown
+    assert "reason     customer left\\x1b\n" in shown
+    assert f"by         {whoami()}\n" in shown
+    assert re.search(r"^ended      \d{4}-.*\((now|.* ago)\)$", shown, re.MULTILINE)
+    assert "took" not in shown
+    told = trioq.json("job", "mine")
+    assert (told["state"], told["reason"], told["name"]) == (
+        "cancelled",
+        "customer left\x1b",
+        "mail",
     )
+    assert told["done"].keys() == {"at_ms", "reason", "by"}
 
 
-def test_a_job_whose_record_cannot_be_read_is_not_cancelled(
+def test_what_an_engine_stopped_says_where_and_how(trioq: Cli, scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    scene.driver.claim()
+    told = (
+        b'{"uid":"%s","state":"cancelled","how":"ignored","at_ms":1,"engine":"e","attempt":2,'
+        b'"took_ms":8}'
+    )
+    scene.driver.step(0, Cancel(uid, 1, told % uid.encode()))
+    shown = trioq("job", uid).stdout
+    assert "handler    didn't end in time, and was left to itself\n" in shown
+    assert "took       8.0 ms in attempt 2\n" in shown
+
+
+def test_a_job_whose_result_is_kept_is_known_for_as_long(
     trioq: Cli, scene: Scene, server: Server
 ) -> None:
     (uid,) = scene.enqueue(new_job("low"))
-    server.call("HSET", "{t}:jobs", uid, b"nonsense")
-    result = trioq("cancel", uid)
-    assert result.exit_code == 1
-    assert "its record can't be read" in result.stderr
-    assert stats(scene.store).queues["low"].ready == 1
-    assert Driver(scene.store).claim().uid == uid
+    scene.driver.claim()
+    scene.driver.step(0, Deliver(uid, 1, 60_000, "done", b"5"))
+    assert "state      done, and its result is kept\n" in trioq("job", uid).stdout
+    server.call("ZADD", "{t}:results_due", 1, uid)
+    assert trioq("job", uid).exit_code == 1

@@ -149,6 +149,24 @@ for _option, (_arguments, _found) in FILTERS.items():
 touches("purge", "--all", "--all", "--yes", only=LOW | {"high 1"})
 
 
+touches("cancel", "--name", "--name", "noop", "--yes", only=LOW - {"parked"} | {"high 1"})
+touches("cancel", "--queue", "--queue", "high", only={"high 1"})
+
+
+@row("cancel", "--reason")
+def with_a_reason(place: Place) -> None:
+    place.cli("cancel", "low 1", "--reason", "customer left")
+    assert place.cli.json("job", "low 1")["reason"] == "customer left"
+
+
+@row("cancel", "--wait")
+def not_longer_than_this(place: Place) -> None:
+    began = time.monotonic()
+    assert place.cli("cancel", "running", "--wait", "0").exit_code == 1
+    assert place.cli("cancel", "running", "--wait", "50ms").exit_code == 1
+    assert 0.05 <= time.monotonic() - began < 5  # the default
+
+
 def lists(command: str, option: str) -> None:
     """A row: of the dead, it tells those that this filter chooses, and changes nothing."""
     arguments, found = FILTERS[option]
@@ -400,7 +418,7 @@ def test_a_command_touches_what_it_is_told_and_nothing_else(
 
 #: What a command is asked, where it needs to be told more than the configuration.
 ASKED = {
-    "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "cancel": ["low 1"],
+    "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "cancel": ["--name", "noop"],
     "dead show": ["dead noop full"], "dead revive": ["--all"], "dead purge": ["--all"],
     "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],
 }  # fmt: skip
@@ -408,6 +426,8 @@ ASKED = {
 #: What goes wrong where nobody has said yes to it.
 AFTER_A_QUESTION = [command for command, option in ALL if option == "--yes"]
 DRY = [command for command, option in ALL if option == "--dry-run"]
+#: Those that tell how many, and not what became of each.
+COUNTED = [command for command in DRY if command != "cancel"]
 JSON = [command for command, option in ALL if option == "--json" and command != "scale"]
 
 
@@ -424,10 +444,10 @@ def test_json_is_one_document_and_nothing_else(place: Place, command: str) -> No
 
 
 def test_whatever_can_be_undone_by_nobody_has_a_dry_run() -> None:
-    assert set(DRY) == {"purge", "dead purge", "dead revive"}
+    assert set(DRY) == {"purge", "dead purge", "dead revive", "cancel"}
 
 
-@pytest.mark.parametrize("command", DRY)
+@pytest.mark.parametrize("command", COUNTED)
 def test_a_dry_run_says_how_many_and_changes_nothing(place: Place, command: str) -> None:
     """Whatever else is said, ``--yes`` too."""
     before = place.server.call("DEBUG", "DIGEST")
@@ -456,7 +476,7 @@ def test_without_yes_nobody_can_be_asked_and_nothing_is_changed(place: Place, co
     assert place.server.call("DEBUG", "DIGEST") != before
 
 
-@pytest.mark.parametrize("command", DRY)
+@pytest.mark.parametrize("command", COUNTED)
 def test_a_rate_makes_it_take_its_time(place: Place, command: str) -> None:
     began = time.monotonic()
     told = place.cli.json(command, *asked(place, command), "--rate", "10", "--yes")

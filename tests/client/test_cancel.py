@@ -25,6 +25,7 @@ from trioq.core.config import Config, RedisConfig
 from trioq.core.formats import summary
 from trioq.core.outcome import Error
 from trioq.core.settlements import Ack, Cancel, Park, RetryAt
+from trioq.store.redis import RedisStore
 
 
 @pytest.fixture
@@ -186,6 +187,20 @@ def test_what_is_over_is_told_as_that(client: trioq.SyncClient, engine: Asked) -
     engine.ack()
     assert gone.cancel() is CancelOutcome.unknown
     assert client.cancel("nobody") is CancelOutcome.unknown
+
+
+def test_what_ends_before_the_request_arrives_is_told_as_that(
+    client: trioq.SyncClient, engine: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = client.enqueue(plain.call())
+    claim, cancel = engine.driver.claim(), RedisStore.cancel
+
+    def too_late(*arguments: Any) -> Any:
+        engine.driver.step(0, Ack(claim.uid, 1))  # nothing is remembered of it
+        return cancel(*arguments)
+
+    monkeypatch.setattr(RedisStore, "cancel", too_late)
+    assert handle.cancel() is CancelOutcome.finished_first
 
 
 def test_many_at_once_from_several_threads(client: trioq.SyncClient, engine: Asked) -> None:

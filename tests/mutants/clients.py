@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Killers, Mutant
 
+CANCEL: Killers = ("tests/client/test_cancel.py",)
 BATCHES: Killers = ("tests/client/test_many.py",)
 DRAFTS: Killers = ("tests/client/test_jobs.py",)
 OUTBOX: Killers = ("props/test_outbox.py",)
@@ -134,5 +135,14 @@ CLIENTS = (
     Mutant(
         "all who share a request raise one error", "client/outbox.py",
         "error if part is parts[0] else _again(error)", "error", SHARING,
+    ),
+    Mutant(
+        "who cancels isn't registered before", "client/sync_wishes.py",
+        "(end,) = self._sender.ask(RedisStore.wait_for, self._waits.name, [(uid, id)])",
+        'end = type("End", (), {"state": "live"})()', CANCEL,
+    ),
+    Mutant(
+        "who waits for a result isn't told for as long that it was cancelled", "client/cancel.py",
+        "round((keep_s or 0) * 1000)", "0", CANCEL,
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from tests.mutants.mutant import Killers, Mutant
 PRECEDENCE: Killers = ("tests/settings/test_precedence.py",)
 OPTIONS: Killers = ("tests/cli/test_options_act.py",)
 BETWEEN: Killers = ("tests/client/test_between_requests.py",)
+CANCELLING: Killers = ("tests/client/test_cancelling.py",)
 MIXED: Killers = ("tests/engine/test_mixed_engines.py",)
 IN_A_ROW: Killers = ("tests/engine/test_in_a_row.py",)
 NUMBERS: Killers = ("tests/observe/test_each_number.py",)
@@ -181,8 +182,25 @@ FACES = (
         "if not set(there) <= set(engines):", "if not engines and there:", BETWEEN,
     ),
     Mutant(
-        "a cancel doesn't know of a job that has just ended", "client/admin.py",
-        'told.result == "unknown" and told.uid is not None', "False", BETWEEN,
+        "a cancel doesn't know of a job that has just ended", "client/cancelling.py",
+        'if word == "unknown":', "if not word:", BETWEEN,
+    ),
+    Mutant(
+        "a job that ends while its id is looked up is unknown", "store/inspect/living.py",
+        "remembered(store, _known(store, gone))", "remembered(store, dict.fromkeys(gone))",
+        BETWEEN,
+    ),
+    Mutant(
+        "a cancel of many looks at a part of all jobs", "store/inspect/living.py",
+        'if cursor == b"0":', "if jobs:", CANCELLING,
+    ),
+    Mutant(
+        "what runs is asked to end before its end would be told", "client/cancelling.py",
+        "self.sender.ask(RedisStore.wait_for, self.waits.name, waits)", "pass", CANCELLING,
+    ),
+    Mutant(
+        "what waits and is cancelled is kept as if somebody waited for it", "client/cancelling.py",
+        " if job.uid in running]", "]", CANCELLING,
     ),
     Mutant(
         "engines that come are not counted with their jobs", "store/inspect/counts.py",

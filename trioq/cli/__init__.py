@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "engines": ("trioq.cli.stats:engines", "List the engines that live."),
     "peek": ("trioq.cli.jobs:peek", "Show the jobs that would be claimed next."),
     "job": ("trioq.cli.jobs:job", "Tell the whole story of a job."),
-    "cancel": ("trioq.cli.jobs:cancel", "Take back jobs that don't run yet."),
+    "cancel": ("trioq.cli.cancel:cancel", "Have jobs end: those that wait, and those that run."),
     "dead": ("trioq.cli.dead:dead", "List, revive, purge and export dead jobs."),
     "pause": ("trioq.cli.queues:pause", "Stop claiming from a queue."),
     "resume": ("trioq.cli.queues:resume", "Claim from a queue again."),

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from trioq.cli import FAILED, WRONG_USE, silence
-from trioq.client.admin import Admin
+from trioq.client.admin import Admin, admin_of
 from trioq.core.config import Config
 from trioq.core.config.numbers import Duration
 from trioq.core.config.rules import did_you_mean
@@ -113,7 +113,7 @@ def opened(path: str, *, starts: bool = False) -> Iterator[Opened]:
     try:
         with open_store(config, read_only=not starts, log=note) as connector:
             described = connector.description
-            yield Opened(config, connector, Admin(connector.store("admin"), config.queue_names))
+            yield Opened(config, connector, admin_of(connector, config.queue_names))
     except StoreError as error:
         fail(explain(error, described))
 

@@ -1,4 +1,4 @@
-"""``trioq peek``, ``job`` and ``cancel``: single jobs."""
+"""``trioq peek`` and ``job``: single jobs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import attrs
 import click
 
-from trioq.cli import FAILED
 from trioq.cli.common import (
     ID,
-    already_done,
     fail,
     note,
     opened,
@@ -106,46 +103,21 @@ def job(config: str, id: str, as_json: bool) -> None:
         show_story(view, door_facts(door, there.config) if door else ())
 
 
-@click.command()
-@with_config
-@click.argument("ids", metavar="ID...", type=ID, nargs=-1, required=True)
-@with_json
-def cancel(config: str, ids: tuple[str, ...], as_json: bool) -> None:
-    """Cancel jobs that wait, and ask those that run to end; the exit code is then 1."""
-    with opened(config) as there:
-        results = [there.admin.cancel(id) for id in ids]
-    with already_done():
-        if as_json:
-            show_json([attrs.asdict(result) for result in results])
-        for result in results:
-            if result.result != "cancelled":
-                note(f"{plain(result.id)}: not cancelled: {WHY_NOT[result.result]}")
-            elif not as_json:
-                click.echo(f"cancelled {plain(result.id)}")
-    if any(result.result != "cancelled" for result in results):
-        raise click.exceptions.Exit(FAILED)
-
-
-WHY_NOT = {
-    "asked": "it runs, and was asked to end; it won't run again",
-    "done": "it is done",
-    "dead": "it is dead already",
-    "unknown": "there is no such job",
-    "unreadable": "its record can't be read, so nobody knows its queue",
-}
-
+#: What became of the handler of a job that was cancelled.
+HOW = {"stopped": "was stopped", "ignored": "didn't end in time, and was left to itself"}
 
 # -- a story -----------------------------------------------------------------------------------
 
 
 def unknown(worker: WorkerConfig) -> str:
     """Why nobody may know of a job that there was."""
-    kept = f"the last {worker.keep_done:,} that were done are remembered"
+    kept = f"the last {worker.keep_done:,} that were done or cancelled are remembered"
     if not worker.keep_done:
         kept = "of those that were done nothing is remembered, as keep_done is 0"
     return (
-        f"there never was one, or it has ended: {kept}, and a caller's own id for"
-        f" {lasting(worker.id_retention_s)} after its job's end"
+        f"there never was one, or it has ended: {kept}, a caller's own id for"
+        f" {lasting(worker.id_retention_s)} after its job's end, and a result for as long as it"
+        " was to be kept"
     )
 
 
@@ -207,16 +179,24 @@ def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "reason", view.reason
     if view.reaps:
         yield "crashes", f"was suspected {view.reaps} times when an engine died"
-    if done := told.get("done"):
-        yield "ended", f"{moment(done['at_ms'])} on {done['engine']}"
-        yield "took", f"{done['took_ms']} ms in attempt {done['attempt']}"
-        if "trace" in done:
-            yield "trace", str(done["trace"])
+    if ended := view.summary:
+        where = f" on {ended.engine}" if ended.engine else ""
+        yield "ended", f"{moment(ended.at_ms)}{where}"
+        if ended.by:
+            yield "by", ended.by
+        if ended.how:
+            yield "handler", HOW.get(ended.how, ended.how)
+        if ended.engine:
+            yield "took", f"{ended.took_ms} ms in attempt {ended.attempt}"
+        if ended.trace is not None:
+            yield "trace", ended.trace
 
 
 def _where(view: JobView) -> str:
     if view.engine:
         return f" on {view.engine}"
+    if view.has_result:
+        return ", and its result is kept"
     return ", and gone: nothing but its id is remembered" if is_gone(view) else ""
 
 

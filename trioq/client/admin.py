@@ -12,39 +12,36 @@ stops. Every write is numbered: one whose answer is lost is sent again, and exec
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import attrs
-
+from trioq.client import arguments
+from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
+from trioq.client.cancelling import Cancelled, Cancelling
+from trioq.client.jobs import Seconds
 from trioq.client.opening import configured
 from trioq.client.sync_sender import SyncSender
-from trioq.core.calls import Unwanted
+from trioq.client.sync_waits import SyncWaits
 from trioq.core.config import Config
-from trioq.core.formats.summary import encode_cancelled
 from trioq.core.job import Uid
 from trioq.store import inspect
-from trioq.store.connect import open_store
-from trioq.store.inspect import Dead, DeadFilter, DeadPage, Door, JobView, Stats
+from trioq.store.connect import Connector, open_store
+from trioq.store.inspect import (
+    Dead,
+    DeadFilter,
+    DeadPage,
+    Door,
+    JobFilter,
+    JobView,
+    LivingPage,
+    Stats,
+)
 from trioq.store.redis import RedisStore
 
 #: Jobs in one write: a few milliseconds of the server's time at most.
 PAGE = 250
-
-
-@attrs.frozen
-class Cancelled:
-    """What became of the wish to cancel a job."""
-
-    id: str
-    """As it was asked for."""
-    uid: Uid | None
-    result: Literal["cancelled", "asked", "dead", "done", "unknown", "unreadable"]
-    """``asked``: it runs, and its engine was told; it never runs again. ``unreadable``: its
-    record says neither queue nor name. All others but ``cancelled`` changed nothing."""
 
 
 class Admin:
@@ -52,12 +49,16 @@ class Admin:
 
     Args:
       queues: The configured ones, shown even if nothing was ever in them.
+      waits: How to be told of the ends of jobs; None: there is no way.
     """
 
-    def __init__(self, store: RedisStore, queues: Sequence[str] = ()) -> None:
+    def __init__(
+        self, store: RedisStore, queues: Sequence[str] = (), waits: SyncWaits | None = None
+    ) -> None:
         self.store = store
         self.queues = tuple(queues)
         self._sender = SyncSender(lambda: store)
+        self._cancelling = Cancelling(store, self._sender, waits)
 
     # -- questions ---------------------------------------------------------------------------
 
@@ -112,6 +113,14 @@ class Admin:
         """The same with less, for many; a page may be empty."""
         return inspect.dead_pages(self.store, wanted)
 
+    def living(self, wanted: JobFilter) -> Iterator[LivingPage]:
+        """The jobs that wait, are due later, are parked or run; a page may be empty."""
+        return inspect.living_pages(self.store, wanted)
+
+    def running(self, uids: Sequence[Uid]) -> set[Uid]:
+        """Those of these jobs that an engine holds."""
+        return inspect.running(self.store, uids)
+
     def uids_of(self, ids: Sequence[str]) -> dict[str, Uid]:
         """The uids of jobs that live or are dead, by their caller's ids or by their uids."""
         return inspect.uids_of(self.store, ids)
@@ -132,33 +141,45 @@ class Admin:
         """Engines claim from this queue again. False: that was so already."""
         return self._sender.send(RedisStore.pause, queue, False)
 
-    def cancel(self, id_or_uid: str, reason: str = "", by: str = "") -> Cancelled:
-        """A job that waits shall not run, and one that runs shall end.
+    def cancel(
+        self, id_or_uid: str, reason: str = "", *, by: str | None = None, wait: Seconds | None = 0.0
+    ) -> Cancelled:
+        """Have a job end, wherever it is; see :meth:`~trioq.client.client.Client.cancel`.
 
         Args:
-          reason: Why; of a long one, 200 characters are kept.
-          by: Who says so.
+          by: Who says so; default: this user, on this host.
+          wait: Seconds to wait for its end if it runs; None: as long as it takes.
         """
-        told = self._cancel_where_it_is(id_or_uid, reason, by)
-        # There was such a job, and it ended before the request arrived: how?
-        has_ended = told.result == "unknown" and told.uid is not None
-        return self._cancel_where_it_is(id_or_uid, reason, by) if has_ended else told
+        wanted = JobFilter(ids=(id_or_uid,))
+        (told,) = (each for page in self.cancel_many(wanted, reason, by=by) for each in page)
+        if told.outcome is CancelOutcome.asked and arguments.patience(wait, "wait") > 0:
+            (told,) = self.outcomes([told], wait)
+        return told
 
-    def _cancel_where_it_is(self, id_or_uid: str, reason: str, by: str) -> Cancelled:
-        view = self.job(id_or_uid)
-        if view is None:
-            return Cancelled(id_or_uid, None, "unknown")
-        if view.state in ("done", "dead", "cancelled"):
-            return Cancelled(id_or_uid, view.uid, view.state)  # type: ignore[arg-type]
-        if (record := view.record) is None:
-            return Cancelled(id_or_uid, view.uid, "unreadable")
-        uid, name, queue = record.uid, record.name, record.queue
-        kept = encode_cancelled(
-            uid=uid, name=name, queue=queue, reason=reason, by=by,
-            at_ms=round(time.time() * 1000), id=record.id,
-        )  # fmt: skip
-        (word,) = self._sender.send(RedisStore.cancel, [Unwanted(uid, queue, name, kept)])
-        return Cancelled(id_or_uid, record.uid, word)
+    def cancel_many(
+        self, wanted: JobFilter, reason: str = "", *, by: str | None = None
+    ) -> Iterator[list[Cancelled]]:
+        """Have jobs end: all that live when it begins and to which all of this applies.
+
+        What runs is asked to end: :meth:`outcomes` tells what comes of that. Begun again, it goes
+        on with what is left; whoever was asked stays asked.
+
+        Yields:
+          What became of the next ones, at most 200; of those that were asked for by their ids
+          also what is over, or unknown.
+        """
+        return self._cancelling.pages(wanted, Wish.checked(reason, 0, by))
+
+    def outcomes(
+        self, asked: Sequence[Cancelled], wait: Seconds | None = WAIT_S
+    ) -> Iterator[Cancelled]:
+        """What comes of jobs that were asked to end, as they do.
+
+        Args:
+          wait: Seconds for all of them; None: as long as it takes. Whoever hasn't ended by then
+              is told as ``asked``.
+        """
+        return self._cancelling.outcomes(asked, arguments.patience(wait, "wait"))
 
     def purge(self, queue: str, *, page: int = PAGE) -> Iterator[int]:
         """Forget what waits in a queue; running and dead jobs stay.
@@ -201,6 +222,12 @@ class Admin:
                 yield read.jobs[start : start + size]
 
 
+def admin_of(connector: Connector, queues: Sequence[str] = ()) -> Admin:
+    """Who operates the namespace that this leads to."""
+    waits = SyncWaits(lambda: connector.store("wait"), connector.listening)
+    return Admin(connector.store("admin"), queues, waits)
+
+
 @contextmanager
 def connect_admin(
     config: Config | str | Path | None = None,
@@ -216,4 +243,4 @@ def connect_admin(
     """
     made, _ = configured(config, url, namespace)
     with open_store(made, read_only=True) as connector:
-        yield Admin(connector.store("admin"), made.queue_names)
+        yield admin_of(connector, made.queue_names)

@@ -44,7 +44,7 @@ class JobFilter:
 class Living:
     """A job that has neither ended nor died."""
 
-    asked: str
+    id: str
     """Its caller's id or its uid, as it was asked for; else the caller's id if it has one."""
     uid: Uid
     record: Record | None
@@ -125,9 +125,7 @@ def _named(store: RedisStore, wanted: JobFilter) -> Iterator[LivingPage]:
     ids = list(dict.fromkeys(wanted.ids or ()))
     for start in range(0, len(ids), CANCEL_MAX):
         page = ids[start : start + CANCEL_MAX]
-        known = dict(
-            zip(page, store.lane.call("HMGET", store.keys.fixed("ids"), *page), strict=True)
-        )
+        known = _known(store, page)
         # "state:uid" is what is remembered of a job that has ended.
         uids = {
             id: kept.text(uid) if uid else id
@@ -142,9 +140,15 @@ def _named(store: RedisStore, wanted: JobFilter) -> Iterator[LivingPage]:
                 others[id] = JobView(uid, None, "dead")
             elif uid in stored and wanted.allows(record := _record(uid, stored[uid])):
                 jobs.append(Living(id, uid, record))
-        gone = {id: known[id] for id in page if uids.get(id) not in stored}
-        others |= dict.fromkeys(gone) | remembered(store, gone) if gone else {}
+        if gone := [id for id in page if uids.get(id) not in stored]:
+            # Read again: some may have ended since.
+            others |= dict.fromkeys(gone) | remembered(store, _known(store, gone))
         yield LivingPage(jobs, len(page), others)
+
+
+def _known(store: RedisStore, ids: Sequence[str]) -> dict[str, bytes | None]:
+    """Caller's id or uid → what ``ids`` has of it."""
+    return dict(zip(ids, store.lane.call("HMGET", store.keys.fixed("ids"), *ids), strict=True))
 
 
 def _stored(store: RedisStore, uids: Sequence[Uid]) -> dict[Uid, bytes]:

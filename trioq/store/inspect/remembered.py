@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import attrs
+
 from trioq.core.formats import summary
 from trioq.core.formats.summary import Summary
 from trioq.core.job import Uid
@@ -67,5 +69,5 @@ def _kept(store: RedisStore, asked: Mapping[Uid, str]) -> dict[str, JobView]:
             word, _, rest = value.partition(b" ")
             state = "cancelled" if word == b"cancelled" else "done"
             told = summary.decode(rest) if state == "cancelled" else None
-            found[asked[uid]] = _over(uid, state, told)
+            found[asked[uid]] = attrs.evolve(_over(uid, state, told), has_result=True)
     return found

@@ -43,6 +43,8 @@ class JobView:
     died_ms: int | None = None
     engine: str | None = None
     """Which engine runs it."""
+    has_result: bool = False
+    """Whether how it ended is kept for who asks for its result, and its summary isn't."""
 
     @property
     def about(self) -> Record | Summary | None:
