@@ -24,7 +24,7 @@ from props.stage import PAYLOADS, Stage
 from tests.engine.virtual import World, calm
 from trioq.core.breaker import Breaker
 from trioq.core.calls import NewJob
-from trioq.core.events import BreakerChanged, Event, JobsSucceeded
+from trioq.core.events import BreakerChanged, Event, JobParked, JobsSucceeded
 from trioq.core.formats import summary
 from trioq.core.formats.record import encode
 from trioq.core.job import Options, Record
@@ -90,7 +90,10 @@ def told_of(events: list[Event]) -> dict[str, list[Any]]:
             fields.pop("worker", None)  # whoever was free
             if "took_s" in fields:
                 fields["took_s"] = round(fields["took_s"], 2)
-            told.setdefault(uid, []).append((type(event).__name__, _anonymous(fields)))
+            of_it, what = told.setdefault(uid, []), (type(event).__name__, _anonymous(fields))
+            # What was claimed for a probe's place that another job had by then is parked again.
+            if not (isinstance(event, JobParked) and of_it and of_it[-1] == what):
+                of_it.append(what)
     return told
 
 
@@ -119,15 +122,18 @@ def _anonymous(value: Any) -> str:
     return re.sub(r"0x[0-9a-f]+", "0x…", repr(value))
 
 
+NOTHING_BEGUN = {f"trioq_jobs_{what}_total" for what in ("claimed", "released", "parked")}
+
+
 def counts_of(metrics: Metrics) -> dict[Any, float]:
     """What was counted of jobs: not of steps, nor how long anything took, nor what was claimed and
-    given back with nothing begun, as happens when a handler has held the loop up."""
+    given back or parked with nothing begun, as happens when a handler has held the loop up."""
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in metrics.registry.collect()
         for sample in family.samples
         if sample.name.startswith("trioq_job") and sample.name.endswith(("_total", "_count"))
-        and sample.name not in ("trioq_jobs_claimed_total", "trioq_jobs_released_total")
+        and sample.name not in NOTHING_BEGUN
         # What waited at a door waited for so long by the clock of the wall.
         and sample.labels.get("state") not in ("limited", "scheduled")
     }  # fmt: skip
