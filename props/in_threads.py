@@ -87,7 +87,8 @@ class Part:
 Act = Callable[[Part], Any]
 ACTS: dict[str, Act] = {}
 ALONE: set[str] = set()
-"""Those that see others beside them, or are seen by them: they take the clock's time."""
+"""Those that see others beside them, or are seen by them: they take the clock's time, or keep a
+thread's place beyond their own."""
 
 
 def act(function: Act) -> Act:
@@ -171,12 +172,12 @@ def fails_once(part: Part) -> None:
         raise ValueError("the first time")
 
 
-@act
+@alone
 def waits_for_long(part: Part) -> None:
     part.waits(TIMEOUT_S / 2)
 
 
-@act
+@alone
 def waits_too_long(part: Part) -> None:
     """The one behind it may wait for the thread's place, and gets it in time."""
     part.waits(1.7 * TIMEOUT_S)
