@@ -16,6 +16,8 @@ from tests.cli.conftest import Cli, lines, only_error, run, write_config
 from tests.cli.terminal import on_terminal
 from tests.scene import Scene
 from tests.support import Server, trioq_started, wait_until
+from trioq.core.formats.record import decode
+from trioq.core.job import Options
 from trioq.store.inspect import peek, stats
 from trioq.store.redis import RedisStore
 
@@ -68,6 +70,20 @@ def test_a_delay_schedules(trioq: Cli, store: RedisStore) -> None:
         due = float(store.lane.call("ZSCORE", store.keys.of("scheduled", "high"), uid))
         assert 0 <= (due - began_ms) / 1000 - seconds < 30
     assert stats(store).queues["high"].scheduled == len(asked)
+
+
+def test_all_jobs_of_a_file_have_the_deadline(
+    trioq: Cli, store: RedisStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "lines"
+    file.write_text("{}\n{}\n")
+    assert trioq("enqueue", "convert", "--from", file, "--deadline", "2030-03-17Z").exit_code == 2
+    at = "2030-03-17T17:46:40+01:00"
+    assert trioq("enqueue", "convert", "--from", file, "--deadline", at).exit_code == 0
+    uids = [view.uid for view in peek(store, "high", 10)]
+    stored = [store.lane.call("HGET", store.keys.of("jobs"), uid) for uid in uids]
+    asked = [decode(uid, kept).record.options for uid, kept in zip(uids, stored, strict=True)]
+    assert asked == [Options(deadline_ms=1_899_996_400_000)] * 2
 
 
 def test_a_second_job_with_an_id_is_not_queued_and_that_is_no_failure(

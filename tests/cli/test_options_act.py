@@ -23,6 +23,8 @@ from tests.support import Server, new_job, wait_until
 from tests.support import trioq as apart
 from tests.support import trioq_started as started
 from trioq.cli import cli
+from trioq.core.formats.record import decode
+from trioq.core.job import Options
 from trioq.core.settlements import Park
 from trioq.store.inspect import stats
 
@@ -224,6 +226,25 @@ def after_a_time(place: Place) -> None:
     uid = place.cli.json("enqueue", "noop", "--delay", "10m")["uid"]
     due_ms = place.dump().queues["low"].scheduled[uid]
     assert now_ms + 600_000 <= due_ms <= now_ms + 660_000
+
+
+@row("enqueue", "--deadline")
+def to_be_done_by_a_moment(place: Place) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    uid = place.cli.json("enqueue", "noop", "--deadline", "10m")["uid"]
+    deadline_ms = asked_by(place, uid).deadline_ms
+    assert deadline_ms is not None
+    assert now_ms + 600_000 <= deadline_ms <= now_ms + 660_000
+
+
+@row("enqueue", "--expires")
+def to_be_begun_by_a_moment(place: Place) -> None:
+    uid = place.cli.json("enqueue", "noop", "--expires", "2030-03-17T17:46:40.123Z")["uid"]
+    assert asked_by(place, uid) == Options(expires_ms=1_900_000_000_123)
+
+
+def asked_by(place: Place, uid: str) -> Options:
+    return decode(uid, place.dump().jobs[uid]).record.options
 
 
 @row("enqueue", "--id")

@@ -6,6 +6,7 @@ import datetime
 import enum
 import itertools
 import sys
+import time
 import uuid
 from contextlib import closing
 from decimal import Decimal
@@ -106,6 +107,10 @@ TAKEN: list[dict[str, Any]] = [
     {"timeout": datetime.timedelta(days=365 * 100)},
     {"timeout": 100 * 365 * 86400},
     {"max_attempts": 2**53},
+    {"deadline": datetime.datetime(5000, 1, 1, tzinfo=datetime.UTC)},
+    {"deadline": datetime.timedelta(days=365 * 30)},
+    {"deadline": "1h", "expires": "30m"},
+    {"deadline": None, "expires": Decimal("60.5"), "delay": 0.003},
     {"payload": nested(100)},
     {"payload": in_lists(100)},
     {"payload": {"a": 10**4000}},
@@ -159,6 +164,11 @@ ANY_NUMBER = (
     | st.timedeltas()
     | st.sampled_from([10**400, -(10**400), 2**53 + 1, Decimal("sNaN"), Decimal("1e999")])
 )
+ANY_MOMENT = (
+    ANY_NUMBER
+    | st.datetimes(timezones=st.none() | st.timezones(), allow_imaginary=False)
+    | st.sampled_from(["1h", "soon", "", "999999999999999d"])
+)
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=300)
 ANY_VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.binary(),
@@ -181,6 +191,8 @@ def drafts() -> Drafts:
             "id": st.none() | ANY_TEXT | st.uuids() | st.integers(),
             "max_attempts": st.none() | ANY_NUMBER,
             "timeout": st.none() | ANY_NUMBER,
+            "deadline": st.none() | ANY_MOMENT,
+            "expires": st.none() | ANY_MOMENT,
         },
     ),
 )
@@ -254,6 +266,20 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_attempts": True}, TypeError, "max_attempts is True: expected a whole number"),
     ({"max_attempts": 0}, PayloadRejected, "max_attempts is 0: expected"),
     ({"max_attempts": 10**400}, PayloadRejected, "max_attempts is a number of 1329 bits"),
+    ({"deadline": datetime.datetime(2030, 1, 1)}, TypeError, r"deadline is 2030-01-01 00:00:00, in"
+        r" no time zone: expected an aware datetime, such as datetime\.now\(UTC\) \+"),
+    ({"deadline": NOW.date()}, TypeError, "deadline is a date: expected an aware datetime; or"),
+    ({"deadline": True}, TypeError, "deadline is True: expected an aware datetime"),
+    ({"deadline": time.time() + 60}, PayloadRejected, r"deadline is \d+\.\d+: .* at most 30 years"),
+    ({"deadline": "tomorrow"}, PayloadRejected, "deadline is 'tomorrow': .* such as \"1h\""),
+    ({"deadline": 0}, PayloadRejected, "deadline is 0.0: expected .*above 0"),
+    ({"deadline": NOW.replace(year=1969)}, PayloadRejected, "deadline is 1969-.*: expected a"),
+    ({"deadline": NOW.replace(year=9999)}, PayloadRejected, "deadline is 9999-.* the year 5138"),
+    ({"deadline": 60, "delay": 60}, PayloadRejected, "its delay of 60 s ends after its deadline"),
+    ({"expires": NOW.replace(tzinfo=None)}, TypeError, "expires is 2030-.*, in no time zone"),
+    ({"expires": -1}, PayloadRejected, "expires is -1.0: expected"),
+    ({"expires": 60, "delay": 61}, PayloadRejected, "its delay of 61 s ends after it has expired"),
+    ({"ttl": 60}, TypeError, "no argument 'ttl': did you mean 'expires'"),
     ({"id": 5}, TypeError, 'id is a text or a UUID, not an object of type int: "5" is one'),
     ({"id": b"5"}, TypeError, "id is a text or a UUID"),
     ({"id": "\ud800"}, PayloadRejected, "id is '.ud800': expected a text"),

@@ -590,7 +590,9 @@ ENGINES = (
     ),
     Mutant(
         "a handler starts on a lease that has ended", "engine/runs/worker.py",
-        "if not claim.by.may_start():", "if False:", STOPPED,
+        "        if (hindered := _hindered(run)) is not None:\n            return hindered\n"
+        "        return",
+        "        return", STOPPED,
     ),
     Mutant(
         "a beat that is told gone is as good as any", "engine/shard/heartbeat.py",

@@ -49,7 +49,7 @@ CLIENTS = (
     ),
     Mutant(
         "a timeout is asked for once", "client/jobs.py",
-        "options is not _NO_OPTIONS or trace", "options.max_attempts is not None or trace", DRAFTS,
+        "options is not NO_OPTIONS or trace", "options.max_attempts is not None or trace", DRAFTS,
     ),
     Mutant(
         "what was right for one handler's jobs is right for all", "client/jobs.py",
@@ -104,7 +104,7 @@ CLIENTS = (
     ),
     Mutant(
         "a trace alone isn't asked for", "client/jobs.py",
-        "options is not _NO_OPTIONS or trace", "options is not _NO_OPTIONS", DRAFTS,
+        "options is not NO_OPTIONS or trace", "options is not NO_OPTIONS", DRAFTS,
     ),
     Mutant(
         "tasks that have met don't meet again", "client/task_outbox.py",

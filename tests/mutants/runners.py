@@ -29,8 +29,8 @@ RUNNERS = (
     ),
     Mutant(
         "a job that has waited for a runner starts on any lease", WORKER,
-        "            if not run.claim.by.may_start():\n                return INTERRUPTED\n", "",
-        APART,
+        "            if (hindered := _hindered(run)) is not None:\n"
+        "                return hindered\n", "", APART,
     ),
     Mutant(
         "a runner that ran out of memory is used again", POOL,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -13,11 +15,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from trioq.cli import FAILED, WRONG_USE, silence
+from trioq.client import arguments
 from trioq.client.admin import Admin, admin_of
 from trioq.core.config import Config
 from trioq.core.config.numbers import Duration
 from trioq.core.config.rules import did_you_mean
-from trioq.errors import ConfigError, StoreError
+from trioq.errors import ConfigError, PayloadRejected, StoreError
 from trioq.settings import load
 from trioq.store.checks import explain
 from trioq.store.connect import Connector, open_store
@@ -40,6 +43,34 @@ def as_seconds(ctx: click.Context, param: click.Parameter, value: str | None) ->
 def duration(name: str, what: str) -> Callable[[F], F]:
     """An option that takes a duration and gives seconds."""
     return click.option(name, metavar="DURATION", callback=as_seconds, help=what)
+
+
+def as_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A moment as epoch ms: so long from now, or as ISO 8601 writes it, with its time zone."""
+    if value is None:
+        return None
+    kind = Duration()
+    said = kind.parse(kind.from_text(value))
+    try:
+        if isinstance(said, str):
+            said = datetime.fromisoformat(said)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no moment, such as 10m (from now), or 2030-01-31T12:00:00Z."
+        ) from None
+    if isinstance(said, datetime) and said.utcoffset() is None:
+        raise click.BadParameter(
+            f"{value!r} names no time zone, such as {value}Z, or {value}+02:00."
+        )
+    try:
+        return arguments.moment(str(param.name), said, time.time_ns() // 1_000_000)
+    except PayloadRejected as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def moment(name: str, what: str) -> Callable[[F], F]:
+    """An option that takes a moment and gives it as epoch ms."""
+    return click.option(name, metavar="MOMENT", callback=as_moment, help=what)
 
 
 def _queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

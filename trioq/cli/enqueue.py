@@ -18,6 +18,7 @@ from trioq.cli.common import (
     already_done,
     duration,
     fail,
+    moment,
     note,
     opened,
     show_json,
@@ -33,7 +34,7 @@ from trioq.client.sync import SyncClient
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
-from trioq.core.job import NO_HEADERS, Headers
+from trioq.core.job import NO_HEADERS, Headers, Options
 from trioq.cwd import why_missing
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
 from trioq.observe.tracing import Tracing
@@ -46,6 +47,8 @@ from trioq.settings import load
 @click.argument("payload", metavar="[PAYLOAD_JSON]", required=False)
 @click.option("--queue", metavar="QUEUE", help="Default: the handler's, else default_queue.")
 @duration("--delay", "Ready after this time: 90, 500ms, 5m.")
+@moment("--deadline", "Not done by then, it is cancelled: 10m from now, or 2030-01-31T12:00:00Z.")
+@moment("--expires", "Not begun by then, it is cancelled: likewise.")
 @click.option("--id", metavar="ID", help="Your own id: a second job with it isn't queued.")
 @click.option(
     "--from",
@@ -61,6 +64,8 @@ def enqueue(
     payload: str | None,
     queue: str | None,
     delay: float | None,
+    deadline: int | None,
+    expires: int | None,
     id: str | None,
     source: str | None,
     as_json: bool,
@@ -75,7 +80,9 @@ def enqueue(
         raise click.UsageError(f"--from and {other} can't be used together.")
     made = load(config)
     known = known_here(made)
-    wanted = _Wanted(made, name, queue or known.queues.get(name) or made.default_queue, delay or 0)
+    options = Options(deadline_ms=deadline, expires_ms=expires)
+    into = queue or known.queues.get(name) or made.default_queue
+    wanted = _Wanted(made, name, into, delay or 0, options)
     try:
         content = encoded(payload or "{}", made.max_payload_bytes)
         wanted.job(content, id)
@@ -112,6 +119,7 @@ class _Wanted:
     name: str
     queue: str
     delay_s: float
+    options: Options
 
     def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
         """Raises PayloadRejected or QueueUnknown where there can't be such a job."""
@@ -120,8 +128,9 @@ class _Wanted:
             hint = did_you_mean(self.queue, names) or f"; there are {', '.join(names)}"
             raise QueueUnknown(f"no queue {self.queue!r} is configured{hint}")
         return Drafts(self.config, knows_queues=True).job(
-            self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id, trace=trace
-        )
+            self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id,
+            options=self.options, trace=trace,
+        )  # fmt: skip
 
     def client(self, there: Opened, tracing: Tracing) -> SyncClient:
         return SyncClient(there.connector, Drafts(self.config, knows_queues=True), tracing)

@@ -7,6 +7,7 @@ A value of the wrong kind is a :class:`TypeError`, one of the right kind that ca
 from __future__ import annotations
 
 import datetime
+import enum
 import inspect
 import math
 import sys
@@ -29,12 +30,26 @@ MEANT = {
     "countdown": "delay",
     "schedule_in": "delay",
     "time_limit": "timeout",
+    "ttl": "expires",
+    "expires_in": "expires",
+    "expires_at": "expires",
     "job_id": "id",
     "task_id": "id",
     "queue_name": "queue",
     "args": "payload",
     "kwargs": "payload",
 }
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+class Inherit(enum.Enum):
+    """What an enqueue asks for that says nothing of a deadline."""
+
+    INHERIT = "the deadline of the job whose handler enqueues it, if that has one"
+
+
+INHERIT = Inherit.INHERIT
 
 
 def call_or_name(what: Any) -> Call | str:
@@ -126,6 +141,39 @@ def keep(argument: str, value: Any) -> float:
         _check(argument, wanted, valid.KEEP_S)
         return float(wanted)
     return seconds(argument, value, valid.KEEP_S)
+
+
+def moment(argument: str, value: Any, now_ms: int) -> int:
+    """A moment as epoch ms: an aware datetime; or, from now, seconds, a timedelta, or a text such
+    as ``"1h"``.
+
+    Raises:
+      TypeError: It is something else, or a datetime that names no time zone.
+      PayloadRejected: No job can have it.
+    """
+    if isinstance(value, datetime.datetime):
+        return _epoch_ms(argument, value)
+    if isinstance(value, str):
+        value = seconds_of(value)
+        _check(argument, value, valid.AHEAD_S)
+    elif isinstance(value, bool) or not isinstance(value, datetime.timedelta | Real | Decimal):
+        raise TypeError(f"{argument} is {valid.shown(value)}: expected {valid.AHEAD_S.words}")
+    return now_ms + round(seconds(argument, value, valid.AHEAD_S) * 1000)
+
+
+def _epoch_ms(argument: str, value: datetime.datetime) -> int:
+    if value.utcoffset() is None:
+        raise TypeError(
+            f"{argument} is {value}, in no time zone: expected an aware datetime, such as"
+            " datetime.now(UTC) + timedelta(hours=1); or a time from now, such as"
+            " timedelta(hours=1)"
+        )
+    since = (value - _EPOCH) // datetime.timedelta(milliseconds=1)
+    if not valid.TIME_MS.allows(since):
+        raise PayloadRejected(
+            f"{argument} is {value}: expected a moment since 1970, before the year 5138"
+        )
+    return since
 
 
 def patience(timeout: Any, argument: str = "timeout") -> float:

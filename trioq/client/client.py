@@ -16,11 +16,11 @@ import attrs
 import trio
 
 from trioq.client import arguments
-from trioq.client.arguments import many, name_of, refuse_unknown
+from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unknown
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
 from trioq.client.ends import JobEnd, job_end
 from trioq.client.handle import Handle
-from trioq.client.jobs import Drafts, Keep, Seconds, handles, raise_told
+from trioq.client.jobs import Drafts, Keep, Seconds, When, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.status import Status, status
@@ -72,6 +72,8 @@ class Client:
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
         result: Keep | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
     ) -> Handle[R]: ...
     @overload
     async def enqueue(
@@ -85,6 +87,8 @@ class Client:
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
         result: Keep | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
     ) -> Handle: ...
     async def enqueue(
         self,
@@ -97,6 +101,8 @@ class Client:
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
         result: Keep | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
         **unknown: Never,
     ) -> Handle:
         """Queue one job.
@@ -112,6 +118,13 @@ class Client:
               changes nothing.
           max_attempts, timeout: For this job, above what its handler says; a timeout in
               seconds, or as a timedelta.
+          deadline: When it is to be done: an aware datetime; or from now on, seconds, a timedelta
+              or a text such as ``"1h"``. If its handler hasn't begun by then, or is to be tried
+              again later, or hasn't returned, the job ends as cancelled, with the reason
+              ``deadline``. Engines go by their own clocks. What a handler enqueues has the
+              handler's deadline where this says nothing; None: it has none.
+          expires: Likewise, but only for its starts: it isn't begun after that, nor tried
+              again, and is cancelled with the reason ``expired``; what runs goes on.
 
         Raises:
           PayloadRejected, QueueUnknown, QueueFull: It can't be queued; nothing was written.
@@ -129,14 +142,20 @@ class Client:
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
                 what, payload, queue=queue, delay=delay, id=id,
-                max_attempts=max_attempts, timeout=timeout, result=result, trace=sending.headers,
+                max_attempts=max_attempts, timeout=timeout, result=result,
+                deadline=deadline, expires=expires, trace=sending.headers,
             )  # fmt: skip
             made = await self._send([job])
             sending.sent([job.uid], {job.queue})
         return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
 
     async def enqueue_many(
-        self, calls: Iterable[Call[R]], *, queue: str | None = None
+        self,
+        calls: Iterable[Call[R]],
+        *,
+        queue: str | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
     ) -> list[Handle[R]]:
         """Queue many jobs, in batches of 500 or 1 MiB.
 
@@ -144,13 +163,17 @@ class Client:
         one is under way the calls of the next are taken, and an error in them is told when it
         is answered.
 
+        Args:
+          queue, deadline, expires: Of all of them, as of :meth:`enqueue`.
+
         Cancellation:
           At once. The batch under way may or may not be queued, the earlier ones are.
         """
+        options = self._drafts.options(deadline=deadline, expires=expires)
         made: list[Handle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
-            batches = drafted(many(calls), self._drafts, queue, sending.headers)
+            batches = drafted(many(calls), self._drafts, queue, sending.headers, options)
             batch = following(batches)
             while isinstance(batch, list):
                 part = await self._outbox.start(batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
 from uuid import UUID
@@ -12,14 +12,18 @@ from uuid import UUID
 import attrs
 
 from trioq.client import arguments
+from trioq.client.arguments import INHERIT, Inherit
 from trioq.client.handler_queues import HandlerQueues
 from trioq.core import valid
 from trioq.core.call import Call, Expected
 from trioq.core.calls import EndState, Enqueued, NewJob
 from trioq.core.config import Config
+from trioq.core.current import deadline_here
+from trioq.core.deadline import too_late
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode, plain_header, with_payload
-from trioq.core.job import NO_HEADERS, Headers, Options, Record, new_uid
+from trioq.core.job import NO_HEADERS, NO_OPTIONS, Headers, Options, Record, new_uid
+from trioq.core.outcome import LateReason
 from trioq.errors import (
     EnqueueUnknown,
     JobUnknown,
@@ -38,11 +42,11 @@ Place = tuple[str, str]
 #: So many are remembered.
 MOST_PLACES = 1000
 
-_NO_OPTIONS = Options()
-
 Seconds = float | Decimal | timedelta
 Keep = Seconds | str
 """For how long something is kept; also as a text, such as ``"1h"``."""
+When = datetime | Seconds | str
+"""A moment: an aware datetime; or from now, seconds, a timedelta, or a text such as ``"1h"``."""
 
 H = TypeVar("H")
 
@@ -83,6 +87,8 @@ class Drafts:
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
         result: Keep | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
         trace: Headers = NO_HEADERS,
     ) -> NewJob:
         """One job, checked.
@@ -91,8 +97,8 @@ class Drafts:
           PayloadRejected, QueueUnknown: Nothing can be queued like this.
           TypeError: An argument is of the wrong kind.
         """
-        options = self._options(max_attempts, timeout, result)
-        asks = id is not None or options is not _NO_OPTIONS or trace
+        options = self.options(max_attempts, timeout, result, deadline, expires)
+        asks = id is not None or options is not NO_OPTIONS or trace
         is_plain = not asks and payload is None and type(delay) is float and delay == 0
         if is_plain and type(what) is Call:
             return self._plain(what, queue)
@@ -108,13 +114,37 @@ class Drafts:
         )
 
     @staticmethod
-    def _options(max_attempts: Any, timeout: Any, result: Any) -> Options:
-        if max_attempts is None and timeout is None and result is None:
-            return _NO_OPTIONS
+    def options(
+        max_attempts: Any = None,
+        timeout: Any = None,
+        result: Any = None,
+        deadline: Any = INHERIT,
+        expires: Any = None,
+    ) -> Options:
+        """What a call asks for itself, or has from the job whose handler makes it.
+
+        Raises:
+          PayloadRejected: No job can have it.
+          TypeError: An argument is of the wrong kind.
+        """
+        deadline_ms = deadline_here() if deadline is INHERIT else None
+        says_when = deadline is not INHERIT and deadline is not None
+        if (
+            max_attempts is None
+            and timeout is None
+            and result is None
+            and expires is None
+            and deadline_ms is None
+            and not says_when
+        ):
+            return NO_OPTIONS
+        now_ms = time.time_ns() // 1_000_000
         return Options(
             None if max_attempts is None else arguments.attempts(max_attempts),
             None if timeout is None else arguments.seconds("timeout", timeout, valid.TIMEOUT_S),
             None if result is None else arguments.keep("result", result),
+            arguments.moment("deadline", deadline, now_ms) if says_when else deadline_ms,
+            None if expires is None else arguments.moment("expires", expires, now_ms),
         )
 
     def _plain(self, call: Call, queue: str | None) -> NewJob:
@@ -183,10 +213,14 @@ class Drafts:
         queue: str | None,
         delay_s: float = 0.0,
         id: str | None = None,
-        options: Options = _NO_OPTIONS,
+        options: Options = NO_OPTIONS,
         trace: Headers = NO_HEADERS,
     ) -> NewJob:
-        """One job whose payload is encoded already."""
+        """One job whose payload is encoded already.
+
+        Raises:
+          PayloadRejected, QueueUnknown: Nothing can be queued like this.
+        """
         name, queue = self._name(name), self._queue(queue)
         try:
             valid.DELAY_S.check("delay", delay_s)
@@ -195,6 +229,8 @@ class Drafts:
         except ValueError as error:
             raise PayloadRejected(str(error)) from None
         uid, now_ms, delay_ms = new_uid(), time.time_ns() // 1_000_000, round(delay_s * 1000)
+        if delay_ms and (late := too_late(options, now_ms + delay_ms)) is not None:
+            raise PayloadRejected(_never(late, options, delay_s))
         record = Record(
             uid=uid,
             name=name,
@@ -287,6 +323,16 @@ def handles(
         else:
             made.append(kind(other.uid, job.id, other.state, job.name, "", client))
     return made
+
+
+def _never(late: LateReason, options: Options, delay_s: float) -> str:
+    """Why a job would never be run."""
+    if late == "expired":
+        return f"its delay of {delay_s:g} s ends after it has expired: it would never be run"
+    said = f"its delay of {delay_s:g} s ends after its deadline: it would never be run"
+    if options.deadline_ms != deadline_here():
+        return said
+    return f"{said}; the deadline is that of the job here, and deadline=None asks for none"
 
 
 def raise_told(error: StoreUnreachable, jobs: Sequence[NewJob]) -> NoReturn:

@@ -13,7 +13,7 @@ from trioq.core.call import Call
 from trioq.core.calls import NewJob
 from trioq.core.formats.payload import encode
 from trioq.core.formats.record import plain_header, with_payload
-from trioq.core.job import Headers, new_uid
+from trioq.core.job import NO_OPTIONS, Headers, Options, new_uid
 
 #: No mark of a payload that lies apart, with the header's end, is longer.
 _END_BYTES = 24
@@ -40,6 +40,7 @@ class _Kind:
 
     place: Place
     trace: Headers
+    options: Options
     header: bytes = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -47,13 +48,19 @@ class _Kind:
 
     def renew(self) -> None:
         """They are enqueued now."""
-        self.header = plain_header(*self.place, time.time_ns() // 1_000_000, self.trace)
+        self.header = plain_header(
+            *self.place, time.time_ns() // 1_000_000, self.trace, self.options
+        )
 
 
 def drafted(
-    calls: Iterable[Call], drafts: Drafts, queue: str | None, trace: Headers
+    calls: Iterable[Call],
+    drafts: Drafts,
+    queue: str | None,
+    trace: Headers,
+    options: Options = NO_OPTIONS,
 ) -> Iterator[list[NewJob]]:
-    """Batches of the jobs of calls, checked, that ask for nothing of their own.
+    """Batches of the jobs of calls, checked, that all ask for the same.
 
     One loop without detours: what is done in it is done for each job. What those of a batch have
     in common is made when it is full.
@@ -72,7 +79,7 @@ def drafted(
             kind = kinds.get((what.name, what.queue))
         if kind is None:
             call = drafts.call(what, None, queue)
-            kind = _Kind(drafts.place(call, queue), trace)
+            kind = _Kind(drafts.place(call, queue), trace, options)
             if is_usual and len(kinds) < MOST_PLACES:
                 kinds[what.name, what.queue] = kind
         payload = encode(call.payload, most)

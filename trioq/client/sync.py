@@ -16,10 +16,10 @@ from uuid import UUID
 import attrs
 
 from trioq.client import arguments
-from trioq.client.arguments import many, name_of, refuse_unknown
+from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unknown
 from trioq.client.ends import JobEnd, job_end
 from trioq.client.handle import SyncHandle
-from trioq.client.jobs import Drafts, Keep, Seconds, handles, raise_told
+from trioq.client.jobs import Drafts, Keep, Seconds, When, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.sync_outbox import SyncOutbox
@@ -73,6 +73,8 @@ class SyncClient:
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
         result: Keep | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
     ) -> SyncHandle[R]: ...
     @overload
     def enqueue(
@@ -86,6 +88,8 @@ class SyncClient:
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
         result: Keep | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
     ) -> SyncHandle: ...
     def enqueue(
         self,
@@ -98,6 +102,8 @@ class SyncClient:
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
         result: Keep | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
         **unknown: Never,
     ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
@@ -105,20 +111,27 @@ class SyncClient:
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
                 what, payload, queue=queue, delay=delay, id=id,
-                max_attempts=max_attempts, timeout=timeout, result=result, trace=sending.headers,
+                max_attempts=max_attempts, timeout=timeout, result=result,
+                deadline=deadline, expires=expires, trace=sending.headers,
             )  # fmt: skip
             made = self.send([job])
             sending.sent([job.uid], {job.queue})
         return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
 
     def enqueue_many(
-        self, calls: Iterable[Call[R]], *, queue: str | None = None
+        self,
+        calls: Iterable[Call[R]],
+        *,
+        queue: str | None = None,
+        deadline: When | Inherit | None = INHERIT,
+        expires: When | None = None,
     ) -> list[SyncHandle[R]]:
         """Queue many jobs, in batches; see :meth:`~trioq.client.client.Client.enqueue_many`."""
+        options = self._drafts.options(deadline=deadline, expires=expires)
         made: list[SyncHandle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
-            batches = drafted(many(calls), self._drafts, queue, sending.headers)
+            batches = drafted(many(calls), self._drafts, queue, sending.headers, options)
             batch = following(batches)
             while isinstance(batch, list):
                 part = self._outbox.start(batch)

@@ -256,13 +256,15 @@ class JobReleased(Event):
 
 @value
 class JobCancelled(Event):
-    """It ended because somebody didn't want it any more."""
+    """It ended because somebody didn't want it any more, or not so late."""
 
     uid: Uid
     name: str
     queue: str
     attempt: int
     reason: str
+    error: Error | None = None
+    """Of the last attempt, where there is no time for another one."""
 
 
 @value

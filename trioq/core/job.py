@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -34,6 +35,18 @@ class Options:
     timeout_s: float | None = None
     result_s: float | None = None
     """For how long what its handler returns is kept."""
+    deadline_ms: int | None = None
+    """Epoch: it doesn't start after this, and what runs is cancelled then."""
+    expires_ms: int | None = None
+    """Epoch: it doesn't start after this."""
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether there is a time after which it doesn't start."""
+        return self.deadline_ms is not None or self.expires_ms is not None
+
+
+NO_OPTIONS = Options()
 
 
 @value
@@ -50,7 +63,7 @@ class Record:
     """The caller's own id, unique in the namespace while the job lives."""
     enqueued_ms: int = 0
     """By the client's clock; for people to read, nothing is decided by it."""
-    options: Options = Options()
+    options: Options = NO_OPTIONS
     trace: Headers = attrs.field(default=NO_HEADERS, hash=False)
     """Of the enqueue, if that was traced."""
     due_ms: int = 0
@@ -84,10 +97,22 @@ class Job:
     enqueued_ms: int = 0
     trace: Headers = NO_HEADERS
     """W3C headers of this run: send them along with whatever the handler asks of others."""
+    deadline_ms: int | None = None
+    """Epoch; see :attr:`deadline`."""
     _noted: bytes | str = attrs.field(default=b"", eq=False, repr=False)
     """What an earlier attempt has said last."""
     _board: Board | None = attrs.field(default=None, init=False, eq=False, repr=False)
     """What this one says; there only if it says anything."""
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When this run is cancelled by its job's deadline, in UTC; None: it has none.
+
+        What the handler enqueues has the same deadline, unless it says otherwise.
+        """
+        if self.deadline_ms is None:
+            return None
+        return datetime.fromtimestamp(self.deadline_ms / 1000, UTC)
 
     def progress(self, fraction: float, text: str = "", data: Any = None) -> None:
         """Say how far this run is. It costs microseconds: the last of it is sent now and then.

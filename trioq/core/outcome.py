@@ -84,4 +84,17 @@ class Starved:
     """What there was none of: descriptors, processes, threads or memory."""
 
 
-Outcome = Succeeded | Failed | Snoozed | Interrupted | Starved
+LateReason = Literal[
+    "deadline",  # its deadline had passed before its handler began, or came while it ran
+    "expired",  # its handler hadn't begun before it expired
+]
+
+
+@value
+class TooLate:
+    """The job was to be done, or begun, by a time that has passed. Doesn't count."""
+
+    why: LateReason
+
+
+Outcome = Succeeded | Failed | Snoozed | Interrupted | Starved | TooLate

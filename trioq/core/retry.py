@@ -13,10 +13,12 @@ from trioq.core.outcome import (
     Error,
     Failed,
     Interrupted,
+    LateReason,
     Outcome,
     Snoozed,
     Starved,
     Succeeded,
+    TooLate,
 )
 from trioq.core.valid import LONGEST_MS
 from trioq.core.values import value
@@ -72,7 +74,14 @@ class Release:
     """Given back; the attempt doesn't count."""
 
 
-Verdict = Ack | RetryIn | Dead | Release
+@value
+class Cancelled:
+    """No more attempts: it is too late."""
+
+    reason: LateReason
+
+
+Verdict = Ack | RetryIn | Dead | Release | Cancelled
 
 
 def backoff_s(attempt: int, retry: Retry, random: float) -> float:
@@ -98,6 +107,8 @@ def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Ve
             return RetryIn(_ms(delay_s), None)
         case Interrupted() | Starved():
             return Release()
+        case TooLate(why):
+            return Cancelled(why)
         case Failed(error, _, permanent) if permanent is not None:
             return Dead(permanent, error)
         case Failed(error) if attempt >= retry.max_attempts:

@@ -105,6 +105,12 @@ KEEP_S = Rule(
     'a time, such as "1h" or 3600 (seconds), above 0 and at most a century',
     lambda value: _is_number(value) and 0 < value <= LONGEST_S,
 )
+AHEAD_S = Rule(
+    'an aware datetime; or a time from now, such as "1h" or 3600 (seconds), above 0 and at most 30'
+    " years",
+    # What time.time() tells lies beyond.
+    lambda value: _is_number(value) and 0 < value <= 30 * 365 * 86400,
+)
 ATTEMPTS = Rule(
     "a whole number of at least 1",
     lambda value: _is_whole(value, 1, LARGEST),

@@ -12,7 +12,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-from trioq.engine.handlers.function import job_here
+from trioq.core.current import job_here
 from trioq.engine.handlers.place import place
 
 #: In the order in which people read them.

@@ -154,6 +154,8 @@ def _is_no_news(event: Event) -> bool:
 def _fields(event: Event) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in attrs.asdict(event, recurse=False).items():
+        if name == "error" and value is None:
+            continue
         if name == "error" and not isinstance(value, str):
             fields["error"] = f"{value.type}: {value.message}"
         elif name == "boot" and type(event) in OF_ANOTHER:

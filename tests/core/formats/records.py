@@ -19,5 +19,8 @@ OPTIONS = st.builds(
     Options,
     st.none() | st.integers(1, valid.LARGEST),
     st.none() | st.integers(1, valid.LONGEST_S) | st.floats(1e-3, valid.LONGEST_S),
+    st.none() | st.integers(1, valid.LONGEST_S) | st.floats(1e-3, valid.LONGEST_S),
+    st.none() | TIMES_MS,
+    st.none() | TIMES_MS,
 )
 TRACES = st.dictionaries(st.sampled_from(TRACE), PRINTABLE)

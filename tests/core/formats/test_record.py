@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.core.formats.records import IDS, NAMES, OPTIONS, QUEUES, TIMES_MS, TRACES
 from trioq.core.formats import payload as payloads
 from trioq.core.formats import summary
-from trioq.core.formats.record import decode, encode, split_big
+from trioq.core.formats.record import decode, encode, plain_header, split_big
 from trioq.core.job import Options, Record
 from trioq.errors import PayloadRejected, RecordUnreadable
 
@@ -78,6 +78,24 @@ def test_a_records_first_line_is_json_in_ascii(record: Record) -> None:
     header = json.loads(line.decode("ascii"))
     assert (header["name"], header["queue"]) == (record.name, record.queue)
     assert header.get("id") == record.id
+
+
+def test_a_record_says_nothing_of_what_nobody_asked_for() -> None:
+    plain = Record("0" * 32, "noop", "low", b"{}", enqueued_ms=7)
+    timed = attrs.evolve(plain, options=Options(deadline_ms=9, expires_ms=8))
+    start = b'{"v":1,"name":"noop","queue":"low","at":7'
+    assert encode(plain)[0] == plain_header("noop", "low", 7) + b"}\n{}" == start + b"}\n{}"
+    assert encode(timed)[0] == start + b',"deadline":9,"expires":8}\n{}'
+    assert encode(timed)[0] == plain_header("noop", "low", 7, options=timed.options) + b"}\n{}"
+
+
+@pytest.mark.parametrize("wrong", [b"-1", b"1.5", b'"soon"', b"true", b"100000000000001"])
+@pytest.mark.parametrize("field", [b"deadline", b"expires"])
+def test_a_time_that_none_is_makes_no_job(field: bytes, wrong: bytes) -> None:
+    said = field.decode()
+    line = b'{"v":1,"name":"noop","queue":"low","at":7,"' + field + b'":' + wrong + b"}\n{}"
+    with pytest.raises(RecordUnreadable, match=f"the record's {said} is .* epoch milliseconds"):
+        decode("0" * 32, line)
 
 
 def big(**about: Any) -> bytes:

@@ -17,7 +17,7 @@ from typing import Any
 
 from trioq.core import valid
 from trioq.core.formats.payload import loads
-from trioq.core.job import NO_HEADERS, Headers, Options, Record
+from trioq.core.job import NO_HEADERS, NO_OPTIONS, Headers, Options, Record
 from trioq.core.values import value
 from trioq.errors import RecordUnreadable
 
@@ -34,11 +34,19 @@ TRACE = ("traceparent", "tracestate", "baggage")
 
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _quoted = json.encoder.encode_basestring_ascii
-_NO_OPTIONS = Options()
-_NOTHING = [None, None, None]
+
+#: What a header calls each option, and what that may be.
+_OPTIONS = {
+    "max_attempts": valid.ATTEMPTS,
+    "timeout_s": valid.TIMEOUT_S,
+    "result_s": valid.KEEP_S,
+    "deadline": valid.TIME_MS,
+    "expires": valid.TIME_MS,
+}
+_NOTHING = [None] * len(_OPTIONS)
 
 #: What a header says after its names, or nowhere.
-_LATER = frozenset({"at", "id", "max_attempts", "timeout_s", "result_s", "trace", "due", "big"})
+_LATER = frozenset({"at", "id", *_OPTIONS, "trace", "due", "big"})
 
 
 @value
@@ -54,12 +62,8 @@ def encode(record: Record) -> tuple[bytes, bytes]:
     header = f"{_start(record.name, record.queue)}{record.enqueued_ms:d}"
     if record.id is not None:
         header += f',"id":{_quoted(record.id)}'
-    if record.options.max_attempts is not None:
-        header += f',"max_attempts":{_dumps(record.options.max_attempts)}'
-    if record.options.timeout_s is not None:
-        header += f',"timeout_s":{_dumps(record.options.timeout_s)}'
-    if record.options.result_s is not None:
-        header += f',"result_s":{_dumps(record.options.result_s)}'
+    if record.options is not NO_OPTIONS:
+        header += _asked(record.options)
     if record.trace:
         header += _traced(record.trace)
     if record.due_ms:
@@ -67,9 +71,17 @@ def encode(record: Record) -> tuple[bytes, bytes]:
     return with_payload(header.encode("ascii"), record.payload)
 
 
-def plain_header(name: str, queue: str, enqueued_ms: int, trace: Headers = NO_HEADERS) -> bytes:
+def plain_header(
+    name: str,
+    queue: str,
+    enqueued_ms: int,
+    trace: Headers = NO_HEADERS,
+    options: Options = NO_OPTIONS,
+) -> bytes:
     """What jobs have in common that have nothing but these and a payload: see `with_payload`."""
     header = f"{_start(name, queue)}{enqueued_ms:d}"
+    if options is not NO_OPTIONS:
+        header += _asked(options)
     return (header + _traced(trace) if trace else header).encode("ascii")
 
 
@@ -79,6 +91,21 @@ def with_payload(header: bytes, payload: bytes) -> tuple[bytes, bytes]:
         # Last, where `split_big` looks for it; what is true says as much, to older versions too.
         return header + b"%s%d%s" % (_BIG, len(payload), _END), payload
     return header + _END + payload, b""
+
+
+def _asked(options: Options) -> str:
+    said = ""
+    if options.max_attempts is not None:
+        said += f',"max_attempts":{_dumps(options.max_attempts)}'
+    if options.timeout_s is not None:
+        said += f',"timeout_s":{_dumps(options.timeout_s)}'
+    if options.result_s is not None:
+        said += f',"result_s":{_dumps(options.result_s)}'
+    if options.deadline_ms is not None:
+        said += f',"deadline":{options.deadline_ms:d}'
+    if options.expires_ms is not None:
+        said += f',"expires":{options.expires_ms:d}'
+    return said
 
 
 def _traced(trace: Headers) -> str:
@@ -118,7 +145,7 @@ def _header(line: bytes) -> _Header:
     try:
         names = _plain(start + b"}")
         if names is not None and rest[-1:] == b"}" and rest[:-1].isdigit() and len(rest) < 16:
-            return *names, None, int(rest[:-1]), _NO_OPTIONS, NO_HEADERS, 0, False
+            return *names, None, int(rest[:-1]), NO_OPTIONS, NO_HEADERS, 0, False
         header = None if names is None else _later(rest)
         if names is None or header is None:
             header = _checked(line)
@@ -202,17 +229,13 @@ def _names(name: Any, queue: Any) -> tuple[str, str]:
 
 def _options(header: dict[str, Any]) -> Options:
     """What the call asked for itself; whoever wrote the record, nothing here hurts an engine."""
-    asked = [header.get(option) for option in ("max_attempts", "timeout_s", "result_s")]
-    max_attempts, timeout_s, result_s = asked
+    asked = [header.get(option) for option in _OPTIONS]
     if asked == _NOTHING:
-        return _NO_OPTIONS
-    if max_attempts is not None:
-        _valid(header, "max_attempts", valid.ATTEMPTS)
-    if timeout_s is not None:
-        _valid(header, "timeout_s", valid.TIMEOUT_S)
-    if result_s is not None:
-        _valid(header, "result_s", valid.KEEP_S)
-    return Options(max_attempts, timeout_s, result_s)
+        return NO_OPTIONS
+    for option, rule in _OPTIONS.items():
+        if header.get(option) is not None:
+            _valid(header, option, rule)
+    return Options(*asked)
 
 
 def _valid(header: dict[str, Any], field: str, rule: valid.Rule) -> Any:

@@ -124,6 +124,7 @@ class Command:
             "TRIOQ_JOB_ID": job.id or job.uid,
             "TRIOQ_JOB_ATTEMPT": str(job.attempt),
             "TRIOQ_JOB_TOKEN": job.token,
+            **({} if job.deadline is None else {"TRIOQ_JOB_DEADLINE": job.deadline.isoformat()}),
             **{name.upper(): value for name, value in job.trace.items()},
             **self.env,
         }

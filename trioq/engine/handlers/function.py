@@ -6,7 +6,7 @@ import errno
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, copy_context
 from inspect import CO_COROUTINE
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from trioq.core.config.numbers import seconds_of
+from trioq.core.current import job_here, running_job
 from trioq.core.job import Job
 from trioq.core.result import returned_by
 from trioq.core.retry import Retry
@@ -31,9 +32,6 @@ LeaseLoss = Literal["continue", "cancel"]
 Isolation = Literal["none", "process"]
 """Where it runs: in the engine, or in a process that can be killed."""
 
-running_job: ContextVar[Job | Callable[[], Job]] = ContextVar("trioq_job")
-"""The job, or what makes it when somebody asks."""
-
 
 def current_job() -> Job:
     """The job that runs here, also in a ``def`` handler's thread and in a handler's tasks.
@@ -46,12 +44,6 @@ def current_job() -> Job:
             "no job runs here: current_job() is for handlers, while an engine runs them"
         )
     return job
-
-
-def job_here() -> Job | None:
-    """The job that runs here; None: none does."""
-    job = running_job.get(None)
-    return job if job is None or isinstance(job, Job) else job()
 
 
 def _is_name(_: object, attribute: attrs.Attribute[str], value: str) -> None:

@@ -17,11 +17,11 @@ import attrs
 import trio
 
 from trioq.core.breaker import Permit
+from trioq.core.current import running_job
 from trioq.core.wants import want_of
 from trioq.engine.claim import Claimer, Held, Token
 from trioq.engine.forks import end_if_copy
 from trioq.engine.handlers.begun import Broken, InThread, Returned
-from trioq.engine.handlers.function import running_job
 from trioq.engine.handlers.returned import PLAIN
 from trioq.engine.handlers.threads import ThreadPlace, left_behind
 from trioq.engine.runs.done import Done

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import attrs
 
@@ -172,6 +172,8 @@ class Plans:
                 self._by_start[start] = plan
 
     def _of(self, record: Record) -> Plan | None:
+        if record.options.has_limits:
+            return None
         asked = record.name, record.queue, record.options
         try:
             return self._by_asked[asked]
@@ -213,6 +215,8 @@ class PlannedJob:
     payload: dict[str, Any]
     span: RunSpan | None = None
     _job: Job | None = None
+    deadline_ms: ClassVar[int | None] = None
+    """A job that has one needs more care than a plan takes."""
 
     def __call__(self) -> Job:
         if self._job is None:

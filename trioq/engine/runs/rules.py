@@ -42,8 +42,13 @@ class Rules:
                 return timeout_s
         return self.timeout_s
 
-    def result_of(self, handler: Handler, record: Record) -> Keep | None:
-        """For how long what a run returns is kept; None: it isn't."""
-        wanted = record.options.result_s
-        keep_s = handler.result_s if wanted is None else wanted
+    def result_of(self, handler: Handler | None, record: Record) -> Keep | None:
+        """For how long what a run returns is kept; None: it isn't.
+
+        Args:
+          handler: None: nobody here knows the name.
+        """
+        keep_s = record.options.result_s
+        if keep_s is None and handler is not None:
+            keep_s = handler.result_s
         return None if keep_s is None else Keep(math.ceil(keep_s * 1000), self.max_result_bytes)

@@ -15,6 +15,7 @@ import trio
 from trioq.core.board import Board
 from trioq.core.breaker import Permit
 from trioq.core.calls import Ask
+from trioq.core.deadline import Limit
 from trioq.core.formats import summary
 from trioq.core.formats.record import Stored, decode
 from trioq.core.job import Job
@@ -52,6 +53,8 @@ class Run:
     took_s: float = 0.0
     is_told: bool = False
     """Whether all that is to be said of its end is said, or will be, with others."""
+    limit: Limit | None = None
+    """How long it may take, if its job has a deadline."""
 
     @property
     def stored(self) -> Stored:

@@ -11,6 +11,7 @@ from typing import Any, Literal, assert_never
 import attrs
 
 from trioq.core import retry
+from trioq.core.deadline import unless_late
 from trioq.core.events import (
     Event,
     JobCancelled,
@@ -27,7 +28,7 @@ from trioq.core.events import (
 from trioq.core.formats import history, summary
 from trioq.core.formats.record import Stored
 from trioq.core.keep import Keep, Kept
-from trioq.core.outcome import DeadReason, Error, Failed, Starved, Succeeded
+from trioq.core.outcome import DeadReason, Error, Failed, LateReason, Starved, Succeeded
 from trioq.core.retry import Retry
 from trioq.core.settlements import (
     Ack,
@@ -68,6 +69,7 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
     claim, record = run.claim, run.stored.record
     attempt = claim.attempt
     verdict = retry.decide(run.outcome, attempt=attempt, retry=again, random=random)
+    verdict = unless_late(verdict, record.options, now_ms)
     match verdict:
         case retry.Ack():
             done = JobSucceeded(
@@ -107,6 +109,9 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
                 starved = RunStarved(record.name, record.queue, run.outcome.want)
                 return End(end.settlement, (starved, *end.events))
             return end
+        case retry.Cancelled(reason):
+            why = run.outcome.error if isinstance(run.outcome, Failed) else None
+            return called_off(claim, run.stored, reason, keep, now_ms=now_ms, error=why)
     assert_never(verdict)
 
 
@@ -132,6 +137,31 @@ def released(claim: Held, stored: Stored | None) -> End:
         return End(settlement, ())
     record = stored.record
     return End(settlement, (JobReleased(claim.uid, record.name, record.queue, claim.attempt),))
+
+
+def called_off(
+    claim: Held,
+    stored: Stored,
+    reason: LateReason,
+    keep: Keep | None,
+    *,
+    now_ms: int,
+    error: Error | None = None,
+) -> End:
+    """It is cancelled, as it was to be if it wasn't done in time.
+
+    Args:
+      keep: That how it ended is kept for as long as its result was to be.
+      error: Of the attempt that isn't followed by another.
+    """
+    record = stored.record
+    kept = summary.encode_cancelled(
+        uid=claim.uid, name=record.name, queue=record.queue, id=record.id,
+        reason=reason, by=claim.by.boot, at_ms=now_ms,
+    )  # fmt: skip
+    keep_ms = 0 if keep is None else keep.for_ms
+    told = JobCancelled(claim.uid, record.name, record.queue, claim.attempt, reason, error=error)
+    return End(Cancel(claim.uid, claim.step, kept, keep_ms), (told,))
 
 
 def parked(claim: Held, stored: Stored, why: Literal["breaker open", "unknown name"]) -> End:

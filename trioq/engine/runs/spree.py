@@ -19,6 +19,7 @@ import trio
 
 from trioq import failpoints
 from trioq.core.breaker import Permit
+from trioq.core.current import running_job
 from trioq.core.formats.payload import decode
 from trioq.core.outcome import Succeeded
 from trioq.core.settlements import Ack
@@ -27,7 +28,6 @@ from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Timebox
 from trioq.engine.handlers.begun import Broken, Rest, Returned, Suspended
-from trioq.engine.handlers.function import running_job
 from trioq.engine.handlers.returned import PLAIN
 from trioq.engine.handlers.timebox import innermost
 from trioq.engine.runs.done import Done, DoneTeller

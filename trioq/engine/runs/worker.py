@@ -24,11 +24,20 @@ import trio
 
 from trioq.core.board import Board
 from trioq.core.breaker import Permit, Verdict
+from trioq.core.deadline import limit, too_late
 from trioq.core.events import JobStarted, Report
 from trioq.core.formats import payload
 from trioq.core.formats.record import Stored, decode
-from trioq.core.job import Job
-from trioq.core.outcome import Error, Failed, Outcome, Starved, Succeeded
+from trioq.core.job import Job, Record
+from trioq.core.outcome import (
+    Error,
+    Failed,
+    LateReason,
+    Outcome,
+    Starved,
+    Succeeded,
+    TooLate,
+)
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
@@ -43,7 +52,16 @@ from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import INTERRUPTED, Run, Runs
-from trioq.engine.runs.settle import End, Teller, cancelled, end_of, parked, released, unreadable
+from trioq.engine.runs.settle import (
+    End,
+    Teller,
+    called_off,
+    cancelled,
+    end_of,
+    parked,
+    released,
+    unreadable,
+)
 from trioq.engine.runs.spree import Begun, Spree
 from trioq.engine.tracer import Tracer
 from trioq.errors import RecordUnreadable
@@ -222,6 +240,9 @@ class Worker:
         """A run that may begin, or what becomes of the job instead."""
         shop, record, began = self._shop, stored.record, self._spree.now
         handler = shop.handlers.get(record.name)
+        if (late := _late(record)) is not None:
+            keep = shop.rules.result_of(handler, record)
+            return called_off(held, stored, late, keep, now_ms=_epoch_ms())
         permit = None if handler is None else shop.breakers.admit(record.name, began)
         if handler is None or permit is None:
             if record.queue not in shop.queues:
@@ -239,7 +260,8 @@ class Worker:
         try:
             try:
                 if begun is None:
-                    run.outcome = await self._outcome(run, timebox)
+                    outcome = await self._outcome(run, timebox)
+                    run.outcome = outcome if run.limit is None else run.limit.judged(outcome)
                 else:
                     run.outcome = await self._go_on(run, begun, timebox)
             finally:
@@ -300,25 +322,23 @@ class Worker:
             token=claim.token,
             enqueued_ms=record.enqueued_ms,
             trace=run.span.headers if run.span is not None else record.trace,
+            deadline_ms=record.options.deadline_ms,
             noted=claim.noted,
         )
         run.job = job
         if isinstance(run.handler, Apart):
             return await self._outcome_apart(run, run.handler, job, timebox)
-        if not claim.by.may_start():
-            # The process was stopped, say, or its payload was long in coming: another engine may
-            # have the job by now. Nothing is awaited between this question and the handler.
-            return INTERRUPTED
+        if (hindered := _hindered(run)) is not None:
+            return hindered
         return await self._start(run, run.handler, job, timebox)
 
     async def _outcome_apart(self, run: Run, handler: Apart, job: Job, timebox: Timebox) -> Outcome:
         """Likewise, in a runner, when one is free."""
         timebox.close()
-        timeout_s = self._shop.rules.timeout_of(handler, run.stored.record)
         keep = self._shop.rules.result_of(handler, run.stored.record)
-        async with handler.runners.lent(timeout_s, keep) as lent:
-            if not run.claim.by.may_start():
-                return INTERRUPTED
+        async with handler.runners.lent(lambda: self._timeout_of(run), keep) as lent:
+            if (hindered := _hindered(run)) is not None:
+                return hindered
             run.began = trio.current_time()
             return await self._start(run, lent, job, timebox)
 
@@ -334,11 +354,20 @@ class Worker:
         return invoke(
             handler,
             job,
-            timeout_s=self._shop.rules.timeout_of(run.handler, record),
+            timeout_s=self._timeout_of(run),
             timebox=timebox,
             threads=self._shop.threads,
             raises=run.handler.raises,
         )
+
+    def _timeout_of(self, run: Run) -> float:
+        """What a run may take that begins now."""
+        record = run.stored.record
+        timeout_s = self._shop.rules.timeout_of(run.handler, record)
+        if record.options.deadline_ms is None:
+            return timeout_s
+        run.limit = limit(timeout_s, record.options, _epoch_ms())
+        return run.limit.timeout_s
 
     def _go_on(self, run: Run, begun: Begun, timebox: Timebox) -> Awaitable[Outcome]:
         """Go on with a handler that was started by hand."""
@@ -357,6 +386,24 @@ def _run_of(begun: Begun, scope: trio.CancelScope) -> Run:
     job, plan = begun.job, begun.job.plan
     permit = begun.permit or Permit(plan.breaker.generation)
     return Run(job.held, plan.handler, permit, begun.began, scope, span=job.span, job=job)
+
+
+def _hindered(run: Run) -> Outcome | None:
+    """What keeps a handler from being started at this moment. Nothing is awaited in between."""
+    if not run.claim.by.may_start():
+        # The process was stopped, say, or its payload was long in coming: another engine may have
+        # the job by now.
+        return INTERRUPTED
+    late = _late(run.stored.record)
+    return None if late is None else TooLate(late)
+
+
+def _late(record: Record) -> LateReason | None:
+    return too_late(record.options, _epoch_ms()) if record.options.has_limits else None
+
+
+def _epoch_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _waits(handler: Runnable | Rest) -> bool:

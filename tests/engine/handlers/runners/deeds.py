@@ -191,6 +191,13 @@ async def tell_its_time(told: str) -> None:
 
 
 @app.job
+def enqueue_another(job: trioq.Job, url: str, told: str) -> None:
+    with trioq.connect_sync(url=url, namespace="t") as client:
+        uid = client.enqueue("child", queue="low").uid
+    Path(told).write_text(f"{uid} {job.deadline}")
+
+
+@app.job
 def measure(text: str, told: str) -> None:
     Path(told).write_text(json.dumps([len(text), sum(map(ord, text))]))
 

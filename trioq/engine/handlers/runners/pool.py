@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -81,14 +81,14 @@ class Runners:
 
     @asynccontextmanager
     async def lent(
-        self, timeout_s: float | None, keep: Keep | None = None
+        self, timeout_of: Callable[[], float | None], keep: Keep | None = None
     ) -> AsyncIterator[InRunner | Broken]:
         """Something to run one job with, in a runner of its own meanwhile.
 
         Waits until one is free, and starts it if need be; none of this is the handler's time.
 
         Args:
-          timeout_s: What the run may take.
+          timeout_of: Asked when there is one: what the run may take from then on.
           keep: That what it returns is kept; None: it isn't told.
 
         Cancellation: while it waits.
@@ -99,7 +99,7 @@ class Runners:
                 yield runner
                 return
             try:
-                yield InRunner(runner, timeout_s, keep)
+                yield InRunner(runner, timeout_of(), keep)
             finally:
                 self._take_back(runner)
 
@@ -215,5 +215,5 @@ class Apart:
 
     async def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Any:
         """Run it as :meth:`InRunner.run` does, after waiting for a runner."""
-        async with self.runners.lent(None) as lent:
+        async with self.runners.lent(lambda: None) as lent:
             return await lent.run(job, threads, kill_after_s)
