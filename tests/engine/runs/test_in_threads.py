@@ -14,8 +14,10 @@ from tests.engine.handlers.test_starved import no_new_threads
 from tests.engine.runs.test_hands import Rows, look_ahead
 from tests.engine.virtual import World, calm
 from tests.support import new_job
+from trioq.core.calls import Ask
 from trioq.core.events import (
     BreakerChanged,
+    JobCancelled,
     JobDied,
     JobFailed,
     JobParked,
@@ -181,3 +183,31 @@ async def test_who_loses_its_lease_while_a_thread_runs_it_ends_if_it_is_to(
     first, _ = world.enqueue("careful", 2)
     await world.reported(JobReleased, uid=first, within_s=20)
     assert abandoned_threads() == {"careful": 1}
+
+
+async def test_who_is_asked_to_end_while_a_thread_runs_it_after_others_ends(
+    world: World, release: threading.Event
+) -> None:
+    def ask() -> None:
+        by = running.engine.shards[0].dispatcher
+        assert by is not None
+        assert world.cancel(first, name="stops") == ["asked"]
+        asked = by._boot.asks[first, 1] = Ask(first, 1, b"{}")
+        by._hear([asked])  # as by the next step, which tells nothing new then
+        assert list(running.engine._parts.runs) == [], "it isn't a run yet"
+
+    @world.app.job("stops")
+    def stops(job: trioq.Job) -> None:
+        if job.uid != first:
+            return
+        trio.from_thread.run_sync(ask)
+        while not release.wait(0.001):
+            trio.from_thread.check_cancelled()
+
+    first, _ = world.enqueue("stops", 2)
+    running = await world.start()
+    await world.reported(JobCancelled, uid=first, within_s=20)
+    await world.until(lambda: not world.store.space.jobs, within_s=20)
+    assert dict(world.store.space.stats)["cancelled"] == 1
+    assert len(world.of(JobStarted, uid=first)) == 1
+    assert world.of(JobReleased) == []
