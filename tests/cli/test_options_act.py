@@ -26,7 +26,7 @@ from trioq.cli import cli
 from trioq.core.formats.record import decode
 from trioq.core.job import Options
 from trioq.core.settlements import Park
-from trioq.store.inspect import stats
+from trioq.store.inspect import record, stats
 
 #: Options that are the same wherever they are, and are tested by what they are called.
 EVERYWHERE = {"--json", "--dry-run", "--rate", "--yes"}
@@ -257,6 +257,27 @@ def with_an_id(place: Place) -> None:
     assert place.dump().ids["fresh"] == uid
 
 
+@row("enqueue", "--result")
+def with_its_result_kept(place: Place) -> None:
+    uid = place.cli.json("enqueue", "noop", "--result", "2h")["uid"]
+    assert record(place.scene.store, uid).options.result_s == 7200  # type: ignore[union-attr]
+
+
+@row("enqueue", "--wait")
+def waited_for(place: Place) -> None:
+    ended = place.cli("enqueue", "noop", "--wait", "50ms", "--json")
+    told = json.loads(ended.stdout)
+    assert (ended.exit_code, told["state"]) == (1, "live")
+    assert record(place.scene.store, told["uid"]).options.result_s > 60  # type: ignore
+
+
+@row("result", "--wait")
+def for_so_long(place: Place) -> None:
+    began = time.monotonic()
+    assert place.cli("result", "low 1", "--wait", "100ms").exit_code == 1
+    assert time.monotonic() - began >= 0.1
+
+
 @row("enqueue", "--from")
 def of_a_files_lines(place: Place) -> None:
     file = place.cli.config.parent / "lines"
@@ -439,7 +460,8 @@ def test_a_command_touches_what_it_is_told_and_nothing_else(
 
 #: What a command is asked, where it needs to be told more than the configuration.
 ASKED = {
-    "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "cancel": ["--name", "noop"],
+    "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "result": ["low 1"],
+    "cancel": ["--name", "noop"],
     "dead show": ["dead noop full"], "dead revive": ["--all"], "dead purge": ["--all"],
     "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],
 }  # fmt: skip

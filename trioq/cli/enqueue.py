@@ -11,7 +11,7 @@ from typing import IO
 import attrs
 import click
 
-from trioq.cli import WRONG_USE
+from trioq.cli import FAILED, WRONG_USE
 from trioq.cli.bulk import Stop, bar, interrupted
 from trioq.cli.common import (
     Opened,
@@ -27,10 +27,12 @@ from trioq.cli.common import (
 )
 from trioq.cli.handler_names import Known, known_here, known_to_engines
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
+from trioq.cli.results import client_of, result_of, tell
+from trioq.client import arguments
 from trioq.client.handle import SyncHandle
 from trioq.client.jobs import Drafts
 from trioq.client.many import batches
-from trioq.client.sync import SyncClient
+from trioq.client.sync import CALLED_S
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
@@ -56,6 +58,8 @@ from trioq.settings import load
     type=click.Path(allow_dash=True),
     help="One payload object on each line of this file; - is stdin.",
 )
+@duration("--result", "Keep what its handler returns for this time.")
+@duration("--wait", "Wait for its end so long, and print what its handler returned.")
 @with_json
 def enqueue(
     *,
@@ -68,6 +72,8 @@ def enqueue(
     expires: int | None,
     id: str | None,
     source: str | None,
+    result: float | None,
+    wait: float | None,
     as_json: bool,
 ) -> None:
     """Queue a job of the handler NAME, with a JSON object as its payload.
@@ -78,12 +84,18 @@ def enqueue(
     if source is not None and (payload is not None or id is not None):
         other = "PAYLOAD_JSON" if payload is not None else "--id"
         raise click.UsageError(f"--from and {other} can't be used together.")
+    if source is not None and wait is not None:
+        raise click.UsageError("--from and --wait can't be used together.")
     made = load(config)
     known = known_here(made)
-    options = Options(deadline_ms=deadline, expires_ms=expires)
+    if wait is not None and result is None:
+        result = wait + CALLED_S
+    options = Options(result_s=result, deadline_ms=deadline, expires_ms=expires)
     into = queue or known.queues.get(name) or made.default_queue
     wanted = _Wanted(made, name, into, delay or 0, options)
     try:
+        if result is not None:
+            arguments.keep("--result", result)
         content = encoded(payload or "{}", made.max_payload_bytes)
         wanted.job(content, id)
     except (PayloadRejected, QueueUnknown) as error:
@@ -92,6 +104,9 @@ def enqueue(
         with opened(config, starts=True) as there:
             _warn(there, known, name)
             handle = _send_one(there, wanted, content, id)
+            if wait is not None:
+                _wait(wanted, handle, wait, as_json)
+                return
         _show(wanted, handle, as_json)
         return
     try:
@@ -132,9 +147,6 @@ class _Wanted:
             options=self.options, trace=trace,
         )  # fmt: skip
 
-    def client(self, there: Opened, tracing: Tracing) -> SyncClient:
-        return SyncClient(there.connector, Drafts(self.config, knows_queues=True), tracing)
-
 
 def _warn(there: Opened, known: Known, name: str) -> None:
     # Asked in any case: a server that isn't there is told at once, and not after the time that
@@ -148,7 +160,7 @@ def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) ->
     tracing = Tracing.open(wanted.config)
     with tracing.sending(wanted.name) as sending:
         job = wanted.job(content, id, sending.headers)
-        (handle,) = wanted.client(there, tracing).send([job])
+        (handle,) = client_of(there, tracing).send([job])
         sending.sent([job.uid], {job.queue})
     return handle
 
@@ -157,10 +169,27 @@ def _show(wanted: _Wanted, handle: SyncHandle, as_json: bool) -> None:
     with already_done():
         if as_json:
             show_json(_as_json(wanted, handle))
-        elif handle.is_new:
-            click.echo(f"queued {handle.uid} in {wanted.queue}")
         else:
-            click.echo(f"not queued: {handle.id} is {handle.uid}, {handle.existing}")
+            click.echo(_said(wanted, handle))
+
+
+def _wait(wanted: _Wanted, handle: SyncHandle, wait_s: float, as_json: bool) -> None:
+    """Print what its handler returned; ends the command with a failure where there is nothing."""
+    if not as_json:
+        note(_said(wanted, handle))
+    told = result_of(handle, wait_s)
+    if not as_json:
+        tell(handle.id or handle.uid, told)
+        return
+    show_json(_as_json(wanted, handle) | told.as_json())
+    if told.error is not None:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _said(wanted: _Wanted, handle: SyncHandle) -> str:
+    if handle.is_new:
+        return f"queued {handle.uid} in {wanted.queue}"
+    return f"not queued: {handle.id} is {handle.uid}, {handle.existing}"
 
 
 def _as_json(wanted: _Wanted, handle: SyncHandle) -> dict[str, object]:
@@ -211,7 +240,7 @@ class _Sending:
     def run(self) -> None:
         """Queue them; ends the command if it is interrupted or fails, saying how far it came."""
         tracing = Tracing.open(self.wanted.config)
-        client = self.wanted.client(self.there, tracing)
+        client = client_of(self.there, tracing)
         numbers: deque[int] = deque()
         with (
             Stop() as stop,

@@ -69,5 +69,7 @@ def _kept(store: RedisStore, asked: Mapping[Uid, str]) -> dict[str, JobView]:
             word, _, rest = value.partition(b" ")
             state = "cancelled" if word == b"cancelled" else "done"
             told = summary.decode(rest) if state == "cancelled" else None
-            found[asked[uid]] = attrs.evolve(_over(uid, state, told), has_result=True)
+            id = asked[uid]
+            own = None if id == uid else id
+            found[id] = attrs.evolve(_over(uid, state, told), id=own, has_result=True)
     return found
