@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trioq.app import App, current_job
+    from trioq.app import App, check_cancelled, current_job
     from trioq.client.admin import Admin, connect_admin
     from trioq.client.as_done import as_done
     from trioq.client.cancel import CancelOutcome
@@ -92,6 +92,7 @@ __all__ = [
     "TrioqError",
     "WaitTimeout",
     "as_done",
+    "check_cancelled",
     "connect",
     "connect_admin",
     "connect_sync",
@@ -105,6 +106,7 @@ _HOMES = {
     ),
     "trioq.app": (
         "App",
+        "check_cancelled",
         "current_job",
     ),
     "trioq.core.call": ("Call",),

@@ -16,13 +16,13 @@ from trioq.core.config import CommandConfig
 from trioq.core.job import Job
 from trioq.core.retry import Retry
 from trioq.cwd import working_directory
-from trioq.engine.handlers import Apart, Command, Function, Runners, current_job
+from trioq.engine.handlers import Apart, Command, Function, Runners, check_cancelled, current_job
 from trioq.engine.handlers import Handler as AnyHandler
 from trioq.engine.handlers.function import Isolation, LeaseLoss
 from trioq.errors import ConfigError
 from trioq.importing import import_object
 
-__all__ = ["App", "Call", "Handler", "all_handlers", "current_job", "load_app"]
+__all__ = ["App", "Call", "Handler", "all_handlers", "check_cancelled", "current_job", "load_app"]
 
 F = ParamSpec("F")
 P = ParamSpec("P")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from trioq.core.settlements import Settlement
 from trioq.engine.fetch import Fetch
+from trioq.engine.runs.run import Run
 
 
 class Nobody:
@@ -35,3 +38,14 @@ class Nobody:
 
 
 NOBODY = Nobody()
+
+
+@attrs.define(eq=False)
+class Waits:
+    """Has all the patience that there is."""
+
+    grace_s: float = 5.0
+    begun: list[Run] = attrs.field(factory=list[Run])
+
+    def begin(self, run: Run) -> None:
+        self.begun.append(run)

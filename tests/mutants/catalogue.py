@@ -16,6 +16,7 @@ from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
+from tests.mutants.stops import STOPS
 
 __all__ = [
     "ENGINES", "FACES", "GOES", "IN_A_ROW", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant",
@@ -623,7 +624,7 @@ ENGINES = (
     ),
     Mutant(
         "a copy of an engine goes on in its thread", "engine/handlers/threads.py",
-        "            end_if_copy()\n", "", FORKS,
+        "        end_if_copy()\n", "", FORKS,
     ),
     Mutant(
         "two jobs of one step have one token", "engine/claim.py",
@@ -820,5 +821,5 @@ ENGINES = (
 
 MUTANTS = (
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
-    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS,
+    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS,
 )  # fmt: skip

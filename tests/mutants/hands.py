@@ -69,7 +69,7 @@ IN_A_ROW = (
     ),
     Mutant(
         "a def handler isn't told that it was left alone", HAND,
-        "                self._scope.cancel()\n", "", ROWS,
+        "        self._scope.cancel(why)\n", "", ROWS,
     ),
     Mutant(
         "a thread that was left alone is counted for ever", HAND,

@@ -12,6 +12,7 @@ from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
+from tests.mutants.stops import STOPS
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
 
@@ -33,7 +34,7 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(ENGINES + DURING + ASKS)}
 ## Handlers
 
-{_table(HANDLERS)}
+{_table(HANDLERS + STOPS)}
 ## Handlers in processes of their own
 
 {_table(RUNNERS)}

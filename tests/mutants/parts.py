@@ -253,7 +253,7 @@ SEEN = (
     ),
     Mutant(
         "a job that snoozes runs on, on the terminal", "observe/live.py",
-        "case e.JobReleased() | e.JobSnoozed():", "case e.JobReleased():", LIVE,
+        "case e.JobReleased() | e.JobSnoozed() |", "case e.JobReleased() |", LIVE,
     ),
 )  # fmt: skip
 

@@ -87,6 +87,9 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         (32, e.FileSkipped("p", "special", "")),
         (33, e.ClaimsReturned(34)),
         (35, e.Claimed(36, 37, 0.125)),
+        (42, e.JobCancelled(*who, 1, "no", "me", "waiting", ran)),
+        (43, e.JobCancelled(*who, 1, "no", "me", "stopped", ran)),
+        (44, e.JobCancelled(*who, 1, "no", "me", "ignored", ran)),
     ]
     for count, event in told:
         for _ in range(count):
@@ -114,6 +117,9 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         ("trioq_jobs_parked_total", (*of, "unknown_name")): 14,
         ("trioq_results_not_kept_total", (*of, "too_large")): 40,
         ("trioq_results_not_kept_total", (*of, "unfit")): 41,
+        ("trioq_jobs_cancelled_total", (*of, "waiting")): 42,
+        ("trioq_jobs_cancelled_total", (*of, "stopped")): 43,
+        ("trioq_jobs_cancelled_total", (*of, "ignored")): 44,
         ("trioq_jobs_released_total", ()): 12 + 33 * 34,
         ("trioq_settlements_refused_total", ()): 15 + 21,
         ("trioq_settlements_unknown_total", ()): 22,

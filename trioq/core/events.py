@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Literal
+from typing import Literal, get_args
 
 import attrs
 
@@ -254,6 +254,16 @@ class JobReleased(Event):
     attempt: int
 
 
+How = Literal[
+    "waiting",  # no handler had begun
+    "stopped",  # its handler has ended, without a result
+    "ignored",  # its handler goes on, and nobody knows for how long
+]
+"""How it went with a job that was claimed, and then cancelled."""
+
+HOW: tuple[How, ...] = get_args(How)
+
+
 @value
 class JobCancelled(Event):
     """It ended because somebody didn't want it any more, or not so late."""
@@ -263,8 +273,25 @@ class JobCancelled(Event):
     queue: str
     attempt: int
     reason: str
+    by: str = ""
+    """Who."""
+    how: How = "stopped"
+    took_s: float = 0.0
+    """How long its handler had run."""
     error: Error | None = None
     """Of the last attempt, where there is no time for another one."""
+
+
+@value
+class JobIgnoredCancel(Event):
+    """Its handler goes on: it was told that its job is cancelled, and hasn't ended in time."""
+
+    uid: Uid
+    name: str
+    queue: str
+    attempt: int
+    grace_s: float
+    """The time that it had."""
 
 
 @value

@@ -31,6 +31,8 @@ class Appetite:
 
     clock: Callable[[], float]
     workers: int
+    away: int = attrs.field(default=0, init=False)
+    """Workers that are with handlers of which nobody knows whether they will ever end."""
     is_short: bool = attrs.field(default=False, init=False)
     """Whether something is wanting, or was when this was last looked at; costs nothing to ask."""
     _want: str | None = attrs.field(default=None, init=False)
@@ -57,7 +59,8 @@ class Appetite:
 
     def most(self) -> int:
         """How many jobs it may hold now."""
-        return self.workers if self.want is None else self._most(self.clock())
+        most = self.workers if self.want is None else self._most(self.clock())
+        return most if not self.away else min(most, self.workers - self.away)
 
     def _most(self, now: float) -> int:
         since_s = now - self._starved_at

@@ -14,6 +14,7 @@ What a shard does, with what tasks, and how it ends is drawn in
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -25,7 +26,7 @@ from trioq.core.formats.snapshot import Snapshot
 from trioq.engine import from_config
 from trioq.engine.bridge import Access
 from trioq.engine.forks import no_copies
-from trioq.engine.handlers import Handler
+from trioq.engine.handlers import Handler, abandoned_threads
 from trioq.engine.nurseries import cancel_when, plain_errors
 from trioq.engine.sampler import Sampler
 from trioq.engine.shard.shard import Shard
@@ -192,6 +193,7 @@ class Engine:
             lag_s=sampler.lag_s() if sampler else 0.0,
             seen=None if away or sampler is None else sampler.seen,
             want=parts.appetite.want,
+            abandoned=Counter(run.handler.name for run in tuple(parts.runs.abandoned)),
         )
 
     @property
@@ -204,7 +206,8 @@ class Engine:
         status = self.status()
         if status.engine is None:
             return None
-        return status.engine, told(status, self._parts.runs, self._parts.recent)
+        abandoned = Counter(status.abandoned) + Counter(abandoned_threads())
+        return status.engine, told(status, self._parts.runs, self._parts.recent, abandoned)
 
     def _idle(self) -> tuple[int, int] | None:
         """Workers without a job, and jobs ever claimed, while the engine is to claim."""

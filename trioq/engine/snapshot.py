@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import attrs
@@ -74,8 +74,14 @@ class Shown(Protocol):
     def began(self) -> float: ...
 
 
-def told(status: Status, runs: Iterable[Shown], recent: Recent) -> Snapshot:
-    """All of it. Called in the loop."""
+def told(
+    status: Status, runs: Iterable[Shown], recent: Recent, abandoned: Mapping[str, int]
+) -> Snapshot:
+    """All of it. Called in the loop.
+
+    Args:
+      abandoned: Handlers that go on though their jobs are settled, threads too.
+    """
     now, now_ms = trio.current_time(), time.time_ns() // 1_000_000
     longest = sorted(runs, key=lambda run: run.began)[:RUNS]
     return Snapshot(
@@ -88,6 +94,7 @@ def told(status: Status, runs: Iterable[Shown], recent: Recent) -> Snapshot:
         breakers={n: state for n, state in status.breakers.items() if state != "closed"},
         done=dict(recent.done),
         failures=tuple(recent.failures),
+        abandoned=abandoned,
     )
 
 

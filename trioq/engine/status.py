@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import attrs
 
@@ -22,6 +23,9 @@ class Seen:
     """The whole namespace, if it was this engine's turn to count."""
     ends: float
     """From when on this is too old to be shown."""
+
+
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -50,6 +54,8 @@ class Status:
     """The longest that the loop was late in the last seconds."""
     seen: Seen | None
     """What the sampler saw last; None while Redis doesn't answer."""
+    abandoned: Mapping[str, int] = NOTHING
+    """Handlers that go on though their jobs were cancelled, by name; those in threads aside."""
     want: str | None = None
     """What the engine itself has too little of, so that it claims less; None: nothing."""
 

@@ -26,8 +26,15 @@ class RunSpan(Protocol):
     def link(self, traceparent: str) -> None:
         """An earlier attempt of the same job."""
 
-    def end(self, settlement: Settlement, outcome: Outcome) -> None:
-        """How the handler ended, and what becomes of the job."""
+    def end(self, settlement: Settlement, outcome: Outcome, *, is_abandoned: bool = False) -> None:
+        """How the handler ended, and what becomes of the job.
+
+        Args:
+          is_abandoned: The handler goes on: :meth:`over` follows in its task, if it ends.
+        """
+
+    def over(self) -> None:
+        """The span isn't current any more."""
 
 
 class Tracer(Protocol):

@@ -155,6 +155,7 @@ class Parts:
             handlers=given.handlers,
             queues=frozenset(given.config.queue_names),
             rules=rules,
+            grace_s=given.config.worker.cancel_grace_s,
             plans=plans,
             hands=Hands(
                 backlog=self.backlog,

@@ -59,8 +59,12 @@ class DroppedRun:
     def link(self, traceparent: str) -> None:
         """Nothing is kept, so nothing is linked."""
 
-    def end(self, settlement: Settlement, outcome: Outcome) -> None:
-        """The span isn't current any more."""
+    def end(self, settlement: Settlement, outcome: Outcome, *, is_abandoned: bool = False) -> None:
+        """The span isn't current any more, if its handler has ended."""
+        if not is_abandoned:
+            self.over()
+
+    def over(self) -> None:
         detach(self._token)
 
 

@@ -53,7 +53,7 @@ class Tally:
             case e.JobDied():
                 self._runs.discard(event.uid)
                 self.dead += 1
-            case e.JobReleased() | e.JobSnoozed():
+            case e.JobReleased() | e.JobSnoozed() | e.JobCancelled():
                 self._runs.discard(event.uid)
             case e.FilesEnqueued(_, count):
                 self.enqueued += count

@@ -33,6 +33,7 @@ LEVELS: dict[type[Event], str] = {
     e.RunStarved: "warning",
     e.JobFailed: "warning",
     e.JobDied: "error",
+    e.JobIgnoredCancel: "warning",
     e.BootLost: "error",
     e.SettlementRefused: "warning",
     e.RedisAway: "warning",

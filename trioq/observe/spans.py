@@ -255,20 +255,25 @@ class Run:
         if before.is_valid:
             self.span.add_link(before, {"trioq.link": "earlier attempt"})
 
-    def end(self, settlement: Settlement, outcome: Outcome) -> None:
-        """Record what came of it; the span isn't current any more."""
+    def end(self, settlement: Settlement, outcome: Outcome, *, is_abandoned: bool = False) -> None:
+        """Record what came of it; the span isn't current any more, if its handler has ended."""
+        if not is_abandoned:
+            self.over()
+        word = "ignored" if is_abandoned else _word(settlement, outcome)
+        _guarded(lambda: self._end(settlement, outcome, word), None)
+
+    def over(self) -> None:
         if self._token is not None:
             detach(self._token)
-        _guarded(lambda: self._end(settlement, outcome), None)
 
-    def _end(self, settlement: Settlement, outcome: Outcome) -> None:
+    def _end(self, settlement: Settlement, outcome: Outcome, word: str) -> None:
         if self.span.is_recording():
-            self.span.set_attribute("trioq.outcome", _word(settlement, outcome))
+            self.span.set_attribute("trioq.outcome", word)
             if isinstance(settlement, RetryAt):
                 self.span.set_attribute("trioq.again_in_s", settlement.delay_ms / 1000)
             if isinstance(settlement, DeadLetter):
                 self.span.set_attribute("trioq.dead_reason", settlement.reason)
-            if isinstance(outcome, Failed):
+            if isinstance(outcome, Failed) and not isinstance(settlement, Cancel):
                 _record(self.span, outcome.error)
         self.span.end()
 

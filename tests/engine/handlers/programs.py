@@ -14,6 +14,7 @@ import trio
 import trioq
 from trioq.core.outcome import Failed, Outcome
 from trioq.engine.handlers import Command, Timebox, invoke
+from trioq.engine.handlers.grace import NoPatience
 
 THREADS = trio.CapacityLimiter(1)
 
@@ -48,7 +49,7 @@ async def outcome_of(
             timeout_s=timeout_s,
             timebox=timebox,
             threads=THREADS,
-            kill_after_s=kill_after_s,
+            grace=NoPatience(kill_after_s),
         )
 
 

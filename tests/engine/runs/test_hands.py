@@ -36,6 +36,7 @@ from trioq.core.settlements import Settlement
 from trioq.engine.claim import Held
 from trioq.engine.fetch import Fetch
 from trioq.engine.handlers import Function, abandoned_threads
+from trioq.engine.handlers.grace import NoPatience
 from trioq.engine.handlers.threads import ThreadPlace
 from trioq.engine.runs.hand import Hand
 from trioq.engine.runs.plan import Header, Plan, Planned
@@ -165,7 +166,7 @@ async def test_of_what_is_closed_in_the_middle_the_job_is_told_of_by_who_waits_f
     assert hand.job.held.uid == "b"
     assert left(hand) == ["c"]
     hand.over.set()
-    assert await hand.rest.run() is None
+    assert await hand.rest.run(NoPatience()) is None
 
 
 @pytest.mark.parametrize("what", ["lease", "breaker", "payload"])

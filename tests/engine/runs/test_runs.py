@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.engine.claimers import NOBODY, Nobody
+from tests.engine.claimers import NOBODY, Nobody, Waits
 from trioq.core.breaker import Permit
 from trioq.core.calls import Ask
 from trioq.engine.claim import Claimer, Held, Token
@@ -24,7 +24,7 @@ async def noop() -> None:
 def run_of(uid: str, by: Claimer = NOBODY, *, is_careful: bool = False) -> Run:
     claim = Held(by, uid, 1, 1, False, STORED)
     handler = Function("noop", noop, on_lease_loss="cancel" if is_careful else "continue")
-    return Run(claim, handler, Permit(0), 0.0, trio.CancelScope())
+    return Run(claim, handler, Permit(0), 0.0, trio.CancelScope(), Waits())
 
 
 def test_a_run_is_found_by_the_token_of_its_claim_and_by_no_other() -> None:

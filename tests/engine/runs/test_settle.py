@@ -9,7 +9,7 @@ import attrs
 import pytest
 import trio
 
-from tests.engine.claimers import Nobody
+from tests.engine.claimers import Nobody, Waits
 from trioq.core.breaker import Permit
 from trioq.core.events import (
     Event,
@@ -67,7 +67,7 @@ def held(by: Claimer | None = None) -> Held:
 def run_of(outcome: Outcome, by: Claimer | None = None) -> Run:
     claim = held(by)
     return Run(
-        claim, Function("noop", noop), Permit(0), 0.0, trio.CancelScope(), outcome=outcome,
+        claim, Function("noop", noop), Permit(0), 0.0, trio.CancelScope(), Waits(), outcome=outcome,
         took_s=1.5,
     )  # fmt: skip
 

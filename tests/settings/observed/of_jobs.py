@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 import trio
 
 import trioq
 from tests.settings.observed.place import Place, row
+from tests.support import unwanted
 from trioq.core.events import (
     JobDied,
     JobFailed,
+    JobIgnoredCancel,
     JobReleased,
     JobStarted,
     JobSucceeded,
@@ -188,6 +192,27 @@ async def grace(place: Place) -> None:
         async with place.running():
             await place.reported(JobStarted)
     assert len(place.of(JobReleased)) == 1
+
+
+@row("worker.cancel_grace", "100ms")
+async def cancel_grace(place: Place) -> None:
+    place.configure()
+    gate = trio.Event()
+
+    @place.app.job("stubborn")
+    async def stubborn() -> None:
+        with trio.CancelScope(shield=True):
+            await gate.wait()
+
+    uid = place.enqueue("stubborn")
+    async with place.running():
+        (started,) = await place.reported(JobStarted)
+        store = place.store
+        store.cancel(secrets.token_hex(8), 1, [unwanted(uid, started.queue, started.name)])
+        store.lane.close()
+        with trio.fail_after(4):  # the default is 5 s
+            await place.reported(JobIgnoredCancel)
+        gate.set()
 
 
 @row("worker.unknown_name_after", "200ms")

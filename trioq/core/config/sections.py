@@ -86,6 +86,12 @@ class WorkerConfig:
     grace_s: float = key(
         Duration(), "How long running handlers have when the engine is told to stop.", 10.0
     )
+    cancel_grace_s: float = key(
+        Duration(),
+        "How long a handler has to end when its job is cancelled; and a command, or a handler's "
+        "process, between SIGTERM and SIGKILL, for whatever reason it is to end.",
+        5.0,
+    )
     heartbeat_interval_s: float = key(SOME_TIME, "How often an engine says that it lives.", 1.0)
     lease_s: float = key(
         SOME_TIME,

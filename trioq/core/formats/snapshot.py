@@ -58,6 +58,8 @@ class Snapshot:
     """Queue → how many, since the engine started."""
     failures: tuple[Failure, ...] = ()
     """The last ones."""
+    abandoned: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    """Handler → how many go on though their jobs are settled."""
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -71,6 +73,7 @@ def decode(encoded: bytes | None) -> Snapshot | None:
     if told is None:
         return None
     counts, states = lenient.pairs(told.get("done")), lenient.pairs(told.get("breakers"))
+    abandoned = lenient.pairs(told.get("abandoned"))
     return Snapshot(
         at_ms=lenient.time_ms(told.get("at_ms")) or 0,
         busy=lenient.count(told.get("busy")),
@@ -101,4 +104,5 @@ def decode(encoded: bytes | None) -> Snapshot | None:
             )
             for each in lenient.objects(told.get("failures"))
         ),
+        abandoned={name: lenient.count(count) for name, count in abandoned.items()},
     )

@@ -49,8 +49,12 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """How it ended, as ``trioq job --json`` shows it."""
         if self.state == "cancelled":
-            told = {"at_ms": self.at_ms, "reason": self.reason, "by": self.by}
-            return told | ({"how": self.how} if self.how else {})
+            told: dict[str, Any] = {"at_ms": self.at_ms, "reason": self.reason, "by": self.by}
+            if not self.how:
+                return told
+            told |= {"how": self.how, "attempt": self.attempt, "took_ms": self.took_ms}
+            told["engine"] = self.engine
+            return told if self.trace is None else told | {"trace": self.trace}
         shown: dict[str, Any] = {
             "attempt": self.attempt,
             "took_ms": self.took_ms,
@@ -82,6 +86,31 @@ def encode_cancelled(
     """The same of a job that was cancelled; a long reason is cut."""
     told = {"uid": uid, "name": name, "queue": queue, "state": "cancelled", "at_ms": at_ms}
     told |= {"reason": reason[:REASON_MAX], "by": by} | ({} if id is None else {"id": id})
+    return json.dumps(told, separators=(",", ":")).encode("ascii")
+
+
+def encode_stopped(
+    record: Record,
+    asked: bytes,
+    *,
+    how: str,
+    attempt: int,
+    took_s: float,
+    at_ms: int,
+    engine: str,
+    trace: str | None,
+) -> bytes:
+    """The same of one whose handler ran when it was cancelled.
+
+    Args:
+      asked: What who wanted that has written.
+    """
+    told: dict[str, Any] = {"uid": record.uid, "name": record.name, "queue": record.queue}
+    told |= lenient.members(asked) or {}
+    told |= {"state": "cancelled", "how": how, "attempt": attempt, "engine": engine}
+    told |= {"took_ms": round(took_s * 1000, 3), "at_ms": at_ms}
+    if trace is not None:
+        told["trace"] = trace
     return json.dumps(told, separators=(",", ":")).encode("ascii")
 
 

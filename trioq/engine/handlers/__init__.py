@@ -1,6 +1,7 @@
 """Handlers: what runs a job, and how its end is told.
 
 invoke      runs one handler under its timeout; whatever it does becomes an outcome: ending
+grace       is what a run has left that is told to end, and how plain code hears of it
 begun       what is left of one that was started by hand, to be run by invoke too
 timebox     is the timeout: a cancel scope for one run after the other
 function    a Python function; binding gives it its arguments, convert makes their values,
@@ -15,6 +16,7 @@ describe    an exception in bounded text
 from trioq.engine.handlers.binding import BadPayload, Binding
 from trioq.engine.handlers.command import Command
 from trioq.engine.handlers.function import Function, current_job
+from trioq.engine.handlers.grace import check_cancelled
 from trioq.engine.handlers.invoke import Handler, invoke
 from trioq.engine.handlers.place import Place, place
 from trioq.engine.handlers.runners import Apart, Launch, Runners
@@ -33,6 +35,7 @@ __all__ = [
     "Runners",
     "Timebox",
     "abandoned_threads",
+    "check_cancelled",
     "current_job",
     "invoke",
     "place",

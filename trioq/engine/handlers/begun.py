@@ -14,9 +14,10 @@ import attrs
 import trio
 
 from trioq.engine.handlers.describe import Raised, without_caller
+from trioq.engine.handlers.grace import Grace
 from trioq.engine.handlers.isolated import Isolated
 from trioq.engine.handlers.returned import PLAIN, finished
-from trioq.engine.handlers.threads import ThreadLeftBehind
+from trioq.engine.handlers.threads import ThreadLeftBehind, end_or_given_up
 
 
 @attrs.frozen(eq=False)
@@ -54,7 +55,7 @@ class Broken:
     """Without the frame of who started it, which would keep all that it knew alive."""
 
     def run(
-        self, job: object = None, threads: object = None, kill_after_s: float = 0.0
+        self, job: object = None, threads: object = None, grace: object = None
     ) -> Awaitable[Any]:
         """It also stands for a handler that couldn't be had."""
         raise self.error
@@ -65,19 +66,25 @@ class InThread:
     """A thread runs it."""
 
     over: trio.Event
-    """Set when it has ended."""
+    """Set when it has ended, or nobody waits for it any more."""
+    cancel: Callable[[str | None], trio.Event]
+    """Tells it that it is cancelled, and why; what is returned is set when it has ended."""
     leave: Callable[[], bool]
-    """Leaves the thread alone with it, and tells it so; False if it has ended by now."""
+    """Leaves the thread alone with it; False if it has ended by now."""
     rest: Callable[[], Returned | Broken | None]
     """Told when it has ended: how."""
 
-    async def run(self) -> Any:
+    async def run(self, grace: Grace) -> Any:
         try:
             await self.over.wait()
-        except trio.Cancelled:
+        except trio.Cancelled as cancelled:
+            ended = self.cancel(cancelled.reason)
+            if grace.given_up is not None:
+                await end_or_given_up(ended, grace.given_up)
             if self.leave():
                 raise ThreadLeftBehind from None
-            raise
+            if grace.given_up is None:
+                raise
         rest = self.rest()
         assert rest is not None
         if isinstance(rest, Broken):

@@ -24,6 +24,7 @@ from trioq.core.retry import Retry
 from trioq.engine.handlers.binding import BadPayload
 from trioq.engine.handlers.describe import MESSAGE_BYTES, clip, clip_front
 from trioq.engine.handlers.function import LeaseLoss
+from trioq.engine.handlers.grace import Grace
 from trioq.engine.handlers.group import TAIL_BYTES, Ended, run_group
 from trioq.engine.handlers.leader import signal_name
 
@@ -88,7 +89,7 @@ class Command:
             raise BadPayload.of(list(faults))
         return filled
 
-    async def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Any:
+    async def run(self, job: Job, threads: trio.CapacityLimiter, grace: Grace) -> Any:
         """Run the program with the job's payload.
 
         Raises:
@@ -101,7 +102,7 @@ class Command:
         argv = self.arguments(job.payload)
         try:
             ended = await run_group(
-                argv, cwd=self.cwd, env=self._environment(job), kill_after_s=kill_after_s
+                argv, cwd=self.cwd, env=self._environment(job), kill_after_s=grace.grace_s
             )
         except OSError as error:
             if error.errno == errno.E2BIG:

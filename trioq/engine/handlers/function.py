@@ -22,6 +22,7 @@ from trioq.core.tempo import Tempo
 from trioq.core.valid import KEEP_S, NAME, QUEUE, TIMEOUT_S, Rule, shown
 from trioq.core.wants import WANTS, NothingLeft
 from trioq.engine.handlers.binding import Binding
+from trioq.engine.handlers.grace import Grace
 from trioq.engine.handlers.isolated import Isolated
 from trioq.engine.handlers.returned import PLAIN, finished
 from trioq.engine.handlers.shape import check, is_async
@@ -139,12 +140,12 @@ class Function:
         function = self.function
         return inspect.isfunction(function) and bool(function.__code__.co_flags & CO_COROUTINE)
 
-    def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Awaitable[Any]:
+    def run(self, job: Job, threads: trio.CapacityLimiter, grace: Grace) -> Awaitable[Any]:
         """Bind the job's payload, and return what runs the function, in a context of its own.
 
         Args:
           threads: Bounds how many ``def`` handlers run at a time.
-          kill_after_s: Is for commands; nothing can kill a thread.
+          grace: What a thread has left when it is cancelled; nothing can kill one.
 
         Raises:
           BadPayload: The payload doesn't fit; the function wasn't called.
@@ -161,7 +162,7 @@ class Function:
             first = () if self.binding.job_parameter is None else (job,)
             return Isolated(self._call(first, arguments), context)
         call = functools.partial(self.called, lambda: job, job.payload, context)
-        return self._call_in_thread(call, context, threads)
+        return self._call_in_thread(call, context, threads, grace)
 
     def bound(self, payload: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
         """The arguments; what the payload becomes may have code of its own, run in there."""
@@ -182,9 +183,13 @@ class Function:
         return returned if id(type(returned)) in PLAIN else await finished(returned)
 
     async def _call_in_thread(
-        self, call: Callable[[], Any], context: Context, threads: trio.CapacityLimiter
+        self,
+        call: Callable[[], Any],
+        context: Context,
+        threads: trio.CapacityLimiter,
+        grace: Grace,
     ) -> Any:
-        returned = await run_in_thread(call, self.name, threads, self.tempo)
+        returned = await run_in_thread(call, self.name, threads, self.tempo, grace)
         if id(type(returned)) in PLAIN:
             return returned
         # A wrapper around an async function, say: what it gave runs where it would have run.

@@ -14,17 +14,17 @@ from trioq.core.outcome import Outcome, Succeeded
 from trioq.core.retry import Retry
 from trioq.engine.handlers.ending import carried, outcome_of, timed_out
 from trioq.engine.handlers.function import LeaseLoss
+from trioq.engine.handlers.grace import Grace, NoPatience
 from trioq.engine.handlers.timebox import Timebox
 from trioq.errors import TrioqBug
 
-#: How long a command's process group has between SIGTERM and SIGKILL.
-KILL_AFTER_S = 5.0
+NO_PATIENCE = NoPatience()
 
 
 class Runnable(Protocol):
     """What can be run for a job."""
 
-    def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Awaitable[Any]:
+    def run(self, job: Job, threads: trio.CapacityLimiter, grace: Grace) -> Awaitable[Any]:
         """Run it; raises whatever it raises, at once or when awaited."""
 
 
@@ -54,7 +54,7 @@ def invoke(
     timeout_s: float | None,
     timebox: Timebox,
     threads: trio.CapacityLimiter,
-    kill_after_s: float = KILL_AFTER_S,
+    grace: Grace = NO_PATIENCE,
     since: float | None = None,
     raises: Sequence[type[Exception]] = (),
 ) -> Awaitable[Outcome]:
@@ -64,7 +64,7 @@ def invoke(
       timeout_s: The handler is cancelled after this; None: never.
       timebox: The calling task's own; it may be left open.
       threads: Bounds how many ``def`` handlers run at a time.
-      kill_after_s: How long a cancelled command has between SIGTERM and SIGKILL.
+      grace: What it has left when it is cancelled.
       since: When it began, by trio's clock; None: it begins now.
       raises: Errors whose arguments are kept.
 
@@ -72,9 +72,7 @@ def invoke(
     :exc:`trio.Cancelled` comes out, whatever the handler made of it, since what it raised while
     it was being stopped must not cost the job an attempt.
     """
-    return go_on(
-        partial(handler.run, job, threads, kill_after_s), timeout_s, timebox, since, raises
-    )
+    return go_on(partial(handler.run, job, threads, grace), timeout_s, timebox, since, raises)
 
 
 # A real Ctrl-C is the engine's to handle: without the protection it could be raised inside of

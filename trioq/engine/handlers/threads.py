@@ -2,15 +2,17 @@
 
 A thread can't be stopped from outside. One that should be is left alone, so that its worker
 can go on; it keeps its place under the limit until it ends, and is counted here meanwhile.
-A handler that wants to end in time asks ``trio.from_thread.check_cancelled()`` now and then.
+A handler that wants to end in time asks ``trioq.check_cancelled()`` now and then.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import attrs
@@ -20,6 +22,8 @@ from trioq.core.tempo import Tempo
 from trioq.core.wants import NothingLeft, want_of
 from trioq.engine.forks import end_if_copy
 from trioq.engine.handlers.describe import Raised
+from trioq.engine.handlers.grace import Grace
+from trioq.engine.nurseries import first_of
 
 
 class NoThread(BaseException):
@@ -52,7 +56,11 @@ def abandoned_threads() -> Mapping[str, int]:
 
 
 async def run_in_thread(
-    function: Callable[[], Any], name: str, limiter: trio.CapacityLimiter, tempo: Tempo
+    function: Callable[[], Any],
+    name: str,
+    limiter: trio.CapacityLimiter,
+    tempo: Tempo,
+    grace: Grace,
 ) -> Any:
     """Call a function in a thread, and tell the tempo how long it took in there.
 
@@ -61,6 +69,9 @@ async def run_in_thread(
       NothingLeft: No thread can be started; the function wasn't called.
       NoThread, ThreadLeftBehind: It was cancelled. They stand in for :exc:`trio.Cancelled`,
           which can't say what became of the function.
+
+    Cancellation: the function hears of it where it asks. Where the run has a grace the end of the
+    function is waited for so long, and counts; else it is left alone at once.
     """
     call = _Call(function, name, tempo)
     try:
@@ -68,9 +79,13 @@ async def run_in_thread(
     except trio.Cancelled:
         if call.withdraw():
             raise NoThread from None
+        if grace.given_up is not None:
+            await end_or_given_up(call.ended_event(), grace.given_up)
         if call.leave():
             raise ThreadLeftBehind from None
-        raise
+        if grace.given_up is None or call.ended is None:
+            raise
+        ended = call.ended
     except (OSError, RuntimeError, MemoryError) as error:
         want = want_of(error) if call.withdraw() else None
         if want is not None:
@@ -79,6 +94,18 @@ async def run_in_thread(
     if isinstance(ended, Raised):
         raise ended
     return ended.result
+
+
+async def end_or_given_up(ended: trio.Event, given_up: trio.Event) -> None:
+    """Wait for what was told to end. Isn't cancellable, and takes a bounded time."""
+    with trio.CancelScope(shield=True):
+        await first_of(ended, given_up)
+
+
+def event_of(token: trio.lowlevel.TrioToken, event: trio.Event) -> None:
+    """Set an event of a loop, from a thread that may outlive it."""
+    with contextlib.suppress(trio.RunFinishedError):
+        token.run_sync_soon(event.set)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -94,9 +121,12 @@ class _Call:
     name: str
     tempo: Tempo
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
+    ended: _Returned | Raised | None = None
+    """How, once it has."""
     _started: bool = False
     _withdrawn: bool = False
-    _ended: bool = False
+    _tell: Callable[[], None] | None = None
+    """Called in the thread when it has ended."""
 
     def __call__(self) -> _Returned | Raised:
         """Tells how it ended as a value: trio knows neither all errors nor all results."""
@@ -105,16 +135,31 @@ class _Call:
                 return _Returned(None)
             self._started = True
         began = time.perf_counter()
+        ended = self._called()
+        end_if_copy()
+        self.tempo.ran(time.perf_counter() - began)
+        with self._lock:
+            self.ended = ended
+            left_behind.discard(self)
+        if self._tell is not None:
+            self._tell()
+        return ended
+
+    def _called(self) -> _Returned | Raised:
         try:
             return _Returned(self.function())
         except BaseException as error:
             return Raised(error)
-        finally:
-            end_if_copy()
-            self.tempo.ran(time.perf_counter() - began)
-            with self._lock:
-                self._ended = True
-                left_behind.discard(self)
+
+    def ended_event(self) -> trio.Event:
+        """Set when it has ended. Called in the loop."""
+        event = trio.Event()
+        tell = partial(event_of, trio.lowlevel.current_trio_token(), event)
+        with self._lock:
+            self._tell = tell
+        if self.ended is not None:
+            event.set()
+        return event
 
     def withdraw(self) -> bool:
         """Don't make the call; False if it's too late for that."""
@@ -125,9 +170,9 @@ class _Call:
     def leave(self) -> bool:
         """Count it as left behind; False if it has ended by now."""
         with self._lock:
-            if not self._ended:
+            if self.ended is None:
                 left_behind.add(self)
-            return not self._ended
+            return self.ended is None
 
 
 class ThreadPlace:

@@ -23,7 +23,7 @@ from trioq.engine.claim import Claimer, Held, Token
 from trioq.engine.forks import end_if_copy
 from trioq.engine.handlers.begun import Broken, InThread, Returned
 from trioq.engine.handlers.returned import PLAIN
-from trioq.engine.handlers.threads import ThreadPlace, left_behind
+from trioq.engine.handlers.threads import ThreadPlace, event_of, left_behind
 from trioq.engine.runs.done import Done
 from trioq.engine.runs.plan import Planned, PlannedJob
 from trioq.errors import RecordUnreadable
@@ -64,6 +64,8 @@ class Hand:
     """Around the wait for the thread. Cancelled, ``check_cancelled`` says so in there."""
     _rest: Broken | Returned | None = attrs.field(default=None, init=False)
     """How the job ended that the thread stopped at."""
+    _ended: trio.Event | None = attrs.field(default=None, init=False)
+    """Set when that job has ended after it was told to."""
     _generation: int = attrs.field(default=0, init=False)
     """Of that job's breaker, when it began."""
     _done: list[Done] = attrs.field(factory=list[Done], init=False)
@@ -146,13 +148,22 @@ class Hand:
     @property
     def rest(self) -> InThread:
         """What is left of the job in the thread."""
-        return InThread(self.over, self._leave, lambda: self._rest)
+        return InThread(self.over, self._cancel, self._leave, lambda: self._rest)
+
+    def _cancel(self, why: str | None) -> trio.Event:
+        ended = trio.Event()
+        with self._lock:
+            self._ended = ended
+            has_ended = self._rest is not None
+        if has_ended:
+            ended.set()
+        self._scope.cancel(why)
+        return ended
 
     def _leave(self) -> bool:
         with self._lock:
             if self._rest is None:
                 left_behind.add(self)
-                self._scope.cancel()
             return self._rest is None
 
     @property
@@ -221,6 +232,8 @@ class Hand:
             left = result if kept is None else kept
             self._rest = Returned(left, context) if error is None else Broken(error)
             left_behind.discard(self)
+        if self._ended is not None:
+            event_of(self.token, self._ended)
         handler.tempo.ran(now - began)
         return now
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import attrs
 import trio
@@ -28,6 +29,17 @@ from trioq.engine.tracer import RunSpan
 INTERRUPTED = Interrupted()
 
 
+class Patience(Protocol):
+    """Waits for runs that were asked to end: :mod:`trioq.engine.runs.patience`."""
+
+    @property
+    def grace_s(self) -> float:
+        """How long."""
+
+    def begin(self, run: Run) -> None:
+        """This one is, now."""
+
+
 @attrs.define(eq=False)
 class Run:
     """What is known of a run, as it comes to be known."""
@@ -40,11 +52,14 @@ class Run:
     """By trio's clock."""
     scope: trio.CancelScope
     """Around this run, and around nothing else while it lasts."""
+    patience: Patience
     _stored: Stored | None = None
     cancelled: Why | None = None
     """Why the engine cancelled it, if it did."""
     asked: Ask | None = None
     """Who wanted its job to be cancelled, if somebody did."""
+    given_up: trio.Event | None = None
+    """Set when it has ended after it was asked to, or nobody waits for that any more."""
     span: RunSpan | None = None
     job: Job | PlannedJob | None = None
     """What its handler is told, or what makes that when the handler asks."""
@@ -55,6 +70,8 @@ class Run:
     """Whether all that is to be said of its end is said, or will be, with others."""
     limit: Limit | None = None
     """How long it may take, if its job has a deadline."""
+    is_abandoned: bool = False
+    """Whether that was said because it didn't end when it was asked to. It may end some day."""
 
     @property
     def stored(self) -> Stored:
@@ -79,7 +96,14 @@ class Run:
         """End it soon; its job is cancelled, unless the handler returns all the same."""
         if self.asked is None:
             self.asked = ask
+            self.given_up = trio.Event()
+            self.patience.begin(self)
             self.scope.cancel(reason_of(ask))
+
+    @property
+    def grace_s(self) -> float:
+        """A process group has so long between SIGTERM and SIGKILL."""
+        return self.patience.grace_s
 
     @property
     def is_to_end(self) -> bool:
@@ -97,6 +121,8 @@ class Runs:
     """The runs of one engine, whatever claimed them: :class:`~trioq.engine.claim.Running`."""
 
     _all: dict[Run, None] = attrs.field(factory=dict[Run, None], init=False)
+    abandoned: dict[Run, None] = attrs.field(factory=dict[Run, None], init=False)
+    """Those that didn't end when they were asked to. Their jobs are settled, and they go on."""
     _hands: Counter[Claimer] = attrs.field(factory=Counter["Claimer"], init=False)
     """Threads that run job after job, each of which is a run if it takes long."""
     _asked: dict[Claimer, dict[Token, Ask]] = attrs.field(
@@ -136,6 +162,11 @@ class Runs:
         del self._all[run]
         if self._waiting:
             self._waiting.unpark_all()
+
+    def abandon(self, run: Run) -> None:
+        """It isn't waited for any more. Its settlement follows without a checkpoint in between."""
+        self.abandoned[run] = None
+        self.remove(run)
 
     def count(self, by: Claimer) -> int:
         """How many there are of this boot's claims."""

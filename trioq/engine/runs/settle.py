@@ -14,9 +14,11 @@ from trioq.core import retry
 from trioq.core.deadline import unless_late
 from trioq.core.events import (
     Event,
+    How,
     JobCancelled,
     JobDied,
     JobFailed,
+    JobIgnoredCancel,
     JobParked,
     JobReleased,
     JobSnoozed,
@@ -44,7 +46,7 @@ from trioq.core.values import value
 from trioq.engine.claim import Held
 from trioq.engine.handlers import Command
 from trioq.engine.runs.drops import Drops
-from trioq.engine.runs.run import Run, reason_of
+from trioq.engine.runs.run import Run
 from trioq.engine.snapshot import Recent
 
 
@@ -115,14 +117,6 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
     assert_never(verdict)
 
 
-def cancelled(run: Run) -> End:
-    """Somebody wanted it to end, and it came to no result."""
-    claim, record, ask = run.claim, run.stored.record, run.asked
-    assert ask is not None
-    told = JobCancelled(claim.uid, record.name, record.queue, claim.attempt, reason_of(ask) or "")
-    return End(Cancel(claim.uid, claim.step, ask.summary), (told,))
-
-
 def not_kept(claim: Held, name: str, queue: str, kept: Kept) -> tuple[ResultNotKept, ...]:
     """What is told of a result that was to be kept: nothing, if it is."""
     if kept.word == "done":
@@ -160,8 +154,38 @@ def called_off(
         reason=reason, by=claim.by.boot, at_ms=now_ms,
     )  # fmt: skip
     keep_ms = 0 if keep is None else keep.for_ms
-    told = JobCancelled(claim.uid, record.name, record.queue, claim.attempt, reason, error=error)
+    how: How = "waiting" if error is None else "stopped"
+    told = JobCancelled(
+        claim.uid, record.name, record.queue, claim.attempt, reason, claim.by.boot, how, error=error
+    )
     return End(Cancel(claim.uid, claim.step, kept, keep_ms), (told,))
+
+
+def cancelled(run: Run, how: How, *, now_ms: int) -> End:
+    """Somebody wanted it to end, and it came to no result."""
+    claim, record, ask = run.claim, run.stored.record, run.asked
+    assert ask is not None
+    kept = summary.encode_stopped(
+        record,
+        ask.summary,
+        how=how,
+        attempt=claim.attempt,
+        took_s=run.took_s,
+        at_ms=now_ms,
+        engine=claim.by.boot,
+        trace=_trace(run),
+    )
+    told = summary.decode(ask.summary)
+    reason, by = ("", "") if told is None else (told.reason, told.by)
+    ended = JobCancelled(
+        claim.uid, record.name, record.queue, claim.attempt, reason, by, how, run.took_s
+    )
+    events: tuple[Event, ...] = (ended,)
+    if how == "ignored":
+        events += (
+            JobIgnoredCancel(claim.uid, record.name, record.queue, claim.attempt, run.grace_s),
+        )
+    return End(Cancel(claim.uid, claim.step, kept), events)
 
 
 def parked(claim: Held, stored: Stored, why: Literal["breaker open", "unknown name"]) -> End:
@@ -253,4 +277,4 @@ class Teller:
         if run is not None and isinstance(end.settlement, Ack) and _returned(run):
             self.drops.tell(run.stored.record.name, run.stored.record.queue)
         if run is not None and run.span is not None:
-            run.span.end(end.settlement, run.outcome)
+            run.span.end(end.settlement, run.outcome, is_abandoned=run.is_abandoned)

@@ -18,6 +18,7 @@ import random
 import time
 from collections.abc import Awaitable, Mapping
 from contextlib import closing
+from functools import partial
 
 import attrs
 import trio
@@ -49,6 +50,7 @@ from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.done import DoneTeller
 from trioq.engine.runs.ends import Ends
 from trioq.engine.runs.hands import Hands
+from trioq.engine.runs.patience import Patience
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import INTERRUPTED, Run, Runs
@@ -107,6 +109,8 @@ class Shop:
     queues: frozenset[str]
     """Those that this engine claims from."""
     rules: Rules
+    grace_s: float
+    """What a handler has for its end, when somebody wants that."""
     breakers: Breakers
     appetite: Appetite
     aside: Aside | None
@@ -138,18 +142,24 @@ class Worker:
         self._by: Claimer | None = None
         """Who claimed the last job that it ran."""
         self._spree = shop.spree()
+        self._patience: Patience
+        """Once it runs."""
 
     async def run(self) -> None:
         """Run jobs until the backlog closes.
 
         Cancellation: the handler is cancelled and its job released.
         """
-        async with trio.open_nursery() as threads:
-            while await self._run_until_cancelled(threads):
+        shop = self._shop
+        async with trio.open_nursery() as beside:
+            self._patience = Patience(
+                beside, shop.grace_s, shop.runs, shop.breakers, shop.appetite, shop.teller
+            )
+            while await self._run_until_cancelled(beside):
                 # That may not have been the only reason why: no job begins in a worker that ends.
                 await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def _run_until_cancelled(self, threads: trio.Nursery) -> bool:
+    async def _run_until_cancelled(self, beside: trio.Nursery) -> bool:
         """Run jobs in one cancel scope, until a run was cancelled.
 
         A scope for each run would cost as much as all else that a tiny job needs.
@@ -180,7 +190,7 @@ class Worker:
                     turn.spent_s += spree.now - began
                     if isinstance(left, Held) and (quick := shop.hands.quick(left)):
                         timebox.close()
-                        left = await shop.hands.go(quick, threads)
+                        left = await shop.hands.go(quick, beside)
                         turn.ended(number)
                         spree.now = trio.current_time()
                     if shop.aside and isinstance(left, Held) and shop.aside.takes(left):
@@ -210,7 +220,7 @@ class Worker:
                 stored = decode(held.uid, held.stored)
                 admitted = self._admitted(held, stored, scope)
             else:
-                admitted = _run_of(begun, scope)
+                admitted = self._run_of(begun, scope)
             if isinstance(admitted, Run):
                 run = admitted
                 await self._go(run, timebox, begun)
@@ -230,7 +240,7 @@ class Worker:
             if run is None or not run.is_told:
                 known = stored if run is None else run.stored
                 if run is not None and run.was_stopped:
-                    end = cancelled(run)
+                    end = cancelled(run, "stopped", now_ms=time.time_ns() // 1_000_000)
                 shop.teller.tell(held, run, end or released(held, known))
             if shop.aside is not None:
                 shop.aside.recall()
@@ -248,7 +258,7 @@ class Worker:
             if record.queue not in shop.queues:
                 raise RecordUnreadable(f"its queue is {record.queue!r}, but it isn't from there")
             return parked(held, stored, "breaker open" if handler else "unknown name")
-        return Run(held, handler, permit, began, scope, stored)
+        return Run(held, handler, permit, began, scope, self._patience, stored)
 
     async def _go(self, run: Run, timebox: Timebox, begun: Begun | None) -> None:
         """From the permit to the outcome."""
@@ -265,17 +275,23 @@ class Worker:
                 else:
                     run.outcome = await self._go_on(run, begun, timebox)
             finally:
-                if not isinstance(run.outcome, Succeeded) and (board := run.board) is not None:
+                is_over = isinstance(run.outcome, Succeeded) or run.asked is not None
+                if not is_over and (board := run.board) is not None:
                     await self._note_last(run, board, timebox)
         finally:
-            shop.runs.remove(run)
             now = trio.current_time()
             if not _waits(run.handler if begun is None else begun.rest):
                 shop.turn.spent_s += now - self._spree.now  # as far as is known, nobody else ran
             self._spree.now = now
-            run.took_s = now - run.began
-            if begun is None or not shop.ends.join(run, begun.job, self._number, now):
-                self._ended(run, now)
+            if run.is_abandoned:
+                self._patience.ended(run)
+            else:
+                shop.runs.remove(run)
+                if run.given_up is not None:
+                    run.given_up.set()
+                run.took_s = now - run.began
+                if begun is None or not shop.ends.join(run, begun.job, self._number, now):
+                    self._ended(run, now)
         failpoint("job", "after")
 
     async def _note_last(self, run: Run, board: Board, timebox: Timebox) -> None:
@@ -289,7 +305,7 @@ class Worker:
         """What an end means for those that come."""
         shop = self._shop
         shop.ends.tell()  # they were before this one
-        verdict = _breaker_verdict(run.outcome)
+        verdict = "ignored" if run.was_stopped else _breaker_verdict(run.outcome)
         shop.breakers.record(run.stored.record.name, run.permit, verdict, now)
         if verdict == "ignored" and isinstance(run.outcome, Starved):
             shop.appetite.starved(run.outcome.want)
@@ -357,6 +373,7 @@ class Worker:
             timeout_s=self._timeout_of(run),
             timebox=timebox,
             threads=self._shop.threads,
+            grace=run,
             raises=run.handler.raises,
         )
 
@@ -378,14 +395,18 @@ class Worker:
                 job.header.enqueued_ms, job.header.wanted_ms, claim.suspect,
             )
         )  # fmt: skip
-        return go_on(begun.rest.run, plan.timeout_s, timebox, begun.began, plan.handler.raises)
+        rest = begun.rest
+        call = partial(rest.run, run) if isinstance(rest, InThread) else rest.run
+        return go_on(call, plan.timeout_s, timebox, begun.began, plan.handler.raises)
 
-
-def _run_of(begun: Begun, scope: trio.CancelScope) -> Run:
-    """The door of its name was open when it began, and nothing but an end can have shut it."""
-    job, plan = begun.job, begun.job.plan
-    permit = begun.permit or Permit(plan.breaker.generation)
-    return Run(job.held, plan.handler, permit, begun.began, scope, span=job.span, job=job)
+    def _run_of(self, begun: Begun, scope: trio.CancelScope) -> Run:
+        """The door of its name was open when it began, and nothing but an end can have shut it."""
+        job, plan = begun.job, begun.job.plan
+        permit = begun.permit or Permit(plan.breaker.generation)
+        return Run(
+            job.held, plan.handler, permit, begun.began, scope, self._patience,
+            span=job.span, job=job,
+        )  # fmt: skip
 
 
 def _hindered(run: Run) -> Outcome | None:

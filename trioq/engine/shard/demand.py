@@ -49,6 +49,11 @@ class Demand:
         self._is_over = True
 
     @property
+    def present(self) -> int:
+        """How many workers there are that a job can have."""
+        return self.workers - self.appetite.away
+
+    @property
     def may_claim(self) -> bool:
         """Whether there would be time to run what is claimed now."""
         return not self._is_over and self.pacemaker.may_claim(self.clock())

@@ -104,7 +104,7 @@ class Dispatcher:
     @property
     def idle(self) -> int:
         """How many workers have no job."""
-        return self._demand.workers - self._boot.unsettled
+        return self._demand.present - self._boot.unsettled
 
     @property
     def parked(self) -> tuple[tuple[str, str], ...]:
@@ -328,7 +328,7 @@ class Dispatcher:
         for held in [*self._backlog.take_out(self, asked), *self.payloads.take_out(asked)]:
             ask = asked.pop((held.uid, held.step))
             self.settle(Cancel(held.uid, held.step, ask.summary))
-            tell_cancelled(held, ask, report=self._report)
+            tell_cancelled(held, ask, "waiting", report=self._report)
         if asked:
             self._runs.ask(self, asked)
 

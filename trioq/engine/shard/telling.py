@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trioq.core.calls import Ask, Step
-from trioq.core.events import Claimed, JobCancelled, Report, SettlementRefused
+from trioq.core.events import Claimed, How, JobCancelled, Report, SettlementRefused
 from trioq.core.formats import summary
 from trioq.core.formats.record import decode
 from trioq.engine.claim import Held
@@ -25,15 +25,15 @@ def tell(
         name, queue = _called(held)
         report(SettlementRefused(held.uid, name, queue, held.attempt))
     for held, ask in absorbed.cancelled:
-        tell_cancelled(held, ask, report=report)
+        tell_cancelled(held, ask, "stopped", report=report)
 
 
-def tell_cancelled(held: Held, ask: Ask | None, *, report: Report) -> None:
+def tell_cancelled(held: Held, ask: Ask | None, how: How, *, report: Report) -> None:
     """Tell of a job that ended because somebody had asked; None: we don't know who."""
     name, queue = _called(held)
     told = None if ask is None else summary.decode(ask.summary)
-    reason = "" if told is None else told.reason
-    report(JobCancelled(held.uid, name, queue, held.attempt, reason))
+    reason, by = ("", "") if told is None else (told.reason, told.by)
+    report(JobCancelled(held.uid, name, queue, held.attempt, reason, by, how))
 
 
 def _called(held: Held) -> tuple[str, str]:

@@ -70,6 +70,12 @@ DEAD = Metric(
     "Jobs that became dead, by reason; those that killed their engine as other.",
     (*JOB, "reason"),
 )
+CANCELLED = Metric(
+    "counter",
+    "trioq_jobs_cancelled",
+    "Claimed jobs that were cancelled, by how: waiting (not begun), stopped, ignored.",
+    (*JOB, "how"),
+)
 RELEASED = Metric(
     "counter", "trioq_jobs_released", "Jobs given back unfinished; they cost no attempt."
 )
@@ -200,6 +206,12 @@ THREADS_LEFT = Metric(
     "Threads that run on after their job was given up.",
     ("job_name",),
 )
+ABANDONED = Metric(
+    "gauge",
+    "trioq_handlers_abandoned",
+    "Handlers that go on though their job was cancelled; each keeps a worker. No threads.",
+    ("job_name",),
+)
 BREAKER = Metric(
     "gauge",
     "trioq_breaker_state",
@@ -269,7 +281,7 @@ STORE_COUNTERS = {
     "reaped": ALL_REAPED, "parked": ALL_PARKED, "revived": ALL_REVIVED, "purged": ALL_PURGED,
 }  # fmt: skip
 
-JOB_COUNTERS = (COMPLETED, RETRIED, SNOOZED, FAILED, DEAD, PARKED, UNKEPT)
+JOB_COUNTERS = (COMPLETED, RETRIED, SNOOZED, FAILED, DEAD, PARKED, CANCELLED, UNKEPT)
 JOB_TIMES = (RUN, END_TO_END)
 OTHER_COUNTERS = (
     PRODUCED, CLAIMED, RELEASED, REAPED, ENGINES_REAPED, REFUSED, UNKNOWN, BOOTS_LOST, OUTAGES,
@@ -278,7 +290,8 @@ OTHER_COUNTERS = (
 OTHER_TIMES = (WAIT, STEP, STEP_CLAIMED, STEP_SETTLED)
 GAUGES = (
     LINES_DROPPED, BUILD, ENGINE, WORKERS, RUNNING, WAITING, REGISTERED, DRAINING, STANDSTILL, LAG,
-    THREADS_LEFT, BREAKER, LIMITER_USED, LIMITER_BURST, REDIS_UP, REDIS_LATENCY, CLOCK_OFFSET,
+    THREADS_LEFT, ABANDONED, BREAKER, LIMITER_USED, LIMITER_BURST, REDIS_UP, REDIS_LATENCY,
+    CLOCK_OFFSET,
 )  # fmt: skip
 NAMESPACE = (
     QUEUE_JOBS, OLDEST, PAUSED, SERVED, DEAD_JOBS, STRAY_JOBS, ENGINES, *STORE_COUNTERS.values(),

@@ -62,6 +62,7 @@ class Gauges:
         is_registered = float(status.engine is not None)
         yield gauge(c.REGISTERED, {(): is_registered} if "worker" in status.roles else {})
         yield gauge(c.STANDSTILL, {(): status.fresh.stuck_s} if status.fresh else {})
+        yield gauge(c.ABANDONED, self._by_name(status.abandoned))
         yield gauge(c.BREAKER, self._breakers(status))
 
     def _by_name(self, counts: Mapping[str, int]) -> dict[Labels, float]:

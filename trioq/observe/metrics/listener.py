@@ -26,8 +26,8 @@ class _OfJob:
     """What is counted for one queue and name."""
 
     __slots__ = (
-        "completed", "dead", "end_to_end", "failed", "parked", "retried", "run", "snoozed",
-        "unkept",
+        "cancelled", "completed", "dead", "end_to_end", "failed", "parked", "retried", "run",
+        "snoozed", "unkept",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -37,6 +37,7 @@ class _OfJob:
         self.dead: dict[str, int] = dict.fromkeys(get_args(DeadReason), 0)
         self.parked = dict.fromkeys(c.DOORS, 0)
         self.unkept = dict.fromkeys(c.UNFIT, 0)
+        self.cancelled: dict[str, int] = dict.fromkeys(e.HOW, 0)
         self.run = Histogram(c.RUN)
         self.end_to_end = Histogram(c.END_TO_END)
 
@@ -86,6 +87,7 @@ class Metrics:
             e.JobReleased: self._job_released,
             e.JobParked: self._job_parked,
             e.ResultNotKept: self._result_not_kept,
+            e.JobCancelled: self._job_cancelled,
             e.SettlementRefused: lambda event: self._counts.add(c.REFUSED),
             e.BootLost: self._boot_lost,
             e.EngineReaped: self._engine_reaped,
@@ -140,6 +142,7 @@ class Metrics:
             c.DEAD: lambda job: job.dead,
             c.PARKED: lambda job: job.parked,
             c.UNKEPT: lambda job: job.unkept,
+            c.CANCELLED: lambda job: job.cancelled,
         }
         for metric, reasons in by_reason.items():
             yield counter(
@@ -239,6 +242,9 @@ class Metrics:
 
     def _job_parked(self, event: e.JobParked) -> None:
         _count(self._of(event.queue, event.name).parked, event.why.replace(" ", "_"))
+
+    def _job_cancelled(self, event: e.JobCancelled) -> None:
+        _count(self._of(event.queue, event.name).cancelled, event.how)
 
     def _result_not_kept(self, event: e.ResultNotKept) -> None:
         _count(self._of(event.queue, event.name).unkept, event.why)

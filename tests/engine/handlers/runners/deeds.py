@@ -243,3 +243,16 @@ async def dawdle() -> None:
     job.progress(0.5, "half", ["ü"])
     job.log("here")
     await trio.sleep(600)
+
+
+@app.job
+def ask_why(told: str) -> None:
+    """Says why it was cancelled."""
+    path = Path(told)
+    path.touch()
+    try:
+        while True:
+            trioq.check_cancelled()
+    except trio.Cancelled as error:
+        path.write_text(str(error.reason))
+        raise

@@ -17,6 +17,7 @@ from trioq.core.config.sections import WorkerConfig
 from trioq.core.keep import Keep
 from trioq.core.outcome import Failed, Outcome
 from trioq.engine.handlers import Runners, Timebox, invoke
+from trioq.engine.handlers.grace import NoPatience
 from trioq.isolation import runners_of
 
 THREADS = trio.CapacityLimiter(4)
@@ -51,7 +52,7 @@ async def outcome_of(
                 timeout_s=timeout_s,
                 timebox=timebox,
                 threads=THREADS,
-                kill_after_s=kill_after_s,
+                grace=NoPatience(kill_after_s),
             )
 
 

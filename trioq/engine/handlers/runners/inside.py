@@ -30,6 +30,7 @@ from trioq.core.wants import NothingLeft, want_of
 from trioq.engine.forks import end_if_copy, no_copies
 from trioq.engine.handlers.describe import Raised
 from trioq.engine.handlers.function import Function
+from trioq.engine.handlers.grace import Grace
 from trioq.engine.handlers.invoke import invoke
 from trioq.engine.handlers.isolated import Isolated
 from trioq.engine.handlers.place import Place, place
@@ -108,7 +109,11 @@ class Inside(Function):
     """A function, in here."""
 
     async def _call_in_thread(
-        self, call: Callable[[], Any], context: Context, threads: trio.CapacityLimiter
+        self,
+        call: Callable[[], Any],
+        context: Context,
+        threads: trio.CapacityLimiter,
+        grace: Grace,
     ) -> Any:
         def caught() -> Any:
             """As a value: trio knows neither all errors nor all results."""
@@ -186,7 +191,7 @@ class Works:
                 if "job" in frame:
                     tell.send_nowait(frame)
                 elif self._running and trio.current_time() < self._deadline - SOON_S:
-                    self._running.cancel()
+                    self._running.cancel(frame["cancel"])
         if self._running is not None:
             _flush()
             os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -17,6 +17,7 @@ from trioq.core.retry import Retry
 from trioq.core.wants import NothingLeft
 from trioq.engine.handlers.begun import Broken
 from trioq.engine.handlers.function import Function, LeaseLoss
+from trioq.engine.handlers.grace import Grace
 from trioq.engine.handlers.place import place
 from trioq.engine.handlers.runners.ends import Ended, RunnerKilled, RunnerRefused
 from trioq.engine.handlers.runners.frames import Frame, job_in
@@ -130,7 +131,7 @@ class InRunner:
     timeout_s: float | None
     keep: Keep | None = None
 
-    async def run(self, job: Job, threads: object, kill_after_s: float) -> Any:
+    async def run(self, job: Job, threads: object, grace: Grace) -> Any:
         """Run the job's handler in there.
 
         Returns:
@@ -142,12 +143,12 @@ class InRunner:
           RunnerKilled: It was cancelled, and went on.
 
         Cancellation: it is cancelled in there, its process group gets SIGTERM and then SIGKILL;
-        up to ``kill_after_s`` later :exc:`trio.Cancelled` comes out, or how it ended.
+        up to ``grace.grace_s`` later :exc:`trio.Cancelled` comes out, or how it ended.
         """
         try:
             outcome = await self.runner.run(self._frame(job), job._on_board)
-        except trio.Cancelled:
-            ended = await self.runner.stop(kill_after_s)
+        except trio.Cancelled as cancelled:
+            ended = await self.runner.stop(grace.grace_s, cancelled.reason)
             if ended is None:
                 raise RunnerKilled from None
             if isinstance(ended, Interrupted):
@@ -213,7 +214,7 @@ class Apart:
     def raises(self) -> Sequence[type[Exception]]:
         return self.function.raises
 
-    async def run(self, job: Job, threads: trio.CapacityLimiter, kill_after_s: float) -> Any:
+    async def run(self, job: Job, threads: trio.CapacityLimiter, grace: Grace) -> Any:
         """Run it as :meth:`InRunner.run` does, after waiting for a runner."""
         async with self.runners.lent(lambda: None) as lent:
-            return await lent.run(job, threads, kill_after_s)
+            return await lent.run(job, threads, grace)

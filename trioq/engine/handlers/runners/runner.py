@@ -184,8 +184,11 @@ class Runner:
         self.is_fit = not self._until_told.cancel_called
         return outcome
 
-    async def stop(self, patience_s: float) -> Outcome | None:
+    async def stop(self, patience_s: float, why: str | None) -> Outcome | None:
         """End the job that it runs, and then it. Isn't cancellable, and takes a bounded time.
+
+        Args:
+          why: What the handler is told.
 
         Returns:
           How the job ended; None: it had to be killed.
@@ -196,7 +199,7 @@ class Runner:
                 with trio.move_on_after(patience_s):
                     self._signal(signal.SIGTERM)
                     with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                        await self._line.send({"cancel": True})
+                        await self._line.send({"cancel": why})
                     outcome = await self._answer()
             if outcome is None:
                 self._kill()
