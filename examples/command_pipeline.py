@@ -1,10 +1,10 @@
-"""Handlers without Python, and one job that makes the next.
+"""Handlers without Python, and a job that waits for them.
 
     trioq serve examples/pipeline.toml &
     python examples/command_pipeline.py examples/pipeline.toml FILE…
 
-`sort` and `compress` are commands of the configuration; `pipeline` is a handler that runs
-when a file has been sorted and queues its compression.
+`sort` and `compress` are commands of the configuration; `sort_and_compress` is a handler that
+runs one after the other for many files. Whoever enqueued it waits for what it returns.
 """
 
 from __future__ import annotations
@@ -19,22 +19,40 @@ import trioq
 app = trioq.App()
 
 
-@app.job("compress_when_sorted")
-async def compress_when_sorted(job: trioq.Job, config: str, path: str) -> None:
-    """Queue the second step once the first has left its file; ask again in a moment if not."""
-    if not await trio.Path(f"{path}.sorted").exists():
-        raise trioq.Snooze(0.2)
-    async with trioq.connect(config) as client:
-        await client.enqueue("compress", {"path": f"{path}.sorted"}, id=f"compress:{path}")
+@app.job(result="1h")
+async def sort_and_compress(config: str, paths: list[str]) -> list[str]:
+    """Sort all files, and compress each as soon as it is sorted.
 
+    If its engine dies it runs again: the ids find the jobs that it made before, done or not.
+    While it waits it holds one worker, and the commands run on the others.
+    """
+    made: list[str] = []
+    async with trioq.connect(config) as client, trio.open_nursery() as nursery:
 
-def enqueue(config: str, paths: list[str]) -> None:
-    with trioq.connect_sync(config) as client:
+        async def one(path: str) -> None:
+            await ended(client, "sort", path)
+            await ended(client, "compress", f"{path}.sorted")
+            made.append(f"{path}.sorted.gz")
+
         for path in paths:
-            absolute = str(Path(path).resolve())
-            client.enqueue("sort", {"path": absolute}, id=f"sort:{absolute}")
-            client.enqueue(compress_when_sorted.call(str(Path(config).resolve()), absolute))
+            nursery.start_soon(one, path)
+    return sorted(made)
+
+
+async def ended(client: trioq.Client, command: str, path: str) -> None:
+    """Run a command for a file, unless that has been done, and wait for its end."""
+    handle = await client.enqueue(command, {"path": path}, id=f"{command}:{path}")
+    end = await handle.wait()
+    if end.state != "done":
+        raise trioq.GiveUp(f"{command} {path}: {end.state} {end.reason}")
+
+
+def main(config: str, paths: list[str]) -> None:
+    absolute = [str(Path(path).resolve()) for path in paths]
+    with trioq.connect_sync(config) as client:
+        call = sort_and_compress.call(str(Path(config).resolve()), absolute)
+        print(*client.call(call, timeout=60), sep="\n")
 
 
 if __name__ == "__main__":
-    enqueue(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2:])

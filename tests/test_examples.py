@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -78,14 +81,65 @@ def test_ordinary_code_enqueues(examples: Path, tmp_path: Path) -> None:
     assert (counted.counters["done"], counted.dead) == (1, 0)
 
 
-def test_commands_run_one_after_the_other(examples: Path, tmp_path: Path) -> None:
-    config, path = examples / "pipeline.toml", tmp_path / "fruit"
-    path.write_text("pear\napple\nfig\n")
-    argv = python(examples / "command_pipeline.py", config, path)
-    subprocess.run(argv, check=True, timeout=60)
+@pytest.fixture
+def serving(examples: Path) -> Iterator[Callable[[str], None]]:
+    """Starts ``trioq serve`` with one of the examples' configurations, which are its own."""
+    with ExitStack() as stack:
 
-    assert trioq("serve", config, "--drain", cwd=examples).returncode == 0
-    assert gzip.decompress(Path(f"{path}.sorted.gz").read_bytes()) == b"apple\nfig\npear\n"
+        def serve(config: str) -> None:
+            engine = subprocess.Popen(
+                [sys.executable, "-m", "trioq", "serve", examples / config],
+                stderr=subprocess.DEVNULL,
+            )
+            stack.enter_context(engine)
+            stack.callback(engine.terminate)
+
+        yield serve
+
+
+def test_commands_run_one_after_the_other(
+    examples: Path, tmp_path: Path, serving: Callable[[str], None]
+) -> None:
+    serving("pipeline.toml")
+    paths = [tmp_path / "fruit", tmp_path / "trees"]
+    paths[0].write_text("pear\napple\nfig\n")
+    paths[1].write_text("oak\nash\n")
+    argv = python(examples / "command_pipeline.py", examples / "pipeline.toml", *paths)
+    told = subprocess.run(argv, check=True, timeout=90, capture_output=True, text=True).stdout
+    assert told.split() == [f"{path}.sorted.gz" for path in paths]
+    made = [gzip.decompress(Path(path).read_bytes()) for path in told.split()]
+    assert made == [b"apple\nfig\npear\n", b"ash\noak\n"]
+
+
+def test_a_script_takes_many_results_as_they_come(
+    examples: Path, serving: Callable[[str], None]
+) -> None:
+    serving("many.toml")
+    argv = python(examples / "many_results.py", examples / "many.toml", "20")
+    told = subprocess.run(argv, check=True, timeout=90, capture_output=True, text=True).stdout
+    assert told == "2262 primes below 20000\n"
+
+
+def test_a_web_view_waits_for_a_result(examples: Path, serving: Callable[[str], None]) -> None:
+    def ask(month: str) -> tuple[int, dict[str, object]]:
+        try:
+            with urllib.request.urlopen(f"{url}/reports/{month}", timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    argv = python(examples / "web_result.py", examples / "web.toml", "0")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as web:
+        try:
+            url = line_with(web.stdout, "listening on").split()[-1]
+            assert ask("2026-11") == (202, {"again_in_s": 2}), "no engine runs yet"
+            serving("web.toml")
+            while (told := ask("2026-11"))[0] == 202:
+                pass
+            assert told == (200, {"month": "2026-11", "orders": 22286})
+            assert ask("2026-13") == (404, {"error": "no month 2026-13"})
+        finally:
+            web.kill()
 
 
 def test_what_computes_does_it_in_processes(examples: Path) -> None:

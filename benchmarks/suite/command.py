@@ -27,6 +27,7 @@ from benchmarks.suite import (  # noqa: F401
     latencies,
     others,
     programs,
+    results,
     runners,
     waits,
 )
