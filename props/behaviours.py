@@ -14,7 +14,7 @@ from opentelemetry import trace
 from trio.testing import MockClock
 
 import trioq
-from props.stage import MARK, Stage, in_the_loop
+from props.stage import MARK, Role, Stage, in_the_loop
 from trioq.engine.handlers.place import place
 
 #: What a handler may take, in seconds; longer than each that means to be in time.
@@ -49,6 +49,14 @@ class Later:
     def __await__(self) -> Generator[Any, Any, str]:
         self._seen.append("awaited")
         return trio.sleep(0.1).__await__()  # type: ignore[return-value] # noqa: ASYNC105
+
+
+class Marking(dict[str, Any]):
+    """Marks where it is written as JSON."""
+
+    def items(self) -> Any:
+        MARK.set(-2)
+        return super().items()
 
 
 @attrs.frozen
@@ -122,6 +130,8 @@ returns("much", lambda part: "x" * 100_000)
 returns("an object", lambda part: object())
 returns("an exception", lambda part: ValueError("returned"))
 returns("a tuple", lambda part: (1, 2))
+returns("a role", lambda part: Role(part.n))
+returns("what marks its context", lambda part: Marking())
 returns("a coroutine", _more)
 returns("a coroutine of one", _more_of_it)
 returns("a coroutine that fails", _more_fails)

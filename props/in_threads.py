@@ -16,7 +16,7 @@ import trio
 
 import trioq
 from props.behaviours import Liar, Odd
-from props.stage import MARK, Stage, in_a_thread
+from props.stage import MARK, Role, Stage, in_a_thread
 from trioq.engine.handlers import abandoned_threads
 from trioq.engine.handlers.place import place
 
@@ -141,6 +141,7 @@ def _generator(part: Part) -> Any:
 returns("nothing", lambda part: None)
 returns("a number", lambda part: 7)
 returns("an object", lambda part: object())
+returns("a role", lambda part: Role(part.n))
 returns("an exception", lambda part: ValueError("returned"))
 returns("a coroutine", _more)
 returns("a coroutine that fails", _more_fails)

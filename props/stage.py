@@ -68,6 +68,9 @@ class Role:
             raise SystemExit("no Exception")
 
 
+#: What these return is kept, also where their jobs don't ask for it.
+KEEPING = ("lean", "typed")
+
 #: By name: how a payload of the job ``n`` that is to play ``what`` looks.
 PAYLOADS: dict[str, Callable[[int, str], dict[str, Any]]] = {
     "plain": lambda n, what: {"n": n, "what": what},
@@ -120,7 +123,12 @@ class Stage:
             name = function.__name__
             on_loss: Any = "cancel" if name == "careful" else "continue"
             register = self.app.job(
-                name, timeout=self.timeout_s, retry=again, on_lease_loss=on_loss
+                name,
+                timeout=self.timeout_s,
+                retry=again,
+                on_lease_loss=on_loss,
+                result="1h" if name in KEEPING else None,
+                raises=[ValueError, trioq.GiveUp],
             )
             register(self.where(function))
 

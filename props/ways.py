@@ -24,7 +24,13 @@ from props.stage import PAYLOADS, Stage
 from tests.engine.virtual import World, calm
 from trioq.core.breaker import Breaker
 from trioq.core.calls import NewJob
-from trioq.core.events import BreakerChanged, Event, JobParked, JobsSucceeded
+from trioq.core.events import (
+    BreakerChanged,
+    Event,
+    JobParked,
+    JobsSucceeded,
+    ResultDropped,
+)
 from trioq.core.formats import summary
 from trioq.core.formats.record import encode
 from trioq.core.job import Options, Record
@@ -114,6 +120,8 @@ def kept_of(world: World) -> dict[str, Any]:
             for line in world.history(uid)
         ]
         kept[uid] = (life.reason, life.attempts, life.reaps, _anonymous(lines))
+    for uid, end in world.store.space.results.items():
+        kept[f"result of {uid}"] = (end.state, _anonymous(end.value))
     return kept
 
 
@@ -238,6 +246,7 @@ async def play(
         counted=counts_of(metrics)
         | {("recent", queue): count for queue, count in parts.recent.done.items()}
         | {("failures",): len(parts.recent.failures)}
+        | {("dropped", event.name): 1 for event in world.of(ResultDropped)}
         | {("stats", word): space.stats[word] for word in ("done", "dead_letters")},
         spans=told_by(spans),
         quick=quick.count,
@@ -258,9 +267,14 @@ def assert_same(one: Seen, other: Seen) -> int:
 
 
 names = st.sampled_from(sorted(PAYLOADS))
-plain_acts = st.sampled_from(["returns nothing", "returns a number", "marks_its_context"])
+plain_acts = st.sampled_from(
+    ["returns nothing", "returns a number", "returns a role", "marks_its_context"]
+)
 options = st.just(Options()) | st.builds(
-    Options, st.none() | st.integers(1, 3), st.none() | st.sampled_from([0.1, 5.0])
+    Options,
+    st.none() | st.integers(1, 3),
+    st.none() | st.sampled_from([0.1, 5.0]),
+    st.none() | st.just(60.0),
 )
 misfits = st.sampled_from([
     {}, {"n": "x"}, {"n": 1, "what": 2}, {"n": 1, "what": "returns nothing", "why": 1},

@@ -72,6 +72,19 @@ def test_big_payloads_are_held_ahead_only_as_far_as_they_may_be_fetched() -> Non
     assert ahead.jobs == AHEAD_MAX
 
 
+def test_jobs_whose_results_are_large_are_held_ahead_only_as_far_as_these_may_wait() -> None:
+    ahead = Ahead(16)
+    ahead.ran_alone(0.0, 1000)
+    ahead.returned(0, 1000)
+    assert ahead.jobs == AHEAD_MAX, "who has none isn't bounded by bytes"
+    ahead.returned(1000 << 16, 1000)
+    assert ahead.jobs == AHEAD_BYTES >> 16
+    ahead.claimed(0, 1000)
+    assert ahead.jobs == AHEAD_BYTES >> 16, "payloads are another matter"
+    ahead.returned(0, 1000)
+    assert ahead.jobs == AHEAD_MAX, "nor who had some long ago"
+
+
 def step_of(ahead: Ahead, want: int, got: int, size: int, left: int = 1000) -> None:
     """A step that asks for so many gets so many of this size."""
     claims = tuple(Claim(f"{n}", b"x" * size, 0, False) for n in range(got))

@@ -44,6 +44,9 @@ class Unknown(Exception):
     """Nobody has registered it."""
 
 
+#: Twice as long in JSON, and again in a runner's answer.
+MUCH = '"' * 1_000_000
+
 PAGES = [Page(n, datetime.date(2026, 11, n + 1)) for n in range(3)]
 TOTAL = Total(PAGES)
 app = trioq.App()
@@ -53,6 +56,7 @@ async def _returned(what: str) -> Any:
     return {
         "nothing": None, "a number": 7, "a text": "ä\n\"", "an object": {"a": [1, {"b": None}]},
         "a list": [1, "x"], "a page": PAGES[0], "a total": TOTAL, "too much": "x" * 100_000,
+        "much": MUCH,
         "what JSON has not": object(), "a set": {1},
     }[what]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,13 +13,19 @@ import trio
 import trioq
 from tests.engine import returning
 from tests.engine.returning import PAGES, TOTAL, NotFound, NoUse, Page
-from tests.engine.rig import Rig, config_of
-from tests.support import PATIENCE_S
+from tests.engine.rig import Rig, boot_of, config_of, rig_on
+from tests.engine.shard.test_lost_boots import reap
+from tests.support import PATIENCE_S, Server
 from trioq.core.config.sections import CommandConfig
 from trioq.core.events import (
+    BootLost,
+    JobStarted,
     JobSucceeded,
+    RedisAway,
+    RedisBack,
     ResultDropped,
     ResultNotKept,
+    SettlementRefused,
 )
 from trioq.errors import JobDied, NoResultKept, ResultTooLarge, ResultUnfit
 
@@ -171,3 +178,90 @@ async def test_of_arguments_that_json_cannot_hold_or_that_are_long_the_text_is_l
         (line,) = rig.history(handle.uid)
         assert "args" not in line
         assert known.value.path == line["message"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_a_large_result_is_had_where_that_is_allowed(rig: Rig, name: str) -> None:
+    rig.config = config_of(runners=1, timeout_s=30.0, max_result_bytes=2_000_002)
+    async with rig.running(), trioq.connect(rig.whole_config) as client:
+        assert await client.call(handler(name).call("much"), timeout=PATIENCE_S) == returning.MUCH
+
+
+# -- what gets lost ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fate", ["request", "reply"])
+async def test_a_result_is_there_also_if_its_step_gets_lost(rig: Rig, fate: str) -> None:
+    async with rig.running(), trioq.connect(rig.whole_config) as client:
+        wire = rig.wires["step"]
+        wire.only_settling, wire.lose = True, [fate, fate]
+        handles = await client.enqueue_many([returning.quick.call("a number") for _ in range(20)])
+        assert [await handle.result(PATIENCE_S) for handle in handles] == [7] * 20
+        await rig.until(lambda: not wire.lose)
+    assert rig.stats().counters["done"] == 20
+    assert rig.of(SettlementRefused) == []
+
+
+async def test_results_wait_while_redis_is_away(own_server: Server) -> None:
+    with rig_on(own_server) as rig:
+        gate = trio.Event()
+
+        @rig.app.job("gated", result="1h")
+        async def gated(n: int) -> str:
+            await gate.wait()
+            return f"{n}".ljust(60_000)
+
+        rig.config = config_of(count=40, lease_s=20.0)
+        async with rig.running(), trioq.connect(rig.whole_config) as client:
+            handles = await client.enqueue_many([gated.call(n) for n in range(40)])
+            await rig.reported(JobStarted, 40)
+            own_server.pause()
+            gate.set()
+            await rig.reported(JobSucceeded, 40)
+            await rig.reported(RedisAway)
+            own_server.resume()
+            # More than one step carries.
+            got = {end.result().strip() async for _, end in trioq.as_done(handles, PATIENCE_S)}
+            await rig.reported(RedisBack)
+        assert got == {str(n) for n in range(40)}
+        sizes = [
+            sum(len(word) for word in sent if isinstance(word, bytes))
+            for sent in rig.wires["step"].sent
+        ]
+        assert max(sizes) < 2 << 20
+        assert len([size for size in sizes if size > 500_000]) >= 2
+
+
+@pytest.mark.direct  # it counts what is sent
+@pytest.mark.parametrize("was_executed", [False, True])
+async def test_a_result_that_comes_after_the_reap_is_nobodys(rig: Rig, was_executed: bool) -> None:
+    """Another run's is kept; unless the step had been executed, and only its reply was lost."""
+    rig.app, gate, runs = trioq.App(), trio.Event(), list[str]()
+
+    @rig.app.job("gated", result="1h")
+    async def gated(job: trioq.Job) -> int:
+        runs.append(job.token)
+        await gate.wait()
+        return len(runs)
+
+    async with rig.running(), trioq.connect(rig.whole_config) as client:
+        handle = await client.enqueue(gated.call(), queue="low")
+        await rig.reported(JobStarted)
+        first, wire, let_go = boot_of(rig), rig.wires["step"], threading.Event()
+        held_back, loop = trio.Event(), trio.lowlevel.current_trio_token()
+
+        def before(name: str) -> None:
+            if name == "step" and wire.settles and not wire.lose:
+                trio.from_thread.run_sync(held_back.set, trio_token=loop)
+                let_go.wait()
+
+        wire.only_settling, wire.lose = True, ["reply"] if was_executed else []
+        wire.before = before
+        gate.set()
+        await held_back.wait()
+        await reap(rig, first)
+        let_go.set()
+        assert await handle.result(PATIENCE_S) == (1 if was_executed else 2)
+        await rig.reported(BootLost)
+        await rig.until(lambda: rig.stats().counters.get("done") == 1)
+    assert len(runs) == (1 if was_executed else 2)

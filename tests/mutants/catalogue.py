@@ -14,6 +14,7 @@ from tests.mutants.hands import IN_A_ROW
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
+from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
 from tests.mutants.stops import STOPS
@@ -821,5 +822,5 @@ ENGINES = (
 
 MUTANTS = (
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
-    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS,
+    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS,
 )  # fmt: skip

@@ -45,7 +45,7 @@ IN_A_ROW = (
     ),
     Mutant(
         "a job is told of by the thread and by who waits for it", HAND,
-        "if is_plain and not self._is_closed and", "if is_plain and", ROWS,
+        "if is_result and not self._is_closed and", "if is_result and", ROWS,
     ),
     Mutant(
         "a job is put into the hand of a thread that has stopped", HAND,

@@ -10,6 +10,7 @@ from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SET
 from tests.mutants.clients import CLIENTS
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
+from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
 from tests.mutants.stops import STOPS
@@ -41,6 +42,9 @@ a copy of the tree, and the part of the suite named beside each must notice.
 ## Jobs run in one go
 
 {_table([*GOES, *IN_A_ROW])}
+## Results
+
+{_table(RETURNS)}
 ## Big payloads
 
 {_table(BYTES)}

@@ -5,8 +5,6 @@ A job whose result can't be kept is done all the same, and whoever asks is told 
 
 from __future__ import annotations
 
-from contextvars import copy_context
-from types import NoneType
 from typing import Any, Literal
 
 from trioq.core import result
@@ -15,8 +13,6 @@ from trioq.errors import ResultTooLarge, ResultUnfit
 
 #: Of words that say why a result doesn't fit.
 WORDS_MAX = 500
-
-_PLAIN = (NoneType, bool, int, float, str)
 
 
 Word = Literal["done", "too_large", "unfit"]
@@ -55,12 +51,6 @@ class Keep:
         """
         if type(returned) is Kept:
             return returned
-        if type(returned) in _PLAIN:
-            return self._encoded(returned)
-        # What its classes do to context variables isn't there for the next job.
-        return copy_context().run(self._encoded, returned)
-
-    def _encoded(self, returned: Any) -> Kept:
         try:
             return Kept("done", result.encode(returned, self.max_bytes))
         except ResultTooLarge as error:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from types import NoneType, SimpleNamespace
 from typing import Any, Never, NoReturn, get_args, get_origin, get_type_hints
 
@@ -18,6 +19,10 @@ from trioq.errors import PayloadRejected, ResultTooLarge, ResultUnfit
 
 #: Of a result that doesn't fit its type, so many faults are told.
 SHOWN_FAULTS = 10
+
+#: By identity: a class's own hash may raise.
+_STR = frozenset({id(str)})
+_PLAIN = frozenset(map(id, (str, int, float, bool, NoneType)))
 
 
 def encode(value: Any, max_bytes: int) -> bytes:
@@ -40,8 +45,10 @@ def _encoded(value: Any) -> bytes:
     if value is None:
         return b"null"
     try:
-        plain = value if type(value) in (bool, int, float, str) else _plain(value)
-        return payload.encode_value(plain, "result")
+        if _is_plain(value):
+            return payload.encode_value(value, "result")
+        # What its classes do to context variables isn't there for the next job.
+        return copy_context().run(_written, value)
     except PayloadRejected as error:
         raise ResultUnfit(str(error)) from None
     except RecursionError:
@@ -50,10 +57,23 @@ def _encoded(value: Any) -> bytes:
         raise ResultUnfit(f"{type(value).__name__}: {error}") from None
 
 
-def _plain(value: Any) -> Any:
+def _is_plain(value: Any) -> bool:
+    """Whether it is JSON as it stands. Runs nobody's code."""
+    kind = type(value)
+    if kind is dict:
+        return _STR.issuperset(map(id, map(type, value))) and _are_plain(value.values())
+    return _are_plain(value) if kind is list or kind is tuple else id(kind) in _PLAIN
+
+
+def _are_plain(values: Iterable[Any]) -> bool:
+    return _PLAIN.issuperset(map(id, map(type, values))) or all(map(_is_plain, values))
+
+
+def _written(value: Any) -> bytes:
+    """As its own class writes it."""
     from trioq.core.convert import CONVERTER
 
-    return CONVERTER.unstructure(value)
+    return payload.encode_value(CONVERTER.unstructure(value), "result")
 
 
 def decode(encoded: bytes, returns: Any) -> Any:

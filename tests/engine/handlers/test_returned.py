@@ -19,6 +19,7 @@ import trio.lowlevel
 import trioq
 from tests.engine.handlers.attempts import BOTH, as_async, as_sync, failure_of, outcome_of
 from trioq.core.outcome import Succeeded
+from trioq.engine.handlers.returned import is_finished
 
 colour: ContextVar[str] = ContextVar("colour", default="none")
 app = trioq.App()
@@ -76,6 +77,42 @@ async def test_what_nobody_runs_is_a_permanent_error_that_says_so(
 @pytest.mark.trio
 async def test_a_result_is_a_result(kind: Any, result: object) -> None:
     assert await outcome_of(kind(lambda: result)) == Succeeded(result)
+
+
+@pytest.mark.parametrize(
+    ("returned", "is_it"),
+    [
+        (None, True), ([1], True), ((generator,), True), (object(), True), (Exception(), True),
+        (generator(), False), (map(print, []), False), (generator, False), (trioq.GiveUp(), False),
+        (registered.call(), False),
+    ],
+)  # fmt: skip
+def test_what_surely_is_a_result_is_known_without_awaiting(returned: Any, is_it: bool) -> None:
+    assert is_finished(returned) is is_it
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'slow' was never awaited")
+def test_what_is_or_has_coroutines_is_none() -> None:
+    assert not any(map(is_finished, (slow(), [slow()], (slow(),), Awaitable())))
+
+
+class Unwilling(type):
+    """Its classes don't like to be looked at."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        raise SystemExit("no")
+
+    def __hash__(cls) -> int:
+        raise SystemExit("no")
+
+    __eq__ = object.__eq__
+
+
+def test_a_class_that_does_not_like_to_be_asked_makes_results() -> None:
+    class Kind(metaclass=Unwilling):
+        pass
+
+    assert is_finished(object.__new__(Kind))
 
 
 async def slow(result: Any = "done") -> Any:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.engine.claimers import NOBODY
 from trioq.core.calls import Ask, Claim, Step, StepReply
-from trioq.core.settlements import Ack, Release
-from trioq.engine.shard.boot import BATCH_MAX, Absorbed, Boot
+from trioq.core.settlements import Ack, Deliver, Release
+from trioq.engine.shard.boot import BATCH_MAX, STEP_BYTES, Absorbed, Boot
 
 
 def step_of(boot: Boot, want: int = 10) -> Step:
@@ -72,6 +72,47 @@ def test_settlements_beyond_a_batch_wait_for_the_next_step() -> None:
     assert len(step_of(boot).settlements) == BATCH_MAX
     absorb(boot, held=1)
     assert step_of(boot).settlements == (Ack(uids[-1], 1),)
+
+
+def delivered(uid: str, size: int) -> Deliver:
+    return Deliver(uid, 1, 1000, "done", b"x" * size)
+
+
+def settle(boot: Boot, *settlements: Ack | Deliver) -> None:
+    size = sum(len(s.value) for s in settlements if isinstance(s, Deliver))
+    boot.settle(*settlements, result_bytes=size)
+
+
+def sizes_of_steps(boot: Boot) -> list[list[int]]:
+    """Of the results in the steps that settle all of it."""
+    sizes = []
+    for _ in range(10):
+        if not boot.outcomes:
+            break
+        made = step_of(boot).settlements
+        sizes.append([len(s.value) for s in made if isinstance(s, Deliver)])
+        absorb(boot, held=boot.unsettled + len(boot.outcomes))
+    return sizes
+
+
+def test_a_step_carries_no_more_bytes_of_results_than_it_may() -> None:
+    boot = boot_with(*"abcdefg")
+    half = STEP_BYTES // 2
+    settle(boot, delivered("a", half), Ack("b", 1), delivered("c", half), delivered("d", 1))
+    settle(boot, delivered("e", STEP_BYTES + 1), delivered("f", half), delivered("g", half))
+    assert sizes_of_steps(boot) == [[half, half], [1], [STEP_BYTES + 1], [half, half]]
+    assert boot.result_bytes == 0
+    assert not boot.held
+
+
+def test_large_results_keep_nobody_waiting_who_comes_later() -> None:
+    uids = [f"u{n}" for n in range(BATCH_MAX)]
+    boot = boot_with(*uids)
+    settle(boot, delivered("u0", STEP_BYTES), delivered("u1", 1))
+    settle(boot, *(Ack(uid, 1) for uid in uids[2:]))
+    assert [len(step_of(boot).settlements)] == [1]
+    absorb(boot, held=BATCH_MAX - 1)
+    assert len(step_of(boot).settlements) == BATCH_MAX - 1
 
 
 def test_no_more_is_claimed_than_an_engine_may_hold() -> None:

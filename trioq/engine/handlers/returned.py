@@ -50,6 +50,18 @@ _UNDONE: tuple[tuple[str, str, tuple[type, ...]], ...] = (
 )
 
 
+#: All of these.
+_ALL_UNDONE = tuple(kind for _, _, kinds in _UNDONE for kind in kinds)
+
+
+def is_finished(returned: object) -> bool:
+    """Whether that is the result, and nothing of it has to be run: as :func:`finished` sees it."""
+    kind = type(returned)
+    if kind is list or kind is tuple:
+        return not _has_coroutines(returned)  # type: ignore[arg-type]
+    return not _can_be_awaited(returned) and not _is_one_of(returned, _ALL_UNDONE)
+
+
 async def finished(returned: Any) -> Any:
     """The result of a handler that returned this: awaited, as often as that gives more to await.
 

@@ -22,7 +22,7 @@ from trioq.core.wants import want_of
 from trioq.engine.claim import Claimer, Held, Token
 from trioq.engine.forks import end_if_copy
 from trioq.engine.handlers.begun import Broken, InThread, Returned
-from trioq.engine.handlers.returned import PLAIN
+from trioq.engine.handlers.returned import PLAIN, is_finished
 from trioq.engine.handlers.threads import ThreadPlace, event_of, left_behind
 from trioq.engine.runs.done import Done
 from trioq.engine.runs.plan import Planned, PlannedJob
@@ -218,10 +218,12 @@ class Hand:
         finally:
             end_if_copy()
         now = self.clock()
-        is_plain = error is None and id(type(result)) in PLAIN
-        kept = job.plan.kept(result) if is_plain else None
+        is_result = error is None and (
+            id(type(result)) in PLAIN or context.run(is_finished, result)
+        )
+        kept = job.plan.kept(result) if is_result else None
         with self._lock:
-            if is_plain and not self._is_closed and now - began < job.plan.timeout_s:
+            if is_result and not self._is_closed and now - began < job.plan.timeout_s:
                 self._done.append((job.held, job.header, now - began, now, None, kept))
                 self.job = None
                 if now >= self._tell_at:

@@ -28,7 +28,7 @@ from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Timebox
 from trioq.engine.handlers.begun import Broken, Rest, Returned, Suspended
-from trioq.engine.handlers.returned import PLAIN
+from trioq.engine.handlers.returned import PLAIN, is_finished
 from trioq.engine.handlers.timebox import innermost
 from trioq.engine.runs.done import Done, DoneTeller
 from trioq.engine.runs.plan import Header, Plan, PlannedJob, Plans
@@ -155,7 +155,8 @@ class Spree:
                     return Begun(job, now, Suspended(coroutine, context, wanted))
                 then = clock()
                 # However long it took: who never waits isn't cancelled, and is done.
-                if id(type(result)) not in PLAIN or innermost(task) is not place:
+                is_result = id(type(result)) in PLAIN or context.run(is_finished, result)
+                if not is_result or innermost(task) is not place:
                     return Begun(job, now, Returned(result, context))
 
                 kept = None if result is None and keep is None else kept_of(result)
