@@ -363,6 +363,15 @@ def test_a_job_is_as_old_as_it_was_when_its_engine_told_of_it() -> None:
     assert "greet 0.5s" in drawn
 
 
+def test_handlers_that_go_on_without_a_job_are_counted() -> None:
+    abandoned = {"stubborn": 2, "endless": 1}
+    engine = EngineView("e.boot", "e", 4, 1, True, abandoned=abandoned)
+    trend = Trend()
+    trend.add(attrs.evolve(overview(1.0), engines=(engine,)))
+    drawn = "\n".join(line.plain for line in Screen(80, 24, "there").draw(trend, Ui()))
+    assert "3 abandoned" in drawn
+
+
 def test_a_process_of_a_supervisor_is_shown_as_that_and_its_number() -> None:
     long = "a-machine-with-a-long-name-4711-ff00ff"
     engine = EngineView("e.boot", "e", 4, 1, False, supervisor=long, process=12)

@@ -12,6 +12,7 @@ BEGUN = "engine/handlers/begun.py"
 
 CANCELLED: Killers = ("tests/engine/runs/test_cancelled.py", "--timeout", "60")
 CHECKED: Killers = ("tests/engine/handlers/test_check_cancelled.py",)
+TRACED: Killers = ("tests/observe/test_cancelled_runs.py",)
 
 STOPS = (
     Mutant(
@@ -110,5 +111,19 @@ STOPS = (
         "plain code in the loop doesn't hear why", "engine/handlers/grace.py",
         "return trio.Cancelled._create(source=why.source, reason=why.reason)",
         "return trio.Cancelled._create(source=why.source)", CHECKED,
+    ),
+    Mutant(
+        "of an abandoned handler it is told that it was stopped", "observe/spans.py",
+        'word = "ignored" if is_abandoned else _word(settlement, outcome)',
+        "word = _word(settlement, outcome)", TRACED,
+    ),
+    Mutant(
+        "an abandoned handler has no span any more", "observe/spans.py",
+        "        if not is_abandoned:\n            self.over()\n", "        self.over()\n", TRACED,
+    ),
+    Mutant(
+        "what a cancelled handler made of it is an error in its span", "observe/spans.py",
+        "if isinstance(outcome, Failed) and not isinstance(settlement, Cancel):",
+        "if isinstance(outcome, Failed):", TRACED,
     ),
 )  # fmt: skip

@@ -175,6 +175,8 @@ class Screen:
                 text.append("draining ", "yellow")
             if engine.lag_s > 0.5:
                 text.append(f"loop late by {engine.lag_s:.1f} s ", "bold red")
+            if engine.abandoned:
+                text.append(f"{sum(engine.abandoned.values())} abandoned ", "bold red")
             text.append(plain(_runs(engine)) if engine.told else "")
             if not engine.told:
                 text.append("hasn't told what it runs", "dim")

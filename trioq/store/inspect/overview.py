@@ -46,6 +46,8 @@ class EngineView:
     breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     done: Mapping[str, int] = attrs.field(factory=dict[str, int])
     failures: tuple[Failure, ...] = ()
+    abandoned: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    """Handler → how many go on though their jobs are settled."""
     supervisor: str = ""
     """Who started it; empty: nobody."""
     process: int = 0
@@ -75,6 +77,7 @@ class EngineView:
             breakers=told.breakers,
             done=told.done,
             failures=told.failures,
+            abandoned=told.abandoned,
         )
 
 
