@@ -17,7 +17,20 @@ from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started
 from trioq.cli.top.keys import keys
 from trioq.cli.top.screen import Screen, share, short, span, sparkline, wrapped
-from trioq.cli.top.ui import Page, Pause, Peek, Prompt, Question, Quit, Revive, Story, Ui, press
+from trioq.cli.top.ui import (
+    Cancel,
+    Listing,
+    Page,
+    Pause,
+    Peek,
+    Prompt,
+    Question,
+    Quit,
+    Revive,
+    Story,
+    Ui,
+    press,
+)
 from trioq.core.calls import Rate
 from trioq.core.config import LimiterConfig
 from trioq.core.formats import snapshot
@@ -178,6 +191,25 @@ def test_the_dead_are_revived_one_or_all_after_a_question(
         top.see("999 revived")
         top.see(has(r"^low +999 "))
         assert stats(scene.store).dead == 0
+
+
+def test_a_job_is_cancelled_after_a_question(terminal: Run, config: Path, scene: Scene) -> None:
+    first, second = scene.enqueue(new_job("high", "thumbnail"), new_job("high", "thumbnail"))
+    with terminal("top", config, *QUICK) as top:
+        top.see("QUEUE")
+        top.press("\r")
+        top.see("next in high")
+        top.see(second)
+        top.press("c")
+        top.see(f"Cancel {first}")
+        top.press("\r")
+        top.see("nothing changed")
+        top.press("jc")
+        top.see(f"Cancel {second}")
+        top.press("y")
+        top.see(f"{second}: cancelled")
+        assert list(scene.store.engines()) == [scene.driver.engine]
+        assert [claim.uid for claim in scene.driver.step(2)] == [first]
 
 
 def test_a_job_is_looked_at_by_its_id_and_its_queue_by_a_key(
@@ -423,6 +455,13 @@ def test_keys_do_what_the_last_thing_opened_makes_of_them() -> None:
     revived, _ = press(ui, "R", now)
     assert press(revived, "y", now)[1] == Revive(None)
     assert press(ui, "R", overview(0.0)) == (ui.told("none is dead"), None)
+
+    listing = ui.opened(Listing("next", (("u1", "u1  mail"), ("u2", "u2  mail")), 1))
+    cancelling, wish = press(listing, "c", now)
+    assert wish is None
+    assert press(cancelling, "y", now) == (listing, Cancel("u2"))
+    assert press(cancelling, "c", now)[1] is None
+    assert press(ui.opened(Listing("next", ())), "c", now)[1] is None
 
     typing = ui.opened(Prompt())
     for key in ("q", "tab", "1"):

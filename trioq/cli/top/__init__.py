@@ -24,13 +24,28 @@ from rich.control import Control
 from rich.screen import Screen as Whole
 
 from trioq.cli import WRONG_USE
+from trioq.cli.cancel import SAID, WHY_NOT
 from trioq.cli.common import Opened, duration, fail, opened, with_config
 from trioq.cli.jobs import door_facts, story
 from trioq.cli.screen import is_terminal
 from trioq.cli.top.keys import keys
 from trioq.cli.top.screen import Screen, wrapped
-from trioq.cli.top.ui import Listing, Page, Pause, Peek, Quit, Revive, Story, Ui, Wish, press
+from trioq.cli.top.ui import (
+    Cancel,
+    Listing,
+    Page,
+    Pause,
+    Peek,
+    Quit,
+    Revive,
+    Story,
+    Ui,
+    Wish,
+    press,
+)
 from trioq.client.admin import Admin
+from trioq.client.cancel import WAIT_S
+from trioq.client.sync_waits import SyncWaits
 from trioq.engine import from_config
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import StoreBusy, StoreError, StoreUnreachable
@@ -52,7 +67,7 @@ PATIENCE_S = 1.0
 @with_config
 @duration("--interval", "How often to look. [default: 1s]")
 def top(config: str, interval: float | None) -> None:
-    """Watch queues, engines and failures live, pause queues and revive the dead.
+    """Watch queues, engines and failures live, pause queues, cancel jobs, revive the dead.
 
     Needs a terminal; `trioq stats` prints the same for once.
     """
@@ -72,8 +87,14 @@ class _Top:
     trend: Trend = attrs.field(factory=Trend, init=False)
     away: str = attrs.field(default="", init=False)
     console: Console = attrs.field(factory=lambda: Console(color_system="standard"), init=False)
+    waits: SyncWaits = attrs.field(init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _stopping: bool = attrs.field(default=False, init=False)
+
+    @waits.default
+    def _hears(self) -> SyncWaits:
+        connector = self.there.connector
+        return SyncWaits(lambda: connector.store("wait"), connector.listening)
 
     async def run(self) -> None:
         """Until ``q``, Ctrl-C or SIGTERM."""
@@ -128,7 +149,8 @@ class _Top:
             self._draw()
 
     async def _fulfil(self, wish: Wish) -> None:
-        admin = Admin(self.there.connector.store("admin"), self.there.config.queue_names)
+        names = self.there.config.queue_names
+        admin = Admin(self.there.connector.store("admin"), names, self.waits)
         try:
             change = await trio.to_thread.run_sync(
                 self._change, admin, wish, abandon_on_cancel=True
@@ -158,6 +180,10 @@ class _Top:
                     if self._stopping:
                         break
                 return lambda ui: ui.told(f"{count:,} revived")
+            case Cancel(uid):
+                told = admin.cancel(uid, "from trioq top", wait=WAIT_S)
+                said = f"{uid}: {SAID.get(told.outcome) or WHY_NOT[told.outcome]}"
+                return lambda ui: ui.told(said)
             case Story(id):
                 view = admin.job(id)
                 if view is None:

@@ -30,13 +30,16 @@ UNKNOWN = 3
 
 HEADING = "bold cyan"
 
-KEYS = "q quit  tab panel  ↑↓ move  enter look  p pause  r/R revive  / job  ? help"
+KEYS = "q quit  tab ↑↓ move  enter look  c cancel  p pause  r/R revive  / job  ? help"
+
+LISTING_KEYS = "↑↓ move  enter look  c cancel  esc back"
 
 HELP = (
     ("tab", "the next panel: queues, engines, failures"),
     ("↑ ↓", "move in it; page up and page down by ten"),
     ("enter", "look: what is next in a queue, what an engine runs, a job's story"),
     ("/", "look at a job by its id"),
+    ("c", "cancel the job under the cursor, which waits, runs or has failed, after a question"),
     ("p", "pause the queue under the cursor, after a question, or resume it"),
     ("r", "give the dead job under the cursor another chance, after a question"),
     ("R", "give all dead jobs another chance, after a question"),
@@ -99,8 +102,11 @@ class Screen:
                 return Text.assemble(
                     "job: ", plain(typed), ("█", ""), "  (enter looks, esc goes back)"
                 )
-            case Listing() | Page():
-                return Text("↑↓ move  enter look  esc back", "dim")
+            case Listing():
+                said = Text(plain(ui.message), "bold")
+                return said if ui.message else Text(LISTING_KEYS, "dim")
+            case Page():
+                return Text("↑↓ move  esc back", "dim")
             case Help():
                 return Text("any key goes back", "dim")
         return Text(plain(ui.message), "bold") if ui.message else Text(KEYS, "dim")

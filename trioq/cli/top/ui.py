@@ -39,6 +39,13 @@ class Revive:
 
 
 @attrs.frozen
+class Cancel:
+    """Have a job end."""
+
+    uid: str
+
+
+@attrs.frozen
 class Story:
     """Tell all of a job."""
 
@@ -57,7 +64,7 @@ class Quit:
     """No more."""
 
 
-Wish = Pause | Revive | Story | Peek | Quit
+Wish = Pause | Revive | Cancel | Story | Peek | Quit
 
 
 # -- what stands above the panels ----------------------------------------------------------
@@ -147,7 +154,7 @@ def press(ui: Ui, key: str, overview: Overview | None) -> tuple[Ui, Wish | None]
         case Prompt(typed):
             return _type(ui, typed, key)
         case Listing():
-            return _choose(ui, top, key)
+            return _choose(ui.told(""), top, key)
         case Page():
             return _read(ui, top, key)
         case Help():
@@ -170,8 +177,14 @@ def _choose(ui: Ui, listing: Listing, key: str) -> tuple[Ui, Wish | None]:
         return ui.closed(), None
     if key == "enter" and listing.rows:
         return ui, Story(listing.rows[listing.chosen][0])
+    if key == "c" and listing.rows:
+        return _ask_to_cancel(ui, *listing.rows[listing.chosen]), None
     to = max(0, min(listing.chosen + _by(key), len(listing.rows) - 1))
     return ui.replaced(attrs.evolve(listing, chosen=to)), None
+
+
+def _ask_to_cancel(ui: Ui, uid: str, called: str) -> Ui:
+    return ui.opened(Question(f"Cancel {called}? It never runs again.", Cancel(uid)))
 
 
 def _read(ui: Ui, page: Page, key: str) -> tuple[Ui, Wish | None]:
@@ -221,6 +234,8 @@ def _on_chosen(ui: Ui, key: str, overview: Overview) -> tuple[Ui, Wish | None]:
     failure = overview.failures[row]
     if key == "enter":
         return ui, Story(failure.uid)
+    if key == "c":
+        return _ask_to_cancel(ui, failure.uid, f"{failure.name} {failure.uid}"), None
     if key == "r" and failure.then.startswith("dead"):
         text = f"Revive {failure.name} {failure.uid}?"
         return ui.opened(Question(text, Revive(failure.uid))), None
