@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import attrs
 import trio
 
-from trioq.core.calls import Step
+from trioq.core.calls import End, Ended, Step
 from trioq.engine.bridge import InlineCaller, Then
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
 from trioq.store.memory import MemoryStore
@@ -181,10 +181,62 @@ class LinkedCaller(InlineCaller):
             self.generation += 1
             raise StoreUnreachable("away")
         try:
-            await self._wait_bell(step.queues, timeout_s)
+            await self._wait_bell(step.queues if step.want else (), timeout_s, step.boot)
         except trio.Cancelled:
             if self._link.network.draw.random() < 0.5:
                 # It lies at the server, which hasn't noticed that its sender went.
                 self._link.network.send_a_copy(lambda: self.store.step(step))
             raise
         then(await self.call(self.store.step, step))
+
+
+class Ear:
+    """What a client is told of ends, as :class:`trioq.store.listening.Listening` hears it."""
+
+    def __init__(self, link: Link, client: str) -> None:
+        self._link = link
+        self._client = client
+        self._told: list[Ended] = []
+        self._rung = trio.Event()
+        self.is_open = False
+        link.network.store.on_end(self._publish)
+
+    def _publish(self, client: str, uid: str, end: End) -> None:
+        if client != self._client or not self.is_open:
+            return
+        match self._link.network.fate():
+            case "reply lost":
+                self.is_open = False  # and with the connection what was under way on it
+                self._told.clear()
+            case "request lost":
+                return  # as where the server goes back in time, and tells nobody of it
+            case _:
+                self._told.append(Ended(uid, end))
+        self._rung.set()
+
+    async def open(self) -> None:
+        await trio.sleep(self._link.network.delay_s())
+        if self._link.is_away:
+            raise StoreUnreachable("away")
+        self.is_open = True
+
+    async def next(self, timeout_s: float) -> list[Ended]:
+        self._rung = trio.Event()
+        if not self._told:
+            with trio.move_on_after(timeout_s):
+                await self._rung.wait()
+        await trio.sleep(self._link.network.delay_s())
+        if self._link.is_away:
+            self.is_open = False
+            self._told.clear()
+        if not self.is_open:
+            raise StoreUnreachable("lost")
+        told, self._told = self._told, []
+        return told
+
+
+class Hearing:
+    """Calls an :class:`Ear`."""
+
+    async def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kw: P.kwargs) -> T:
+        return await function(*args, **kw)

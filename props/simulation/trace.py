@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import attrs
 import trio
 
-from trioq.core.calls import Beat, Gone, Reaped, Step, StepReply
+from trioq.core.calls import Beat, CancelWord, Gone, Reaped, Step, StepReply, Unwanted
 from trioq.core.job import Job
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.settlements import (
+    Ack,
+    Cancel,
+    DeadLetter,
+    Deliver,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+)
 from trioq.store.memory import MemoryStore
 
 Boot = str
-End = Literal["ack", "retry", "snooze", "dead", "release", "park", "reaped", "signed off"]
+End = Literal[
+    "ack", "retry", "snooze", "dead", "release", "park", "reaped", "signed off",
+    "cancel",
+    "called off",  # it would have gone back, and somebody had asked it to end
+]  # fmt: skip
 
 
 @attrs.frozen
@@ -25,6 +38,14 @@ class Claim:
     uid: str
     boot: Boot
     n: int
+
+
+@attrs.frozen
+class Asked:
+    """A job that ran was asked to end."""
+
+    at: float
+    claim: Claim
 
 
 @attrs.frozen
@@ -61,6 +82,10 @@ class TracedStore(MemoryStore):
         self.signed_off: list[tuple[float, Boot]] = []
         self.signs: dict[Boot, float] = {}
         """When each boot showed its last sign of life."""
+        self.cancelled: dict[str, float] = {}
+        """Jobs that were cancelled while they waited, and when."""
+        self.asked: dict[str, Asked] = {}
+        """Jobs that ran when they were first asked to end."""
 
     def register(self, engine: Boot, info: bytes) -> bool:
         is_new = super().register(engine, info)
@@ -82,7 +107,8 @@ class TracedStore(MemoryStore):
                 if settlement.uid not in reply.refused:
                     claim = Claim(settlement.uid, step.boot, settlement.step)
                     assert claim not in self.ends, f"{claim} ends twice"
-                    self.ends[claim] = _kind(settlement)
+                    is_off = settlement.uid in reply.cancelled
+                    self.ends[claim] = "called off" if is_off else _kind(settlement)
         return reply
 
     def reap(self, engine: Boot, seen: int, max_reaps: int) -> Reaped:
@@ -95,6 +121,19 @@ class TracedStore(MemoryStore):
             self.reaps.append(Reap(now, engine, now - self.signs[engine], blamed))
             self._end(held, "reaped")
         return reply
+
+    def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
+        holders = {
+            claim.uid: claim for boot in self.space.boots for claim, _ in self._held_by(boot)
+        }
+        is_new = number > self.space.senders.get(sender, (0, None))[0]
+        words = super().cancel(sender, number, jobs)
+        for job, word in zip(jobs, words, strict=True) if is_new else ():
+            if word == "cancelled":
+                self.cancelled[job.uid] = trio.current_time()
+            elif word == "asked":
+                self.asked.setdefault(job.uid, Asked(trio.current_time(), holders[job.uid]))
+        return words
 
     def sign_off(self, engine: Boot) -> None:
         held = self._held_by(engine)
@@ -111,13 +150,15 @@ class TracedStore(MemoryStore):
     def _end(self, held: list[tuple[Claim, bool]], end: End) -> None:
         for claim, _ in held:
             assert claim not in self.ends, f"{claim} ends twice"
-            self.ends[claim] = end
+            self.ends[claim] = end if claim.uid in self.space.jobs else "called off"
 
 
 def _kind(settlement: Settlement) -> End:
     match settlement:
-        case Ack():
+        case Ack() | Deliver():
             return "ack"
+        case Cancel():
+            return "cancel"
         case RetryAt(line=b""):
             return "snooze"
         case RetryAt():

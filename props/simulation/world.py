@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import secrets
 from typing import Any
@@ -14,14 +15,16 @@ import trio._core._run as trio_run
 from trio.testing import MockClock
 
 import trioq
-from props.simulation.network import CALM, Link, LinkedCaller, Network, Weather
+from props.simulation.network import CALM, Ear, Hearing, Link, LinkedCaller, Network, Weather
 from props.simulation.trace import Log, TracedStore
-from trioq.core.calls import NewJob
+from trioq.client.task_waits import TaskWaits, _Own
+from trioq.core.calls import End, NewJob, Unwanted
 from trioq.core.config import Config, QueueConfig
 from trioq.core.config.sections import Backoff, ReaperConfig, WorkerConfig
 from trioq.core.events import BootLost, Event
 from trioq.core.formats.record import encode
-from trioq.core.job import Record
+from trioq.core.formats.summary import encode_cancelled
+from trioq.core.job import Options, Record
 from trioq.engine.engine import Engine
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.store.protocol import StoreOptions
@@ -35,6 +38,9 @@ MAX_REAPS = 3
 TROUBLE_S = 120.0
 #: How long everything may take to get done once nothing goes wrong any more.
 PEACE_S = 900
+
+#: For how long a result, or that a job was cancelled, is kept where that was asked for.
+KEEP_S = 3600.0
 
 NAMES = ("work", "work", "work", "careful", "flaky", "doomed", "snoozer", "stranger")
 
@@ -84,6 +90,17 @@ class World:
     """What was done to whom."""
     jobs: dict[str, str] = attrs.field(factory=dict[str, str])
     """uid → name, of all that were enqueued."""
+    queues: dict[str, str] = attrs.field(factory=dict[str, str])
+    promised: set[str] = attrs.field(factory=set[str])
+    """Jobs whose results are to be kept."""
+    told: list[tuple[float, str, End]] = attrs.field(factory=list[tuple[float, str, End]])
+    """Those who waited: when, for which job, and what they were told."""
+    kept: dict[str, End] = attrs.field(factory=dict[str, End])
+    """What is told of each job in the end."""
+    waiting: int = 0
+    """How many wait."""
+    called_off: dict[str, str] = attrs.field(factory=dict[str, str])
+    """Jobs that somebody didn't want any more, and what the server said to that."""
     peace: trio.Event = attrs.field(factory=trio.Event)
     """Set when nothing goes wrong any more."""
     workers: int = 4
@@ -137,10 +154,11 @@ class World:
             self.owners.setdefault(boots[job.token.partition(":")[0]], process)
 
         @app.job("work")
-        async def work(job: trioq.Job, s: float) -> None:
+        async def work(job: trioq.Job, s: float) -> str:
             of_this_process(job)
             with log.run(job, boots):
                 await trio.sleep(s)
+            return job.uid
 
         @app.job("careful", on_lease_loss="cancel")
         async def careful(job: trioq.Job, s: float) -> None:
@@ -197,6 +215,7 @@ class World:
     async def enqueue(self, count: int) -> None:
         """Jobs come in while things go wrong; each batch is sent until it is answered."""
         caller, sender = LinkedCaller(Link(self.network)), "client"
+        waits = [self._waits(number) for number in range(2)]
         names = [*self.draw.choices(NAMES, k=count - 1), "killer"]
         self.draw.shuffle(names)
         number = 0
@@ -211,13 +230,63 @@ class World:
                     break
                 except (StoreUnreachable, StoreBusy):
                     await trio.sleep(self.draw.random())
+            for job in batch:
+                for _ in range(self.draw.choice([0, 0, 1, 2])):
+                    self.nursery.start_soon(self._wait_for, self.draw.choice(waits), job.uid)
+
+    def _waits(self, number: int) -> TaskWaits:
+        """A client that waits, over a way of its own."""
+        name, link = f"client-{number}", Link(self.network)
+        way: Any = LinkedCaller(link)
+        ear: Any = Ear(link, name)
+        hearing: Any = Hearing()
+        waits = TaskWaits(lambda: way.store, lambda _: ear, deadline_s=3.0)
+        waits._made = _Own(name, way, ear, hearing)
+        return waits
+
+    async def _wait_for(self, waits: TaskWaits, uid: str) -> None:
+        """From some moment on; who is impatient has it go on for others."""
+        await trio.sleep(self.draw.choice([0.0, 0.0, 1.0, 60.0]))
+        with trio.move_on_after(self.draw.choice([5.0, math.inf, math.inf])):
+            self.waiting += 1
+            try:
+                end = await waits.end_of(uid, None)
+                self.told.append((trio.current_time(), uid, end))
+            finally:
+                self.waiting -= 1
+
+    async def cancel(self) -> None:
+        """Some jobs aren't wanted any more, wherever they are; each wish is sent until answered."""
+        caller, number = LinkedCaller(Link(self.network)), 0
+        while not self.peace.is_set():
+            await trio.sleep(self.draw.expovariate(1 / 8))
+            if not self.jobs:
+                continue
+            number += 1
+            uid = self.draw.choice(list(self.jobs))
+            queue, name = self.queues[uid], self.jobs[uid]
+            why = encode_cancelled(uid=uid, name=name, queue=queue, reason="", by="", at_ms=0)
+            unwanted = [Unwanted(uid, queue, name, why, round(KEEP_S * 1000))]
+            while True:
+                try:
+                    (word,) = await caller.call(caller.store.cancel, "canceller", number, unwanted)
+                    break
+                except (StoreUnreachable, StoreBusy):
+                    await trio.sleep(self.draw.random())
+            self.called_off.setdefault(uid, word)
 
     def _new_job(self, name: str) -> NewJob:
         uid = f"job-{len(self.jobs):03d}"
         self.jobs[uid] = name
-        queue = self.draw.choice(["high", "low"])
+        queue = self.queues[uid] = self.draw.choice(["high", "low"])
+        options = Options()
+        if name == "work" and self.draw.random() < 0.5:
+            self.promised.add(uid)
+            options = Options(result_s=KEEP_S)
         payload = json.dumps({"s": self.draw.choice([0.0, 0.1, 1.0, 5.0, 20.0])}).encode()
-        stored, big = encode(Record(uid, name, queue, payload, enqueued_ms=EPOCH_S * 1000))
+        stored, big = encode(
+            Record(uid, name, queue, payload, enqueued_ms=EPOCH_S * 1000, options=options)
+        )
         return NewJob(uid, queue, stored, big, delay_ms=self.draw.choice([0, 0, 0, 500, 20_000]))
 
     # -- who hurts -----------------------------------------------------------------------------
@@ -270,7 +339,8 @@ class World:
         """Wait until peace has come and every job has ended, but not for ever."""
         await self.peace.wait()
         for _ in range(PEACE_S):
-            if self.store.space.jobs.keys() <= self.store.space.dead.keys():
+            is_over = self.store.space.jobs.keys() <= self.store.space.dead.keys()
+            if is_over and not self.waiting:
                 break
             await trio.sleep(1.0)
 
@@ -310,11 +380,14 @@ async def _play(seed: int) -> World:
         for slot in range(draw.randint(1, 4)):
             nursery.start_soon(world.engine_again_and_again, slot)
         nursery.start_soon(world.trouble)
+        nursery.start_soon(world.cancel)
         await world.enqueue(draw.randint(20, 60))
         await world.until_all_is_done()
         for process in world.living:
             process.stop()
         await trio.sleep(30.0)
+        for uid in world.jobs:
+            (world.kept[uid],) = store.wait_for("who looks at the end", [(uid, None)])
         nursery.cancel_scope.cancel()
     return world
 

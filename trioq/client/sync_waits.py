@@ -186,10 +186,13 @@ def _listen(own: _Own, leader: Waiter, deadline: float) -> None:
     now = time.monotonic()
     with own.lock:
         next_at = own.waits.next_at()
-    if next_at <= now and own.ask.acquire(blocking=False):
-        _ask(own, leader)
-        with own.lock:
-            next_at = own.waits.next_at()
+    if next_at <= now:
+        if own.ask.acquire(blocking=False):
+            _ask(own, leader)
+            with own.lock:
+                next_at = own.waits.next_at()
+        else:
+            next_at = math.inf  # another asks meanwhile
     for_s = min(next_at, deadline, now + CHECK_S) - time.monotonic()
     if for_s > 0 and not leader.over:
         heard = own.ear.next(for_s)

@@ -230,7 +230,8 @@ async def _listen(own: _Own, leader: Waiter, deadline: float) -> None:
     if not own.asks and own.waits.next_at() <= trio.current_time():
         await _ask(own, leader)
     now = trio.current_time()
-    for_s = min(own.waits.next_at(), deadline, now + CHECK_S) - now
+    next_at = math.inf if own.asks else own.waits.next_at()  # what another asks isn't ours to ask
+    for_s = min(next_at, deadline, now + CHECK_S) - now
     if for_s > 0 and not leader.over:
         for ended in await own.hearing.call(own.ear.next, for_s):
             own.waits.told(ended.uid, ended.end)
