@@ -6,4 +6,6 @@ that somebody might think of instead. What is found comes with the shortest way 
 
     python -m props.protocol            all configurations
     python -m props.protocol NAME       one of them, or one of the variants
+
+Waits for the ends of jobs have a search of their own: ``waits``.
 """
