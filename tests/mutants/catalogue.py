@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.mutants.asks import ASKS
 from tests.mutants.bytes import BYTES
 from tests.mutants.clients import CLIENTS
+from tests.mutants.deadlines import DEADLINES
 from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
@@ -822,5 +823,5 @@ ENGINES = (
 
 MUTANTS = (
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
-    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS,
+    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from tests.mutants.asks import ASKS
 from tests.mutants.bytes import BYTES
 from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SETTINGS, Mutant
 from tests.mutants.clients import CLIENTS
+from tests.mutants.deadlines import DEADLINES
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.returns import RETURNS
@@ -33,6 +34,9 @@ a copy of the tree, and the part of the suite named beside each must notice.
 ## Engine
 
 {_table(ENGINES + DURING + ASKS)}
+## Deadlines
+
+{_table(DEADLINES)}
 ## Handlers
 
 {_table(HANDLERS + STOPS)}
