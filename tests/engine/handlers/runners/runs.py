@@ -45,7 +45,7 @@ async def outcome_of(
 ) -> Outcome:
     job = trioq.Job(uid="0" * 32, name=name, queue="low", payload=payload or {}, token="boot:1")
     with contextlib.closing(Timebox()) as timebox:
-        async with runners.lent(timeout_s, keep) as lent:
+        async with runners.lent(lambda: timeout_s, keep) as lent:
             return await invoke(
                 lent,
                 job,

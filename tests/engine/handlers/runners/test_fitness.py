@@ -45,7 +45,7 @@ async def test_one_whose_job_was_cancelled_ends_though_others_go_on(tmp_path: Pa
 async def test_one_whose_job_took_too_long_by_its_own_clock_is_used_no_more(tmp_path: Path) -> None:
     async with runners(app) as made:
         first = await pid_of_next(made, tmp_path)
-        async with made.lent(0.1) as lent:
+        async with made.lent(lambda: 0.1) as lent:
             assert not isinstance(lent, Broken)
             job = attrs.evolve(job_with(told=str(tmp_path / "told")), name="heed_its_cancellation")
             with pytest.raises(Ended) as caught:

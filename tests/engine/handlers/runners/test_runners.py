@@ -132,7 +132,7 @@ async def test_there_are_never_more_at_work_than_there_may_be() -> None:
 
         async def one() -> None:
             nonlocal most
-            async with made.lent(60):
+            async with made.lent(lambda: 60):
                 most = max(most, len(processes()))
                 await trio.sleep(0.01)
 
@@ -234,7 +234,7 @@ async def test_whose_runner_is_not_free_in_time_has_not_begun() -> None:
         held = trio.Event()
 
         async def hold(task_status: trio.TaskStatus[None]) -> None:
-            async with made.lent(60):
+            async with made.lent(lambda: 60):
                 task_status.started()
                 await held.wait()
 
