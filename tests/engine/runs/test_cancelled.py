@@ -157,20 +157,28 @@ async def test_all_that_it_has_begun_ends_with_it(rig: Rig) -> None:
     assert sorted(ended) == [0, 1, 2]
 
 
-async def test_its_worker_runs_the_next_job(rig: Rig) -> None:
+@pytest.mark.parametrize("swallows", [False, True])
+async def test_its_worker_runs_the_next_job(rig: Rig, swallows: bool) -> None:
     rig.config = config_of(cancel_grace_s=60.0, count=1)
 
     @rig.app.job("sleeper")
-    async def sleeper(number: int) -> None:
-        if number == 0:
+    async def sleeper() -> None:
+        try:
             await trio.sleep_forever()
+        except trio.Cancelled:
+            if not swallows:
+                raise
+
+    @rig.app.job("next")
+    async def _next() -> None:
         await trio.lowlevel.checkpoint()
 
-    (first,) = rig.enqueue("sleeper", payload={"number": 0})
-    rig.enqueue("sleeper", 3, payload={"number": 1})
+    (first,) = rig.enqueue("sleeper")
+    rig.enqueue("next", 3)
     async with rig.running() as engine:
         await ask(rig, engine, first)
-        await rig.reported(JobSucceeded, 3)
+        await rig.reported(JobSucceeded, 3, name="next")
+    assert not rig.of(JobReleased)
 
 
 async def test_who_is_asked_twice_is_asked_once(rig: Rig) -> None:
@@ -195,22 +203,28 @@ async def test_who_is_asked_twice_is_asked_once(rig: Rig) -> None:
     assert len(rig.of(JobCancelled)) == 1
 
 
-async def test_a_timeout_that_comes_too_has_no_say(rig: Rig) -> None:
-    rig.config = config_of(cancel_grace_s=60.0, timeout_s=0.3)
+@pytest.mark.parametrize("swallows", [False, True])
+async def test_a_timeout_that_comes_too_has_no_say(rig: Rig, swallows: bool) -> None:
+    rig.config = config_of(
+        cancel_grace_s=60.0, timeout_s=0.3, breaker={"min_samples": 1, "failure_threshold": 0.01}
+    )
 
     @rig.app.job("late")
     async def late() -> None:
         try:
             await trio.sleep_forever()
-        finally:
+        except trio.Cancelled:
             with trio.CancelScope(shield=True):
                 await trio.sleep(0.4)
+            if not swallows:
+                raise
 
     (uid,) = rig.enqueue("late")
     async with rig.running() as engine:
         await ask(rig, engine, uid)
         await cancelled(rig, uid)
     assert not rig.of(JobFailed)
+    assert not rig.of(BreakerChanged)
 
 
 async def test_it_is_cancelled_also_where_it_was_to_go_back(rig: Rig) -> None:
@@ -403,6 +417,31 @@ async def test_one_in_a_hand_with_others_is_asked_like_any_other(rig: Rig) -> No
         await cancelled(rig, uid)
         await rig.reported(JobSucceeded, 58)
     assert seen == [REASON]
+
+
+async def test_one_in_a_hand_that_returns_has_finished_first(rig: Rig) -> None:
+    rig.config = config_of(cancel_grace_s=60.0, count=2)
+    begun, release = threading.Event(), threading.Event()
+
+    @rig.app.job("tiny")
+    def tiny(waits: bool) -> None:
+        if waits:
+            begun.set()
+            release.wait(30)
+
+    async with rig.running() as engine:
+        rig.enqueue("tiny", 50, payload={"waits": False})
+        await rig.reported(JobSucceeded, 50)
+        rig.enqueue("tiny", 4, payload={"waits": False})
+        (uid,) = rig.enqueue("tiny", payload={"waits": True})
+        rig.enqueue("tiny", 4, payload={"waits": False})
+        await until(begun.is_set)
+        await ask(rig, engine, uid)
+        await trio.sleep(0.02)
+        assert not abandoned_threads(), "it has its grace"
+        release.set()
+        await rig.reported(JobSucceeded, 59)
+    assert not rig.of(JobCancelled)
 
 
 # -- in processes ------------------------------------------------------------------------------
