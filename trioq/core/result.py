@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import json
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from types import NoneType, SimpleNamespace
@@ -22,6 +23,7 @@ SHOWN_FAULTS = 10
 
 #: By identity: a class's own hash may raise.
 _STR = frozenset({id(str)})
+_quoted = json.encoder.encode_basestring_ascii
 _PLAIN = frozenset(map(id, (str, int, float, bool, NoneType)))
 
 
@@ -44,6 +46,8 @@ def encode(value: Any, max_bytes: int) -> bytes:
 def _encoded(value: Any) -> bytes:
     if value is None:
         return b"null"
+    if type(value) is str:
+        return _quoted(value).encode("ascii")
     try:
         if _is_plain(value):
             return payload.encode_value(value, "result")
