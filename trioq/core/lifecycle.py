@@ -79,7 +79,8 @@ STATES: Mapping[State, str] = {
     State.RUNNING: "claimed by one engine, which holds it until it settles",
     State.DONE: "succeeded; its record is gone, its summary among the last `keep_done`",
     State.DEAD: "doesn't run again by itself; record, reason and errors are kept",
-    State.CANCELLED: "taken back; its record is gone, its summary among the last `keep_done`",
+    State.CANCELLED: "taken back; its record is gone, its summary among the last `keep_done`,"
+    " but for what was purged",
 }
 
 PLACES: Mapping[Place, str] = {

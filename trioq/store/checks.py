@@ -27,7 +27,7 @@ CONNECTING = ("CLIENT SETNAME trioq", "SELECT 0")
 #: To have a step answered that waits for a bell; without them that takes a new connection.
 WAKING = ("CLIENT ID", "CLIENT UNBLOCK 1")
 
-#: To tell who waits for the end of a job, and to be told: without them one looks now and then.
+#: To tell who waits for the end of a job, and to be told.
 TELLING = frozenset({"PUBLISH", "SUBSCRIBE"})
 REQUIRED = ("EVAL 0 1 %", "EVALSHA 0 1 %", "EXEC", "MULTI", "TIME")
 REQUIRED_ON_KEYS = frozenset(
