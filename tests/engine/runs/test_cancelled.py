@@ -77,6 +77,20 @@ async def test_a_handler_is_cancelled_with_the_reason_and_that_is_no_attempt(rig
     assert rig.stats().counters["cancelled"] == 1
 
 
+async def test_that_it_was_cancelled_is_kept_as_long_as_its_result_was_to_be(rig: Rig) -> None:
+    @rig.app.job("sleeper", result="1h")
+    async def sleeper() -> int:
+        await trio.sleep_forever()
+        return 1
+
+    (uid,) = rig.enqueue("sleeper")
+    async with rig.running() as engine:
+        await ask(rig, engine, uid)
+        await cancelled(rig, uid)
+    (end,) = rig.store.wait_for("somebody", [(uid, None)])
+    assert end.state == "cancelled"
+
+
 async def test_it_has_its_grace_for_cleaning_up(rig: Rig) -> None:
     cleaned: list[str] = []
 

@@ -17,6 +17,7 @@ import trio
 from trioq.engine.appetite import Appetite
 from trioq.engine.handlers import Apart, Command
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import Run, Runs
 from trioq.engine.runs.settle import Teller, cancelled
 
@@ -31,6 +32,7 @@ class Patience:
     nursery: trio.Nursery
     """Of the worker."""
     grace_s: float
+    rules: Rules
     runs: Runs
     breakers: Breakers
     appetite: Appetite
@@ -57,7 +59,8 @@ class Patience:
         self.runs.abandon(run)
         self.appetite.away += 1
         self.breakers.record(run.stored.record.name, run.permit, "ignored", now)
-        end = cancelled(run, "ignored", now_ms=time.time_ns() // 1_000_000)
+        keep = self.rules.result_of(run.handler, run.stored.record)
+        end = cancelled(run, "ignored", keep, now_ms=time.time_ns() // 1_000_000)
         self.teller.tell(run.claim, run, end)
         run.given_up.set()
 

@@ -161,8 +161,12 @@ def called_off(
     return End(Cancel(claim.uid, claim.step, kept, keep_ms), (told,))
 
 
-def cancelled(run: Run, how: How, *, now_ms: int) -> End:
-    """Somebody wanted it to end, and it came to no result."""
+def cancelled(run: Run, how: How, keep: Keep | None, *, now_ms: int) -> End:
+    """Somebody wanted it to end, and it came to no result.
+
+    Args:
+      keep: That how it ended is kept for as long as its result was to be.
+    """
     claim, record, ask = run.claim, run.stored.record, run.asked
     assert ask is not None
     kept = summary.encode_stopped(
@@ -185,7 +189,7 @@ def cancelled(run: Run, how: How, *, now_ms: int) -> End:
         events += (
             JobIgnoredCancel(claim.uid, record.name, record.queue, claim.attempt, run.grace_s),
         )
-    return End(Cancel(claim.uid, claim.step, kept), events)
+    return End(Cancel(claim.uid, claim.step, kept, 0 if keep is None else keep.for_ms), events)
 
 
 def parked(claim: Held, stored: Stored, why: Literal["breaker open", "unknown name"]) -> End:

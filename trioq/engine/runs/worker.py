@@ -153,7 +153,13 @@ class Worker:
         shop = self._shop
         async with trio.open_nursery() as beside:
             self._patience = Patience(
-                beside, shop.grace_s, shop.runs, shop.breakers, shop.appetite, shop.teller
+                beside,
+                shop.grace_s,
+                shop.rules,
+                shop.runs,
+                shop.breakers,
+                shop.appetite,
+                shop.teller,
             )
             while await self._run_until_cancelled(beside):
                 # That may not have been the only reason why: no job begins in a worker that ends.
@@ -240,7 +246,8 @@ class Worker:
             if run is None or not run.is_told:
                 known = stored if run is None else run.stored
                 if run is not None and run.was_stopped:
-                    end = cancelled(run, "stopped", now_ms=time.time_ns() // 1_000_000)
+                    keep = shop.rules.result_of(run.handler, run.stored.record)
+                    end = cancelled(run, "stopped", keep, now_ms=time.time_ns() // 1_000_000)
                 shop.teller.tell(held, run, end or released(held, known))
             if shop.aside is not None:
                 shop.aside.recall()
