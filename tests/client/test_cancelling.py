@@ -133,3 +133,21 @@ def test_what_waits_is_not_kept_where_others_run(
     assert results(admin.cancel_many(trioq.JobFilter())) == {"cancelled": 1, "asked": 1}
     assert server.call("HLEN", "{t}:waits") == 1
     assert server.call("HLEN", "{t}:results") == 0
+
+
+def test_what_begins_before_the_request_arrives_is_told_as_well(
+    admin: Admin, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.enqueue(new_job("low", id="mine"))
+    cancel = RedisStore.cancel
+
+    def late(*arguments: Any) -> Any:
+        scene.driver.claim()
+        return cancel(*arguments)
+
+    monkeypatch.setattr(RedisStore, "cancel", late)
+    told = admin.cancel("mine")
+    assert told.result == "asked"
+    (ask,) = scene.driver.ask(0).asks
+    scene.driver.step(0, Cancel(ask.uid, ask.step))  # nothing is remembered of it
+    assert [each.outcome for each in admin.outcomes([told], 0.5)] == ["stopped"]

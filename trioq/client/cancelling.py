@@ -94,17 +94,33 @@ class Cancelling:
         able = [(job, job.record) for job in jobs if job.record]
         if not able:
             return told
-        if self.waits and (running := inspect.running(self.store, [job.uid for job, _ in able])):
+        running = inspect.running(self.store, [job.uid for job, _ in able])
+        if self.waits and running:
             # Registered before they are asked: their ends are then kept for long enough.
             waits = [(job.uid, record.id) for job, record in able if job.uid in running]
             self.sender.ask(RedisStore.wait_for, self.waits.name, waits)
+        begun: list[Cancelled] = []
         words = self.sender.send(RedisStore.cancel, [wish.of(record) for _, record in able])
         for (job, _), word in zip(able, words, strict=True):
             if word == "unknown":  # it has ended before the request arrived: how?
                 told.append(self._looked_for(job.id, job.uid))
+            elif word == "asked" and job.uid not in running:
+                begun.append(Cancelled(job.id, job.uid, CancelOutcome.asked))
             else:
                 told.append(Cancelled(job.id, job.uid, outcome(word)))
-        return told
+        return told + self._begun_meanwhile(begun)
+
+    def _begun_meanwhile(self, asked: Sequence[Cancelled]) -> list[Cancelled]:
+        """Those that have begun since it was seen what runs. Whichever of them has ended already
+        is among the last that have."""
+        if self.waits is None or not asked:
+            return [*asked]
+        jobs = [(job.uid or "", None) for job in asked]
+        ends = self.sender.ask(RedisStore.wait_for, self.waits.name, jobs)
+        return [
+            self._looked_for(job.id, job.uid or "") if end.state == "unknown" else job
+            for job, end in zip(asked, ends, strict=True)
+        ]
 
     def _looked_for(self, id: str, uid: Uid) -> Cancelled:
         # By its own id it may be known for longer, unless another job has that by now.
