@@ -174,7 +174,8 @@ class WaitsMachine(Counting, RuleBasedStateMachine):
         return [self.ended[uid], End("unknown"), End("expired")]
 
     def teardown(self) -> None:
-        """Nothing gets lost any more."""
+        """What is under way gets lost, though no connection does; then nothing any more."""
+        self.messages.clear()
         self.answer = None
         if not self.listens:
             self.listen()

@@ -19,6 +19,7 @@ from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
 from tests.mutants.stops import STOPS
+from tests.mutants.waited import WAITED
 
 __all__ = [
     "ENGINES", "FACES", "GOES", "IN_A_ROW", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant",
@@ -824,4 +825,5 @@ ENGINES = (
 MUTANTS = (
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
+    *WAITED,
 )  # fmt: skip

@@ -15,6 +15,7 @@ from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
 from tests.mutants.stops import STOPS
+from tests.mutants.waited import WAITED
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
 
@@ -54,7 +55,7 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(BYTES)}
 ## Clients
 
-{_table(CLIENTS)}
+{_table(CLIENTS + WAITED)}
 ## What is read and allowed
 
 {_table(READ)}
