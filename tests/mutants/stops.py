@@ -11,6 +11,7 @@ THREADS = "engine/handlers/threads.py"
 BEGUN = "engine/handlers/begun.py"
 
 CANCELLED: Killers = ("tests/engine/runs/test_cancelled.py", "--timeout", "60")
+ALL_RUNS: Killers = ("tests/engine/runs/test_runs.py",)
 CHECKED: Killers = ("tests/engine/handlers/test_check_cancelled.py",)
 TRACED: Killers = ("tests/observe/test_cancelled_runs.py",)
 
@@ -36,7 +37,7 @@ STOPS = (
     Mutant(
         "a worker whose run was cancelled keeps its scope", RUN,
         "return self.cancelled is not None or self.asked is not None",
-        "return self.cancelled is not None", CANCELLED,
+        "return self.cancelled is not None", ALL_RUNS,
     ),
     Mutant(
         "a job that was cancelled counts against its breaker", WORKER,

@@ -181,3 +181,15 @@ def test_what_is_asked_of_what_has_ended_is_forgotten() -> None:
     runs.ask(NOBODY, asks_of(run_of("a")))
     runs.add(later := run_of("a"))
     assert later.asked is None
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("is_asked", [False, True])
+async def test_the_scope_of_a_run_that_is_to_end_is_not_used_again(is_asked: bool) -> None:
+    run = run_of("a")
+    assert not run.is_to_end
+    if is_asked:
+        run.ask(Ask("a", 1, b"{}"))
+    else:
+        run.cancel("engine stops")
+    assert (run.is_to_end, run.scope.cancel_called) == (True, True)
