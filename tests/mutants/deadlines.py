@@ -102,8 +102,8 @@ DEADLINES = (
     Mutant(
         "nobody hears of the last failure",
         SETTLE,
-        "keep, now_ms=now_ms, error=why)",
-        "keep, now_ms=now_ms)",
+        "keep, now_ms=now_ms, error=why,",
+        "keep, now_ms=now_ms,",
         AGAIN,
     ),
     Mutant(

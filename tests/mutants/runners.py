@@ -30,6 +30,7 @@ RUNNERS = (
     Mutant(
         "a job that has waited for a runner starts on any lease", WORKER,
         "            if (hindered := _hindered(run)) is not None:\n"
+        "                run.limit = None  # it hasn't begun\n"
         "                return hindered\n", "", APART,
     ),
     Mutant(

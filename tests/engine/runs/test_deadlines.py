@@ -98,7 +98,7 @@ async def test_what_comes_too_late_is_cancelled_and_never_run(
     (uid,) = rig.enqueue(kind, options=PASSED[reason], payload={"told": str(ran)})
     async with rig.running():
         told = await only_cancelled(rig, uid, reason)
-    assert (told.attempt, told.error) == (1, None)
+    assert (told.attempt, told.error, told.how, told.took_s) == (1, None, "waiting", 0.0)
     assert rig.of(JobStarted) == rig.of(JobParked) == []
     assert not ran.exists()
 
@@ -168,8 +168,10 @@ async def test_a_deadline_ends_what_runs_and_nobody_has_failed(
         options = soon(timeout_s=LONG_S, max_attempts=1)
         payload = {"told": str(tmp_path / "told")}
         (uid,) = rig.enqueue(kind, options=options, payload=payload)
-        await only_cancelled(rig, uid, "deadline")
+        event = await only_cancelled(rig, uid, "deadline")
         assert len(rig.of(JobStarted)) == 1
+        assert event.how == "stopped"
+        assert event.took_s > 0
     assert time.time_ns() // 1_000_000 >= (options.deadline_ms or 0)
     assert time.monotonic() - began < LONG_S
     never.set()

@@ -30,7 +30,7 @@ from trioq.core.events import (
 from trioq.core.formats import history, summary
 from trioq.core.formats.record import Stored
 from trioq.core.keep import Keep, Kept
-from trioq.core.outcome import DeadReason, Error, Failed, LateReason, Starved, Succeeded
+from trioq.core.outcome import DeadReason, Error, Failed, LateReason, Starved, Succeeded, TooLate
 from trioq.core.retry import Retry
 from trioq.core.settlements import (
     Ack,
@@ -113,7 +113,11 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
             return end
         case retry.Cancelled(reason):
             why = run.outcome.error if isinstance(run.outcome, Failed) else None
-            return called_off(claim, run.stored, reason, keep, now_ms=now_ms, error=why)
+            never = isinstance(run.outcome, TooLate) and run.limit is None
+            return called_off(
+                claim, run.stored, reason, keep, now_ms=now_ms, error=why,
+                how="waiting" if never else "stopped", took_s=0.0 if never else run.took_s,
+            )  # fmt: skip
     assert_never(verdict)
 
 
@@ -141,6 +145,8 @@ def called_off(
     *,
     now_ms: int,
     error: Error | None = None,
+    how: How = "waiting",
+    took_s: float = 0.0,
 ) -> End:
     """It is cancelled, as it was to be if it wasn't done in time.
 
@@ -154,10 +160,10 @@ def called_off(
         reason=reason, by=claim.by.boot, at_ms=now_ms,
     )  # fmt: skip
     keep_ms = 0 if keep is None else keep.for_ms
-    how: How = "waiting" if error is None else "stopped"
     told = JobCancelled(
-        claim.uid, record.name, record.queue, claim.attempt, reason, claim.by.boot, how, error=error
-    )
+        claim.uid, record.name, record.queue, claim.attempt,
+        reason, claim.by.boot, how, took_s, error,
+    )  # fmt: skip
     return End(Cancel(claim.uid, claim.step, kept, keep_ms), (told,))
 
 

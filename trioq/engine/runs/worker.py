@@ -361,6 +361,7 @@ class Worker:
         keep = self._shop.rules.result_of(handler, run.stored.record)
         async with handler.runners.lent(lambda: self._timeout_of(run), keep) as lent:
             if (hindered := _hindered(run)) is not None:
+                run.limit = None  # it hasn't begun
                 return hindered
             run.began = trio.current_time()
             return await self._start(run, lent, job, timebox)
