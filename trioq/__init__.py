@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trioq.client.sync import SyncClient, connect_sync
     from trioq.core.call import Call
     from trioq.core.config import Config
+    from trioq.core.formats.note import Progress
     from trioq.core.job import Job
     from trioq.core.retry import Retry
     from trioq.errors import (
@@ -73,6 +74,7 @@ __all__ = [
     "NoResult",
     "NoResultKept",
     "PayloadRejected",
+    "Progress",
     "QueueFull",
     "QueueUnknown",
     "ResultExpired",
@@ -124,6 +126,7 @@ _HOMES = {
     "trioq.client.handle": ("Handle", "SyncHandle"),
     "trioq.client.status": ("Status",),
     "trioq.core.config": ("Config",),
+    "trioq.core.formats.note": ("Progress",),
     "trioq.core.job": ("Job",),
     "trioq.core.retry": ("Retry",),
     "trioq.service": ("Engine",),

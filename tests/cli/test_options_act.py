@@ -208,6 +208,14 @@ def at_most_so_many_ready(place: Place) -> None:
     assert [job["id"] for job in place.cli.json("peek", "low", "-n", "1")] == ["low 1"]
 
 
+@row("job", "--follow")
+def until_it_has_ended(place: Place) -> None:
+    dead = place.jobs["dead noop full"]
+    ended = place.cli("job", dead, "--follow")
+    assert (ended.exit_code, len(lines(ended.stdout))) == (1, 1)
+    assert "dead" in ended.stdout
+
+
 @row("stats", "--keys")
 def with_the_sizes_of_keys(place: Place) -> None:
     assert "{t}:jobs" in place.cli("stats", "--keys").stdout

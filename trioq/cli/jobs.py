@@ -18,6 +18,7 @@ from trioq.cli.common import (
     with_json,
     with_queue,
 )
+from trioq.cli.follow import follow as show_changes
 from trioq.cli.screen import ago, cut, lasting, moment, numbers, plain, show_table, texts
 from trioq.core.config import Config, WorkerConfig
 from trioq.core.formats import history
@@ -85,12 +86,21 @@ def _row(view: JobView) -> tuple[object, ...]:
 @click.command()
 @with_config
 @click.argument("id", type=ID)
+@click.option("--follow", "-f", is_flag=True, help="Show how far it is, until it has ended.")
 @with_json
-def job(config: str, id: str, as_json: bool) -> None:
+def job(config: str, id: str, follow: bool, as_json: bool) -> None:
     """Tell the whole story of the job ID: where it is, its payload, and every attempt.
 
-    ID is the caller's own id, or the uid that enqueue printed.
+    ID is the caller's own id, or the uid that enqueue printed. With --follow: its progress, and
+    the lines that its handler logs, until it has ended or Ctrl-C; the exit code is then 0 if the
+    job is done, and else 1. With --json each change is a line.
     """
+    if follow:
+        with opened(config) as there:
+            if (found := there.admin.job(id)) is None:
+                fail(f"no job {id!r}: {unknown(there.config.worker)}")
+            show_changes(there.admin.follow(found.uid, found.callers_id), as_json=as_json)
+        return
     with opened(config) as there:
         view = there.admin.job(id)
         door = None if view is None else there.admin.door(view)
@@ -161,6 +171,7 @@ def story(view: JobView, more: Iterable[tuple[str, str]] = ()) -> Iterator[str]:
         yield from ("", "payload")
         yield from _indented(json.dumps(view.payload, indent=2, ensure_ascii=False))
     yield from _history(view)
+    yield from _noted(view)
 
 
 def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -205,6 +216,23 @@ def is_gone(view: JobView) -> bool:
     return view.record is None and view.payload is None and view.summary is None
 
 
+def _noted(view: JobView) -> Iterator[str]:
+    """How far it is, or was, as its handler has said; and its log, if that isn't in its history."""
+    noted = view.noted
+    if noted is None:
+        return
+    if (said := noted.progress) is not None:
+        yield from ("", f"attempt {noted.attempt} was at {said.fraction:.0%} {moment(said.at_ms)}")
+        if said.text:
+            yield from _indented(said.text)
+        if said.data is not None:
+            yield from _indented(json.dumps(said.data, indent=2, ensure_ascii=False))
+    last = view.attempts[-1] if view.attempts else None
+    if noted.log and not (isinstance(last, history.Attempt) and last.number == noted.attempt):
+        yield from ("", f"log of attempt {noted.attempt}")
+        yield from _indented("\n".join(noted.log))
+
+
 def _history(view: JobView) -> Iterator[str]:
     """Each attempt, and between them where the job was revived."""
     before: history.Line | None = None
@@ -239,6 +267,10 @@ def _attempt(line: history.Line) -> Iterator[str]:
         yield from _indented(said)
     if trace:
         yield from _indented(trace)
+    if line.log:
+        yield "  log"
+        for each in line.log:
+            yield f"    {plain(each)}"
 
 
 def _indented(text: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ stops. Every write is numbered: one whose answer is lost is sent again, and exec
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
 from trioq.client.cancelling import Cancelled, Cancelling
 from trioq.client.jobs import Seconds
 from trioq.client.opening import configured
+from trioq.client.status import LOOK_S, Status, status
 from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
 from trioq.core.config import Config
@@ -73,6 +75,21 @@ class Admin:
           counted: What :meth:`stats` returned; default: asked for now.
         """
         return inspect.doors(self.store, counted or self.stats())
+
+    def follow(self, uid: Uid, id: str | None = None) -> Iterator[Status]:
+        """Where a job is, whenever that changes, until it has ended. Looks each second; its
+        engine tells how far it is as often.
+
+        Args:
+          id: The caller's, if it is known.
+        """
+        last: Status | None = None
+        while last is None or not last.has_ended:
+            if (now := status(uid, inspect.look(self.store, uid, id))) != last:
+                last = now
+                yield now
+            if not last.has_ended:
+                time.sleep(LOOK_S)
 
     def door(self, view: JobView) -> Door | None:
         """What this job waits behind; None: it isn't parked."""

@@ -23,7 +23,7 @@ from trioq.client.handle import Handle
 from trioq.client.jobs import Drafts, Keep, Seconds, When, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
-from trioq.client.status import Status, status
+from trioq.client.status import LOOK_S, Status, status
 from trioq.client.task_outbox import TaskOutbox
 from trioq.client.task_waits import Ends, TaskWaits
 from trioq.client.task_wishes import TaskWishes
@@ -31,7 +31,7 @@ from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.calls import End, NewJob
 from trioq.core.config import Config
-from trioq.errors import StoreUnreachable
+from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable
 from trioq.observe.tracing import Tracing
 from trioq.store.connect import Connector, open_store
 
@@ -290,6 +290,33 @@ class Client:
         Cancellation: at once.
         """
         return status(handle.uid, await self._wishes.find(handle.uid))
+
+    async def follow(self, handle: Handle[Any]) -> AsyncIterator[Status]:
+        """A status now, and another whenever it has changed, until the job has ended: the last one
+        says how. It looks each second, and the job's engine tells how far it is as often.
+
+        While Redis doesn't answer it waits.
+
+        Raises:
+          StoreClosed, StoreRefused: Nobody can be asked.
+
+        Cancellation: at once.
+        """
+        last: Status | None = None
+        while last is None or not last.has_ended:
+            try:
+                now: Status | None = status(
+                    handle.uid, await self._wishes.look(handle.uid, handle.id)
+                )
+            except StoreClosed:
+                raise
+            except (StoreUnreachable, StoreBusy):
+                now = last
+            if now is not None and now != last:
+                last = now
+                yield now
+            if last is None or not last.has_ended:
+                await trio.sleep(LOOK_S)
 
     async def told(self, handle: Handle[R], end: End) -> JobEnd[R]:
         """All that is to be known of an end."""

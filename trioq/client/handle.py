@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Generic
 
 import attrs
@@ -85,6 +86,12 @@ class Handle(_Handle[R]):
         told: Status = await self._client.status(self)
         return told
 
+    def follow(self) -> AsyncIterator[Status]:
+        """Its status whenever that changes, until the job has ended; see
+        :meth:`~trioq.client.client.Client.follow`."""
+        statuses: AsyncIterator[Status] = self._client.follow(self)
+        return statuses
+
 
 @value
 class SyncHandle(_Handle[R]):
@@ -108,3 +115,9 @@ class SyncHandle(_Handle[R]):
         """Where the job is now; see :meth:`~trioq.client.client.Client.status`."""
         told: Status = self._client.status(self)
         return told
+
+    def follow(self) -> Iterator[Status]:
+        """Its status whenever that changes, until the job has ended; see
+        :meth:`~trioq.client.client.Client.follow`."""
+        statuses: Iterator[Status] = self._client.follow(self)
+        return statuses

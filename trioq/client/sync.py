@@ -6,6 +6,7 @@ was lost can be sent again without queueing anything twice.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -27,7 +28,7 @@ from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.calls import End, NewJob
 from trioq.core.config import Config
-from trioq.errors import StoreUnreachable
+from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable
 from trioq.observe.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -204,6 +205,25 @@ class SyncClient:
         from trioq.client.status import status
 
         return status(handle.uid, self._wishes.find(handle.uid))
+
+    def follow(self, handle: SyncHandle[Any]) -> Iterator[Status]:
+        """A status whenever it has changed, until the job has ended; see
+        :meth:`~trioq.client.client.Client.follow`."""
+        from trioq.client.status import LOOK_S, status
+
+        last: Status | None = None
+        while last is None or not last.has_ended:
+            try:
+                now: Status | None = status(handle.uid, self._wishes.look(handle.uid, handle.id))
+            except StoreClosed:
+                raise
+            except (StoreUnreachable, StoreBusy):
+                now = last
+            if now is not None and now != last:
+                last = now
+                yield now
+            if last is None or not last.has_ended:
+                time.sleep(LOOK_S)
 
     def told(self, handle: SyncHandle[R], end: End) -> JobEnd[R]:
         """All that is to be known of an end."""

@@ -36,6 +36,10 @@ class SyncWishes:
         """
         return self._sender.ask(inspect.find, id_or_uid)
 
+    def look(self, uid: Uid, id: str | None) -> JobView | None:
+        """The same for whoever looks again and again; its engine tells more often meanwhile."""
+        return self._sender.ask(inspect.look, uid, id)
+
     def cancel(
         self,
         uid: Uid,

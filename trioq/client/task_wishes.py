@@ -39,6 +39,10 @@ class TaskWishes:
         """
         return await self._sender.ask(inspect.find, id_or_uid)
 
+    async def look(self, uid: Uid, id: str | None) -> JobView | None:
+        """The same for whoever looks again and again; its engine tells more often meanwhile."""
+        return await self._sender.ask(inspect.look, uid, id)
+
     async def cancel(
         self,
         uid: Uid,

@@ -46,6 +46,10 @@ class Noted:
     logged: int = 0
     """How many lines there ever were."""
 
+    def as_json(self) -> dict[str, Any]:
+        """As ``trioq job --json`` shows it."""
+        return attrs.asdict(self)
+
 
 def encode(
     attempt: int,

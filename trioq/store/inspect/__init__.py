@@ -22,7 +22,7 @@ from trioq.store.inspect.dead import (
     newest_dead,
 )
 from trioq.store.inspect.doors import Door, doors
-from trioq.store.inspect.jobs import find, held, peek, record, uids_of
+from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
@@ -60,6 +60,7 @@ __all__ = [
     "glance",
     "held",
     "living_pages",
+    "look",
     "newest_dead",
     "outstanding",
     "parked_names",

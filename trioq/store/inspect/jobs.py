@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,12 @@ import attrs
 
 from trioq.core.formats.record import decode
 from trioq.core.job import Record, Uid
-from trioq.errors import RecordUnreadable, StoreBusy
+from trioq.errors import RecordUnreadable, StoreBusy, StoreRefused
 from trioq.store import kept
 from trioq.store.inspect import fields
 from trioq.store.inspect.counts import TRIES
 from trioq.store.inspect.remembered import remembered, said
+from trioq.store.inspect.snapshot import watch
 from trioq.store.inspect.views import JobView, views
 from trioq.store.redis import RedisStore
 
@@ -24,12 +26,16 @@ PAGE = 100
 IDS = 1000
 
 
-def find(store: RedisStore, id_or_uid: str) -> JobView | None:
-    """A job by its caller's id or its uid, wherever it is; None: nobody knows it."""
+def find(store: RedisStore, id_or_uid: str, *, with_big: bool = True) -> JobView | None:
+    """A job by its caller's id or its uid, wherever it is; None: nobody knows it.
+
+    Args:
+      with_big: Also with a payload that lies apart.
+    """
     for _ in range(2):  # a job can end between two looks, and then lies among those that have
         known = store.lane.call("HGET", store.keys.fixed("ids"), id_or_uid)
         state, uid = said(id_or_uid, known)
-        if not state and (view := _living(store, uid)) is not None:
+        if not state and (view := _living(store, uid, with_big)) is not None:
             return view
         if view := remembered(store, {id_or_uid: known}).get(id_or_uid):
             return view
@@ -94,7 +100,22 @@ def held(store: RedisStore, engine: str) -> list[JobView]:
     return found
 
 
-def _living(store: RedisStore, uid: Uid) -> JobView | None:
+def look(store: RedisStore, uid: Uid, id: str | None) -> JobView | None:
+    """The same for whoever looks again and again: without a payload that lies apart. For ten
+    seconds from now its engine tells each second how far it is.
+
+    Args:
+      id: The caller's, if it is known: of what has ended it may be all that is remembered.
+    """
+    with contextlib.suppress(StoreRefused):  # who may only read is told more seldom
+        watch(store)
+    view = find(store, uid, with_big=False)
+    if view is None and id is not None:
+        view = find(store, id, with_big=False)
+    return view if view is not None and view.uid == uid else None
+
+
+def _living(store: RedisStore, uid: Uid, with_big: bool) -> JobView | None:
     """A job that has a record; None: it has none, or no longer."""
     ((stored,),) = fields.read(store, ["jobs"], [uid])
     if stored is None:
@@ -102,7 +123,7 @@ def _living(store: RedisStore, uid: Uid) -> JobView | None:
     place = _place(store, uid, stored)
     if place is None:
         return None
-    return attrs.evolve(views(store, [uid], [stored], "")[0], **place)
+    return attrs.evolve(views(store, [uid], [stored], "", with_big=with_big)[0], **place)
 
 
 def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import attrs
 
-from trioq.core.formats import history, payload
+from trioq.core.formats import history, note, payload
+from trioq.core.formats.note import Noted
 from trioq.core.formats.record import decode
 from trioq.core.formats.summary import Summary
 from trioq.core.job import Record, Uid
@@ -45,6 +46,8 @@ class JobView:
     """Which engine runs it."""
     has_result: bool = False
     """Whether how it ended is kept for who asks for its result, and its summary isn't."""
+    noted: Noted | None = None
+    """What its handler has said last of how far it is."""
 
     @property
     def about(self) -> Record | Summary | None:
@@ -74,6 +77,8 @@ class JobView:
         for field in ("due_ms", "died_ms", "engine"):
             if (value := getattr(self, field)) is not None:
                 shown[field] = value
+        if self.noted is not None:
+            shown["noted"] = self.noted.as_json()
         if self.payload_raw is not None:
             shown["payload_raw"] = base64.b64encode(self.payload_raw).decode()
         if self.summary is not None:
@@ -82,23 +87,38 @@ class JobView:
 
 
 def views(
-    store: RedisStore, uids: Sequence[Uid], stored: Sequence[bytes | None], state: str
+    store: RedisStore,
+    uids: Sequence[Uid],
+    stored: Sequence[bytes | None],
+    state: str,
+    *,
+    with_big: bool = True,
 ) -> list[JobView]:
-    """Jobs with what is told of them elsewhere; those without a record are left out."""
+    """Jobs with what is told of them elsewhere; those without a record are left out.
+
+    Args:
+      with_big: Also with payloads that lie apart, each of which is a question of its own.
+    """
     found = {uid: job for uid, job in zip(uids, stored, strict=True) if job is not None}
     if not found:
         return []
-    told = fields.read(store, ["history", "reasons", "reaps"], [*found])
+    told = fields.read(store, ["history", "reasons", "reaps", "notes"], [*found])
     return [
-        _view(store, uid, job, state, about)
+        _view(store, uid, job, state, about, with_big=with_big)
         for (uid, job), *about in zip(found.items(), *told, strict=True)
     ]
 
 
 def _view(
-    store: RedisStore, uid: Uid, stored: bytes, state: str, about: Sequence[bytes | None]
+    store: RedisStore,
+    uid: Uid,
+    stored: bytes,
+    state: str,
+    about: Sequence[bytes | None],
+    *,
+    with_big: bool,
 ) -> JobView:
-    lines, reason, reaps = about
+    lines, reason, reaps, noted = about
     record: Record | None = None
     raw: bytes | None = stored
     try:
@@ -108,7 +128,10 @@ def _view(
     else:
         record = read.record
         # The big ones one at a time: each may have a megabyte.
-        content, raw = _payload(_big(store, uid) if read.payload_is_big else record.payload)
+        if read.payload_is_big:
+            content, raw = _payload(_big(store, uid)) if with_big else (None, None)
+        else:
+            content, raw = _payload(record.payload)
     return JobView(
         uid,
         record,
@@ -118,6 +141,7 @@ def _view(
         attempts=history.decode(lines),
         payload=content,
         payload_raw=raw,
+        noted=note.decode(noted),
     )
 
 
