@@ -404,6 +404,20 @@ def test_handlers_that_go_on_without_a_job_are_counted() -> None:
     assert "3 abandoned" in drawn
 
 
+def test_how_far_a_job_is_stands_beside_it_and_in_the_list_of_what_runs() -> None:
+    run = snapshot.Run("u", "greet", "low", 1, since_ms=1_000_000, progress=0.4, text="page \x1b12")
+    engine = EngineView("e.boot", "e", 4, 1, True, at_ms=1_000_500, busy=1, runs=(run,))
+    trend = Trend()
+    there = attrs.evolve(overview(1.0), engines=(engine,))
+    trend.add(there)
+    drawn = "\n".join(line.plain for line in Screen(80, 24, "there").draw(trend, Ui()))
+    assert "greet 0.5s 40%" in drawn
+    ui, _ = press(Ui(panel="engines"), "enter", there)
+    (listing,) = ui.above
+    assert isinstance(listing, Listing)
+    assert listing.rows == (("u", "greet  low  attempt 1  40%  page \x1b12"),)
+
+
 def test_a_process_of_a_supervisor_is_shown_as_that_and_its_number() -> None:
     long = "a-machine-with-a-long-name-4711-ff00ff"
     engine = EngineView("e.boot", "e", 4, 1, False, supervisor=long, process=12)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import attrs
 
+from trioq.core.board import Board
 from trioq.core.settlements import Settlement
+from trioq.engine.claim import Held
 from trioq.engine.fetch import Fetch
 from trioq.engine.runs.run import Run
 
@@ -18,6 +20,9 @@ class Nobody:
 
     @property
     def fetch(self) -> Fetch:
+        raise AssertionError
+
+    async def last_note(self, claim: Held, board: Board) -> None:
         raise AssertionError
 
     def may_start(self) -> bool:

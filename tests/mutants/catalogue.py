@@ -13,6 +13,7 @@ from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
 from tests.mutants.mutant import Killers, Mutant
+from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.returns import RETURNS
@@ -823,6 +824,7 @@ ENGINES = (
 )  # fmt: skip
 
 MUTANTS = (
+    *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
     *WAITED,

@@ -9,6 +9,7 @@ from tests.mutants.bytes import BYTES
 from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SETTINGS, Mutant
 from tests.mutants.clients import CLIENTS
 from tests.mutants.deadlines import DEADLINES
+from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.returns import RETURNS
@@ -34,7 +35,7 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(SCRIPTS)}
 ## Engine
 
-{_table(ENGINES + DURING + ASKS)}
+{_table(ENGINES + DURING + ASKS + NOTES_MUTANTS)}
 ## Deadlines
 
 {_table(DEADLINES)}

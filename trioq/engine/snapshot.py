@@ -14,6 +14,7 @@ from typing import Protocol
 import attrs
 import trio
 
+from trioq.core.board import Board
 from trioq.core.events import Event, JobDied, JobFailed, JobSucceeded
 from trioq.core.formats.record import Stored
 from trioq.core.formats.snapshot import Failure, Run, Snapshot
@@ -72,6 +73,8 @@ class Shown(Protocol):
     def stored(self) -> Stored: ...
     @property
     def began(self) -> float: ...
+    @property
+    def board(self) -> Board | None: ...
 
 
 def told(
@@ -101,4 +104,6 @@ def told(
 def _run(run: Shown, now_ms: int, for_s: float) -> Run:
     claim, record = run.claim, run.stored.record
     since_ms = now_ms - int(for_s * 1000)
-    return Run(claim.uid, record.name, record.queue, claim.attempt, since_ms)
+    said = None if run.board is None else run.board.said
+    progress, text = (None, "") if said is None else (said.fraction, said.text[:CHARACTERS])
+    return Run(claim.uid, record.name, record.queue, claim.attempt, since_ms, progress, text)

@@ -61,3 +61,13 @@ def test_a_life_begins_after_a_death_and_where_attempts_count_anew() -> None:
     assert history.starts_new_life(LAST, FIRST)
     assert history.starts_new_life(lost, lost)
     assert not history.starts_new_life(Omitted(3), FIRST)
+
+
+def test_of_a_log_a_line_keeps_the_end_that_fits() -> None:
+    log = tuple(f"line {n} ü" for n in range(1000))
+    encoded = history.encode(Attempt(1, Error("OSError", "no"), log=log))
+    (line,) = history.decode(encoded)
+    assert isinstance(line, Attempt)
+    assert 100 < len(line.log) == len(log[-len(line.log) :])
+    assert line.log == log[-len(line.log) :]
+    assert len(encoded) < 5000

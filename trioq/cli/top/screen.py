@@ -15,7 +15,7 @@ from rich.text import Text
 
 from trioq.cli.screen import cut, plain
 from trioq.cli.top.ui import PANELS, Help, Listing, Page, Panel, Prompt, Question, Ui, rows
-from trioq.core.formats.snapshot import Failure
+from trioq.core.formats.snapshot import Failure, Run
 from trioq.store.inspect import EngineView, Overview, Trend
 
 T = TypeVar("T")
@@ -255,8 +255,13 @@ def _named(engine: EngineView, width: int) -> str:
 
 
 def _runs(engine: EngineView) -> str:
-    listed = (f"{run.name} {span(engine.age_s(run))}" for run in engine.runs)
+    listed = (f"{run.name} {span(engine.age_s(run))}{_share(run)}" for run in engine.runs)
     return " · ".join(listed) or "nothing"
+
+
+def _share(run: Run) -> str:
+    """How far it is, where its handler says so."""
+    return "" if run.progress is None else f" {run.progress:.0%}"
 
 
 def _window(items: Sequence[T], chosen: int, room: int) -> Iterator[tuple[int, T]]:

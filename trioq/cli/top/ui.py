@@ -11,6 +11,7 @@ from typing import Literal
 
 import attrs
 
+from trioq.core.formats.snapshot import Run
 from trioq.store.inspect import Overview
 
 Panel = Literal["queues", "engines", "failures"]
@@ -228,8 +229,7 @@ def _on_chosen(ui: Ui, key: str, overview: Overview) -> tuple[Ui, Wish | None]:
         if key != "enter":
             return ui, None
         engine = overview.engines[row]
-        text = "{0.name}  {0.queue}  attempt {0.attempt}"
-        runs = tuple((run.uid, text.format(run)) for run in engine.runs)
+        runs = tuple((run.uid, _run(run)) for run in engine.runs)
         return ui.opened(Listing(f"{engine.name} runs", runs)), None
     failure = overview.failures[row]
     if key == "enter":
@@ -240,6 +240,15 @@ def _on_chosen(ui: Ui, key: str, overview: Overview) -> tuple[Ui, Wish | None]:
         text = f"Revive {failure.name} {failure.uid}?"
         return ui.opened(Question(text, Revive(failure.uid))), None
     return (ui.told("it isn't dead") if key == "r" else ui), None
+
+
+def _run(run: Run) -> str:
+    parts = [run.name, run.queue, f"attempt {run.attempt}"]
+    if run.progress is not None:
+        parts.append(f"{run.progress:.0%}")
+    if run.text:
+        parts.append(run.text)
+    return "  ".join(parts)
 
 
 def _on_queue(ui: Ui, key: str, queue: str, overview: Overview) -> tuple[Ui, Wish | None]:

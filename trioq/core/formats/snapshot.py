@@ -21,6 +21,10 @@ class Run:
     attempt: int
     since_ms: int
     """Epoch, by the engine's clock."""
+    progress: float | None = None
+    """How far it is, from 0 to 1, as its handler says; None: it doesn't."""
+    text: str = ""
+    """What it says beside that."""
 
 
 @attrs.frozen
@@ -87,6 +91,8 @@ def decode(encoded: bytes | None) -> Snapshot | None:
                 lenient.text(each.get("queue")),
                 lenient.count(each.get("attempt")),
                 lenient.time_ms(each.get("since_ms")) or 0,
+                lenient.fraction(each.get("progress")),
+                lenient.text(each.get("text")),
             )
             for each in lenient.objects(told.get("running"))
         ),
