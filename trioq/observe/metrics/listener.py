@@ -267,6 +267,8 @@ class Metrics:
         self._counts.add(c.REAPED, by=event.jobs)
         for _ in event.dead:
             _count(self._of(OTHER, OTHER).dead, "worker_lost")
+        if event.cancelled:
+            _count(self._of(OTHER, OTHER).cancelled, "stopped", by=len(event.cancelled))
 
     def _parked_expired(self, event: e.ParkedExpired) -> None:
         _count(self._of(event.queue, event.name).dead, "unknown_name", by=event.jobs)
