@@ -225,8 +225,9 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     server.call("ZADD", "{t}:dead", *(x for n in range(6) for x in (n, f"{n:032x}")))
     server.call("HSET", "{t}:stats", *(x for item in keys.items() for x in item))
     config = configured(server, tmp_path)
-    # Nobody beats for the other engine, which is to live on.
-    config = attrs.evolve(config, worker=attrs.evolve(config.worker, lease_s=60.0))
+    # Nobody beats for the other engine, which is to live on, nor are parked jobs to expire.
+    worker = attrs.evolve(config.worker, lease_s=60.0, unknown_name_after_s=3600.0)
+    config = attrs.evolve(config, worker=worker)
     async with engine(trioq.App(), config) as made:
         await becomes(made.http, 2.0, "trioq_engines")
         seen: Scrape = await scrape(made.http)
