@@ -185,6 +185,9 @@ def named(*names: str) -> Callable[[Call], bool]:
     return lambda call: call.name in chosen
 
 
+#: An empty request, which has no reply: it only has the server look at its timeouts now.
+NUDGE = b"*0\r\n"
+
 # -- the proxy -----------------------------------------------------------------------------------
 
 
@@ -408,7 +411,8 @@ class _Link:
             with contextlib.suppress(trio.BrokenResourceError):
                 async for data in self._client:
                     for frame in frames.feed(bytes(data)):
-                        await self._requests.send(frame)
+                        if frame != NUDGE:
+                            await self._requests.send(frame)
         self._client_gone.set()
         self._patience.cancel()
 

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from tests.support import Server, new_job
-from trioq.core.calls import NewJob, Step, StepReply, Unwanted
+from trioq.core.calls import NewJob, Note, Step, StepReply, Unwanted
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
@@ -157,6 +157,14 @@ def pause(scene: Scene) -> Asked:
     )
 
 
+def wait_for(scene: Scene) -> Asked:
+    return Asked("wait_for", ("c1", [(scene.uid("h"), None), (scene.uid("f"), None)]))
+
+
+def note(scene: Scene) -> Asked:
+    return Asked("note", ("e.1", [Note(scene.uid("a"), 1, b"{}")]))
+
+
 def beat(scene: Scene) -> Asked:
     return Asked("beat", ("e.1",))
 
@@ -198,7 +206,7 @@ SCRIPTS = {
     f.__name__: f
     for f in (
         step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
-        expire_parked, forget_queues,
+        expire_parked, forget_queues, wait_for, note,
     )
 }  # fmt: skip
 

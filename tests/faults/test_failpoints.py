@@ -45,7 +45,16 @@ OF_ENGINES = {
 #: The places that only clients pass.
 OF_CLIENTS = tuple(
     f"{script}.{moment}"
-    for script in ("enqueue", "cancel", "revive", "purge_dead", "purge", "pause")
+    for script in (
+        "enqueue",
+        "cancel",
+        "revive",
+        "purge_dead",
+        "purge",
+        "pause",
+        "wait_for",
+        "note",  # an engine's, of jobs that say how far they are
+    )
     for moment in ("before", "after")
 )
 
