@@ -426,7 +426,18 @@ class _Link:
             call = Call(name, self._name, asked, _asks(name, words))
             if [word.upper() for word in words[:2]] == [b"CLIENT", b"SETNAME"]:
                 self._name = words[2].decode()
+            if name == "subscribe":
+                await self._listen(asked)
             await self._pass(call)
+
+    async def _listen(self, asked: bytes) -> None:
+        """Pass on what is told, whenever it is, for as long as there are both."""
+        await self._server.send_all(asked)
+        with trio.CancelScope() as self._patience:
+            if not self._client_gone.is_set():
+                async for data in self._server:
+                    await self._client.send_all(data)
+        raise _Over
 
     async def _pass(self, call: Call) -> None:
         fault, rule = self._proxy.fault_for(call)
