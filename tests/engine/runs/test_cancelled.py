@@ -325,6 +325,7 @@ async def test_a_boot_signs_off_without_waiting_for_it(rig: Rig) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.direct  # who is cancelled has no time to sign off again; a reaper would have it
 async def test_a_grace_goes_on_while_its_engine_is_cancelled(rig: Rig) -> None:
     gate = stubborn(rig)
     (uid,) = rig.enqueue("stubborn")
