@@ -215,6 +215,7 @@ async def test_an_engine_lives_beside_everything_odd_at_once(server: Server) -> 
 
 @settings(
     max_examples=12,
+    deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -32,7 +32,8 @@ def fleet(own_server: Server, tmp_path: Path) -> Iterator[Fleet]:
 
 def started(fleet: Fleet) -> subprocess.Popen[str]:
     engine = fleet.start_engine()
-    wait_until(lambda: len(fleet.stats().engines) == 1)
+    # Where the answer to its registration was lost, the server knows it before it does.
+    wait_until(lambda: fleet.logged("engine_started") == 1)
     return engine
 
 
