@@ -30,9 +30,8 @@ from trioq.cli.payloads import Line, encoded, open_lines, read_lines
 from trioq.cli.results import client_of, result_of, tell
 from trioq.client import arguments
 from trioq.client.handle import SyncHandle
-from trioq.client.jobs import Drafts
+from trioq.client.jobs import CALLED_S, Drafts
 from trioq.client.many import batches
-from trioq.client.sync import CALLED_S
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean

@@ -20,7 +20,7 @@ from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unkno
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
 from trioq.client.ends import JobEnd, job_end
 from trioq.client.handle import Handle
-from trioq.client.jobs import Drafts, Keep, Seconds, When, handles, raise_told
+from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.status import LOOK_S, Status, status
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from trioq.app import Handler
 
 R = TypeVar("R")
-
-#: What is called is kept for so much longer than one wants to wait for it.
-CALLED_S = 60.0
 
 
 class Client:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 Place = tuple[str, str]
 """A handler's name and the queue that its job goes to."""
 
+#: What is called is kept for so much longer than one wants to wait for it.
+CALLED_S = 60.0
+
 #: So many are remembered.
 MOST_PLACES = 1000
 

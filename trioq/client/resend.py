@@ -43,10 +43,15 @@ class ResendPolicy:
         self.maybe_sent |= isinstance(error, StoreUnreachable) and error.sent
         if now < self.ends and _passes(error):
             self.tries += 1
-            return min(1.0, 0.02 * 2.0 ** min(self.tries, 8)) * random()
+            return backoff_s(self.tries)
         if not self.maybe_sent or (isinstance(error, StoreUnreachable) and error.sent):
             raise error
         raise StoreUnreachable(f"{error}; an earlier try may have been executed") from error
+
+
+def backoff_s(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: up to one, at random."""
+    return min(1.0, 0.02 * 2.0 ** min(failures, 8)) * random()
 
 
 def _passes(error: StoreError) -> bool:

@@ -20,7 +20,7 @@ from trioq.client import arguments
 from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unknown
 from trioq.client.ends import JobEnd, job_end
 from trioq.client.handle import SyncHandle
-from trioq.client.jobs import Drafts, Keep, Seconds, When, handles, raise_told
+from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.sync_outbox import SyncOutbox
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from trioq.store.connect import Connector
 
 R = TypeVar("R")
-
-#: What is called is kept for so much longer than one wants to wait for it.
-CALLED_S = 60.0
 
 
 class SyncClient:

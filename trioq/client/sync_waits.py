@@ -16,6 +16,7 @@ from typing import Self
 
 import attrs
 
+from trioq.client.resend import backoff_s
 from trioq.client.waits import CHECK_S, STILL, Wait, Waiter, Waits
 from trioq.core.calls import End
 from trioq.core.job import Uid
@@ -245,7 +246,7 @@ class _failing:  # noqa: N801 - a with statement reads it
             return False
         if isinstance(error, StoreUnreachable | StoreBusy) and not isinstance(error, StoreClosed):
             own.failures += 1
-            pause_s = min(PAUSE_S, 0.02 * 2.0 ** min(own.failures, 8)) * random()
+            pause_s = backoff_s(own.failures)
             time.sleep(max(0.0, min(pause_s, self.deadline - time.monotonic())))
         else:
             with own.lock:

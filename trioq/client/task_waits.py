@@ -16,6 +16,7 @@ from typing import Self
 import attrs
 import trio
 
+from trioq.client.resend import backoff_s
 from trioq.client.waits import CHECK_S, STILL, Wait, Waiter, Waits
 from trioq.core.calls import End
 from trioq.core.job import Uid
@@ -267,7 +268,7 @@ class _failing:  # noqa: N801 - a with statement reads it
             return False
         if isinstance(error, StoreUnreachable | StoreBusy) and not isinstance(error, StoreClosed):
             self.own.failures += 1
-            self.pause_s = min(PAUSE_S, 0.02 * 2.0 ** min(self.own.failures, 8)) * random()
+            self.pause_s = backoff_s(self.own.failures)
         else:
             self.own.waits.fail(error)
         return True
