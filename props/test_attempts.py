@@ -145,8 +145,8 @@ class AttemptsMachine(LockStep):
                 if story.crashes == MAX_REAPS:
                     story.dead = "worker_lost"
                     story.errors.append(LOST)
-        beats = self.model.space.boots[self.engine].beats
-        self.execute(Call("reap", (self.engine, beats, MAX_REAPS)))
+        signs = self.model.space.boots[self.engine].signs
+        self.execute(Call("reap", (self.engine, signs, MAX_REAPS)))
         self.start()
 
     @precondition(lambda self: self.claims)

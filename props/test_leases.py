@@ -29,6 +29,10 @@ pytestmark = pytest.mark.usefixtures("lockstep_server")
 seconds = st.sampled_from([0, 1, 2, 5, LEASE_S + 1])
 
 
+def _signs(dump: Dump, engine: str) -> tuple[int | None, tuple[Any, ...]]:
+    return dump.beats.get(engine), dump.steps.get(engine, ())[:1]
+
+
 @attrs.define
 class Process:
     """An engine: ``awake``, ``asleep``, ``dead``, or ``gone`` since it was told so."""
@@ -278,8 +282,8 @@ class LeasesMachine(LockStep):
 
     def note_signs(self, call: Call, before: Dump) -> None:
         after = self.compare(call)
-        for name, beats in after.beats.items():
-            if beats != before.beats.get(name):
+        for name in after.beats:
+            if _signs(after, name) != _signs(before, name):
                 self.signs[name] = self.now
 
     def was_reaped(self, engine: str, before: Dump) -> None:

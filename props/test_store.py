@@ -148,7 +148,7 @@ class StoreMachine(LockStep):
         engine = data.draw(st.sampled_from(self.engines), label="engine")
         if how.startswith("reap"):
             boot = self.model.space.boots.get(engine)
-            seen = (boot.beats if boot else 1) - (how == "reap late")
+            seen = (boot.signs if boot else 1) - (how == "reap late")
             self.execute(Call("reap", (engine, seen, MAX_REAPS)))
         else:
             self.execute(Call(how, (engine,)))

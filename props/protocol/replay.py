@@ -190,11 +190,11 @@ class Replay:
                 for each in settled.partition("|")[::2]
             )
             asked = call("HGET", keys.fixed("asked"), engine)
-            beats = int(call("HGET", keys.fixed("beats"), engine))
+            signs = int(call("HGET", keys.fixed("beats"), engine)) + int(n)
             who, _, boot = engine.decode().removeprefix("e").partition(".")
             boots.add(
                 Registered(
-                    (int(who), int(boot)), int(n), refused, beats, cancelled, int(asked or 0)
+                    (int(who), int(boot)), int(n), refused, signs, cancelled, int(asked or 0)
                 )
             )
         return frozenset(boots)

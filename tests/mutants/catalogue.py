@@ -125,8 +125,8 @@ SCRIPTS = (
         'refusals ~= "" and number .. " " .. refusals or number', "number", MODEL,
     ),
     Mutant(
-        "a step is no sign of life", STEP,
-        'bump(beats, boot, 1)\n', "", MODEL,
+        "a step is no sign of life", REAP,
+        "beaten + stepped ~= tonumber(seen)", "beaten ~= tonumber(seen)", MODEL,
     ),
     Mutant(
         "what is settled stays in running", f"{SETTLE}.lua",
@@ -254,8 +254,11 @@ SCRIPTS = (
     ),
     Mutant(
         "queues far up the list hide those below", "store/lua/step/look.lua",
-        "for first = lists_at + 1, bells_at, 128 do",
-        "for first = lists_at + 1, lists_at + 1 do", CLAIMS,
+        "for first = last + 1, bells_at, 128 do", "for first = last + 1, last do", CLAIMS,
+    ),
+    Mutant(
+        "what alone is there is the first queue's", "store/lua/step/look.lua",
+        "(read(next_at) and 1 or 0)", "(read(next_at) and 1 or 1)", CLAIMS,
     ),
     Mutant(
         "the name of a paused queue that is empty goes", STEP,
@@ -288,7 +291,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a reap doesn't look whether the engine lives", REAP,
-        'if redis.call("HGET", beats, boot) ~= seen then', "if false then", MODEL,
+        "if not beaten or beaten + stepped ~= tonumber(seen) then", "if false then", MODEL,
     ),
     Mutant(
         "a reap blames every job", REAP,

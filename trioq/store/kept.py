@@ -64,6 +64,12 @@ def number(raw: bytes | None) -> int:
     return int(raw) if raw is not None and is_number(raw) else 0
 
 
+def leading(raw: bytes) -> int:
+    """The count that it begins with; 0 where it begins with none."""
+    found = _DIGITS.match(raw)
+    return 0 if found is None else int(found[0])
+
+
 def time_ms(score: bytes | float) -> int | None:
     """A time in epoch milliseconds, from the score of a sorted set; None: it is no time."""
     at = float(score)

@@ -44,7 +44,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("asks:<boot>", "HASH", "uid → `nth:step:keep ms:summary`: somebody wants the claim of this step to end; the summary tells who, when and why", "cancel", "with the claim"),
     KeyDoc("asked", "HASH", "boot → how many asks it was ever sent", "cancel", "sign-off, reap"),
     KeyDoc("steps", "HASH", "boot → its last step, what that refused and what it cancelled", "register, step", "sign-off, reap"),
-    KeyDoc("beats", "HASH", "boot → its signs of life, counted", "register, beat, step", "sign-off, reap"),
+    KeyDoc("beats", "HASH", "boot → its beats, counted; each of its steps is a sign of life, too", "register, beat", "sign-off, reap"),
     KeyDoc("engines", "HASH", "boot → what it said of itself, JSON", "register", "sign-off, reap"),
     KeyDoc("dead", "ZSET", "uid → when it died, epoch ms", "dead-letter, reap", "revive, purge"),
     KeyDoc("done", "LIST", "of jobs that ended together: their JSON summaries, a line each, then how many had ended by then; the newest first, the last `keep_done` that are done or were cancelled and what lies with them", "ack, cancel, reap, sign-off", "the same, by trimming"),

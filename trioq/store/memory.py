@@ -81,7 +81,7 @@ class MemoryStore:
 
     def observe(self) -> Mapping[BootId, int]:
         with self._call() as space:
-            return {name: boot.beats for name, boot in space.boots.items()}
+            return {name: boot.signs for name, boot in space.boots.items()}
 
     def engines(self) -> Mapping[BootId, bytes]:
         with self._call() as space:

@@ -98,11 +98,17 @@ class RedisStore:
         return decode(word, rest)
 
     def observe(self) -> Mapping[BootId, int]:
-        # What isn't a number isn't from an engine.
-        return {kept.text(e): int(n) for e, n in self._hash("beats").items() if kept.is_number(n)}
+        beats, steps = self._hashes("beats", "steps")
+        # What isn't a number isn't from an engine. Floats, as the script adds them up.
+        return {
+            kept.text(e): int(float(n) + kept.leading(steps.get(e, b"")))
+            for e, n in beats.items()
+            if kept.is_number(n)
+        }
 
     def engines(self) -> Mapping[BootId, bytes]:
-        return {kept.text(e): info for e, info in self._hash("engines").items()}
+        (infos,) = self._hashes("engines")
+        return {kept.text(e): info for e, info in infos.items()}
 
     def reap(self, boot: BootId, seen: int, max_reaps: int) -> Reaped:
         args = [boot, seen, max_reaps, LOST, *self._ending()]
@@ -262,9 +268,9 @@ class RedisStore:
     def _queues_in_use(self) -> set[str]:
         return set(kept.texts(self.lane.call("SMEMBERS", self.keys.fixed("queues"))))
 
-    def _hash(self, name: str) -> dict[bytes, bytes]:
-        flat = self.lane.call("HGETALL", self.keys.fixed(name))
-        return dict(zip(flat[::2], flat[1::2], strict=True))
+    def _hashes(self, *names: str) -> list[dict[bytes, bytes]]:
+        flats = self.lane.pipeline([("HGETALL", self.keys.fixed(name)) for name in names])
+        return [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in flats]
 
     def _enqueuing(
         self, sender: str, number: int, jobs: Sequence[NewJob], rate: Rate | None

@@ -46,7 +46,7 @@ def reap(
     known = space.boots.get(boot)
     if known is None:
         return Reaped("gone")
-    if known.beats != seen:
+    if known.signs != seen:
         return Reaped("alive")
     _forget(space, boot)
     cancelled, left = _without_asked(space, known, now_ms)

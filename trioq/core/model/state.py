@@ -193,6 +193,11 @@ class Registration:
     beats: int = 0
     held: dict[Uid, Hold] = attrs.field(factory=dict[Uid, Hold])
 
+    @property
+    def signs(self) -> int:
+        """How many signs of life there were: its beats, and its steps."""
+        return self.beats + self.last
+
     def in_order(self) -> list[tuple[Uid, Hold]]:
         """What it holds, in the order in which it was claimed."""
         return sorted(self.held.items(), key=lambda item: (item[1].step, item[1].i))

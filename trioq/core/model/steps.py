@@ -48,7 +48,6 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
     boot.last = asked.number
     boot.refused = frozenset(acting.refused)
     boot.cancelled = frozenset(unwanted.uid for unwanted in acting.stopped)
-    boot.beats += 1
     return _reply(space, boot, asked, now_ms, "ok")
 
 

@@ -14,7 +14,7 @@
 --       asked     HASH  boot -> how many asks it was ever sent
 --       then running:<boot>, asks:<boot>, its own bell; then for each queue: ready, suspects, bell
 -- ARGV  boot      str   the one to reap
---       seen      int   the counter that stood still
+--       seen      int   its signs of life, which stood still: beats and steps together
 --       max_reaps int   crashes as a suspect before a job is dead
 --       line      json  history line for a job that dies of it
 --       retention int   ms for which a caller's id is remembered
@@ -53,10 +53,13 @@ redis.call("ZCARD", results_due)
 redis.call("LLEN", done)
 redis.call("ZCARD", dead)
 redis.call("SCARD", queues)
-if redis.call("HEXISTS", steps, boot) == 0 then
+local last = redis.call("HGET", steps, boot)
+if not last then
   return { "gone" }
 end
-if redis.call("HGET", beats, boot) ~= seen then
+local beaten = tonumber(redis.call("HGET", beats, boot) or "")
+local stepped = tonumber(string.sub(string.match(last, "^%d*"), 1, 18)) or 0
+if not beaten or beaten + stepped ~= tonumber(seen) then
   return { "alive" }
 end
 local entries, astray = entries_of(running)

@@ -39,7 +39,6 @@ local before, is_new = sent_before(sender, number)
 if before then
   return before
 end
-redis.call("HLEN", stats)
 local place, names, last = {}, {}, 5 + n_queues * 3
 local first = last + 1
 for q = 1, n_queues do

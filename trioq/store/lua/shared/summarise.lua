@@ -1,15 +1,16 @@
 -- @use bump
 -- Of the last jobs that ended a summary is kept, those of some that ended together in one text, a
 -- line for each. Behind them stands how many had ended by then: so it can be told of the oldest
--- whether as many as shall be kept are newer, and nobody has to look into them.
-local function summarise(lines, count)
+-- whether as many as shall be kept are newer, and nobody has to look into them. `oldest`: what is
+-- at that end, where it has been read.
+local function summarise(lines, count, oldest)
   if keep_done <= 0 or not string.find(lines, "[^\n]") then
     return
   end
   local counted = bump(stats, "summaries", count)
   redis.call("LPUSH", done, string.format("%d", counted), lines)
-  for _ = 0, count do
-    local oldest = redis.call("LINDEX", done, -1)
+  for n = 0, count do
+    oldest = n == 0 and oldest or redis.call("LINDEX", done, -1)
     local by_then = tonumber(oldest or "")
     if not oldest or by_then and by_then <= counted and counted - by_then < keep_done then
       return

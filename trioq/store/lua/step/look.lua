@@ -3,7 +3,7 @@
 -- Most are not, most of the time. How many are is asked for many at once, and they are looked at
 -- one by one until so many have been found: a step costs what there is, not what there could be.
 -- @use counted
-if redis.call("EXISTS", paused, attempts, asked, notes) > 0 then
+local function read_rare()
   n_asked = counted_in(asked, boot)
   if n_asked ~= "0" then
     redis.call("HLEN", asks)
@@ -53,7 +53,23 @@ local function look(first, last, there)
     look(half + 1, last, there - below)
   end
 end
-for first = lists_at + 1, bells_at, 128 do
-  local last = math.min(first + 127, bells_at)
+local next_at, last = lists_at + 1, math.min(lists_at + 128, bells_at)
+local there = redis.call("EXISTS", paused, attempts, asked, notes, unpack(KEYS, next_at, last))
+if there == 1 and n_queues <= 4 then
+  -- It is mostly what has just been enqueued.
+  while there > 0 and next_at <= lists_at + n_queues do
+    there = there - (read(next_at) and 1 or 0)
+    next_at = next_at + 1
+  end
+end
+if there > 0 then
+  local n_rare = redis.call("EXISTS", paused, attempts, asked, notes)
+  if n_rare > 0 then
+    read_rare()
+  end
+  look(next_at, last, there - n_rare)
+end
+for first = last + 1, bells_at, 128 do
+  last = math.min(first + 127, bells_at)
   look(first, last, redis.call("EXISTS", unpack(KEYS, first, last)))
 end

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- step: settle these claims and take those, exactly once.
 --
--- KEYS  steps, beats, jobs, attempts
+-- KEYS  steps, jobs, attempts
 --       stats     HASH  counters
 --       parked    HASH  queue:name -> since when, how many
 --       paused    SET   queues that nobody claims from
@@ -133,7 +133,7 @@ local has_attempts, has_notes, n_asked = false, false, "0"
 local parked_changed, suspects_moved = false, false
 
 -- Read, and check types: nothing after the first write may fail ---------------------
--- @types but steps, beats, attempts, stats, parked, paused, strays, queues, asked, notes, behind
+-- @types but steps, attempts, stats, parked, paused, strays, queues, asked, notes, behind
 local version = redis.call("HGET", stats, "parked_version") or "0"
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
@@ -186,8 +186,6 @@ end
 if unused[1] then
   -- @may unname
 end
--- The first write: where it can't be done, nothing has been.
-bump(beats, boot, 1)
 if unused[1] then
   -- @part unname
 end
@@ -205,5 +203,6 @@ if parked_changed then
 end
 -- A repeat is answered from this: whom it refused can't be told from `running` any more.
 local refusals = table.concat(refused, " ") .. (cancelled[1] and "|" .. table.concat(cancelled, " ") or "")
+-- The number is a sign of life, too.
 redis.call("HSET", steps, boot, refusals ~= "" and number .. " " .. refusals or number)
 return reply("ok", refusals)

@@ -6,7 +6,8 @@
 -- ARGV  summaries: a line for each job
 -- @use forget
 -- @use summarise
-redis.call("LLEN", done)
+-- Nobody writes there before: among those that keep summaries an ack is the first to settle.
+local oldest = redis.call("LINDEX", done, -1)
 local more = redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of, waits, notes)
 if more > 0 then
   now()
@@ -18,7 +19,7 @@ return {
   in_lines = true,
   write = function(uids, _, summaries)
     forget(uids, "done", now_ms, retention, more)
-    summarise(summaries, #uids)
+    summarise(summaries, #uids, oldest)
     bump(stats, "done", #uids)
   end,
 }
