@@ -6,11 +6,14 @@ from tests.mutants.mutant import Killers, Mutant
 
 WAITS = "client/waits.py"
 TASKS = "client/task_waits.py"
+INSIDE = "engine/handlers/runners/inside.py"
 WAIT_FOR = "store/lua/wait_for.lua"
 
 MACHINE: Killers = ("props/test_waits.py",)
 TELLING: Killers = ("tests/client/test_waits.py",)
 TURNS: Killers = ("tests/client/test_waiting.py", "--timeout", "20")
+CIRCLES: Killers = ("tests/engine/test_waits_for_itself.py",)
+WAITING: Killers = ("tests/core/test_waiting.py",)
 
 WAITED = (
     Mutant(
@@ -38,5 +41,26 @@ WAITED = (
     Mutant(
         "who waits is looked at and not noted", WAIT_FOR,
         '  redis.call("HSET", waits, unpack(notes))\n', "", TELLING,
+    ),
+    Mutant(
+        "that nothing moves is said at each look", "engine/sampler.py",
+        "is_lasting and not self._is_in_circle:", "is_lasting:", CIRCLES,
+    ),
+    Mutant(
+        "who waits for a queue that nobody serves waits for itself", "core/waiting.py",
+        "if not all(serving.values()):", "if False:", CIRCLES,
+    ),
+    Mutant(
+        "engines that never waited together wait for each other", "core/waiting.py",
+        "for_s = min(told.at", "for_s = max(told.at", WAITING,
+    ),
+    Mutant(
+        "an engine waits since its first worker does", "core/waiting.py",
+        "return _all_of(some, max(run.since for run in some))",
+        "return _all_of(some, min(run.since for run in some))", WAITING,
+    ),
+    Mutant(
+        "a runner tells of its waits when it tells of something else", INSIDE,
+        "board.has_news or board.waiting != self._waiting", "board.has_news", CIRCLES,
     ),
 )  # fmt: skip

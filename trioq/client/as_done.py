@@ -8,6 +8,8 @@ from typing import Any, Generic, Self, TypeVar, overload
 from trioq.client.ends import JobEnd
 from trioq.client.handle import Handle, SyncHandle
 from trioq.client.jobs import Seconds
+from trioq.core.calls import End
+from trioq.core.current import waits_here
 
 R = TypeVar("R")
 
@@ -16,7 +18,7 @@ class AsDone(Generic[R]):
     """What :func:`as_done` gives for handles of a trio client: an async iterator."""
 
     def __init__(self, handles: list[Handle[R]], timeout: Seconds | None) -> None:
-        self._handles = handles
+        self._handles, self._queues = handles, _queues_of(handles)
         self._client: Any = None
         self._ends: Any = None
         if handles:
@@ -29,7 +31,8 @@ class AsDone(Generic[R]):
     async def __anext__(self) -> tuple[Handle[R], JobEnd[R]]:
         if self._ends is None:
             raise StopAsyncIteration
-        place, end = await anext(self._ends)
+        with waits_here(self._queues):
+            place, end = await anext(self._ends)
         handle = self._handles[place]
         return handle, await self._client.told(handle, end)
 
@@ -61,8 +64,25 @@ def as_done(handles: Iterable[Any], timeout: Seconds | None = None) -> Any:
     if handles and isinstance(handles[0], SyncHandle):
         client = _client_of(handles)
         ends = client.ends_of(handles, timeout)
-        return ((handles[place], client.told(handles[place], end)) for place, end in ends)
+        return _sync_as_done(client, handles, ends)
     return AsDone(handles, timeout)
+
+
+def _sync_as_done(
+    client: Any, handles: list[Any], ends: Iterator[tuple[int, End]]
+) -> Iterator[Any]:
+    queues = _queues_of(handles)
+    while True:
+        with waits_here(queues):
+            told = next(ends, None)
+        if told is None:
+            return
+        place, end = told
+        yield handles[place], client.told(handles[place], end)
+
+
+def _queues_of(handles: list[Any]) -> frozenset[str]:
+    return frozenset(handle.queue for handle in handles)
 
 
 def _client_of(handles: list[Any]) -> Any:

@@ -31,6 +31,7 @@ from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.calls import End, NewJob
 from trioq.core.config import Config
+from trioq.core.current import waits_here
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable
 from trioq.observe.tracing import Tracing
 from trioq.store.connect import Connector, open_store
@@ -211,7 +212,8 @@ class Client:
 
     async def wait(self, handle: Handle[R], timeout: Seconds | None = None) -> JobEnd[R]:
         """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
-        end = await self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
+        with waits_here([handle.queue]):
+            end = await self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
         return await self.told(handle, end)
 
     def ends_of(self, handles: Sequence[Handle[Any]], timeout: Seconds | None = None) -> Ends:

@@ -28,6 +28,7 @@ from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.calls import End, NewJob
 from trioq.core.config import Config
+from trioq.core.current import waits_here
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable
 from trioq.observe.tracing import Tracing
 
@@ -158,7 +159,8 @@ class SyncClient:
 
     def wait(self, handle: SyncHandle[R], timeout: Seconds | None = None) -> JobEnd[R]:
         """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
-        end = self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
+        with waits_here([handle.queue]):
+            end = self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
         return self.told(handle, end)
 
     def ends_of(

@@ -1,4 +1,4 @@
-"""What a handler says while it runs: how far it is, and lines of a log.
+"""What is known of a run while it runs: how far it is, lines of a log, and what it waits for.
 
 A handler may say it a million times a second. So to say it is to put it on a board, and what
 stands there is sent now and then (:mod:`trioq.engine.shard.notes`).
@@ -11,11 +11,13 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from trioq.core.formats import note, payload
 from trioq.core.valid import Rule, is_sendable
+from trioq.core.waiting import Waiting, of_run
 from trioq.errors import PayloadRejected
 
 #: Of a text, and of a line of a log, so many characters.
@@ -80,7 +82,9 @@ def _encoded(data: Any) -> bytes:
 class Board:
     """One run's. Any thread may write on it."""
 
-    __slots__ = ("_bytes", "_lines", "_lock", "is_refused", "logged", "said", "told", "told_at")
+    __slots__ = (
+        "_bytes", "_lines", "_lock", "_waits", "is_refused", "logged", "said", "told", "told_at",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.said: Said | None = None
@@ -94,6 +98,7 @@ class Board:
         """Whether the job is another's by now: nothing more is sent."""
         self._lines: deque[str] = deque()
         self._bytes = 0
+        self._waits: dict[object, Waiting] = {}
         self._lock = threading.Lock()
 
     @property
@@ -129,6 +134,21 @@ class Board:
         with self._lock:
             return tuple(self._lines)
 
+    @contextmanager
+    def waits(self, queues: Iterable[str]) -> Iterator[None]:
+        """While this lasts, the run waits for the ends of jobs in these queues."""
+        wait = object()
+        self._waits[wait] = Waiting(frozenset(queues), time.monotonic())
+        try:
+            yield
+        finally:
+            del self._waits[wait]
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What it waits for; None: nothing."""
+        return of_run(tuple(self._waits.values()))
+
     def news(self) -> dict[str, Any]:
         """What is new on it, as JSON has it, for a board elsewhere; it's known from then on."""
         with self._lock:
@@ -140,9 +160,10 @@ class Board:
         if said is not None:
             data = None if said.data is None else json.loads(said.data)
             told = [said.fraction, said.text, data, said.at_ms]
-        return {"said": told, "logged": logged, "lines": lines}
+        waits = None if (on := self.waiting) is None else [sorted(on.queues), on.since]
+        return {"said": told, "logged": logged, "lines": lines, "waits": waits}
 
-    def copy(self, said: Any, logged: int, lines: Iterable[str]) -> None:
+    def copy(self, said: Any, logged: int, lines: Iterable[str], waits: Any) -> None:
         """Put here what is new on a board elsewhere.
 
         Raises:
@@ -153,6 +174,10 @@ class Board:
             self.said = _said(fraction, text, data)._replace(at_ms=int(at_ms))
         self.add(str(line)[:LINE_MAX] for line in lines)
         self.logged = int(logged)
+        self._waits = {}
+        if waits is not None:
+            queues, since = waits
+            self._waits[self] = Waiting(frozenset(map(str, queues)), float(since))
 
     def note(self, attempt: int) -> bytes:
         """All that stands there, as it is stored."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -30,3 +32,10 @@ def deadline_here() -> int | None:
     """The deadline of the job that runs here, as epoch ms; None: it has none, or none runs."""
     job = running_job.get(None)
     return None if job is None else job.deadline_ms
+
+
+def waits_here(queues: Iterable[str]) -> AbstractContextManager[None]:
+    """While this lasts, the job that runs here, if one does, waits for the ends of jobs in these
+    queues: its engine knows then that its worker can't go on."""
+    job = job_here()
+    return nullcontext() if job is None else job._on_board().waits(queues)

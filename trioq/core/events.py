@@ -109,6 +109,18 @@ class LoopStalled(Event):
     """The handler's line, and the one in a library where it waits, if that is another."""
 
 
+@value
+class WaitsForItself(Event):
+    """Every worker of every engine of these queues runs a job that waits for the end of another one
+    in them: nothing moves, unless a wait has a timeout. Told once, by each of these engines, until
+    something has moved."""
+
+    queues: tuple[str, ...]
+    engines: int
+    for_s: float
+    """At least."""
+
+
 # -- a job's way through the engine --------------------------------------------------------
 
 

@@ -16,14 +16,15 @@ import attrs
 import trio
 
 from trioq.core.calls import Rate
-from trioq.core.events import QueuePaused, QueueResumed, Report
+from trioq.core.events import QueuePaused, QueueResumed, Report, WaitsForItself
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.standstill import Standstill
+from trioq.core.waiting import circle
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.status import Seen
 from trioq.errors import StoreError
-from trioq.store.inspect import glance, sample, tell
+from trioq.store.inspect import glance, sample, tell, waits_of_all
 from trioq.store.redis import RedisStore
 
 #: A turn to count that isn't renewed for so many intervals ends; what was counted is shown
@@ -33,6 +34,10 @@ SHOWN = 2.5
 
 #: Names of queues that are nobody's any more, which one look forgets.
 FORGOTTEN_MAX = 200
+
+#: All engines of a queue have waited for each other for so many intervals before that is told: a
+#: job that has just ended is told to who waits for it within less.
+LASTING = 3
 
 #: How often the loop's lag is measured, and for how long the worst is told.
 TICK_S = 0.25
@@ -72,6 +77,8 @@ class Sampler:
     _standstill: Standstill = attrs.field(factory=Standstill, init=False)
     _paused: frozenset[str] | None = attrs.field(default=None, init=False)
     _has_turn: bool = attrs.field(default=False, init=False)
+    _is_in_circle: bool = attrs.field(default=False, init=False)
+    """Whether it was told that nothing moves."""
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -127,10 +134,25 @@ class Sampler:
             await self.caller.call(self.server.forget_queues, some)
         if (told := self.shown()) is not None:
             boot, snapshot = told
-            # Who asks why jobs are parked can't wait until engines have heard of it.
-            if seen.watched or snapshot.breakers:
+            snapshot = attrs.evolve(snapshot, clock_offset_s=seen.clock_offset_s)
+            # Who asks why jobs are parked, or whether anything moves, can't wait until engines
+            # have heard of it.
+            if seen.watched or snapshot.breakers or snapshot.waits_for:
                 kept_ms = round(1000 * SHOWN * self.interval_s)
                 await self.caller.call(tell, self.server, boot, snapshot, kept_ms=kept_ms)
+            await self._look_whether_it_moves(boot, snapshot)
+
+    async def _look_whether_it_moves(self, boot: str, snapshot: Snapshot) -> None:
+        """Say it once if all that its workers wait for waits for them in turn."""
+        found = None
+        if snapshot.waits_for:
+            engines = await self.caller.call(waits_of_all, self.server)
+            found = circle(boot, engines) if boot in engines else None
+        is_lasting = found is not None and found.for_s >= LASTING * self.interval_s
+        if found is not None and is_lasting and not self._is_in_circle:
+            queues = tuple(sorted(found.queues))
+            self.report(WaitsForItself(queues, len(found.engines), found.for_s))
+        self._is_in_circle = is_lasting
 
     def _stuck_s(self, ready: int) -> float:
         idle = self.idle()

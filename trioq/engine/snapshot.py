@@ -18,6 +18,7 @@ from trioq.core.board import Board
 from trioq.core.events import Event, JobDied, JobFailed, JobSucceeded
 from trioq.core.formats.record import Stored
 from trioq.core.formats.snapshot import Failure, Run, Snapshot
+from trioq.core.waiting import of_engine
 from trioq.engine.claim import Held
 from trioq.engine.status import Status
 
@@ -86,18 +87,23 @@ def told(
       abandoned: Handlers that go on though their jobs are settled, threads too.
     """
     now, now_ms = trio.current_time(), time.time_ns() // 1_000_000
-    longest = sorted(runs, key=lambda run: run.began)[:RUNS]
+    runs = sorted(runs, key=lambda run: run.began)
+    boards = (run.board for run in runs)
+    waits = (None if board is None else board.waiting for board in boards)
+    waiting = of_engine(waits, status.workers)
     return Snapshot(
         at_ms=now_ms,
         busy=status.running,
         waiting=status.waiting,
         draining=status.draining,
         lag_s=round(status.lag_s, 3),
-        running=tuple(_run(run, now_ms, now - run.began) for run in longest),
+        running=tuple(_run(run, now_ms, now - run.began) for run in runs[:RUNS]),
         breakers={n: state for n, state in status.breakers.items() if state != "closed"},
         done=dict(recent.done),
         failures=tuple(recent.failures),
         abandoned=abandoned,
+        waits_for=() if waiting is None else tuple(sorted(waiting.queues)),
+        waits_s=0.0 if waiting is None else time.monotonic() - waiting.since,
     )
 
 

@@ -44,6 +44,7 @@ LEVELS: dict[type[Event], str] = {
     e.ScanFailed: "error",
     e.EnqueueRefused: "warning",
     e.LoopStalled: "error",
+    e.WaitsForItself: "error",
 }
 
 #: Fields are named as in metrics and traces, whatever the event calls them.

@@ -45,6 +45,7 @@ def test_a_time(value: Any, expected: int | None) -> None:
 )  # fmt: skip
 def test_a_duration(value: Any, expected: float) -> None:
     assert lenient.seconds(value) == expected
+    assert lenient.offset(value) == (-0.5 if value == -0.5 else expected)
 
 
 @pytest.mark.parametrize(

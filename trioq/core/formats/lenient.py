@@ -62,6 +62,11 @@ def seconds(value: Any) -> float:
     return float(value) if is_number and 0 <= value <= LARGEST else 0.0
 
 
+def offset(value: Any) -> float:
+    """What one clock is before another, or behind it; 0 where it can't be that."""
+    return -seconds(-value) if _is_negative(value) else seconds(value)
+
+
 def fraction(value: Any) -> float | None:
     """A number from 0 to 1; None where it isn't one."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -80,6 +85,10 @@ def pairs(value: Any) -> Mapping[str, Any]:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list)
+
+
+def _is_negative(value: Any) -> bool:
+    return isinstance(value, int | float) and value < 0
 
 
 def _is_whole(value: Any) -> bool:

@@ -64,6 +64,12 @@ class Snapshot:
     """The last ones."""
     abandoned: Mapping[str, int] = attrs.field(factory=dict[str, int])
     """Handler → how many go on though their jobs are settled."""
+    waits_for: tuple[str, ...] = ()
+    """The queues that its workers wait for, if each of them waits for the end of a job."""
+    waits_s: float = 0.0
+    """How long that has been so."""
+    clock_offset_s: float = 0.0
+    """The server's clock less its own."""
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -111,4 +117,7 @@ def decode(encoded: bytes | None) -> Snapshot | None:
             for each in lenient.objects(told.get("failures"))
         ),
         abandoned={name: lenient.count(count) for name, count in abandoned.items()},
+        waits_for=lenient.texts(told.get("waits_for")),
+        waits_s=lenient.seconds(told.get("waits_s")),
+        clock_offset_s=lenient.offset(told.get("clock_offset_s")),
     )

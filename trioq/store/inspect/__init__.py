@@ -27,7 +27,7 @@ from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pag
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.sample import Glance, Sample, glance, permits_used, sample
-from trioq.store.inspect.snapshot import snapshots, tell, watch
+from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch
 from trioq.store.inspect.summaries import done
 from trioq.store.inspect.trend import Trend
 from trioq.store.inspect.views import JobView
@@ -75,5 +75,6 @@ __all__ = [
     "tell",
     "uids_of",
     "waiting",
+    "waits_of_all",
     "watch",
 ]

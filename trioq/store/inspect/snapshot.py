@@ -10,9 +10,12 @@ import contextlib
 from collections.abc import Iterable
 
 from trioq.core.calls import BootId
-from trioq.core.formats import snapshot
+from trioq.core.formats import engine_info, snapshot
+from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.waiting import Told
 from trioq.errors import StoreBusy
+from trioq.store import kept
 from trioq.store.redis import RedisStore
 
 #: For how long engines tell after they were asked, and for how long that is kept at least.
@@ -51,3 +54,17 @@ def snapshots(store: RedisStore, engines: Iterable[BootId]) -> dict[BootId, Snap
             if (seen := snapshot.decode(raw)) is not None:
                 found[engine] = seen
     return found
+
+
+def waits_of_all(store: RedisStore) -> dict[BootId, Told]:
+    """What each engine that lives waits for, as far as it has told."""
+    flat = store.lane.call("HGETALL", store.keys.fixed("engines"))
+    infos = zip(flat[::2], flat[1::2], strict=True)
+    engines = {kept.text(id): engine_info.decode(info) for id, info in infos}
+    told = snapshots(store, engines)
+    return {id: _waits(info, told.get(id, Snapshot())) for id, info in engines.items()}
+
+
+def _waits(info: EngineInfo, seen: Snapshot) -> Told:
+    at = seen.at_ms / 1000 + seen.clock_offset_s
+    return Told(frozenset(info.queues), frozenset(seen.waits_for), at - seen.waits_s, at)

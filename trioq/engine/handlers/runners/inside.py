@@ -26,6 +26,7 @@ import trio
 from trioq.core.job import Headers, Job
 from trioq.core.keep import Keep
 from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Starved, Succeeded
+from trioq.core.waiting import Waiting
 from trioq.core.wants import NothingLeft, want_of
 from trioq.engine.forks import end_if_copy, no_copies
 from trioq.engine.handlers.describe import Raised
@@ -151,6 +152,8 @@ class Works:
     """Whoever says something says all of it before another does."""
     _job: Job | None = None
     """The last one."""
+    _waiting: Waiting | None = None
+    """What the engine was told that it waits for."""
     _running: trio.CancelScope | None = None
     _deadline: float = math.inf
     """Of what runs."""
@@ -175,9 +178,10 @@ class Works:
             await self._tell()
 
     async def _tell(self) -> None:
-        """Tell what the handler says of how far it is, if that is news."""
+        """Tell what is known of how far the handler is, if that is news."""
         board = None if self._job is None else self._job._board
-        if board is not None and board.has_news:
+        if board is not None and (board.has_news or board.waiting != self._waiting):
+            self._waiting = board.waiting
             await self._say(board.news())
 
     async def _say(self, frame: Frame) -> None:
