@@ -20,7 +20,8 @@ from tests.store.conftest import Fake
 from tests.support import PATIENCE_S, Server, wait_until
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
 from trioq.store import replies
-from trioq.store.lane import Lane
+from trioq.store.lane import SEND_BYTES, Lane
+from trioq.store.reader import PIECE_MAX
 from trioq.store.replies import COUNT
 from trioq.store.scripts import load
 
@@ -69,6 +70,32 @@ def waits(server: Server, name: str) -> bool:
     return any(
         f" name={name} ".encode() in line and b"cmd=blpop" in line for line in clients.splitlines()
     )
+
+
+# -- batches -----------------------------------------------------------------------------------
+
+
+def test_a_batch_is_sent_whether_or_not_the_server_reads(own_server: Server) -> None:
+    lane = own_server.lane()
+    lane.call("PING")
+    own_server.pause()
+    batch = b"x" * (SEND_BYTES // 2)
+    connection = lane.start("PING", batch)
+    own_server.resume()
+    assert lane.finish(connection, "PING", batch, shape=replies.ANYTHING) == batch
+    lane.close()
+
+
+def test_who_is_answered_a_lot_has_room_for_large_pieces_and_others_have_not(lane: Lane) -> None:
+    def room() -> int:
+        return len(lane._connection._get_parser()._buffer)  # type: ignore[union-attr]
+
+    lane.call("PING")
+    small = room()
+    for size in (small // 2, 16 * PIECE_MAX):
+        assert len(lane.call("PING", b"x" * size)) == size
+        assert room() == (small if size < small else PIECE_MAX)
+    assert small < PIECE_MAX
 
 
 # -- interrupts, at every moment ---------------------------------------------------------------

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 
 import attrs
 
-from trioq.core.calls import BATCH_MAX, Claim, Step, StepReply
+from trioq.core.calls import BATCH_MAX, HOLD_MAX, Claim, Step, StepReply
 
 #: What will begin within this time is held ahead of the workers, and so many jobs at most.
 AHEAD_S = 0.020
-AHEAD_MAX = 984
+AHEAD_MAX = HOLD_MAX - 16
 
 #: An answer with fewer bytes hasn't come short because of them.
 FULL_BYTES = 1 << 18

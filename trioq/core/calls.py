@@ -17,9 +17,13 @@ from trioq.core.settlements import Settlement
 from trioq.core.values import value
 from trioq.errors import TrioqBug
 
-#: Settlements, claims and jobs in one call, and jobs that one engine holds: Lua's unpack
-#: ends at 8,000 values, and some calls need several for each job.
+#: Settlements, claims and jobs in one call: Lua's unpack ends at 8,000 values, and some calls need
+#: several for each job.
 BATCH_MAX = 1000
+
+#: Jobs that one engine holds, which one call gives back: a batch to run while another is settled
+#: and claimed.
+HOLD_MAX = 2 * BATCH_MAX
 
 #: Jobs that one request waits for, and bytes of ends in its answer, with one more.
 WAIT_MAX = 200

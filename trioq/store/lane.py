@@ -38,6 +38,10 @@ from trioq.store.reader import BoundedReader
 from trioq.store.replies import Shape
 from trioq.store.scripts import Script, script_name
 
+#: A request that fits is sent without waiting for the server to read. The kernel's default is half
+#: of what a batch of settlements has.
+SEND_BYTES = 1 << 19
+
 
 class Dialer(Protocol):
     """Makes a connection object, not yet connected."""
@@ -93,6 +97,7 @@ class Lane:
         connection.set_parser(BoundedReader)
         try:
             connection.connect()
+            _widen(_socket(connection))
         except StoreError:  # an embedded server that can't come back
             connection.disconnect()
             raise
@@ -426,6 +431,12 @@ def _socket(connection: AbstractConnection) -> socket.socket:
     sock = connection._get_socket()
     assert sock is not None
     return sock
+
+
+def _widen(sock: socket.socket) -> None:
+    """Have room for a batch; TCP makes room by itself."""
+    if sock.family == socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
 
 
 def _send(connection: AbstractConnection, commands: Sequence[tuple[Any, ...]]) -> None:

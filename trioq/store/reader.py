@@ -26,6 +26,10 @@ GREETING_BYTES = 1 << 16
 #: Room for all that are announced would be made at once, and given back one by one.
 _TOO_MANY = re.compile(rb"(?:\*\d{1,7}\r\n)*\*\d{8}")
 
+#: A piece of an answer. Who has an answer with many jobs read in many pieces may have to wait for
+#: the interpreter after each; so the room for them grows where they fill it, up to this.
+PIECE_MAX = 1 << 19
+
 #: redis-py's own words.
 CLOSED = "Connection closed by server."
 
@@ -80,6 +84,8 @@ class BoundedReader(_HiredisParser):
             if left == self.bytes_max and _TOO_MANY.match(self._buffer, 0, count):
                 raise TooLong("an answer of more items than can be")
             self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
+            if count == len(self._buffer) < PIECE_MAX:
+                self._buffer = bytearray(2 * count)
             left -= count
             answer = self._parsed()
             if left < 0 and answer is NOT_ENOUGH_DATA:

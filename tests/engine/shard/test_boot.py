@@ -9,7 +9,7 @@ import pytest
 from tests.engine.claimers import NOBODY
 from trioq.core.calls import Ask, Claim, Step, StepReply
 from trioq.core.settlements import Ack, Deliver, Release
-from trioq.engine.shard.boot import BATCH_MAX, STEP_BYTES, Absorbed, Boot
+from trioq.engine.shard.boot import BATCH_MAX, HOLD_MAX, STEP_BYTES, Absorbed, Boot
 
 
 def step_of(boot: Boot, want: int = 10) -> Step:
@@ -116,9 +116,13 @@ def test_large_results_keep_nobody_waiting_who_comes_later() -> None:
 
 
 def test_no_more_is_claimed_than_an_engine_may_hold() -> None:
-    boot = boot_with(*(f"u{n}" for n in range(BATCH_MAX - 3)))
+    boot = boot_with(*(f"u{n}" for n in range(HOLD_MAX - 3)))
     boot.settle(Ack("u0", 1))
     assert step_of(boot, want=500).want == 4, "and what this step settles makes room"
+
+
+def test_no_step_claims_more_than_a_batch() -> None:
+    assert step_of(boot_with("a"), want=HOLD_MAX - 1).want == BATCH_MAX
 
 
 def test_a_token_names_boot_step_and_job() -> None:

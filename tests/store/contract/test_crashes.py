@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.store.world import Make, died, retry, uids
+from tests.support import new_job
+from trioq.core.calls import BATCH_MAX, CANCEL_MAX, HOLD_MAX, Unwanted
 from trioq.core.settlements import Ack, Release
 
 
@@ -118,3 +122,25 @@ def test_attempts_and_reaps_are_counted_apart(world: Make) -> None:
     engine.step(0, retry(claim, 1, 0))
     left = w.dump()
     assert (left.attempts, left.reaps) == ({uid: 1}, {uid: 1})
+
+
+@pytest.mark.parametrize("how", ["reaped", "signed off"])
+def test_who_holds_as_much_as_an_engine_may_leaves_nothing_behind(world: Make, how: str) -> None:
+    w = world()
+    engine = w.engine()
+    made: list[str] = []
+    for _ in range(0, HOLD_MAX, BATCH_MAX):
+        made += w.sender.enqueue(
+            *(new_job("low", id=f"id{i}") for i in range(len(made), len(made) + BATCH_MAX))
+        )
+        assert len(engine.step(BATCH_MAX)) == BATCH_MAX
+    unwanted = [Unwanted(uid, "low", "noop", b"{}") for uid in made[HOLD_MAX // 2 :]]
+    for i in range(0, len(unwanted), CANCEL_MAX):
+        w.store.cancel(*w.sender.next(), unwanted[i : i + CANCEL_MAX])
+    if how == "reaped":
+        w.reap(engine)
+        assert w.queue("low").suspects == tuple(made[: HOLD_MAX // 2])
+    else:
+        w.store.sign_off(engine.engine)
+        assert w.queue("low").ready == tuple(made[: HOLD_MAX // 2])
+    assert w.dump().jobs.keys() == set(made[: HOLD_MAX // 2])

@@ -16,7 +16,7 @@ from itertools import accumulate, islice
 
 import attrs
 
-from trioq.core.calls import BATCH_MAX, Admit, Ask, Step, StepReply
+from trioq.core.calls import BATCH_MAX, HOLD_MAX, Admit, Ask, Step, StepReply
 from trioq.core.settlements import Deliver, Settlement
 from trioq.core.values import value
 from trioq.engine.claim import Claimer, Held, Token
@@ -103,7 +103,7 @@ class Boot:
         self.in_flight = Step(
             boot=self.id,
             number=self.number,
-            want=max(0, min(want, BATCH_MAX - kept)),
+            want=max(0, min(want, BATCH_MAX, HOLD_MAX - kept)),
             queues=queues,
             suspect=self.suspects == leaving,
             admits=admits,

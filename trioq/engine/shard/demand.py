@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 
 from trioq.core.ahead import Ahead
-from trioq.core.calls import BATCH_MAX, Admit, Step, StepReply
+from trioq.core.calls import HOLD_MAX, Admit, Step, StepReply
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.appetite import Appetite
 from trioq.engine.shard.boot import Boot
@@ -64,7 +64,7 @@ class Demand:
             return 0
         if (aside := self.aside()) is None:
             return 0
-        return min(self.appetite.most() + self._ahead, BATCH_MAX) - (unsettled - aside)
+        return min(self.appetite.most() + self._ahead, HOLD_MAX) - (unsettled - aside)
 
     def is_met(self, waiting: int) -> bool:
         """Whether the workers have enough to do for about a round trip.

@@ -30,7 +30,7 @@
 --   the order of its claims, but for those that somebody has asked to end: these are cancelled.
 --   Only the one that was a suspect, or ran alone, is blamed.
 -- Repeat: the second time the engine is gone.
--- Cost: O(jobs held), at most 1,000.
+-- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues, big, attempts,
   id_of, ids, ended, waits, notes, results, results_due, done, asked = unpack(KEYS, 1, 21)
 local boot, seen, max_reaps, line, retention, keep_done, given_now = unpack(ARGV, 1, 7)

@@ -21,7 +21,7 @@
 -- Invariant: every job of the engine is again where it was claimed from, at the head and in
 --   order; no attempt is counted and nobody is blamed. What somebody has asked to end is cancelled.
 -- Repeat: the second time the engine is gone.
--- Cost: O(jobs held), at most 1,000.
+-- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, stats, queues, jobs, big, attempts, reaps, history, reasons, id_of, ids,
   ended, waits, notes, results, results_due, done, asked = unpack(KEYS, 1, 20)
 local boot, retention, keep_done, given_now = unpack(ARGV, 1, 4)
