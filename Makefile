@@ -1,4 +1,5 @@
 # The two commands a newcomer needs: `make serve` and `make test`.
+# JOBS: how many tests at a time. They mostly wait, so on two cores there may be twice as many.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -7,9 +8,12 @@ ARGS   ?=
 MINUTES ?=
 SEED   ?=
 RATE   ?=
-JOBS   ?= 2
+JOBS   ?= 4
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q -n $(JOBS)
+
+# What the tests import is compiled once, and not by each process anew, whatever the shell has said.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: serve test coverage check props faults load soak mutants bench bench-peers docs sbom clean
 
@@ -17,8 +21,7 @@ serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
 
 test: check  ## lint, types, and all tests with a quick property profile
-	@$(PYTEST) tests $(ARGS)
-	@$(PYTEST) props $(ARGS)
+	@$(PYTEST) tests props $(ARGS)
 	@TRIOQ_TEST_NETWORK=twice $(PYTEST) tests/store tests/engine $(ARGS)
 	@TRIOQ_TEST_NETWORK=lost $(PYTEST) tests/store tests/engine $(ARGS)
 

@@ -1,12 +1,10 @@
 """How long the properties are tried, and the server they share.
 
-The quick profile, which ``make test`` runs, tries the same cases each time, so that what
-breaks it is a change. The long one, ``make props`` (``TRIOQ_TEST_PROPS=long``), draws new
-ones each time: ten times as many, and longer ones where a machine makes steps. What is dear
-has less: the machines of the store say their share of the examples (``as_test``), since each
-of their steps is executed four times and compared twice. No test of the long profile is meant
-to take more than five minutes on a machine of its own; each may take half an hour, since one
-that is broken off has found nothing, and Hypothesis calls it a failure.
+The profiles are those of the whole suite. What is dear has less: the machines of the store say
+their share of the examples (``as_test``), since each of their steps is executed four times and
+compared twice. No test of the long profile is meant to take more than five minutes on a machine of
+its own; each may take half an hour, since one that is broken off has found nothing, and Hypothesis
+calls it a failure.
 """
 
 from __future__ import annotations
@@ -16,40 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 
 from props.lockstep import LockStep
 from tests.support import Server, shared
 
-settings.register_profile(
-    "quick",
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.register_profile(
-    "long",
-    max_examples=1000,
-    stateful_step_count=80,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.register_profile(
-    "mutants",  # a failure is all that is asked for, not the smallest
-    settings.get_profile("quick"),
-    phases=[Phase.explicit, Phase.generate],
-)
-PROFILE = os.environ.get("TRIOQ_TEST_PROPS", "quick")
-settings.load_profile(PROFILE)
-
+IS_LONG = os.environ.get("TRIOQ_TEST_PROPS") == "long"
 LONGEST_S = 1800
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In the long profile, more time for each test than the suite's timeout."""
     for item in items:
-        if PROFILE == "long" and item.path.is_relative_to(Path(__file__).parent):
+        if IS_LONG and item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 

@@ -148,7 +148,7 @@ def test_type_checkers_know_what_comes_back(tmp_path: Path) -> None:
         "    number: int = await (await client.handle('x', of=page)).result()\n"
         "    return await (await client.handle('x')).status()\n"
     )
-    out, _, _ = mypy.run(["--strict", "--follow-imports=silent", str(program)])
+    out, _, _ = mypy.run([str(program)])
     wrong = [line.split(":")[1] for line in out.splitlines() if ": error:" in line]
     assert wrong == ["9", "12", "16", "20"], out
 
