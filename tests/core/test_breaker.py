@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from trioq.core.breaker import BUCKETS, UNLIMITED, Breaker, Change, Permit, Settings, Verdict
@@ -124,10 +125,50 @@ def test_breaker_admits_one_probe_when_half_open(breaker: Breaker) -> None:
     assert breaker.state(REOPENS) == "half_open"
 
 
-def test_good_probe_closes_the_breaker_and_the_past_is_forgotten(breaker: Breaker) -> None:
+def pass_probes(breaker: Breaker, now: float, count: int = 4) -> Change | None:
+    """So many probes, one after the other, are good; returns what came of the last."""
+    for _ in range(count - 1):
+        assert run(breaker, "success", now) is None
+    return run(breaker, "success", now)
+
+
+def test_each_good_probe_makes_room_for_one_more() -> None:
+    breaker = Breaker(attrs.evolve(SETTINGS, min_samples=100))
+    for _ in range(100):
+        run(breaker, "failure", 100)
+    rounds = []
+    for _ in range(5):
+        probes = [permit_of(breaker, REOPENS) for _ in range(breaker.room(REOPENS))]
+        assert breaker.admit(REOPENS) is None
+        rounds.append(len(probes))
+        for probe in probes:
+            assert breaker.record(probe, "success", REOPENS) is None
+    assert rounds == [1, 2, 4, 8, 16]
+
+
+def test_a_failure_among_good_probes_takes_no_room_and_opens_nothing_by_itself(
+    breaker: Breaker,
+) -> None:
     trip(breaker)
-    probe = permit_of(breaker, REOPENS)
-    assert breaker.record(probe, "success", 131) == Change("half_open", "closed", 131)
+    assert run(breaker, "success", REOPENS) is None
+    assert run(breaker, "failure", REOPENS) is None
+    assert breaker.room(REOPENS) == 2
+    assert run(breaker, "success", REOPENS) is None
+    assert run(breaker, "success", REOPENS) == Change("half_open", "closed", REOPENS)
+
+
+def test_as_many_probes_as_are_samples_open_it_again_if_too_many_are_bad(breaker: Breaker) -> None:
+    trip(breaker)
+    assert run(breaker, "success", REOPENS) is None
+    assert run(breaker, "failure", REOPENS) is None
+    assert run(breaker, "success", REOPENS) is None
+    assert run(breaker, "failure", REOPENS) == Change("half_open", "open", REOPENS)
+    assert breaker.room(REOPENS + 30) == 1, "and what probes have found begins anew"
+
+
+def test_good_probes_close_the_breaker_and_the_past_is_forgotten(breaker: Breaker) -> None:
+    trip(breaker)
+    assert pass_probes(breaker, 131) == Change("half_open", "closed", 131)
     # Inside the window of the old failures: neither good nor few bad results open it again.
     assert [run(breaker, "failure", 131) for _ in range(3)] == [None] * 3
     assert breaker.state(131) == "closed"
@@ -169,11 +210,10 @@ def test_probe_that_was_replaced_and_is_ignored_does_not_free_the_place_of_anoth
 
 def test_breaker_closes_though_every_probe_takes_longer_than_its_lease(breaker: Breaker) -> None:
     trip(breaker)
-    first = permit_of(breaker, REOPENS)
-    second = permit_of(breaker, REOPENS + 20)
-    at = REOPENS + 25
-    assert breaker.record(first, "success", at) == Change("half_open", "closed", at)
-    assert breaker.record(second, "failure", REOPENS + 45) is None  # of an earlier generation
+    probes = [permit_of(breaker, REOPENS + 20 * n) for n in range(4)]
+    at = REOPENS + 61
+    changes = [breaker.record(probe, "success", at) for probe in probes]
+    assert changes == [None, None, None, Change("half_open", "closed", at)]
 
 
 def test_lease_of_a_probe_is_the_window_unless_it_is_given() -> None:
@@ -190,6 +230,7 @@ def test_results_from_before_the_trip_decide_nothing(breaker: Breaker, verdict: 
     assert breaker.record(stragglers[1], verdict, REOPENS) is None
     assert breaker.admit(REOPENS) is None  # it doesn't free the probe's place either
     breaker.record(probe, "success", REOPENS)
+    assert pass_probes(breaker, REOPENS, 3)
     assert breaker.record(stragglers[2], verdict, REOPENS) is None
     assert [run(breaker, "failure", REOPENS) for _ in range(3)] == [None] * 3
 

@@ -170,7 +170,7 @@ def test_few_failures_among_many_never_add_up_to_half() -> None:
             assert breaker.record(permit, "success" if k else "failure", n * 62.0) is None
 
 
-def test_a_good_probe_between_two_bad_ones_makes_the_failures_begin_anew() -> None:
+def test_good_probes_between_bad_ones_make_the_failures_begin_anew() -> None:
     breaker = Breaker(Settings(0.5, window_s=60, cooldown_s=30, min_samples=2))
 
     def run(now: float, verdict: str) -> None:
@@ -181,6 +181,7 @@ def test_a_good_probe_between_two_bad_ones_makes_the_failures_begin_anew() -> No
     run(0, "failure")
     run(1, "failure")
     assert breaker.state(1) == "open"
+    run(31, "success")
     run(31, "success")
     run(32, "failure")
     assert breaker.state(32) == "closed", "one failure of one run proves nothing"

@@ -1,10 +1,11 @@
 """A circuit breaker: closed, open, half-open; a value of its own for every decision.
 
 The pattern is Nygard's (*Release It!*). Failures are counted over a sliding window of
-fixed buckets, so that a record costs the same however busy the window is. In half-open one
-probe runs. Every change begins a new generation, and a late result from an earlier one
-decides nothing. A probe's place always comes back, if only because its lease ends: no state
-keeps a breaker shut for ever.
+fixed buckets, so that a record costs the same however busy the window is. Half-open begins with
+one probe, and each good one makes room for one more, so that there are twice as many in each round
+(TCP's slow start, RFC 5681): what has recovered isn't starved, and what hasn't isn't flooded. A
+first probe that fails opens it again. Every change begins a new generation, and a late result from an earlier one decides nothing. A probe's
+place always comes back, if only because its lease ends: no state keeps a breaker shut for ever.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Settings:
     cooldown_s: float = attrs.field(validator=v.ge(0))
     """How long it stays open before a probe."""
     min_samples: int = attrs.field(validator=v.ge(1))
-    """Fewer results than this prove nothing."""
+    """Fewer results than this prove nothing; and so many probes prove that all is well again."""
     probe_lease_s: float = attrs.field(
         default=attrs.Factory(lambda self: self.window_s, takes_self=True), validator=v.gt(0)
     )
@@ -105,8 +106,11 @@ class Breaker:
     _generation: int = attrs.field(default=0, init=False)
     _since: float = attrs.field(default=0.0, init=False)
     _window: _Window = attrs.field(init=False)
-    _probe: Permit | None = attrs.field(default=None, init=False)
-    _probe_ends: float = attrs.field(default=0.0, init=False)
+    _probes: dict[Permit, float] = attrs.field(factory=dict[Permit, float], init=False)
+    """Those that run in half-open, and when the lease of each ends."""
+    _good: int = attrs.field(default=0, init=False)
+    _bad: int = attrs.field(default=0, init=False)
+    """What probes have found since it turned half-open."""
 
     def __attrs_post_init__(self) -> None:
         self._window = _Window(self.settings.window_s)
@@ -144,12 +148,14 @@ class Breaker:
         return None if after == self._state else self._turn(after, now)
 
     def room(self, now: float) -> int:
-        """How many permits there are now: a probe's, none, or as many as anyone wants."""
+        """How many permits there are now: some probes', none, or as many as anyone wants."""
         state = self.state(now)
         if state == "closed":
             return UNLIMITED
-        is_taken = self._probe is not None and now < self._probe_ends
-        return 1 if state == "half_open" and not is_taken else 0
+        if state == "open":
+            return 0
+        running = sum(now < ends for ends in self._probes.values())
+        return max(0, 1 + self._good - running)
 
     def admit(self, now: float) -> Permit | None:
         """A permit, or None where no job of this name may run now.
@@ -161,9 +167,9 @@ class Breaker:
         self.poll(now)
         if self.room(now) == 0:
             return None
-        self._probe = Permit(self._generation, is_probe=True)
-        self._probe_ends = now + self.settings.probe_lease_s
-        return self._probe
+        probe = Permit(self._generation, is_probe=True)
+        self._probes[probe] = now + self.settings.probe_lease_s
+        return probe
 
     def record(self, permit: Permit, verdict: Verdict, now: float) -> Change | None:
         """Give a permit back, with what came of it; returns the change that this made.
@@ -179,16 +185,16 @@ class Breaker:
         permit.returned = True
         if permit.generation != self._generation:
             return None  # from before the last change: it decides nothing
+        self._probes.pop(permit, None)  # its place is free
         if verdict == "ignored":
-            if permit is self._probe:
-                self._probe = None  # its place is free
             return None
         if permit.is_probe:
-            # One whose lease has ended counts as well, though another may run: where jobs take
+            # One whose lease has ended counts as well, though others may run: where jobs take
             # longer than the lease, every probe is late, and the breaker must close all the same.
-            return self._turn("closed" if verdict == "success" else "open", now)
+            return self._probed(verdict == "success", now)
         self._window.add(now, failed=verdict == "failure")
-        return self._turn("open", now) if self._is_too_bad() else None
+        window = self._window
+        return self._turn("open", now) if self._is_too_bad(window.failed, window.total) else None
 
     def succeeded(self, count: int, now: float) -> Change | None:
         """So many jobs, begun while it was closed, were good; returns the change that this made."""
@@ -203,8 +209,15 @@ class Breaker:
                 return change
         return None
 
-    def _is_too_bad(self) -> bool:
-        failed, total = self._window.failed, self._window.total
+    def _probed(self, is_good: bool, now: float) -> Change | None:
+        self._good += is_good
+        self._bad += not is_good
+        if not self._good or self._is_too_bad(self._bad, self._good + self._bad):
+            return self._turn("open", now)
+        is_proven = self._good + self._bad >= self.settings.min_samples
+        return self._turn("closed", now) if is_proven else None
+
+    def _is_too_bad(self, failed: int, total: int) -> bool:
         # Divided, not multiplied: 0.28 * 25 is more than 7, but 7 / 25 is 0.28.
         return (
             total >= self.settings.min_samples and failed / total >= self.settings.failure_threshold
@@ -212,9 +225,10 @@ class Breaker:
 
     def _turn(self, after: State, now: float) -> Change:
         change = Change(self._state, after, now)
-        self._state, self._since, self._probe = after, now, None
+        self._state, self._since = after, now
         self._generation += 1
-        # What was counted before belongs to the past: after a good probe, old failures mustn't
+        self._probes, self._good, self._bad = {}, 0, 0
+        # What was counted before belongs to the past: after good probes, old failures mustn't
         # open the breaker at the next result.
         self._window = _Window(self.settings.window_s)
         return change
