@@ -140,6 +140,7 @@ returns("a generator", _generator)
 returns("a function", lambda part: print)
 
 raises("ValueError", lambda part: ValueError(part.n))
+raises("OSError", lambda part: OSError(part.n))
 raises("RetryLater", lambda part: trioq.RetryLater(2.0))
 raises("a bad RetryLater", lambda part: trioq.RetryLater(float("nan")))
 raises("GiveUp", lambda part: trioq.GiveUp("no use"))

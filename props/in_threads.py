@@ -149,6 +149,7 @@ returns("a generator", _generator)
 returns("a function", lambda part: print)
 
 raises("ValueError", lambda part: ValueError(part.n))
+raises("OSError", lambda part: OSError(part.n))
 raises("RetryLater", lambda part: trioq.RetryLater(2.0))
 raises("GiveUp", lambda part: trioq.GiveUp("no use"))
 raises("SystemExit", lambda part: SystemExit(3))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trioq.client.handle import Handle, SyncHandle
     from trioq.client.status import Status
     from trioq.client.sync import SyncClient, connect_sync
+    from trioq.core.blame import Breaker
     from trioq.core.call import Call
     from trioq.core.config import Config
     from trioq.core.formats.note import Progress
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Admin",
     "App",
+    "Breaker",
     "Call",
     "CancelOutcome",
     "Client",
@@ -128,6 +130,7 @@ _HOMES = {
     "trioq.core.config": ("Config",),
     "trioq.core.formats.note": ("Progress",),
     "trioq.core.job": ("Job",),
+    "trioq.core.blame": ("Breaker",),
     "trioq.core.retry": ("Retry",),
     "trioq.service": ("Engine",),
     "trioq.errors": (

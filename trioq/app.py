@@ -11,6 +11,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import attrs
 
+from trioq.core.blame import PLAIN_ERRORS, Breaker
 from trioq.core.call import Call
 from trioq.core.config import CommandConfig
 from trioq.core.job import Job
@@ -131,6 +132,7 @@ class App:
         isolation: Isolation | None = None,
         result: float | str | timedelta | None = None,
         raises: Sequence[type[Exception]] = (),
+        breaker: Breaker | None = PLAIN_ERRORS.breaker,
     ) -> _Register: ...
     def job(
         self,
@@ -143,6 +145,7 @@ class App:
         isolation: Isolation | None = None,
         result: float | str | timedelta | None = None,
         raises: Sequence[type[Exception]] = (),
+        breaker: Breaker | None = PLAIN_ERRORS.breaker,
     ) -> Any:
         """Register a function, ``async def`` or ``def``, under a stable name.
 
@@ -166,6 +169,9 @@ class App:
               timedelta). Default: it isn't.
           raises: Classes of errors. Who waits for a job that died of one gets it as itself, from
               its arguments if JSON can hold them, else from its message.
+          breaker: Which of its errors count for its circuit breaker, when that opens, and with
+              which other handlers it is shared; None: no breaker ever stops it. Default: as
+              ``[circuit_breaker]`` says, and errors that say that the job is wrong don't count.
 
         Raises:
           TypeError: A parameter that no field of a JSON object can fill; a generator, a
@@ -186,6 +192,7 @@ class App:
             "isolation": self._isolation if isolation is None else isolation,
             "result_s": result,
             "raises": raises,
+            "breaker": breaker,
         }
         return _Register(self, name, options)
 
@@ -198,12 +205,26 @@ class App:
         self._add(list(other.handlers.values()))
 
     def _add(self, functions: list[Function]) -> None:
+        shared = [f for f in self._handlers.values() if f.breaker is not None and f.breaker.name]
         for new in functions:
             if old := self._handlers.get(new.name):
                 raise ValueError(
                     f"two handlers are called {new.name!r}: {_where(old)} and {_where(new)}"
                 )
+            for other in shared:
+                _check_share(new, other)
         self._handlers |= {new.name: new for new in functions}
+
+
+def _check_share(new: Function, old: Function) -> None:
+    """Refuse two handlers that share a breaker, and differ in when it opens."""
+    one, other = new.breaker, old.breaker
+    if one is None or other is None or one.name != other.name or one.agrees(other):
+        return
+    raise ValueError(
+        f"two handlers share the breaker {one.name!r}, and say different things of it:"
+        f" {_where(old)} {other}, and {_where(new)} {one}"
+    )
 
 
 def _name_of(function: object) -> str:

@@ -63,7 +63,7 @@ async def stays():
 
 @app.job("fails", retry=trioq.Retry(max_attempts=2, base=0.01, cap=0.01))
 async def fails():
-    raise ValueError("no such \\x1b[31mfile")
+    raise EOFError("none such \\x1b[31mfile")
 """
 
 MORE = """
@@ -117,8 +117,8 @@ def test_an_engine_at_work_on_one_screen(terminal: Run, working: Path) -> None:
     with terminal("top", working, *QUICK) as top:
         top.see(has(r"^low +0 +0 +0 +2 "))
         top.see(has(r"2/3 +2  stays [\d.]+s · stays [\d.]+s"))
-        top.see(has(r"fails +2  ValueError: no such \\x1b\[31m… · dead: failures"))
-        top.see(has(r"fails +1  ValueError: no such .* · again in 0\.0\d+ s"))
+        top.see(has(r"fails +2  EOFError: none such \\x1b\[31m… · dead: failures"))
+        top.see(has(r"fails +1  EOFError: none such .* · again in 0\.0\d+ s"))
         top.see(has(r"BREAKERS fails open on 1"))
         top.see("2 running")
         top.see("1 dead")

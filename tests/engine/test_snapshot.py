@@ -33,7 +33,7 @@ async def stays() -> None:
 
 @app.job("fails", retry=trioq.Retry(max_attempts=1))
 async def fails() -> None:
-    raise ValueError("x" * 1000)
+    raise RuntimeError("x" * 1000)
 
 
 @app.job("passes")
@@ -79,7 +79,7 @@ async def test_what_runs_what_failed_and_what_was_done(server: Server, store: Re
     assert each.busy == 1
     (failure,) = each.failures
     assert (failure.uid, failure.then) == (jobs[1].uid, "dead: failures")
-    assert failure.error.startswith("ValueError: xxx")
+    assert failure.error.startswith("RuntimeError: xxx")
     assert len(failure.error) == 200
 
 

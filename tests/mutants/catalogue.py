@@ -6,6 +6,7 @@ A mutant is a text that stands once in a file of ``trioq/``, and another in its 
 from __future__ import annotations
 
 from tests.mutants.asks import ASKS
+from tests.mutants.blames import BLAMES
 from tests.mutants.bytes import BYTES
 from tests.mutants.clients import CLIENTS
 from tests.mutants.deadlines import DEADLINES
@@ -830,5 +831,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *WAITED,
+    *WAITED, *BLAMES,
 )  # fmt: skip

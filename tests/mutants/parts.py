@@ -64,8 +64,8 @@ DURING = (
         RULES,
     ),
     Mutant(
-        "a handler that is none trips no breaker", "engine/runs/worker.py",
-        'outcome.permanent in (None, "bad_handler")', "outcome.permanent is None", BREAKERS,
+        "a handler that is none trips no breaker", "engine/handlers/ending.py",
+        'if failed.permanent == "bad_handler":', "if False:", BREAKERS,
     ),
     Mutant(
         "what wasn't run teaches that jobs are tiny", SETTLE,

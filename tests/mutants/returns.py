@@ -102,7 +102,8 @@ RETURNS = (
     ),
     Mutant(
         "arguments of errors that nobody makes anew are kept", "engine/handlers/ending.py",
-        "args=args_of(leaf)) if is_known else outcome", "args=args_of(leaf))", KNOWN,
+        "args=args_of(leaf) if leaf is not None and is_told else None",
+        "args=args_of(leaf) if leaf is not None else None", KNOWN,
     ),
     Mutant(
         "arguments of any size are kept", "engine/handlers/describe.py",

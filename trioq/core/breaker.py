@@ -4,8 +4,9 @@ The pattern is Nygard's (*Release It!*). Failures are counted over a sliding win
 fixed buckets, so that a record costs the same however busy the window is. Half-open begins with
 one probe, and each good one makes room for one more, so that there are twice as many in each round
 (TCP's slow start, RFC 5681): what has recovered isn't starved, and what hasn't isn't flooded. A
-first probe that fails opens it again. Every change begins a new generation, and a late result from an earlier one decides nothing. A probe's
-place always comes back, if only because its lease ends: no state keeps a breaker shut for ever.
+first probe that fails opens it again. Every change begins a new generation, and a late result from
+an earlier one decides nothing. A probe's place always comes back, if only because its lease ends:
+no state keeps a breaker shut for ever.
 """
 
 from __future__ import annotations

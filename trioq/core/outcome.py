@@ -62,6 +62,8 @@ class Failed:
     """Set where another attempt is no use; the job is then dead with this reason."""
     args: tuple[Any, ...] | None = None
     """The error's arguments, as JSON has them; None where nobody makes it anew from them."""
+    counts: bool = True
+    """Whether it speaks against what the handler depends on, and not against this job."""
 
 
 @value

@@ -90,6 +90,11 @@ class Parts:
             settings=from_config.breaker_settings(given.config),
             report=given.report,
             opened=self._poke,
+            rules={
+                name: handler.errors.breaker
+                for name, handler in given.handlers.items()
+                if handler.errors.breaker is not None
+            },
         )
 
     @drops.default

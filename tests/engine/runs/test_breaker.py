@@ -43,7 +43,7 @@ class Broken:
             finally:
                 self.running -= 1
             if self.is_broken:
-                raise ValueError("broken")
+                raise ConnectionError("broken")
 
 
 def changes(world: World, name: str = "shaky") -> list[tuple[float, str]]:
@@ -133,7 +133,7 @@ async def test_a_late_result_from_before_the_trip_decides_nothing(
     @world.app.job("shaky", retry=trioq.Retry(max_attempts=1))
     async def shaky(n: int) -> None:
         if n < 4:
-            raise ValueError
+            raise ConnectionError
         if n == 4:
             await trio.sleep(60.0)  # ends well while the probe runs
         else:
@@ -188,6 +188,95 @@ async def test_what_the_job_or_the_engine_is_to_blame_for_is_not_counted(
     world.enqueue("picky", 10, payload={"n": "not a number"})
     await world.until(lambda: len(world.store.space.dead) == 15)
     assert changes(world, "picky") == []
+
+
+async def test_bad_input_does_not_hold_up_the_good_jobs_of_its_name(
+    autojump_clock: Clock, world: World
+) -> None:
+    @world.app.job("parse", retry=trioq.Retry(max_attempts=3, base=1.0, cap=1.0, jitter=0.0))
+    async def parse(text: str) -> None:
+        int(text)
+
+    world.config = calm(breaker=BREAKER)
+    await world.start()
+    for n in range(100):
+        world.enqueue("parse", payload={"text": "7" if n % 5 > 2 else "seven"})
+    await world.reported(JobSucceeded, 40, within_s=1.0)
+    await world.reported(JobDied, 60, within_s=10.0)
+    assert changes(world, "parse") == []
+
+
+async def test_a_probe_with_bad_input_proves_nothing_and_the_next_one_runs_at_once(
+    autojump_clock: Clock, world: World
+) -> None:
+    is_away = True
+
+    @world.app.job("send", retry=trioq.Retry(max_attempts=1))
+    async def send(to: str) -> None:
+        if to == "nobody":
+            raise ValueError(to)
+        if is_away:
+            raise ConnectionError("away")
+
+    world.config = calm(breaker=BREAKER)
+    await world.start()
+    for _ in range(4):
+        world.enqueue("send", payload={"to": "you"})
+    await world.reported(BreakerChanged, after="open")
+    is_away = False
+    opened_at = world.now
+    for n in range(12):
+        world.enqueue("send", payload={"to": "nobody" if n < 8 else "you"})
+    await world.reported(JobSucceeded, 4)
+    assert world.now < opened_at + BREAKER["cooldown_s"] + 1.0
+    assert changes(world, "send")[-1][1] == "closed"
+
+
+async def test_handlers_that_name_what_they_depend_on_share_its_breaker(
+    autojump_clock: Clock, world: World
+) -> None:
+    stripe = trioq.Breaker("stripe", on=ConnectionError, cooldown="5s", min_samples=2)
+
+    @world.app.job("charge", breaker=stripe, retry=trioq.Retry(max_attempts=1))
+    async def charge() -> None:
+        raise ConnectionError("away")
+
+    @world.app.job("refund", breaker=stripe)
+    async def refund() -> None:
+        pass
+
+    @world.app.job("stripe")  # a job may be called as what others depend on
+    async def other() -> None:
+        pass
+
+    world.config = calm(breaker=BREAKER)
+    await world.start()
+    world.enqueue("charge", 2)
+    await world.reported(BreakerChanged, name="stripe", after="open")
+    opened_at = world.now
+    world.enqueue("refund", 3)
+    world.enqueue("stripe")
+    await world.reported(JobSucceeded, name="stripe", within_s=1.0)
+    assert world.of(JobParked, name="refund", why="breaker open")
+    await world.reported(JobSucceeded, 3, name="refund")
+    assert world.now >= opened_at + 5.0
+    assert [after for _, after in changes(world, "stripe")] == ["open", "half_open", "closed"]
+    assert changes(world, "charge") == changes(world, "refund") == []
+
+
+async def test_without_a_breaker_nothing_stops_a_name(autojump_clock: Clock, world: World) -> None:
+    @world.app.job("stubborn", breaker=None, retry=trioq.Retry(max_attempts=1), timeout=1.0)
+    async def stubborn(n: int) -> None:
+        if n % 2:
+            await trio.sleep(2.0)
+        raise ConnectionError("away")
+
+    world.config = calm(breaker=BREAKER)
+    await world.start()
+    for n in range(20):
+        world.enqueue("stubborn", payload={"n": n})
+    await world.reported(JobDied, 20, within_s=60.0)
+    assert changes(world, "stubborn") == []
 
 
 async def test_a_handler_that_is_none_is_to_blame_itself(

@@ -111,7 +111,7 @@ async def test_a_door_that_is_shut_is_no_reason_to_wait(
 
     @world.app.job("shaky", retry=trioq.Retry(max_attempts=1))
     async def shaky() -> None:
-        raise ValueError
+        raise ConnectionError
 
     world.config = calm(
         breaker={"failure_threshold": 0.5, "window_s": 60.0, "cooldown_s": 3e6, "min_samples": 4}

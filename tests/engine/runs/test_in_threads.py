@@ -144,7 +144,7 @@ async def test_what_a_thread_has_begun_is_run_though_its_breaker_opens_meanwhile
     def shaky(n: int) -> None:
         begun.append(n)
         assert (fails if n == 0 else release).wait(30)
-        raise ValueError(n)
+        raise ConnectionError(n)
 
     breaker = {"failure_threshold": 0.5, "window_s": 60.0, "cooldown_s": 30.0, "min_samples": 1}
     world.config = calm(queues=("low",), count=3, breaker=breaker)

@@ -228,7 +228,7 @@ async def test_a_breaker_opens_at_the_very_job(
     @world.app.job("shaky", retry=trioq.Retry(max_attempts=9, base=500.0, cap=500.0, jitter=0.0))
     async def shaky() -> None:
         if failing:
-            raise ValueError
+            raise ConnectionError
 
     worlds_noop(world)
     world.config = calm(queues=("low",), count=1, breaker=breaker)
@@ -252,7 +252,7 @@ async def test_a_good_run_counts_where_others_fail(
     @world.app.job("shaky", retry=trioq.Retry(max_attempts=1))
     async def shaky(n: int) -> None:
         if n % 3 == 2:
-            raise ValueError
+            raise ConnectionError
 
     world.config = calm(queues=("low",), count=1, breaker=breaker)
     await world.start()

@@ -15,7 +15,7 @@ def sometimes(place: Place) -> None:
     @place.app.job("sometimes", retry=trioq.Retry(max_attempts=1))
     async def sometimes(fails: bool) -> None:
         if fails:
-            raise ValueError("no")
+            raise RuntimeError("no")
 
 
 def run(place: Place, *, fails: bool) -> None:

@@ -11,12 +11,13 @@ import errno
 import os
 import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import attrs
 import trio
 
+from trioq.core.blame import PLAIN_ERRORS, Errors
 from trioq.core.formats.record import TRACE
 from trioq.core.job import Job
 from trioq.core.outcome import DeadReason, Error
@@ -61,7 +62,7 @@ class Command:
     on_lease_loss: LeaseLoss = "continue"
     result_s: ClassVar[float | None] = None
     """What it returns is kept where its job asks for that."""
-    raises: ClassVar[Sequence[type[Exception]]] = ()
+    errors: ClassVar[Errors] = PLAIN_ERRORS
 
     def arguments(self, payload: Mapping[str, Any]) -> list[str]:
         """The program and its arguments for this payload. Fields that aren't named are ignored.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import attrs
 import trio
 
+from trioq.core.blame import PLAIN_ERRORS, Errors
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed, Starved
 from trioq.core.valid import DELAY_S, shown
 from trioq.core.wants import NothingLeft
@@ -57,7 +56,7 @@ def timed_out(
     error: BaseException | None,
     *,
     swallowed: bool = False,
-    raises: Sequence[type[Exception]] = (),
+    errors: Errors = PLAIN_ERRORS,
 ) -> Outcome:
     """What becomes of a handler that was cancelled at its deadline, and of what it made of it."""
     told, traceback = f"took longer than {timeout_s:g} s", ""
@@ -76,24 +75,36 @@ def timed_out(
         told += "; its process was killed"
     elif error is not None:
         if is_a(leaf, JobControl):
-            return outcome_of(error, raises)  # it was asked to end, and ended with a wish
+            return outcome_of(error, errors)  # it was asked to end, and ended with a wish
         raised = leaf.error if type(leaf) is RunnerDied else describe(error)
         told += f"; then, while it was cancelled, {raised.type}: {raised.message}"
         traceback = raised.traceback
-    return Failed(Error("timeout", clip(told, MESSAGE_BYTES), traceback, kind="timeout"))
+    why = Error("timeout", clip(told, MESSAGE_BYTES), traceback, kind="timeout")
+    return Failed(why, counts=errors.breaker is not None)
 
 
-def outcome_of(error: BaseException, raises: Sequence[type[Exception]] = ()) -> Outcome:
+def outcome_of(error: BaseException, errors: Errors = PLAIN_ERRORS) -> Outcome:
     """What becomes of a handler that raised this.
 
     Args:
-      raises: Of these classes the arguments are kept, too.
+      errors: What the handler says of them.
     """
-    outcome = _outcome_of(error)
-    if raises and isinstance(outcome, Failed) and (leaf := _only_leaf(error)) is not None:
-        is_known = any(type(leaf) is kind for kind in raises)
-        return attrs.evolve(outcome, args=args_of(leaf)) if is_known else outcome
-    return outcome
+    outcome, leaf = _outcome_of(error), _only_leaf(error)
+    if not isinstance(outcome, Failed) or type(leaf) is Ended:
+        return outcome  # that of a runner says all
+    is_told = leaf is not None and any(type(leaf) is kind for kind in errors.told)
+    return attrs.evolve(
+        outcome,
+        args=args_of(leaf) if leaf is not None and is_told else None,
+        counts=_counts(outcome, error, errors),
+    )
+
+
+def _counts(failed: Failed, error: BaseException, errors: Errors) -> bool:
+    """Whether it speaks against what the handler depends on."""
+    if failed.permanent == "bad_handler":
+        return errors.breaker is not None  # else each of its jobs would die of it
+    return failed.permanent is None and errors.counts(map(type, leaves_of(error)))
 
 
 def _outcome_of(error: BaseException) -> Outcome:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import attrs
 import trio
 
+from trioq.core.blame import Breaker, Errors
 from trioq.core.config.numbers import seconds_of
 from trioq.core.current import job_here, running_job
 from trioq.core.job import Job
@@ -85,6 +86,11 @@ def _is_retry(_: object, attribute: attrs.Attribute[Retry], value: Retry | None)
         raise TypeError(f"retry is {shown(value)}: expected a trioq.Retry(…)")
 
 
+def _is_breaker(_: object, attribute: attrs.Attribute[Any], value: Breaker | None) -> None:
+    if not isinstance(value, Breaker | None):
+        raise TypeError(f"breaker is {shown(value)}: expected a trioq.Breaker(…), or None")
+
+
 def _is_one_of(*words: str) -> Callable[[object, attrs.Attribute[Any], Any], None]:
     rule = Rule(" or ".join(map(repr, words)), lambda value: value in words)
     return lambda _, attribute, value: rule.check(attribute.name, value)
@@ -114,10 +120,17 @@ class Function:
         default=(), converter=_kinds, validator=_are_errors
     )
     """Errors that whoever waits for its jobs gets as themselves."""
+    breaker: Breaker | None = attrs.field(default=Breaker(), validator=_is_breaker)
+    """What counts for its breaker, and when that opens; None: it has none."""
+    errors: Errors = attrs.field(init=False, repr=False)
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)
     tempo: Tempo = attrs.field(factory=Tempo, init=False, repr=False)
     """Of a ``def`` handler, how long its calls took lately."""
+
+    @errors.default
+    def _sort(self) -> Errors:
+        return Errors(self.raises, self.breaker)
 
     @binding.default
     def _bind(self) -> Binding:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol
 
 import trio
 
+from trioq.core.blame import PLAIN_ERRORS, Errors
 from trioq.core.job import Job
 from trioq.core.outcome import Outcome, Succeeded
 from trioq.core.retry import Retry
@@ -44,7 +45,7 @@ class Handler(Runnable, Protocol):
     @property
     def result_s(self) -> float | None: ...
     @property
-    def raises(self) -> Sequence[type[Exception]]: ...
+    def errors(self) -> Errors: ...
 
 
 def invoke(
@@ -56,7 +57,7 @@ def invoke(
     threads: trio.CapacityLimiter,
     grace: Grace = NO_PATIENCE,
     since: float | None = None,
-    raises: Sequence[type[Exception]] = (),
+    errors: Errors = PLAIN_ERRORS,
 ) -> Awaitable[Outcome]:
     """Run a handler for a job.
 
@@ -66,13 +67,13 @@ def invoke(
       threads: Bounds how many ``def`` handlers run at a time.
       grace: What it has left when it is cancelled.
       since: When it began, by trio's clock; None: it begins now.
-      raises: Errors whose arguments are kept.
+      errors: What it says of those that it raises.
 
     Cancellation: the handler is cancelled. If it ends with anything but a result,
     :exc:`trio.Cancelled` comes out, whatever the handler made of it, since what it raised while
     it was being stopped must not cost the job an attempt.
     """
-    return go_on(partial(handler.run, job, threads, grace), timeout_s, timebox, since, raises)
+    return go_on(partial(handler.run, job, threads, grace), timeout_s, timebox, since, errors)
 
 
 # A real Ctrl-C is the engine's to handle: without the protection it could be raised inside of
@@ -83,7 +84,7 @@ async def go_on(
     timeout_s: float | None,
     timebox: Timebox,
     since: float | None,
-    raises: Sequence[type[Exception]] = (),
+    errors: Errors = PLAIN_ERRORS,
 ) -> Outcome:
     """The same for what is left of a run that has begun.
 
@@ -103,11 +104,11 @@ async def go_on(
         # counts only if we are really being cancelled: a handler can raise one that it kept.
         if trio.current_effective_deadline() != -math.inf:
             if timebox.expired:
-                return timed_out(timeout_s, error, raises=raises)
-            return outcome_of(error, raises)
+                return timed_out(timeout_s, error, errors=errors)
+            return outcome_of(error, errors)
     else:
         if not timebox.expired:
             return Succeeded(result)
-        return timed_out(timeout_s, None, swallowed=not timebox.caught)
+        return timed_out(timeout_s, None, swallowed=not timebox.caught, errors=errors)
     await trio.lowlevel.checkpoint_if_cancelled()
     raise TrioqBug("a cancellation that isn't one")

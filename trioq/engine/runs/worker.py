@@ -382,7 +382,7 @@ class Worker:
             timebox=timebox,
             threads=self._shop.threads,
             grace=run,
-            raises=run.handler.raises,
+            errors=run.handler.errors,
         )
 
     def _timeout_of(self, run: Run) -> float:
@@ -405,7 +405,7 @@ class Worker:
         )  # fmt: skip
         rest = begun.rest
         call = partial(rest.run, run) if isinstance(rest, InThread) else rest.run
-        return go_on(call, plan.timeout_s, timebox, begun.began, plan.handler.raises)
+        return go_on(call, plan.timeout_s, timebox, begun.began, plan.handler.errors)
 
     def _run_of(self, begun: Begun, scope: trio.CancelScope) -> Run:
         """The door of its name was open when it began, and nothing but an end can have shut it."""
@@ -443,13 +443,7 @@ def _waits(handler: Runnable | Rest) -> bool:
 
 
 def _breaker_verdict(outcome: Outcome) -> Verdict:
-    """A breaker counts what the handler is to blame for.
-
-    Not what is the job's own fault (a payload that doesn't fit, a handler that gave up on
-    it), and not what the engine did.
-    """
+    """A breaker counts what isn't the job's own fault, and not what the engine did."""
     if isinstance(outcome, Succeeded):
         return "success"
-    if isinstance(outcome, Failed) and outcome.permanent in (None, "bad_handler"):
-        return "failure"
-    return "ignored"
+    return "failure" if isinstance(outcome, Failed) and outcome.counts else "ignored"

@@ -90,7 +90,7 @@ def work(
       limits_memory: Want of memory is a job's own fault here.
     """
     inside = {
-        name: Inside(name, handler.function, raises=handler.raises)
+        name: Inside(name, handler.function, raises=handler.raises, breaker=handler.breaker)
         for name, handler in handlers.items()
     }
     trio.run(_work, line, inside, around, limits_memory)
@@ -229,7 +229,7 @@ class Works:
                 timebox=timebox,
                 threads=self._threads,
                 since=since,
-                raises=handler.raises,
+                errors=handler.errors,
             )
 
 

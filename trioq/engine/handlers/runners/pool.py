@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 import trio
 
+from trioq.core.blame import Errors
 from trioq.core.job import Job
 from trioq.core.keep import Keep
 from trioq.core.outcome import Failed, Interrupted, Outcome, Succeeded
@@ -211,8 +212,8 @@ class Apart:
         return self.function.result_s
 
     @property
-    def raises(self) -> Sequence[type[Exception]]:
-        return self.function.raises
+    def errors(self) -> Errors:
+        return self.function.errors
 
     async def run(self, job: Job, threads: trio.CapacityLimiter, grace: Grace) -> Any:
         """Run it as :meth:`InRunner.run` does, after waiting for a runner."""

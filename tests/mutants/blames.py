@@ -1,0 +1,57 @@
+"""Mutants of what counts for a breaker, and of how it closes again."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+BLAME = "core/blame.py"
+BREAKER = "core/breaker.py"
+BREAKERS = "engine/runs/breaker.py"
+ENDING = "engine/handlers/ending.py"
+
+PURE: Killers = ("tests/core/test_blame.py", "tests/core/test_breaker.py")
+ENGINE: Killers = ("tests/engine/runs/test_breaker.py",)
+
+BLAMES = (
+    Mutant(
+        "a job's own fault counts for its breaker", BLAME,
+        "return not issubclass(error, OWN_FAULT)", "return True", PURE,
+    ),
+    Mutant(
+        "what a handler names counts beside all else", BLAME,
+        "        if self.on is None:\n", "        if True:\n", PURE,
+    ),
+    Mutant(
+        "of several errors each must count", BLAME,
+        "any(map(breaker.counts, errors))", "all(map(breaker.counts, errors))", PURE,
+    ),
+    Mutant(
+        "a timeout counts where there is no breaker", ENDING,
+        "return Failed(why, counts=errors.breaker is not None)", "return Failed(why)", ENGINE,
+    ),
+    Mutant(
+        "who gives up counts for its breaker", ENDING,
+        "failed.permanent is None and errors.counts", "errors.counts", ENGINE,
+    ),
+    Mutant(
+        "a job called as what others depend on shares their breaker", BREAKERS,
+        "Guarded(rule.name, is_shared=True)", "Guarded(rule.name)", ENGINE,
+    ),
+    Mutant(
+        "who depends on the same has a breaker for itself", BREAKERS,
+        "Guarded(name) if rule.name is None else", "Guarded(name) if True else", ENGINE,
+    ),
+    Mutant(
+        "a good probe makes no room", BREAKER,
+        "1 + self._good - running", "1 - running", PURE,
+    ),
+    Mutant(
+        "one good probe closes it", BREAKER,
+        "is_proven = self._good + self._bad >= self.settings.min_samples",
+        "is_proven = self._good > 0", PURE,
+    ),
+    Mutant(
+        "a first probe that fails proves nothing", BREAKER,
+        "if not self._good or self._is_too_bad(", "if self._is_too_bad(", PURE,
+    ),
+)  # fmt: skip

@@ -1,0 +1,144 @@
+"""What an error says: that its job is wrong, or that what the handler depends on is away.
+
+A breaker that counted each bad input would open for the good ones too, and let one job through
+in every cooldown. So errors that Python's own operations raise on a value that doesn't fit are
+the job's; others count, and so do timeouts. The sorting is that of Polly's ``ShouldHandle`` and
+of resilience4j's ``recordExceptions``, with defaults for Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import attrs
+
+from trioq.core.breaker import Settings
+from trioq.core.config.numbers import seconds_of
+from trioq.core.valid import NAME, Rule, shown
+
+#: Raised where a value isn't what it should be: the job's own fault.
+OWN_FAULT: tuple[type[BaseException], ...] = (
+    ValueError, TypeError, LookupError, ArithmeticError, AssertionError, AttributeError, NameError,
+)  # fmt: skip
+
+
+def _number(words: str, allows: Any) -> Any:
+    rule = Rule(words, lambda v: isinstance(v, int | float) and type(v) is not bool and allows(v))
+
+    def check(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
+        if value is not None:
+            rule.check(attribute.alias or attribute.name, value)
+
+    return check
+
+
+def _is_name(_: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
+    if value is not None:
+        NAME.check("the breaker's name", value)
+
+
+def _classes(value: Any) -> Any:
+    is_many = isinstance(value, Iterable) and not isinstance(value, str | type)
+    return value if value is None else tuple(value) if is_many else (value,)
+
+
+def _are_errors(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    for kind in value or ():
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise TypeError(f"on has {shown(kind)}: expected classes of exceptions")
+    if value == ():
+        raise ValueError("on is empty: where nothing shall count, breaker=None says so")
+
+
+@attrs.frozen
+class Breaker:
+    """The breaker of a handler: what counts for it, and when it opens.
+
+    What isn't given is as ``[circuit_breaker]`` says.
+
+    Args:
+      name: What the handler depends on. Handlers that give the same name share one breaker, and
+          the same settings. Default: the handler has one for itself.
+      on: Only errors of these classes count, and timeouts. Default: all but ``ValueError``,
+          ``TypeError``, ``LookupError``, ``ArithmeticError``, ``AssertionError``,
+          ``AttributeError`` and ``NameError``, which say that the job is wrong. Nothing that
+          ends a job for good counts.
+      failure_threshold: It opens at this part of failures, above 0 and at most 1.
+      window: Failures are counted over this time: seconds, ``"1m"``, a timedelta.
+      cooldown: How long it stays open before it lets a probe run, likewise.
+      min_samples: Fewer runs than this prove nothing.
+
+    Raises:
+      TypeError, ValueError: With the argument, and what it may be.
+    """
+
+    name: str | None = attrs.field(default=None, validator=_is_name)
+    on: tuple[type[BaseException], ...] | None = attrs.field(
+        default=None, kw_only=True, converter=_classes, validator=_are_errors
+    )
+    failure_threshold: float | None = attrs.field(
+        default=None,
+        kw_only=True,
+        validator=_number("a number above 0 and at most 1", lambda v: 0 < v <= 1),
+    )
+    window: float | str | timedelta | None = attrs.field(
+        default=None,
+        kw_only=True,
+        converter=seconds_of,
+        validator=_number("a duration above 0", lambda v: 0 < v < float("inf")),
+    )
+    cooldown: float | str | timedelta | None = attrs.field(
+        default=None,
+        kw_only=True,
+        converter=seconds_of,
+        validator=_number("a duration", lambda v: 0 <= v < float("inf")),
+    )
+    min_samples: int | None = attrs.field(
+        default=None,
+        kw_only=True,
+        validator=_number("a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1),
+    )
+
+    def counts(self, error: type[BaseException]) -> bool:
+        """Whether an error of this class speaks against what the handler depends on."""
+        if self.on is None:
+            return not issubclass(error, OWN_FAULT)
+        return issubclass(error, self.on)
+
+    def settings(self, default: Settings) -> Settings:
+        """When it opens, with the configuration's for what it doesn't say."""
+        given: dict[str, Any] = {
+            "failure_threshold": self.failure_threshold,
+            "window_s": self.window,
+            "cooldown_s": self.cooldown,
+            "min_samples": self.min_samples,
+        }
+        changed = {key: value for key, value in given.items() if value is not None}
+        if "window_s" in changed:
+            changed["probe_lease_s"] = changed["window_s"]
+        return attrs.evolve(default, **changed)
+
+    def agrees(self, other: Breaker) -> bool:
+        """Whether both can be one: all that they say of when it opens is the same."""
+        return attrs.evolve(self, on=None) == attrs.evolve(other, on=None)
+
+
+@attrs.frozen
+class Errors:
+    """What a handler says of the errors that it raises."""
+
+    told: tuple[type[Exception], ...] = ()
+    """Of these the arguments are kept, for whoever waits for the job."""
+    breaker: Breaker | None = Breaker()
+    """None: nothing counts."""
+
+    def counts(self, errors: Iterable[type[BaseException]]) -> bool:
+        """Whether one of these speaks against what the handler depends on."""
+        breaker = self.breaker
+        return breaker is not None and any(map(breaker.counts, errors))
+
+
+#: Of a handler that says nothing.
+PLAIN_ERRORS = Errors()
