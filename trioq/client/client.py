@@ -20,7 +20,8 @@ from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unkno
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
 from trioq.client.ends import JobEnd, job_end
 from trioq.client.handle import Handle
-from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When, handles, raise_told
+from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
+from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.status import LOOK_S, Status, status
@@ -172,20 +173,23 @@ class Client:
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             batches = drafted(many(calls), self._drafts, queue, sending.headers, options)
-            batch = following(batches)
+            batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
                 part = await self._outbox.start(batch)
                 try:
-                    after = following(batches)
+                    # While the server is busy.
+                    made += handles(Handle, self, before, enqueued)
+                    queues |= {job.queue for job in batch}
+                    before, after = batch, following(batches)
                 except BaseException:
                     self._outbox.leave(part)
                     raise
                 try:
-                    made += handles(Handle, self, batch, await self._outbox.finish(part))
+                    enqueued = all_taken(batch, await self._outbox.finish(part))
                 except StoreUnreachable as error:
                     raise_told(error, batch)
-                queues |= {job.queue for job in batch}
                 batch = after
+            made += handles(Handle, self, before, enqueued)
             if batch is not None:
                 raise batch
             sending.sent([handle.uid for handle in made], queues)
@@ -244,7 +248,8 @@ class Client:
         """
         asked = arguments.id_or_uid(id_or_uid)
         expected = None if of is None else arguments.handler(of)
-        return self._drafts.found(Handle, self, asked, await self._wishes.find(asked), expected)
+        view = await self._wishes.find(asked)
+        return found(Handle, self, asked, view, expected, drafts=self._drafts)
 
     async def cancel(
         self,
@@ -328,9 +333,10 @@ class Client:
 
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         try:
-            return handles(Handle, self, jobs, await self._outbox.send(jobs))
+            enqueued = all_taken(jobs, await self._outbox.send(jobs))
         except StoreUnreachable as error:
             raise_told(error, jobs)
+        return handles(Handle, self, jobs, enqueued)
 
 
 @asynccontextmanager

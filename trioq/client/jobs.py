@@ -1,12 +1,12 @@
-"""Turns calls into jobs, checked before anything is sent, and answers into handles."""
+"""Turns calls into jobs, checked before anything is sent."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args
+from typing import Any
 from uuid import UUID
 
 import attrs
@@ -16,7 +16,7 @@ from trioq.client.arguments import INHERIT, Inherit
 from trioq.client.handler_queues import HandlerQueues
 from trioq.core import valid
 from trioq.core.call import Call, Expected
-from trioq.core.calls import EndState, Enqueued, NewJob
+from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.current import deadline_here
 from trioq.core.deadline import too_late
@@ -24,17 +24,7 @@ from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode, plain_header, with_payload
 from trioq.core.job import NO_HEADERS, NO_OPTIONS, Headers, Options, Record, new_uid
 from trioq.core.outcome import LateReason
-from trioq.errors import (
-    EnqueueUnknown,
-    JobUnknown,
-    PayloadRejected,
-    QueueFull,
-    QueueUnknown,
-    StoreUnreachable,
-)
-
-if TYPE_CHECKING:
-    from trioq.store.inspect import JobView
+from trioq.errors import PayloadRejected, QueueUnknown
 
 Place = tuple[str, str]
 """A handler's name and the queue that its job goes to."""
@@ -50,8 +40,6 @@ Keep = Seconds | str
 """For how long something is kept; also as a text, such as ``"1h"``."""
 When = datetime | Seconds | str
 """A moment: an aware datetime; or from now, seconds, a timedelta, or a text such as ``"1h"``."""
-
-H = TypeVar("H")
 
 
 @attrs.define
@@ -248,36 +236,6 @@ class Drafts:
         stored, big = encode(record)
         return NewJob(uid, queue, stored, big, delay_ms, id, name=name)
 
-    def found(
-        self,
-        kind: Callable[..., H],
-        client: object,
-        asked: str,
-        view: JobView | None,
-        of: tuple[str, Expected] | None,
-    ) -> H:
-        """The handle of a job that was looked for.
-
-        Args:
-          kind: Makes a handle.
-          of: The name of the handler that it is said to be of, and what that says.
-
-        Raises:
-          JobUnknown: It wasn't found.
-          ValueError: It is another handler's.
-        """
-        if view is None:
-            raise JobUnknown(f"no job {asked!r}: there never was one, or it ended and is forgotten")
-        name = view.about.name if view.about else ""
-        if of is not None:
-            if name not in ("", of[0]):
-                raise ValueError(f"job {asked!r} is of the handler {name!r}, not of {of[0]!r}")
-            name, self.expected[of[0]] = of
-        wants = True if view.record and view.record.options.result_s is not None else None
-        state = view.state if view.state in get_args(EndState) else "live"
-        queue = view.about.queue if view.about else ""
-        return kind(view.uid, view.callers_id, state, name, queue, client, wants)
-
     def wants_result(self, handle: Any) -> bool | None:
         """Whether the result of its job was to be kept, as far as is known here; None: nobody
         here has enqueued it."""
@@ -304,30 +262,6 @@ class Drafts:
         return queue
 
 
-def handles(
-    kind: Callable[..., H], client: object, jobs: Sequence[NewJob], enqueued: Enqueued
-) -> list[H]:
-    """What became of these jobs.
-
-    Args:
-      kind: Makes a handle.
-
-    Raises:
-      QueueFull: They were refused by an earlier send of this request, whose answer was lost.
-    """
-    if enqueued.taken < len(jobs):
-        raise QueueFull("the queue is full")
-    if not enqueued.existing:
-        return [kind(job.uid, job.id, None, job.name, job.queue, client) for job in jobs]
-    made = []
-    for i, job in enumerate(jobs):
-        if (other := enqueued.existing.get(i)) is None:
-            made.append(kind(job.uid, job.id, None, job.name, job.queue, client))
-        else:
-            made.append(kind(other.uid, job.id, other.state, job.name, "", client))
-    return made
-
-
 def _never(late: LateReason, options: Options, delay_s: float) -> str:
     """Why a job would never be run."""
     if late == "expired":
@@ -336,16 +270,3 @@ def _never(late: LateReason, options: Options, delay_s: float) -> str:
     if options.deadline_ms != deadline_here():
         return said
     return f"{said}; the deadline is that of the job here, and deadline=None asks for none"
-
-
-def raise_told(error: StoreUnreachable, jobs: Sequence[NewJob]) -> NoReturn:
-    """Raise an error of these jobs: where there was no answer, nobody knows whether they are
-    queued.
-
-    Raises:
-      EnqueueUnknown: They may be.
-      StoreUnreachable: They aren't.
-    """
-    if error.sent:
-        raise EnqueueUnknown([job.uid for job in jobs]) from error
-    raise error

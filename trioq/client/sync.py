@@ -20,7 +20,8 @@ from trioq.client import arguments
 from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unknown
 from trioq.client.ends import JobEnd, job_end
 from trioq.client.handle import SyncHandle
-from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When, handles, raise_told
+from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
+from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured
 from trioq.client.sync_outbox import SyncOutbox
@@ -131,20 +132,23 @@ class SyncClient:
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             batches = drafted(many(calls), self._drafts, queue, sending.headers, options)
-            batch = following(batches)
+            batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
                 part = self._outbox.start(batch)
                 try:
-                    after = following(batches)
+                    # While the server is busy.
+                    made += handles(SyncHandle, self, before, enqueued)
+                    queues |= {job.queue for job in batch}
+                    before, after = batch, following(batches)
                 except BaseException:
                     self._outbox.leave(part)
                     raise
                 try:
-                    made += handles(SyncHandle, self, batch, self._outbox.finish(part))
+                    enqueued = all_taken(batch, self._outbox.finish(part))
                 except StoreUnreachable as error:
                     raise_told(error, batch)
-                queues |= {job.queue for job in batch}
                 batch = after
+            made += handles(SyncHandle, self, before, enqueued)
             if batch is not None:
                 raise batch
             sending.sent([handle.uid for handle in made], queues)
@@ -179,7 +183,8 @@ class SyncClient:
         :meth:`~trioq.client.client.Client.handle`."""
         asked = arguments.id_or_uid(id_or_uid)
         expected = None if of is None else arguments.handler(of)
-        return self._drafts.found(SyncHandle, self, asked, self._wishes.find(asked), expected)
+        view = self._wishes.find(asked)
+        return found(SyncHandle, self, asked, view, expected, drafts=self._drafts)
 
     def cancel(
         self,
@@ -250,9 +255,10 @@ class SyncClient:
     def send(self, jobs: Sequence[NewJob]) -> list[SyncHandle]:
         """Queue one batch of jobs that are made already."""
         try:
-            return handles(SyncHandle, self, jobs, self._outbox.send(jobs))
+            enqueued = all_taken(jobs, self._outbox.send(jobs))
         except StoreUnreachable as error:
             raise_told(error, jobs)
+        return handles(SyncHandle, self, jobs, enqueued)
 
 
 @contextmanager

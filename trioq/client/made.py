@@ -1,0 +1,95 @@
+"""Turns answers into handles, and errors into what they mean for the jobs that were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args
+
+from trioq.core.call import Expected
+from trioq.core.calls import EndState, Enqueued, NewJob
+from trioq.errors import EnqueueUnknown, JobUnknown, QueueFull, StoreUnreachable
+
+if TYPE_CHECKING:
+    from trioq.client.jobs import Drafts
+    from trioq.store.inspect import JobView
+
+H = TypeVar("H")
+
+#: What became of no jobs.
+NOTHING = Enqueued(0, {}, frozenset())
+
+
+def all_taken(jobs: Sequence[NewJob], enqueued: Enqueued) -> Enqueued:
+    """What became of these jobs.
+
+    Raises:
+      QueueFull: They were refused by an earlier send of this request, whose answer was lost.
+    """
+    if enqueued.taken < len(jobs):
+        raise QueueFull("the queue is full")
+    return enqueued
+
+
+def handles(
+    kind: Callable[..., H], client: object, jobs: Sequence[NewJob], enqueued: Enqueued
+) -> list[H]:
+    """Of these jobs, all of which were taken.
+
+    Args:
+      kind: Makes a handle.
+    """
+    if not enqueued.existing:
+        return [kind(job.uid, job.id, None, job.name, job.queue, client) for job in jobs]
+    made = []
+    for i, job in enumerate(jobs):
+        if (other := enqueued.existing.get(i)) is None:
+            made.append(kind(job.uid, job.id, None, job.name, job.queue, client))
+        else:
+            made.append(kind(other.uid, job.id, other.state, job.name, "", client))
+    return made
+
+
+def found(
+    kind: Callable[..., H],
+    client: object,
+    asked: str,
+    view: JobView | None,
+    of: tuple[str, Expected] | None,
+    *,
+    drafts: Drafts,
+) -> H:
+    """The handle of a job that was looked for.
+
+    Args:
+      kind: Makes a handle.
+      of: The name of the handler that it is said to be of, and what that says.
+      drafts: Know that from now on.
+
+    Raises:
+      JobUnknown: It wasn't found.
+      ValueError: It is another handler's.
+    """
+    if view is None:
+        raise JobUnknown(f"no job {asked!r}: there never was one, or it ended and is forgotten")
+    name = view.about.name if view.about else ""
+    if of is not None:
+        if name not in ("", of[0]):
+            raise ValueError(f"job {asked!r} is of the handler {name!r}, not of {of[0]!r}")
+        name, drafts.expected[of[0]] = of
+    wants = True if view.record and view.record.options.result_s is not None else None
+    state = view.state if view.state in get_args(EndState) else "live"
+    queue = view.about.queue if view.about else ""
+    return kind(view.uid, view.callers_id, state, name, queue, client, wants)
+
+
+def raise_told(error: StoreUnreachable, jobs: Sequence[NewJob]) -> NoReturn:
+    """Raise an error of these jobs: where there was no answer, nobody knows whether they are
+    queued.
+
+    Raises:
+      EnqueueUnknown: They may be.
+      StoreUnreachable: They aren't.
+    """
+    if error.sent:
+        raise EnqueueUnknown([job.uid for job in jobs]) from error
+    raise error
