@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,7 +32,11 @@ async def runners(app: trioq.App, **worker: Any) -> AsyncIterator[Runners]:
     assert made is not None
     async with trio.open_nursery() as nursery:
         await nursery.start(made.run)
-        yield made
+        try:
+            yield made
+        except BaseException:
+            _kill_all()  # one that was forgotten would be waited for as long as it lives
+            raise
         nursery.cancel_scope.cancel()
 
 
@@ -65,6 +71,12 @@ async def failure_of(runners: Runners, name: str, *args: Any, **options: Any) ->
 def processes() -> set[str]:
     """Runners of this process, and what of its children nobody has reaped."""
     return {pid for pid in children() if _command(pid) in ("", "trioq.runner")}
+
+
+def _kill_all() -> None:
+    for pid in processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def _command(pid: str) -> str:
