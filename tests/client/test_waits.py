@@ -66,6 +66,18 @@ def test_who_comes_is_asked_for_at_once_and_again_later() -> None:
     assert table.asked() == []
     assert table.waits.next_at() == CHECK_S
     assert table.asked(CHECK_S) == ["a"]
+    assert CHECK_S <= 10, "whose end was told while nobody listened is told within seconds"
+
+
+def test_who_was_asked_for_the_longest_time_ago_is_asked_for_first() -> None:
+    table = Table()
+    table.wait("a")
+    table.answer(LIVE, now=0)
+    table.wait("b")
+    table.answer(LIVE, now=3)
+    table.answer(LIVE, now=CHECK_S)
+    assert table.waits.next_at() == 3 + CHECK_S
+    assert table.asked(3 + CHECK_S) == ["b"]
 
 
 def test_several_who_wait_for_one_job_are_asked_for_once_and_all_told() -> None:
@@ -85,15 +97,28 @@ def test_so_many_are_asked_for_at_once() -> None:
     assert table.asked() == [str(WAIT_MAX)]
 
 
-def test_what_is_told_while_it_is_asked_for_counts_and_the_older_answer_does_not() -> None:
+@pytest.mark.parametrize("older", [LIVE, End("dead")])
+def test_what_is_told_while_it_is_asked_for_counts_and_the_older_answer_does_not(
+    older: End,
+) -> None:
     table = Table()
     table.wait("a")
     jobs = table.waits.next(0)
     table.waits.told("a", FIVE)
     (again,) = table.wait("a")  # for the same job, revived
-    table.waits.answered(jobs, [LIVE], 0)
+    table.waits.answered(jobs, [older], 0)
     assert table.asked() == ["a"], "the server doesn't know of this wait"
     assert again.end is None
+    table.answer(LIVE)
+    assert table.asked(CHECK_S) == ["a"], "and of the wait before nothing is left"
+
+
+def test_whoever_knows_the_callers_id_says_it_for_all() -> None:
+    table = Table()
+    table.wait("a")
+    table.waits.add("a", "mine", Wait(table.waiter, 1))
+    table.wait("a")
+    assert [job.id for job in table.waits.next(0)] == ["mine"]
 
 
 def test_a_large_end_is_asked_for() -> None:
@@ -101,7 +126,7 @@ def test_a_large_end_is_asked_for() -> None:
     table.wait("a")
     table.answer(LIVE)
     table.waits.told("a", End("later"))
-    assert table.asked() == ["a"]
+    assert table.asked() == table.asked(CHECK_S) == ["a"]
     table.answer(End("later"))
     assert table.asked() == ["a"]
     table.answer(FIVE)
@@ -126,13 +151,15 @@ def test_who_leaves_is_asked_for_no_more() -> None:
     assert len(table.waits) == 0
 
 
-def test_another_is_woken_and_not_oneself() -> None:
-    table, waiter = Table(), Waiter(lambda: None)
-    table.waits.add("a", None, Wait(waiter, 0))
-    table.waits.wake_another(waiter)
+def test_another_is_woken_who_waits_at_this_moment() -> None:
+    table, one, leader, elsewhere = Table(), *(Table().waiter for _ in range(3))
+    for waiter in (elsewhere, leader, one):
+        table.waits.comes(waiter)
+    table.waits.goes(elsewhere)
+    table.waits.wake_another(one, leader)
     assert table.woken == 0
-    table.wait("a")
-    table.waits.wake_another(waiter)
+    table.waits.comes(table.waiter)
+    table.waits.wake_another(one, leader)
     assert table.woken == 1
 
 

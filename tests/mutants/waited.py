@@ -11,6 +11,8 @@ WAIT_FOR = "store/lua/wait_for.lua"
 
 MACHINE: Killers = ("props/test_waits.py",)
 TELLING: Killers = ("tests/client/test_waits.py",)
+LEFT: Killers = ("tests/client/test_waits_left.py", "--timeout", "60")
+THREADS = "client/sync_waits.py"
 TURNS: Killers = ("tests/client/test_waiting.py", "--timeout", "20")
 CIRCLES: Killers = ("tests/engine/test_waits_for_itself.py",)
 WAITING: Killers = ("tests/core/test_waiting.py",)
@@ -37,6 +39,52 @@ WAITED = (
         "who listens goes round and round while another asks", TASKS,
         "next_at = math.inf if own.asks else own.waits.next_at()",
         "next_at = own.waits.next_at()", TURNS,
+    ),
+    Mutant(
+        "an answer about a wait that is over counts for the next one", WAITS,
+        "if self._jobs.get(job.uid) is not job:", "if job.uid not in self._jobs:", TELLING,
+    ),
+    Mutant(
+        "whose id is known to who comes later is asked for without it", WAITS,
+        "        job.id = job.id or id\n", "", TELLING,
+    ),
+    Mutant(
+        "what was looked at again is looked at before the others", WAITS,
+        "            self._asked.pop(job, None)\n            if", "            if", TELLING,
+    ),
+    Mutant(
+        "who does something else is woken to listen", WAITS,
+        "        self._here.pop(waiter, None)\n", "        pass\n", LEFT,
+    ),
+    Mutant(
+        "who listens is woken to ask", TASKS,
+        "own.waits.wake_another(own.leader)", "own.waits.wake_another()", LEFT,
+    ),
+    Mutant(
+        "who leaves when he is woken wakes nobody", TASKS,
+        "if own.leader is None or _is_wanted(own):", "if False:", LEFT,
+    ),
+    Mutant(
+        "a task that waits no longer is asked for", TASKS,
+        "            self._own.waits.leave(self._jobs[place][0], wait)\n", "            pass\n",
+        LEFT,
+    ),
+    Mutant(
+        "a thread that waits no longer is asked for", THREADS,
+        "                    own.waits.leave(jobs[place][0], wait)\n",
+        "                    pass\n", LEFT,
+    ),
+    Mutant(
+        "a closed client waits for its server", TASKS,
+        " and not isinstance(error, StoreClosed):", ":", LEFT,
+    ),
+    Mutant(
+        "a forked child is told what its parent waits for", TASKS,
+        "if own is None or own.pid != os.getpid():", "if own is None:", LEFT,
+    ),
+    Mutant(
+        "what ended in a silence is asked for when it is looked at", TASKS,
+        "        own.waits.unheard()\n", "", LEFT,
     ),
     Mutant(
         "who waits is looked at and not noted", WAIT_FOR,

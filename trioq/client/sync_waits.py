@@ -45,6 +45,8 @@ class _Own:
     """Around each use of the waits."""
     lead: threading.Lock = attrs.field(factory=threading.Lock)
     """Who has it listens for all."""
+    leader: Waiter | None = None
+    """That is who."""
     ask: threading.Lock = attrs.field(factory=threading.Lock)
     """Who has it asks for what is to be asked."""
     failures: int = 0
@@ -153,22 +155,32 @@ class SyncWaits:
 
 def _until(own: _Own, waiter: Waiter, bell: SimpleQueue[None], deadline: float) -> None:
     """Until something that it waits for is over; meanwhile do what nobody else does."""
-    while not waiter.over:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise WaitTimeout(STILL)
-        if own.lead.acquire(blocking=False):
-            try:
-                _lead(own, waiter, deadline)
-            finally:
-                own.lead.release()
-                _wake_another(own, waiter)
-        elif own.ear.is_open and _is_new(own) and own.ask.acquire(blocking=False):
-            with _failing(own, deadline):
-                _ask(own, waiter)
-        else:
-            with suppress(Empty):
-                bell.get(timeout=min(left_s, LOOK_S))
+    with own.lock:
+        own.waits.comes(waiter)
+    try:
+        while not waiter.over:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise WaitTimeout(STILL)
+            if own.lead.acquire(blocking=False):
+                own.leader = waiter
+                try:
+                    _lead(own, waiter, deadline)
+                finally:
+                    own.leader = None
+                    own.lead.release()
+            elif own.ear.is_open and _is_new(own) and own.ask.acquire(blocking=False):
+                with _failing(own, deadline):
+                    _ask(own, waiter)
+            else:
+                with suppress(Empty):
+                    bell.get(timeout=min(left_s, LOOK_S))
+    finally:
+        with own.lock:
+            own.waits.goes(waiter)
+            # Also if it has done nothing for the others: it may be that it was woken to do it.
+            if own.leader is None or own.waits.next_at() == 0:
+                own.waits.wake_another(own.leader)
 
 
 def _lead(own: _Own, leader: Waiter, deadline: float) -> None:
@@ -220,12 +232,8 @@ def _ask(own: _Own, asker: Waiter) -> None:
                 own.waits.answered(jobs, ends, time.monotonic())
     finally:
         own.ask.release()
-        _wake_another(own, asker)
-
-
-def _wake_another(own: _Own, than: Waiter) -> None:
-    with own.lock:
-        own.waits.wake_another(than)
+        with own.lock:
+            own.waits.wake_another(asker, own.leader)
 
 
 @attrs.define

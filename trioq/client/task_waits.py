@@ -39,8 +39,8 @@ class _Own:
     ear: Listening
     hearing: LaneCaller
     waits: Waits = attrs.field(factory=Waits)
-    leads: bool = False
-    """Whether somebody listens for all."""
+    leader: Waiter | None = None
+    """Who listens for all."""
     asks: bool = False
     """Whether somebody asks for what is to be asked."""
     failures: int = 0
@@ -197,30 +197,42 @@ class Ends:
 
 async def _until(own: _Own, sleeper: _Sleeper, deadline: float) -> None:
     """Until something that it waits for is over; meanwhile do what nobody else does."""
-    while not sleeper.waiter.over:
-        if trio.current_time() >= deadline:
-            raise WaitTimeout(STILL)
-        if not own.leads:
-            await _lead(own, sleeper.waiter, deadline)
-        elif own.ear.is_open and not own.asks and own.waits.next_at() == 0:
-            with _failing(own) as trouble:
-                await _ask(own, sleeper.waiter)
-            await trouble.pass_by(deadline)
-        else:
-            await sleeper.sleep(deadline)
+    waiter = sleeper.waiter
+    own.waits.comes(waiter)
+    try:
+        while not waiter.over:
+            if trio.current_time() >= deadline:
+                raise WaitTimeout(STILL)
+            if own.leader is None:
+                await _lead(own, waiter, deadline)
+            elif _is_wanted(own):
+                with _failing(own) as trouble:
+                    await _ask(own)
+                await trouble.pass_by(deadline)
+            else:
+                await sleeper.sleep(deadline)
+    finally:
+        own.waits.goes(waiter)
+        # Also if it has done nothing for the others: it may be that it was woken to do it.
+        if own.leader is None or _is_wanted(own):
+            own.waits.wake_another(own.leader)
+
+
+def _is_wanted(own: _Own) -> bool:
+    """Whether somebody is to ask, beside who listens."""
+    return own.ear.is_open and not own.asks and own.waits.next_at() == 0
 
 
 async def _lead(own: _Own, leader: Waiter, deadline: float) -> None:
     """Listen for all, until something that it waits for is over."""
-    own.leads = True
+    own.leader = leader
     try:
         while not leader.over and trio.current_time() < deadline:
             with _failing(own) as trouble:
                 await _listen(own, leader, deadline)
             await trouble.pass_by(deadline)
     finally:
-        own.leads = False
-        own.waits.wake_another(leader)
+        own.leader = None
 
 
 async def _listen(own: _Own, leader: Waiter, deadline: float) -> None:
@@ -229,7 +241,7 @@ async def _listen(own: _Own, leader: Waiter, deadline: float) -> None:
         own.waits.unheard()
         await own.hearing.call(own.ear.open)
     if not own.asks and own.waits.next_at() <= trio.current_time():
-        await _ask(own, leader)
+        await _ask(own)
     now = trio.current_time()
     next_at = math.inf if own.asks else own.waits.next_at()  # what another asks isn't ours to ask
     for_s = min(next_at, deadline, now + CHECK_S) - now
@@ -238,7 +250,7 @@ async def _listen(own: _Own, leader: Waiter, deadline: float) -> None:
             own.waits.told(ended.uid, ended.end)
 
 
-async def _ask(own: _Own, asker: Waiter) -> None:
+async def _ask(own: _Own) -> None:
     """Ask for all that is to be asked, many at a time."""
     own.asks = True
     try:
@@ -248,7 +260,6 @@ async def _ask(own: _Own, asker: Waiter) -> None:
             own.waits.answered(jobs, ends, trio.current_time())
     finally:
         own.asks = False
-        own.waits.wake_another(asker)
 
 
 @attrs.define

@@ -71,6 +71,8 @@ class Waits:
     """Those that the server hasn't been asked for since it would tell us of them."""
     _asked: dict[Awaited, None] = attrs.field(factory=dict[Awaited, None], init=False)
     """Those of which it tells us, in the order in which they are to be looked at again."""
+    _here: dict[Waiter, None] = attrs.field(factory=dict[Waiter, None], init=False)
+    """Those who wait at this moment."""
 
     def __len__(self) -> int:
         """How many jobs somebody waits for."""
@@ -139,13 +141,24 @@ class Waits:
         self._unasked |= self._asked
         self._asked.clear()
 
-    def wake_another(self, than: Waiter) -> None:
-        """Whoever did something for all has stopped: another is to look what there is to do."""
-        for job in self._jobs.values():
-            for wait in job.waits:
-                if wait.by is not than:
-                    wait.by.wake()
-                    return
+    def comes(self, waiter: Waiter) -> None:
+        """It waits, from now on; who has waits and does something else can't be woken."""
+        self._here[waiter] = None
+
+    def goes(self, waiter: Waiter) -> None:
+        """It does something else, and may come again for what is left of its waits."""
+        self._here.pop(waiter, None)
+
+    def wake_another(self, *but: Waiter | None) -> None:
+        """Whoever did something for all has stopped: another is to look what there is to do.
+
+        Args:
+          but: Who has stopped, and who listens, which can't be woken meanwhile.
+        """
+        for waiter in self._here:
+            if waiter not in but:
+                waiter.wake()
+                return
 
     def fail(self, error: Exception) -> None:
         """Nobody can be told anything."""
