@@ -15,7 +15,8 @@ import attrs
 import trio
 
 from trioq.core.calls import End, Ended, Step
-from trioq.engine.bridge import InlineCaller, Then
+from trioq.engine.bridge import Then
+from trioq.engine.inline import InlineCaller
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
 from trioq.store.memory import MemoryStore
 

@@ -19,8 +19,8 @@ from tests.support import new_job, unwanted
 from trioq.app import App
 from trioq.core.config import Config
 from trioq.core.events import Event, Report
-from trioq.engine.bridge import InlineCaller
 from trioq.engine.engine import Engine
+from trioq.engine.inline import InlineCaller
 from trioq.engine.tracer import Tracer
 from trioq.errors import StoreUnreachable
 from trioq.observe.fanout import to_all

@@ -9,7 +9,8 @@ abandoned; what became of it is then unknown, and the caller knows what that mea
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
@@ -30,6 +31,12 @@ T = TypeVar("T")
 
 
 Then = Callable[[StepReply | Gone], None]
+
+#: While a step that settles so many jobs is put into words, the loop stands still for so long. Its
+#: thread would get the interpreter much later from a loop that computes, and lose it halfway; and
+#: until the server has the step, nothing more is claimed.
+MANY = 256
+HEAD_START_S = 0.0002
 
 
 class Caller(Protocol):
@@ -57,6 +64,12 @@ class Caller(Protocol):
         Cancellation:
           Ends the call at once; it may have been executed, or may be. An answer that was
           there already is returned.
+        """
+
+    async def step(self, step: Step) -> StepReply | Gone:
+        """Make a step.
+
+        Raises, and cancellation: as :meth:`call`.
         """
 
     @property
@@ -113,7 +126,12 @@ class LaneCaller:
         return await self._within(self.deadline_s, lambda: function(*args, **kwargs))
 
     async def _within(
-        self, deadline_s: float, function: Callable[[], T], then: Callable[[T], None] | None = None
+        self,
+        deadline_s: float,
+        function: Callable[[], T],
+        then: Callable[[T], None] | None = None,
+        *,
+        head_start_s: float = 0.0,
     ) -> T:
         lane = self.lane
         try:
@@ -125,7 +143,7 @@ class LaneCaller:
             if not lane.connected:
                 await _connect(lane, deadline)
             lane.arm()
-            return await _hop(function, deadline, lane.interrupt, then)
+            return await _hop(function, deadline, lane.interrupt, then, head_start_s)
         except RuntimeError as error:
             if (want := want_of(error)) is None:
                 raise
@@ -157,6 +175,12 @@ class ThreadCaller(LaneCaller):
     @property
     def can_end_waits(self) -> bool:
         return self.store.lane.may_know_client
+
+    async def step(self, step: Step) -> StepReply | Gone:
+        head_start_s = HEAD_START_S if len(step.settlements) >= MANY else 0.0
+        return await self._within(
+            self.deadline_s, lambda: self.store.step(step), head_start_s=head_start_s
+        )
 
     async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
         deadline_s = timeout_s + self.deadline_s
@@ -204,11 +228,13 @@ async def _hop(
     deadline: float,
     interrupt: Callable[[], None],
     then: Callable[[T], None] | None = None,
+    head_start_s: float = 0.0,
 ) -> T:
     """Call a function in a thread and wait for its end, whatever happens.
 
     Args:
       then: Called in the loop with what it returns, before the turn in which we go on.
+      head_start_s: How long the loop stands still meanwhile.
 
     With its lane it has a thread of its own, so it needs neither the limiter of
     ``trio.to_thread.run_sync`` nor, as ``interrupt`` ends it early, a task beside it that looks
@@ -236,12 +262,18 @@ async def _hop(
     await trio.lowlevel.checkpoint_if_cancelled()
     try:
         with trio.CancelScope(deadline=deadline):
-            trio.lowlevel.start_thread_soon(function, deliver)
+            _start(function, deliver, head_start_s)
             result = await trio.lowlevel.wait_task_rescheduled(abort)
     except Exception:
         await trio.lowlevel.checkpoint_if_cancelled()
         raise
     return cast(T, result)
+
+
+def _start(function: Callable[[], T], deliver: Callable[[Any], None], head_start_s: float) -> None:
+    trio.lowlevel.start_thread_soon(function, deliver)
+    if head_start_s:
+        time.sleep(head_start_s)
 
 
 async def _connect(lane: Lane, deadline: float) -> None:
@@ -257,52 +289,3 @@ async def _connect(lane: Lane, deadline: float) -> None:
         if not attempt.is_abandoned:
             raise
         raise StoreUnreachable(f"{lane.name}: no connection in time", sent=False) from None
-
-
-class RingingStore(Store, Protocol):
-    """A store that tells when it rings a bell: :class:`~trioq.store.memory.MemoryStore`."""
-
-    def on_ring(self, listener: Callable[[str], None]) -> None: ...
-
-
-class InlineCaller:
-    """Calls a store in the loop: threads and a virtual clock don't mix."""
-
-    generation = 1
-    measured = None
-    can_end_waits = True
-
-    def __init__(self, store: RingingStore) -> None:
-        self.store = store
-        self._rung = trio.Event()
-        self._is_ended = False
-        store.on_ring(self._ring)
-
-    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        await trio.lowlevel.checkpoint()
-        return function(*args, **kwargs)
-
-    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
-        await self._wait_bell(step.queues if step.want else (), timeout_s, step.boot)
-        then(self.store.step(step))
-
-    async def _wait_bell(self, queues: Sequence[str], timeout_s: float, boot: str) -> None:
-        self._is_ended = False
-        with trio.move_on_after(timeout_s):
-            while not (self._is_ended or self.store.wait(queues, 0, boot)):
-                await self._rung.wait()
-
-    async def end_wait(self, other: Caller) -> None:
-        await trio.lowlevel.checkpoint()
-        self._is_ended = True
-        self._ring("")
-
-    async def drive(self, step: Callable[[], float]) -> None:
-        delay_s = 0.0
-        while True:
-            await trio.sleep(delay_s)
-            delay_s = step()
-
-    def _ring(self, queue: str) -> None:
-        self._rung.set()
-        self._rung = trio.Event()

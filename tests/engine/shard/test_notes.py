@@ -12,8 +12,8 @@ from tests.engine.claimers import NOBODY
 from trioq.core.board import Board, said
 from trioq.core.calls import NOTES_MAX, BootId, Note
 from trioq.core.job import Uid
-from trioq.engine.bridge import InlineCaller
 from trioq.engine.claim import Held
+from trioq.engine.inline import InlineCaller
 from trioq.engine.outage import Outage
 from trioq.engine.shard.notes import BYTES, LAST_S, Notes
 from trioq.errors import StoreRefused

@@ -15,7 +15,8 @@ from tests.support import Server, new_job
 from trioq.core.calls import NewJob, Rate
 from trioq.core.events import EnqueueRefused, Event, FilesEnqueued, RedisAway, RedisBack
 from trioq.core.limiter import interval_us
-from trioq.engine.bridge import InlineCaller, ThreadCaller
+from trioq.engine.bridge import ThreadCaller
+from trioq.engine.inline import InlineCaller
 from trioq.engine.outage import Outage
 from trioq.engine.sources.sender import Limiter
 from trioq.errors import StoreBusy, StoreUnreachable

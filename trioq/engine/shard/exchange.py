@@ -61,7 +61,7 @@ class Exchange:
             if bell_s and boot.sends == 1:
                 await self.bell.step(step, bell_s, lambda reply: take(reply, sent_at, 0.0))
             else:
-                reply = await self._caller.call(self._caller.store.step, step)
+                reply = await self._caller.step(step)
                 take(reply, sent_at, trio.current_time() - started)
 
         await self._outage.until_answered("step", send)
