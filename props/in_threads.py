@@ -17,8 +17,8 @@ import trio
 import trioq
 from props.behaviours import Liar, Odd
 from props.stage import MARK, Role, Stage, in_a_thread
-from trioq.engine.handlers import abandoned_threads
 from trioq.engine.handlers.place import place
+from trioq.engine.handlers.threads import left_behind
 
 #: What a handler may take, in seconds. No multiple of it is when the engine looks for stale jobs:
 #: of two things at one time, either may be first.
@@ -77,9 +77,13 @@ class Part:
         self.clock.now += seconds
 
     def computes_until_cancelled(self) -> None:
-        """For longer than it may, until it's known that it has been left alone."""
+        """For longer than it may, until it's known that it has been left alone.
+
+        One that was before it may have an end of its own yet to come.
+        """
+        before = set(left_behind)
         self.computes(2 * TIMEOUT_S)
-        while not abandoned_threads():
+        while left_behind <= before:
             threading.Event().wait(0.0005)
         trio.from_thread.check_cancelled()
 
