@@ -24,7 +24,7 @@ from props import ways
 from props.behaviours import ACTS, stage
 from props.ways import ROUNDS, Draft, Seen, holds, misfits, names, options, plain_acts, play
 from trioq.core.job import Options
-from trioq.engine.runs.worker import Shop
+from trioq.engine.runs.shop import Shop
 
 
 def both(

@@ -27,7 +27,7 @@ from trioq.core.config import Config, QueueConfig
 from trioq.core.formats import payload, record
 from trioq.core.outcome import Succeeded
 from trioq.engine.handlers import Function, Timebox, invoke
-from trioq.engine.runs.worker import Rules
+from trioq.engine.runs.rules import Rules
 from trioq.errors import PayloadRejected, QueueUnknown
 
 CONFIG = """

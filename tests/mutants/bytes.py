@@ -56,7 +56,7 @@ BYTES = (
         "self._backlog.take_back(self)", BIG,
     ),
     Mutant(
-        "waiting for a payload is its handler's time", "engine/runs/worker.py",
+        "waiting for a payload is its handler's time", "engine/runs/start.py",
         "            run.began = trio.current_time()  # what", "            # what", BIG,
     ),
     Mutant(

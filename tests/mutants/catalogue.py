@@ -598,7 +598,7 @@ ENGINES = (
         "        self.runs.lease_ended(self.boot)\n", "", HEARTBEAT,
     ),
     Mutant(
-        "a handler starts on a lease that has ended", "engine/runs/worker.py",
+        "a handler starts on a lease that has ended", "engine/runs/start.py",
         "        if (hindered := _hindered(run)) is not None:\n            return hindered\n"
         "        return",
         "        return", STOPPED,

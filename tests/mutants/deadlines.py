@@ -6,6 +6,7 @@ from tests.mutants.mutant import Killers, Mutant
 
 PURELY = "core/deadline.py"
 WORKER = "engine/runs/worker.py"
+START = "engine/runs/start.py"
 SETTLE = "engine/runs/settle.py"
 JOBS = "client/jobs.py"
 ARGUMENTS = "client/arguments.py"
@@ -60,27 +61,27 @@ DEADLINES = (
     Mutant(
         "what comes too late waits behind a door",
         WORKER,
-        "if (late := _late(record)) is not None:",
-        "if handler is not None and (late := _late(record)) is not None:",
+        "if (late := late_by_now(record)) is not None:",
+        "if handler is not None and (late := late_by_now(record)) is not None:",
         BEFORE,
     ),
     Mutant(
         "what has waited for its runner begins however late it is",
-        WORKER,
+        START,
         "return None if late is None else TooLate(late)",
         "return None",
         BEFORE,
     ),
     Mutant(
         "a run has its timeout, whatever its deadline",
-        WORKER,
+        START,
         "        run.limit = limit(timeout_s, record.options, _epoch_ms())\n",
         "        return timeout_s\n",
         DURING,
     ),
     Mutant(
         "a handler isn't told its deadline",
-        WORKER,
+        START,
         "            deadline_ms=record.options.deadline_ms,\n",
         "",
         DURING,

@@ -6,6 +6,8 @@ from tests.mutants.mutant import Killers, Mutant
 
 GO: Killers = ("tests/engine/runs/test_spree.py",)
 PLANNED: Killers = ("tests/engine/runs/test_plans.py",)
+TOLD: Killers = ("tests/engine/runs/test_ends.py",)
+CANCELLED: Killers = ("tests/engine/runs/test_cancelled.py",)
 BOTH: Killers = (*GO, "props/test_spree.py")
 DROPS: Killers = ("tests/observe/test_dropping.py",)
 
@@ -13,13 +15,15 @@ SPREE = "engine/runs/spree.py"
 PLAN = "engine/runs/plan.py"
 DONE = "engine/runs/done.py"
 WORKER = "engine/runs/worker.py"
-BEGUN = "engine/handlers/begun.py"
+START = "engine/runs/start.py"
+ENDS = "engine/runs/ends.py"
+TIMEBOX = "engine/handlers/timebox.py"
 ISOLATED = "engine/handlers/isolated.py"
 
 GOES = (
     Mutant(
-        "a timeout counts from when its handler first waits", WORKER,
-        "timebox, begun.began, plan", "timebox, trio.current_time(), plan", BOTH,
+        "a timeout counts from when its handler has waited", START,
+        "timebox, run.began, plan", "timebox, trio.current_time(), plan", BOTH,
     ),
     Mutant(
         "nothing becomes of a begun run that is cancelled", WORKER,
@@ -63,6 +67,36 @@ GOES = (
     Mutant(
         "each worker has a turn of its own", WORKER,
         "turn.spent_s += spree.now - began", "turn.spent_s = 0.0", GO,
+    ),
+    Mutant(
+        "what has begun is told of by itself", ENDS,
+        "        if self._lot:\n", "        if False:\n", TOLD,
+    ),
+    Mutant(
+        "of what begins the first is told, and no other", "observe/metrics/listener.py",
+        "                self._job_started(one)\n",
+        "                self._job_started(one)\n                break\n", BOTH,
+    ),
+    Mutant(
+        "a turn goes on when the loop has turned", ENDS,
+        "                self.turn.ended(self.turn.number)\n", "", TOLD,
+    ),
+    Mutant(
+        "what has waited too long is simply done", TIMEBOX,
+        "return now < self.deadline and self", "return self", BOTH,
+    ),
+    Mutant(
+        "what was told to end is simply done, and its worker goes on in a scope that is cancelled",
+        WORKER, "if is_result and not run.is_to_end and", "if is_result and", CANCELLED,
+    ),
+    Mutant(
+        "what is returned after a wait isn't looked at", WORKER,
+        "if is_result and not run", "if not run", GO,
+    ),
+    Mutant(
+        "a box that rests ends a wait", TIMEBOX,
+        "            self._scope.deadline = self.deadline = math.inf\n", "            pass\n",
+        ("tests/engine/handlers/test_timebox.py",),
     ),
     Mutant(
         "what is run without waiting counts for nothing if it isn't done in a go", WORKER,
@@ -122,10 +156,6 @@ GOES = (
     Mutant(
         "a scope that is left open isn't noticed", SPREE,
         " or innermost(task) is not place", "", BOTH,
-    ),
-    Mutant(
-        "what is returned after a wait isn't looked at", BEGUN,
-        "        if id(type(returned)) in PLAIN:\n", "        if True:\n", GO,
     ),
     Mutant(
         "a handler doesn't see how long it has", SPREE,

@@ -116,7 +116,7 @@ IN_A_ROW = (
     ),
     Mutant(
         "what a thread runs outlives its lease, though it isn't to", "engine/runs/worker.py",
-        "            shop.runs.lease_ended(run.claim.by)  # it was told before this one was seen\n",
+        "            runs.lease_ended(by)  # it was told before this one was seen\n",
         "            pass\n", MEANWHILE,
     ),
     Mutant(

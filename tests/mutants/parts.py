@@ -154,7 +154,7 @@ DURING = (
         'string.format("%d:0", now_ms))', 'string.format("%d:%d", now_ms, door.length))', CONTRACT,
     ),
     Mutant(
-        "an engine that traces nothing keeps its jobs' traces to itself", "engine/runs/worker.py",
+        "an engine that traces nothing keeps its jobs' traces to itself", "engine/runs/start.py",
         "else record.trace,", "else {},", JOBS,
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ RUNNER = "engine/handlers/runners/runner.py"
 POOL = "engine/handlers/runners/pool.py"
 INSIDE = "engine/handlers/runners/inside.py"
 ENDING = "engine/handlers/ending.py"
-WORKER = "engine/runs/worker.py"
+START = "engine/runs/start.py"
 
 PROCESSES: Killers = ("tests/engine/handlers/runners/test_runners.py",)
 FITNESS: Killers = ("tests/engine/handlers/runners/test_fitness.py",)
@@ -23,12 +23,12 @@ RUNNERS = (
         (*APART, "-k", "where"),
     ),
     Mutant(
-        "the time that a job waits for a runner is its handler's", WORKER,
+        "the time that a job waits for a runner is its handler's", START,
         "            run.began = trio.current_time()\n            return await",
         "            return await", APART,
     ),
     Mutant(
-        "a job that has waited for a runner starts on any lease", WORKER,
+        "a job that has waited for a runner starts on any lease", START,
         "            if (hindered := _hindered(run)) is not None:\n"
         "                run.limit = None  # it hasn't begun\n"
         "                return hindered\n", "", APART,

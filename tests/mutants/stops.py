@@ -50,8 +50,7 @@ STOPS = (
     ),
     Mutant(
         "a run that has ended in time is given up too", WORKER,
-        "                if run.given_up is not None:\n"
-        "                    run.given_up.set()\n", "", CANCELLED,
+        "        if run.given_up is not None:\n            run.given_up.set()\n", "", CANCELLED,
     ),
     Mutant(
         "what was abandoned is settled again when it ends", PATIENCE,

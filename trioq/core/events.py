@@ -8,7 +8,7 @@ engine's loop. The idea is that of trio's instruments.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Literal, get_args
 
@@ -155,6 +155,30 @@ class JobStarted(Event):
     """Whether an engine died while it ran there."""
 
 
+Start = tuple[Uid, int, bool, int, int, float]
+"""The beginning of a run: uid, attempt, whether it is a suspect, when it was enqueued and when it
+was wanted (epoch ms), and when it began (epoch s)."""
+
+
+@value
+class JobsStarted(Event):
+    """Several runs of jobs of one name and queue that have begun within a moment.
+
+    Who listens to this is told once for many; who doesn't is told of each.
+    """
+
+    name: str
+    queue: str
+    runs: Sequence[Start]
+    are_plain: bool
+    """All are first attempts, wanted when they were enqueued, and no suspects."""
+
+    def each(self) -> Iterator[JobStarted]:
+        """The same, told of each."""
+        for uid, attempt, suspect, enqueued_ms, wanted_ms, _ in self.runs:
+            yield JobStarted(uid, self.name, self.queue, attempt, enqueued_ms, wanted_ms, suspect)
+
+
 Quick = tuple[Uid, int, bool, int, int, float, float]
 """A run that was good: uid, attempt, whether it was a suspect, when it was enqueued and
 when it was wanted (epoch ms), how long it took (s), and when it ended (epoch s)."""
@@ -198,6 +222,13 @@ class JobSucceeded(Event):
     wanted_ms: int
     worker: int | None = attrs.field(default=None, eq=False)
     """Which one ran it, where another task tells of it."""
+
+
+#: What tells of several at once, and of what it tells when it is told of each.
+OF_MANY: Mapping[type[Event], tuple[type[Event], ...]] = {
+    JobsStarted: (JobStarted,),
+    JobsSucceeded: (JobStarted, JobSucceeded),
+}
 
 
 @value

@@ -36,7 +36,9 @@ from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
 from trioq.engine.runs.run import Runs
 from trioq.engine.runs.settle import Teller
-from trioq.engine.runs.worker import Shop, Worker
+from trioq.engine.runs.shop import Shop
+from trioq.engine.runs.turn import Turn
+from trioq.engine.runs.worker import Worker
 from trioq.engine.sampler import Sampler
 from trioq.engine.shard.shard import Shard
 from trioq.engine.snapshot import Recent
@@ -70,6 +72,7 @@ class Parts:
     backlog: Backlog = attrs.field(factory=Backlog, init=False)
     runs: Runs = attrs.field(factory=Runs, init=False)
     recent: Recent = attrs.field(factory=Recent, init=False)
+    turn: Turn = attrs.field(factory=Turn, init=False)
     breakers: Breakers = attrs.field(init=False)
     drops: Drops = attrs.field(init=False)
     done_teller: DoneTeller = attrs.field(init=False)
@@ -107,7 +110,7 @@ class Parts:
 
     @ends.default
     def _make_ends(self) -> Ends:
-        return Ends(self.runs, self.done_teller)
+        return Ends(self.runs, self.done_teller, self.turn)
 
     @appetite.default
     def _make_appetite(self) -> Appetite:
@@ -176,6 +179,7 @@ class Parts:
             aside=self.aside,
             threads=self.threads,
             teller=Teller(given.report, self.recent, self.drops),
+            turn=self.turn,
             ends=self.ends,
             report=given.report,
             tracer=given.tracer,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from trioq.core.events import Event, JobsSucceeded, JobStarted, JobSucceeded, Report
+from trioq.core.events import OF_MANY, Event, Report
 
 
 @runtime_checkable
@@ -44,9 +44,9 @@ class _Told(dict[type[Event], Report]):
 def _wanting(listener: Report, kind: type[Event]) -> Report | None:
     """Who is told events of this type, in a listener; None: nobody."""
     tell = listener.listener_for(kind) if isinstance(listener, Choosy) else None
-    if kind is JobsSucceeded and tell is None:
+    if kind in OF_MANY and tell is None:
         each = to_all(listener)
-        if any(_wanting(listener, one) is not None for one in (JobStarted, JobSucceeded)):
+        if any(_wanting(listener, one) is not None for one in OF_MANY[kind]):
             return lambda event: _tell_of_each(event, each)
         return None
     return tell if isinstance(listener, Choosy) else listener

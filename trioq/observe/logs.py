@@ -99,7 +99,7 @@ class LogLines:
 
     def listener_for(self, kind: type[Event]) -> LogLines | None:
         """Itself, if events of this type are logged, or say who logs."""
-        if kind is e.JobsSucceeded:
+        if kind in e.OF_MANY:
             return None  # a line for each of them
         return None if kind in self._muted and kind is not e.EngineStarted else self
 

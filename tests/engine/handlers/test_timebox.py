@@ -109,11 +109,16 @@ async def test_a_scope_that_a_run_left_open_is_found_with_that_run(
 
 
 @pytest.mark.trio
-async def test_a_closed_one_doesnt_end_a_wait(autojump_clock: MockClock) -> None:
+async def test_one_that_rests_ends_no_wait_and_then_the_next_run_in_time(
+    autojump_clock: MockClock,
+) -> None:
     with closing(Timebox()) as box:
         await deadlines(box, 1)
-        box.close()
+        box.rest()
         await trio.sleep(10)
+        assert await deadlines(box, 1) == [pytest.approx(1, abs=1.01 * SLACK_S)]
+        box.rest()
+        assert await deadlines(box, None) == [math.inf]
 
 
 @pytest.mark.trio

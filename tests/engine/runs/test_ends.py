@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from tests.engine.virtual import World, calm
-from trioq.core.events import Event, JobFailed, JobsSucceeded, JobStarted, JobSucceeded
+from trioq.core.events import Event, JobFailed, JobsStarted, JobsSucceeded, JobStarted, JobSucceeded
+from trioq.engine.runs.turn import SLICE_S
 
 pytestmark = pytest.mark.trio
 
@@ -21,9 +22,12 @@ Clock = trio.testing.MockClock
 class Together:
     """A listener that is told of several at once."""
 
+    begun: list[JobsStarted] = attrs.field(factory=list[JobsStarted])
     told: list[JobsSucceeded] = attrs.field(factory=list[JobsSucceeded])
 
     def listener_for(self, kind: type[Event]) -> Callable[[Any], None] | None:
+        if kind is JobsStarted:
+            return self.begun.append
         return self.told.append if kind is JobsSucceeded else None
 
     def __call__(self, event: Event) -> None:
@@ -46,12 +50,31 @@ async def test_those_that_come_back_together_are_told_of_at_once_and_each_has_be
     await world.reported(JobSucceeded, 8)
     assert sorted(run[0] for event in together.told for run in event.runs) == sorted(uids)
     assert len(together.told) < 8
+    assert sorted(run[0] for event in together.begun for run in event.runs) == sorted(uids)
+    assert len(together.begun) < 8
     assert all(event.have_begun for event in together.told)
     assert sorted(event.uid for event in world.of(JobStarted)) == sorted(uids)
     starts = [at for at, _ in world.timed(JobStarted)]
     ends = [at for at, _ in world.timed(JobSucceeded)]
     assert max(starts) + 1.0 <= min(ends)
     assert all(0.9 < event.took_s < 1.1 for event in world.of(JobSucceeded))
+
+
+async def test_whoever_has_waited_for_the_loop_to_turn_begins_a_turn(
+    autojump_clock: Clock, world: World
+) -> None:
+    left_s: list[float] = []
+
+    @world.app.job("computes and waits")
+    async def computes_and_waits() -> None:
+        autojump_clock.jump(2 * SLICE_S)
+        await trio.sleep(1.0)
+        left_s.append(turn.left_s)
+
+    turn = (await world.start()).engine._parts.turn
+    world.enqueue("computes and waits", 3)
+    await world.reported(JobSucceeded, 3)
+    assert left_s[0] == SLICE_S
 
 
 async def test_ends_are_told_of_in_the_order_in_which_they_were(

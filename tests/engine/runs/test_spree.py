@@ -33,7 +33,7 @@ from trioq.core.formats import summary
 from trioq.core.job import Options
 from trioq.engine.backlog import Backlog
 from trioq.engine.handlers.timebox import SLACK_S
-from trioq.engine.runs.worker import SLICE_S
+from trioq.engine.runs.turn import SLICE_S
 from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
 

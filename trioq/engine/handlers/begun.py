@@ -16,11 +16,11 @@ import trio
 from trioq.engine.handlers.describe import Raised, without_caller
 from trioq.engine.handlers.grace import Grace
 from trioq.engine.handlers.isolated import Isolated
-from trioq.engine.handlers.returned import PLAIN, finished
+from trioq.engine.handlers.returned import finished
 from trioq.engine.handlers.threads import ThreadLeftBehind, end_or_given_up
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Suspended:
     """It waits, and goes on."""
 
@@ -29,14 +29,12 @@ class Suspended:
     wanted: Any
     """What it asked its task's runner for."""
 
-    async def run(self) -> Any:
-        returned = await Isolated(self.coroutine, self.context, self.wanted)
-        if id(type(returned)) in PLAIN:
-            return returned
-        return await Isolated(finished(returned), self.context)
+    def returned(self) -> Awaitable[Any]:
+        """What its function returns, of which nothing is looked at."""
+        return Isolated(self.coroutine, self.context, self.wanted)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Returned:
     """It returned, and there is more to be looked at: what it returned, or how it left things."""
 
@@ -47,7 +45,7 @@ class Returned:
         return await Isolated(finished(self.result), self.context)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Broken:
     """It raised, or what was to be its arguments did."""
 
@@ -61,7 +59,7 @@ class Broken:
         raise self.error
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class InThread:
     """A thread runs it."""
 

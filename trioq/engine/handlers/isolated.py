@@ -9,7 +9,7 @@ handler starts copy the context that is current, and so inherit from the job's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextvars import Context
 from types import FrameType
 from typing import Any, Generic, TypeVar
@@ -60,14 +60,12 @@ class Isolated(Generic[R]):
         if self._wanted is not _NOTHING:
             wanted, self._wanted = self._wanted, _NOTHING
             return _if_still(self._checked(wanted))
-        return self._step(self._coroutine.send, value)
+        wanted = self._context.run(self._coroutine.send, value)
+        return wanted if id(type(wanted)) in _TRIOS else self._checked(wanted)
 
     def throw(self, *error: Any) -> Any:
         self._wanted = _NOTHING
-        return self._step(self._coroutine.throw, *error)
-
-    def _step(self, resume: Callable[..., Any], *args: Any) -> Any:
-        return self._checked(self._context.run(resume, *args))
+        return self._checked(self._context.run(self._coroutine.throw, *error))
 
     def _checked(self, wanted: Any) -> Any:
         if id(type(wanted)) not in _TRIOS and not _is_trios(wanted):

@@ -1,9 +1,9 @@
 """A cancel scope with a deadline, for one run after the other.
 
 Opening a scope and closing it costs as much as all else that a tiny job needs. So one that
-nothing has happened to stays open for the next run, and gets a new deadline. What was
-cancelled, raised, or left something open is closed with its run, so that no run is affected
-by another.
+nothing has happened to stays open for the next run, and gets a new deadline; meanwhile it has
+none. What was cancelled, raised, or left something open is closed with its run, so that no run is
+affected by another.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ SLACK = 1 / 1000
 
 
 class Timebox:
-    """One task's. ``with box.of(timeout_s)`` around each run; close it before waiting.
+    """One task's. ``with box.of(timeout_s)`` around each run; let it rest before waiting.
 
-    Whoever waited with an open scope would be cancelled by the last run's deadline.
+    Whoever waited without that would be cancelled by the last run's deadline.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Timebox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None and self._clock() < self.deadline and self.is_as_it_was:
+        if error is None and self.is_fine(self._clock()):
             return False
         scope, self._scope = self._scope, None
         assert scope is not None
@@ -84,11 +84,20 @@ class Timebox:
         finally:
             self.expired, self.caught = scope.cancel_called, scope.cancelled_caught
 
-    def close(self) -> None:
+    def rest(self) -> None:
         """There is nothing to run for now."""
+        if self.deadline < math.inf and self._scope is not None:
+            self._scope.deadline = self.deadline = math.inf
+
+    def close(self) -> None:
+        """Nothing more is run."""
         if self._scope is not None:
             scope, self._scope = self._scope, None
             scope.__exit__(None, None, None)
+
+    def is_fine(self, now: float) -> bool:
+        """Whether the run, which ends now, was in time, and has left nothing open."""
+        return now < self.deadline and self.is_as_it_was
 
     @property
     def is_as_it_was(self) -> bool:

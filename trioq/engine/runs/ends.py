@@ -1,31 +1,46 @@
-"""Runs that have waited and were good: what is to be said of them is said of many at once.
+"""Runs that wait: what is to be said of how they begin, and of those that were good, is said of
+many at once.
 
 Those whose handlers have waited for the same moment come back in one turn of the loop. Of all that
-have, the boot, the breakers and whoever listens are told in the next. What ended in any other way
-is told by itself, after those, so that everybody hears of ends in the order in which they were.
+have, and of what has begun then, the boot, the breakers and whoever listens are told in the next.
+What ended in any other way is told by itself, after those, so that everybody hears of ends in the
+order in which they were.
 """
 
 from __future__ import annotations
+
+import time
 
 import attrs
 import trio
 
 from trioq import failpoints
+from trioq.core.events import JobsStarted, Start
 from trioq.core.outcome import Succeeded
-from trioq.engine.claim import Claimer
+from trioq.engine.claim import Claimer, Held
 from trioq.engine.runs.done import Done, DoneTeller
-from trioq.engine.runs.plan import PlannedJob
+from trioq.engine.runs.plan import Header, Plan, PlannedJob
 from trioq.engine.runs.run import Run, Runs
+from trioq.engine.runs.turn import Turn
 
 
 @attrs.define(eq=False)
 class Ends:
-    """An engine's."""
+    """An engine's.
+
+    Args:
+      turn: Is over when the loop has turned.
+    """
 
     runs: Runs
     teller: DoneTeller
+    turn: Turn
+    _begun: list[tuple[Held, Header, float]] = attrs.field(
+        factory=list[tuple[Held, Header, float]], init=False
+    )
+    """Those of which it isn't told yet that they have, and when."""
     _by: Claimer | None = attrs.field(default=None, init=False)
-    """Who has claimed those that aren't told yet; None: there are none."""
+    """Who has claimed those that have ended and aren't told yet; None: there are none."""
     _done: list[Done] = attrs.field(factory=list[Done], init=False)
     _workers: list[int] = attrs.field(factory=list[int], init=False)
     _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
@@ -42,24 +57,34 @@ class Ends:
             while True:
                 await self._lot.park()
                 self._is_called = False
+                self.turn.ended(self.turn.number)
                 self.tell()
         finally:
             self._is_called = False
             self.tell()
 
-    def join(self, run: Run, job: PlannedJob, worker: int, now: float) -> bool:
-        """Take a run that has ended now, if it can be told of with others."""
-        header, by = job.header, run.claim.by
-        breaker = header.plan.breaker
-        if (
-            not isinstance(run.outcome, Succeeded)
-            or run.span is not None
+    def begins(self, held: Held, header: Header, now: float) -> None:
+        """A handler waits, which has begun now."""
+        self._begun.append((held, header, now))
+        if not self._is_called:
+            self._call()
+
+    def takes(self, run: Run, job: PlannedJob) -> bool:
+        """Whether the end of this run can be told of with others."""
+        breaker = job.header.plan.breaker
+        return (
+            isinstance(run.outcome, Succeeded)
+            and run.span is None
             # Each success counts where it can be what opens a breaker, or closes it.
-            or not breaker.is_calm
-            or run.permit.generation != breaker.generation
-            or failpoints.armed()
-        ):
-            return False
+            and breaker.is_calm
+            and run.permit.generation == breaker.generation
+            and not failpoints.armed()
+        )
+
+    def join(self, run: Run, job: PlannedJob, worker: int, now: float) -> None:
+        """Take one of these, which has ended now."""
+        assert isinstance(run.outcome, Succeeded)
+        header, by = job.header, run.claim.by
         if self._by is not by:
             self.tell()
             self._by = by
@@ -69,15 +94,19 @@ class Ends:
         self._workers.append(worker)
         run.is_told = True
         if not self._is_called:
-            if self._lot:
-                self._is_called = True
-                self._lot.unpark()
-            else:
-                self.tell()
-        return True
+            self._call()
+
+    def _call(self) -> None:
+        if self._lot:
+            self._is_called = True
+            self._lot.unpark()
+        else:
+            self.tell()
 
     def tell(self) -> None:
         """Tell of them now."""
+        if self._begun:
+            self._tell_begun()
         if (by := self._by) is None:
             return
         done, workers = self._done, self._workers
@@ -86,3 +115,21 @@ class Ends:
             self.teller.tell(done, by, workers)
         finally:
             self.runs.has_told(by)
+
+    def _tell_begun(self) -> None:
+        begun, self._begun = self._begun, []
+        wall = time.time() - trio.current_time()
+        by_plan: dict[Plan, list[Start]] = {}
+        for held, header, began in begun:
+            by_plan.setdefault(header.plan, []).append(
+                (
+                    held.uid, held.attempt, held.suspect,
+                    header.enqueued_ms, header.wanted_ms, wall + began,
+                )
+            )  # fmt: skip
+        for plan, runs in by_plan.items():
+            are_plain = not any(
+                attempt > 1 or suspect or wanted_ms != enqueued_ms
+                for _, attempt, suspect, enqueued_ms, wanted_ms, _ in runs
+            )
+            self.teller.report(JobsStarted(plan.name, plan.queue, runs, are_plain))

@@ -17,6 +17,7 @@ import trio
 from trioq.engine.appetite import Appetite
 from trioq.engine.handlers import Apart, Command
 from trioq.engine.runs.breaker import Breakers
+from trioq.engine.runs.ends import Ends
 from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import Run, Runs
 from trioq.engine.runs.settle import Teller, cancelled
@@ -36,6 +37,7 @@ class Patience:
     runs: Runs
     breakers: Breakers
     appetite: Appetite
+    ends: Ends
     teller: Teller
 
     def begin(self, run: Run) -> None:
@@ -54,6 +56,7 @@ class Patience:
     def _give_up(self, run: Run) -> None:
         assert run.given_up is not None
         now = trio.current_time()
+        self.ends.tell()  # they were before this one, which may be told of among them to have begun
         run.took_s = now - run.began
         run.is_told = run.is_abandoned = True
         self.runs.abandon(run)

@@ -129,6 +129,8 @@ class Plans:
     handlers: Mapping[str, Handler]
     rules: Rules
     breakers: Breakers
+    _last: Header | None = attrs.field(default=None, init=False)
+    """Most say what the one before has said."""
     _by_start: dict[bytes, Plan] = attrs.field(factory=dict[bytes, Plan], init=False)
     """By what a header has before its time, where it says all but an id."""
     _by_asked: dict[Asked, Plan | None] = attrs.field(
@@ -137,15 +139,21 @@ class Plans:
 
     def header(self, stored: bytes) -> Header | None:
         """What a record says, and how it is run; None: it needs more care."""
+        if (last := self._last) is not None and stored.startswith(last.line):
+            return last
+        self._last = header = self._read(stored)
+        return header
+
+    def _read(self, stored: bytes) -> Header | None:
         at = stored.find(_AT) + len(_AT)
         plan = self._by_start.get(stored[:at])
         if plan is not None and (rest := _rest(stored, at)) is not None:
             time, id = rest.groups()
             line = stored[: rest.end()]
             return Header(line, plan, int(time), None if id is None else id.decode("ascii"))
-        return self._read(stored)
+        return self._decoded(stored)
 
-    def _read(self, stored: bytes) -> Header | None:
+    def _decoded(self, stored: bytes) -> Header | None:
         try:
             read = decode("", stored)
         except RecordUnreadable:

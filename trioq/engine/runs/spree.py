@@ -41,7 +41,7 @@ SUCCEEDED = Succeeded(None)
 _NOWHERE = object()
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Begun:
     """A run whose handler was started, and isn't simply done."""
 

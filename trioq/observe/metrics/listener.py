@@ -77,6 +77,7 @@ class Metrics:
         self._step_settled = Histogram(c.STEP_SETTLED)
         self._on: dict[type[Event], Callable[[Any], None]] = {
             e.JobStarted: self._job_started,
+            e.JobsStarted: self._jobs_started,
             e.JobSucceeded: self._job_succeeded,
             e.JobsSucceeded: self._jobs_succeeded,
             e.Claimed: self._claimed,
@@ -176,6 +177,14 @@ class Metrics:
             self._waited(event.queue, "ready", ready_s)
         elif (wait := self._waits.of(event, now)) is not None:
             self._waited_in_parts(event.queue, wait)
+
+    def _jobs_started(self, event: e.JobsStarted) -> None:
+        if self._waits.knows_more or not event.are_plain:
+            for one in event.each():
+                self._job_started(one)
+            return
+        waited_s = [began_at - wanted_ms / 1000 for _, _, _, _, wanted_ms, began_at in event.runs]
+        self._waits_of(event.queue, "ready").observe_many(_no_less_than_0(waited_s))
 
     def _waited_in_parts(self, queue: str, wait: Wait) -> None:
         self._waited(queue, "ready", wait.ready)
