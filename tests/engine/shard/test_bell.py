@@ -14,8 +14,11 @@ from tests.observe.scraped import Told, configured, engine, eventually
 from tests.support import Server
 from trioq import App
 from trioq.core import pace
+from trioq.core.calls import Gone, Step, StepReply
 from trioq.core.events import JobStarted, JobSucceeded, RedisAway, RedisBack
 from trioq.core.pace import POLL_S
+from trioq.engine.bridge import ThreadCaller
+from trioq.engine.shard.bell import Bell
 
 pytestmark = pytest.mark.trio
 
@@ -116,3 +119,29 @@ async def test_that_redis_is_back_is_known_before_a_bell_rings(
         await eventually(partial(heard, RedisAway))
         await trio.to_thread.run_sync(own_server.start)
         await eventually(partial(heard, RedisBack))
+
+
+@pytest.mark.direct
+async def test_a_server_that_begins_no_wait_is_not_flooded_with_requests_to_end_one(
+    own_server: Server,
+) -> None:
+    caller, other = (ThreadCaller(own_server.store("t"), deadline_s=60.0) for _ in range(2))
+    bell, replies = Bell(caller, other), list[StepReply | Gone]()
+    await caller.call(caller.store.register, "boot", b"{}")
+    own_server.call("CLIENT", "PAUSE", "600", "WRITE")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bell.end_waits)
+        nursery.start_soon(bell.step, Step("boot", 1, 1, ("low",)), 60.0, replies.append)
+        await trio.testing.wait_all_tasks_blocked()
+        bell.end()
+        await bell.over()
+        nursery.cancel_scope.cancel()
+    assert isinstance(replies[0], StepReply)
+    (told,) = [
+        line for line in own_server.call("INFO", "commandstats").splitlines()
+        if line.startswith(b"cmdstat_client|unblock:")
+    ]  # fmt: skip
+    calls = int(told.partition(b"calls=")[2].partition(b",")[0])
+    assert 1 < calls < 40, "a few times a second, and not hundreds of times"
+    for each in (caller, other):
+        each.store.lane.close()

@@ -16,8 +16,10 @@ import trio
 from trioq.core.calls import Step
 from trioq.engine.bridge import Caller, Then
 
-#: Who ends a wait that hasn't begun at the server, or whose answer is on its way, looks again.
-AGAIN_S = 0.002
+#: Who ends a wait that hasn't begun at the server, or whose answer is on its way, looks again after
+#: this, and then after twice as long each time, up to the second: a server that is paused begins
+#: none for a while.
+AGAIN_S, SELDOM_S = 0.002, 0.1
 
 
 class Bell:
@@ -77,7 +79,9 @@ class Bell:
                 await self._changed.wait()
                 continue
             # The wait may not have begun at the server yet.
+            again_s = AGAIN_S
             while self._ends_at <= trio.current_time():
                 await self._caller.end_wait(self._other)
-                with trio.move_on_after(AGAIN_S):
+                with trio.move_on_after(again_s):
                     await self.over()
+                again_s = min(2 * again_s, SELDOM_S)
