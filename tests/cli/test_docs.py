@@ -98,6 +98,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         trioq.json("stats"),
         trioq.json("stats", "--keys"),
         trioq.json("job", "dead"),
+        trioq.json("explain", "a"),
         json.loads(trioq("result", "dead", "--json").stdout),
         trioq.json("cancel", "a")[0],
         json.loads(trioq("dead revive", "dead", "nobody", "--json").stdout),

@@ -216,6 +216,11 @@ def until_it_has_ended(place: Place) -> None:
     assert "dead" in ended.stdout
 
 
+@row("explain", "--queue")
+def of_a_queue(place: Place) -> None:
+    assert place.cli.json("explain", "--queue", "high")["queue"] == "high"
+
+
 @row("stats", "--keys")
 def with_the_sizes_of_keys(place: Place) -> None:
     assert "{t}:jobs" in place.cli("stats", "--keys").stdout
@@ -468,7 +473,7 @@ def test_a_command_touches_what_it_is_told_and_nothing_else(
 
 #: What a command is asked, where it needs to be told more than the configuration.
 ASKED = {
-    "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "result": ["low 1"],
+    "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "explain": ["low 1"], "result": ["low 1"],
     "cancel": ["--name", "noop"],
     "dead show": ["dead noop full"], "dead revive": ["--all"], "dead purge": ["--all"],
     "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],

@@ -357,6 +357,24 @@ def test_where_a_job_is(client: trioq.SyncClient, engine: Asked) -> None:
     assert told.ended_ms > later.enqueued_ms
 
 
+def test_why_a_job_does_not_run(client: trioq.SyncClient, engine: Asked) -> None:
+    later = client.enqueue(plain.call(), delay=60, id="mine")
+    reason, *_ = client.explain(later).reasons
+    assert reason.why == "due"
+    assert client.explain("mine") == client.explain(later.uid)
+    assert client.explain("nobody").state == "unknown"
+    with pytest.raises(TypeError):
+        client.explain(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.trio
+async def test_why_a_job_does_not_run_from_trio(config: Path, engine: Asked) -> None:
+    async with trioq.connect(config) as client:
+        handle = await client.enqueue(plain.call(), delay=60)
+        reason, *_ = (await client.explain(handle)).reasons
+        assert reason.why == "due"
+
+
 def test_where_a_job_is_that_has_ended(config: Path, engine: Asked) -> None:
     async def main() -> None:
         async with trioq.connect(config) as client:

@@ -19,6 +19,7 @@ from trioq.core.calls import Admit, Note, Rate, Step, StepReply
 from trioq.core.outcome import DeadReason
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
+from trioq.store import inspect
 from trioq.store.checks import called_by_scripts, check_server, explain, minimal_acl, required
 from trioq.store.inspect import (
     JobFilter,
@@ -202,6 +203,7 @@ def operate(store: RedisStore, sender: Sender) -> None:
     sender.enqueue_new(name="parked")
     sender.enqueue_new(delay_ms=60_000)
     assert [page.jobs for page in living_pages(store, JobFilter(queue="nobody's"))] == [[]]
+    assert inspect.explain(store, sender.enqueue_new()).state == "ready"
     assert store.purge(*sender.next(), "low", ["parked"], 100) >= 2
 
 
@@ -251,6 +253,12 @@ def test_a_missing_permission_is_named(server: Server, rule: str) -> None:
         with pytest.raises(StoreRefused) as caught:
             list(living_pages(store, JobFilter()))
         assert explain(caught.value, "here").endswith("+hscan")
+    elif rule == "+lpos":
+        check_server(store)  # only who asks why a job doesn't run needs it, and is told
+        sender = Sender(store)
+        with pytest.raises(StoreRefused) as caught:
+            inspect.explain(store, sender.enqueue_new("elsewhere"))
+        assert explain(caught.value, "here").endswith("+lpos")
     else:
         with pytest.raises(StoreRefused) as caught:
             check_server(store)

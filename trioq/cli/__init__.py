@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "engines": ("trioq.cli.stats:engines", "List the engines that live."),
     "peek": ("trioq.cli.jobs:peek", "Show the jobs that would be claimed next."),
     "job": ("trioq.cli.jobs:job", "Tell the whole story of a job."),
+    "explain": ("trioq.cli.explain:explain", "Say why a job, or a queue, doesn't run."),
     "result": ("trioq.cli.results:result", "Print what a job's handler returned."),
     "cancel": ("trioq.cli.cancel:cancel", "Have jobs end: those that wait, and those that run."),
     "dead": ("trioq.cli.dead:dead", "List, revive, purge and export dead jobs."),

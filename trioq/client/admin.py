@@ -35,9 +35,11 @@ from trioq.store.inspect import (
     DeadFilter,
     DeadPage,
     Door,
+    Explanation,
     JobFilter,
     JobView,
     LivingPage,
+    Reason,
     Stats,
 )
 from trioq.store.redis import RedisStore
@@ -97,6 +99,14 @@ class Admin:
             return None
         there = (door for door in self.doors() if door.queue == record.queue)
         return next((door for door in there if door.name == record.name), None)
+
+    def explain(self, id_or_uid: str) -> Explanation:
+        """Why a job doesn't run now: each reason as a sentence and as data."""
+        return inspect.explain(self.store, id_or_uid, self.queues)
+
+    def explain_queue(self, queue: str) -> tuple[tuple[Reason, ...], Stats, tuple[Door, ...]]:
+        """Why nobody claims from a queue; what is counted; what its parked jobs wait behind."""
+        return inspect.explain_queue(self.store, queue, self.queues)
 
     def queue_names(self) -> tuple[str, ...]:
         """The configured queues, then all others that anything is in, maybe also empty ones."""

@@ -39,6 +39,7 @@ from trioq.store.connect import Connector, open_store
 
 if TYPE_CHECKING:
     from trioq.app import Handler
+    from trioq.store.inspect import Explanation
 
 R = TypeVar("R")
 
@@ -294,6 +295,25 @@ class Client:
         Cancellation: at once.
         """
         return status(handle.uid, await self._wishes.find(handle.uid))
+
+    async def explain(self, job: str | UUID | Handle[Any]) -> Explanation:
+        """Why a job doesn't run now: what ``trioq explain`` shows.
+
+        Args:
+          job: Its handle, the caller's own id, or its uid.
+
+        Returns:
+          The job's state, and the reasons, of which there is at least one: what has to pass first
+          comes first. Each is a word (``why``), a sentence (``says``) and data.
+
+        Raises:
+          TypeError, ValueError: ``job`` isn't one.
+          StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
+
+        Cancellation: at once.
+        """
+        id = job.uid if isinstance(job, Handle) else arguments.id_or_uid(job)
+        return await self._wishes.explain(id)
 
     async def follow(self, handle: Handle[Any]) -> AsyncIterator[Status]:
         """A status now, and another whenever it has changed, until the job has ended: the last one

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from trioq.client.sync_waits import SyncWaits
     from trioq.client.sync_wishes import SyncWishes
     from trioq.store.connect import Connector
+    from trioq.store.inspect import Explanation
 
 R = TypeVar("R")
 
@@ -209,6 +210,11 @@ class SyncClient:
         from trioq.client.status import status
 
         return status(handle.uid, self._wishes.find(handle.uid))
+
+    def explain(self, job: str | UUID | SyncHandle[Any]) -> Explanation:
+        """Why a job doesn't run now; see :meth:`~trioq.client.client.Client.explain`."""
+        id = job.uid if isinstance(job, SyncHandle) else arguments.id_or_uid(job)
+        return self._wishes.explain(id)
 
     def follow(self, handle: SyncHandle[Any]) -> Iterator[Status]:
         """A status whenever it has changed, until the job has ended; see

@@ -12,7 +12,7 @@ from trioq.core.call import Expected
 from trioq.core.job import Uid
 from trioq.errors import WaitTimeout
 from trioq.store import inspect
-from trioq.store.inspect import JobView
+from trioq.store.inspect import Explanation, JobView
 from trioq.store.redis import RedisStore
 
 
@@ -38,6 +38,10 @@ class TaskWishes:
           StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
         """
         return await self._sender.ask(inspect.find, id_or_uid)
+
+    async def explain(self, id_or_uid: str) -> Explanation:
+        """Why a job doesn't run now."""
+        return await self._sender.ask(inspect.explain, id_or_uid)
 
     async def look(self, uid: Uid, id: str | None) -> JobView | None:
         """The same for whoever looks again and again; its engine tells more often meanwhile."""

@@ -56,6 +56,8 @@ class Status:
     """What the sampler saw last; None while Redis doesn't answer."""
     abandoned: Mapping[str, int] = NOTHING
     """Handlers that go on though their jobs were cancelled, by name; those in threads aside."""
+    reopens_in_s: Mapping[str, float] = NOTHING
+    """When breakers that are open let a probe run, by name."""
     want: str | None = None
     """What the engine itself has too little of, so that it claims less; None: nothing."""
 

@@ -35,8 +35,9 @@ REQUIRED_ON_KEYS = frozenset(
     | {"LRANGE", "SCARD", "SMEMBERS", "ZCARD", "ZCOUNT", "ZRANGE", "ZSCORE"}
 )
 
-#: To cancel jobs by their handler's name or their queue, wherever they are.
-LOOKING = ("HSCAN % 0",)
+#: To cancel jobs by their handler's name or their queue, wherever they are; and to say how many
+#: come before one.
+LOOKING = ("HSCAN % 0", "LPOS % 1")
 INFO = "INFO"
 CONFIG_GET = "CONFIG GET appendfsync"
 

@@ -248,6 +248,7 @@ COMMANDS: Mapping[str, Shape] = {
     "HGETALL": Shape(_pairs),
     "HSCAN": Shape(_fields_page),
     "INFO": _plain(text),
+    "LPOS": _plain(optional(number)),
     "MEMORY": _plain(optional(number)),
     "MULTI": OK,
     "SCAN": PAGE,

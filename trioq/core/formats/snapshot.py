@@ -58,6 +58,8 @@ class Snapshot:
     """The longest ones."""
     breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Handler → state, of those that aren't closed."""
+    reopens_ms: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    """Handler → when its open breaker lets a probe run; epoch, by the engine's clock."""
     done: Mapping[str, int] = attrs.field(factory=dict[str, int])
     """Queue → how many, since the engine started."""
     failures: tuple[Failure, ...] = ()
@@ -84,6 +86,7 @@ def decode(encoded: bytes | None) -> Snapshot | None:
         return None
     counts, states = lenient.pairs(told.get("done")), lenient.pairs(told.get("breakers"))
     abandoned = lenient.pairs(told.get("abandoned"))
+    reopens = lenient.pairs(told.get("reopens_ms"))
     return Snapshot(
         at_ms=lenient.time_ms(told.get("at_ms")) or 0,
         busy=lenient.count(told.get("busy")),
@@ -103,6 +106,7 @@ def decode(encoded: bytes | None) -> Snapshot | None:
             for each in lenient.objects(told.get("running"))
         ),
         breakers={name: lenient.text(state) for name, state in states.items()},
+        reopens_ms={name: lenient.time_ms(at) or 0 for name, at in reopens.items()},
         done={queue: lenient.count(done) for queue, done in counts.items()},
         failures=tuple(
             Failure(

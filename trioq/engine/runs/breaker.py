@@ -108,6 +108,11 @@ class Breakers:
         """The state of each job name's. May be asked in any thread."""
         return {name: breaker.last_state for name, breaker in tuple(self._breakers.items())}
 
+    def reopens_in_s(self, now: float) -> Mapping[str, float]:
+        """When those that are open let a probe run, by job name. May be asked in any thread."""
+        times = {name: breaker.reopens_at(now) for name, breaker in tuple(self._breakers.items())}
+        return {name: at - now for name, at in times.items() if at is not None}
+
     def _tell(self, guarded: Guarded, change: Change) -> None:
         self.report(BreakerChanged(guarded.name, change.before, change.after))
         if change.after == "open":

@@ -22,10 +22,12 @@ from trioq.store.inspect.dead import (
     newest_dead,
 )
 from trioq.store.inspect.doors import Door, doors
+from trioq.store.inspect.explain import explain, explain_queue
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
+from trioq.store.inspect.reasons import Explanation, Reason
 from trioq.store.inspect.sample import Glance, Sample, glance, permits_used, sample
 from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch
 from trioq.store.inspect.summaries import done
@@ -39,6 +41,7 @@ __all__ = [
     "Door",
     "EngineStats",
     "EngineView",
+    "Explanation",
     "Glance",
     "JobFilter",
     "JobView",
@@ -48,6 +51,7 @@ __all__ = [
     "Overview",
     "Overviews",
     "QueueStats",
+    "Reason",
     "Sample",
     "Stats",
     "Trend",
@@ -56,6 +60,8 @@ __all__ = [
     "dead_views",
     "done",
     "doors",
+    "explain",
+    "explain_queue",
     "find",
     "glance",
     "held",

@@ -1,0 +1,237 @@
+"""Why a job doesn't run now: a test for each reason."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.scene import Scene
+from tests.store.drive import Driver
+from tests.support import cancelled_by, new_job
+from trioq.core.formats.engine_info import EngineInfo, encode
+from trioq.core.formats.snapshot import Snapshot
+from trioq.core.settlements import Ack, Park
+from trioq.store.inspect import Reason, explain, explain_queue, tell
+from trioq.store.inspect.explain import LOOKED
+
+
+def why(scene: Scene, uid: str) -> list[str]:
+    return [reason.why for reason in explain(scene.store, uid).reasons]
+
+
+def only(scene: Scene, uid: str) -> Reason:
+    (reason,) = explain(scene.store, uid).reasons
+    return reason
+
+
+def ending(scene: Scene, uid: str) -> bytes:
+    """The summary of a job that has just ended."""
+    seconds, micros = scene.store.lane.call("TIME")
+    at_ms = 1000 * int(seconds) + int(micros) // 1000
+    told = {"uid": uid, "name": "noop", "queue": "low", "attempt": 1, "took_ms": 1.0}
+    return json.dumps({**told, "at_ms": at_ms, "enqueued_ms": at_ms, "engine": "e"}).encode()
+
+
+def test_a_job_that_never_was_is_unknown(scene: Scene) -> None:
+    told = explain(scene.store, "nothing")
+    assert (told.id, told.state, told.queue) == ("nothing", "unknown", "")
+    assert only(scene, "nothing").why == "unknown"
+
+
+def test_a_job_that_waits_for_nothing_is_said_to_wait_for_nothing(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low", id="order-1"))
+    told = explain(scene.store, "order-1")
+    assert (told.uid, told.id, told.name, told.queue, told.state) == (
+        uid, "order-1", "noop", "low", "ready",
+    )  # fmt: skip
+    (reason,) = told.reasons
+    assert reason.why == "none"
+    assert "trioq doctor" in reason.says
+
+
+def test_a_job_that_runs_is_said_to_run_and_where(scene: Scene) -> None:
+    scene.enqueue(new_job("low"))
+    claim = scene.driver.claim()
+    reason = only(scene, claim.uid)
+    assert (reason.why, reason.data["engine"]) == ("running", scene.driver.engine)
+
+
+def test_a_job_that_has_ended_is_said_to_have(scene: Scene) -> None:
+    done, unwanted = scene.enqueue(new_job("low"), new_job("low", id="unwanted"))
+    scene.driver.claim()
+    scene.driver.step(0, Ack(done, 1, ending(scene, done)))
+    assert only(scene, done).says == "it is done"
+    cancelled_by(scene.store, "operator", 1, unwanted, "low", "noop")
+    assert only(scene, "unwanted").says == "it was cancelled"
+
+
+def test_a_job_that_is_dead_is_said_to_be_and_of_what(scene: Scene) -> None:
+    (uid,) = scene.dead(new_job("low"), reason="gave_up")
+    reason = only(scene, uid)
+    assert (reason.why, reason.data["reason"]) == ("dead", "gave_up")
+    assert reason.says == "it is dead: gave_up; trioq dead revive runs it again"
+
+
+def test_a_job_that_is_due_later_is_said_when(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low", delay_ms=3_600_000))
+    told = explain(scene.store, uid)
+    (reason,) = told.reasons
+    assert (told.state, reason.why) == ("scheduled", "due")
+    assert reason.says.startswith("it is to run in 3,")
+    now_ms = 1000 * int(scene.store.lane.call("TIME")[0])
+    assert reason.data["due_ms"] == pytest.approx(now_ms + 3_600_000, abs=60_000)
+
+
+def test_what_holds_a_job_up_after_its_time_is_told_too(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low", delay_ms=3_600_000))
+    scene.store.pause(*scene.sender.next(), "low", True)
+    assert why(scene, uid) == ["due", "paused"]
+
+
+def test_a_job_of_a_paused_queue_is_said_to_wait_for_its_resume(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    scene.store.pause(*scene.sender.next(), "low", True)
+    assert only(scene, uid).says == "low is paused, until trioq resume low"
+
+
+def test_a_job_that_no_engine_serves_is_said_to_be(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("elsewhere"))
+    assert why(scene, uid) == ["no_engine"]
+
+
+def test_a_job_whose_engines_all_drain_is_said_to_wait_for_another(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    tell(scene.store, scene.driver.engine, Snapshot(draining=True))
+    assert only(scene, uid).says == "all engines that serve low are draining: e"
+    Driver(scene.store)  # one that doesn't
+    assert why(scene, uid) == ["none"]
+
+
+def test_a_job_whose_name_nobody_knows_is_told_the_nearest(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low", "nooop"))
+    reason = only(scene, uid)
+    assert reason.why == "unknown_name"
+    assert reason.says == "no engine that serves low knows nooop; noop is known"
+    assert reason.data["nearest"] == "noop"
+    (uid,) = scene.enqueue(new_job("low", "thumbnail"))
+    assert only(scene, uid).data["nearest"] is None
+
+
+def test_a_job_behind_an_open_breaker_is_told_until_when(scene: Scene) -> None:
+    scene.enqueue(new_job("low"))
+    claim = scene.driver.claim()
+    scene.driver.step(0, Park(claim.uid, scene.driver.n, "low", "noop"))
+    shown = Snapshot(breakers={"noop": "open"}, reopens_ms={"noop": 1_900_000_000_000})
+    tell(scene.store, scene.driver.engine, shown)
+    told = explain(scene.store, claim.uid)
+    (reason,) = told.reasons
+    assert (told.state, reason.why) == ("parked", "breaker")
+    assert reason.says == "the breaker of noop is open on e"
+    assert reason.data["until_ms"] == 1_900_000_000_000
+    assert reason.data["breakers"] == {"e": {"state": "open", "until_ms": 1_900_000_000_000}}
+
+
+def test_a_breaker_that_is_closed_somewhere_stops_nobody(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    tell(scene.store, scene.driver.engine, Snapshot(breakers={"noop": "open"}))
+    other = encode(EngineInfo(name="f", queues=("low",), names=("noop",)))
+    assert scene.store.register(f"f.{'0' * 32}", other)
+    assert why(scene, uid) == ["none"]
+
+
+def test_a_suspect_is_said_to_be_one(scene: Scene) -> None:
+    scene.enqueue(new_job("low"), new_job("low"))
+    dying = Driver(scene.store)
+    first, _ = dying.step(2)
+    scene.store.reap(dying.engine, scene.store.observe()[dying.engine], 3)
+    reason = only(scene, first.uid)
+    assert (reason.why, reason.data["suspects"]) == ("suspect", 2)
+
+
+def test_a_job_that_others_come_before_is_told_how_many(scene: Scene) -> None:
+    *_, last = scene.enqueue(*(new_job("low") for _ in range(30)))
+    reason = only(scene, last)
+    assert (reason.why, reason.data["before"], reason.data["ready"]) == ("in_line", 29, 30)
+    assert reason.says == "29 of the 30 that are ready in low come before it"
+    scene.driver.step(10)
+    assert only(scene, last).data["before"] == 19
+
+
+def test_a_job_far_back_is_told_at_least_how_many(scene: Scene) -> None:
+    uids = [f"{n:032x}" for n in range(LOOKED + 5)]
+    (uid,) = scene.enqueue(new_job("low"))
+    for start in range(0, len(uids), 1000):
+        scene.store.lane.call("RPUSH", "{t}:ready:low", *uids[start : start + 1000])
+    reason = only(scene, uid)
+    assert (reason.why, reason.data["before"]) == ("in_line", None)
+    assert reason.says.startswith("more than 10,000 of the 10,006 that are ready in low")
+
+
+def test_about_when_is_told_from_what_has_ended_lately(scene: Scene) -> None:
+    *_, last = scene.enqueue(*(new_job("low") for _ in range(9)))
+    claims = scene.driver.step(3)
+    summaries = [json.loads(ending(scene, claim.uid)) for claim in claims]
+    for n, summary in enumerate(summaries):
+        summary["at_ms"] -= 2000 * (len(summaries) - n)
+    acks = [
+        Ack(claim.uid, scene.driver.n, json.dumps(summary).encode())
+        for claim, summary in zip(claims, summaries, strict=True)
+    ]
+    scene.driver.step(0, *acks)
+    reason = only(scene, last)
+    assert "about 10.0 s at the rate of the last minute" in reason.says, "5 at one in 2 s"
+    now_ms = 1000 * int(scene.store.lane.call("TIME")[0])
+    assert reason.data["about_ms"] == pytest.approx(now_ms + 10_000, abs=5000)
+
+
+def test_where_all_workers_are_busy_it_is_said(scene: Scene) -> None:
+    for boot in (scene.driver.engine,):
+        info = EngineInfo(name="e", queues=("low",), names=("noop",), workers=2)
+        scene.store.lane.call("HSET", "{t}:engines", boot, encode(info))
+    scene.enqueue(*(new_job("low") for _ in range(4)))
+    scene.driver.step(1)
+    next_one = scene.driver.store.lane.call("LINDEX", "{t}:ready:low", -1).decode()
+    assert why(scene, next_one) == ["none"]
+    scene.driver.step(1)
+    last = scene.driver.store.lane.call("LINDEX", "{t}:ready:low", 0).decode()
+    told = explain(scene.store, last)
+    assert [reason.why for reason in told.reasons] == ["in_line", "busy"]
+    assert told.reasons[1].says == "all 2 workers of the engine that serves low are busy"
+
+
+def test_of_a_queue_all_is_told_that_keeps_it_from_moving(scene: Scene) -> None:
+    scene.enqueue(new_job("low"), new_job("low"))
+    claim = scene.driver.claim()
+    scene.driver.step(0, Park(claim.uid, scene.driver.n, "low", "noop"))
+    scene.store.pause(*scene.sender.next(), "low", True)
+    reasons, counted, doors = explain_queue(scene.store, "low")
+    assert [reason.why for reason in reasons] == ["paused"]
+    assert counted.queues["low"].ready == 1
+    assert [(door.name, door.parked) for door in doors] == [("noop", 1)]
+    (missing,), _, _ = explain_queue(scene.store, "elsewhere")
+    assert missing.why == "no_engine"
+
+
+def test_nothing_is_changed(scene: Scene) -> None:
+    uids = scene.enqueue(new_job("low"), new_job("low", delay_ms=10_000), new_job("elsewhere"))
+    before = _all(scene)
+    for uid in uids:
+        explain(scene.store, uid)
+    explain_queue(scene.store, "low")
+    assert _all(scene) == before
+
+
+def test_all_of_it_can_be_json(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low", "nooop", id="x"))
+    told = json.loads(json.dumps(explain(scene.store, uid).as_json()))
+    (reason,) = told.pop("reasons")
+    assert told == {"uid": uid, "id": "x", "name": "nooop", "queue": "low", "state": "ready"}
+    assert (reason["why"], reason["nearest"]) == ("unknown_name", "noop")
+
+
+def _all(scene: Scene) -> dict[str, Any]:
+    lane = scene.store.lane
+    keys = sorted(lane.call("KEYS", "{t}:*"))
+    return {key: lane.call("DUMP", key) for key in keys}

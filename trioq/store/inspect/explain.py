@@ -1,0 +1,89 @@
+"""Why a job, or a queue, doesn't run now: what is asked, of whom, and how little of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from trioq.core.formats.snapshot import Snapshot
+from trioq.core.job import Uid
+from trioq.store.inspect.counts import Stats, stats
+from trioq.store.inspect.doors import ENGINES, Door, doors
+from trioq.store.inspect.jobs import find
+from trioq.store.inspect.reasons import Explanation, Line, Reason, of_job, of_queue
+from trioq.store.inspect.snapshot import snapshots
+from trioq.store.inspect.summaries import done
+from trioq.store.redis import RedisStore
+
+#: So many of those that are ready are looked through for one.
+LOOKED = 10_000
+
+#: The rate of a queue is told from so many that ended last, of all queues, and of this time.
+LATELY = 1000
+LATELY_MS = 60_000
+
+
+def explain(store: RedisStore, id_or_uid: str, queues: Sequence[str] = ()) -> Explanation:
+    """Why a job doesn't run now. Changes nothing, and takes some bounded round trips.
+
+    Args:
+      id_or_uid: The caller's own id, or the uid.
+      queues: The configured ones.
+    """
+    view = find(store, id_or_uid, with_big=False)
+    if view is None:
+        says = "there never was such a job, or it has ended and nothing is remembered of it"
+        return Explanation("", id_or_uid, "", "", "unknown", (Reason("unknown", says),))
+    about = view.about
+    name, queue = ("", "") if about is None else (about.name, about.queue)
+    counted = stats(store, [*queues, queue] if queue else queues)
+    now_ms = _now_ms(store)
+    line = _line(store, queue, view.uid, now_ms) if view.state == "ready" and queue else None
+    reasons = of_job(view, counted, _told(store, counted), line, now_ms)
+    return Explanation(view.uid, view.callers_id or view.uid, name, queue, view.state, reasons)
+
+
+def explain_queue(
+    store: RedisStore, queue: str, queues: Sequence[str] = ()
+) -> tuple[tuple[Reason, ...], Stats, tuple[Door, ...]]:
+    """Why nobody claims from a queue; with what is counted, and what its parked jobs wait for."""
+    counted = stats(store, [*queues, queue])
+    told = _told(store, counted)
+    behind = tuple(door for door in doors(store, counted) if door.queue == queue)
+    return tuple(of_queue(queue, counted, told)), counted, behind
+
+
+def _told(store: RedisStore, counted: Stats) -> Mapping[str, Snapshot]:
+    return snapshots(store, [engine.id for engine in counted.engines[:ENGINES]])
+
+
+def _now_ms(store: RedisStore) -> int:
+    seconds, micros = store.lane.call("TIME")
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _line(store: RedisStore, queue: str, uid: Uid, now_ms: int) -> Line:
+    ready, suspects = store.keys.of("ready", queue), store.keys.of("suspects", queue)
+    length, at, suspected = store.lane.transaction(
+        [
+            ("LLEN", ready),
+            ("LPOS", ready, uid, "RANK", -1, "MAXLEN", LOOKED),
+            ("LPOS", suspects, uid, "RANK", -1, "MAXLEN", LOOKED),
+        ]
+    )
+    if suspected is not None:
+        return Line(None, LOOKED, is_suspect=True)
+    # The oldest lies at the right.
+    place = None if at is None else int(length) - 1 - int(at)
+    return Line(place, LOOKED, per_s=_rate(store, queue, now_ms))
+
+
+def _rate(store: RedisStore, queue: str, now_ms: int) -> float | None:
+    """How many of this queue have ended in a second lately; None: less than two."""
+    lately = itertools.takewhile(
+        lambda ended: (ended.at_ms or 0) > now_ms - LATELY_MS, itertools.islice(done(store), LATELY)
+    )
+    times = [ended.at_ms or 0 for ended in lately if ended.queue == queue]
+    if len(times) < 2 or times[0] == times[-1]:
+        return None
+    return 1000 * (len(times) - 1) / (times[0] - times[-1])

@@ -1,0 +1,217 @@
+"""Why a job doesn't run now, from what is known of it and of the engines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from trioq.core.config.rules import nearest
+from trioq.core.formats.snapshot import Snapshot
+from trioq.store.inspect.counts import EngineStats, QueueStats, Stats
+from trioq.store.inspect.views import JobView
+
+Why = Literal[
+    "unknown",  # there is no such job, or nothing is remembered of it
+    "ended",  # it is done, or was cancelled
+    "dead",  # it won't run again by itself
+    "running",  # an engine has it
+    "due",  # its time hasn't come
+    "paused",  # nobody claims from its queue
+    "no_engine",  # none that lives serves its queue
+    "draining",  # all that serve it are about to leave
+    "unknown_name",  # none of them knows its name
+    "breaker",  # all that know it have a breaker that isn't closed
+    "suspect",  # it ran when an engine died: such jobs run one at a time
+    "busy",  # no worker is free
+    "in_line",  # others of its queue come first
+    "none",  # nothing stops it
+]
+
+#: Engines that are named.
+NAMED = 3
+
+
+@attrs.frozen
+class Reason:
+    """One thing that keeps a job, or a queue, from running now."""
+
+    why: Why
+    says: str
+    """In words."""
+    data: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    """In figures and names; times are epoch milliseconds."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of a reason with ``--json``."""
+        return {"why": self.why, "says": self.says, **self.data}
+
+
+@attrs.frozen
+class Explanation:
+    """Why a job doesn't run now."""
+
+    uid: str
+    id: str
+    name: str
+    """Empty: it can't be known."""
+    queue: str
+    state: str
+    reasons: tuple[Reason, ...]
+    """What has to pass first comes first. At least one."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of ``trioq explain --json``."""
+        return {
+            **attrs.asdict(self, filter=lambda field, _: field.name != "reasons"),
+            "reasons": [reason.as_json() for reason in self.reasons],
+        }
+
+
+@attrs.frozen
+class Line:
+    """Where a job stands among those that are ready in its queue."""
+
+    place: int | None
+    """How many come before it; None: more than were looked at."""
+    looked: int
+    """At how many."""
+    is_suspect: bool = False
+    per_s: float | None = None
+    """How many of the queue have ended in a second lately; None: hardly any."""
+
+
+def of_job(
+    view: JobView, counted: Stats, told: Mapping[str, Snapshot], line: Line | None, now_ms: int
+) -> tuple[Reason, ...]:
+    """Why this job doesn't run now.
+
+    Args:
+      told: What engines have told lately.
+      line: Of a job that is ready.
+      now_ms: By the server's clock.
+    """
+    if over := _over(view):
+        return (over,)
+    queue = "" if view.record is None else view.record.queue
+    reasons = list(_due(view, now_ms))
+    reasons += of_queue(queue, counted, told)
+    if view.record is not None and not any(r.why in ("no_engine", "draining") for r in reasons):
+        reasons += _of_name(queue, view.record.name, counted, told)
+    if line is not None and not reasons:
+        reasons += _in_line(queue, counted.queues[queue], line, now_ms)
+        reasons += _busy(queue, counted)
+    return tuple(reasons) or (_none(view),)
+
+
+def _over(view: JobView) -> Reason | None:
+    if view.state == "dead":
+        because = f": {view.reason}" if view.reason else ""
+        says = f"it is dead{because}; trioq dead revive runs it again"
+        return Reason("dead", says, {"reason": view.reason, "died_ms": view.died_ms})
+    if view.state == "running":
+        data = {"engine": view.engine}
+        return Reason("running", f"it runs, or is about to, on {view.engine}", data)
+    if view.state not in ("scheduled", "ready", "parked"):
+        says = "it is done" if view.state == "done" else f"it was {view.state}"
+        return Reason("ended", says, {"state": view.state})
+    return None
+
+
+def _due(view: JobView, now_ms: int) -> Iterator[Reason]:
+    if view.due_ms is not None and view.due_ms > now_ms:
+        failed = f" after {len(view.attempts)} failed attempts" if view.attempts else ""
+        in_s = (view.due_ms - now_ms) / 1000
+        yield Reason("due", f"it is to run in {in_s:,.1f} s{failed}", {"due_ms": view.due_ms})
+
+
+def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterator[Reason]:
+    """Why nobody claims from this queue."""
+    if queue in counted.queues and counted.queues[queue].paused:
+        yield Reason("paused", f"{queue} is paused, until trioq resume {queue}", {"queue": queue})
+    serving = _serving(queue, counted)
+    draining = [each for each in serving if each.id in told and told[each.id].draining]
+    if not serving:
+        yield Reason("no_engine", f"no engine that lives serves {queue}", {"queue": queue})
+    elif len(draining) == len(serving):
+        names = [each.name for each in serving]
+        says = f"all engines that serve {queue} are draining: {_named(names)}"
+        yield Reason("draining", says, {"engines": names})
+
+
+def _of_name(
+    queue: str, name: str, counted: Stats, told: Mapping[str, Snapshot]
+) -> Iterator[Reason]:
+    serving = _serving(queue, counted)
+    able = [each for each in serving if name in each.info.names]
+    if serving and not able:
+        close = nearest(name, {known for each in serving for known in each.info.names})
+        says = f"no engine that serves {queue} knows {name}"
+        says += f"; {close} is known" if close else ""
+        yield Reason("unknown_name", says, {"name": name, "nearest": close or None})
+    states = {each.name: _breaker(told.get(each.id), name) for each in able}
+    if able and all(state["state"] != "closed" for state in states.values()):
+        shown = [f"{state['state'].replace('_', '-')} on {of}" for of, state in states.items()]
+        says = f"the breaker of {name} is {_named(shown)}"
+        until = [state["until_ms"] for state in states.values() if state["until_ms"]]
+        data = {"name": name, "breakers": states, "until_ms": min(until, default=None)}
+        yield Reason("breaker", says, data)
+
+
+def _breaker(told: Snapshot | None, name: str) -> dict[str, Any]:
+    if told is None or name not in told.breakers:
+        return {"state": "closed", "until_ms": None}
+    return {"state": told.breakers[name], "until_ms": told.reopens_ms.get(name)}
+
+
+def _in_line(queue: str, there: QueueStats, line: Line, now_ms: int) -> Iterator[Reason]:
+    if line.is_suspect:
+        says = (
+            f"it ran when an engine died: such jobs are claimed one at a time, and {queue} has"
+            f" {there.suspects:,} of them"
+        )
+        yield Reason("suspect", says, {"suspects": there.suspects, "before": line.place})
+        return
+    if line.place == 0:
+        return
+    data: dict[str, Any] = {"ready": there.ready, "before": line.place, "about_ms": None}
+    if line.place is None:
+        says = f"more than {line.looked:,} of the {there.ready:,} that are ready in {queue}"
+        says += " come before it"
+    else:
+        says = f"{line.place:,} of the {there.ready:,} that are ready in {queue} come before it"
+    if line.per_s:
+        wait_s = (line.looked if line.place is None else line.place) / line.per_s
+        least = "at least " if line.place is None else "about "
+        says += f": {least}{wait_s:,.1f} s at the rate of the last minute"
+        data["about_ms"] = now_ms + round(1000 * wait_s)
+    yield Reason("in_line", says, data)
+
+
+def _busy(queue: str, counted: Stats) -> Iterator[Reason]:
+    serving = _serving(queue, counted)
+    workers = sum(each.info.workers for each in serving)
+    running = sum(each.running for each in serving)
+    if workers and running >= workers:
+        engines = "the engine that serves" if len(serving) == 1 else "all engines that serve"
+        says = f"all {workers:,} workers of {engines} {queue} are busy"
+        yield Reason("busy", says, {"workers": workers, "held": running})
+
+
+def _none(view: JobView) -> Reason:
+    said = {"ready": "", "parked": "it was parked; ", "scheduled": "its time has come; "}
+    return Reason(
+        "none",
+        f"{said[view.state]}nothing is known to stop it: an engine should claim it now;"
+        " trioq doctor looks further",
+    )
+
+
+def _serving(queue: str, counted: Stats) -> Sequence[EngineStats]:
+    return [each for each in counted.engines if queue in each.info.queues]
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
