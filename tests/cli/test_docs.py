@@ -88,7 +88,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
     scene.dead(new_job(payload=b'{"path":"a"}', id="dead"))
     scene.store.sign_off(scene.driver.engine)
     scene.store.register("e.2", engine.encode())
-    scene.enqueue(new_job(id="a"), new_job("high"))
+    scene.enqueue(new_job(id="a"), new_job("high"), new_job(name="nooop", id="misspelt"))
     file = tmp_path / "in.jsonl"
     file.write_text("{}\n")
     trioq.config.write_text(trioq.config.read_text() + MORE)
@@ -98,7 +98,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         trioq.json("stats"),
         trioq.json("stats", "--keys"),
         trioq.json("job", "dead"),
-        trioq.json("explain", "a"),
+        trioq.json("explain", "misspelt"),
         json.loads(trioq("result", "dead", "--json").stdout),
         trioq.json("cancel", "a")[0],
         json.loads(trioq("dead revive", "dead", "nobody", "--json").stdout),
