@@ -58,7 +58,8 @@ def test_why_there_is_none_is_told_and_a_failure(trioq: Cli, scene: Scene) -> No
     told = {id: only_error(trioq("result", id), 1) for id in ("dead", "plain", "left")}
     assert told == {
         "dead": "dead: the job is dead (unknown): ValueError: no such file\\x1b",
-        "plain": 'plain: the job is done; to keep what it returns: @app.job(result="1h")',
+        "plain": "plain: the job is done, and what it returned isn't kept, or no longer:"
+        ' @app.job(result="1h") keeps it for an hour',
         "left": "left: the job was cancelled: customer left",
     }
     ended = trioq("result", "dead", "--json")

@@ -147,10 +147,19 @@ def test_type_checkers_know_what_comes_back(tmp_path: Path) -> None:
         "async def found_from_trio(client: trioq.Client) -> trioq.Status:\n"
         "    number: int = await (await client.handle('x', of=page)).result()\n"
         "    return await (await client.handle('x')).status()\n"
+        "import datetime\n"
+        "@app.job\n"
+        "def count() -> int: return 5\n"
+        "def of_two_handlers(client: trioq.SyncClient) -> None:\n"
+        "    handles = [client.enqueue(page.call(1)), client.enqueue(count.call())]\n"
+        "    for handle, end in trioq.as_done(handles, datetime.timedelta(seconds=5)):\n"
+        "        end.result()\n"
+        "    handles[0].result(datetime.timedelta(seconds=5))\n"
+        "    wrong: trioq.SyncHandle[int] = client.enqueue(page.call(1))\n"
     )
     out, _, _ = mypy.run([str(program)])
     wrong = [line.split(":")[1] for line in out.splitlines() if ": error:" in line]
-    assert wrong == ["9", "12", "16", "20"], out
+    assert wrong == ["9", "12", "16", "20", "30"], out
 
 
 def test_without_a_result_one_knows_that_it_is_done(
@@ -182,6 +191,27 @@ def test_a_result_that_was_kept_for_its_time_has_expired(
     engine.ack()
     with pytest.raises(trioq.ResultExpired):
         own.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize("how", ["enqueue", "again", "handle"])
+def test_of_a_job_with_an_id_the_result_expires_and_not_that_it_is_done(
+    client: trioq.SyncClient, engine: Engine, how: str
+) -> None:
+    handle = client.enqueue(page.call(1), id="mine")
+    engine.ack()  # as if its time were over
+    if how == "again":
+        handle = client.enqueue(page.call(1), id="mine")
+    elif how == "handle":
+        handle = client.handle("mine", of=page)
+    end = handle.wait(PATIENCE_S)
+    assert (end.state, type(end.error)) == ("done", trioq.ResultExpired)
+
+
+def test_an_empty_id_is_nobodys(client: trioq.SyncClient) -> None:
+    client.enqueue(plain.call()).cancel()  # among the last that ended is one without an id
+    with pytest.raises(trioq.JobUnknown):
+        client.handle("")
+    assert client.cancel("") is trioq.CancelOutcome.unknown
 
 
 def test_why_there_is_no_result(client: trioq.SyncClient, engine: Engine) -> None:
@@ -298,6 +328,54 @@ def test_as_done_is_for_handles_of_one_client(config: Path, client: trioq.SyncCl
         handles = [client.enqueue(plain.call()), other.enqueue(plain.call())]
         with pytest.raises(ValueError, match="of 2 clients"):
             trioq.as_done(handles)
+
+
+def test_as_done_of_none_is_none(config: Path, client: trioq.SyncClient) -> None:
+    async def main() -> None:
+        assert [each async for each in trioq.as_done([])] == []
+
+    trio.run(main)
+    assert [*trioq.as_done(client.enqueue_many([]))] == []
+
+
+async def forgotten() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handles", "said"),
+    [
+        (None, "not an object of type NoneType"),
+        ([5], "an object of type int"),
+        ("uid", "an object of type str"),
+        (forgotten, "not an object of type function"),
+    ],
+)
+def test_as_done_says_what_it_takes(handles: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=rf"as_done takes handles, \[handle, …\].* {said}"):
+        trioq.as_done(handles)
+
+
+def test_as_done_takes_a_list_also_of_one(client: trioq.SyncClient) -> None:
+    handle: Any = client.enqueue(plain.call())
+    with pytest.raises(TypeError, match="not a single one"):
+        trioq.as_done(handle)
+
+
+def test_as_done_says_that_a_handle_is_to_be_awaited() -> None:
+    coroutine: Any = forgotten()
+    with pytest.raises(TypeError, match=r"the coroutine forgotten\(\): await it first"):
+        trioq.as_done([coroutine])
+    coroutine.close()
+
+
+def test_handles_of_a_trio_client_are_for_async_for(config: Path) -> None:
+    async def main() -> None:
+        async with trioq.connect(config) as client:
+            found: Any = trioq.as_done([await client.enqueue(plain.call())])
+            with pytest.raises(TypeError, match="async for"):
+                iter(found)
+
+    trio.run(main)
 
 
 def test_a_call_is_enqueued_and_waited_for(client: trioq.SyncClient, engine: Engine) -> None:

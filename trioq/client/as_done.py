@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -28,6 +29,12 @@ class AsDone(Generic[R]):
     def __aiter__(self) -> Self:
         return self
 
+    def __iter__(self) -> Iterator[Any]:
+        # Of none nobody can tell whose they are.
+        if self._handles:
+            raise TypeError("these handles are a trio client's: async for … in trioq.as_done(…)")
+        return iter(())
+
     async def __anext__(self) -> tuple[Handle[R], JobEnd[R]]:
         if self._ends is None:
             raise StopAsyncIteration
@@ -50,17 +57,18 @@ def as_done(handles: Iterable[Any], timeout: Seconds | None = None) -> Any:
     for those of a sync one. However many they are, one connection listens.
 
     Args:
-      handles: Of one client.
+      handles: Of one client. One that is there twice is told twice.
       timeout: Seconds, for all of them, or a timedelta. Default: as long as it takes.
 
     Raises:
       WaitTimeout: Some haven't ended in this time; from the iterator.
       StoreClosed, StoreRefused: Nobody can be told; likewise.
+      TypeError: They are no handles.
       ValueError: They are of several clients.
 
     Cancellation: at once, and nothing is left behind.
     """
-    handles = list(handles)
+    handles = _checked(handles)
     if handles and isinstance(handles[0], SyncHandle):
         client = _client_of(handles)
         ends = client.ends_of(handles, timeout)
@@ -79,6 +87,24 @@ def _sync_as_done(
             return
         place, end = told
         yield handles[place], client.told(handles[place], end)
+
+
+def _checked(handles: Any) -> list[Any]:
+    if not isinstance(handles, Iterable):
+        raise TypeError(f"as_done takes handles, [handle, …], not {_shown(handles)}")
+    listed = list(handles)
+    for each in listed:
+        if not isinstance(each, Handle | SyncHandle):
+            raise TypeError(f"as_done takes handles, [handle, …], and this is {_shown(each)}")
+    return listed
+
+
+def _shown(what: Any) -> str:
+    if isinstance(what, Handle | SyncHandle):
+        return "a single one"
+    if inspect.iscoroutine(what):
+        return f"the coroutine {what.__qualname__}(): await it first"
+    return f"an object of type {type(what).__name__}"
 
 
 def _queues_of(handles: list[Any]) -> frozenset[str]:

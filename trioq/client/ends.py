@@ -22,11 +22,11 @@ from trioq.errors import (
     ResultUnfit,
 )
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 @attrs.frozen
-class JobEnd(Generic[R]):
+class JobEnd(Generic[R_co]):
     """A job that has ended."""
 
     uid: Uid
@@ -44,7 +44,7 @@ class JobEnd(Generic[R]):
         told = self.error if isinstance(self.error, JobDied | JobCancelled) else cause
         return told.reason if isinstance(told, JobDied | JobCancelled) else ""
 
-    def result(self) -> R:
+    def result(self) -> R_co:
         """What its handler returned, as the type that it says.
 
         Raises:
@@ -56,7 +56,7 @@ class JobEnd(Generic[R]):
         """
         if self.error is not None:
             raise self.error
-        return cast(R, result.decode(self._encoded, self._returns))
+        return cast(R_co, result.decode(self._encoded, self._returns))
 
 
 def job_end(
@@ -74,6 +74,8 @@ def job_end(
     match end.state:
         case "done" if end.value:
             return JobEnd(uid, "done", encoded=end.value, returns=returns)
+        case "done" if wants_result:
+            return JobEnd(uid, "done", _expired(uid))
         case "done" | "too_large" | "unfit":
             return JobEnd(uid, "done", _why_none(end))
         case "dead":
@@ -90,8 +92,12 @@ def _why_unknown(uid: Uid, wants_result: bool | None) -> NoResult:
     if wants_result is None:
         return JobUnknown(f"no job {uid}: there never was one, or it ended and nothing was kept")
     if wants_result:
-        return ResultExpired(f"job {uid} has ended, and its result was kept for its time")
+        return _expired(uid)
     return NoResultKept(f"job {uid} has ended; how isn't remembered, as no result was to be kept")
+
+
+def _expired(uid: Uid) -> ResultExpired:
+    return ResultExpired(f"job {uid} has ended, and its result was kept for its time")
 
 
 def _why_none(end: End) -> NoResult:
@@ -101,7 +107,10 @@ def _why_none(end: End) -> NoResult:
     if end.state == "too_large":
         size, _, most = said.partition(" ")
         return ResultTooLarge(int(size or 0), int(most or 0))
-    return NoResultKept('the job is done; to keep what it returns: @app.job(result="1h")')
+    return NoResultKept(
+        "the job is done, and what it returned isn't kept, or no longer:"
+        ' @app.job(result="1h") keeps it for an hour'
+    )
 
 
 def _said(told: summary.Summary | None) -> tuple[str, str]:

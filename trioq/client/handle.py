@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from trioq.client.cancel import CancelOutcome
+    from trioq.client.jobs import Seconds
     from trioq.client.status import Status
 
-    R = TypeVar("R", default=Any)
+    # Handles of several handlers, one beside the other, are handles of what any of them returns.
+    R_co = TypeVar("R_co", default=Any, covariant=True)
 else:
     from typing import TypeVar
 
-    R = TypeVar("R")
+    R_co = TypeVar("R_co", covariant=True)
 
 
 @value  # and not frozen by attrs: it is made for each job of many
-class _Handle(Generic[R]):
+class _Handle(Generic[R_co]):
     """What an enqueue made, or found."""
 
     uid: Uid
@@ -47,14 +49,15 @@ class _Handle(Generic[R]):
 
 
 @value
-class Handle(_Handle[R]):
+class Handle(_Handle[R_co]):
     """What an enqueue made, or found: from trio."""
 
-    async def wait(self, timeout: float | None = None) -> JobEnd[R]:
+    async def wait(self, timeout: Seconds | None = None) -> JobEnd[R_co]:
         """Wait until the job has ended. It is told, not asked for; many waits share a connection.
 
         Args:
-          timeout: Seconds; 0 only looks. None: for as long as it takes, also while Redis is away.
+          timeout: Seconds, or a timedelta; 0 only looks. None: for as long as it takes, also
+              while Redis is away.
 
         Raises:
           WaitTimeout: It hasn't ended in this time. It goes on.
@@ -62,10 +65,10 @@ class Handle(_Handle[R]):
 
         Cancellation: at once; the job goes on.
         """
-        end: JobEnd[R] = await self._client.wait(self, timeout)
+        end: JobEnd[R_co] = await self._client.wait(self, timeout)
         return end
 
-    async def result(self, timeout: float | None = None) -> R:
+    async def result(self, timeout: Seconds | None = None) -> R_co:
         """Wait until the job has ended, and return what its handler returned.
 
         Raises:
@@ -76,7 +79,7 @@ class Handle(_Handle[R]):
         """
         return (await self.wait(timeout)).result()
 
-    async def cancel(self, reason: str = "", wait: float | None = 5.0) -> CancelOutcome:
+    async def cancel(self, reason: str = "", wait: Seconds | None = 5.0) -> CancelOutcome:
         """Have the job end, wherever it is; see :meth:`~trioq.client.client.Client.cancel`."""
         told: CancelOutcome = await self._client.cancel(self, reason, wait=wait)
         return told
@@ -94,19 +97,19 @@ class Handle(_Handle[R]):
 
 
 @value
-class SyncHandle(_Handle[R]):
+class SyncHandle(_Handle[R_co]):
     """What an enqueue made, or found: from ordinary code."""
 
-    def wait(self, timeout: float | None = None) -> JobEnd[R]:
+    def wait(self, timeout: Seconds | None = None) -> JobEnd[R_co]:
         """Wait until the job has ended; see :meth:`Handle.wait`."""
-        end: JobEnd[R] = self._client.wait(self, timeout)
+        end: JobEnd[R_co] = self._client.wait(self, timeout)
         return end
 
-    def result(self, timeout: float | None = None) -> R:
+    def result(self, timeout: Seconds | None = None) -> R_co:
         """What its handler returned; see :meth:`Handle.result`."""
         return self.wait(timeout).result()
 
-    def cancel(self, reason: str = "", wait: float | None = 5.0) -> CancelOutcome:
+    def cancel(self, reason: str = "", wait: Seconds | None = 5.0) -> CancelOutcome:
         """Have the job end, wherever it is; see :meth:`~trioq.client.client.Client.cancel`."""
         told: CancelOutcome = self._client.cancel(self, reason, wait=wait)
         return told

@@ -193,6 +193,17 @@ def test_how_a_job_with_an_id_ended_is_known_for_as_long_as_its_id(world: Make) 
     assert ends(w, uid, id="mine") == [UNKNOWN]
 
 
+def test_when_a_result_has_expired_its_id_still_says_how_its_job_ended(world: Make) -> None:
+    w = world()
+    uid = w.sender.enqueue_new(id="mine")
+    engine = w.engine()
+    engine.claim()
+    engine.step(0, Deliver(uid, 1, SECOND, "done", b"5", b"{}"))
+    w.clock.ms += SECOND
+    assert ends(w, uid, id="mine") == [End("done")]
+    assert ends(w, uid) == [End("expired")]
+
+
 def test_values_are_told_up_to_a_bound_and_the_rest_is_asked_for_again(world: Make) -> None:
     w = world()
     uids = [deliver(w, b"x" * (WAIT_BYTES // 2)) for _ in range(4)]

@@ -37,12 +37,12 @@ def wait_for(
 def _end_of(space: Namespace, uid: Uid, id: str | None, now_ms: int) -> End:
     if uid in space.jobs:
         return End("dead" if uid in space.dead else "live")
-    if uid in space.results:
-        return space.results[uid] if space.results_due.at(uid) > now_ms else End("expired")
-    who = None if id is None else space.ids.get(id)
-    if id is not None and isinstance(who, Ended) and who.uid == uid:
-        return End(who.state) if space.forget.at(id) > now_ms else End("unknown")
-    return End("unknown")
+    if uid in space.results and space.results_due.at(uid) > now_ms:
+        return space.results[uid]
+    who = space.ids.get(id) if id is not None else None
+    if id is None or not isinstance(who, Ended) or who.uid != uid or space.forget.at(id) <= now_ms:
+        return End("expired" if uid in space.results else "unknown")
+    return End(who.state)
 
 
 def _note(space: Namespace, uid: Uid, client: str) -> None:

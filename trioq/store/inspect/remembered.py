@@ -30,7 +30,7 @@ def remembered(store: RedisStore, asked: Mapping[str, bytes | None]) -> dict[str
     own = {id: id for id, known in asked.items() if known is None}
     found: dict[str, JobView] = {}
     for each in done(store) if looked_for else ():
-        id = looked_for.get(each.uid) or own.get(each.id or "")
+        id = looked_for.get(each.uid) or (own.get(each.id) if each.id else None)
         if id is not None and id not in found:
             found[id] = _over(each.uid, each.state, each)
     found |= _kept(store, {uid: id for uid, id in looked_for.items() if id not in found})

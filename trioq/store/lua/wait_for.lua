@@ -45,13 +45,12 @@ for i, uid in ipairs(uids) do
   local state, whose = string.match(tombs[i] or "", "^(%a+):(.*)$")
   if records[i] then
     word = died[i] and "dead" or "live"
-  elseif kept[i] then
-    word = "expired"
-    if not over(due[i]) then
-      word, value = string.match(kept[i], "^(%S+) (.*)$")
-    end
+  elseif kept[i] and not over(due[i]) then
+    word, value = string.match(kept[i], "^(%S+) (.*)$")
   elseif whose == uid and not over(tombs_due[i]) then
     word = state
+  elseif kept[i] then
+    word = "expired"
   end
   if word == "live" then
     local clients = noted[i] and noted[i] .. " " or ""
