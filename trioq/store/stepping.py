@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import attrs
 
 from trioq.core.calls import Ask, Claim, Step, StepReply
-from trioq.core.settlements import SETTLEMENTS, Park
+from trioq.core.settlements import SETTLEMENTS, Park, Settlement
 from trioq.store import kept
 from trioq.store.keys import Keys
 from trioq.store.protocol import StoreOptions
@@ -76,10 +76,10 @@ def encode(
       now_ms: The server's time; empty: it has its own.
       forgets: Whether the names of empty queues go.
     """
-    groups = {kind: [s for s in step.settlements if type(s) is kind] for kind in SETTLEMENTS}
+    groups = _by_kind(step.settlements)
     settled = [s for settlements in groups.values() for s in settlements]
     doors: dict[tuple[str, str], int] = {(a.queue, a.name): a.limit for a in step.admits}
-    for park in cast("list[Park]", groups[Park]):
+    for park in cast("Sequence[Park]", groups.get(Park, ())):
         doors.setdefault((park.queue, park.name), 0)
     lists, bells = _keys_of(keys, step.queues)
     parked = [keys.of("parked", *door) for door in doors]
@@ -96,16 +96,24 @@ def encode(
             args += (place[queue], name, limit)
     args += map(_UID, settled)
     args += chain.from_iterable(runs)
-    for settlements in groups.values():
-        if settlements:
-            args += (settlements[0].verb, len(settlements))
-            columns = zip(*[s.fields() for s in settlements], strict=True)
-            if settlements[0].in_lines:
-                args += map(b"\n".join, cast("Iterable[Iterable[bytes]]", columns))
-            else:
-                args += chain.from_iterable(columns)
+    for kind, settlements in groups.items():
+        args += (kind.verb, len(settlements))
+        columns = zip(*[s.fields() for s in settlements], strict=True)
+        if kind.in_lines:
+            args += map(b"\n".join, cast("Iterable[Iterable[bytes]]", columns))
+        else:
+            args += chain.from_iterable(columns)
     own = keys.of_boot(step.boot)[:2]
     return [*own, *lists, *parked, *bells, *dropped], args
+
+
+def _by_kind(settlements: Sequence[Settlement]) -> dict[type[Settlement], Sequence[Settlement]]:
+    """Those that there are of each kind, in the order in which a step settles: mostly it is one."""
+    there = set(map(type, settlements))
+    if len(there) == 1:
+        return {there.pop(): settlements}
+    present = filter(there.__contains__, SETTLEMENTS)
+    return {kind: [s for s in settlements if type(s) is kind] for kind in present}
 
 
 @lru_cache(maxsize=8)
