@@ -47,7 +47,7 @@ class BoundedReader(_HiredisParser):
     """A parser for redis-py's connections."""
 
     bytes_max: int = GREETING_BYTES
-    """Of the next answer. A little more is read with it, of those that follow in the same piece."""
+    """Of the next answer. One more is read with it at most, but of what has come with a bell."""
     _come: int = 0
     """So many bytes are in the buffer, and nobody has looked at them."""
 
@@ -80,7 +80,7 @@ class BoundedReader(_HiredisParser):
         """
         answer, left = self._parsed(), self.bytes_max
         while answer is NOT_ENOUGH_DATA:
-            count = self._read_some(timeout)
+            count = self._read_some(timeout, left + 1)
             if left == self.bytes_max and _TOO_MANY.match(self._buffer, 0, count):
                 raise TooLong("an answer of more items than can be")
             self._reader.feed(self._buffer, 0, count)  # type: ignore[arg-type]
@@ -110,8 +110,8 @@ class BoundedReader(_HiredisParser):
             # A list of more items than there is memory for; an error that isn't text.
             raise InvalidResponse(f"an answer that can't be read: {type(error).__name__}") from None
 
-    def _read_some(self, timeout: Any) -> int:
-        """Wait for bytes. How many are in the buffer."""
+    def _read_some(self, timeout: Any, most: int = PIECE_MAX) -> int:
+        """Wait for bytes, so many at most. How many are in the buffer."""
         if self._come:
             come, self._come = self._come, 0
             return come
@@ -119,7 +119,7 @@ class BoundedReader(_HiredisParser):
         try:
             if timeout is not SENTINEL:
                 sock.settimeout(timeout)
-            count: int = sock.recv_into(self._buffer)
+            count: int = sock.recv_into(self._buffer, min(most, len(self._buffer)))
         except TimeoutError:
             raise redis.TimeoutError("Timeout reading from socket") from None
         finally:
