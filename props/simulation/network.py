@@ -188,7 +188,7 @@ class LinkedCaller(InlineCaller):
                 # It lies at the server, which hasn't noticed that its sender went.
                 self._link.network.send_a_copy(lambda: self.store.step(step))
             raise
-        then(await self.call(self.store.step, step))
+        then(await self.step(step))
 
 
 class Ear:

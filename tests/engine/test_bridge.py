@@ -190,6 +190,62 @@ async def test_an_answer_is_used_once_in_the_loop_where_its_caller_is(
     assert where == [threading.get_ident(), "with the caller", 1]
 
 
+async def test_who_was_woken_by_an_answer_goes_on_before_its_caller(
+    caller: ThreadCaller,
+) -> None:
+    caller.store.register("e.1", b"{}")
+    caller.store.enqueue("sender", 1, [new_job() for _ in range(20)])
+    woken = list[int]()
+
+    async def wait(number: int) -> None:
+        await answered[number].wait()
+        woken.append(number)
+
+    answered = {number: trio.Event() for number in range(1, 21)}
+    async with trio.open_nursery() as nursery:
+        for number in answered:
+            nursery.start_soon(wait, number)
+        await trio.testing.wait_all_tasks_blocked()
+        for number, event in answered.items():  # trio has its tasks go on in any order
+            step = Step("e.1", number, 1, ("low",))
+            await caller.step_at_bell(step, 5.0, lambda _, event=event: event.set())  # type: ignore[misc]
+            assert woken[-1:] == [number]
+
+
+@pytest.mark.parametrize("at_bell", [True, False])
+async def test_what_is_due_is_counted_from_when_the_thread_had_the_answer(
+    caller: ThreadCaller, at_bell: bool
+) -> None:
+    caller.store.register("e.1", b"{}")
+    caller.store.enqueue("sender", 1, [new_job(delay_ms=60_000)])
+    told = list[float | None]()
+    waits = list[float]()
+
+    class Telling(RedisStore):
+        def step(self, step: Step) -> StepReply | Gone:
+            reply = super().step(step)
+            assert isinstance(reply, StepReply)
+            told.append(reply.next_due_ms)
+            return reply
+
+        def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
+            waits.append(timeout_s)
+            return self.step(step)
+
+    caller = ThreadCaller(Telling(Keys("t"), caller.store.lane), deadline_s=5.0)
+    step, heard = Step("e.1", 1, 1, ("low",)), list[StepReply | Gone]()
+    if at_bell:
+        await caller.step_at_bell(step, 5.0, heard.append)
+    else:
+        heard.append(await caller.step(step))
+    (before,), (after,) = told, heard
+    assert isinstance(after, StepReply)
+    assert before is not None
+    assert after.next_due_ms is not None
+    assert 0 < after.next_due_ms < before
+    assert all(wait_s < 5.0 for wait_s in waits), "the thread had to be waited for"
+
+
 async def test_an_answer_is_used_though_its_caller_was_cancelled(
     caller: ThreadCaller, step: Step
 ) -> None:

@@ -769,7 +769,7 @@ ENGINES = (
     ),
     Mutant(
         "a wait at the server is nudged but once", "store/lane.py",
-        "for pause_s in (wait_s, *AGAIN_S):", "for pause_s in (wait_s,):", NUDGING,
+        "for pause_s in (0.0, *AGAIN_S):", "for pause_s in (0.0,):", NUDGING,
     ),
     Mutant(
         "the server is nudged before its wait is over", "store/nudge.py",
@@ -792,6 +792,14 @@ ENGINES = (
         "who may not end waits costs a connection each time", "engine/bridge.py",
         "        except StoreRefused:\n            lane.may_know_client = False\n",
         "        except StoreRefused:\n            pass\n", WAITS,
+    ),
+    Mutant(
+        "who waits for a bell goes on before those that it has woken", "engine/bridge.py",
+        "        await trio.lowlevel.cancel_shielded_checkpoint()\n", "", BRIDGE,
+    ),
+    Mutant(
+        "what is due counts from when the loop has the answer", "engine/bridge.py",
+        "reply.after(_clock() - since)", "reply", BRIDGE,
     ),
     Mutant(
         "a call that writes is abandoned", "engine/bridge.py",

@@ -114,6 +114,12 @@ class StepReply:
     notes: Mapping[Uid, bytes] = attrs.field(factory=dict[Uid, bytes])
     """Of the claims, what was last noted of those that have been run before."""
 
+    def after(self, age_s: float) -> StepReply:
+        """It, as it is so long after it was given: what is due is due the sooner."""
+        if self.next_due_ms is None:
+            return self
+        return attrs.evolve(self, next_due_ms=max(0.0, self.next_due_ms - age_s * 1000))
+
 
 @value
 class Gone:

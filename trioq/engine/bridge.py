@@ -81,7 +81,7 @@ class Caller(Protocol):
 
         Args:
           then: Called in the loop with the answer, in the moment in which that is there. Whoever
-              awaits this goes on a turn later, when others may already run what it has brought.
+              awaits this goes on a turn later, when others already run what it has brought.
 
         Raises, and cancellation: as :meth:`call`; and what ``then`` raises.
         """
@@ -178,13 +178,22 @@ class ThreadCaller(LaneCaller):
 
     async def step(self, step: Step) -> StepReply | Gone:
         head_start_s = HEAD_START_S if len(step.settlements) >= MANY else 0.0
-        return await self._within(
-            self.deadline_s, lambda: self.store.step(step), head_start_s=head_start_s
+        answer = await self._within(
+            self.deadline_s,
+            lambda: (self.store.step(step), _clock()),
+            head_start_s=head_start_s,
         )
+        return _aged(answer)
 
     async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
-        deadline_s = timeout_s + self.deadline_s
-        await self._within(deadline_s, lambda: self.store.step_at_bell(step, timeout_s), then)
+        deadline_s, until = timeout_s + self.deadline_s, _clock() + timeout_s
+        await self._within(
+            deadline_s,
+            lambda: (self.store.step_at_bell(step, max(0.0, until - _clock())), _clock()),
+            lambda answer: then(_aged(answer)),
+        )
+        # Somebody waits for what it has brought, and nobody for us.
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def end_wait(self, other: Caller) -> None:
         lane = self.store.lane
@@ -221,6 +230,19 @@ class ThreadCaller(LaneCaller):
             nursery.start_soon(stop_when_cancelled)
             # A limiter of its own: handlers that use threads can't starve it.
             await trio.to_thread.run_sync(loop, limiter=trio.CapacityLimiter(1))
+
+
+#: In any thread.
+_clock = time.perf_counter
+
+
+def _aged(answer: tuple[StepReply | Gone, float]) -> StepReply | Gone:
+    """A step's answer as it is now; it comes with when it was there.
+
+    A thread has to be waited for, and the loop may have had something else to do.
+    """
+    reply, since = answer
+    return reply if isinstance(reply, Gone) else reply.after(_clock() - since)
 
 
 async def _hop(

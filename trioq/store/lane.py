@@ -20,6 +20,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Protocol, cast
 
 import hiredis
@@ -166,7 +167,8 @@ class Lane:
               :func:`~trioq.store.nudge.blocks_s`. The timeout begins after that.
         """
         shapes = shapes or [replies.of_command(command) for command in commands]
-        return self._received(self._sent(commands), commands, timeout_s, shapes, wait_s)
+        until = None if wait_s is None else monotonic() + wait_s
+        return self._received(self._sent(commands), commands, timeout_s, shapes, until)
 
     def start(self, *command: Any) -> AbstractConnection:
         """Send one command, and return without its answer, which :meth:`finish` reads.
@@ -238,11 +240,11 @@ class Lane:
         commands: Sequence[tuple[Any, ...]],
         timeout_s: float | None,
         shapes: Sequence[Shape],
-        wait_s: float | None = None,
+        until: float | None = None,
     ) -> list[Any]:
         try:
-            if wait_s is not None:
-                _wait(connection, wait_s)
+            if until is not None:
+                _wait(connection, until)
             answers = [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
         except Exception as error:
             self._end(broken=True)
@@ -482,11 +484,11 @@ def _packed(commands: Sequence[tuple[Any, ...]]) -> bytes:
     return packed[0] if len(packed) == 1 else b"".join(packed)
 
 
-def _wait(connection: AbstractConnection, wait_s: float) -> None:
-    """Until an answer begins to come; if it doesn't within this time, see to it that it does."""
+def _wait(connection: AbstractConnection, until: float) -> None:
+    """Until an answer begins to come; if it doesn't by then, see to it that it does."""
     parser = cast(BoundedReader, connection._get_parser())
-    for pause_s in (wait_s, *AGAIN_S):
-        if parser.comes_within(pause_s):
+    for pause_s in (0.0, *AGAIN_S):
+        if parser.comes_by(until := max(until, monotonic() + pause_s)):
             return
         _socket(connection).sendall(NUDGE)
 

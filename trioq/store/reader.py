@@ -51,19 +51,22 @@ class BoundedReader(_HiredisParser):
     _come: int = 0
     """So many bytes are in the buffer, and nobody has looked at them."""
 
-    def comes_within(self, timeout_s: float) -> bool:
+    def comes_by(self, until: float) -> bool:
         """Wait for the beginning of an answer, when all that came before was read.
 
         A socket's timeouts are rounded up to milliseconds; this one isn't: in its last one nothing
         is heard.
+
+        Args:
+          until: By the monotonic clock.
         """
-        if (rounded_s := math.floor(timeout_s * 1000) / 1000) > 0:
+        if (rounded_s := math.floor((until - time.monotonic()) * 1000) / 1000) > 0:
             try:
                 self._come = self._read_some(rounded_s)
                 return True
             except redis.TimeoutError:
                 pass
-        time.sleep(max(0.0, timeout_s - rounded_s))
+        time.sleep(max(0.0, until - time.monotonic()))
         return False
 
     def read_response(
