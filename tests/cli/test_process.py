@@ -24,6 +24,7 @@ app = "process_app:app"
 url = "{url}"
 [worker]
 grace = "1s"
+cancel_grace = "100ms"
 max_attempts = 1
 [observability]
 bind = ""
@@ -74,6 +75,21 @@ def work(seconds):
 @app.job
 def leaves(seconds: float):
     pool.submit(work, seconds)
+"""
+
+STUBBORN = """
+import trio, trioq
+app = trioq.App()
+
+@app.job
+async def stubborn(job: trioq.Job):
+    async with trioq.connect("q.toml") as client:
+        await client.cancel(job.uid, wait=0)
+    while True:
+        try:
+            await trio.sleep(0.05)
+        except trio.Cancelled:
+            pass
 """
 
 
@@ -147,6 +163,16 @@ def test_threads_that_a_handler_left_are_told_and_end_with_the_process(config: P
     assert thread.endswith("process_app.py:7 in work")
     assert lines[-2]["ends_in_s"] == 1.0
     assert took_s < 60
+
+
+def test_a_handler_that_goes_on_though_its_job_was_cancelled_ends_with_the_process(
+    config: Path,
+) -> None:
+    lines, _ = drained(config, STUBBORN, "stubborn", {})
+
+    assert events(lines)[-3:] == ["engine_stopped", "end_held_up", "end_forced"]
+    assert "job_ignored_cancel" in events(lines)
+    assert lines[-2]["by"] == lines[-1]["by"] == ["handler stubborn, 1 of them"]
 
 
 @pytest.mark.parametrize("seconds", [0, 0.2])

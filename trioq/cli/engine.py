@@ -18,6 +18,7 @@ from trioq.cli.common import fail
 from trioq.cli.drain import Verdict, judge
 from trioq.cli.signals import obeyed
 from trioq.core.config import Config
+from trioq.core.events import EngineStopped, Event
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
 from trioq.engine.nurseries import plain_errors
@@ -123,8 +124,9 @@ class _Session:
         view.bind()
         if self.member is not None and self.member.http:
             _ = view.metrics  # from now on they count
-        report = to_all(lines, *view.listeners(), *([tally] if is_shown else []))
-        view.engine = engine = Engine(
+        ending = _Ending()
+        report = to_all(lines, *view.listeners(), ending, *([tally] if is_shown else []))
+        view.engine = ending.engine = engine = Engine(
             self.config,
             handlers,
             open_access(self.connector, self.config),
@@ -200,6 +202,24 @@ class _Session:
         except (StoreUnreachable, StoreBusy):
             return None  # the engine tells of the outage
         return judge(counts, running, names)
+
+
+@attrs.define
+class _Ending:
+    """Sees that the process ends when its engine has."""
+
+    engine: Engine | None = None
+
+    def listener_for(self, kind: type[Event]) -> Callable[[Event], None] | None:
+        """It is told of one event alone."""
+        return self if kind is EngineStopped else None
+
+    def __call__(self, _: Event) -> None:
+        """The engine has stopped."""
+        engine = self.engine
+        # Of a boot that was lost it is told, too, and another follows.
+        if engine is not None and engine.draining.is_set():
+            leaving.begin(lambda: engine.status().abandoned)
 
 
 @attrs.frozen

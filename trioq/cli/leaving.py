@@ -1,7 +1,8 @@
-"""The end of an engine's process, which threads that a handler left behind may hold up.
+"""The end of an engine's process, which handlers that go on may hold up, and what they left behind.
 
-Python waits at its end for the threads of a pool that is still busy, say, and for all others
-that aren't daemons; and for processes of multiprocessing. Somebody who looks at a process that
+An engine waits for a handler in its loop that doesn't heed its cancellation; and Python at its end
+for the threads of a pool that is still busy, say, and for all others that aren't daemons; and for
+processes of multiprocessing. Somebody who looks at a process that
 doesn't end wants to know why, and whoever waits for it wants it to end. All jobs are settled or
 given back by then.
 """
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 import attrs
@@ -39,19 +40,31 @@ class Leaving:
 
     patience_s: float
     tell: Callable[..., object]
+    handlers: Callable[[], Mapping[str, int]] = dict[str, int]
+    """How many handlers go on in the loop, by their names."""
+    code: int = 0
+    """The exit code."""
+    _watched: bool = attrs.field(default=False, init=False)
 
-    def watch(self, code: int) -> None:
-        """Look on, beside whoever waits for the threads, and then end with this exit code."""
+    def watch(self) -> None:
+        """Look on, beside whoever waits for handlers and threads, and then end."""
+        if self._watched:
+            return
+        self._watched = True
         with contextlib.suppress(RuntimeError):  # no more threads
-            threading.Thread(target=self._watch, args=(code,), daemon=True).start()
+            threading.Thread(target=self._watch, daemon=True).start()
 
-    def _watch(self, code: int) -> None:
+    def _watch(self) -> None:
         time.sleep(SOON_S)
-        self.tell("end_held_up", by=_left(), ends_in_s=self.patience_s)
+        self.tell("end_held_up", by=self._holding(), ends_in_s=self.patience_s)
         time.sleep(self.patience_s)
-        self.tell("end_forced", by=_left())
+        self.tell("end_forced", by=self._holding())
         flush()
-        os._exit(code)
+        os._exit(self.code)
+
+    def _holding(self) -> list[str]:
+        """Who holds up the end."""
+        return [f"handler {name}, {n} of them" for name, n in self.handlers().items()] or _left()
 
 
 def _left() -> list[str]:
@@ -90,7 +103,15 @@ def prepare(patience_s: float, tell: Callable[..., object]) -> None:
     _leaving[:] = [Leaving(patience_s, tell)]
 
 
+def begin(handlers: Callable[[], Mapping[str, int]]) -> None:
+    """The engine has stopped; the process is to end as soon as nothing goes on."""
+    for leaving in _leaving:
+        leaving.handlers = handlers
+        leaving.watch()
+
+
 def look_after(code: object) -> None:
     """The process is about to end with this exit code."""
     for leaving in _leaving:
-        leaving.watch(code if isinstance(code, int) else 0 if code is None else 1)
+        leaving.code = code if isinstance(code, int) else 0 if code is None else 1
+        leaving.watch()
