@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import trioq
-from trioq.core.board import LINES, LOG_BYTES, Board
+from trioq.core.board import LINES, LOG_BYTES, Board, said
 from trioq.core.formats import note
 from trioq.core.formats.note import NOTE_MAX, Progress
 
@@ -120,6 +121,27 @@ def test_what_was_told_is_no_news_until_something_is_said() -> None:
     assert board.has_news
     board.is_refused = True
     assert not board.has_news
+
+
+def test_what_is_new_on_a_board_is_put_on_one_elsewhere() -> None:
+    board, copy = Board(), Board()
+    board.said = said(0.5, "half", {"page": [1, None]})._replace(at_ms=7)
+    for n in range(LINES + 50):
+        board.log(f"line {n}")
+    copy.copy(**json.loads(json.dumps(board.news())))
+    assert (copy.said, copy.lines, copy.logged) == (board.said, board.lines, LINES + 50)
+    assert not board.has_news
+    board.log("one more")
+    news = board.news()
+    assert news["lines"] == ["one more"]
+    copy.copy(**news)
+    assert (copy.said, copy.lines, copy.logged) == (board.said, board.lines, LINES + 51)
+
+
+def test_lines_from_elsewhere_are_no_longer_than_others() -> None:
+    copy = Board()
+    copy.copy(None, 1, ["x" * 3000], waits=None)
+    assert copy.lines == ("x" * 2000,)
 
 
 @pytest.mark.parametrize("stored", [b"", b"x", b"[]", b'{"progress":"x"}', b'{"progress":2}'])

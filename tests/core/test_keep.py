@@ -81,9 +81,9 @@ def _circle() -> list[Any]:
     [
         (object(), "not representable as JSON"), (math.nan, "not representable as JSON"),
         ({"at": {1, object()}}, "result.at"), (_circle(), "contains itself"), (Rude(), ""),
-        (Broken(), "Odd"), ([Broken()], "Odd"),
+        (Broken(), "Odd"), ([Broken()], "Odd"), ({"k" * 3000: object()}, "result.kkk"),
     ],
-    ids=["object", "nan", "inside", "circle", "rude", "broken", "broken inside"],
+    ids=["object", "nan", "inside", "circle", "rude", "broken", "broken inside", "long"],
 )  # fmt: skip
 def test_what_json_cannot_hold_says_so_and_raises_nothing(returned: Any, words: str) -> None:
     kept = KEEP.kept(returned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.engine.virtual import World, calm
 from trioq.core.calls import BootId, Note
 from trioq.core.events import JobDied, JobReleased, JobSucceeded
 from trioq.core.formats.note import Progress
+from trioq.core.job import Options
 
 pytestmark = pytest.mark.trio
 
@@ -139,6 +141,22 @@ async def test_the_next_attempt_knows_what_the_last_one_said(
     ]
 
 
+async def test_so_does_one_that_has_a_deadline(autojump_clock: Clock, world: World) -> None:
+    seen: list[Progress | None] = []
+
+    @world.app.job(retry=trioq.Retry(max_attempts=2))
+    async def resume(job: trioq.Job) -> None:
+        seen.append(job.previous)
+        job.progress(0.5)
+        if job.attempt == 1:
+            raise RuntimeError("no")
+
+    await world.start()
+    world.enqueue("resume", options=Options(deadline_ms=time.time_ns() // 1_000_000 + 3_600_000))
+    await world.reported(JobSucceeded)
+    assert [each and each.fraction for each in seen] == [None, 0.5]
+
+
 async def test_an_engine_that_stops_leaves_what_its_runs_have_said(
     autojump_clock: Clock, world: World
 ) -> None:
@@ -161,7 +179,7 @@ async def test_an_engine_that_stops_leaves_what_its_runs_have_said(
 async def test_a_job_that_is_done_leaves_nothing_and_a_dead_one_its_last_note(
     autojump_clock: Clock, world: World
 ) -> None:
-    @world.app.job(retry=trioq.Retry(max_attempts=1))
+    @world.app.job(retry=trioq.Retry(max_attempts=2))
     async def work(job: trioq.Job, fails: bool) -> None:
         job.progress(0.5, "half")
         job.log("here")
@@ -180,8 +198,7 @@ async def test_a_job_that_is_done_leaves_nothing_and_a_dead_one_its_last_note(
     note = noted(world, bad)
     assert note is not None
     assert (note["progress"], note["log"]) == (0.75, ["here"])
-    (line,) = world.history(bad)
-    assert line["log"] == ["here"]
+    assert [line["log"] for line in world.history(bad)] == [["here"], ["here"]]
 
 
 async def test_of_a_job_that_is_anothers_by_now_nothing_more_is_sent(

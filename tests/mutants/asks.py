@@ -111,6 +111,15 @@ ASKS = (
         "        if left and self._hands[by]:\n", "        if left and False:\n", ALL_RUNS,
     ),
     Mutant(
+        "of what is asked while a thread runs jobs only the last counts", RUNS,
+        "self._asked.setdefault(by, {}).update(left)", "self._asked[by] = left", ALL_RUNS,
+    ),
+    Mutant(
+        "what was asked of a boot that has ended is remembered", RUNS,
+        "        self._ending.pop(by, None)\n        self._asked.pop(by, None)",
+        "        self._ending.pop(by, None)", ALL_RUNS,
+    ),
+    Mutant(
         "what is asked of what has ended is asked of the next run", RUNS,
         "        if left and self._hands[by]:\n", "        if left:\n", ALL_RUNS,
     ),

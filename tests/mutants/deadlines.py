@@ -66,6 +66,13 @@ DEADLINES = (
         BEFORE,
     ),
     Mutant(
+        "what its deadline has kept from beginning was stopped",
+        "engine/runs/start.py",
+        "                run.limit = None  # it hasn't begun\n",
+        "",
+        BEFORE,
+    ),
+    Mutant(
         "what has waited for its runner begins however late it is",
         START,
         "return None if late is None else TooLate(late)",

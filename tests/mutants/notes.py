@@ -24,6 +24,25 @@ NOTES_MUTANTS = (
         "each.board.told, each.board.told_at = each.board.now, now", SENT,
     ),
     Mutant(
+        "what is said while a note is made is never told", NOTES,
+        "    tells = board.now  # before it is read: what comes meanwhile is news\n"
+        "    return _Sent(Note(claim.uid, claim.step, board.note(claim.attempt)), board, tells)",
+        "    note = Note(claim.uid, claim.step, board.note(claim.attempt))\n"
+        "    return _Sent(note, board, board.now)", SENT,
+    ),
+    Mutant(
+        "what a runner has told is told again", BOARD,
+        "        self.told = said, logged\n", "", BOARDS,
+    ),
+    Mutant(
+        "lines that a runner has left out don't count", BOARD,
+        "        self.logged = int(logged)\n", "", BOARDS,
+    ),
+    Mutant(
+        "a job with a deadline forgets what was said before", "engine/runs/start.py",
+        "            noted=claim.noted,\n", "", RUNS,
+    ),
+    Mutant(
         "of a job that is another's by now notes are sent on", NOTES,
         "each.board.is_refused = each.note.uid in refused", "each.board.is_refused = False", SENT,
     ),

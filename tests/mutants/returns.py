@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Killers, Mutant
 
 KEPT: Killers = ("tests/core/test_keep.py",)
+RULES: Killers = ("tests/engine/runs/test_rules.py",)
 BOOT: Killers = ("tests/engine/shard/test_boot.py",)
 GOT: Killers = ("tests/engine/test_results.py", "-k", "waiter_gets")
 LARGE: Killers = ("tests/engine/test_results.py", "-k", "large")
@@ -34,6 +35,18 @@ RETURNS = (
         "max_result is ignored", "engine/from_config.py",
         "max_result_bytes=config.worker.max_result_bytes", "max_result_bytes=64_000",
         ("tests/settings/test_every_key.py", "-k", "max_result"),
+    ),
+    Mutant(
+        "a result is kept for a thousandth of its time", "engine/runs/rules.py",
+        "math.ceil(keep_s * 1000)", "math.ceil(keep_s)", RULES,
+    ),
+    Mutant(
+        "a result is kept for no time at all", "engine/runs/rules.py",
+        "math.ceil(keep_s * 1000)", "round(keep_s * 1000)", RULES,
+    ),
+    Mutant(
+        "why a result doesn't fit is told at any length", "core/keep.py",
+        "words[:WORDS_MAX]", "words", KEPT,
     ),
     Mutant(
         "for how long a call asks isn't heard", "engine/runs/rules.py",

@@ -57,6 +57,10 @@ STOPS = (
         "run.is_told = run.is_abandoned = True", "run.is_abandoned = True", CANCELLED,
     ),
     Mutant(
+        "of what was abandoned isn't kept that it was cancelled", PATIENCE,
+        "keep = self.rules.result_of(run.handler, run.stored.record)", "keep = None", CANCELLED,
+    ),
+    Mutant(
         "a boot waits for what was abandoned", PATIENCE,
         "        self.runs.abandon(run)\n", "        self.runs.abandoned[run] = None\n", CANCELLED,
     ),

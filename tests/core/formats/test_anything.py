@@ -23,7 +23,8 @@ UID = "0" * 32
 
 INFO = EngineInfo("e", 7, 1_000, ("low",), ("noop",), 4, "localhost:1")
 SNAPSHOT = Snapshot(
-    1_000, 2, 3, True, 0.5, (Run(UID, "n", "q", 1, 900, 0.5, "half"),), {"n": "open"}, {"q": 3},
+    1_000, 2, 3, True, 0.5, (Run(UID, "n", "q", 1, 900, 0.5, "half"),), {"n": "open"},
+    {"n": 4_000}, {"q": 3},
     (Failure(800, UID, "n", "q", 1, "E: no", "dead: failures"),), {"n": 1}, ("q",), 7.5, -0.25,
 )  # fmt: skip
 

@@ -30,6 +30,7 @@ from trioq.core.events import (
     JobStarted,
     JobSucceeded,
 )
+from trioq.core.job import Options
 from trioq.engine.handlers import abandoned_threads
 
 pytestmark = pytest.mark.trio
@@ -282,12 +283,15 @@ def stubborn(rig: Rig) -> trio.Event:
 @pytest.mark.usefixtures("hasty")
 async def test_one_that_goes_on_is_abandoned_and_nothing_of_what_it_does_counts(rig: Rig) -> None:
     gate = stubborn(rig)
-    (uid,) = rig.enqueue("stubborn")
+    (uid,) = rig.enqueue("stubborn", options=Options(result_s=3600))
     async with rig.running() as engine:
         await ask(rig, engine, uid)
-        await cancelled(rig, uid, "ignored")
+        ended = await cancelled(rig, uid, "ignored")
+        assert ended.took_s >= SOON_S
         (told,) = rig.of(JobIgnoredCancel)
         assert (told.uid, told.grace_s) == (uid, SOON_S)
+        (end,) = rig.store.wait_for("somebody", [(uid, None)])
+        assert end.state == "cancelled", "as long as its result was to be kept"
         assert (engine.status().running, dict(engine.status().abandoned)) == (0, {"stubborn": 1})
         gate.set()
         await rig.until(lambda: not engine.status().abandoned)

@@ -138,7 +138,7 @@ async def test_what_waits_for_a_runner_until_it_is_too_late_is_not_run(
         # Python takes longer to start, and the app to be imported.
         options = Options(deadline_ms=time.time_ns() // 1_000_000 + 100)
         (uid,) = rig.enqueue("note_pid", payload={"told": str(told)}, options=options)
-        await rig.reported(JobCancelled, uid=uid, reason="deadline")
+        await rig.reported(JobCancelled, uid=uid, reason="deadline", how="waiting")
     assert rig.of(JobStarted, uid=uid) == []
     assert not told.exists()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trioq.core.job import Options, Record
+from trioq.core.keep import Keep
 from trioq.core.retry import Retry
 from trioq.engine.handlers import Function
 from trioq.engine.runs.rules import Rules
@@ -50,3 +51,18 @@ def test_a_call_says_how_often_it_is_tried_and_the_handler_or_the_worker_how_lon
     assert rules.retry_of(own, record()) == handlers
     assert rules.retry_of(plain, record(max_attempts=2)) == Retry(max_attempts=2, base=9.0)
     assert rules.retry_of(own, record(max_attempts=2)) == Retry(max_attempts=2, base=5.0)
+
+
+@pytest.mark.parametrize(
+    ("call_s", "handler_s", "for_ms"),
+    [(1.5, 60.0, 1_500), (None, 60.0, 60_000), (0.0001, None, 1), (None, None, None)],
+)
+def test_a_result_is_kept_for_as_long_as_the_call_says_or_else_the_handler(
+    call_s: float | None, handler_s: float | None, for_ms: int | None
+) -> None:
+    rules = Rules(Retry(), WORKER_S, {}, 100)
+    wanted = record() if call_s is None else record(result_s=call_s)
+    expected = None if for_ms is None else Keep(for_ms, 100)
+    assert rules.result_of(Function("noop", noop, result_s=handler_s), wanted) == expected
+    unknown = None if call_s is None else expected
+    assert rules.result_of(None, wanted) == unknown

@@ -9,9 +9,10 @@ from trio.testing import wait_all_tasks_blocked
 from tests.engine.claimers import NOBODY, Nobody, Waits
 from trioq.core.breaker import Permit
 from trioq.core.calls import Ask
+from trioq.core.formats import summary
 from trioq.engine.claim import Claimer, Held, Token
 from trioq.engine.handlers import Function
-from trioq.engine.runs.run import Run, Runs
+from trioq.engine.runs.run import Run, Runs, reason_of
 
 OTHER = Nobody()
 STORED = b'{"v":1,"name":"noop","queue":"low","at":1700000000000}\n{}'
@@ -164,6 +165,36 @@ def test_what_is_asked_while_a_thread_runs_a_job_is_asked_of_the_run_that_it_bec
     runs.remove(becomes)
     runs.add(again := run_of("a"))
     assert again.asked is None, "that was asked once"
+
+
+def test_what_is_asked_one_after_the_other_while_a_thread_runs_counts_together() -> None:
+    runs, first, second = Runs(), run_of("a"), run_of("b")
+    runs.hand_begins(NOBODY)
+    runs.ask(NOBODY, asks_of(first))
+    runs.ask(NOBODY, asks_of(second))
+    for run in (first, second):
+        runs.add(run)
+        assert run.asked == ask_for(run)
+
+
+@pytest.mark.trio
+async def test_of_a_boot_that_has_ended_nothing_is_remembered() -> None:
+    runs = Runs()
+    runs.cancel(NOBODY, "engine stops")
+    runs.hand_begins(NOBODY)
+    runs.ask(NOBODY, asks_of(run_of("a")))
+    runs.hand_ended(NOBODY)
+    await runs.ended(NOBODY)
+    assert [*runs._asked, *runs._ending, *runs._hands] == []
+
+
+@pytest.mark.parametrize(("said", "told"), [("no more", "no more"), ("", None)])
+def test_a_handler_is_told_why_if_somebody_has_said_so(said: str, told: str | None) -> None:
+    kept = summary.encode_cancelled(
+        uid="a", name="noop", queue="low", reason=said, by="ann", at_ms=1, id=None
+    )
+    assert reason_of(Ask("a", 1, kept)) == told
+    assert reason_of(Ask("a", 1, b"nonsense")) is None
 
 
 def test_what_was_asked_of_a_job_that_a_thread_has_ended_is_forgotten() -> None:

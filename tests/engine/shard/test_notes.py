@@ -97,6 +97,29 @@ async def test_what_is_said_while_a_note_is_sent_is_told_with_the_next(
     assert b"more" in store.requests[1][0].text
 
 
+class Busy(Board):
+    """Is written to as soon as it was read."""
+
+    def note(self, attempt: int) -> bytes:
+        read = super().note(attempt)
+        if not self.logged:
+            self.log("more")
+        return read
+
+
+async def test_what_is_said_while_a_note_is_made_is_told_with_the_next(
+    autojump_clock: Clock, nursery: trio.Nursery
+) -> None:
+    store, runs = Told(), Runs(1)
+    (uid,) = runs.boards
+    runs.boards[uid] = Busy()
+    nursery.start_soon(notes_to(store).run, runs)
+    runs.say(0.5)
+    await trio.sleep(10)
+    assert len(store.requests) == 2
+    assert b"more" in store.requests[1][0].text
+
+
 async def test_of_a_run_that_was_refused_nothing_more_is_sent(
     autojump_clock: Clock, nursery: trio.Nursery
 ) -> None:
