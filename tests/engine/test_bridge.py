@@ -11,9 +11,10 @@ import pytest
 import trio
 from redis.connection import AbstractConnection
 
-from tests.support import Server, new_job, wait_until
+from tests.support import PATIENCE_S, Server, new_job, wait_until
 from trioq.core.calls import Gone, Step, StepReply
 from trioq.engine.bridge import ThreadCaller
+from trioq.engine.shard.bell import Bell
 from trioq.errors import StoreUnreachable
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
@@ -324,6 +325,33 @@ async def test_a_bell_is_waited_for_longer_than_a_call(caller: ThreadCaller) -> 
     await caller.call(store.enqueue, "sender", 1, [new_job("low", "noop")])
     await caller.step_at_bell(waiting(2), 60.0, replies.append)
     assert [isinstance(reply, StepReply) and len(reply.claims) for reply in replies] == [0, 1]
+
+
+async def test_a_wait_is_ended_in_the_moment_in_which_that_is_wanted(
+    server: Server, caller: ThreadCaller
+) -> None:
+    replies, other = list[StepReply | Gone](), ThreadCaller(server.store("t"), deadline_s=5.0)
+    bell, store = Bell(caller, other), caller.store
+    await caller.call(store.register, "boot", b"{}")
+    await other.call(ping, other.store)
+    for number in (1, 2):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bell.step, waiting(number), 60.0, replies.append)
+            with trio.fail_after(PATIENCE_S):
+                while b"cmd=blpop" not in server.call("CLIENT", "LIST"):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            bell.end()  # and no task of the bell's runs
+            with trio.fail_after(PATIENCE_S):
+                await bell.over()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bell.end_waits)
+            with trio.fail_after(PATIENCE_S):
+                while bell._started or not other.is_free:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert other.generation == 1, "its answer was read: the connection is of use"
+    assert len(replies) == 2
+    other.store.lane.close()
 
 
 # --- what is driven ---------------------------------------------------------------------------

@@ -723,6 +723,14 @@ ENGINES = (
         WAITS,
     ),
     Mutant(
+        "a wait is ended by a thread, a turn later", "engine/shard/bell.py",
+        "if at == -math.inf and self._started is None:", "if False:", BRIDGE,
+    ),
+    Mutant(
+        "what ends waits has a new connection each time", "engine/shard/bell.py",
+        "        await self._caller.end_wait(self._other, started)\n", "        pass\n", BRIDGE,
+    ),
+    Mutant(
         "a wait is ended late", "engine/shard/bell.py",
         "at < self._ends_at:", "self._ends_at == math.inf:", WAITS,
     ),

@@ -86,7 +86,15 @@ class Caller(Protocol):
         Raises, and cancellation: as :meth:`call`; and what ``then`` raises.
         """
 
-    async def end_wait(self, other: Caller) -> None:
+    def start_end_wait(self, other: Caller) -> Callable[[], bool] | None:
+        """Begin to let a step that waits for a bell be made now: a few bytes that are sent at once,
+        without a thread, so that nobody waits for one.
+
+        Returns:
+          For :meth:`end_wait`, which has to be called with it; None: it can't be begun like this.
+        """
+
+    async def end_wait(self, other: Caller, started: Callable[[], bool] | None = None) -> None:
         """Let a step that waits for a bell be made now.
 
         It may be that it doesn't wait yet, and nothing happens. Where the server can't be asked
@@ -94,6 +102,8 @@ class Caller(Protocol):
 
         Args:
           other: Asks on its own connection.
+          started: What :meth:`start_end_wait` returned: it is asked already, and will have
+            answered.
         """
 
     async def drive(self, step: Callable[[], float]) -> None:
@@ -120,6 +130,11 @@ class LaneCaller:
         self.lane = lane
         self.deadline_s = deadline_s
         self._turn = trio.Lock()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is connected, and nobody uses it."""
+        return self.lane.connected and not self._turn.locked()
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that uses the lane; see :meth:`Caller.call`."""
@@ -195,10 +210,22 @@ class ThreadCaller(LaneCaller):
         # Somebody waits for what it has brought, and nobody for us.
         await trio.lowlevel.cancel_shielded_checkpoint()
 
-    async def end_wait(self, other: Caller) -> None:
+    def start_end_wait(self, other: Caller) -> Callable[[], bool] | None:
+        client = self.store.lane.client
+        if client is None or not isinstance(other, ThreadCaller) or not other.is_free:
+            return None
+        other.lane.arm()
+        try:
+            return other.store.start_unblock(client)
+        except (StoreUnreachable, StoreBusy):
+            return None
+
+    async def end_wait(self, other: Caller, started: Callable[[], bool] | None = None) -> None:
         lane = self.store.lane
         try:
-            if (client := lane.client) is not None:
+            if started is not None:
+                await other.call(started)
+            elif (client := lane.client) is not None:
                 await other.call(other.store.unblock, client)
             if lane.may_know_client:
                 return

@@ -51,7 +51,10 @@ class InlineCaller:
             while not (self._is_ended or self.store.wait(queues, 0, boot)):
                 await self._rung.wait()
 
-    async def end_wait(self, other: Caller) -> None:
+    def start_end_wait(self, other: Caller) -> None:
+        return None
+
+    async def end_wait(self, other: Caller, started: Callable[[], bool] | None = None) -> None:
         await trio.lowlevel.checkpoint()
         self._is_ended = True
         self._ring("")

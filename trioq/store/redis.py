@@ -85,7 +85,13 @@ class RedisStore:
 
     def unblock(self, client: int) -> bool:
         """End what another connection waits for; False: it isn't waiting."""
-        return bool(self.lane.call("CLIENT", "UNBLOCK", str(client), shape=COUNT))
+        return self.start_unblock(client)()
+
+    def start_unblock(self, client: int) -> Callable[[], bool]:
+        """The same; what is returned waits for the answer."""
+        command = ("CLIENT", "UNBLOCK", str(client))
+        connection = self.lane.start(*command)
+        return lambda: bool(self.lane.finish(connection, *command, shape=COUNT))
 
     def _step(self, step: Step, **wait: Any) -> StepReply | Gone:
         check_batch(max(step.want, len(step.settlements)))

@@ -132,9 +132,9 @@ async def test_jobs_that_begin_and_end_all_the_time_end_no_wait_for_a_bell(
     caller: Any = dispatcher_of(running)._exchange._caller
     end_wait = caller.end_wait
 
-    async def counted(other: Any) -> None:
+    async def counted(*args: Any) -> None:
         ends.append(world.now)
-        await end_wait(other)
+        await end_wait(*args)
 
     monkeypatch.setattr(caller, "end_wait", counted)
     world.enqueue("short", 50)

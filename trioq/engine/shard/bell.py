@@ -10,6 +10,7 @@ A bell is a hint, never the truth: a wait ends by itself, and then the step is t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import trio
 
@@ -20,6 +21,9 @@ from trioq.engine.bridge import Caller, Then
 #: this, and then after twice as long each time, up to the second: a server that is paused begins
 #: none for a while.
 AGAIN_S, SELDOM_S = 0.002, 0.1
+
+#: The answer to what ended a wait is read so much later, unless the next one is to end before that.
+ANSWER_S = 0.005
 
 
 class Bell:
@@ -35,6 +39,8 @@ class Bell:
         self._other = other
         self._is_waiting = False
         self._ends_at = math.inf
+        self._started: Callable[[], bool] | None = None
+        """The end of a wait that was asked for in the moment in which it was wanted."""
         self._changed = trio.Event()
         self._over = trio.Event()
 
@@ -69,15 +75,19 @@ class Bell:
         """See to it that the wait under way, if any, ends at this time, or now."""
         if self._is_waiting and at < self._ends_at:
             self._ends_at = at
+            if at == -math.inf and self._started is None:
+                self._started = self._caller.start_end_wait(self._other)
             self._changed.set()
 
     async def end_waits(self) -> None:
         """End waits when that is asked for, until cancelled."""
         while True:
-            self._changed = trio.Event()
-            with trio.move_on_at(self._ends_at):
-                await self._changed.wait()
-                continue
+            if self._started is None:
+                self._changed = trio.Event()
+                with trio.move_on_at(self._ends_at):
+                    await self._changed.wait()
+            if self._started is not None:
+                await self._end_started()
             # The wait may not have begun at the server yet.
             again_s = AGAIN_S
             while self._ends_at <= trio.current_time():
@@ -85,3 +95,13 @@ class Bell:
                 with trio.move_on_after(again_s):
                     await self.over()
                 again_s = min(2 * again_s, SELDOM_S)
+
+    async def _end_started(self) -> None:
+        """Read what the server said to the end of a wait that was asked for at once."""
+        with trio.move_on_after(AGAIN_S) as scope:
+            await self.over()
+            # The step that the wait was ended for goes before an answer that nobody waits for.
+            self._changed, scope.deadline = trio.Event(), trio.current_time() + ANSWER_S
+            await self._changed.wait()
+        started, self._started = self._started, None
+        await self._caller.end_wait(self._other, started)
