@@ -1,7 +1,8 @@
 """There are two ways through a thread, and they mean the same.
 
-The same jobs are run by an engine whose threads run quick ``def`` handlers one after the other, and
-by one that starts a thread for each. Whatever can be seen of the two is compared, as in
+The same jobs are run by an engine whose threads run ``def`` handlers one after the other, in one
+thread if they are quick or beside each other if they are short, and by one that starts a thread for
+each. Whatever can be seen of the two is compared, as in
 :mod:`props.ways`.
 """
 
@@ -24,8 +25,14 @@ from trioq.core import ahead, tempo
 from trioq.engine.runs.hands import Hands
 
 
-def both(drafts: list[Draft], workers: int, *, breaks: bool) -> tuple[Seen, Seen]:
-    """What is seen of an engine that runs them in a row, and of one that doesn't."""
+def both(
+    drafts: list[Draft], workers: int, *, breaks: bool, quick: bool = True
+) -> tuple[Seen, Seen]:
+    """What is seen of an engine that runs them in a row, and of one that doesn't.
+
+    Args:
+      quick: They are; else short.
+    """
 
     def run() -> Seen:
         clock = PatientClock()
@@ -34,9 +41,13 @@ def both(drafts: list[Draft], workers: int, *, breaks: bool) -> tuple[Seen, Seen
             return trio.run(partial(play_them, ready=partial(_watch, clock)), clock=clock)
 
     # However slow this machine is; and from the beginning there are several to be run.
-    with patch.object(tempo, "QUICK_S", math.inf), patch.object(ahead, "AHEAD_S", 1.0):
+    with (
+        patch.object(tempo, "QUICK_S", math.inf if quick else -math.inf),
+        patch.object(tempo, "SHORT_S", math.inf),
+        patch.object(ahead, "AHEAD_S", 1.0),
+    ):
         in_a_row = run()
-        with patch.object(Hands, "quick", lambda hands, held: None):
+        with patch.object(Hands, "fits", lambda hands, held: None):
             return in_a_row, run()
 
 
@@ -47,6 +58,11 @@ def _watch(clock: PatientClock, threads: trio.CapacityLimiter) -> None:
 def assert_same(drafts: list[Draft], workers: int = 1, *, breaks: bool = False) -> int:
     """Returns how many jobs were run in a row where that was allowed."""
     return ways.assert_same(*both(drafts, workers, breaks=breaks))
+
+
+def assert_same_of_short(drafts: list[Draft], workers: int = 1, *, breaks: bool = False) -> int:
+    """The same, where several threads take from one pile."""
+    return ways.assert_same(*both(drafts, workers, breaks=breaks, quick=False))
 
 
 def _ends(draft: Draft) -> bool:
@@ -70,6 +86,13 @@ drafts = st.one_of(
     test_a_breaker_counts_the_same_and_opens_at_the_same_job,
     test_so_it_is_with_many_workers,
 ) = holds(drafts, assert_same, lambda job: job.what not in ALONE and job.payload is None)
+
+
+(
+    test_what_several_threads_take_from_one_pile_means_the_same,
+    test_so_it_is_with_a_breaker,
+    test_so_it_is_with_many_threads,
+) = holds(drafts, assert_same_of_short, lambda job: job.what not in ALONE and job.payload is None)
 
 
 @pytest.mark.parametrize("what", sorted(ACTS))

@@ -103,7 +103,7 @@ ASKS = (
         "self._hand_on({})  # what has waited behind", "pass  # what has waited behind", PAYLOADS,
     ),
     Mutant(
-        "what a thread has and is to end is run", "engine/runs/hand.py",
+        "what a thread has and is to end is run", "engine/runs/pile.py",
         " if (p.held.uid, p.held.step) not in claims]", "]", HANDS,
     ),
     Mutant(

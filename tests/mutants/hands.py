@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Killers, Mutant
 
+SHORT: Killers = ("tests/engine/runs/test_short.py",)
 ROWS: Killers = ("tests/engine/runs/test_hands.py",)
 SAME: Killers = (*ROWS, "props/test_hands.py")
 RUNS: Killers = ("tests/engine/runs/test_runs.py",)
@@ -11,6 +12,7 @@ RUNS: Killers = ("tests/engine/runs/test_runs.py",)
 MEANWHILE: Killers = ("tests/engine/runs/test_in_threads.py",)
 FORKS: Killers = ("tests/engine/test_forks.py", "-k", "follow")
 
+PILE = "engine/runs/pile.py"
 HAND = "engine/runs/hand.py"
 HANDS = "engine/runs/hands.py"
 
@@ -25,10 +27,10 @@ IN_A_ROW = (
     ),
     Mutant(
         "a job is begun after it was taken back", HAND,
-        "if (self.jobs[0] if self.jobs else None) is not planned:", "if False:", ROWS,
+        "if (jobs[0] if jobs else None) is not planned:", "if False:", ROWS,
     ),
     Mutant(
-        "what is taken back stays in the thread's hand", HAND,
+        "what is taken back stays in the thread's hand", PILE,
         "self.jobs.clear()\n            return jobs\n", "return jobs\n", ROWS,
     ),
     Mutant(
@@ -37,7 +39,7 @@ IN_A_ROW = (
     ),
     Mutant(
         "what is behind a job that takes long waits for its end", HANDS,
-        "        behind = hand.take_back()\n", "        behind: list[Held] = []\n", ROWS,
+        "            behind = pile.take_back()\n", "            pass\n", ROWS,
     ),
     Mutant(
         "a thread that is to begin nothing more goes on", HAND,
@@ -48,16 +50,16 @@ IN_A_ROW = (
         "if is_result and not self._is_closed and", "if is_result and", ROWS,
     ),
     Mutant(
-        "a job is put into the hand of a thread that has stopped", HAND,
-        "            return not self._is_closed\n", "            return True\n", ROWS,
+        "a job is put where no thread takes any more", PILE,
+        "            return self.takers > 0\n", "            return True\n", ROWS,
     ),
     Mutant(
-        "what is done in a thread is told of twice", HAND,
-        "done, self._done = self._done, []", "done = self._done", ROWS,
+        "what is done in a thread is told of twice", PILE,
+        "done, self.done = self.done, []", "done = self.done", ROWS,
     ),
     Mutant(
         "a thread's lease is asked for once for all that it runs", HAND,
-        " or not self.by.may_start():", ":", ROWS,
+        " or not may_start():", ":", ROWS,
     ),
     Mutant(
         "a breaker that others have failed meanwhile isn't looked at in a thread", HAND,
@@ -123,6 +125,35 @@ IN_A_ROW = (
         "an engine ends where no thread can be started for several", HAND,
         "            if want_of(error) is None:\n                raise\n", "            raise\n",
         MEANWHILE,
+    ),
+    Mutant(
+        "one thread runs all short ones", HANDS,
+        "if pile is not None and is_quick:", "if pile is not None:", SHORT,
+    ),
+    Mutant(
+        "a short job that takes long is nobody's affair", HANDS,
+        "                    hand.call()\n", "                    pass\n", SHORT,
+    ),
+    Mutant(
+        "a short job that takes too long is heard of when it has taken long", HAND,
+        "min(so_long_s, self.job.plan.timeout_s)", "so_long_s", SHORT,
+    ),
+    Mutant(
+        "a thread that has ended is followed by no other", HANDS,
+        "if len(pile.hands) < self.threads.total_tokens and (", "if False and (", SHORT,
+    ),
+    Mutant(
+        "short ones are taken for jobs that keep others waiting", HANDS,
+        "alone=not pile.is_shared", "alone=True", SHORT,
+    ),
+    Mutant(
+        "what one thread stopped at waits for all the others", HANDS,
+        "if not pile.hands or (job is None and hand.over.is_set()):", "if not pile.hands:",
+        SHORT,
+    ),
+    Mutant(
+        "what the threads have not begun is forgotten where one has ended", HANDS,
+        "if not pile.hands or (job is None and hand.over.is_set()):", "if False:", SHORT,
     ),
     Mutant(
         "a copy in a thread runs what was to follow there", HAND,

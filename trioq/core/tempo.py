@@ -11,6 +11,10 @@ import attrs
 #: A job that takes as long as it takes to hand one to a thread of its own isn't quick.
 QUICK_S = 0.0002
 
+#: One that takes less than that is best taken by a thread that has just run another: to be handed a
+#: thread of its own costs little beside what a longer one takes.
+SHORT_S = 0.02
+
 #: How much of the average the last run is.
 WEIGHT = 0.2
 
@@ -26,6 +30,11 @@ class Tempo:
     def is_quick(self) -> bool:
         """Whether the next job is best run in a row with others."""
         return self.mean_s < QUICK_S
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is best handed to a thread by itself."""
+        return self.mean_s >= SHORT_S
 
     def ran(self, took_s: float, count: int = 1) -> None:
         """So many have run, so long on the average."""

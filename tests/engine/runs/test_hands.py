@@ -39,6 +39,7 @@ from trioq.engine.handlers import Function, abandoned_threads
 from trioq.engine.handlers.grace import NoPatience
 from trioq.engine.handlers.threads import ThreadPlace
 from trioq.engine.runs.hand import Hand
+from trioq.engine.runs.pile import Pile
 from trioq.engine.runs.plan import Header, Plan, Planned
 
 pytestmark = pytest.mark.trio
@@ -91,15 +92,16 @@ class Scene:
     def hand(self, *jobs: Planned) -> Hand:
         token = trio.lowlevel.current_trio_token()
         place = ThreadPlace(self.limiter)
-        return Hand(self.by, deque(jobs), place, copy_context(), lambda: self.now, token, self.now)
+        pile = Pile(self.by, deque(jobs))
+        return Hand(pile, place, copy_context(), lambda: self.now, token, self.now)
 
 
 def done(hand: Hand) -> list[str]:
-    return [held.uid for held, *_ in hand.done()]
+    return [held.uid for held, *_ in hand.pile.take_done()]
 
 
 def left(hand: Hand) -> list[str]:
-    return [held.uid for held in hand.take_back()]
+    return [held.uid for held in hand.pile.take_back()]
 
 
 async def test_all_are_run_in_order_and_told_of_once() -> None:
@@ -109,7 +111,7 @@ async def test_all_are_run_in_order_and_told_of_once() -> None:
     assert ran == ["a", "b", "c"]
     assert done(hand) == ["a", "b", "c"]
     assert done(hand) == []
-    assert (hand.job, len(hand)) == (None, 0)
+    assert (hand.job, len(hand.pile)) == (None, 0)
 
 
 async def test_what_is_taken_back_in_the_middle_is_not_run() -> None:
@@ -137,7 +139,8 @@ async def test_of_what_is_taken_out_in_the_middle_the_others_are_run_in_their_or
     scene, out = Scene(), list[Held]()
     wanted = {("a", 1), ("b", 1), ("c", 2), ("d", 1)}
     hand = scene.hand(
-        scene.planned("a", lambda: out.extend(hand.take_out(wanted))), *map(scene.planned, "bcde")
+        scene.planned("a", lambda: out.extend(hand.pile.take_out(wanted))),
+        *map(scene.planned, "bcde"),
     )
     hand.work()
     assert [held.uid for held in out] == ["b", "d"], "what has begun goes on"
@@ -146,11 +149,11 @@ async def test_of_what_is_taken_out_in_the_middle_the_others_are_run_in_their_or
 
 async def test_what_is_put_in_meanwhile_is_run_and_afterwards_there_is_no_more_room() -> None:
     scene = Scene()
-    hand = scene.hand(scene.planned("a", lambda: hand.add([scene.planned("b")]) and None))
+    hand = scene.hand(scene.planned("a", lambda: hand.pile.add([scene.planned("b")]) and None))
     hand.work()
     assert done(hand) == ["a", "b"]
-    assert not hand.add([scene.planned("c")])
-    assert len(hand) == 0
+    assert not hand.pile.add([scene.planned("c")])
+    assert len(hand.pile) == 0
 
 
 async def test_of_what_is_closed_in_the_middle_the_job_is_told_of_by_who_waits_for_it() -> None:

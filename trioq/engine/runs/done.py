@@ -48,14 +48,22 @@ class DoneTeller:
     recent: Recent
     drops: Drops
 
-    def tell(self, done: Sequence[Done], by: Claimer, workers: Sequence[int] = ()) -> None:
+    def tell(
+        self,
+        done: Sequence[Done],
+        by: Claimer,
+        workers: Sequence[int] = (),
+        *,
+        alone: bool = True,
+    ) -> None:
         """Settle these.
 
         Their summaries are those of :mod:`trioq.core.formats.summary`, put together sooner.
 
         Args:
           workers: Of those that ran beside each other, and were told of when they began: which one
-            ran each. Empty: they ran one after the other, and it's told of both now.
+            ran each. Empty: it's told of both now.
+          alone: Of those: they ran one after the other.
         """
         has_waited = bool(workers)
         now = trio.current_time()
@@ -103,7 +111,7 @@ class DoneTeller:
         by.settle_many(
             settled,
             took_s=spent_s / len(settled),
-            alone=not has_waited,
+            alone=alone and not has_waited,
             result_bytes=result_bytes,
         )
         for plan, alike in by_plan.items():

@@ -1,6 +1,5 @@
-"""A hand of jobs for one thread, which runs one after the other.
+"""A thread that runs one job after the other, from a pile that it may share with others.
 
-The loop puts jobs in, also while the thread is at it, and takes back what the thread hasn't begun.
 The thread stops at the first job that isn't simply done: it raised, it took too long, what it
 returned has to be looked at. That one goes on where every run goes on. The loop's side of all
 this is :mod:`trioq.engine.runs.hands`.
@@ -9,8 +8,7 @@ this is :mod:`trioq.engine.runs.hands`.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable
 from contextvars import Context
 
 import attrs
@@ -19,12 +17,11 @@ import trio
 from trioq.core.breaker import Permit
 from trioq.core.current import running_job
 from trioq.core.wants import want_of
-from trioq.engine.claim import Claimer, Held, Token
 from trioq.engine.forks import end_if_copy
 from trioq.engine.handlers.begun import Broken, InThread, Returned
 from trioq.engine.handlers.returned import PLAIN, is_finished
 from trioq.engine.handlers.threads import ThreadPlace, event_of, left_behind
-from trioq.engine.runs.done import Done
+from trioq.engine.runs.pile import Pile
 from trioq.engine.runs.plan import Planned, PlannedJob
 from trioq.errors import RecordUnreadable
 
@@ -37,8 +34,7 @@ class Hand:
     """One thread's, for a slice of time.
 
     Args:
-      by: Who has claimed all that is in it.
-      jobs: What it begins with.
+      pile: Where it takes jobs from.
       place: The thread's, under the limit.
       context: What each job's own context is made from.
       clock: Trio's.
@@ -46,8 +42,7 @@ class Hand:
       began: Now.
     """
 
-    by: Claimer
-    jobs: deque[Planned]
+    pile: Pile
     place: ThreadPlace
     context: Context
     clock: Callable[[], float]
@@ -68,13 +63,15 @@ class Hand:
     """Set when that job has ended after it was told to."""
     _generation: int = attrs.field(default=0, init=False)
     """Of that job's breaker, when it began."""
-    _done: list[Done] = attrs.field(factory=list[Done], init=False)
     _is_closed: bool = attrs.field(default=False, init=False)
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
-    """Two threads agree by it on who has which job, and whether the one that runs is done."""
+    _lock: threading.Lock = attrs.field(init=False)
+    """The pile's."""
 
     def __attrs_post_init__(self) -> None:
+        self._lock = self.pile.lock
         self._tell_at = self.began + SLICE_S
+        with self._lock:
+            self.pile.takers += 1
 
     # -- in the loop -----------------------------------------------------------------------
 
@@ -98,47 +95,33 @@ class Hand:
         now = self.clock()
         since = self.began if self.began + within_s > now else now
         with trio.move_on_at(since + within_s):
-            await self._news.wait()
-            self._news = trio.Event()
+            await self.called()
+
+    async def called(self) -> None:
+        """Wait until it is over, or somebody calls for a look at it."""
+        await self._news.wait()
+        self._news = trio.Event()
+
+    def call(self) -> None:
+        """Have whoever waits for it look."""
+        self._news.set()
 
     def is_in_it_for(self, so_long_s: float) -> bool:
-        """Whether the thread has been in the middle of one job so long."""
+        """Whether the thread has been in the middle of one job so long, or as long as that may."""
         with self._lock:
-            return self.job is not None and self.clock() - self.began >= so_long_s
-
-    def add(self, jobs: Iterable[Planned]) -> bool:
-        """Put more into it; False: the thread takes no more."""
-        with self._lock:
-            if not self._is_closed:
-                self.jobs.extend(jobs)
-            return not self._is_closed
-
-    def take_back(self) -> list[Held]:
-        """Take out what the thread hasn't begun, in order."""
-        with self._lock:
-            jobs = [planned.held for planned in self.jobs]
-            self.jobs.clear()
-            return jobs
-
-    def take_out(self, claims: Container[Token]) -> list[Held]:
-        """Take out those of these claims that the thread hasn't begun."""
-        with self._lock:
-            there = [planned.held for planned in self.jobs]
-            left = [p for p in self.jobs if (p.held.uid, p.held.step) not in claims]
-            self.jobs.clear()
-            self.jobs.extend(left)
-            return [held for held in there if (held.uid, held.step) in claims]
+            return self.job is not None and (
+                self.clock() - self.began >= min(so_long_s, self.job.plan.timeout_s)
+            )
 
     def close(self) -> None:
         """Have the thread begin no more, nor say of what it runs that it's simply done."""
         with self._lock:
-            self._is_closed = True
+            self._close()
 
-    def done(self) -> list[Done]:
-        """What is simply done since this was asked last, in order."""
-        with self._lock:
-            done, self._done = self._done, []
-            return done
+    def _close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self.pile.takers -= 1
 
     @property
     def permit(self) -> Permit:
@@ -171,9 +154,6 @@ class Hand:
         """The handler's that runs."""
         return "" if self.job is None else self.job.plan.name
 
-    def __len__(self) -> int:
-        return len(self.jobs)
-
     # -- in the thread ---------------------------------------------------------------------
 
     def work(self) -> None:
@@ -184,30 +164,32 @@ class Hand:
 
     def _next(self, now: float) -> PlannedJob | None:
         """Begin the next job."""
+        pile = self.pile
+        jobs, may_start = pile.jobs, pile.by.may_start
         while True:
             try:
-                planned = self.jobs[0]
+                planned = jobs[0]
             except IndexError:
                 planned = None
             job = None if planned is None else _read(planned)
             with self._lock:
                 if self._is_closed:
                     return None
-                if (self.jobs[0] if self.jobs else None) is not planned:
+                if (jobs[0] if jobs else None) is not planned:
                     continue  # what was there is taken back, or there is one after all
                 # Nothing that takes long stands between these questions and the handler. A success
                 # may be what opens a breaker of which others have failed, so it needs more care.
-                if job is None or not job.plan.breaker.is_calm or not self.by.may_start():
-                    self._is_closed = True
+                if job is None or not job.plan.breaker.is_calm or not may_start():
+                    self._close()
                     return None
-                self.jobs.popleft()
+                jobs.popleft()
                 self.job, self.began = job, now
                 self._generation = job.plan.breaker.generation
                 return job
 
     def _run(self, job: PlannedJob, began: float) -> float:
         """Returns when it ended."""
-        handler, context = job.plan.handler, self.context.copy()
+        pile, handler, context = self.pile, job.plan.handler, self.context.copy()
         context.run(running_job.set, job)
         error: BaseException | None = None
         result = None
@@ -224,13 +206,13 @@ class Hand:
         kept = job.plan.kept(result) if is_result else None
         with self._lock:
             if is_result and not self._is_closed and now - began < job.plan.timeout_s:
-                self._done.append((job.held, job.header, now - began, now, None, kept))
+                pile.done.append((job.held, job.header, now - began, now, None, kept))
                 self.job = None
-                if now >= self._tell_at:
+                if not pile.is_shared and now >= self._tell_at:
                     self._tell_at = now + SLICE_S
-                    self.token.run_sync_soon(self._tell)
+                    self.token.run_sync_soon(self.call)
                 return now if kept is None else self.clock()
-            self._is_closed = True
+            self._close()
             left = result if kept is None else kept
             self._rest = Returned(left, context) if error is None else Broken(error)
             left_behind.discard(self)
@@ -238,10 +220,6 @@ class Hand:
             event_of(self.token, self._ended)
         handler.tempo.ran(now - began)
         return now
-
-    def _tell(self) -> None:
-        """In the loop."""
-        self._news.set()
 
 
 def _read(planned: Planned) -> PlannedJob | None:

@@ -109,9 +109,9 @@ class Worker:
                     self._here(by)
                     left = spree.go(by, timebox, began + turn.left_s)
                     turn.spent_s += spree.now - began
-                    if isinstance(left, Held) and (quick := shop.hands.quick(left)):
+                    if isinstance(left, Held) and (planned := shop.hands.fits(left)):
                         timebox.rest()
-                        left = await shop.hands.go(quick, beside)
+                        left = await shop.hands.go(planned, beside)
                         turn.ended(number)
                         spree.now = trio.current_time()
                     if shop.aside and isinstance(left, Held) and shop.aside.takes(left):
@@ -123,7 +123,7 @@ class Worker:
                             left = await self._waited(run, left, left.rest, timebox)
                     if left is not None and await self._run_and_settle(left, run, scope, start):
                         break
-                    left = quick = run = None  # nobody keeps a payload while waiting for a job
+                    left = planned = run = None  # nobody keeps a payload while waiting for a job
         return True
 
     def _here(self, by: Claimer) -> None:
