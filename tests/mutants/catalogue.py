@@ -528,6 +528,14 @@ ENGINES = (
         BOOT,
     ),
     Mutant(
+        "a step claims more than the server can give at once", "engine/shard/boot.py",
+        "min(want, BATCH_MAX, HOLD_MAX - kept)", "min(want, HOLD_MAX - kept)", BOOT,
+    ),
+    Mutant(
+        "an engine holds more than can be given back at once", "engine/shard/boot.py",
+        "min(want, BATCH_MAX, HOLD_MAX - kept)", "min(want, BATCH_MAX)", BOOT,
+    ),
+    Mutant(
         "an engine asks for a second suspect", "engine/shard/boot.py",
         "suspect=self.suspects == leaving", "suspect=True", BOOT,
     ),

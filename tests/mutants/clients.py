@@ -48,6 +48,11 @@ CLIENTS = (
         "        return error\n", "        raise\n", BATCHES,
     ),
     Mutant(
+        "of many, nobody gets the handles of the last batch", "client/sync.py",
+        "            made += handles(SyncHandle, self, before, enqueued)\n            if batch",
+        "            if batch", BATCHES,
+    ),
+    Mutant(
         "a timeout is asked for once", "client/jobs.py",
         "options is not NO_OPTIONS or trace", "options.max_attempts is not None or trace", DRAFTS,
     ),
