@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.store.drive import Driver, Sender
+from tests.store.test_checks import allow, store_of_user
 from tests.support import PATIENCE_S, Server, wait_until
 from trioq.core.calls import End, Ended
 from trioq.core.settlements import Ack, Deliver
-from trioq.errors import StoreError, StoreUnreachable
+from trioq.errors import StoreError, StoreRefused, StoreUnreachable
+from trioq.store.checks import minimal_acl
 from trioq.store.keys import Keys
 from trioq.store.listening import Listening
 from trioq.store.redis import RedisStore
@@ -122,3 +125,20 @@ def test_who_listens_no_longer_leaves_nothing_behind(
     wait_until(lambda: not server.call("PUBSUB", "CHANNELS"))
     assert store.lane.call("HLEN", store.keys.fixed("waits")) == 0
     assert Keys("t").of("ends", "c1") not in server.call("KEYS", "*")
+
+
+@pytest.mark.parametrize("lacks", ["-subscribe", "resetchannels"])
+def test_a_user_who_may_not_listen_is_told_which_rule_is_missing(
+    own_server: Server, lacks: str
+) -> None:
+    allow(own_server, *minimal_acl("t"), lacks)
+    store = store_of_user(own_server)
+    ear = Listening(store.lane, store.keys, "c1")
+    needs = re.escape("+subscribe and &{t}:ends:*")
+    with pytest.raises(StoreRefused, match=f"NOPERM.*{needs}"):
+        ear.open()
+    assert not ear.is_open
+    allow(own_server, *minimal_acl("t"))
+    ear.open()
+    assert ear.is_open
+    store.lane.close()

@@ -11,7 +11,7 @@ from typing import cast
 from redis.connection import AbstractConnection
 
 from trioq.core.calls import End, Ended, EndWord
-from trioq.errors import StoreUnreachable
+from trioq.errors import StoreRefused, StoreUnreachable
 from trioq.store import kept
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
@@ -32,6 +32,8 @@ class Listening:
     def __init__(self, lane: Lane, keys: Keys, client: str) -> None:
         self.lane = lane
         self._channel = keys.of("ends", client)
+        self._needs = f"+subscribe and &{keys.of('ends', '*')}"
+        """What an ACL user has to have for it."""
         self._connection: AbstractConnection | None = None
 
     def open(self) -> None:
@@ -41,8 +43,14 @@ class Listening:
           StoreUnreachable, StoreBusy, StoreRefused: Nobody listens.
         """
         self._connection = None
-        connection = self.lane.start("SUBSCRIBE", self._channel)
-        if self.lane.more(connection, MESSAGE, OPEN_S) is None:
+        try:
+            connection = self.lane.start("SUBSCRIBE", self._channel)
+            is_heard = self.lane.more(connection, MESSAGE, OPEN_S) is not None
+        except StoreRefused as error:
+            if not str(error).startswith("NOPERM"):
+                raise
+            raise StoreRefused(f"{error}; who waits for jobs needs {self._needs}") from error
+        if not is_heard:
             self.lane.interrupt()
             raise StoreUnreachable(f"{self.lane.name}: no answer to SUBSCRIBE")
         self._connection = connection
