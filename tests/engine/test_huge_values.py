@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from tests.engine.rig import Rig, config_of, noop, rig_on
-from tests.support import Server
+from tests.support import PATIENCE_S, Server
 from trioq import GiveUp
 from trioq.core.events import JobDied, JobSucceeded, RedisAway
 from trioq.store import redis, replies
@@ -21,7 +21,8 @@ BIG = HEADER[:-1] + b',"big":true}\n'
 
 @pytest.fixture
 def rig(server: Server) -> Iterator[Rig]:
-    with rig_on(server, config=config_of(("low",))) as made:
+    # However long a machine takes for so much: that is no outage.
+    with rig_on(server, config=config_of(("low",)), read_timeout_s=PATIENCE_S) as made:
         noop(made)
         yield made
 

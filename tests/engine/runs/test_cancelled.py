@@ -18,6 +18,7 @@ from tests.engine.handlers.attempts import until
 from tests.engine.handlers.programs import is_alive, pid_in
 from tests.engine.handlers.runners.deeds import app as deeds
 from tests.engine.rig import Rig, config_of
+from tests.support import PATIENCE_S
 from trioq.core.config.sections import CommandConfig
 from trioq.core.events import (
     BreakerChanged,
@@ -32,6 +33,7 @@ from trioq.core.events import (
 )
 from trioq.core.job import Options
 from trioq.engine.handlers import abandoned_threads
+from trioq.engine.shard import shard
 
 pytestmark = pytest.mark.trio
 
@@ -202,7 +204,7 @@ async def test_who_is_asked_twice_is_asked_once(rig: Rig) -> None:
         try:
             await trio.sleep_forever()
         finally:
-            with trio.CancelScope(shield=True):
+            with trio.move_on_after(2 * PATIENCE_S, shield=True):
                 await gate.wait()
 
     gate = trio.Event()
@@ -243,19 +245,22 @@ async def test_a_timeout_that_comes_too_has_no_say(rig: Rig, swallows: bool) -> 
 
 
 async def test_it_is_cancelled_also_where_it_was_to_go_back(rig: Rig) -> None:
+    gate = trio.Event()
+
     @rig.app.job("sleeper")
     async def sleeper() -> None:
         try:
             await trio.sleep_forever()
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(0.05)
+            with trio.move_on_after(2 * PATIENCE_S, shield=True):
+                await gate.wait()
 
     (uid,) = rig.enqueue("sleeper")
     async with rig.running() as engine:
         await rig.reported(JobStarted)
         engine.hurry()
         await ask(rig, engine, uid)
+        gate.set()
     assert rig.of(JobCancelled, uid=uid, how="stopped")
     assert not rig.of(JobReleased)
 
@@ -264,12 +269,15 @@ async def test_it_is_cancelled_also_where_it_was_to_go_back(rig: Rig) -> None:
 
 
 def stubborn(rig: Rig) -> trio.Event:
-    """Register a handler that goes on until this is set, whatever it is told; and a quick one."""
+    """Register a handler that goes on until this is set, whatever it is told; and a quick one.
+
+    A test that fails before doesn't set it.
+    """
     gate = trio.Event()
 
     @rig.app.job("stubborn")
     async def _stubborn() -> str:
-        with trio.CancelScope(shield=True):
+        with trio.move_on_after(2 * PATIENCE_S, shield=True):
             await gate.wait()
         return "after all"
 
@@ -316,7 +324,10 @@ async def test_its_worker_stays_with_it_and_the_engine_claims_for_the_others(rig
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_boot_signs_off_without_waiting_for_it(rig: Rig) -> None:
+async def test_a_boot_signs_off_without_waiting_for_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "SIGN_OFF_S", PATIENCE_S)  # a busy machine may take longer
     gate = stubborn(rig)
     (uid,) = rig.enqueue("stubborn")
     async with rig.running() as engine:
@@ -530,11 +541,12 @@ async def test_a_process_that_does_not_heed_it_is_killed_and_replaced(
     assert not rig.of(JobIgnoredCancel)
 
 
-async def test_one_that_returns_in_its_process_has_finished_first(rig: Rig) -> None:
+async def test_one_that_returns_in_its_process_has_finished_first(rig: Rig, tmp_path: Path) -> None:
     rig.app = deeds
     rig.config = config_of(cancel_grace_s=60.0, runners=1)
-    (uid,) = rig.enqueue("finish_in_spite_of_it", payload={"seconds": 0.3})
+    (uid,) = rig.enqueue("wait_for", payload={"told": str(tmp_path / "told")})
     async with rig.running() as engine:
         await ask(rig, engine, uid)
+        (tmp_path / "told").touch()
         await rig.reported(JobSucceeded, uid=uid)
     assert not rig.of(JobCancelled)

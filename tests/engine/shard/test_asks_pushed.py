@@ -7,6 +7,7 @@ import trio
 
 from tests.engine.rig import Rig, boot_of, config_of, gated
 from tests.engine.shard.test_waits import is_waiting
+from tests.support import PATIENCE_S
 from trioq.core import pace
 from trioq.core.events import (
     BootLost,
@@ -17,7 +18,7 @@ from trioq.core.events import (
     JobSucceeded,
     SettlementRefused,
 )
-from trioq.engine.shard import bell
+from trioq.engine.shard import bell, shard
 
 pytestmark = pytest.mark.trio
 
@@ -83,8 +84,9 @@ async def test_an_end_frees_its_worker_though_the_engine_listens_for_asks(rig: R
 
 @pytest.mark.direct  # connections are counted
 async def test_an_engine_that_drains_is_told_and_leaves_by_the_connection_that_it_has(
-    rig: Rig,
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(shard, "SIGN_OFF_S", PATIENCE_S)  # a busy machine may take longer
     gated(rig)
     async with rig.running() as engine:
         uids = await runs(rig, 2)

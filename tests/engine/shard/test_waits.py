@@ -10,7 +10,7 @@ import trio
 
 from tests.engine.rig import Rig, gated, noop
 from tests.engine.virtual import World, calm
-from tests.support import Server
+from tests.support import PATIENCE_S, Server
 from trioq.core import pace
 from trioq.core.calls import Gone, Step
 from trioq.core.events import (
@@ -23,6 +23,7 @@ from trioq.core.events import (
 )
 from trioq.core.pace import LINGER_S
 from trioq.engine.engine import Engine
+from trioq.engine.shard import shard
 
 pytestmark = pytest.mark.trio
 
@@ -66,7 +67,10 @@ async def test_whoever_asks_for_a_step_does_not_wait_for_a_bell(rig: Rig, word: 
 
 
 @pytest.mark.direct  # it counts connections
-async def test_a_wait_is_ended_without_another_connection(rig: Rig) -> None:
+async def test_a_wait_is_ended_without_another_connection(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "SIGN_OFF_S", PATIENCE_S)  # a busy machine may take longer
     gate = gated(rig)
     async with waiting(rig) as engine:
         lane = rig.wires["step"].lane
