@@ -34,8 +34,8 @@ ROOMS = {
     "handlers": {"handlers"},
     "runs": {"runs", "handlers"},
     "shard": {
-        "shard.bell", "shard.boot", "shard.demand", "shard.exchange", "shard.payloads",
-        "shard.notes", "shard.telling",
+        "shard.bell", "shard.boot", "shard.demand", "shard.exchange", "shard.intake",
+        "shard.payloads", "shard.notes", "shard.telling",
     },
     "sources": {"sources.scan"},
 }  # fmt: skip

@@ -8,6 +8,7 @@ PACE = "core/pace.py"
 BACKLOG = "engine/backlog.py"
 BOOT = "engine/shard/boot.py"
 DISPATCH = "engine/shard/dispatcher.py"
+INTAKE = "engine/shard/intake.py"
 RUNS = "engine/runs/run.py"
 
 ASKED: Killers = ("tests/engine/shard/test_asks.py",)
@@ -54,11 +55,11 @@ ASKS = (
         "            await self._answers.park()\n", "            return\n", PUSHED,
     ),
     Mutant(
-        "what waits in the backlog and is to end begins all the same", DISPATCH,
-        "*self._backlog.take_out(self, asked), ", "", ASKED,
+        "what waits in the backlog and is to end begins all the same", INTAKE,
+        "*self.backlog.take_out(self.by, asked), ", "", ASKED,
     ),
     Mutant(
-        "what waits for its payload and is to end begins all the same", DISPATCH,
+        "what waits for its payload and is to end begins all the same", INTAKE,
         ", *self.payloads.take_out(asked)]", "]", ASKED,
     ),
     Mutant(

@@ -10,7 +10,7 @@ RECORD: Killers = ("tests/core/formats/test_record.py",)
 CONTRACT: Killers = ("tests/store/contract/test_settlements.py", "-k", "asked_for_together")
 
 PAYLOADS = "engine/shard/payloads.py"
-DISPATCHER = "engine/shard/dispatcher.py"
+INTAKE = "engine/shard/intake.py"
 
 BYTES = (
     Mutant(
@@ -51,9 +51,9 @@ BYTES = (
         "        if len(self.jobs) <= self._few:\n            self._are_few.set()\n", "", BIG,
     ),
     Mutant(
-        "what waits for its payload isn't given back at the end", DISPATCHER,
-        "[*self._backlog.take_back(self), *self.payloads.take_back()]",
-        "self._backlog.take_back(self)", BIG,
+        "what waits for its payload isn't given back at the end", INTAKE,
+        "[*self.backlog.take_back(self.by), *self.payloads.take_back()]",
+        "self.backlog.take_back(self.by)", BIG,
     ),
     Mutant(
         "waiting for a payload is its handler's time", "engine/runs/start.py",

@@ -498,6 +498,7 @@ SCRIPTS = (
 
 DEMAND = "engine/shard/demand.py"
 DISPATCH = "engine/shard/dispatcher.py"
+INTAKE = "engine/shard/intake.py"
 EXCHANGE = "engine/shard/exchange.py"
 SHARD = "engine/shard/shard.py"
 SETTLE = "engine/runs/settle.py"
@@ -548,23 +549,23 @@ ENGINES = (
         "if self.sends > 1:", "if self.sends > 2:", BOOT,
     ),
     Mutant(
-        "whoever is told gone goes on with its boot", DISPATCH,
-        "            self._lose(reply.word)\n            return",
-        "            boot.in_flight = None\n            return", LOST,
+        "whoever is told gone goes on with its boot", INTAKE,
+        "            return reply.word\n",
+        "            self.boot.in_flight = None\n            return None\n", LOST,
     ),
     Mutant(
         "jobs are claimed on a lease that ends", DEMAND,
         "if not self.may_claim:", "if self._is_over:", EDGES,
     ),
     Mutant(
-        "what no worker has started is not given back", DISPATCH,
-        "        self._give_back([*self._backlog.take_back(self), *self.payloads.take_back()])",
-        "        self._backlog.take_back(self)", EDGES,
+        "what no worker has started is not given back", INTAKE,
+        "        self._give_back([*self.backlog.take_back(self.by), *self.payloads.take_back()])",
+        "        self.backlog.take_back(self.by)", EDGES,
     ),
     Mutant(
-        "stale claims stay with an engine that has no time", DISPATCH,
+        "stale claims stay with an engine that has no time", INTAKE,
         "            self._give_back([*stale, *self.payloads.take_back()])\n",
-        "            self._backlog.put(stale)\n",
+        "            self.backlog.put(stale)\n",
         DISPATCHER + JOBS,
     ),
     Mutant(
@@ -647,9 +648,9 @@ ENGINES = (
         ":{self.step}:{self.uid}", ":{self.step}", BOOT,
     ),
     Mutant(
-        "a lease counts from the answer", DISPATCH,
-        "self.pacemaker.step_answered(sent_at, self._clock())",
-        "self.pacemaker.step_answered(self._clock(), self._clock())", EDGES,
+        "a lease counts from the answer", INTAKE,
+        "pacemaker.step_answered(sent_at, self.demand.clock())",
+        "pacemaker.step_answered(self.demand.clock(), self.demand.clock())", EDGES,
     ),
     Mutant(
         "a beat counts from its answer", "core/pacemaker.py",

@@ -41,7 +41,6 @@ SECRETS: Killers = ("tests/settings/test_secrets.py",)
 ENVIRON: Killers = ("tests/settings/test_environ.py",)
 
 DEMAND = "engine/shard/demand.py"
-DISPATCH = "engine/shard/dispatcher.py"
 SETTLE = "engine/runs/settle.py"
 SHARD = "engine/shard/shard.py"
 EXPIRY = "engine/shard/expiry.py"
@@ -82,8 +81,9 @@ DURING = (
         "pacemaker.step_answered(self.clock(), self.clock())", DISPATCHER,
     ),
     Mutant(
-        "who asks for a step while one is in flight isn't heard", DISPATCH,
-        "self._pace.answered(now)\n", "self._pace.answered(now)\n        self._pace.made()\n",
+        "who asks for a step while one is in flight isn't heard", "engine/shard/intake.py",
+        "self.pace.answered(trio.current_time())\n",
+        "self.pace.answered(trio.current_time())\n        self.pace.made()\n",
         RESENDING,
     ),
     Mutant(

@@ -319,6 +319,6 @@ async def test_what_was_asked_of_a_claim_that_has_ended_is_not_asked_of_the_next
     running, (uid,) = await asleep(world)
     dispatcher = dispatcher_of(running)
     (run,) = running.engine._parts.runs
-    dispatcher._hear([Ask(uid, run.claim.step + 1, b"{}")])
+    dispatcher._intake.hear([Ask(uid, run.claim.step + 1, b"{}")])
     await trio.sleep(10.0)
     assert not run.is_to_end

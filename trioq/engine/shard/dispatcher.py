@@ -7,7 +7,8 @@ again, unchanged and without waiting, and the outcomes wait.
 
 When there is a step :mod:`trioq.core.pace` says, what it claims
 :mod:`trioq.engine.shard.demand`, what it settles :mod:`trioq.engine.shard.boot`; how it gets its
-answer :mod:`trioq.engine.shard.exchange`. Here are the deeds::
+answer :mod:`trioq.engine.shard.exchange`, and what that brings :mod:`trioq.engine.shard.intake`.
+Here are the deeds::
 
     run:   next? ──▶ step ──▶ answered: claims to the backlog ──▶ next?
              │  ──▶ at bell: the same; poke, settle and stop_claiming end its wait
@@ -22,27 +23,24 @@ from typing import Literal
 import trio
 
 from trioq.core.board import Board
-from trioq.core.calls import Ask, Beat, Gone, StepReply
-from trioq.core.events import BootLost, ClaimsReturned, Report
+from trioq.core.calls import Beat, Gone, StepReply
+from trioq.core.events import BootLost, Report
 from trioq.core.pace import LINGER_S, Pace, linger_s
-from trioq.core.settlements import Cancel, Deliver, Release, Settlement
-from trioq.engine.backlog import STALE_S, Backlog
+from trioq.core.settlements import Deliver, Settlement
+from trioq.engine.backlog import Backlog
 from trioq.engine.claim import Held, Running
 from trioq.engine.fetch import Fetch
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.exchange import Exchange
+from trioq.engine.shard.intake import Intake, Lost
 from trioq.engine.shard.notes import Notes
 from trioq.engine.shard.payloads import Payloads
-from trioq.engine.shard.telling import tell, tell_cancelled
 from trioq.engine.tracer import Tracer
 from trioq.errors import TrioqBug
-from trioq.failpoints import failpoint
 
 #: Of the loop: in the first a worker is called, in the next it runs.
 TURNS = 2
-
-Why = Literal["gone", "old", "count differs", "bug"]
 
 
 class Dispatcher:
@@ -72,8 +70,6 @@ class Dispatcher:
     ) -> None:
         self.boot = boot
         self.lost = trio.Event()
-        self.claimed = 0
-        """How many jobs it has ever claimed."""
         self.pacemaker = demand.pacemaker
         self.fetch = fetch
         self.payloads = Payloads(fetch, backlog)
@@ -81,15 +77,22 @@ class Dispatcher:
         self._boot = Boot(boot, self)
         self._exchange = exchange
         self._bell = exchange.bell
-        self._backlog = backlog
         self._demand = demand
-        self._runs = runs
         self._clock = demand.clock
         self._report = report
-        self._tracer = tracer
-        self._has_brought = False
-        """Whether the last step has, and the workers haven't had time to begin."""
         self._pace = Pace()
+        self._intake = Intake(
+            by=self,
+            boot=self._boot,
+            demand=demand,
+            pace=self._pace,
+            backlog=backlog,
+            payloads=self.payloads,
+            runs=runs,
+            settle=self.settle,
+            report=report,
+            tracer=tracer,
+        )
         self._awake = trio.Event()
         self._answers = trio.lowlevel.ParkingLot()
         """Those who wait for a step to be answered."""
@@ -105,6 +108,11 @@ class Dispatcher:
     def idle(self) -> int:
         """How many workers have no job."""
         return self._demand.present - self._boot.unsettled
+
+    @property
+    def claimed(self) -> int:
+        """How many jobs it has ever claimed."""
+        return self._intake.claimed
 
     @property
     def parked(self) -> tuple[tuple[str, str], ...]:
@@ -180,7 +188,7 @@ class Dispatcher:
     def stop_claiming(self) -> None:
         """Claim nothing more; what nobody has started goes back at once."""
         self._demand.end()
-        self._give_back([*self._backlog.take_back(self), *self.payloads.take_back()])
+        self._intake.return_all()
         self._bell.end()
         self._awake.set()
 
@@ -212,10 +220,10 @@ class Dispatcher:
         match self._next():
             case "step":
                 await self._step()
-            case "at bell" if self._has_brought:
+            case "at bell" if self._intake.has_brought:
                 # What it has brought begins first: that is what somebody waits for. And the end
                 # of a tiny job goes with the next step before that waits for a bell.
-                self._has_brought = False
+                self._intake.has_brought = False
                 for _ in range(TURNS):
                     await trio.lowlevel.checkpoint()
             case "at bell":
@@ -223,7 +231,7 @@ class Dispatcher:
             case look_again_at:
                 with trio.move_on_at(look_again_at):
                     await self._awake.wait()
-        self._give_back_stale()
+        self._intake.return_stale()
 
     async def finish(self, patient: Callable[[], None]) -> bool:
         """Get the step in flight answered, settle the rest and sign off.
@@ -261,7 +269,7 @@ class Dispatcher:
 
     @property
     def _linger_s(self) -> float:
-        is_met = self._demand.is_met(len(self._backlog) + len(self.payloads))
+        is_met = self._demand.is_met(len(self._intake))
         return linger_s(self._demand.ahead.gap_s) if is_met else 0.0
 
     async def _step(self, *, at_bell: bool = False) -> None:
@@ -278,77 +286,13 @@ class Dispatcher:
             self._answers.unpark_all()
 
     def _take(self, reply: StepReply | Gone, sent_at: float, took_s: float) -> None:
-        """What the step in flight was answered: all of it at once, so that no claim gets lost."""
-        now = trio.current_time()
-        self._pace.answered(now)
-        if isinstance(reply, Gone):
-            self._lose(reply.word)
-            return
-        # Of a step that has waited, too: that its lease counts from before the wait is less than
-        # it was granted, and meanwhile there were beats.
-        self.pacemaker.step_answered(sent_at, self._clock())
-        agrees = self._absorb(reply, took_s)
-        failpoint("step", "used")
-        if not agrees:
-            self._lose("count differs")
+        if (why := self._intake.take(reply, sent_at, took_s)) is not None:
+            self._lose(why)
 
-    def _absorb(self, reply: StepReply, took_s: float) -> bool:
-        """Hand on what an answer brings. False: the server counts otherwise than we do."""
-        boot, demand, step = self._boot, self._demand, self._boot.in_flight
-        assert step is not None
-        settled = len(step.settlements)
-        demand.answered(step, reply)
-        unsettled = boot.unsettled
-        absorbed = boot.absorb(reply)
-        assert boot.unsettled == unsettled - settled + len(absorbed.claims)
-        self.claimed += len(absorbed.claims)
-        # An answer that took half a lease to get here, in a process that was stopped, say, may
-        # bring what is another's by now.
-        if demand.may_claim:
-            big_bytes = self.payloads.put(absorbed.claims)
-            demand.ahead.claimed(big_bytes, len(absorbed.claims))
-            self._has_brought = bool(absorbed.claims)
-            if absorbed.claims:
-                self._pace.claimed(trio.current_time())
-        else:
-            self._give_back(absorbed.claims)
-        if absorbed.asks:
-            self._hear(absorbed.asks)
-        # If there is more for us there is soon another step; and if it isn't ours, we don't
-        # listen to the bell, which others may need.
-        if demand.leaves(reply):
-            self._pace.ask()
-        self._pace.scheduled(trio.current_time(), reply.next_due_ms)
-        tell(absorbed, step, took_s, report=self._report, tracer=self._tracer)
-        return absorbed.agrees
-
-    def _hear(self, asks: Sequence[Ask]) -> None:
-        """What nobody has begun never begins, and what runs is told."""
-        asked = {(ask.uid, ask.step): ask for ask in asks}
-        for held in [*self._backlog.take_out(self, asked), *self.payloads.take_out(asked)]:
-            ask = asked.pop((held.uid, held.step))
-            self.settle(Cancel(held.uid, held.step, ask.summary))
-            tell_cancelled(held, ask, "waiting", report=self._report)
-        if asked:
-            self._runs.ask(self, asked)
-
-    def _give_back(self, jobs: Sequence[Held]) -> None:
-        if jobs:
-            self._report(ClaimsReturned(len(jobs)))
-        for held in jobs:
-            self.settle(Release(held.uid, held.step))
-
-    def _give_back_stale(self) -> None:
-        """Let go of jobs that no worker has had time for, and don't take them again at once."""
-        if stale := self._backlog.take_back_stale(self):
-            self._demand.ahead.none_began(STALE_S)
-            self._give_back([*stale, *self.payloads.take_back()])
-
-    def _lose(self, why: Why) -> None:
+    def _lose(self, why: Lost | Literal["bug"]) -> None:
         """The boot is void: nothing of it is sent again but its sign-off."""
         lost, unknown = self._boot.lost_and_unknown()
         self._report(BootLost(self.boot, why, lost, unknown))
         self._demand.end()
         self.lost.set()
-        self._backlog.take_back(self)
-        self.payloads.take_back()
+        self._intake.forget_all()
