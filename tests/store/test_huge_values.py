@@ -10,6 +10,8 @@ from trioq.store.inspect import JobFilter, Overviews, dead, find, living_pages, 
 from trioq.store.inspect.sample import sample
 from trioq.store.redis import RedisStore
 
+pytestmark = pytest.mark.direct  # only reads are asked for: to these the bad networks do nothing
+
 MIB = 1 << 20
 TOO_LARGE = 70 * MIB
 
