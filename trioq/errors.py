@@ -85,12 +85,15 @@ class EnqueueUnknown(TrioqError):
 class NoResult(TrioqError):
     """This job has no result to give."""
 
+    uid: str = ""
+    """Which job; empty where only an id is known."""
+
 
 class JobDied(NoResult):
     """The job is dead. It may be revived, and have a result then.
 
     Args:
-      reason: Why: ``failures``, ``gave_up``, … (``docs/lifecycle.md``).
+      reason: Why: ``failures``, ``gave_up``, … (``docs/operations.md``).
       type: The qualified name of what its last attempt raised, or ``exit 3``, or ``timeout``.
       message: What that said.
       traceback: The remote one, as text: its last 8 kB.
@@ -151,6 +154,9 @@ class JobUnknown(NoResult):
 
 class WaitTimeout(TrioqError, TimeoutError):
     """The job hasn't ended within the time that one wanted to wait. It goes on."""
+
+    uid: str = ""
+    """Which job; empty where one waited for several."""
 
 
 class RecordUnreadable(TrioqError):

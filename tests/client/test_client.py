@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -328,3 +329,30 @@ async def test_a_cancelled_enqueue_ends_at_once_and_the_client_goes_on(
     with rig_on(own_server) as rig:
         assert ready(rig, "high")[-1] == last.uid
         assert len(ready(rig, "high")) in (2, 3)
+
+
+# --- what is forgotten ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("opening", "said"),
+    [
+        (trioq.connect_sync, "nothing is open yet: with trioq.connect_sync"),
+        (trioq.connect, "nothing is open yet: async with trioq.connect"),
+    ],
+)
+def test_who_forgets_to_open_a_client_is_told_how(
+    config: Path, opening: Callable[..., Any], said: str
+) -> None:
+    with pytest.raises(AttributeError, match=said) as told:
+        opening(config).enqueue(greet.call("Ada"))
+    assert str(told.value).endswith(" as client: client.enqueue")
+
+
+def test_who_is_not_in_trio_is_told_where_a_client_is_opened(config: Path) -> None:
+    async def main() -> None:
+        async with trioq.connect(config):
+            raise AssertionError
+
+    with pytest.raises(RuntimeError, match=r"trioq\.connect is for trio"):
+        asyncio.run(main())

@@ -378,6 +378,33 @@ def test_handles_of_a_trio_client_are_for_async_for(config: Path) -> None:
     trio.run(main)
 
 
+def test_an_error_says_which_job_it_is_about(client: trioq.SyncClient, engine: Engine) -> None:
+    with pytest.raises(trioq.WaitTimeout) as late:
+        client.call(page.call(1), timeout=0)
+    handle = client.handle(late.value.uid, of=page)
+    assert late.value.__notes__ == [f"job {handle.uid}, page"]
+    engine.die(Error("tests.client.test_handles.NotFound", "x", ""), args=("x", 404))
+    with pytest.raises(NotFound) as own:
+        handle.result()
+    assert own.value.__notes__ == [f"job {handle.uid}, page"]
+    assert isinstance(own.value.__cause__, trioq.JobDied)
+    assert own.value.__cause__.uid == handle.uid
+
+
+def test_from_trio_an_error_says_which_job_it_is_about(config: Path) -> None:
+    async def main() -> None:
+        async with trioq.connect(config) as client:
+            handle = await client.enqueue(page.call(1))
+            with pytest.raises(trioq.WaitTimeout) as late:
+                await handle.result(timeout=0)
+            await handle.cancel()
+            with pytest.raises(trioq.JobCancelled) as over:
+                await handle.result()
+            assert late.value.uid == over.value.uid == handle.uid
+
+    trio.run(main)
+
+
 def test_a_call_is_enqueued_and_waited_for(client: trioq.SyncClient, engine: Engine) -> None:
     with pytest.raises(trioq.WaitTimeout):
         client.call(plain.call(), timeout=0)

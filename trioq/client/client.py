@@ -7,7 +7,6 @@ lost can be sent again without queueing anything twice.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 from uuid import UUID
@@ -18,12 +17,12 @@ import trio
 from trioq.client import arguments
 from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unknown
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
-from trioq.client.ends import JobEnd, job_end
+from trioq.client.ends import JobEnd, job_end, name_job
 from trioq.client.handle import Handle
 from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
 from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
 from trioq.client.many import drafted, following
-from trioq.client.opening import configured
+from trioq.client.opening import configured, trio_opening
 from trioq.client.status import LOOK_S, Status, status
 from trioq.client.task_outbox import TaskOutbox
 from trioq.client.task_waits import Ends, TaskWaits
@@ -33,7 +32,7 @@ from trioq.core.call import Call
 from trioq.core.calls import End, NewJob
 from trioq.core.config import Config
 from trioq.core.current import waits_here
-from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable
+from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
 from trioq.observe.tracing import Tracing
 from trioq.store.connect import Connector, open_store
 
@@ -118,6 +117,8 @@ class Client:
               changes nothing.
           max_attempts, timeout: For this job, above what its handler says; a timeout in
               seconds, or as a timedelta.
+          result: For how long what its handler returns is kept after its end, above what the
+              handler says: seconds, a timedelta or a text such as ``"1h"``.
           deadline: When it is to be done: an aware datetime; or from now on, seconds, a timedelta
               or a text such as ``"1h"``. If its handler hasn't begun by then, or is to be tried
               again later, or hasn't returned, the job ends as cancelled, with the reason
@@ -200,11 +201,12 @@ class Client:
         """Queue one job, wait for it, and return what its handler returned.
 
         Args:
-          timeout: Seconds to wait, or a timedelta. The result is kept for a minute longer.
+          timeout: Seconds to wait once it is queued, or a timedelta. The result is kept for a
+              minute longer.
           options: As of :meth:`enqueue`.
 
         Raises:
-          WaitTimeout: It hasn't ended in this time. It goes on.
+          WaitTimeout: It hasn't ended in this time. It goes on: its ``uid`` is the error's.
           JobDied, JobCancelled, …: There is no result.
           PayloadRejected, …: As :meth:`enqueue`.
 
@@ -217,8 +219,12 @@ class Client:
 
     async def wait(self, handle: Handle[R], timeout: Seconds | None = None) -> JobEnd[R]:
         """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
-        with waits_here([handle.queue]):
-            end = await self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
+        try:
+            with waits_here([handle.queue]):
+                end = await self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
+        except WaitTimeout as error:
+            name_job(error, handle.uid, handle.name)
+            raise
         return await self.told(handle, end)
 
     def ends_of(self, handles: Sequence[Handle[Any]], timeout: Seconds | None = None) -> Ends:
@@ -345,11 +351,13 @@ class Client:
     async def told(self, handle: Handle[R], end: End) -> JobEnd[R]:
         """All that is to be known of an end."""
         lines = await self._waits.history(handle.uid) if end.state == "dead" else None
-        return job_end(
+        told = job_end(
             handle.uid, end, lines,
             expected=self._drafts.expected.get(handle.name),
             wants_result=self._drafts.wants_result(handle),
         )  # fmt: skip
+        name_job(told.error, handle.uid, handle.name)
+        return told
 
     async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
         try:
@@ -359,7 +367,7 @@ class Client:
         return handles(Handle, self, jobs, enqueued)
 
 
-@asynccontextmanager
+@trio_opening
 async def connect(
     config: Config | str | Path | None = None,
     *,

@@ -20,6 +20,7 @@ from trioq.errors import (
     ResultExpired,
     ResultTooLarge,
     ResultUnfit,
+    WaitTimeout,
 )
 
 R_co = TypeVar("R_co", covariant=True)
@@ -86,6 +87,20 @@ def job_end(
         case "expired":
             wants_result = True
     return JobEnd(uid, "unknown", _why_unknown(uid, wants_result))
+
+
+def name_job(error: Exception | None, uid: Uid, name: str) -> None:
+    """Have an error say which job it is about: tracebacks show it, too.
+
+    Args:
+      name: The handler's; empty: nobody has looked.
+    """
+    if error is None:
+        return
+    error.add_note(f"job {uid}" + (f", {name}" if name else ""))
+    for each in (error, error.__cause__):
+        if isinstance(each, NoResult | WaitTimeout):
+            each.uid = uid
 
 
 def _why_unknown(uid: Uid, wants_result: bool | None) -> NoResult:

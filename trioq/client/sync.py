@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
@@ -18,19 +17,19 @@ import attrs
 
 from trioq.client import arguments
 from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unknown
-from trioq.client.ends import JobEnd, job_end
+from trioq.client.ends import JobEnd, job_end, name_job
 from trioq.client.handle import SyncHandle
 from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
 from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
 from trioq.client.many import drafted, following
-from trioq.client.opening import configured
+from trioq.client.opening import configured, opening
 from trioq.client.sync_outbox import SyncOutbox
 from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.calls import End, NewJob
 from trioq.core.config import Config
 from trioq.core.current import waits_here
-from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable
+from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
 from trioq.observe.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -164,8 +163,12 @@ class SyncClient:
 
     def wait(self, handle: SyncHandle[R], timeout: Seconds | None = None) -> JobEnd[R]:
         """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
-        with waits_here([handle.queue]):
-            end = self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
+        try:
+            with waits_here([handle.queue]):
+                end = self._waits.end_of(handle.uid, handle.id, arguments.patience(timeout))
+        except WaitTimeout as error:
+            name_job(error, handle.uid, handle.name)
+            raise
         return self.told(handle, end)
 
     def ends_of(
@@ -238,11 +241,13 @@ class SyncClient:
     def told(self, handle: SyncHandle[R], end: End) -> JobEnd[R]:
         """All that is to be known of an end."""
         lines = self._waits.history(handle.uid) if end.state == "dead" else None
-        return job_end(
+        told = job_end(
             handle.uid, end, lines,
             expected=self._drafts.expected.get(handle.name),
             wants_result=self._drafts.wants_result(handle),
         )  # fmt: skip
+        name_job(told.error, handle.uid, handle.name)
+        return told
 
     @cached_property
     def _waits(self) -> SyncWaits:
@@ -267,7 +272,7 @@ class SyncClient:
         return handles(SyncHandle, self, jobs, enqueued)
 
 
-@contextmanager
+@opening
 def connect_sync(
     config: Config | str | Path | None = None,
     *,
