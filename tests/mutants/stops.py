@@ -40,9 +40,8 @@ STOPS = (
         "return self.cancelled is not None", ALL_RUNS,
     ),
     Mutant(
-        "a job that was cancelled counts against its breaker", WORKER,
-        '"ignored" if run.was_stopped else _breaker_verdict(run.outcome)',
-        "_breaker_verdict(run.outcome)", CANCELLED,
+        "a job that was cancelled counts against its breaker", "engine/runs/run.py",
+        "if is_failure and not self.was_stopped else", "if is_failure else", CANCELLED,
     ),
     Mutant(
         "a run that was asked to end goes back", WORKER,

@@ -40,7 +40,7 @@ class Timebox:
         self.caught = False
         """Whether that ended it."""
         self.task = trio.lowlevel.current_task()
-        self._clock = trio.lowlevel.current_clock().current_time
+        self.clock = trio.lowlevel.current_clock().current_time
         self.deadline = math.inf
         """Of the last run, by trio's clock."""
         self._scope: trio.CancelScope | None = None
@@ -55,7 +55,7 @@ class Timebox:
         """
         wanted = latest = math.inf
         if timeout_s is not None:
-            wanted = timeout_s + (self._clock() if since is None else since)
+            wanted = timeout_s + (self.clock() if since is None else since)
             latest = wanted + max(SLACK_S, timeout_s * SLACK)
         if self._scope is None:
             self._scope = trio.CancelScope(deadline=wanted)
@@ -75,7 +75,7 @@ class Timebox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None and self.is_fine(self._clock()):
+        if error is None and self.is_fine(self.clock()):
             return False
         scope, self._scope = self._scope, None
         assert scope is not None

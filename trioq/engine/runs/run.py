@@ -14,13 +14,13 @@ import attrs
 import trio
 
 from trioq.core.board import Board
-from trioq.core.breaker import Permit
+from trioq.core.breaker import Permit, Verdict
 from trioq.core.calls import Ask
 from trioq.core.deadline import Limit
 from trioq.core.formats import summary
 from trioq.core.formats.record import Stored, decode
 from trioq.core.job import Job
-from trioq.core.outcome import Interrupted, Outcome, Succeeded
+from trioq.core.outcome import Failed, Interrupted, Outcome, Succeeded
 from trioq.engine.claim import Claimer, Held, Token, Why
 from trioq.engine.handlers import Handler
 from trioq.engine.runs.plan import PlannedJob
@@ -114,6 +114,14 @@ class Run:
     def was_stopped(self) -> bool:
         """Whether it has come to no result, and that is what somebody wanted."""
         return self.asked is not None and not isinstance(self.outcome, Succeeded)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What its breaker counts: not what is the job's own fault, nor what the engine did."""
+        if isinstance(self.outcome, Succeeded):
+            return "success"
+        is_failure = isinstance(self.outcome, Failed) and self.outcome.counts
+        return "failure" if is_failure and not self.was_stopped else "ignored"
 
 
 @attrs.define(eq=False)

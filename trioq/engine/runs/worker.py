@@ -24,9 +24,9 @@ from contextlib import closing
 import trio
 
 from trioq.core.board import Board
-from trioq.core.breaker import Permit, Verdict
+from trioq.core.breaker import Permit
 from trioq.core.formats.record import Stored, decode
-from trioq.core.outcome import Error, Failed, Outcome, Starved, Succeeded
+from trioq.core.outcome import Error, Failed, Starved, Succeeded
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Apart, Command, Function, Handler, Place, Timebox, place
 from trioq.engine.handlers.begun import Broken, InThread, Rest, Returned, Suspended
@@ -99,7 +99,7 @@ class Worker:
                         return False
                     turn.ended(number)
                     spree.now = trio.current_time()
-                elif turn.left_s <= 0:
+                elif (left_s := turn.left_s) <= 0:
                     timebox.rest()
                     await backlog.rest()
                     turn.ended(number)
@@ -107,7 +107,7 @@ class Worker:
                 else:
                     began, by = spree.now, backlog.jobs[0].by
                     self._here(by)
-                    left = spree.go(by, timebox, began + turn.left_s)
+                    left = spree.go(by, timebox, began + left_s)
                     turn.spent_s += spree.now - began
                     if isinstance(left, Held) and (planned := shop.hands.fits(left)):
                         timebox.rest()
@@ -160,23 +160,22 @@ class Worker:
         Returns:
           None: it's simply done, and will be told of; else what is left.
         """
-        left: Rest
+        ends = self._shop.ends
+        left: Rest | None = None
         try:
             returned = await rest.returned()
         except BaseException as error:
             left = Broken(error)
-        else:
-            now = trio.current_time()
+        self._spree.now = now = timebox.clock()
+        if left is None:
             is_result = id(type(returned)) in PLAIN or rest.context.run(is_finished, returned)
             if is_result and not run.is_to_end and timebox.is_fine(now):
                 run.outcome = SUCCEEDED if returned is None else Succeeded(returned)
-                if self._shop.ends.takes(run, begun.job):
-                    self._spree.now = now
+                if ends.takes(run, begun.job):
                     self._over(run, now)
-                    self._shop.ends.join(run, begun.job, self._number, now)
+                    ends.join(run, begun.job, self._number, now)
                     return None
             left = Returned(returned, rest.context)
-        self._spree.now = trio.current_time()
         return Begun(begun.job, begun.began, left, begun.permit)
 
     # -- the long way ----------------------------------------------------------------------
@@ -288,7 +287,7 @@ class Worker:
         """What an end means for those that come."""
         shop = self._shop
         shop.ends.tell()  # they were before this one
-        verdict = "ignored" if run.was_stopped else _breaker_verdict(run.outcome)
+        verdict = run.verdict
         shop.breakers.record(run.stored.record.name, run.permit, verdict, now)
         if verdict == "ignored" and isinstance(run.outcome, Starved):
             shop.appetite.starved(run.outcome.want)
@@ -299,10 +298,3 @@ def _is_elsewhere(handler: Handler | Rest) -> bool:
     if isinstance(handler, Function):
         return not handler.is_async
     return isinstance(handler, ELSEWHERE)
-
-
-def _breaker_verdict(outcome: Outcome) -> Verdict:
-    """A breaker counts what isn't the job's own fault, and not what the engine did."""
-    if isinstance(outcome, Succeeded):
-        return "success"
-    return "failure" if isinstance(outcome, Failed) and outcome.counts else "ignored"
