@@ -250,6 +250,21 @@ def test_a_plain_job_costs_few_commands(store: RedisStore) -> None:
 
 
 @pytest.mark.direct
+def test_an_idle_engine_and_a_client_need_few_commands_for_a_job(store: RedisStore) -> None:
+    """From its enqueue to its settlement, without the wait for a bell."""
+    sender, engine = Sender(store), Driver(store, ("high", "low"))
+
+    def job() -> None:
+        sender.enqueue_new("high")
+        (claim,) = engine.step(100)
+        engine.step(100, Ack(claim.uid, engine.n, b"{}"))
+
+    job()
+    used = commands(store, job)
+    assert sum(used.values()) <= 40, used
+
+
+@pytest.mark.direct
 def test_a_batch_of_plain_jobs_costs_the_same_number_of_commands_up_to_500(
     store: RedisStore,
 ) -> None:

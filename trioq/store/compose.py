@@ -31,13 +31,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
+from pathlib import Path
 
 import attrs
 
 from trioq.store.keys import CATALOGUE, FIXED
 
-LUA = files("trioq.store") / "lua"
+LUA = Path(__file__).parent / "lua"
 
 _USE = re.compile(r"^( *)-- @use (\w+)\n", re.MULTILINE)
 _PART = re.compile(r"^( *)-- @(?:part|read) (\w+)\n", re.MULTILINE)
@@ -212,6 +212,12 @@ def commands(text: str) -> frozenset[str]:
     ``put``."""
     called = {name for call in _CALL.finditer(text) for name in _NAME.findall(call[0])}
     return frozenset(called - HINTS)
+
+
+def all_commands() -> frozenset[str]:
+    """What the scripts call, all together: without putting any of them together."""
+    texts = [file.read_text() for file in LUA.rglob("*.lua")]
+    return commands("\n".join(texts)) | {*_LENGTH.values()}
 
 
 def _with_shared(text: str, used: set[str]) -> str:
