@@ -14,6 +14,8 @@ from tests.cli.terminal import on_terminal
 from tests.scene import Scene
 from tests.store.drive import Driver, line
 from tests.support import PATIENCE_S, Server, new_job, wait_until
+from trioq.core.formats import summary
+from trioq.core.job import Record
 from trioq.core.settlements import Ack, DeadLetter, Deliver
 
 
@@ -70,6 +72,19 @@ def test_why_there_is_none_is_told_and_a_failure(trioq: Cli, scene: Scene) -> No
         "kind": "JobDied", "message": "no such file\x1b", "type": "ValueError",
         "reason": "unknown", "traceback": "Traceback …",
     }  # fmt: skip
+
+
+def test_how_it_ended_is_told_where_that_is_all_that_is_remembered(
+    trioq: Cli, scene: Scene
+) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    record = Record(scene.driver.claim().uid, "noop", "low", b"{}")
+    told = summary.encode(record, attempt=1, took_s=0.1, at_ms=1, engine="e", trace=None)
+    scene.driver.step(0, Ack(uid, scene.driver.n, told))
+    ended = trioq("result", uid, "--json")
+    assert ended.exit_code == 1
+    assert (shown := json.loads(ended.stdout))["state"] == "done"
+    assert shown["error"]["kind"] == "NoResultKept"
 
 
 def test_a_job_that_nobody_knows_has_no_result(trioq: Cli) -> None:

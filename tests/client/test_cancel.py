@@ -19,10 +19,12 @@ from tests.client.test_handles import NAME, Engine, NotFound, Page, page, plain
 from tests.faults.proxy import LoseReply, LoseRequest, Proxy
 from tests.support import PATIENCE_S, Server, wait_until
 from trioq import CancelOutcome
-from trioq.client.cancel import is_told, outcome, whoami
+from trioq.client.cancel import BY_MAX, Wish, is_told, outcome, whoami
+from trioq.client.task_sender import TaskSender
 from trioq.core.calls import Ask
 from trioq.core.config import Config, RedisConfig
 from trioq.core.formats import summary
+from trioq.core.job import Record
 from trioq.core.outcome import Error
 from trioq.core.settlements import Ack, Cancel, Park, RetryAt
 from trioq.store.redis import RedisStore
@@ -267,9 +269,9 @@ def test_from_trio_it_is_sent_again_too(server: Server) -> None:
             assert await handle.cancel() is CancelOutcome.was_waiting
 
     with Proxy(server.direct) as proxy:
-        lost = proxy.on(LoseReply(), "cancel")
+        lost = [proxy.on(LoseReply(), name) for name in ("wait_for", "cancel")]
         trio.run(main)
-        assert lost.struck == 1
+        assert [rule.struck for rule in lost] == [1, 1]
     assert server.call("HGET", "{t}:stats", "cancelled") == b"1"
 
 
@@ -281,6 +283,32 @@ def test_a_forked_childs_wishes_are_its_own(client: trioq.SyncClient, engine: As
         os._exit(0 if second.cancel() is CancelOutcome.was_waiting else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert engine.driver.step(10) == ()
+
+
+def test_a_forked_childs_writes_from_trio_are_its_own(server: Server) -> None:
+    stores = list[RedisStore]()
+
+    def opened() -> RedisStore:
+        stores.append(server.store())
+        return stores[-1]
+
+    sender = TaskSender(opened, 10.0)
+    assert trio.run(sender.send, RedisStore.pause, "first", True)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if trio.run(sender.send, RedisStore.pause, "childs", True) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert trio.run(sender.send, RedisStore.pause, "second", True)
+    assert {*server.call("SMEMBERS", "{t}:paused")} == {b"first", b"childs", b"second"}
+    stores[0].lane.close()
+
+
+def test_of_who_has_cancelled_a_job_no_more_is_kept_than_it_may_be() -> None:
+    wish = Wish.checked("no more", None, "x" * 1000)
+    record = Record("0" * 32, "plain", "low", b"{}")
+    told = summary.decode(wish.of(record).summary)
+    assert told is not None
+    assert told.by == "x" * BY_MAX
 
 
 # -- handles that aren't at hand ---------------------------------------------------------------

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import trioq
 from tests.scene import Scene
-from tests.support import Server, new_job
+from tests.support import PATIENCE_S, Server, new_job, wait_until
 from trioq.client.admin import Admin
 from trioq.core.calls import CANCEL_MAX
 from trioq.core.formats import summary
+from trioq.core.job import Record
 from trioq.core.settlements import Ack, Cancel, Park
 from trioq.store.inspect import living, stats
 from trioq.store.redis import RedisStore
@@ -23,6 +25,12 @@ from trioq.store.redis import RedisStore
 def admin(server: Server) -> Iterator[Admin]:
     with trioq.connect_admin(url=server.url, namespace="t") as admin:
         yield admin
+
+
+def done_of(uid: str) -> bytes:
+    """The summary of a job that is done."""
+    record = Record(uid, "noop", "low", b"{}")
+    return summary.encode(record, attempt=1, took_s=0.1, at_ms=1, engine="e", trace=None)
 
 
 def results(pages: Any) -> Counter[str]:
@@ -116,6 +124,33 @@ def test_what_ends_before_the_request_arrives_is_told_as_that(
     monkeypatch.setattr(RedisStore, "cancel", too_late)
     told = admin.cancel("mine")
     assert (told.uid, told.outcome) == (uid, "finished_first")
+
+
+def test_whose_end_is_not_kept_any_more_is_told_by_what_is_remembered(
+    admin: Admin, scene: Scene, server: Server
+) -> None:
+    scene.enqueue(new_job("low"))
+    claim = scene.driver.claim()
+    asked = [each for page in admin.cancel_many(trioq.JobFilter()) for each in page]
+    scene.driver.step(0, Ack(claim.uid, scene.driver.n, done_of(claim.uid)))
+    server.call("DEL", "{t}:results", "{t}:results_due")  # a minute later
+    assert [str(told.outcome) for told in admin.outcomes(asked)] == ["finished_first"]
+
+
+def test_another_job_that_has_the_id_by_now_is_not_told_of(admin: Admin, scene: Scene) -> None:
+    scene.enqueue(new_job("low", id="mine"))
+    told = admin._cancelling._looked_for("mine", "f" * 32)
+    assert (told.id, told.uid, told.outcome) == ("mine", "f" * 32, "unknown")
+
+
+def test_an_operator_waits_for_the_end_of_one_that_runs(admin: Admin, scene: Scene) -> None:
+    scene.enqueue(new_job("low", id="mine"))
+    claim = scene.driver.claim()
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(admin.cancel, "mine", wait=PATIENCE_S)
+        wait_until(lambda: scene.driver.ask(0).asks)
+        scene.driver.step(0, Cancel(claim.uid, 1))
+        assert told.result().outcome == "stopped"
 
 
 def test_many_waiting_ones_leave_nothing_behind(admin: Admin, scene: Scene, server: Server) -> None:

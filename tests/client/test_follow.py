@@ -11,12 +11,16 @@ import trio
 
 import trioq
 from tests.client.test_client import configured
+from tests.faults.proxy import LoseReply, Proxy
 from tests.scene import Scene
 from tests.store.drive import line
-from tests.support import Server
+from tests.support import PATIENCE_S, Server, wait_until
+from trioq.client import client as trio_client
+from trioq.client import task_sender
 from trioq.client.status import News, Status
 from trioq.core.board import Board, said
 from trioq.core.calls import Note
+from trioq.core.config import Config, RedisConfig
 from trioq.core.settlements import Ack, DeadLetter, Release, RetryAt
 
 
@@ -147,6 +151,61 @@ async def test_one_who_follows_no_longer_leaves_at_once(config: Path) -> None:
         with trio.move_on_after(0.1) as scope:
             await follow(handle)
         assert scope.cancelled_caught
+
+
+@pytest.mark.trio
+async def test_who_follows_is_told_nothing_twice(
+    config: Path, engine: Says, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trio_client, "LOOK_S", 0.01)
+    watched, states = scene.store.keys.fixed("watched"), list[str]()
+
+    def has_looked() -> bool:
+        return scene.store.lane.call("EXISTS", watched) == 1
+
+    async with trioq.connect(config) as client, trio.open_nursery() as nursery:
+        handle = await client.enqueue("convert", {})
+
+        async def follow() -> None:
+            async for status in handle.follow():
+                states.append(status.state)
+
+        nursery.start_soon(follow)
+        for _ in range(3):
+            await trio.to_thread.run_sync(wait_until, has_looked)
+            scene.store.lane.call("DEL", watched)
+        await trio.to_thread.run_sync(engine.claim)
+        await trio.to_thread.run_sync(wait_until, lambda: states[-1] == "running")
+        await trio.to_thread.run_sync(engine.settle, Ack, b"")
+    assert states[:2] == ["ready", "running"]
+    assert len(states) == 3
+
+
+@pytest.mark.trio
+async def test_a_closed_client_is_followed_no_more(config: Path, engine: Says) -> None:
+    async with trioq.connect(config) as client:
+        statuses = (await client.enqueue("convert", {})).follow()
+        await anext(statuses)
+    with trio.fail_after(PATIENCE_S), pytest.raises(trioq.StoreClosed):
+        await anext(statuses)
+
+
+@pytest.mark.trio
+async def test_who_follows_waits_while_redis_is_away(
+    server: Server, engine: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_sender, "PATIENCE_S", 0.0)
+    with Proxy(server.direct) as proxy:
+        config = Config(namespace="t", redis=RedisConfig(url=proxy.url))
+        async with trioq.connect(config) as client:
+            statuses = (await client.enqueue("convert", {}, queue="low")).follow()
+            assert (await anext(statuses)).state == "ready"
+            lost = proxy.on(LoseReply(), "set")
+            await trio.to_thread.run_sync(engine.claim)
+            assert (await anext(statuses)).state == "running"
+            await trio.to_thread.run_sync(engine.settle, Ack, b"")
+            assert [status.has_ended async for status in statuses] == [True]
+        assert lost.struck == 1
 
 
 def test_of_a_log_only_what_is_new_is_told() -> None:

@@ -16,10 +16,13 @@ import trioq
 from tests.client.test_client import configured
 from tests.store.drive import Driver, line
 from tests.support import PATIENCE_S, Server
+from trioq.client.ends import job_end
 from trioq.core import result
+from trioq.core.calls import End
 from trioq.core.formats import history
+from trioq.core.formats.record import decode
 from trioq.core.outcome import Error
-from trioq.core.settlements import Ack, DeadLetter, Deliver
+from trioq.core.settlements import Ack, DeadLetter, Deliver, RetryAt
 from trioq.store.redis import RedisStore
 
 app = trioq.App()
@@ -244,6 +247,22 @@ def test_a_dead_job_says_what_its_last_attempt_raised(
     assert died.value.traceback == "Traceback: …"
 
 
+def test_of_several_attempts_the_last_one_is_told(client: trioq.SyncClient, engine: Engine) -> None:
+    handle = client.enqueue(plain.call())
+    uid, n = engine.driver.claim().uid, engine.driver.n
+    engine.driver.step(0, RetryAt(uid, n, 0, 1, line("first")))
+    engine.driver.claim()
+    engine.driver.step(0, DeadLetter(uid, engine.driver.n, 2, "failures", line("last", 2)))
+    with pytest.raises(trioq.JobDied, match="last"):
+        handle.result(PATIENCE_S)
+
+
+def test_what_has_expired_has_expired_also_for_whoever_does_not_know_the_job() -> None:
+    end = job_end("0" * 32, End("expired"), None, expected=None, wants_result=None)
+    with pytest.raises(trioq.ResultExpired):
+        end.result()
+
+
 NAME = f"{NotFound.__module__}.NotFound"
 
 
@@ -411,6 +430,42 @@ def test_a_call_is_enqueued_and_waited_for(client: trioq.SyncClient, engine: Eng
     engine.deliver(5)
     with pytest.raises(TimeoutError):
         client.call(plain.call(), timeout=0.01)
+
+
+def kept_s(engine: Engine) -> float | None:
+    """For how long the result of the next job is kept."""
+    claim = engine.driver.claim()
+    return decode(claim.uid, claim.stored).record.options.result_s
+
+
+def test_what_is_called_is_kept_a_minute_longer_than_it_is_waited_for(
+    client: trioq.SyncClient, engine: Engine
+) -> None:
+    for options, expected_s in (({}, 60.01), ({"result": "2h"}, 7200.0)):
+        with pytest.raises(trioq.WaitTimeout):
+            client.call(plain.call(), timeout=0.01, **options)
+        assert kept_s(engine) == expected_s
+
+
+@pytest.mark.trio
+async def test_a_call_from_trio_likewise(config: Path, engine: Engine) -> None:
+    async with trioq.connect(config) as client:
+        for options, expected_s in (({}, 60.01), ({"result": "2h"}, 7200.0)):
+            with trio.fail_after(PATIENCE_S), pytest.raises(trioq.WaitTimeout):
+                await client.call(plain.call(), timeout=0.01, **options)
+            assert kept_s(engine) == expected_s
+
+
+@pytest.mark.trio
+async def test_from_trio_too_it_is_known_that_a_result_was_asked_for(
+    config: Path, engine: Engine
+) -> None:
+    async with trioq.connect(config) as client:
+        for options, expected in (({}, trioq.NoResultKept), ({"result": 30}, trioq.ResultExpired)):
+            handle = await client.enqueue("plain", {}, queue="high", **options)
+            engine.ack()  # as if its time were over
+            with pytest.raises(expected):
+                await handle.result(PATIENCE_S)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Killers, Mutant
 
+CANCELLING: Killers = ("tests/client/test_cancelling.py",)
+HANDLES: Killers = ("tests/client/test_handles.py", "--timeout", "60")
 CANCEL: Killers = ("tests/client/test_cancel.py",)
 BATCHES: Killers = ("tests/client/test_many.py",)
 DRAFTS: Killers = ("tests/client/test_jobs.py",)
@@ -140,6 +142,33 @@ CLIENTS = (
     Mutant(
         "all who share a request raise one error", "client/outbox.py",
         "error if part is parts[0] else _again(error)", "error", SHARING,
+    ),
+    Mutant(
+        "a forked child of a trio program writes by its parent's numbers", "client/task_sender.py",
+        "if own is None or own.pid != os.getpid():", "if own is None:", CANCEL,
+    ),
+    Mutant(
+        "a question from trio whose answer is lost isn't asked again", "client/task_sender.py",
+        "await self._patiently(lambda store: question(store, *args, **kwargs), own.way)",
+        "await own.way.call(lambda store: question(store, *args, **kwargs), own.way.store)",
+        CANCEL,
+    ),
+    Mutant(
+        "another job that has the id by now is told of", "client/cancelling.py",
+        "if view is not None and view.uid == uid:", "if view is not None:", CANCELLING,
+    ),
+    Mutant(
+        "what is remembered of one that was asked isn't looked for", "client/cancelling.py",
+        "if told is CancelOutcome.unknown:", "if False:", CANCELLING,
+    ),
+    Mutant(
+        "what is called from trio is kept as long as it is waited for", "client/client.py",
+        'options.setdefault("result", wait_s + CALLED_S)', 'options.setdefault("result", wait_s)',
+        HANDLES,
+    ),
+    Mutant(
+        "of several attempts the first one is told", "client/ends.py",
+        "last = attempts[-1]", "last = attempts[0]", HANDLES,
     ),
     Mutant(
         "who cancels isn't registered before", "client/sync_wishes.py",

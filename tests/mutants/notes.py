@@ -92,6 +92,15 @@ NOTES_MUTANTS = (
         "if noted is None:", FOLLOWED,
     ),
     Mutant(
+        "who follows is told the same again and again", "client/client.py",
+        "if now is not None and now != last:", "if now is not None:", FOLLOWED,
+    ),
+    Mutant(
+        "a closed client is followed for ever", "client/client.py",
+        "            except StoreClosed:\n                raise\n            except (StoreUn",
+        "            except (StoreUn", FOLLOWED,
+    ),
+    Mutant(
         "a history keeps all that was logged", "core/formats/history.py",
         "reversed(log)), LOG_BYTES)", "reversed(log)), 10**9)", HISTORY,
     ),
