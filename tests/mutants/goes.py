@@ -78,6 +78,11 @@ GOES = (
         "                self._job_started(one)\n                break\n", BOTH,
     ),
     Mutant(
+        "the last that runs waits for others that could end with it", ENDS,
+        "if not self.runs:", "if False:",
+        ("tests/engine/runs/test_ends.py",),
+    ),
+    Mutant(
         "a turn goes on when the loop has turned", ENDS,
         "                self.turn.ended(self.turn.number)\n", "", TOLD,
     ),

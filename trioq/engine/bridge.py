@@ -202,13 +202,14 @@ class ThreadCaller(LaneCaller):
 
     async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
         deadline_s, until = timeout_s + self.deadline_s, _clock() + timeout_s
-        await self._within(
+        reply, _ = await self._within(
             deadline_s,
             lambda: (self.store.step_at_bell(step, max(0.0, until - _clock())), _clock()),
             lambda answer: then(_aged(answer)),
         )
-        # Somebody waits for what it has brought, and nobody for us.
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        if isinstance(reply, StepReply) and reply.claims:
+            # Somebody waits for what it has brought, and nobody for us.
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def start_end_wait(self, other: Caller) -> Callable[[], bool] | None:
         client = self.store.lane.client

@@ -60,6 +60,28 @@ async def test_those_that_come_back_together_are_told_of_at_once_and_each_has_be
     assert all(0.9 < event.took_s < 1.1 for event in world.of(JobSucceeded))
 
 
+async def test_the_last_that_runs_is_told_of_before_the_loop_turns(
+    autojump_clock: Clock, world: World
+) -> None:
+    together, seen = Together(), list[int]()
+    world.listeners = (together,)
+    world.config = calm(count=1)
+
+    async def look() -> None:
+        seen.append(len(together.told))
+
+    @world.app.job("waits")
+    async def waits() -> None:
+        await trio.sleep(1.0)
+        trio.lowlevel.spawn_system_task(look)
+
+    await world.start()
+    world.enqueue("waits", 20)
+    await world.reported(JobSucceeded, 20)
+    await trio.testing.wait_all_tasks_blocked()
+    assert seen == [*range(1, 21)]
+
+
 async def test_whoever_has_waited_for_the_loop_to_turn_begins_a_turn(
     autojump_clock: Clock, world: World
 ) -> None:

@@ -93,7 +93,9 @@ class Ends:
         self._done.append((run.claim, header, run.took_s, now, None, kept))
         self._workers.append(worker)
         run.is_told = True
-        if not self._is_called:
+        if not self.runs:
+            self.tell()  # nobody else can end in this turn, and somebody may wait for this one
+        elif not self._is_called:
             self._call()
 
     def _call(self) -> None:
