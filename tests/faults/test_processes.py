@@ -428,6 +428,7 @@ def test_the_embedded_server_survives_all_children(tmp_path: Path, own_server: S
         wait_until(lambda: not server_pids(tmp_path / "data"))
     finally:
         served.process.kill()
+        served.process.wait()
 
 
 def server_pids(directory: Path) -> list[int]:
