@@ -12,8 +12,9 @@ import attrs
 QUICK_S = 0.0002
 
 #: One that takes less than that is best taken by a thread that has just run another: to be handed a
-#: thread of its own costs little beside what a longer one takes.
-SHORT_S = 0.02
+#: thread of its own costs little beside what a longer one takes. On a machine that is short of time
+#: jobs of 10 ms take several times as long, and shall not be dearer for it.
+SHORT_S = 0.05
 
 #: How much of the average the last run is.
 WEIGHT = 0.2

@@ -35,7 +35,7 @@ from trioq.engine.runs.spree import Begun
 
 #: A quick job that takes longer is a run by itself, and a short one that takes as long as that.
 MOMENT_S = 0.003
-LONG_S = 0.05
+LONG_S = 0.1
 
 #: How often the loop looks after the threads that run short ones.
 LOOK_S = 0.002
