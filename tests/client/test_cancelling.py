@@ -11,6 +11,7 @@ import pytest
 
 import trioq
 from tests.scene import Scene
+from tests.store.drive import Driver
 from tests.support import PATIENCE_S, Server, new_job, wait_until
 from trioq.client.admin import Admin
 from trioq.core.calls import CANCEL_MAX
@@ -124,6 +125,23 @@ def test_what_ends_before_the_request_arrives_is_told_as_that(
     monkeypatch.setattr(RedisStore, "cancel", too_late)
     told = admin.cancel("mine")
     assert (told.uid, told.outcome) == (uid, "finished_first")
+
+
+def test_an_engine_that_comes_before_the_request_arrives_is_asked(
+    admin: Admin, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.enqueue(new_job("low"))
+    write, late = RedisStore._write, list[Driver]()
+
+    def after_another(store: RedisStore, name: str, *more: Any) -> Any:
+        if not late:
+            late.append(Driver(scene.store))
+            late[0].claim()
+        return write(store, name, *more)
+
+    monkeypatch.setattr(RedisStore, "_write", after_another)
+    assert results(admin.cancel_many(trioq.JobFilter())) == {"asked": 1}
+    assert len(late[0].ask(0).asks) == 1
 
 
 def test_whose_end_is_not_kept_any_more_is_told_by_what_is_remembered(

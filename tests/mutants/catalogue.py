@@ -21,6 +21,7 @@ from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
 from tests.mutants.stops import STOPS
+from tests.mutants.told import TOLD
 from tests.mutants.waited import WAITED
 
 __all__ = [
@@ -856,5 +857,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *WAITED, *BLAMES,
+    *WAITED, *BLAMES, *TOLD,
 )  # fmt: skip

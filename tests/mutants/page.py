@@ -16,6 +16,7 @@ from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
 from tests.mutants.stops import STOPS
+from tests.mutants.told import TOLD
 from tests.mutants.waited import WAITED
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
@@ -32,7 +33,7 @@ a copy of the tree, and the part of the suite named beside each must notice.
 
 ## Scripts
 
-{_table(SCRIPTS)}
+{_table(SCRIPTS + TOLD)}
 ## Engine
 
 {_table(ENGINES + DURING + ASKS + NOTES_MUTANTS)}

@@ -15,8 +15,8 @@ LINE = line("no")
 WHY = b'{"state":"cancelled"}'
 
 
-def ask(w: World, uid: str) -> str:
-    (word,) = w.store.cancel(*w.sender.next(), [Unwanted(uid, "low", "noop", WHY)])
+def ask(w: World, uid: str, why: bytes = WHY) -> str:
+    (word,) = w.store.cancel(*w.sender.next(), [Unwanted(uid, "low", "noop", why)])
     return word
 
 
@@ -81,6 +81,31 @@ def test_an_ask_rings_the_bell_of_its_engine_alone(world: Make) -> None:
     ask(w, uid)
     assert not w.store.wait(["low"], 0.001, other.engine)
     assert w.store.wait([], 0.001, engine.engine)
+    ask(w, uid)
+    assert w.store.wait([], 0.001, engine.engine), "the first ring may have been lost"
+
+
+def test_asks_are_told_in_the_order_in_which_they_came(world: Make) -> None:
+    w = world()
+    made = w.new(*["low"] * 40)
+    engine = w.engine()
+    engine.step(40)
+    wanted = made[::3] + made[1::3] + made[2::3]
+    for uid in wanted:
+        ask(w, uid, WHY * 10)  # as long as they are: the server keeps many short ones in order
+    assert [each.uid for each in engine.ask(0).asks] == wanted
+    assert [each.uid for each in engine.ask(0, asked=30).asks] == wanted[30:]
+
+
+def test_who_knows_of_more_asks_than_there_were_is_told_all(world: Make) -> None:
+    """The server went back in time."""
+    w = world()
+    (uid,) = w.new("low")
+    engine = w.engine()
+    engine.step(1)
+    ask(w, uid)
+    told = engine.ask(0, asked=5)
+    assert (told.asked, told.asks) == (1, (Ask(uid, 1, WHY),))
 
 
 @pytest.mark.parametrize("how", ["release", "retry", "park", "reap", "sign_off"])

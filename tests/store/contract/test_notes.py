@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.store.drive import line
-from tests.store.world import Make
+from tests.store.world import Make, World
+from tests.support import Server
 from trioq.core.calls import NOTES_MAX, Note
 from trioq.core.formats.note import NOTE_MAX
 from trioq.core.settlements import Ack, DeadLetter, Release, RetryAt
@@ -49,6 +50,14 @@ def test_notes_stay_with_the_dead(world: Make) -> None:
     assert w.dump().notes == {uid: b"1"}
     w.store.purge_dead(*w.sender.next(), [uid])
     assert w.dump().notes == {}
+
+
+def test_what_is_longer_than_a_note_is_none_of_ours(server: Server) -> None:
+    w = World.of("redis", server)
+    (uid,) = w.new("low")
+    server.call("HSET", "{t}:notes", uid, b"x" * (NOTE_MAX + 1))
+    assert not w.engine().ask(1).notes
+    w.close()
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, NOTE_MAX + 1), (NOTES_MAX + 1, 1)])
