@@ -90,6 +90,11 @@ def test_how_it_ended_is_told_where_that_is_all_that_is_remembered(
 def test_a_job_that_nobody_knows_has_no_result(trioq: Cli) -> None:
     said = only_error(trioq("result", "nobody"), 1)
     assert said.startswith("no job 'nobody': there never was one, or it has ended")
+    ended = trioq("result", "nobody", "--json")
+    assert (ended.exit_code, ended.stderr) == (1, "")
+    shown = json.loads(ended.stdout)
+    assert (shown["id"], shown["uid"], shown["state"]) == ("nobody", None, "unknown")
+    assert shown["error"]["kind"] == "JobUnknown"
 
 
 # -- enqueue -----------------------------------------------------------------------------------

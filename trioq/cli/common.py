@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from trioq.cli import FAILED, WRONG_USE, silence
 from trioq.client import arguments
 from trioq.client.admin import Admin, admin_of
+from trioq.core import valid
 from trioq.core.config import Config
 from trioq.core.config.numbers import Duration
 from trioq.core.config.rules import did_you_mean
@@ -59,8 +60,11 @@ def as_moment(ctx: click.Context, param: click.Parameter, value: str | None) -> 
             f"{value!r} is no moment, such as 10m (from now), or 2030-01-31T12:00:00Z."
         ) from None
     if isinstance(said, datetime) and said.utcoffset() is None:
+        whole = said.isoformat()  # a day alone may have no time zone
+        raise click.BadParameter(f"{value!r} names no time zone, such as {whole}Z.")
+    if not isinstance(said, datetime) and not valid.AHEAD_S.allows(said):
         raise click.BadParameter(
-            f"{value!r} names no time zone, such as {value}Z, or {value}+02:00."
+            f"{value!r} is no time from now: expected one above 0 and at most 30 years."
         )
     try:
         return arguments.moment(str(param.name), said, time.time_ns() // 1_000_000)

@@ -100,7 +100,10 @@ def result(config: str, id: str, wait: float | None, as_json: bool) -> None:
     with opened(config) as there:
         try:
             handle = client_of(there).handle(id)
-        except JobUnknown:
+        except JobUnknown as error:
+            if as_json:
+                show_json({"id": id, "uid": None} | Result("unknown", error=error).as_json())
+                raise click.exceptions.Exit(FAILED) from None
             fail(f"no job {id!r}: {unknown(there.config.worker)}")
         told = result_of(handle, wait or 0)
     if not as_json:

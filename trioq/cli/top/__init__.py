@@ -44,7 +44,7 @@ from trioq.cli.top.ui import (
     press,
 )
 from trioq.client.admin import Admin
-from trioq.client.cancel import WAIT_S
+from trioq.client.cancel import WAIT_S, CancelOutcome
 from trioq.client.sync_waits import SyncWaits
 from trioq.engine import from_config
 from trioq.engine.bridge import ThreadCaller
@@ -183,7 +183,9 @@ class _Top:
             case Cancel(uid):
                 told = admin.cancel(uid, "from trioq top", wait=WAIT_S)
                 said = f"{uid}: {SAID.get(told.outcome) or WHY_NOT[told.outcome]}"
-                return lambda ui: ui.told(said)
+                if told.outcome in (CancelOutcome.asked, None):  # it is there all the same
+                    return lambda ui: ui.told(said)
+                return lambda ui: ui.without(uid).told(said)
             case Story(id):
                 view = admin.job(id)
                 if view is None:

@@ -95,6 +95,10 @@ class Listing:
     """Id and text of each."""
     chosen: int = 0
 
+    def without(self, uid: str) -> Listing:
+        left = tuple(row for row in self.rows if row[0] != uid)
+        return attrs.evolve(self, rows=left, chosen=max(0, min(self.chosen, len(left) - 1)))
+
 
 @attrs.frozen
 class Page:
@@ -136,6 +140,13 @@ class Ui:
 
     def closed(self) -> Ui:
         return attrs.evolve(self, above=self.above[:-1])
+
+    def without(self, uid: str) -> Ui:
+        """A job that has ended is no longer there to be chosen."""
+        return attrs.evolve(
+            self,
+            above=tuple(a.without(uid) if isinstance(a, Listing) else a for a in self.above),
+        )
 
     def replaced(self, above: Above) -> Ui:
         return attrs.evolve(self, above=(*self.above[:-1], above))
@@ -243,7 +254,7 @@ def _on_chosen(ui: Ui, key: str, overview: Overview) -> tuple[Ui, Wish | None]:
 
 
 def _run(run: Run) -> str:
-    parts = [run.name, run.queue, f"attempt {run.attempt}"]
+    parts = [run.uid, run.name, run.queue, f"attempt {run.attempt}"]
     if run.progress is not None:
         parts.append(f"{run.progress:.0%}")
     if run.text:
