@@ -369,18 +369,20 @@ def test_who_drafts_while_a_batch_is_under_way_keeps_nobody_waiting(
 ) -> None:
     def calls() -> Iterator[trioq.Call]:
         yield from [greet.call("x" * 1800)] * (BATCH_JOBS + 1)
+        have_come.wait(PATIENCE_S)
         ended.append(threads.have_ended())
 
     def enqueue() -> None:
         handles.extend(threads.client.enqueue_many(calls()))
 
-    ended: list[bool] = []
+    have_come, ended = threading.Event(), list[bool]()
     handles: list[trioq.Handle] = []
     batch = threading.Thread(target=enqueue, daemon=True)
     own_server.pause()
     batch.start()
     wait_until(lambda: threads.known == BATCH_JOBS)
     threads.come("a", "b")  # while it is being sent
+    have_come.set()
     own_server.resume()
     batch.join(2 * PATIENCE_S)
     assert ended == [True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import signal
 import subprocess
@@ -252,12 +253,18 @@ class Fleet:
         engine.wait()
 
     def kill_when_busy(self, engine: subprocess.Popen[str]) -> None:
-        """SIGKILL, at a moment when it runs jobs."""
-        wait_until(lambda: self._running(engine) > 0)
-        self.kill(engine)
+        """SIGKILL, at a moment when it runs jobs: it stands still while that is looked at."""
 
-    def _running(self, engine: subprocess.Popen[str]) -> int:
-        return sum(each.running for each in self.stats().engines if each.info.pid == engine.pid)
+        def is_hit() -> bool:
+            engine.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, engine.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            if any(run.pid == engine.pid and run.ended_s is None for run in self.runs()):
+                self.kill(engine)
+                return True
+            engine.send_signal(signal.SIGCONT)
+            return False
+
+        wait_until(is_hit)
 
     def kills_that_hit(self) -> int:
         """How many kills hit an engine that had started a job and not ended it."""
