@@ -424,6 +424,13 @@ def test_from_trio_an_error_says_which_job_it_is_about(config: Path) -> None:
     trio.run(main)
 
 
+def test_who_asks_after_the_client_was_closed_is_told_so(config: Path) -> None:
+    with trioq.connect_sync(config) as client:
+        handle = client.enqueue(plain.call())
+    with pytest.raises(trioq.StoreClosed, match="the client was closed, and for good"):
+        handle.result()
+
+
 def test_a_call_is_enqueued_and_waited_for(client: trioq.SyncClient, engine: Engine) -> None:
     with pytest.raises(trioq.WaitTimeout):
         client.call(plain.call(), timeout=0)

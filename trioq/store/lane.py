@@ -377,7 +377,7 @@ class Lane:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreClosed(f"{self.name} was closed here, and for good: open another")
+            raise StoreClosed(f"the client was closed, and for good: open another ({self.name})")
 
     def _end(self, *, broken: bool = False) -> None:
         with self._lock:
