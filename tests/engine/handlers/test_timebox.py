@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 import trio
@@ -75,6 +75,18 @@ async def test_a_result_that_came_after_the_deadline_without_a_wait_is_one(
         assert not box.expired
         with box.of(1):
             await trio.lowlevel.checkpoint()
+        assert not box.expired
+
+
+@pytest.mark.trio
+async def test_who_swallows_the_cancellation_was_ended_too(autojump_clock: MockClock) -> None:
+    with closing(Timebox()) as box:
+        with box.of(1), suppress(trio.Cancelled):
+            await trio.sleep(10)
+        assert box.expired
+        assert not box.caught
+        with box.of(1):
+            await trio.sleep(0.5)
         assert not box.expired
 
 
