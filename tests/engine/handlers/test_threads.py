@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import trio
+import trio.testing
 
 from tests.engine.handlers.attempts import (
     failure_of,
@@ -70,6 +71,18 @@ def test_a_call_that_was_withdrawn_is_not_made_when_its_thread_comes_up_after_al
     assert not late.withdraw()
     early()
     assert ran == [2]
+
+
+@pytest.mark.trio
+async def test_the_end_of_a_call_is_heard_whether_it_comes_before_or_after_one_listens() -> None:
+    ended, later = (_Call(lambda: None, "it", Tempo()) for _ in range(2))
+    ended()
+    assert ended.ended_event().is_set()
+    event = later.ended_event()
+    assert not event.is_set()
+    later()
+    await trio.testing.wait_all_tasks_blocked()
+    assert event.is_set()
 
 
 @pytest.mark.trio
