@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -255,6 +256,23 @@ async def test_a_beat_that_counts_the_asks_that_were_heard_makes_no_step(
     dispatcher.beat_answered(beat)
     await trio.testing.wait_all_tasks_blocked()
     assert steps.all == []
+
+
+async def test_a_beat_that_counts_fewer_asks_than_were_heard_makes_a_step(
+    autojump_clock: Clock, world: World
+) -> None:
+    """The server went back in time."""
+    sleeper(world)
+    running, uids = await asleep(world, 2, workers=2)
+    world.cancel(uids[0], name="sleep")
+    await world.reported(JobCancelled)
+    await trio.sleep(QUIET_S)
+    steps, dispatcher = Steps(world.store), dispatcher_of(running)
+    beat = world.store.beat(dispatcher.boot)
+    assert isinstance(beat, Beat)
+    dispatcher.beat_answered(attrs.evolve(beat, asked=beat.asked - 1))
+    await trio.testing.wait_all_tasks_blocked()
+    assert steps.all
 
 
 @pytest.mark.parametrize("fates", [["reply"], ["request", "reply", "reply"]])
