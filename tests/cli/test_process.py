@@ -92,6 +92,20 @@ async def stubborn(job: trioq.Job):
             pass
 """
 
+DEAF = """
+import os, signal, trio, trioq
+app = trioq.App()
+
+@app.job
+async def deaf():
+    os.kill(os.getpid(), signal.SIGTERM)
+    while True:
+        try:
+            await trio.sleep(0.05)
+        except trio.Cancelled:
+            pass
+"""
+
 
 @pytest.fixture
 def config(tmp_path: Path, server: Server) -> Path:
@@ -173,6 +187,17 @@ def test_a_handler_that_goes_on_though_its_job_was_cancelled_ends_with_the_proce
     assert events(lines)[-3:] == ["engine_stopped", "end_held_up", "end_forced"]
     assert "job_ignored_cancel" in events(lines)
     assert lines[-2]["by"] == lines[-1]["by"] == ["handler stubborn, 1 of them"]
+
+
+def test_a_handler_that_heeds_no_end_ends_with_the_process_and_keeps_its_job(
+    config: Path, store: RedisStore
+) -> None:
+    lines, _ = drained(config, DEAF, "deaf", {})
+
+    assert events(lines)[-2:] == ["end_held_up", "end_forced"]
+    assert "engine_stopped" not in events(lines)
+    assert lines[-1]["by"] == ["handler deaf, 1 of them"]
+    assert stats(store).running == 1, "until the lease of its engine is over"
 
 
 @pytest.mark.parametrize("seconds", [0, 0.2])

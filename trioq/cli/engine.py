@@ -139,6 +139,7 @@ class _Session:
         with obeyed() as signals, plain_errors():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_obey, signals, engine, self.log)
+                nursery.start_soon(self._end_in_time, engine)
                 nursery.start_soon(view.serve, report)
                 if is_shown:
                     nursery.start_soon(show, tally, sys.stderr)
@@ -173,6 +174,13 @@ class _Session:
             await engine.run(task_status=started)
             await inside.say_last()
             nursery.cancel_scope.cancel()
+
+    async def _end_in_time(self, engine: Engine) -> None:
+        """A handler that heeds no end can't keep the process for ever."""
+        await engine.draining.wait()
+        worker = self.config.worker
+        await trio.sleep(worker.grace_s + worker.cancel_grace_s)
+        leaving.begin(lambda: engine.going_on)
 
     async def _end_when_done(self, engine: Engine) -> None:
         """Stop the engine when there is nothing left that it could do."""
@@ -219,7 +227,7 @@ class _Ending:
         engine = self.engine
         # Of a boot that was lost it is told, too, and another follows.
         if engine is not None and engine.draining.is_set():
-            leaving.begin(lambda: engine.status().abandoned)
+            leaving.begin(lambda: engine.going_on)
 
 
 @attrs.frozen

@@ -2,9 +2,9 @@
 
 An engine waits for a handler in its loop that doesn't heed its cancellation; and Python at its end
 for the threads of a pool that is still busy, say, and for all others that aren't daemons; and for
-processes of multiprocessing. Somebody who looks at a process that
-doesn't end wants to know why, and whoever waits for it wants it to end. All jobs are settled or
-given back by then.
+processes of multiprocessing. Somebody who looks at a process that doesn't end wants to know why,
+and whoever waits for it wants it to end. All jobs are settled or given back by then, but those
+whose handlers don't end: other engines take them when the lease is over.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def prepare(patience_s: float, tell: Callable[..., object]) -> None:
 
 
 def begin(handlers: Callable[[], Mapping[str, int]]) -> None:
-    """The engine has stopped; the process is to end as soon as nothing goes on."""
+    """The engine has stopped, or should have; the process is to end as soon as nothing goes on."""
     for leaving in _leaving:
         leaving.handlers = handlers
         leaving.watch()

@@ -202,6 +202,12 @@ class Engine:
         """Runs that have succeeded or failed."""
         return self._parts.recent.ended
 
+    @property
+    def going_on(self) -> Mapping[str, int]:
+        """Handlers in the loop that haven't ended, by name. May be asked in any thread."""
+        runs = self._parts.runs
+        return Counter(run.handler.name for run in (*runs, *tuple(runs.abandoned)))
+
     def _shown(self) -> tuple[str, Snapshot] | None:
         """What whoever watches is told; None while there is no boot."""
         status = self.status()
