@@ -46,7 +46,7 @@ async def flaky(job: trioq.Job) -> None:
 
 @app.job("bad", retry=trioq.Retry(max_attempts=2, base=0.01, cap=0.01))
 async def bad() -> None:
-    raise ValueError("it always fails")
+    raise OSError("it always fails")
 
 
 @app.job("slow", timeout=0.02, retry=trioq.Retry(max_attempts=1))
