@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from redis.connection import Connection
 
+from tests.faults.network import ResendingLane
 from tests.store.conftest import Fake
 from tests.store.drive import Driver, Sender, line
 from tests.support import PATIENCE_S, Server, cancelled_by, new_job, wait_until
@@ -256,9 +257,11 @@ def test_a_missing_permission_is_named(server: Server, rule: str) -> None:
         assert explain(caught.value, "here").endswith("+hscan")
     elif rule == "+lpos":
         check_server(store)  # only who asks why a job doesn't run needs it, and is told
-        sender = Sender(store)
+        lane = ResendingLane(partial(server.dial, db=3), "others")
+        uid = Sender(RedisStore(Keys("t"), lane)).enqueue_new("elsewhere")
+        lane.close()
         with pytest.raises(StoreRefused) as caught:
-            inspect.explain(store, sender.enqueue_new("elsewhere"))
+            inspect.explain(store, uid)
         assert explain(caught.value, "here").endswith("+lpos")
     else:
         with pytest.raises(StoreRefused) as caught:
