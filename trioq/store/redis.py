@@ -104,7 +104,7 @@ class RedisStore:
         return decode(word, rest)
 
     def observe(self) -> Mapping[BootId, int]:
-        beats, steps = self._hashes("beats", "steps")
+        beats, steps = self._hash("beats"), self._hash("steps")
         # What isn't a number isn't from an engine. Floats, as the script adds them up.
         return {
             kept.text(e): int(float(n) + kept.leading(steps.get(e, b"")))
@@ -113,8 +113,7 @@ class RedisStore:
         }
 
     def engines(self) -> Mapping[BootId, bytes]:
-        (infos,) = self._hashes("engines")
-        return {kept.text(e): info for e, info in infos.items()}
+        return {kept.text(e): info for e, info in self._hash("engines").items()}
 
     def reap(self, boot: BootId, seen: int, max_reaps: int) -> Reaped:
         args = [boot, seen, max_reaps, LOST, *self._ending()]
@@ -274,9 +273,9 @@ class RedisStore:
     def _queues_in_use(self) -> set[str]:
         return set(kept.texts(self.lane.call("SMEMBERS", self.keys.fixed("queues"))))
 
-    def _hashes(self, *names: str) -> list[dict[bytes, bytes]]:
-        flats = self.lane.pipeline([("HGETALL", self.keys.fixed(name)) for name in names])
-        return [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in flats]
+    def _hash(self, name: str) -> dict[bytes, bytes]:
+        flat = self.lane.call("HGETALL", self.keys.fixed(name))
+        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def _enqueuing(
         self, sender: str, number: int, jobs: Sequence[NewJob], rate: Rate | None
