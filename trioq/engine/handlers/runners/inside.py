@@ -155,6 +155,8 @@ class Works:
     _waiting: Waiting | None = None
     """What the engine was told that it waits for."""
     _running: trio.CancelScope | None = None
+    _early: Frame | None = None
+    """A cancel that came before its job has begun."""
     _deadline: float = math.inf
     """Of what runs."""
 
@@ -193,8 +195,11 @@ class Works:
         with tell:
             while (frame := await self.line.receive()) is not None:
                 if "job" in frame:
+                    self._early = None  # what came since was for the one before
                     tell.send_nowait(frame)
-                elif self._running and trio.current_time() < self._deadline - SOON_S:
+                elif self._running is None:
+                    self._early = frame
+                elif trio.current_time() < self._deadline - SOON_S:
                     self._running.cancel(frame["cancel"])
         if self._running is not None:
             _flush()
@@ -208,6 +213,8 @@ class Works:
         timeout_s = frame["timeout_s"]
         self._deadline = math.inf if timeout_s is None else since + timeout_s
         with trio.CancelScope() as self._running, self.around(job.trace):
+            if self._early is not None:
+                self._running.cancel(self._early["cancel"])
             outcome = await self._invoked(job, timeout_s, since)
         if self._running.cancelled_caught:
             outcome = Interrupted()
