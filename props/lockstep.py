@@ -71,7 +71,7 @@ class LockStep(Counting, RuleBasedStateMachine):
     """RedisStore is what MemoryStore says."""
 
     server: ClassVar[Server]
-    options: ClassVar[StoreOptions] = StoreOptions(keep_done=2)
+    options: ClassVar[StoreOptions] = StoreOptions(keep_done=2, pack_max=3)
     copies_come_late: ClassVar[bool] = True
 
     def __init__(self) -> None:

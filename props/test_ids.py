@@ -37,7 +37,7 @@ class Owner:
 class IdsMachine(LockStep):
     """At any time at most one job has an id, and everybody is told which."""
 
-    options = StoreOptions(keep_done=2, id_retention_ms=RETENTION_MS)
+    options = StoreOptions(keep_done=2, pack_max=3, id_retention_ms=RETENTION_MS)
     engine = "e.1"
 
     def __init__(self) -> None:

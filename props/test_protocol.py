@@ -89,7 +89,8 @@ def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
         budget=Budget(resends=6, kills=5, reaps=5, beats=5, stops=4, odd=40, cancels=4),
     )  # fmt: skip
     server.call("FLUSHALL")
-    store = server.store("t", StoreOptions(clock_ms=lambda: 1_764_000_000_000))
+    options = StoreOptions(clock_ms=lambda: 1_764_000_000_000, pack_max=choose.randint(1, 4))
+    store = server.store("t", options)
     replay, world = Replay(store, setup), beginning(setup)
     for _ in range(250):
         possible = list(moves(world, setup))

@@ -56,7 +56,7 @@ class StoreMachine(LockStep):
 
     options = StoreOptions(
         keep_done=2, id_retention_ms=1500, max_lengths={"high": 4}, claim_bytes=400,
-        many_queues=1,
+        pack_max=3, many_queues=1,
     )  # fmt: skip
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from trioq.core.model import Ended, Hold, Namespace
+from trioq.store import kept
 from trioq.store.keys import CATALOGUE, FIXED
 from trioq.store.redis import RedisStore
 
@@ -187,9 +188,13 @@ def dump(store: RedisStore) -> Dump:
         asked=fixed("asked", int),
         notes=fixed("notes", bytes),
         doors={_door(name): value for name, value in fixed("parked", _since).items()},
-        running={engine: _pairs(flat, _hold) for engine, flat in each("running").items()},
+        running={
+            engine: _pairs(each("running").get(engine, []), _hold)
+            | _unpacked(each("packs").get(engine, []))
+            for engine in each("running").keys() | each("packs").keys()
+        },
         steps=fixed("steps", _last_step),
-        beats=fixed("beats", int),
+        beats=fixed("beats", kept.beats),
         engines=fixed("engines", bytes),
         dead=fixed("dead", _number),
         kept=_kept(raw.get("done", [])),
@@ -334,10 +339,25 @@ def _hold(value: bytes) -> Hold:
     return Hold(int(n), int(i), queue, flag == "s")
 
 
+def _unpacked(flat: list[bytes]) -> dict[str, Hold]:
+    """What lies in packs."""
+    held = {}
+    for field, pack in _flat(flat):
+        n, first, queue = field.decode().split(":", 2)
+        count, _, uids = pack.decode().partition(":")
+        mine = {
+            uid: Hold(int(n), i, queue, suspect=False)
+            for i, uid in enumerate(uids.split(" "), int(first))
+        }
+        assert int(count) == len(mine) > 1, (field, pack)
+        held |= mine
+    return held
+
+
 def _last_step(value: bytes) -> tuple[int, frozenset[str], frozenset[str]]:
     n, _, settled = value.decode().partition(" ")
     refused, _, cancelled = settled.partition("|")
-    return int(n), frozenset(refused.split()), frozenset(cancelled.split())
+    return int(n.partition("+")[0]), frozenset(refused.split()), frozenset(cancelled.split())
 
 
 def _ask(value: bytes) -> tuple[int, int, int, bytes]:

@@ -27,7 +27,7 @@ from trioq.core.calls import Admit, NewJob, Step, Unwanted
 from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt
 from trioq.core.settlements import Settlement as RealSettlement
 from trioq.errors import TrioqBug
-from trioq.store import unwanted
+from trioq.store import kept, unwanted
 from trioq.store.protocol import LOST
 from trioq.store.redis import RedisStore
 
@@ -190,22 +190,31 @@ class Replay:
                 for each in settled.partition("|")[::2]
             )
             asked = call("HGET", keys.fixed("asked"), engine)
-            signs = int(call("HGET", keys.fixed("beats"), engine)) + int(n)
-            who, _, boot = engine.decode().removeprefix("e").partition(".")
-            boots.add(
-                Registered(
-                    (int(who), int(boot)), int(n), refused, signs, cancelled, int(asked or 0)
-                )
-            )
+            beats = kept.beats(call("HGET", keys.fixed("beats"), engine))
+            assert beats is not None
+            who, _, nth = engine.decode().removeprefix("e").partition(".")
+            number, named = int(n.partition("+")[0]), (int(who), int(nth))
+            signs = beats + number
+            boots.add(Registered(named, number, refused, signs, cancelled, int(asked or 0)))
         return frozenset(boots)
 
     def _running(self, boot: Boot, like: Server) -> list[Entry]:
-        flat = self.store.lane.call("HGETALL", self.store.keys.running(name(boot)))
+        running, packs = self.store.keys.held(name(boot))
+        flat = self.store.lane.call("HGETALL", running)
         entries = []
+
+        def hold(uid: str, n: str, i: int, *, suspect: bool = False) -> None:
+            job = self.uids.index(uid)
+            entries.append(Entry(boot, int(n), i, job, suspect, like.ghost_claims[job]))
+
         for uid, text in zip(flat[::2], flat[1::2], strict=True):
             n, i, flag, _ = text.decode().split(":")
-            job = self.uids.index(uid.decode())
-            entries.append(Entry(boot, int(n), int(i), job, flag == "s", like.ghost_claims[job]))
+            hold(uid.decode(), n, int(i), suspect=flag == "s")
+        flat = self.store.lane.call("HGETALL", packs)
+        for field, pack in zip(flat[::2], flat[1::2], strict=True):
+            n, first, _ = field.decode().split(":")
+            for i, each in enumerate(pack.decode().partition(":")[2].split(" "), int(first)):
+                hold(each, n, i)
         return entries
 
     def _asks(self, boot: Boot, like: Server) -> list[Ask]:

@@ -15,6 +15,7 @@ from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.notes import NOTES_MUTANTS
+from tests.mutants.packs import PACKED
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.processes import PROCESSES
 from tests.mutants.returns import RETURNS
@@ -63,6 +64,7 @@ FORKS: Killers = ("tests/engine/test_forks.py",)
 OUTAGE: Killers = ("tests/engine/test_outage.py",)
 BELLS: Killers = ("tests/store/contract/test_bells.py",)
 DOORS: Killers = ("tests/store/contract/test_doors.py",)
+PACKS: Killers = ("tests/store/contract/test_packs.py",)
 CLAIMS: Killers = ("tests/store/contract/test_claims.py", "tests/store/test_scripts_live.py")
 STEPPING: Killers = ("tests/store/test_stepping.py",)
 STEPS: Killers = ("tests/store/contract/test_steps.py",)
@@ -82,6 +84,7 @@ PURE: Killers = (
 STEP = "store/lua/step/step.lua"
 CLAIM = "store/lua/step/claim.lua"
 SETTLE = "store/lua/step/settle"
+FIND = "store/lua/step/find.lua"
 GIVE_BACK = "store/lua/shared/give_back.lua"
 REAP = "store/lua/reap.lua"
 ENQUEUE = "store/lua/enqueue/enqueue.lua"
@@ -90,8 +93,8 @@ ENQUEUE_PLAIN = "store/lua/enqueue/plain.lua"
 
 SCRIPTS = (
     Mutant(
-        "a settlement counts for whatever claim of the job there is", f"{SETTLE}.lua",
-        " or string.find(holds[i], claim, 1, true) ~= 1 then", " then", MODEL,
+        "a settlement counts for whatever claim of the job there is", FIND,
+        "if holds[i] and string.find(holds[i], claim, 1, true) ~= 1 then", "if false then", MODEL,
     ),
     Mutant(
         "who parks a job closes its door", "store/stepping.py",
@@ -124,7 +127,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a step that comes again is not told what was refused", STEP,
-        'refusals ~= "" and number .. " " .. refusals or number', "number", MODEL,
+        'refusals ~= "" and now_at .. " " .. refusals or now_at', "now_at", MODEL,
     ),
     Mutant(
         "a step is no sign of life", REAP,
@@ -132,7 +135,7 @@ SCRIPTS = (
     ),
     Mutant(
         "what is settled stays in running", f"{SETTLE}.lua",
-        'redis.call("HDEL", running, unpack(uids)) < #uids then', "false then", MODEL,
+        'redis.call("HDEL", running, unpack(alone)) < #alone then', "false then", MODEL,
     ),
     Mutant(
         "a finished job keeps its record", f"{SETTLE}/ack.lua",
@@ -176,7 +179,7 @@ SCRIPTS = (
     ),
     Mutant(
         "one claim too many is claimed and nobody told", CLAIM,
-        "taken[2 * n - 1], taken[2 * n] = uid,", "taken[2 * n - 1], taken[2 * n] = uids[1],", MODEL,
+        'table.concat(uids, " ", from, till)', 'table.concat(uids, " ", from, till - 1)', PACKS,
     ),
     Mutant(
         "a dead job keeps no reason", "store/lua/shared/die.lua",
@@ -197,7 +200,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a step settles a claim twice, as two verbs say", f"{SETTLE}.lua",
-        "if holds[i] and met[uid] then", "if false then", MODEL,
+        "if uid and met[uid] then", "if false then", MODEL,
     ),
     Mutant(
         "what is over the bound of a step is overtaken", CLAIM,
@@ -208,12 +211,13 @@ SCRIPTS = (
         "    has_attempts = true  -- of", "    -- of", CLAIMS,
     ),
     Mutant(
-        "claims past the ninth have the places of others", CLAIM,
-        "          places = claims_of .. n / 10\n", "          places = claims_of\n", CLAIMS,
+        "a second pack has the place of the first", CLAIM,
+        "together[#together + 1] = claims_of .. from",
+        "together[#together + 1] = claims_of .. before + 1", PACKS,
     ),
     Mutant(
-        "what many hold is searched end to end", CLAIM,
-        "held <= 32 and held + #uids > 32", "held == 0 and #uids > 32", CLAIMS,
+        "what many hold is searched end to end", STEP,
+        "n_alone <= 32 and n_alone + #claims / 2 > 32", "n_alone == 0 and #claims / 2 > 32", CLAIMS,
     ),
     Mutant(
         "who is done keeps what else there was of the job", f"{SETTLE}/ack.lua",
@@ -309,7 +313,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a reap leaves the engine's jobs in running", REAP,
-        'redis.call("DEL", running, asks, own_bell)\n', 'redis.call("DEL", asks, own_bell)\n',
+        'redis.call("DEL", running, packs, asks', 'redis.call("DEL", packs, asks',
         MODEL,
     ),
     Mutant(
@@ -322,7 +326,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a beat is told well to whoever isn't registered", "store/lua/beat.lua",
-        'if redis.call("HEXISTS", steps, boot) == 0 then', "if false then", MODEL,
+        'if not last then\n  return { "gone" }\nend\n', 'last = last or "0"\n', MODEL,
     ),
     Mutant(
         "an engine that signs off stays registered", "store/lua/sign_off.lua",
@@ -415,7 +419,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a cancel doesn't look again for an engine that has come since", "store/lua/cancel.lua",
-        "if not listed[boot] then", "if false then", SEARCH,
+        "if not listed[registered[b]] then", "if false then", SEARCH,
     ),
     Mutant(
         "a cancel doesn't note what still lies in the queue", "store/lua/cancel.lua",
@@ -857,5 +861,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *WAITED, *BLAMES, *TOLD,
+    *WAITED, *BLAMES, *TOLD, *PACKED,
 )  # fmt: skip

@@ -34,10 +34,10 @@ TOLD = (
         "who is cancelled instead of going back goes back for another", f"{LUA}/step/settle.lua",
         "    holds[claim.i], n_out = false, n_out + 1\n"
         "  end\n"
-        "  if #uids",
+        "  local uids",
         "    holds[claim.i] = false\n"
         "  end\n"
-        "  if #uids", ASKED,
+        "  local uids", ASKED,
     ),
     Mutant(
         "how many asks an engine was sent outlives it", f"{LUA}/sign_off.lua",
@@ -46,13 +46,13 @@ TOLD = (
     ),
     Mutant(
         "asks of an engine that has signed off stay", f"{LUA}/sign_off.lua",
-        'redis.call("DEL", running, asks, own_bell)',
-        'redis.call("DEL", running, own_bell)', ASKED,
+        'redis.call("DEL", running, packs, asks, own_bell)',
+        'redis.call("DEL", running, packs, own_bell)', ASKED,
     ),
     Mutant(
         "asks of an engine that was reaped stay", f"{LUA}/reap.lua",
-        'redis.call("DEL", running, asks, own_bell)',
-        'redis.call("DEL", running, own_bell)', ASKED,
+        'redis.call("DEL", running, packs, asks, own_bell)',
+        'redis.call("DEL", running, packs, own_bell)', ASKED,
     ),
     Mutant(
         "who ran alone but for those that are cancelled is blamed", f"{LUA}/reap.lua",

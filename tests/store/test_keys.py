@@ -86,6 +86,8 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     cancelled_by(store, *sender.next(), waited, "low", "noop")
     store.wait_for("c", [(waited, None)])
     store.note(engine.engine, [Note(waited, 3, b"{}")])
+    sender.enqueue(*(new_job() for _ in range(40)))
+    Driver(store).step(40)
     dying = Driver(store)
     sender.enqueue_new()
     dying.step(1)

@@ -202,7 +202,7 @@ def stage(own_server: Server) -> Iterator[Stage]:
     own_server.call("ACL", "SETUSER", "worker", "on", ">pw", *minimal_acl("t"), "+keys", "+dump",
                     "+restore", "+flushall")  # fmt: skip
     lane = Lane(partial(own_server.dial, username="worker", password="pw"), "worker")
-    store = RedisStore(Keys("t"), lane, StoreOptions(clock_ms=lambda: clock[0]))
+    store = RedisStore(Keys("t"), lane, StoreOptions(clock_ms=lambda: clock[0], pack_max=3))
     world = build(store, clock)
     assert_sound(dump(own_server.store("t")))
     yield Stage(own_server, world, all_keys(own_server), world.sender.n, world.engine.n)

@@ -232,9 +232,9 @@ def test_a_batch_costs_the_same_number_of_commands_whatever_its_size(
 ) -> None:
     a_batch(store, 5)  # the scripts are loaded
     server.call("FLUSHALL")
-    small = a_batch(store, 20)
+    small = a_batch(store, 64)
     server.call("FLUSHALL")
-    assert a_batch(store, 200) == small
+    assert a_batch(store, 192) == small
     assert sum(small[1].values()) < 40
     assert sum(small[2].values()) < 90
 
@@ -331,11 +331,12 @@ def test_many_queues_without_jobs_cost_few_commands(store: RedisStore) -> None:
 def test_what_an_engine_holds_is_looked_up_not_searched(store: RedisStore) -> None:
     """To the server, a hash of few short values is a list."""
     sender, engine = Sender(store), Driver(store)
-    sender.enqueue(*(new_job() for _ in range(64)))
-    engine.step(4)
-    engine.step(60)
-    running = store.keys.running(engine.engine)
-    assert store.lane.call("OBJECT", "ENCODING", running) == b"hashtable"
+    sender.enqueue(*(new_job() for _ in range(97)))
+    for _ in range(33):
+        engine.step(1)
+    engine.step(64)
+    for key in store.keys.held(engine.engine):
+        assert store.lane.call("OBJECT", "ENCODING", key) == b"hashtable"
 
 
 def test_the_largest_batch_is_claimed_and_settled_in_every_way(store: RedisStore) -> None:

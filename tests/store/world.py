@@ -44,7 +44,7 @@ class World:
     def of(cls, kind: str, server: Server, **options: Any) -> World:
         """One of this kind: ``redis`` or ``memory``."""
         clock = Clock()
-        made = StoreOptions(clock_ms=clock, **options)
+        made = StoreOptions(clock_ms=clock, **{"pack_max": 3, **options})
         store = server.store(options=made) if kind == "redis" else MemoryStore(made)
         return cls(store, clock, Sender(store))
 

@@ -56,7 +56,7 @@ def _told(
 ) -> Iterator[Finding]:
     if wrong:
         yield fault("keys", f"of another type than they should be: {some(wrong)}")
-    lost = [key for key in strange if _kind(store, key) == "running"]
+    lost = [key for key in strange if _kind(store, key) in ("running", "packs")]
     if lost:
         yield fault("keys", f"jobs held by engines that aren't registered: {some(lost)}")
     if unknown := strange.keys() - set(lost):

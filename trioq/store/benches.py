@@ -49,7 +49,7 @@ def forget(store: RedisStore, queues: Sequence[str], sender: str) -> None:
         *(keys.fixed(name) for name in sorted(FIXED)),
         *keys.of_queues({*used, *queues}, *kinds),
         *(keys.of("parked", door) for door in doors),
-        *(keys.running(engine) for engine in engines),
+        *(key for engine in engines for key in keys.held(engine)),
         keys.of("sender", sender),
     ]
     lane.call("UNLINK", *everything)

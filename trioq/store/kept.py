@@ -70,6 +70,15 @@ def leading(raw: bytes) -> int:
     return 0 if found is None else int(found[0])
 
 
+def beats(raw: bytes) -> int | None:
+    """How many beats are noted: counted down from -1; up from 0 by older versions. None: it is no
+    count."""
+    count = raw.removeprefix(b"-")
+    if not is_number(count):
+        return None
+    return int(count) - (count != raw)
+
+
 def time_ms(score: bytes | float) -> int | None:
     """A time in epoch milliseconds, from the score of a sorted set; None: it is no time."""
     at = float(score)
@@ -80,6 +89,22 @@ def place(raw: bytes) -> str | None:
     """The queue in ``step:index:suspect:queue``, where a running job came from; None: none."""
     parts = raw.split(b":", 3)
     return text(parts[3]) if len(parts) == 4 else None
+
+
+def pack_place(field: bytes) -> str | None:
+    """The queue in ``step:index:queue``, where a pack of running jobs came from; None: none."""
+    parts = field.split(b":", 2)
+    return text(parts[2]) if len(parts) == 3 else None
+
+
+def pack_count(pack: bytes) -> int:
+    """How many are in ``count:uid uid …``."""
+    return number(pack.partition(b":")[0])
+
+
+def pack_uids(pack: bytes) -> list[str]:
+    """The uids in ``count:uid uid …``."""
+    return texts(pack.partition(b":")[2].split(b" "))
 
 
 def door(field: str) -> tuple[str, str]:

@@ -40,11 +40,12 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("behind", "SET", "uids that lie in parked lists", "park", "claim, cancel, expire_parked, purge"),
     KeyDoc("dropped_behind:<queue>:<name>", "SET", "uids that were cancelled and still lie in `parked`", "cancel", "claim, expire_parked, purge"),
     KeyDoc("dropped:<queue>", "SET", "uids that were cancelled and still lie in `ready`", "cancel", "claim"),
-    KeyDoc("running:<boot>", "HASH", "uid → `step:i:suspect:queue`: step, place in the batch, where it came from", "claim", "settle, reap, sign-off"),
+    KeyDoc("running:<boot>", "HASH", "uid → `step:i:suspect:queue`: step, place in the batch, where it came from; of what was claimed alone", "claim", "settle, reap, sign-off"),
+    KeyDoc("packs:<boot>", "HASH", "`step:i:queue` → `count:uid uid …`: claims that one step made of one queue, in their order; i is the place of the first", "claim", "settle, reap, sign-off"),
     KeyDoc("asks:<boot>", "HASH", "uid → `nth:step:keep ms:summary`: somebody wants the claim of this step to end; the summary tells who, when and why", "cancel", "with the claim"),
     KeyDoc("asked", "HASH", "boot → how many asks it was ever sent", "cancel", "sign-off, reap"),
-    KeyDoc("steps", "HASH", "boot → its last step, what that refused and what it cancelled", "register, step", "sign-off, reap"),
-    KeyDoc("beats", "HASH", "boot → its beats, counted; each of its steps is a sign of life, too", "register, beat", "sign-off, reap"),
+    KeyDoc("steps", "HASH", "boot → its last step, how many of its claims lie in packs, what that step refused and what it cancelled", "register, step", "sign-off, reap"),
+    KeyDoc("beats", "HASH", "boot → its beats, counted down from -1; each of its steps is a sign of life, too", "register, beat", "sign-off, reap"),
     KeyDoc("engines", "HASH", "boot → what it said of itself, JSON", "register", "sign-off, reap"),
     KeyDoc("dead", "ZSET", "uid → when it died, epoch ms", "dead-letter, reap", "revive, purge"),
     KeyDoc("done", "LIST", "of jobs that ended together: their JSON summaries, a line each, then how many had ended by then; the newest first, the last `keep_done` that are done or were cancelled and what lies with them", "ack, cancel, reap, sign-off", "the same, by trimming"),
@@ -101,9 +102,13 @@ class Keys:
     def running(self, boot: str) -> str:
         return self.of("running", boot)
 
+    def held(self, boot: str) -> list[str]:
+        """What an engine holds: what it claimed alone, and what together."""
+        return [self.running(boot), self.of("packs", boot)]
+
     def of_boot(self, boot: str) -> list[str]:
         """What an engine holds, what is asked of it, and its own bell."""
-        return [self.running(boot), self.of("asks", boot), self.own_bell(boot)]
+        return [*self.held(boot), self.of("asks", boot), self.own_bell(boot)]
 
     def behind(self, queue: str, name: str) -> list[str]:
         """Who is parked behind a door, and who was cancelled there."""

@@ -50,6 +50,8 @@ class StoreOptions:
     """How many jobs may wait in a queue, ready and scheduled; others have no limit."""
     claim_bytes: int = 1 << 20
     """Records in one step's claims: what is above it waits for the next step."""
+    pack_max: int = 64
+    """So many claims of one step lie together at most, as one element of what an engine holds."""
     many_queues: int = 32
     """A step that names more queues than these looks only where anything can be."""
     clock_ms: Callable[[], int] | None = None

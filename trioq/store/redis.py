@@ -104,12 +104,13 @@ class RedisStore:
         return decode(word, rest)
 
     def observe(self) -> Mapping[BootId, int]:
-        beats, steps = self._hash("beats"), self._hash("steps")
+        told, steps = self._hash("beats"), self._hash("steps")
+        beats = {boot: kept.beats(count) for boot, count in told.items()}
         # What isn't a number isn't from an engine. Floats, as the script adds them up.
         return {
-            kept.text(e): int(float(n) + kept.leading(steps.get(e, b"")))
-            for e, n in beats.items()
-            if kept.is_number(n)
+            kept.text(boot): int(float(count) + kept.leading(steps.get(boot, b"")))
+            for boot, count in beats.items()
+            if count is not None
         }
 
     def engines(self) -> Mapping[BootId, bytes]:
@@ -157,7 +158,7 @@ class RedisStore:
         args: list[Any] = [len(notes)]
         for note in notes:
             args += (note.uid, note.step, note.text)
-        return frozenset(kept.texts(self._run("note", [self.keys.running(boot)], args)[1]))
+        return frozenset(kept.texts(self._run("note", self.keys.held(boot), args)[1]))
 
     def notes_of(self, uids: Sequence[Uid]) -> list[bytes | None]:
         if not uids:
@@ -305,9 +306,10 @@ class RedisStore:
         """Run a script that must be told of every queue an engine's jobs came from."""
         queues: set[str] = set()
         while True:
-            values = self.lane.call("HVALS", self.keys.running(boot))
+            running, packs = self.keys.held(boot)
             # The script asks again for a queue that we left out.
-            queues |= {queue for queue in map(kept.place, values) if queue is not None}
+            queues.update(filter(None, map(kept.place, self.lane.call("HVALS", running))))
+            queues.update(filter(None, map(kept.pack_place, self.lane.call("HKEYS", packs))))
             names = sorted(queues)
             keys = self.keys.of_boot(boot)
             keys += self.keys.of_queues(names, "ready", "suspects", "bell")

@@ -87,8 +87,9 @@ def encode(
     runs = [(number, len(list(run))) for number, run in groupby(settled, _STEP)]
     args: list[Any] = [
         step.boot, step.number, step.want, int(step.suspect), step.parked_version,
-        options.keep_done, options.id_retention_ms, options.claim_bytes, int(forgets), now_ms,
-        step.asked, len(step.queues), len(doors), len(settled), len(runs), *step.queues,
+        options.keep_done, options.id_retention_ms, options.claim_bytes, options.pack_max,
+        int(forgets), now_ms, step.asked, len(step.queues), len(doors), len(settled), len(runs),
+        *step.queues,
     ]  # fmt: skip
     if doors:
         place = {queue: i for i, queue in enumerate(step.queues, 1)}
@@ -103,7 +104,7 @@ def encode(
             args += map(b"\n".join, cast("Iterable[Iterable[bytes]]", columns))
         else:
             args += chain.from_iterable(columns)
-    own = keys.of_boot(step.boot)[:2]
+    own = keys.of_boot(step.boot)[:3]
     return [*own, *lists, *parked, *bells, *dropped], args
 
 

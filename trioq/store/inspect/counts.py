@@ -305,7 +305,8 @@ def _questions(
     if doors:
         questions.append(("HMGET", keys.fixed("parked"), *doors))
     # An engine holds at most 1,000 jobs.
-    questions += [("HVALS", keys.running(engine)) for engine in engines]
+    for running, packs in map(keys.held, engines):
+        questions += [("HVALS", running), ("HGETALL", packs)]
     return questions
 
 
@@ -321,13 +322,19 @@ def _read(
     parked = {kept.door(door): n - next(answers) for door, n in zip(doors, lying, strict=True)}
     notes = next(answers) if doors else []
     since = {kept.door(d): _since_ms(note) for d, note in zip(doors, notes, strict=True)}
-    running = {
-        engine: Counter(kept.place(each) or "" for each in next(answers)) for engine in engines
-    }
+    running = {engine: _held(next(answers), next(answers)) for engine in engines}
     return _Moment(
         counters, dead, strays, records, paused, infos, lengths, parked,
         {door: ms for door, ms in since.items() if ms is not None}, running,
     )  # fmt: skip
+
+
+def _held(alone: list[bytes], packs: list[bytes]) -> Counter[str]:
+    """Queue → how many an engine holds that came from there."""
+    held = Counter(kept.place(each) or "" for each in alone)
+    for field, pack in _items(packs):
+        held[kept.pack_place(field) or ""] += kept.pack_count(pack)
+    return held
 
 
 def _items(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -90,7 +91,9 @@ def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
 def held(store: RedisStore, engine: str) -> list[JobView]:
     """The jobs that an engine has claimed and not settled, at most 1,000."""
     found: list[JobView] = []
-    uids = sorted(kept.texts(store.lane.call("HKEYS", store.keys.running(engine))))
+    running, packs = store.keys.held(engine)
+    alone, together = store.lane.transaction([("HKEYS", running), ("HVALS", packs)])
+    uids = sorted([*kept.texts(alone), *chain.from_iterable(map(kept.pack_uids, together))])
     for start in range(0, len(uids), PAGE):
         page = uids[start : start + PAGE]
         (stored,) = fields.read(store, ["jobs"], page)
@@ -135,14 +138,16 @@ def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
         queue = ""
     engines: list[bytes] = []
     for _ in range(TRIES):
-        there, lives, died, due, parked, *running = store.lane.transaction(
+        held = [keys.held(kept.text(engine)) for engine in engines]
+        there, lives, died, due, parked, *claims = store.lane.transaction(
             [
                 ("HKEYS", keys.fixed("engines")),
                 ("HEXISTS", keys.fixed("jobs"), uid),
                 ("ZSCORE", keys.fixed("dead"), uid),
                 ("ZSCORE", keys.of("scheduled", queue), uid),
                 ("SISMEMBER", keys.fixed("behind"), uid),
-                *(("HEXISTS", keys.running(kept.text(engine)), uid) for engine in engines),
+                *(("HEXISTS", running, uid) for running, _ in held),
+                *(("HVALS", packs) for _, packs in held),
             ]
         )
         if not lives:
@@ -151,8 +156,9 @@ def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
             return {"state": "dead", "died_ms": kept.time_ms(died)}
         if due is not None:
             return {"state": "scheduled", "due_ms": kept.time_ms(due)}
-        for engine, held in zip(engines, running, strict=True):
-            if held:
+        alone, together = claims[: len(engines)], claims[len(engines) :]
+        for engine, is_alone, packs in zip(engines, alone, together, strict=True):
+            if is_alone or any(uid in kept.pack_uids(pack) for pack in packs):
                 return {"state": "running", "engine": kept.text(engine)}
         if not set(there) <= set(engines):
             engines = there

@@ -95,10 +95,12 @@ def running(store: RedisStore, uids: Sequence[Uid]) -> set[Uid]:
     engines = store.lane.call("HKEYS", store.keys.fixed("engines"))
     found: set[Uid] = set()
     for engine in engines if uids else ():
-        key = store.keys.running(kept.text(engine))
-        claims = store.lane.call("HMGET", key, *uids)
-        found |= {uid for uid, claim in zip(uids, claims, strict=True) if claim is not None}
-    return found
+        running, packs = store.keys.held(kept.text(engine))
+        alone, together = store.lane.pipeline([("HMGET", running, *uids), ("HVALS", packs)])
+        found |= {uid for uid, claim in zip(uids, alone, strict=True) if claim is not None}
+        for pack in together:
+            found.update(kept.pack_uids(pack))
+    return found.intersection(uids)
 
 
 def _some(store: RedisStore, cursor: bytes) -> tuple[bytes, dict[Uid, bytes]]:

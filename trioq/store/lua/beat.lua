@@ -25,6 +25,7 @@ local boot, given_now = unpack(ARGV, 1, 2)
 local running = KEYS[9]
 -- @use bump
 -- @use counted
+-- @use in_packs
 -- @use now
 -- @use sweep
 
@@ -37,14 +38,17 @@ local held = redis.call("HLEN", running)
 local version = redis.call("HGET", stats, "parked_version") or "0"
 local now_ms = math.floor(clock(given_now) / 1000)
 local old = redis.call("ZRANGEBYSCORE", ended, "-inf", string.format("%d", now_ms), "LIMIT", 0, 500)
-if redis.call("HEXISTS", steps, boot) == 0 then
+local last = redis.call("HGET", steps, boot)
+if not last then
   return { "gone" }
 end
 -- @may
-bump(beats, boot, 1)
+-- Downwards: an engine of a version that knows no packs takes a number below 0 for nobody's, and so
+-- doesn't reap what it couldn't put back.
+bump(beats, boot, -1)
 if #old > 0 then
   redis.call("HDEL", ids, unpack(old))
   redis.call("ZREM", ended, unpack(old))
 end
 sweep(2500, now_ms)
-return { "ok", held, version, n_asked }
+return { "ok", held + in_packs(last), version, n_asked }

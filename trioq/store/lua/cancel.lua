@@ -9,8 +9,8 @@
 --       done      LIST  summaries, newest first
 --       behind    SET   uids that lie in parked lists
 --       asked     HASH  boot -> how many asks it was ever sent
---       then sender:<id>; for each engine: running, asks, its own bell; for each queue: scheduled,
---       suspects, dropped; for each door: dropped_behind
+--       then sender:<id>; for each engine: running, packs, asks, its own bell; for each queue:
+--       scheduled, suspects, dropped; for each door: dropped_behind
 -- ARGV  number    int   the sender's number of this write
 --       retention int   ms for which a caller's id is remembered
 --       keep_done int   how many summaries to keep
@@ -27,7 +27,7 @@
 --   counted in `dropped` or `dropped_behind`, until somebody passes over it. An ask is of the claim
 --   that there is now, and the first stays.
 -- Repeat: the sender's number decides, also for an answer that changed nothing.
--- Cost: O(jobs * engines), and O(length) of the suspects.
+-- Cost: O(jobs * engines), and O(length) of the suspects and of what lies in packs.
 local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended,
   dead, stats, waits, notes, results, results_due, done, behind, asked = unpack(KEYS, 1, 19)
 local number, retention, keep_done, given_now, n_boots, n_queues = unpack(ARGV, 1, 6)
@@ -35,6 +35,8 @@ local sender = KEYS[20]
 -- @use bump
 -- @use now
 -- @use cancelled
+-- @use in_packs
+-- @use packs
 -- @use ring
 -- @use sender
 
@@ -57,12 +59,14 @@ local listed = {}
 for b = 1, n_boots do
   listed[ARGV[6 + b]] = true
 end
-for _, boot in ipairs(redis.call("HKEYS", steps)) do
-  if not listed[boot] then
+local has_packs, registered = {}, redis.call("HGETALL", steps)
+for b = 1, #registered, 2 do
+  if not listed[registered[b]] then
     return { "look again" }
   end
+  has_packs[registered[b]] = in_packs(registered[b + 1]) > 0
 end
-local queues_at = 20 + 3 * n_boots
+local queues_at = 20 + 4 * n_boots
 local doors_at = queues_at + 3 * n_queues
 for k = queues_at + 1, doors_at, 3 do
   redis.call("ZCARD", KEYS[k])
@@ -79,12 +83,19 @@ for a = first, #ARGV, 5 do
 end
 local claim_of = {}
 for b = 1, #uids > 0 and n_boots or 0 do
-  local k = 18 + 3 * b
-  redis.call("HLEN", KEYS[k + 1])
+  local k = 17 + 4 * b
+  local boot, step_of = ARGV[6 + b], {}
+  redis.call("HLEN", KEYS[k + 2])
+  for _, pack in ipairs(has_packs[boot] and packs_in(KEYS[k + 1]) or {}) do
+    for uid in claims_in(pack) do
+      step_of[uid] = pack.step
+    end
+  end
   for i, claim in ipairs(redis.call("HMGET", KEYS[k], unpack(uids))) do
-    local step = string.match(claim or "", "^(%d+):")
+    local uid = uids[i]
+    local step = string.match(claim or "", "^(%d+):") or step_of[uid]
     if step then
-      claim_of[uids[i]] = { boot = ARGV[6 + b], step = step, asks = KEYS[k + 1], bell = KEYS[k + 2] }
+      claim_of[uid] = { boot = boot, step = step, asks = KEYS[k + 2], bell = KEYS[k + 3] }
     end
   end
 end

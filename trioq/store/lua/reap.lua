@@ -12,7 +12,8 @@
 --       big, attempts, id_of, ids, ended, waits, notes, results, results_due
 --       done      LIST  summaries, newest first
 --       asked     HASH  boot -> how many asks it was ever sent
---       then running:<boot>, asks:<boot>, its own bell; then for each queue: ready, suspects, bell
+--       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
+--       suspects, bell
 -- ARGV  boot      str   the one to reap
 --       seen      int   its signs of life, which stood still: beats and steps together
 --       max_reaps int   crashes as a suspect before a job is dead
@@ -34,7 +35,7 @@
 local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues, big, attempts,
   id_of, ids, ended, waits, notes, results, results_due, done, asked = unpack(KEYS, 1, 21)
 local boot, seen, max_reaps, line, retention, keep_done, given_now = unpack(ARGV, 1, 7)
-local running, asks, own_bell = unpack(KEYS, 22, 24)
+local running, packs, asks, own_bell = unpack(KEYS, 22, 25)
 -- @use asked
 -- @use bump
 -- @use cancelled
@@ -58,12 +59,15 @@ if not last then
   return { "gone" }
 end
 local beaten = tonumber(redis.call("HGET", beats, boot) or "")
+if beaten and beaten < 0 then
+  beaten = -1 - beaten  -- older versions counted up from 0
+end
 local stepped = tonumber(string.sub(string.match(last, "^%d*"), 1, 18)) or 0
 if not beaten or beaten + stepped ~= tonumber(seen) then
   return { "alive" }
 end
-local entries, astray = entries_of(running)
-local place, missing = places(25, 8, entries)
+local entries, astray = entries_of(running, packs)
+local place, missing = places(26, 8, entries)
 if #missing > 0 then
   return { "look again", missing }
 end
@@ -92,7 +96,7 @@ end
 die(died, why, lines, now_ms)
 return_to_queues(back, place, true)
 end_cancelled(unwanted.uids, unwanted.keeps, unwanted.summaries, now_ms, tonumber(retention))
-redis.call("DEL", running, asks, own_bell)
+redis.call("DEL", running, packs, asks, own_bell)
 redis.call("HDEL", asked, boot)
 redis.call("HDEL", steps, boot)
 redis.call("HDEL", beats, boot)

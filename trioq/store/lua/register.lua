@@ -24,6 +24,6 @@ if redis.call("HEXISTS", steps, boot) == 1 then
 end
 -- @may
 redis.call("HSET", steps, boot, "0")
-redis.call("HSET", beats, boot, "0")
+redis.call("HSET", beats, boot, "-1")  -- counted downwards: see beat
 redis.call("HSET", engines, boot, info)
 return { "ok" }

@@ -8,7 +8,8 @@
 --       waits, notes, results, results_due
 --       done      LIST  summaries, newest first
 --       asked     HASH  boot -> how many asks it was ever sent
---       then running:<boot>, asks:<boot>, its own bell; then for each queue: ready, suspects, bell
+--       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
+--       suspects, bell
 -- ARGV  boot      str
 --       retention int   ms for which a caller's id is remembered
 --       keep_done int   how many summaries to keep
@@ -25,7 +26,7 @@
 local steps, beats, engines, stats, queues, jobs, big, attempts, reaps, history, reasons, id_of, ids,
   ended, waits, notes, results, results_due, done, asked = unpack(KEYS, 1, 20)
 local boot, retention, keep_done, given_now = unpack(ARGV, 1, 4)
-local running, asks, own_bell = unpack(KEYS, 21, 23)
+local running, packs, asks, own_bell = unpack(KEYS, 21, 24)
 -- @use asked
 -- @use bump
 -- @use cancelled
@@ -48,8 +49,8 @@ redis.call("SCARD", queues)
 if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
-local entries, astray = entries_of(running)
-local place, missing = places(24, 5, entries)
+local entries, astray = entries_of(running, packs)
+local place, missing = places(25, 5, entries)
 if #missing > 0 then
   return { "look again", missing }
 end
@@ -60,7 +61,7 @@ local unwanted, left = divided(asks, entries)
 return_to_queues(left, place, false)
 end_cancelled(unwanted.uids, unwanted.keeps, unwanted.summaries, now_ms, tonumber(retention))
 if #astray == 0 then
-  redis.call("DEL", running, asks, own_bell)
+  redis.call("DEL", running, packs, asks, own_bell)
   redis.call("HDEL", asked, boot)
   redis.call("HDEL", steps, boot)
   redis.call("HDEL", beats, boot)
@@ -70,6 +71,9 @@ else
   for _, entry in ipairs(entries) do
     redis.call("HDEL", running, entry.uid)
     redis.call("HDEL", asks, entry.uid)
+  end
+  for _, pack in ipairs(packs_in(packs)) do
+    redis.call("HDEL", packs, pack.field)
   end
 end
 if #left > 0 then

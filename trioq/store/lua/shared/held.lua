@@ -1,8 +1,9 @@
 -- @use give_back
+-- @use packs
 -- @use ring
 -- Everything an engine holds, in the order in which it claimed it; then the uids of which
 -- nobody can tell where they came from, because somebody else wrote there.
-local function entries_of(key)
+local function entries_of(key, packs_key)
   local flat, entries, astray = redis.call("HGETALL", key), {}, {}
   for e = 1, #flat, 2 do
     local step, nth, flag, from = string.match(flat[e + 1], "^(%d+):(%d+):(s?):(.*)$")
@@ -11,6 +12,18 @@ local function entries_of(key)
                                 suspect = flag == "s", from = from }
     else
       astray[#astray + 1] = flat[e]
+    end
+  end
+  local packs, odd = packs_in(packs_key)
+  for _, pack in ipairs(packs) do
+    for uid, nth in claims_in(pack) do
+      entries[#entries + 1] = { uid = uid, step = tonumber(pack.step), nth = nth, suspect = false,
+                                from = pack.from }
+    end
+  end
+  for _, text in ipairs(odd) do
+    for uid in string.gmatch(text, "[^ :]+") do
+      astray[#astray + 1] = uid
     end
   end
   table.sort(entries, in_order)

@@ -19,6 +19,17 @@ local function pop(key, count, queue, door, flag)
   return #popped
 end
 
+-- As they lie together; nil, if one has a uid that none of ours has, and would be taken for others.
+local function as_pack(uids, from, till)
+  local pack = table.concat(uids, " ", from, till)
+  local has_space = string.find(table.concat(uids, "", from, till), " ", 1, true)
+  if not has_space and not string.find(" " .. pack .. " ", "  ", 1, true) then
+    return pack
+  end
+end
+
+local DIGITS = { "1", "2", "3", "4", "5", "6", "7", "8", "9", [0] = "0" }
+
 local wanted = want
 local may_take_suspect = suspect == "1"
 for q = 1, n_queues do
@@ -46,17 +57,12 @@ for q = 1, n_queues do
 end
 
 if #uids > 0 then
-  -- A hash of short values is a list to the server, and each look into it one at everything: a
-  -- value of more than 64 bytes, one place with zeros before it, makes it a table.
-  local grows_long = held <= 32 and held + #uids > 32
-  local places = claims_of .. (grows_long and string.rep("0", 64) or "")
-  local DIGITS = { "1", "2", "3", "4", "5", "6", "7", "8", "9", [0] = "0" }
-  local claimed, kept, taken, back = claims.uids, claims.records, {}, {}
+  local claimed, kept, alone, together, back = claims.uids, claims.records, {}, {}, {}
   local n, bytes, is_full, first = 0, 0, false, 1
   local admitted = {}
   local records = redis.call("HMGET", jobs, unpack(uids))
   for _, lot in ipairs(lots) do
-    local behind = ":" .. lot.flag .. ":" .. lot.queue.name
+    local before = n
     for i = first, lot.last do
       local uid, record = uids[i], records[i]
       if not record then
@@ -75,22 +81,32 @@ if #uids > 0 then
       else
         bytes = bytes + #record  -- the first is claimed however large: it would never be smaller
         n = n + 1
-        -- Of places only the last digit is new each time: to format each would cost more.
-        local digit = n % 10
-        if digit == 0 then
-          places = claims_of .. n / 10
-        end
         claimed[n] = uid
         kept[n] = #record > RECORD_MAX and string.sub(record, 1, RECORD_MAX) or record
-        taken[2 * n - 1], taken[2 * n] = uid, places .. DIGITS[digit] .. behind
-        if n == 1 then
-          places = claims_of
-        end
         if lot.door then
           admitted[#admitted + 1] = uid
         elseif lot.flag == "s" then
           table.insert(claims.suspects, uid)
         end
+      end
+    end
+    for from = before + 1, n, pack_max do
+      local till = math.min(from + pack_max - 1, n)
+      local pack = enough(till - from + 1) and as_pack(claimed, from, till)
+      if pack then
+        together[#together + 1] = claims_of .. from .. ":" .. lot.queue.name
+        together[#together + 1] = till - from + 1 .. ":" .. pack
+        n_packed = n_packed + till - from + 1
+      end
+      -- Of places only the last digit is new each time: to format each would cost more.
+      local tens, behind = nil, ":" .. lot.flag .. ":" .. lot.queue.name
+      for each = from, pack and 0 or till do
+        local digit = each % 10
+        if digit == 0 or not tens then
+          tens = claims_of .. (each < 10 and "" or (each - digit) / 10)
+        end
+        alone[#alone + 1] = claimed[each]
+        alone[#alone + 1] = tens .. DIGITS[digit] .. behind
       end
     end
     first = lot.last + 1
@@ -113,7 +129,12 @@ if #uids > 0 then
     redis.call("RPUSH", origin, unpack(head))
   end
   if n > 0 then
-    held = held + redis.call("HSET", running, unpack(taken))
+    if #alone > 0 then
+      hold_alone(alone)
+    end
+    if #together > 0 then
+      redis.call("HSET", packs, unpack(together))
+    end
     bump(stats, "claimed", n)
     if #admitted > 0 then
       redis.call("SREM", behind, unpack(admitted))

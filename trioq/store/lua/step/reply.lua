@@ -34,6 +34,6 @@ function reply(word, refusals)
     noted[i] = note and #note <= 20000 and note  -- what is longer is none of ours
   end
   local index = version ~= known and redis.call("HKEYS", parked) or false
-  return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, held, left,
-           next_due, version, index, n_asked ~= asked_known and news() or false, noted }
+  return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, n_alone + n_packed,
+           left, next_due, version, index, n_asked ~= asked_known and news() or false, noted }
 end

@@ -8,20 +8,27 @@ local function refuse(i)
   holds[i], n_out = false, n_out + 1
   refused[#refused + 1] = ARGV[uids_at + i]
 end
-local i = 0
-for r = runs_at + 1, runs_at + 2 * n_runs, 2 do
-  local claim = ARGV[r] .. ":"
-  for _ = 1, ARGV[r + 1] do
-    i = i + 1
-    if not holds[i] or string.find(holds[i], claim, 1, true) ~= 1 then
-      refuse(i)
-    end
+for i = 1, n_settled do
+  if not holds[i] then
+    refuse(i)
   end
 end
 local origins = {}
+local function origin_of(hold, uid)
+  if type(hold) == "table" then
+    if not hold.nth_of then
+      hold.nth_of = {}
+      for each, nth in claims_in(hold) do
+        hold.nth_of[each] = nth
+      end
+    end
+    return hold.step, hold.nth_of[uid], "", hold.from
+  end
+  return string.match(hold, "^(%d+):(%d+):(s?):(.*)$")
+end
 for _, group in ipairs(groups) do
   for i = group.first, group.verb.returns and group.last or 0 do
-    local step, nth, flag, from = string.match(holds[i] or "", "^(%d+):(%d+):(s?):(.*)$")
+    local step, nth, flag, from = origin_of(holds[i] or "", ARGV[uids_at + i])
     local queue = step and queue_of(from)
     if queue then
       origins[i] = { queue = queue, step = tonumber(step), nth = tonumber(nth), suspect = flag == "s" }
@@ -60,17 +67,63 @@ local function lines(text, first)
   return table.concat(picked, "\n")
 end
 
-local uids = column(uids_at, 1, n_settled)
-if #uids > 0 and redis.call("HDEL", running, unpack(uids)) < #uids then
+local alone = #there == 0 and column(uids_at, 1, n_settled) or {}
+for _, i in ipairs(loose) do
+  if holds[i] then
+    alone[#alone + 1] = ARGV[uids_at + i]
+  end
+end
+if #alone > 0 and redis.call("HDEL", running, unpack(alone)) < #alone then
   local met = {}  -- where two speak of one claim, the earlier counts
   for i = 1, n_settled do
-    local uid = ARGV[uids_at + i]
-    if holds[i] and met[uid] then
+    local uid = type(holds[i]) == "string" and ARGV[uids_at + i]
+    if uid and met[uid] then
       refuse(i)
-    elseif holds[i] then
+    elseif uid then
       met[uid] = true
     end
   end
+end
+-- What is left of a pack: behind the last that ended it is one still; before that each is alone.
+local ended, shorter, left_alone = {}, {}, {}
+for _, pack in ipairs(there) do
+  if pack.n_out > 0 then
+    ended[#ended + 1] = pack.field
+    n_packed = n_packed - pack.count
+  end
+  if pack.n_out > 0 and pack.n_out < pack.count then
+    local rest, at = {}, pack.nth
+    local function part()
+      for r, uid in ipairs(rest) do
+        left_alone[#left_alone + 1] = uid
+        left_alone[#left_alone + 1] = pack.step .. ":" .. at + r - 1 .. "::" .. pack.from
+      end
+    end
+    for uid, nth in claims_in(pack) do
+      if pack.out[uid] then
+        part()
+        rest, at = {}, nth + 1
+      else
+        rest[#rest + 1] = uid
+      end
+    end
+    if enough(#rest) then
+      shorter[#shorter + 1] = pack.step .. ":" .. at .. ":" .. pack.from
+      shorter[#shorter + 1] = #rest .. ":" .. table.concat(rest, " ")
+      n_packed = n_packed + #rest
+    else
+      part()
+    end
+  end
+end
+if #ended > 0 then
+  redis.call("HDEL", packs, unpack(ended))
+end
+if #shorter > 0 then
+  redis.call("HSET", packs, unpack(shorter))
+end
+if #left_alone > 0 then
+  hold_alone(left_alone)
 end
 local asked_to_end = { uids = {} }
 if stop then
@@ -85,6 +138,10 @@ if stop then
   asked_to_end = divided(asks, back)
   for _, claim in ipairs(asked_to_end.claims) do
     holds[claim.i], n_out = false, n_out + 1
+  end
+  local uids = column(uids_at, 1, n_settled)
+  for _, claim in ipairs(asked_to_end.claims) do
+    uids[#uids + 1] = claim.uid
   end
   if #uids > 0 then
     redis.call("HDEL", asks, unpack(uids))

@@ -10,9 +10,9 @@
 --       asked     HASH  boot -> how many asks it was ever sent
 --       notes     HASH  uid -> what was last said of it
 --       behind    SET   uids that lie in parked lists
---       then running:<boot>, asks:<boot>; then of all queues, in the order of claiming: each one's
---       ready; each one's suspects; scheduled; dropped; then the parked lists; then each queue's
---       bell; then the dropped_behind of each parked list
+--       then running:<boot>, packs:<boot>, asks:<boot>; then of all queues, in the order of
+--       claiming: each one's ready; each one's suspects; scheduled; dropped; then the parked lists;
+--       then each queue's bell; then the dropped_behind of each parked list
 -- ARGV  boot      str
 --       number    int   the number of this step: the last one + 1
 --       want      int   how many to claim at most
@@ -21,6 +21,7 @@
 --       keep_done int   how many summaries to keep
 --       retention int   ms for which a caller's id outlives its job
 --       max_bytes int   of records in one reply
+--       pack_max  int   how many claims lie in one pack at most
 --       forgets   0|1   whether the names of those of its queues go that nothing is in
 --       given_now int   epoch ms, or empty for the server's clock
 --       asked_known int how many asks the boot knows to have been sent
@@ -38,17 +39,19 @@
 --       gone      not registered, or not this far; nothing changed
 --
 -- Invariant: a uid is in one container before and after. A settlement counts only for the
---   claim it was made for: its step is the one in `running`.
+--   claim it was made for: its step is the one in `running`, or of the pack.
 -- Repeat: the number makes the steps of an engine a strict sequence. The last one again is
---   answered as it was, from `running` and from what `steps` notes of refusals.
+--   answered as it was, from `running` and `packs`, and from what `steps` notes of refusals.
 -- Cost: a constant number of commands for each verb, parked list and queue that anything is in,
 --   whatever the size of the batch; what isn't there is asked for many keys at a time.
 -- @keys
-local boot, number, want, suspect, known, keep_done, retention, max_bytes, forgets, given_now,
-  asked_known, n_queues, n_parked, n_settled, n_runs = unpack(ARGV, 1, 15)
-local running, asks = KEYS[n_fixed + 1], KEYS[n_fixed + 2]
+local boot, number, want, suspect, known, keep_done, retention, max_bytes, pack_max, forgets, given_now,
+  asked_known, n_queues, n_parked, n_settled, n_runs = unpack(ARGV, 1, 16)
+local running, packs, asks = unpack(KEYS, n_fixed + 1, n_fixed + 3)
 -- @use bump
+-- @use in_packs
 -- @use now
+-- @use packs
 
 -- Of a record that is larger than any of ours, so much is enough to see that.
 local RECORD_MAX = 1048576
@@ -58,7 +61,7 @@ local last = redis.call("HGET", steps, boot)
 if not last then
   return { "gone" }
 end
-local claims_of = number .. ":"  -- what `running` says of this step's claims begins so
+local claims_of = number .. ":"  -- what is said of this step's claims begins so
 number = tonumber(number)
 local last_number = tonumber(string.match(last, "^%d+") or "")
 if not last_number then
@@ -72,12 +75,13 @@ end
 -- The arguments --------------------------------------------------------------------
 want, keep_done, retention = tonumber(want), tonumber(keep_done), tonumber(retention)
 max_bytes, n_queues, n_parked = tonumber(max_bytes), tonumber(n_queues), tonumber(n_parked)
+pack_max = tonumber(pack_max)
 n_settled, n_runs = tonumber(n_settled), tonumber(n_runs)
-local names_at = 15  -- ARGV[names_at + q] is the name of queue q; and so on below
+local names_at = 16  -- ARGV[names_at + q] is the name of queue q; and so on below
 local doors_at = names_at + n_queues
 local uids_at = doors_at + 3 * n_parked
 local runs_at = uids_at + n_settled
-local lists_at = n_fixed + 2
+local lists_at = n_fixed + 3
 local bells_at = lists_at + 4 * n_queues + n_parked
 local behind_at = bells_at + n_queues
 
@@ -128,7 +132,8 @@ end
 
 -- What follows notes here what the end has to know ------------------------------------
 local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
-local refused, cancelled, held, is_paused = {}, {}, nil, {}
+local refused, cancelled, is_paused = {}, {}, {}
+local n_alone, n_packed = nil, in_packs(last)  -- of the claims that are held, in `running` and in `packs`
 local has_attempts, has_notes, n_asked = false, false, "0"
 local parked_changed, suspects_moved = false, false
 
@@ -147,16 +152,31 @@ while cursor < #ARGV do
   settled, cursor = settled + count, cursor + 2 + (verb.in_lines and 1 or count) * verb.fields
   has_queues = has_queues or verb.returns
 end
-local holds = {}
+local holds, there, loose = {}, {}, {}
+if n_packed > 0 and (n_settled > 0 or number == last_number) then
+  there = packs_in(packs)
+end
 if n_settled > 0 then
-  holds = redis.call("HMGET", running, unpack(ARGV, uids_at + 1, uids_at + n_settled))
+  -- @read find
 else
-  held = redis.call("HLEN", running)
+  n_alone = redis.call("HLEN", running)
 end
 if has_queues or forgets == "1" then
   redis.call("SCARD", named)
 end
 -- @read look
+if want > 1 then
+  local may_pack = has_queues
+  for _, queue in pairs(queues) do
+    may_pack = may_pack or queue.n_ready > 1 or queue.first[2] and tonumber(queue.first[2]) <= now_ms
+  end
+  for _, door in ipairs(doors) do
+    may_pack = may_pack or door.length > 1
+  end
+  if may_pack then
+    redis.call("HLEN", packs)
+  end
+end
 -- What its claims were asked for, if anything, they end as it is settled here.
 local stop = n_settled > 0 and n_asked ~= "0" and verbs.cancel()
 has_queues = has_queues or next(queues) ~= nil
@@ -168,6 +188,21 @@ if forgets == "1" and redis.call("EXISTS", parked) == 0 then
       unused[#unused + 1], silenced[#silenced + 1] = name, KEYS[bells_at + q]
     end
   end
+end
+
+-- Small packs are none: where a step claims few, they end in any order.
+local function enough(count)
+  return count > 1 and count >= pack_max / 2
+end
+-- Uids and what `running` says of each, one after the other.
+local function hold_alone(claims)
+  n_alone = n_alone or redis.call("HLEN", running)
+  -- A hash of short values is a list to the server, and each look into it one at everything: a
+  -- value of more than 64 bytes, a place with zeros before it, makes it a table.
+  if n_alone <= 32 and n_alone + #claims / 2 > 32 then
+    claims[2] = string.gsub(claims[2], ":", ":" .. string.rep("0", 64), 1)
+  end
+  n_alone = n_alone + redis.call("HSET", running, unpack(claims))
 end
 
 local reply
@@ -192,7 +227,7 @@ end
 if n_settled > 0 then
   -- @part settle
 end
-held = held or redis.call("HLEN", running)
+n_alone = n_alone or redis.call("HLEN", running)
 if has_queues then
   -- @part promote
   -- @part claim
@@ -203,6 +238,7 @@ if parked_changed then
 end
 -- A repeat is answered from this: whom it refused can't be told from `running` any more.
 local refusals = table.concat(refused, " ") .. (cancelled[1] and "|" .. table.concat(cancelled, " ") or "")
+local now_at = n_packed > 0 and number .. "+" .. n_packed or number
 -- The number is a sign of life, too.
-redis.call("HSET", steps, boot, refusals ~= "" and number .. " " .. refusals or number)
+redis.call("HSET", steps, boot, refusals ~= "" and now_at .. " " .. refusals or now_at)
 return reply("ok", refusals)
