@@ -21,8 +21,7 @@ from trioq.core.outcome import DeadReason
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.store import inspect
-from trioq.store.checks import check_server, explain, minimal_acl, required
-from trioq.store.compose import all_commands
+from trioq.store.checks import called_by_scripts, check_server, explain, minimal_acl, required
 from trioq.store.inspect import (
     JobFilter,
     dead,
@@ -294,7 +293,7 @@ def test_every_call_in_a_script_is_known_to_the_check() -> None:
         for call in calls.findall(script.body):
             named = set(re.findall(r'"([A-Z]+)"', call))
             assert named or call == "command", f"{script.name}: {call}"
-            assert named <= all_commands()
+            assert named <= called_by_scripts()
     assert len(required()) == len(set(required()))
 
 

@@ -31,8 +31,7 @@ from trioq.core.settlements import (
     Settlement,
 )
 from trioq.errors import StoreRefused
-from trioq.store.checks import minimal_acl
-from trioq.store.compose import all_commands
+from trioq.store.checks import called_by_scripts, minimal_acl
 from trioq.store.keys import CATALOGUE, Keys
 from trioq.store.lane import Lane
 from trioq.store.protocol import StoreOptions
@@ -246,7 +245,7 @@ def test_what_is_refused_for_lack_of_a_permission_changes_nothing(
     stage: Stage, operation: str
 ) -> None:
     count = 0
-    for command in sorted(all_commands()):
+    for command in sorted(called_by_scripts()):
         stage.set()
         stage.server.call("ACL", "SETUSER", "worker", f"-{command.lower()}")
         count += refused(stage, operation)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from trioq.store import scripts
-from trioq.store.compose import all_commands
 from trioq.store.scripts import SECTIONS, Script, all_scripts, load
 
 LUA = Path(scripts.__file__).parent / "lua"
@@ -64,10 +63,6 @@ def test_the_answers_are_those_of_the_header(script: Script) -> None:
     literal = re.findall(r'return \{ "([\w ]+)"', body)
     literal += re.findall(r'return (?:reply|answer)\("([\w ]+)"', body)
     assert set(literal) == set(script.words)
-
-
-def test_what_all_scripts_call_is_known_without_putting_them_together() -> None:
-    assert all_commands() == frozenset().union(*(script.commands for script in all_scripts()))
 
 
 @every_file

@@ -13,10 +13,10 @@ import attrs
 
 from trioq.errors import StoreBusy, StoreError, StoreRefused, StoreUnreachable
 from trioq.store.answers import no_descriptors
-from trioq.store.compose import all_commands
 from trioq.store.keys import CATALOGUE, Keys, bench_namespace
 from trioq.store.redis import RedisStore
 from trioq.store.replies import TEXTS
+from trioq.store.scripts import all_scripts
 
 #: The first versions with script flags, which keep a full server drainable.
 NEEDED = {"redis": (7, 0, 0), "valkey": (7, 2, 0)}
@@ -80,9 +80,14 @@ class ServerFacts:
     """What a crash of the server can cost."""
 
 
+def called_by_scripts() -> frozenset[str]:
+    """The commands in ``lua/``. All scripts are put together for it, before one is waited for."""
+    return frozenset().union(*(script.commands for script in all_scripts()))
+
+
 def required() -> list[str]:
     """Every command that the user must be allowed, as the probe asks for it."""
-    on_keys = sorted(REQUIRED_ON_KEYS | all_commands() - {"TIME"})
+    on_keys = sorted(REQUIRED_ON_KEYS | called_by_scripts() - {"TIME"})
     # As many keys as any of them takes: what isn't a key isn't looked at.
     return [*REQUIRED, *(f"{name} % % %" for name in on_keys)]
 

@@ -214,12 +214,6 @@ def commands(text: str) -> frozenset[str]:
     return frozenset(called - HINTS)
 
 
-def all_commands() -> frozenset[str]:
-    """What the scripts call, all together: without putting any of them together."""
-    texts = [file.read_text() for file in LUA.rglob("*.lua")]
-    return commands("\n".join(texts)) | {*_LENGTH.values()}
-
-
 def _with_shared(text: str, used: set[str]) -> str:
     """With what it uses put in place, but for what is used already; notes what that is."""
 
