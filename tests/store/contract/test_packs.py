@@ -339,6 +339,7 @@ def test_what_an_engine_of_an_older_version_held_is_given_back(server: Server) -
     assert w.queue("low").suspects == tuple(mine)
 
 
+@pytest.mark.direct  # counts how often it beats
 def test_an_older_version_takes_no_count_of_beats_for_an_engines(server: Server) -> None:
     """It would reap what it knows of, and forget the packs."""
     w, store = on_server(server)
