@@ -18,7 +18,7 @@ import trioq
 from props.behaviours import Liar, Odd
 from props.stage import MARK, Role, Stage, in_a_thread
 from trioq.engine.handlers.place import place
-from trioq.engine.handlers.threads import left_behind
+from trioq.engine.handlers.threads import Left, left_behind
 
 #: What a handler may take, in seconds. No multiple of it is when the engine looks for stale jobs:
 #: of two things at one time, either may be first.
@@ -28,13 +28,15 @@ TIMEOUT_S = 0.44
 class PatientClock(trio.abc.Clock):
     """Goes to the next deadline as soon as the loop has nothing to do and no thread has.
 
-    A thread that waits for something in the loop has nothing to do.
+    A thread that waits for something in the loop has nothing to do, nor has one that waits until
+    it's left alone: whoever looks for that may have begun to wait when the time was over already.
     """
 
     def __init__(self) -> None:
         self.now = 0.0
         self.threads: trio.CapacityLimiter | None = None
         self.away = 0
+        self._befores: list[set[Left]] = []
 
     def start_clock(self) -> None:
         pass
@@ -43,14 +45,29 @@ class PatientClock(trio.abc.Clock):
         return self.now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
+        is_busy = self._is_busy()  # asked first: one that is no more has made it later before
         if deadline <= self.now:
             return 0.0
-        if self.threads is not None and self.threads.borrowed_tokens > self.away:
+        if is_busy:
             return 0.001  # and then look whether a thread has made it later
         if deadline < float("inf"):
             self.now = deadline
             return 0.0
         return 1.0
+
+    def _is_busy(self) -> bool:
+        """Whether a thread has something to do."""
+        if self.threads is None:
+            return False
+        idle = self.away + sum(left_behind <= before for before in tuple(self._befores))
+        return self.threads.borrowed_tokens > idle
+
+    def wait_until_left(self, before: set[Left]) -> None:
+        """For threads: until another was left alone than these."""
+        self._befores.append(before)
+        while left_behind <= before:
+            threading.Event().wait(0.0005)
+        self._befores.remove(before)
 
     async def sleep(self, seconds: float) -> None:
         """For threads, by ``trio.from_thread.run``."""
@@ -83,8 +100,7 @@ class Part:
         """
         before = set(left_behind)
         self.computes(2 * TIMEOUT_S)
-        while left_behind <= before:
-            threading.Event().wait(0.0005)
+        self.clock.wait_until_left(before)
         trio.from_thread.check_cancelled()
 
 

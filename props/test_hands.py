@@ -19,10 +19,12 @@ import trio._core._run as trio_run
 from hypothesis import strategies as st
 
 from props import ways
-from props.in_threads import ACTS, ALONE, PatientClock, stage
+from props.in_threads import ACTS, ALONE, Part, PatientClock, stage
 from props.ways import Draft, Seen, holds, misfits, names, options, plain_acts, play
 from trioq.core import ahead, tempo
-from trioq.engine.runs.hands import Hands
+from trioq.engine.handlers.grace import NoPatience
+from trioq.engine.handlers.threads import ThreadLeftBehind, run_in_thread
+from trioq.engine.runs.hands import LOOK_S, Hands
 
 
 def both(
@@ -53,6 +55,31 @@ def both(
 
 def _watch(clock: PatientClock, threads: trio.CapacityLimiter) -> None:
     clock.threads = threads
+
+
+@pytest.mark.timeout(30)
+def test_time_goes_on_while_a_thread_waits_until_it_is_left_alone() -> None:
+    """Who looks for such threads may begin to wait when one has made it later already."""
+    clock, scope = PatientClock(), trio.CancelScope()
+
+    async def run() -> None:
+        clock.threads = trio.CapacityLimiter(1)
+        act = Part(0, 1, [], clock).computes_until_cancelled
+        with scope, pytest.raises(ThreadLeftBehind):
+            await run_in_thread(act, "", clock.threads, tempo.Tempo(), NoPatience())
+
+    async def look() -> None:
+        while not clock.now:
+            await trio.lowlevel.checkpoint()
+        await trio.sleep(LOOK_S)
+        scope.cancel()
+
+    async def both() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            nursery.start_soon(look)
+
+    trio.run(both, clock=clock)
 
 
 def assert_same(drafts: list[Draft], workers: int = 1, *, breaks: bool = False) -> int:
