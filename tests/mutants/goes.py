@@ -73,6 +73,18 @@ GOES = (
         "        if self._lot:\n", "        if False:\n", TOLD,
     ),
     Mutant(
+        "a traced run is told to have begun with others, outside of its span", ENDS,
+        "        if job.span is not None:\n", "        if False:\n", TOLD,
+    ),
+    Mutant(
+        "who tells that runs have begun is said to run them", "core/events.py",
+        "wanted_ms, suspect, worker)", "wanted_ms, suspect)", TOLD,
+    ),
+    Mutant(
+        "of the results that aren't kept each is its teller's", DONE,
+        "worker = workers[n] if has_waited else None", "worker = None", TOLD,
+    ),
+    Mutant(
         "of what begins the first is told, and no other", "observe/metrics/listener.py",
         "                self._job_started(one)\n",
         "                self._job_started(one)\n                break\n", BOTH,

@@ -153,11 +153,13 @@ class JobStarted(Event):
     """When it was enqueued, or due if that was with a delay, by the client's clock."""
     suspect: bool = False
     """Whether an engine died while it ran there."""
+    worker: int | None = attrs.field(default=None, eq=False)
+    """Which one runs it, where another task may tell of it."""
 
 
-Start = tuple[Uid, int, bool, int, int, float]
+Start = tuple[Uid, int, bool, int, int, float, int]
 """The beginning of a run: uid, attempt, whether it is a suspect, when it was enqueued and when it
-was wanted (epoch ms), and when it began (epoch s)."""
+was wanted (epoch ms), when it began (epoch s), and which worker runs it."""
 
 
 @value
@@ -175,8 +177,9 @@ class JobsStarted(Event):
 
     def each(self) -> Iterator[JobStarted]:
         """The same, told of each."""
-        for uid, attempt, suspect, enqueued_ms, wanted_ms, _ in self.runs:
-            yield JobStarted(uid, self.name, self.queue, attempt, enqueued_ms, wanted_ms, suspect)
+        name, queue = self.name, self.queue
+        for uid, attempt, suspect, enqueued_ms, wanted_ms, _, worker in self.runs:
+            yield JobStarted(uid, name, queue, attempt, enqueued_ms, wanted_ms, suspect, worker)
 
 
 Quick = tuple[Uid, int, bool, int, int, float, float]
@@ -241,6 +244,8 @@ class ResultNotKept(Event):
     attempt: int
     why: Literal["too_large", "unfit"]
     detail: str
+    worker: int | None = attrs.field(default=None, eq=False)
+    """Which one ran it, where another task tells of it."""
 
 
 @value

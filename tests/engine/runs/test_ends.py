@@ -8,10 +8,23 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 
+import trioq
 from tests.engine.virtual import World, calm
-from trioq.core.events import Event, JobFailed, JobsStarted, JobsSucceeded, JobStarted, JobSucceeded
+from trioq.core.events import (
+    Event,
+    JobFailed,
+    JobsStarted,
+    JobsSucceeded,
+    JobStarted,
+    JobSucceeded,
+    ResultNotKept,
+)
+from trioq.engine.handlers import place
 from trioq.engine.runs.turn import SLICE_S
+from trioq.observe.spans import EngineTracer
 
 pytestmark = pytest.mark.trio
 
@@ -58,6 +71,53 @@ async def test_those_that_come_back_together_are_told_of_at_once_and_each_has_be
     ends = [at for at, _ in world.timed(JobSucceeded)]
     assert max(starts) + 1.0 <= min(ends)
     assert all(0.9 < event.took_s < 1.1 for event in world.of(JobSucceeded))
+
+
+async def test_of_each_is_told_which_worker_runs_it(autojump_clock: Clock, world: World) -> None:
+    world.config = calm(count=8)
+    ran: dict[str, int] = {}
+
+    @world.app.job("waits", result=60.0)
+    async def waits(job: trioq.Job) -> dict[str, object]:
+        ran[job.uid] = place.get().worker
+        await trio.sleep(1.0)
+        return {"not representable": object()}
+
+    await world.start()
+    world.enqueue("waits", 8)
+    await world.reported(ResultNotKept, 8)
+    assert sorted(ran.values()) == [*range(8)]
+    for kind in (JobStarted, JobSucceeded, ResultNotKept):
+        assert {event.uid: event.worker for event in world.of(kind)} == ran, kind
+
+
+async def test_of_a_traced_run_all_is_told_while_its_span_is_current(
+    autojump_clock: Clock, world: World
+) -> None:
+    told: dict[tuple[type[Event], str], int] = {}
+    ran: dict[str, int] = {}
+
+    def current() -> int:
+        return trace.get_current_span().get_span_context().span_id
+
+    def report(event: Event) -> None:
+        if isinstance(event, JobStarted | JobSucceeded):
+            told[type(event), event.uid] = current()
+
+    world.config = calm(count=8)
+    world.listeners = (report,)
+    world.tracer = EngineTracer(TracerProvider().get_tracer("tests"), "tests", linked=False)
+
+    @world.app.job("waits")
+    async def waits(job: trioq.Job) -> None:
+        ran[job.uid] = current()
+        await trio.sleep(1.0)
+
+    await world.start()
+    uids = world.enqueue("waits", 16)
+    await world.reported(JobSucceeded, 16)
+    assert len({*ran.values()} - {0}) == 16
+    assert told == {(kind, uid): ran[uid] for kind in (JobStarted, JobSucceeded) for uid in uids}
 
 
 async def test_the_last_that_runs_is_told_of_before_the_loop_turns(

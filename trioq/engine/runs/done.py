@@ -100,7 +100,8 @@ class DoneTeller:
                 )  # fmt: skip
                 result_bytes += len(kept.value)
                 if kept.word != "done":
-                    unkept += not_kept(held, plan.name, plan.queue, kept)
+                    worker = workers[n] if has_waited else None
+                    unkept += not_kept(held, plan.name, plan.queue, kept, worker)
             alike.runs.append(
                 (uid, attempt, held.suspect, enqueued_ms, wanted_ms, took_s, ended_at)
             )

@@ -4,7 +4,8 @@ many at once.
 Those whose handlers have waited for the same moment come back in one turn of the loop. Of all that
 have, and of what has begun then, the boot, the breakers and whoever listens are told in the next.
 What ended in any other way is told by itself, after those, so that everybody hears of ends in the
-order in which they were.
+order in which they were. That a run has begun which is traced is told at once, while its span is
+current.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import trio
 from trioq import failpoints
 from trioq.core.events import JobsStarted, Start
 from trioq.core.outcome import Succeeded
-from trioq.engine.claim import Claimer, Held
+from trioq.engine.claim import Claimer
 from trioq.engine.runs.done import Done, DoneTeller
-from trioq.engine.runs.plan import Header, Plan, PlannedJob
+from trioq.engine.runs.plan import Plan, PlannedJob
 from trioq.engine.runs.run import Run, Runs
 from trioq.engine.runs.turn import Turn
 
@@ -35,10 +36,10 @@ class Ends:
     runs: Runs
     teller: DoneTeller
     turn: Turn
-    _begun: list[tuple[Held, Header, float]] = attrs.field(
-        factory=list[tuple[Held, Header, float]], init=False
+    _begun: list[tuple[PlannedJob, int, float]] = attrs.field(
+        factory=list[tuple[PlannedJob, int, float]], init=False
     )
-    """Those of which it isn't told yet that they have, and when."""
+    """Those of which it isn't told yet that they have, in which worker, and when."""
     _by: Claimer | None = attrs.field(default=None, init=False)
     """Who has claimed those that have ended and aren't told yet; None: there are none."""
     _done: list[Done] = attrs.field(factory=list[Done], init=False)
@@ -63,10 +64,12 @@ class Ends:
             self._is_called = False
             self.tell()
 
-    def begins(self, held: Held, header: Header, now: float) -> None:
-        """A handler waits, which has begun now."""
-        self._begun.append((held, header, now))
-        if not self._is_called:
+    def begins(self, job: PlannedJob, worker: int, now: float) -> None:
+        """A handler waits, which has begun now, in this worker, which calls."""
+        self._begun.append((job, worker, now))
+        if job.span is not None:
+            self._tell_begun()  # its span is current here, and nowhere else
+        elif not self._is_called:
             self._call()
 
     def takes(self, run: Run, job: PlannedJob) -> bool:
@@ -122,16 +125,17 @@ class Ends:
         begun, self._begun = self._begun, []
         wall = time.time() - trio.current_time()
         by_plan: dict[Plan, list[Start]] = {}
-        for held, header, began in begun:
+        for job, worker, began in begun:
+            held, header = job.held, job.header
             by_plan.setdefault(header.plan, []).append(
                 (
                     held.uid, held.attempt, held.suspect,
-                    header.enqueued_ms, header.wanted_ms, wall + began,
+                    header.enqueued_ms, header.wanted_ms, wall + began, worker,
                 )
             )  # fmt: skip
         for plan, runs in by_plan.items():
             are_plain = not any(
                 attempt > 1 or suspect or wanted_ms != enqueued_ms
-                for _, attempt, suspect, enqueued_ms, wanted_ms, _ in runs
+                for _, attempt, suspect, enqueued_ms, wanted_ms, _, _ in runs
             )
             self.teller.report(JobsStarted(plan.name, plan.queue, runs, are_plain))

@@ -121,11 +121,13 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
     assert_never(verdict)
 
 
-def not_kept(claim: Held, name: str, queue: str, kept: Kept) -> tuple[ResultNotKept, ...]:
+def not_kept(
+    claim: Held, name: str, queue: str, kept: Kept, worker: int | None = None
+) -> tuple[ResultNotKept, ...]:
     """What is told of a result that was to be kept: nothing, if it is."""
     if kept.word == "done":
         return ()
-    return (ResultNotKept(claim.uid, name, queue, claim.attempt, kept.word, kept.why_not),)
+    return (ResultNotKept(claim.uid, name, queue, claim.attempt, kept.word, kept.why_not, worker),)
 
 
 def released(claim: Held, stored: Stored | None) -> End:

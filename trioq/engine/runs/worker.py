@@ -138,7 +138,7 @@ class Worker:
         """Make it a run, which others see."""
         job, by, runs = begun.job, begun.job.held.by, self._shop.runs
         plan = job.plan
-        self._shop.ends.begins(job.held, job.header, begun.began)
+        self._shop.ends.begins(job, self._number, begun.began)
         # The door of its name was open when it began, and nothing but an end can have shut it.
         permit = begun.permit or Permit(plan.breaker.generation)
         run = Run(

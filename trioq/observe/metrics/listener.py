@@ -183,7 +183,7 @@ class Metrics:
             for one in event.each():
                 self._job_started(one)
             return
-        waited_s = [began_at - wanted_ms / 1000 for _, _, _, _, wanted_ms, began_at in event.runs]
+        waited_s = [at - ms / 1000 for _, _, _, _, ms, at, _ in event.runs]
         self._waits_of(event.queue, "ready").observe_many(_no_less_than_0(waited_s))
 
     def _waited_in_parts(self, queue: str, wait: Wait) -> None:
