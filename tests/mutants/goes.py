@@ -96,7 +96,7 @@ GOES = (
     ),
     Mutant(
         "a turn goes on when the loop has turned", ENDS,
-        "                self.turn.ended(self.turn.number)\n", "", TOLD,
+        "                self.turn.ended(self._called_in)\n", "", TOLD,
     ),
     Mutant(
         "what has waited too long is simply done", TIMEBOX,

@@ -48,6 +48,8 @@ class Ends:
     """Where its task waits for one."""
     _is_called: bool = attrs.field(default=False, init=False)
     """It comes in the next turn."""
+    _called_in: int = attrs.field(default=0, init=False)
+    """The workers' turn in which it was called."""
 
     async def run(self) -> None:
         """Tell of them, one turn of the loop after the first.
@@ -58,7 +60,7 @@ class Ends:
             while True:
                 await self._lot.park()
                 self._is_called = False
-                self.turn.ended(self.turn.number)
+                self.turn.ended(self._called_in)
                 self.tell()
         finally:
             self._is_called = False
@@ -103,7 +105,7 @@ class Ends:
 
     def _call(self) -> None:
         if self._lot:
-            self._is_called = True
+            self._is_called, self._called_in = True, self.turn.number
             self._lot.unpark()
         else:
             self.tell()
