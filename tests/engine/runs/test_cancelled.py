@@ -544,8 +544,10 @@ async def test_a_process_that_does_not_heed_it_is_killed_and_replaced(
 async def test_one_that_returns_in_its_process_has_finished_first(rig: Rig, tmp_path: Path) -> None:
     rig.app = deeds
     rig.config = config_of(cancel_grace_s=60.0, runners=1)
-    (uid,) = rig.enqueue("wait_for", payload={"told": str(tmp_path / "told")})
+    told, begun = tmp_path / "told", tmp_path / "begun"
+    (uid,) = rig.enqueue("wait_for", payload={"told": str(told), "begun": str(begun)})
     async with rig.running() as engine:
+        await rig.until(begun.exists)
         await ask(rig, engine, uid)
         (tmp_path / "told").touch()
         await rig.reported(JobSucceeded, uid=uid)

@@ -126,7 +126,9 @@ def finish_in_spite_of_it(seconds: float) -> None:
 
 
 @app.job
-def wait_for(told: str) -> None:
+def wait_for(told: str, begun: str = "") -> None:
+    if begun:
+        Path(begun).touch()
     while not Path(told).exists():
         time.sleep(0.001)
 
