@@ -10,6 +10,8 @@ BREAKERS = "engine/runs/breaker.py"
 ENDING = "engine/handlers/ending.py"
 
 PURE: Killers = ("tests/core/test_blame.py", "tests/core/test_breaker.py")
+ABLE = "store/inspect/able.py"
+DOORS: Killers = ("tests/store/test_doors.py",)
 ENGINE: Killers = ("tests/engine/runs/test_breaker.py",)
 
 BLAMES = (
@@ -53,5 +55,13 @@ BLAMES = (
     Mutant(
         "a first probe that fails proves nothing", BREAKER,
         "if not self._good or self._is_too_bad(", "if self._is_too_bad(", PURE,
+    ),
+    Mutant(
+        "a job waits for a breaker that is open on one of its engines", ABLE,
+        "elif len(shut) == len(staying):", "elif shut:", DOORS,
+    ),
+    Mutant(
+        "an engine that is about to leave would run it", ABLE,
+        "[each for each in knowing if not self.leaves(each)]", "list(knowing)", DOORS,
     ),
 )  # fmt: skip

@@ -8,11 +8,14 @@ from tests.scene import Scene
 from tests.support import new_job
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.job import Record
 from trioq.core.settlements import Ack, Park
 from trioq.store.inspect import QueueStats, Stats, doors, snapshots, stats, tell
 from trioq.store.inspect.counts import EngineStats
 from trioq.store.inspect.doors import Why, explained
+from trioq.store.inspect.reasons import of_job
 from trioq.store.inspect.sizes import known_keys
+from trioq.store.inspect.views import JobView
 
 
 def engine(id: str, queues: tuple[str, ...], names: tuple[str, ...]) -> EngineStats:
@@ -27,6 +30,8 @@ def of(*engines: EngineStats, paused: bool = False) -> Stats:
 KNOWS = engine("a", ("low",), ("greet",))
 OTHER = engine("b", ("low",), ("other",))
 ELSEWHERE = engine("c", ("high",), ("greet",))
+KNOWS_TOO = engine("d", ("low",), ("greet",))
+LEAVES = Snapshot(draining=True)
 OPEN = {"a.boot": Snapshot(breakers={"greet": "open"})}
 
 
@@ -40,6 +45,25 @@ OPEN = {"a.boot": Snapshot(breakers={"greet": "open"})}
         (of(KNOWS), OPEN, ("breaker",), "the breaker is open on a"),
         (of(KNOWS, OTHER), {}, (), "an engine takes them soon"),
         (of(KNOWS), {"a.boot": Snapshot(breakers={"other": "open"})}, (), "an engine takes them"),
+        (of(KNOWS, KNOWS_TOO), OPEN, (), "an engine takes them soon"),
+        (
+            of(KNOWS, KNOWS_TOO),
+            {**OPEN, "d.boot": LEAVES},
+            ("breaker",),
+            "the breaker is open on a",
+        ),
+        (
+            of(KNOWS, KNOWS_TOO),
+            {**OPEN, "d.boot": Snapshot(breakers={"greet": "half_open"})},
+            ("breaker",),
+            "the breaker is open on a, half-open on d",
+        ),
+        (
+            of(KNOWS, OTHER),
+            {"a.boot": LEAVES},
+            ("draining",),
+            "all engines that serve low and know greet are draining",
+        ),
         (
             of(KNOWS, paused=True),
             {"a.boot": Snapshot(breakers={"greet": "half_open"})},
@@ -54,6 +78,19 @@ def test_a_door_is_closed_for_what_its_engines_say(
     (door,) = explained(counted, told)
     assert (door.queue, door.name, door.parked, door.why) == ("low", "greet", 3, why)
     assert door.reasons.startswith(words)
+
+
+@pytest.mark.parametrize("engines", [(KNOWS,), (KNOWS, OTHER), (KNOWS, KNOWS_TOO), (OTHER,), ()])
+@pytest.mark.parametrize("told", [{}, OPEN, {"a.boot": LEAVES}, {**OPEN, "d.boot": LEAVES}])
+def test_a_parked_job_is_told_what_its_door_is(
+    engines: tuple[EngineStats, ...], told: dict[str, Snapshot]
+) -> None:
+    counted = of(*engines)
+    record = Record("0" * 32, "greet", "low", b"{}")
+    view = JobView(record.uid, record, "parked")
+    (door,) = explained(counted, told)
+    reasons = of_job(view, counted, told, None, 0)
+    assert tuple(reason.why for reason in reasons if reason.why != "none") == door.why
 
 
 def test_of_many_open_breakers_a_few_are_named() -> None:

@@ -141,7 +141,7 @@ def door_facts(door: Door, config: Config) -> Iterator[tuple[str, str]]:
     elif "unknown_name" in door.why:
         after_s = config.worker.unknown_name_after_s
         yield "until", f"an engine knows it, or dead after {lasting(after_s)} to twice that"
-    elif "no_engine" in door.why:
+    elif "no_engine" in door.why or "draining" in door.why:
         yield "until", "an engine that serves the queue starts"
     elif "breaker" in door.why:
         cooldown_s = config.circuit_breaker.cooldown_s

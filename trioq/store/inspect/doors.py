@@ -12,14 +12,13 @@ from typing import Any, Literal
 import attrs
 
 from trioq.core.formats.snapshot import Snapshot
-from trioq.store.inspect.counts import EngineStats, Stats
+from trioq.store.inspect.able import Engines, Hindrance
+from trioq.store.inspect.counts import Stats
 from trioq.store.inspect.snapshot import snapshots
 from trioq.store.redis import RedisStore
 
-Why = Literal["paused", "no_engine", "unknown_name", "breaker"]
-"""``paused``: nobody claims from the queue. ``no_engine``: none that lives serves it.
-``unknown_name``: of those that serve it, none knows the name. ``breaker``: those that know it
-have a breaker that isn't closed."""
+Why = Literal["paused"] | Hindrance
+"""``paused``: nobody claims from the queue. For the others see there."""
 
 #: Engines of which snapshots are read.
 ENGINES = 200
@@ -48,6 +47,7 @@ class Door:
         told = {
             "paused": f"{self.queue} is paused",
             "no_engine": f"no engine serves {self.queue}",
+            "draining": f"all engines that serve {self.queue} and know {self.name} are draining",
             "unknown_name": f"no engine that serves {self.queue} knows {self.name}",
             "breaker": self._breakers(),
         }
@@ -77,30 +77,15 @@ def doors(store: RedisStore, counted: Stats) -> list[Door]:
 
 def explained(counted: Stats, told: Mapping[str, Snapshot]) -> list[Door]:
     """The same, from what engines have told. Pure."""
-    serving: dict[str, list[EngineStats]] = {}
-    for engine in counted.engines:
-        for queue in engine.info.queues:
-            serving.setdefault(queue, []).append(engine)
-    known = {engine.id: frozenset(engine.info.names) for engine in counted.engines}
+    engines = Engines(counted, told)
     found = []
     for (queue, name), parked in counted.parked.items():
-        there = serving.get(queue, [])
-        able = [engine for engine in there if name in known[engine.id]]
-        states = {engine.name: _breaker(told.get(engine.id), name) for engine in able}
-        breakers = {engine: state for engine, state in states.items() if state}
+        able = engines.able(queue, name)
         paused = queue in counted.queues and counted.queues[queue].paused
         why: list[Why] = ["paused"] if paused else []
-        if not there:
-            why.append("no_engine")
-        elif not able:
-            why.append("unknown_name")
-        elif breakers:
-            why.append("breaker")
+        if able.why is not None:
+            why.append(able.why)
         since_ms = counted.parked_since.get((queue, name))
+        breakers = {engine: shut.state for engine, shut in able.shut.items()}
         found.append(Door(queue, name, parked, since_ms, tuple(why), breakers))
     return sorted(found, key=lambda door: (-door.parked, door.queue, door.name))
-
-
-def _breaker(told: Snapshot | None, name: str) -> str:
-    """Empty: closed, or nobody knows."""
-    return told.breakers.get(name, "") if told is not None else ""

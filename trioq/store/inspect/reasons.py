@@ -9,6 +9,7 @@ import attrs
 
 from trioq.core.config.rules import nearest
 from trioq.core.formats.snapshot import Snapshot
+from trioq.store.inspect.able import Engines
 from trioq.store.inspect.counts import EngineStats, QueueStats, Stats
 from trioq.store.inspect.views import JobView
 
@@ -20,7 +21,7 @@ Why = Literal[
     "due",  # its time hasn't come
     "paused",  # nobody claims from its queue
     "no_engine",  # none that lives serves its queue
-    "draining",  # all that serve it are about to leave
+    "draining",  # all that serve it, and know its name, are about to leave
     "unknown_name",  # none of them knows its name
     "breaker",  # all that know it have a breaker that isn't closed
     "suspect",  # it ran when an engine died: such jobs run one at a time
@@ -130,39 +131,38 @@ def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterat
     """Why nobody claims from this queue."""
     if queue in counted.queues and counted.queues[queue].paused:
         yield Reason("paused", f"{queue} is paused, until trioq resume {queue}", {"queue": queue})
-    serving = _serving(queue, counted)
-    draining = [each for each in serving if each.id in told and told[each.id].draining]
+    engines = Engines(counted, told)
+    serving = engines.serving(queue)
     if not serving:
         yield Reason("no_engine", f"no engine that lives serves {queue}", {"queue": queue})
-    elif len(draining) == len(serving):
-        names = [each.name for each in serving]
-        says = f"all engines that serve {queue} are draining: {_named(names)}"
-        yield Reason("draining", says, {"engines": names})
+    elif all(map(engines.leaves, serving)):
+        yield _draining(f"all engines that serve {queue}", serving)
 
 
 def _of_name(
     queue: str, name: str, counted: Stats, told: Mapping[str, Snapshot]
 ) -> Iterator[Reason]:
-    serving = _serving(queue, counted)
-    able = [each for each in serving if name in each.info.names]
-    if serving and not able:
-        close = nearest(name, {known for each in serving for known in each.info.names})
+    """Why nobody runs jobs of this name, of a queue that somebody claims from."""
+    able = Engines(counted, told).able(queue, name)
+    if able.why == "unknown_name":
+        close = nearest(name, {known for each in able.serving for known in each.info.names})
         says = f"no engine that serves {queue} knows {name}"
         says += f"; {close} is known" if close else ""
         yield Reason("unknown_name", says, {"name": name, "nearest": close or None})
-    states = {each.name: _breaker(told.get(each.id), name) for each in able}
-    if able and all(state["state"] != "closed" for state in states.values()):
-        shown = [f"{state['state'].replace('_', '-')} on {of}" for of, state in states.items()]
+    elif able.why == "draining":
+        yield _draining(f"all engines that serve {queue} and know {name}", able.knowing)
+    elif able.why == "breaker":
+        shown = [f"{shut.state.replace('_', '-')} on {of}" for of, shut in able.shut.items()]
         says = f"the breaker of {name} is {_named(shown)}"
-        until = [state["until_ms"] for state in states.values() if state["until_ms"]]
-        data = {"name": name, "breakers": states, "until_ms": min(until, default=None)}
+        until = [shut.until_ms for shut in able.shut.values() if shut.until_ms]
+        breakers = {engine: attrs.asdict(shut) for engine, shut in able.shut.items()}
+        data = {"name": name, "breakers": breakers, "until_ms": min(until, default=None)}
         yield Reason("breaker", says, data)
 
 
-def _breaker(told: Snapshot | None, name: str) -> dict[str, Any]:
-    if told is None or name not in told.breakers:
-        return {"state": "closed", "until_ms": None}
-    return {"state": told.breakers[name], "until_ms": told.reopens_ms.get(name)}
+def _draining(who: str, engines: Sequence[EngineStats]) -> Reason:
+    names = [each.name for each in engines]
+    return Reason("draining", f"{who} are draining: {_named(names)}", {"engines": names})
 
 
 def _in_line(queue: str, there: QueueStats, line: Line, now_ms: int) -> Iterator[Reason]:
@@ -190,7 +190,7 @@ def _in_line(queue: str, there: QueueStats, line: Line, now_ms: int) -> Iterator
 
 
 def _busy(queue: str, counted: Stats) -> Iterator[Reason]:
-    serving = _serving(queue, counted)
+    serving = Engines(counted, {}).serving(queue)
     workers = sum(each.info.workers for each in serving)
     running = sum(each.running for each in serving)
     if workers and running >= workers:
@@ -206,10 +206,6 @@ def _none(view: JobView) -> Reason:
         f"{said[view.state]}nothing is known to stop it: an engine should claim it now;"
         " trioq doctor looks further",
     )
-
-
-def _serving(queue: str, counted: Stats) -> Sequence[EngineStats]:
-    return [each for each in counted.engines if queue in each.info.queues]
 
 
 def _named(names: Sequence[str]) -> str:
