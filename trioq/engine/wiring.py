@@ -21,6 +21,7 @@ from trioq.core.fairness import order
 from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.job import Record
 from trioq.engine import from_config
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
@@ -34,6 +35,7 @@ from trioq.engine.runs.drops import Drops
 from trioq.engine.runs.ends import Ends
 from trioq.engine.runs.hands import Hands
 from trioq.engine.runs.plan import Plans
+from trioq.engine.runs.rules import Rules
 from trioq.engine.runs.run import Runs
 from trioq.engine.runs.settle import Teller
 from trioq.engine.runs.shop import Shop
@@ -82,6 +84,7 @@ class Parts:
     """Bounds those of ``def`` handlers."""
     aside: Aside | None = attrs.field(init=False)
     """None: no handler needs a runner."""
+    rules: Rules = attrs.field(init=False)
     shards: tuple[Shard, ...] = attrs.field(init=False)
     workers: tuple[Worker, ...] = attrs.field(init=False)
     _sampler: Sampler | None = attrs.field(default=None, init=False)
@@ -127,6 +130,10 @@ class Parts:
         given, enough = self.given, self.given.config.worker.count
         return Aside(runners, given.handlers, self.backlog, enough, self._poke)
 
+    @rules.default
+    def _make_rules(self) -> Rules:
+        return from_config.rules(self.given.config)
+
     @shards.default
     def _make_shards(self) -> tuple[Shard, ...]:
         given = self.given
@@ -140,6 +147,7 @@ class Parts:
             appetite=self.appetite,
             names=given.handlers,
             info=self._info,
+            keep_ms=self._keep_ms,
             admits=self._admits,
             order=self._queues_in_order,
             aside=self._count_aside,
@@ -155,14 +163,13 @@ class Parts:
     @workers.default
     def _make_workers(self) -> tuple[Worker, ...]:
         given, count = self.given, self.given.config.worker.count
-        rules = from_config.rules(given.config)
-        plans = Plans(given.handlers, rules, self.breakers)
+        plans = Plans(given.handlers, self.rules, self.breakers)
         shop = Shop(
             backlog=self.backlog,
             runs=self.runs,
             handlers=given.handlers,
             queues=frozenset(given.config.queue_names),
-            rules=rules,
+            rules=self.rules,
             grace_s=given.config.worker.cancel_grace_s,
             plans=plans,
             hands=Hands(
@@ -259,6 +266,10 @@ class Parts:
 
     def _admits(self, name: str) -> int:
         return self.breakers.admits(name) if name in self.given.handlers else 0
+
+    def _keep_ms(self, record: Record) -> int:
+        keep = self.rules.result_of(self.given.handlers.get(record.name), record)
+        return 0 if keep is None else keep.for_ms
 
     def _queues_in_order(self) -> tuple[str, ...]:
         queues = self.given.config.queues

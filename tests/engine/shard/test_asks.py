@@ -12,7 +12,7 @@ import trio
 
 from tests.engine.shard.test_dispatcher import Steps, looks_ahead
 from tests.engine.shard.test_payloads import KB, Asked, notes, put, sized
-from tests.engine.virtual import Running, World, calm
+from tests.engine.virtual import EPOCH_S, Running, World, calm
 from trioq.core.calls import Ask, Beat
 from trioq.core.events import (
     BootLost,
@@ -25,6 +25,7 @@ from trioq.core.events import (
     JobSucceeded,
     SettlementRefused,
 )
+from trioq.core.job import Options
 from trioq.core.model import Namespace
 from trioq.core.pace import POLL_S, QUIET_S
 from trioq.engine.shard.dispatcher import Dispatcher
@@ -175,6 +176,29 @@ async def test_what_waits_in_the_backlog_never_begins(autojump_clock: Clock, wor
     assert cancelled(world) == 1
     assert world.of(JobReleased) == []
     assert nothing_refused(world)
+
+
+@pytest.mark.parametrize("by", ["its call", "its handler"])
+async def test_that_it_was_cancelled_there_is_kept_as_long_as_its_result_was_to_be(
+    autojump_clock: Clock, world: World, by: str
+) -> None:
+    @world.app.job("counts", result=3600 if by == "its handler" else None)
+    async def counts() -> int:
+        return 1
+
+    await looks_ahead(world)
+    options = Options(result_s=3600.0) if by == "its call" else None
+    world.enqueue("long", 4)
+    uids = world.enqueue("counts", 100, options=options)
+    await world.reported(JobStarted, 4, name="long")
+    space = world.store.space
+    held = next(iter(space.boots.values())).held
+    waits = next(uid for uid in uids if uid in held)
+    asked_s = EPOCH_S + world.now
+    world.cancel(waits, name="counts")
+    await world.until(lambda: cancelled(world) == 1)
+    assert space.results[waits].state == "cancelled"
+    assert space.results_due.at(waits) == pytest.approx((asked_s + 3600) * 1000, abs=100)
 
 
 async def test_what_waits_for_its_payload_never_begins(autojump_clock: Clock, world: World) -> None:

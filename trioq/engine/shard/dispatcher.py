@@ -25,6 +25,7 @@ import trio
 from trioq.core.board import Board
 from trioq.core.calls import Beat, Gone, StepReply
 from trioq.core.events import BootLost, Report
+from trioq.core.job import Record
 from trioq.core.pace import LINGER_S, Pace, linger_s
 from trioq.core.settlements import Deliver, Settlement
 from trioq.engine.backlog import Backlog
@@ -53,6 +54,7 @@ class Dispatcher:
       notes: Makes what tells the server of these, who asks whether they are its own.
       demand: What the next step is to claim; has the pacemaker, and its clock.
       runs: Those of what it has claimed are told who wants them to end.
+      keep_ms: For how long how a job ended is kept.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Dispatcher:
         backlog: Backlog,
         demand: Demand,
         runs: Running,
+        keep_ms: Callable[[Record], int],
         report: Report,
         tracer: Tracer | None = None,
     ) -> None:
@@ -90,6 +93,7 @@ class Dispatcher:
             payloads=self.payloads,
             runs=runs,
             settle=self.settle,
+            keep_ms=keep_ms,
             report=report,
             tracer=tracer,
         )

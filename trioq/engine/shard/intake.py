@@ -13,6 +13,7 @@ import trio
 
 from trioq.core.calls import Ask, Gone, StepReply
 from trioq.core.events import ClaimsReturned, Report
+from trioq.core.job import Record
 from trioq.core.pace import Pace
 from trioq.core.settlements import Cancel, Release, Settlement
 from trioq.engine.backlog import STALE_S, Backlog
@@ -20,7 +21,7 @@ from trioq.engine.claim import Claimer, Held, Running
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.payloads import Payloads
-from trioq.engine.shard.telling import tell, tell_cancelled
+from trioq.engine.shard.telling import record_of, tell, tell_cancelled
 from trioq.engine.tracer import Tracer
 from trioq.failpoints import failpoint
 
@@ -35,6 +36,7 @@ class Intake:
       by: Its claimer.
       runs: Those of what it has claimed are told who wants them to end.
       settle: Has the next step carry a settlement.
+      keep_ms: For how long how a job ended is kept.
     """
 
     by: Claimer
@@ -45,6 +47,7 @@ class Intake:
     payloads: Payloads
     runs: Running
     settle: Callable[[Settlement], None]
+    keep_ms: Callable[[Record], int]
     report: Report
     tracer: Tracer | None
     claimed: int = attrs.field(default=0, init=False)
@@ -110,8 +113,9 @@ class Intake:
         """What nobody has begun never begins, and what runs is told."""
         asked = {(ask.uid, ask.step): ask for ask in asks}
         for held in [*self.backlog.take_out(self.by, asked), *self.payloads.take_out(asked)]:
-            ask = asked.pop((held.uid, held.step))
-            self.settle(Cancel(held.uid, held.step, ask.summary))
+            ask, record = asked.pop((held.uid, held.step)), record_of(held)
+            keep_ms = 0 if record is None else self.keep_ms(record)
+            self.settle(Cancel(held.uid, held.step, ask.summary, keep_ms))
             tell_cancelled(held, ask, "waiting", report=self.report)
         if asked:
             self.runs.ask(self.by, asked)

@@ -22,6 +22,7 @@ import trio
 
 from trioq.core.config import Config
 from trioq.core.events import EngineStarted, EngineStopped, EngineStopping, Report
+from trioq.core.job import Record
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
@@ -60,6 +61,7 @@ class Shard:
       outage: Counts what this server doesn't answer.
       names: Of the handlers that there are.
       info: What the engine says of itself to whoever asks the server; made for each boot.
+      keep_ms: For how long how a job ended is kept.
       admits: How many jobs of a name may be claimed from its parked list now.
       order: Names the queues in the order of the next claim.
       aside: How many of the jobs that are held need no worker yet; None: claim no more.
@@ -77,6 +79,7 @@ class Shard:
     appetite: Appetite
     names: Iterable[str]
     info: Callable[[], bytes]
+    keep_ms: Callable[[Record], int]
     admits: Callable[[str], int]
     order: Callable[[], tuple[str, ...]]
     aside: Callable[[], int | None]
@@ -174,6 +177,7 @@ class Shard:
                 clock=self.clock,
             ),
             runs=self.runs,
+            keep_ms=self.keep_ms,
             report=self.report,
             tracer=self.tracer,
         )

@@ -6,6 +6,7 @@ from trioq.core.calls import Ask, Step
 from trioq.core.events import Claimed, How, JobCancelled, Report, SettlementRefused
 from trioq.core.formats import summary
 from trioq.core.formats.record import decode
+from trioq.core.job import Record
 from trioq.engine.claim import Held
 from trioq.engine.shard.boot import Absorbed
 from trioq.engine.tracer import Tracer
@@ -36,10 +37,15 @@ def tell_cancelled(held: Held, ask: Ask | None, how: How, *, report: Report) -> 
     report(JobCancelled(held.uid, name, queue, held.attempt, reason, by, how))
 
 
+def record_of(held: Held) -> Record | None:
+    """The record of what is claimed; None: it can't be read."""
+    try:
+        return decode(held.uid, held.stored).record
+    except RecordUnreadable:
+        return None
+
+
 def _called(held: Held) -> tuple[str, str]:
     """A job's name and queue, as far as they can be read."""
-    try:
-        record = decode(held.uid, held.stored).record
-    except RecordUnreadable:
-        return "", ""
-    return record.name, record.queue
+    record = record_of(held)
+    return ("", "") if record is None else (record.name, record.queue)
