@@ -12,7 +12,9 @@ from tests.client.test_follow import Says
 from tests.scene import Scene
 from tests.store.drive import line
 from tests.support import new_job, wait_until
+from trioq.core.formats.summary import encode
 from trioq.core.settlements import Ack, DeadLetter
+from trioq.store.inspect import find
 from trioq.store.redis import RedisStore
 
 
@@ -34,6 +36,28 @@ def test_each_change_is_a_line_until_the_job_is_done(trioq: Cli, scene: Scene) -
     assert result.exit_code == 0
     assert log == "  a line"
     assert running.split(maxsplit=1)[1] == "running, attempt 1  50%  page 1 \\x1b[31m"
+
+
+def test_what_it_has_logged_since_somebody_looked_is_shown_when_it_is_done(
+    trioq: Cli, scene: Scene
+) -> None:
+    (uid,) = scene.enqueue(new_job("low", "convert", id="mine"))
+    engine = Says(scene)
+    engine.claim()
+    engine.says(0.5, "page 1", None, "one")
+    record = find(scene.store, uid).record  # type: ignore[union-attr]
+    assert record is not None
+    with ThreadPoolExecutor(1) as pool:
+        ends = pool.submit(trioq, "job", "mine", "--follow")
+        wait_until(lambda: is_watched(scene.store))
+        engine.board.log("two\nthree")
+        summary = encode(
+            record, attempt=1, took_s=1.0, at_ms=1, engine="e", trace=None, board=engine.board
+        )
+        engine.settle(Ack, summary)
+        log = [line for line in ends.result().stdout.splitlines() if line.startswith("  ")]
+    assert log == ["  one", "  two", "  three"]
+    assert "log of attempt 1" in trioq("job", "mine").stdout
 
 
 def test_programs_get_a_line_of_json_for_each_change(trioq: Cli, scene: Scene) -> None:

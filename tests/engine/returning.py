@@ -53,6 +53,12 @@ app = trioq.App()
 
 
 async def _returned(what: str) -> Any:
+    if what == "nothing, and says so":
+        job = trioq.current_job()
+        job.log("ä\nline\n\\")
+        job.progress(0.5, "half")
+        job.progress(1.0, '"all" of it ä', data=[3])
+        return None
     return {
         "nothing": None, "a number": 7, "a text": "ä\n\"", "an object": {"a": [1, {"b": None}]},
         "a list": [1, "x"], "a page": PAGES[0], "a total": TOTAL, "too much": "x" * 100_000,

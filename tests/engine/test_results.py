@@ -84,6 +84,19 @@ async def test_a_job_whose_result_cannot_be_kept_is_done_all_the_same(
     assert len(rig.of(JobSucceeded)) == 2
 
 
+@pytest.mark.parametrize("name", KINDS)
+async def test_what_it_has_said_last_is_known_when_it_is_done(
+    client: trioq.Client, name: str
+) -> None:
+    call = handler(name).call("nothing, and says so")
+    for handle in [await client.enqueue(call) for _ in range(5)]:
+        await handle.wait(PATIENCE_S)
+        status = await handle.status()
+        assert (status.state, status.attempt, status.logged) == ("done", 1, 3)
+        assert status.log == ("ä", "line", "\\")
+        assert (status.progress, status.text, status.data) == (1.0, '"all" of it ä', [3])
+
+
 async def test_a_result_is_of_the_declared_type(client: trioq.Client) -> None:
     assert await client.call(returning.page.call(1), timeout=PATIENCE_S) == PAGES[1]
     assert await client.call(returning.total.call(), timeout=PATIENCE_S) == TOTAL

@@ -107,6 +107,11 @@ class Board:
         return self.said, self.logged
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever said."""
+        return self.now == (None, 0)
+
+    @property
     def has_news(self) -> bool:
         """Whether there is something that the server doesn't know and may be told."""
         return not self.is_refused and self.now != self.told
@@ -179,11 +184,10 @@ class Board:
             queues, since = waits
             self._waits[self] = Waiting(frozenset(map(str, queues)), float(since))
 
-    def note(self, attempt: int) -> bytes:
-        """All that stands there, as it is stored."""
-        return note.encode(
-            attempt, None if self.said is None else (*self.said,), self.logged, self.lines
-        )
+    def note(self, attempt: int, room: int = note.NOTE_MAX) -> bytes:
+        """What stands there, as it is stored; of the log as much as there is room for."""
+        said = None if self.said is None else (*self.said,)
+        return note.encode(attempt, said, self.logged, self.lines, room)
 
 
 def _size(line: str) -> int:

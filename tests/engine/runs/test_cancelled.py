@@ -19,6 +19,7 @@ from tests.engine.handlers.programs import is_alive, pid_in
 from tests.engine.handlers.runners.deeds import app as deeds
 from tests.engine.rig import Rig, config_of
 from tests.support import PATIENCE_S
+from trioq.client.status import status
 from trioq.core.config.sections import CommandConfig
 from trioq.core.events import (
     BreakerChanged,
@@ -34,6 +35,7 @@ from trioq.core.events import (
 from trioq.core.job import Options
 from trioq.engine.handlers import abandoned_threads
 from trioq.engine.shard import shard
+from trioq.store import inspect
 
 pytestmark = pytest.mark.trio
 
@@ -92,6 +94,25 @@ async def test_that_it_was_cancelled_is_kept_as_long_as_its_result_was_to_be(rig
         await cancelled(rig, uid)
     (end,) = rig.store.wait_for("somebody", [(uid, None)])
     assert end.state == "cancelled"
+
+
+async def test_what_it_has_said_last_is_known_then(rig: Rig) -> None:
+    @rig.app.job
+    async def says(job: trioq.Job) -> None:
+        job.progress(0.5, "half")
+        try:
+            await trio.sleep_forever()
+        finally:
+            job.log("leaving")
+
+    (uid,) = rig.enqueue("says")
+    async with rig.running() as engine:
+        await ask(rig, engine, uid)
+        await cancelled(rig, uid)
+    told = status(uid, inspect.find(rig.store, uid))
+    assert (told.state, told.progress, told.text, told.log) == (
+        "cancelled", 0.5, "half", ("leaving",),
+    )  # fmt: skip
 
 
 async def test_it_has_its_grace_for_cleaning_up(rig: Rig) -> None:

@@ -56,11 +56,13 @@ def encode(
     said: tuple[float, str, bytes | None, int] | None,
     logged: int = 0,
     log: Sequence[str] = (),
+    room: int = NOTE_MAX,
 ) -> bytes:
     """As it is stored; of the log as many of the last lines as there is room for.
 
     Args:
       said: The fraction, a text, JSON, and when it was: epoch milliseconds.
+      room: Bytes of it all.
     """
     head = f'{{"attempt":{attempt}'
     if said is not None:
@@ -74,7 +76,7 @@ def encode(
     if not log:
         return start + b"}"
     kept = last_that_fit((_text(line).encode("utf-8") for line in reversed(log)),
-                         NOTE_MAX - len(start) - len(b',"log":[]}'))  # fmt: skip
+                         room - len(start) - len(b',"log":[]}'))  # fmt: skip
     return start + b',"log":[' + b",".join(kept) + b"]}"
 
 
@@ -91,8 +93,12 @@ def last_that_fit(newest_first: Iterable[bytes], room: int) -> list[bytes]:
 
 def decode(encoded: bytes | str | None) -> Noted | None:
     """What can be read of it, whoever wrote it; None: nothing."""
-    told = lenient.members(encoded)
-    if told is None:
+    return read(lenient.members(encoded))
+
+
+def read(told: Any) -> Noted | None:
+    """The same of what was JSON."""
+    if not isinstance(told, dict):
         return None
     attempt, progress = lenient.count(told.get("attempt")), None
     if (fraction := lenient.fraction(told.get("progress"))) is not None:

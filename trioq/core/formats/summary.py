@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 import attrs
 
-from trioq.core.formats import lenient
+from trioq.core.board import Board
+from trioq.core.formats import lenient, note
+from trioq.core.formats.note import Noted
 from trioq.core.job import Record, Uid
 
 _quoted = json.encoder.encode_basestring_ascii
@@ -18,6 +20,9 @@ _quoted = json.encoder.encode_basestring_ascii
 
 #: A reason has so many characters at most.
 REASON_MAX = 200
+
+#: Of what a handler has said last, so many bytes; more only if that is all data.
+NOTED_MAX = 4096
 
 
 @attrs.frozen
@@ -45,6 +50,8 @@ class Summary:
     how: str = ""
     """``stopped``: its handler was; ``ignored``: that didn't end in time. Empty: none ran, or
     nobody has said."""
+    noted: Noted | None = None
+    """What its handler has said last of how far it was, with the end of its log."""
 
     def as_json(self) -> dict[str, Any]:
         """How it ended, as ``trioq job --json`` shows it."""
@@ -65,7 +72,14 @@ class Summary:
 
 
 def encode(
-    record: Record, *, attempt: int, took_s: float, at_ms: int, engine: str, trace: str | None
+    record: Record,
+    *,
+    attempt: int,
+    took_s: float,
+    at_ms: int,
+    engine: str,
+    trace: str | None,
+    board: Board | None = None,
 ) -> bytes:
     """As it is stored, from what the engine has at hand when a job succeeds."""
     summary = (
@@ -77,7 +91,14 @@ def encode(
         summary += f',"id":{_quoted(record.id)}'
     if trace is not None:
         summary += f',"trace":{_quoted(trace)}'
-    return summary.encode("ascii") + b"}"
+    return (summary + noted(board, attempt)).encode() + b"}"
+
+
+def noted(board: Board | None, attempt: int) -> str:
+    """What a summary has of what its handler has said; empty: nothing."""
+    if board is None or board.is_empty:
+        return ""
+    return f',"noted":{board.note(attempt, NOTED_MAX).decode()}'
 
 
 def encode_cancelled(
@@ -99,6 +120,7 @@ def encode_stopped(
     at_ms: int,
     engine: str,
     trace: str | None,
+    board: Board | None = None,
 ) -> bytes:
     """The same of one whose handler ran when it was cancelled.
 
@@ -111,7 +133,8 @@ def encode_stopped(
     told |= {"took_ms": round(took_s * 1000, 3), "at_ms": at_ms}
     if trace is not None:
         told["trace"] = trace
-    return json.dumps(told, separators=(",", ":")).encode("ascii")
+    summary = json.dumps(told, separators=(",", ":"))
+    return f"{summary[:-1]}{noted(board, attempt)}}}".encode()
 
 
 def decode_all(stored: bytes) -> list[Summary]:
@@ -143,4 +166,5 @@ def decode(encoded: bytes | None) -> Summary | None:
         reason=lenient.text(told.get("reason")),
         by=lenient.text(told.get("by")),
         how=lenient.text(told.get("how")),
+        noted=note.read(told.get("noted")),
     )

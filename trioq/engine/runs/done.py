@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import attrs
 import trio
 
+from trioq.core.board import Board
 from trioq.core.events import JobsSucceeded, Quick, Report, ResultNotKept
+from trioq.core.formats.summary import noted
 from trioq.core.keep import Kept
 from trioq.core.settlements import Ack, Deliver
 from trioq.engine.claim import Claimer, Held
@@ -24,10 +26,10 @@ _TOOK_MS = tuple(f"{us / 1000:.3f}" for us in range(1000))
 
 _quoted = json.encoder.encode_basestring_ascii
 
-Done = tuple[Held, Header, float, float, str | None, Kept | None]
+Done = tuple[Held, Header, float, float, str | None, Kept | None, Board | None]
 """A run that waited for nothing, with nothing left to be looked at: its claim, its header, how long
-it took (s), when it ended by trio's clock, what names its span, if it's traced, and what is kept of
-what it returned, if that is wanted."""
+it took (s), when it ended by trio's clock, what names its span, if it's traced, what is kept of
+what it returned, if that is wanted, and what it has said, if anything."""
 
 
 @attrs.define(eq=False)
@@ -73,7 +75,7 @@ class DoneTeller:
         by_plan: dict[Plan, Alike] = {}
         spent_s, result_bytes = 0.0, 0
         last: Header | None = None
-        for n, (held, header, took_s, ended, trace, kept) in enumerate(done):
+        for n, (held, header, took_s, ended, trace, kept, board) in enumerate(done):
             if header is not last:
                 last, plan = header, header.plan
                 enqueued_ms, wanted_ms = header.enqueued_ms, header.wanted_ms
@@ -86,16 +88,17 @@ class DoneTeller:
             its_trace = "" if trace is None else f',"trace":{_quoted(trace)}'
             summary = (
                 f'{{"uid":{_quoted(uid)}{plan.of_summary}{attempt},"took_ms":{took_ms},'
-                f'"at_ms":{int(ended_at * 1000)}{more}{its_trace}}}'
+                f'"at_ms":{int(ended_at * 1000)}{more}{its_trace}'
+                f"{'' if board is None else noted(board, attempt)}}}"
             )
             if kept is None:
-                settled.append(Ack(uid, held.step, summary.encode("ascii")))
+                settled.append(Ack(uid, held.step, summary.encode()))
             else:
                 assert plan.keep is not None
                 settled.append(
                     Deliver(
                         uid, held.step, plan.keep.for_ms,
-                        kept.word, kept.value, summary.encode("ascii"),
+                        kept.word, kept.value, summary.encode(),
                     )
                 )  # fmt: skip
                 result_bytes += len(kept.value)

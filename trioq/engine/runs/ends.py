@@ -95,7 +95,7 @@ class Ends:
             self._by = by
             self.runs.tells_later(by)
         kept = header.plan.kept(run.outcome.result)
-        self._done.append((run.claim, header, run.took_s, now, None, kept))
+        self._done.append((run.claim, header, run.took_s, now, None, kept, run.board))
         self._workers.append(worker)
         run.is_told = True
         if not self.runs:

@@ -206,7 +206,7 @@ class Hand:
         kept = job.plan.kept(result) if is_result else None
         with self._lock:
             if is_result and not self._is_closed and now - began < job.plan.timeout_s:
-                pile.done.append((job.held, job.header, now - began, now, None, kept))
+                pile.done.append((job.held, job.header, now - began, now, None, kept, job.board))
                 self.job = None
                 if not pile.is_shared and now >= self._tell_at:
                     self._tell_at = now + SLICE_S

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import attrs
 
+from trioq.core.board import Board
 from trioq.core.breaker import Breaker
 from trioq.core.formats import payload
 from trioq.core.formats.record import decode
@@ -240,6 +241,11 @@ class PlannedJob:
     def made(self) -> Job | None:
         """It, if somebody has asked."""
         return self._job
+
+    @property
+    def board(self) -> Board | None:
+        """What it has said, if it has said anything."""
+        return None if self._job is None else self._job._board
 
     def _make(self) -> Job:
         held, header, plan = self.held, self.header, self.header.plan

@@ -84,6 +84,7 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
                 at_ms=now_ms,
                 engine=claim.by.boot,
                 trace=_trace(run),
+                board=run.board,
             )
             if keep is None or not isinstance(run.outcome, Succeeded):
                 return End(Ack(claim.uid, claim.step, told), (done,))
@@ -186,6 +187,7 @@ def cancelled(run: Run, how: How, keep: Keep | None, *, now_ms: int) -> End:
         at_ms=now_ms,
         engine=claim.by.boot,
         trace=_trace(run),
+        board=run.board,
     )
     told = summary.decode(ask.summary)
     reason, by = ("", "") if told is None else (told.reason, told.by)

@@ -160,7 +160,7 @@ class Spree:
                     return Begun(job, now, Returned(result, context))
 
                 kept = None if result is None and keep is None else kept_of(result)
-                done.append((held, header, then - now, then, trace, kept))
+                done.append((held, header, then - now, then, trace, kept, job.board))
                 now = then if kept is None else clock()
                 if span is not None:
                     span.end(Ack(held.uid, held.step), SUCCEEDED)

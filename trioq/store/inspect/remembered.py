@@ -48,7 +48,8 @@ def said(id: str, known: bytes | None) -> tuple[str, Uid]:
 
 def _over(uid: Uid, state: str, told: Summary | None) -> JobView:
     reason = told.reason or None if told else None
-    return JobView(uid, None, state, reason=reason, summary=told)
+    noted = told.noted if told else None
+    return JobView(uid, None, state, reason=reason, summary=told, noted=noted)
 
 
 def _kept(store: RedisStore, asked: Mapping[Uid, str]) -> dict[str, JobView]:
