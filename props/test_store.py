@@ -48,6 +48,7 @@ job_names = st.sampled_from(["noop", "strange"])
 orders = st.sampled_from([QUEUES] * 4 + [("low", "high"), ("low",), ("high",)])
 delays_ms = st.sampled_from([0, 0, 0, 1, 1000])
 marks = st.none() | st.tuples(st.sampled_from(["a", "b\udcff"]), st.sampled_from(["1:1", "2:2"]))
+takes = st.sampled_from([(), (), (), ("all",), ("one:1", "all"), ("one:2",)])
 ids = st.sampled_from([None, None, None, None, "x", "y"])
 
 
@@ -292,6 +293,7 @@ class StoreMachine(LockStep):
             delay_ms=data.draw(delays_ms),
             id=data.draw(ids),
             seen=data.draw(marks),
+            takes=data.draw(takes),
         )
 
     def some_uids(self, data: st.DataObject) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from trioq.core.formats import flow
 from trioq.core.model import Ended, Hold, Namespace
 from trioq.store import kept
 from trioq.store.keys import CATALOGUE, FIXED
@@ -80,6 +81,8 @@ class Dump:
     """Of an engine's claims: as which ask, of which step, how long its end is kept, summary."""
     asked: Mapping[str, int]
     notes: Mapping[str, bytes]
+    flow: Mapping[str, str]
+    """What jobs take of limits, as it lies there."""
     running: Mapping[str, Mapping[str, Hold]]
     steps: Mapping[str, tuple[int, frozenset[str], frozenset[str]]]
     beats: Mapping[str, int]
@@ -187,6 +190,7 @@ def dump(store: RedisStore) -> Dump:
         asks={engine: _pairs(flat, _ask) for engine, flat in each("asks").items()},
         asked=fixed("asked", int),
         notes=fixed("notes", bytes),
+        flow=fixed("flow", _text),
         doors={_door(name): value for name, value in fixed("parked", _since).items()},
         running={
             engine: _pairs(each("running").get(engine, []), _hold)
@@ -255,6 +259,7 @@ def dump_of_model(space: Namespace) -> Dump:
         },
         asked={name: boot.asked for name, boot in space.boots.items() if boot.asked},
         notes={uid: life.note for uid, life in jobs.items() if life.note},
+        flow={uid: flow.encode(life.takes) for uid, life in jobs.items() if life.takes},
         doors={door: (waits.since_ms, waits.noted) for door, waits in doors.items()},
         running={name: dict(boot.held) for name, boot in space.boots.items() if boot.held},
         steps={

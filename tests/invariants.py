@@ -123,7 +123,7 @@ def _ids(dump: Dump) -> Iterator[str]:
 
 def _nothing_left_over(dump: Dump, keep_done: int) -> Iterator[str]:
     """I16: what belongs to a job goes with it; nothing grows without bound."""
-    for what in ("big", "attempts", "reaps", "history", "reasons", "id_of", "notes"):
+    for what in ("big", "attempts", "reaps", "history", "reasons", "id_of", "notes", "flow"):
         left = getattr(dump, what).keys() - dump.jobs.keys()
         if left:
             yield f"I16: {what} of jobs that are over: {left}"

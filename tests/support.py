@@ -198,12 +198,13 @@ def new_job(
     id: str | None = None,
     seen: tuple[str, str] | None = None,
     options: Options | None = None,
+    takes: tuple[str, ...] = (),
 ) -> NewJob:
     """A job to be enqueued through a store."""
     uid = new_uid()
     now_ms = time.time_ns() // 1_000_000
     stored, big = encode(Record(uid, name, queue, payload, id, now_ms, options or Options()))
-    return NewJob(uid, queue, stored, big, delay_ms, id, seen)
+    return NewJob(uid, queue, stored, big, delay_ms, id, seen, takes=takes)
 
 
 def trioq(

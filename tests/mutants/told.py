@@ -110,8 +110,8 @@ TOLD = (
     ),
     Mutant(
         "notes outlive their jobs", f"{LUA}/shared/forget.lua",
-        "{ big, attempts, reaps, history, reasons, notes }",
-        "{ big, attempts, reaps, history, reasons }", NOTED,
+        "{ big, attempts, reaps, history, reasons, notes, flow }",
+        "{ big, attempts, reaps, history, reasons, flow }", NOTED,
     ),
     Mutant(
         "a note counts for whatever claim of the job there is", f"{LUA}/note.lua",

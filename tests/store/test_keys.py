@@ -65,6 +65,7 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     """One of everything, and each key of the type of its row."""
     sender, engine = Sender(store), Driver(store)
     done, again, dead, parked = sender.enqueue(*(new_job(id=str(i)) for i in range(4)))
+    sender.enqueue_new("elsewhere", takes=("all",))
     sender.enqueue(new_job(delay_ms=1000), new_job(payload=b"{" + b" " * 9000 + b"}"))
     rate = Rate("producer", 1_000_000, 5)
     store.enqueue(*sender.next(), [new_job(seen=("a", "1:1"))], rate=rate)

@@ -92,7 +92,9 @@ def build(store: RedisStore, clock: list[int]) -> World:
 
     world.uids["later"] = sender.enqueue_new(delay_ms=48 * 3_600_000, id="later")
     sender.enqueue_new(delay_ms=1000)
-    world.uids["ready"] = sender.enqueue(*(new_job(id=f"ready-{n}") for n in range(4)))
+    world.uids["ready"] = sender.enqueue(
+        *(new_job(id=f"ready-{n}", takes=("all",)) for n in range(4))
+    )
     cancelled = sender.enqueue_new(id="cancelled")
     cancelled_by(store, *sender.next(), cancelled, "low", "noop")
     store.pause(*sender.next(), "high", True)
@@ -124,8 +126,8 @@ def step_of(world: World) -> None:
 
 def enqueue(world: World) -> None:
     jobs = [
-        new_job(id="new"), new_job("other", delay_ms=5), new_job(seen=("another", "1:2")),
-        new_job(payload=b'{"x":"%s"}' % (b"y" * 9000)),
+        new_job(id="new", takes=("all",)), new_job("other", delay_ms=5),
+        new_job(seen=("another", "1:2")), new_job(payload=b'{"x":"%s"}' % (b"y" * 9000)),
     ]  # fmt: skip
     world.store.enqueue(*world.sender.next(), jobs, rate=Rate("scan", 1000, 10))
 

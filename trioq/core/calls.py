@@ -164,6 +164,8 @@ class NewJob:
     remembered with this mark isn't enqueued again."""
     name: str = ""
     """The handler's, for whoever made it."""
+    takes: tuple[str, ...] = ()
+    """What it takes of limits while it runs (:mod:`trioq.core.limits`)."""
 
 
 @value

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from trioq.core.calls import Enqueued, Existing, NewJob, Rate
+from trioq.core.formats import flow
 from trioq.errors import QueueFull
 from trioq.store.keys import Keys
 
@@ -48,7 +49,7 @@ def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
     """Queue → uid and record of each of its jobs; None: some have more than that."""
     by_queue: dict[str, Args] = {}
     for job in jobs:
-        if job.delay_ms or job.big or job.id is not None or job.seen is not None:
+        if job.delay_ms or job.big or job.id is not None or job.seen is not None or job.takes:
             return None
         if (pairs := by_queue.get(job.queue)) is None:
             pairs = by_queue[job.queue] = []
@@ -63,7 +64,7 @@ def _in_full(jobs: Sequence[NewJob], queues: Iterable[str]) -> Args:
         path, mark = job.seen or ("", "")
         args += (
             place[job.queue], job.uid, str(job.delay_ms), job.id or "", job.stored, job.big,
-            path, mark,
+            path, mark, flow.encode(job.takes),
         )  # fmt: skip
     return args
 

@@ -53,6 +53,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("results_due", "ZSET", "uid → when its result may be forgotten, epoch ms", "ack, cancel", "with the result"),
     KeyDoc("waits", "HASH", "uid → the clients that wait for its end", "wait_for", "with the job; dead-letter"),
     KeyDoc("notes", "HASH", "uid → what its handler last said of how far it is, JSON", "note", "with the job"),
+    KeyDoc("flow", "HASH", "uid → what decides when it may start: a line for its turn among fair keys, then what it takes of limits, a line each", "enqueue", "with the job"),
     KeyDoc("strays", "LIST", "uids found without a record: a bug, kept for inquiry", "claim", "an operator"),
     KeyDoc("stats", "HASH", "counters, changed only by the script that accepts", "all scripts", "never"),
     KeyDoc("queues", "SET", "the names of all queues that anything is in, and of others", "whatever puts a job there", "forget_queues, or a step of many queues, when it is empty"),

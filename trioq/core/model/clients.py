@@ -148,7 +148,7 @@ class _Enqueuing:
 
     def _write(self, job: NewJob) -> None:
         space, queue = self.space, self.space.waits_in(job.queue)
-        space.jobs[job.uid] = Life(job.stored, job.big, job.id)
+        space.jobs[job.uid] = Life(job.stored, job.big, job.id, takes=job.takes)
         if job.id is not None:
             space.ids[job.id] = job.uid
             space.forget.drop(job.id)

@@ -36,6 +36,8 @@ class Life:
     """Why it is dead; None: it isn't."""
     note: bytes = b""
     """What its handler last said of how far it is."""
+    takes: tuple[str, ...] = ()
+    """What it takes of limits while it runs."""
 
     def fail(self, line: bytes) -> None:
         """Remember what went wrong; an empty line tells nothing."""

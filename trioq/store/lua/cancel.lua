@@ -9,6 +9,7 @@
 --       done      LIST  summaries, newest first
 --       behind    SET   uids that lie in parked lists
 --       asked     HASH  boot -> how many asks it was ever sent
+--       flow      HASH  uid -> what it takes of limits
 --       then sender:<id>; for each engine: running, packs, asks, its own bell; for each queue:
 --       scheduled, suspects, dropped; for each door: dropped_behind
 -- ARGV  number    int   the sender's number of this write
@@ -29,9 +30,9 @@
 -- Repeat: the sender's number decides, also for an answer that changed nothing.
 -- Cost: O(jobs * engines), and O(length) of the suspects and of what lies in packs.
 local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended,
-  dead, stats, waits, notes, results, results_due, done, behind, asked = unpack(KEYS, 1, 19)
+  dead, stats, waits, notes, results, results_due, done, behind, asked, flow = unpack(KEYS, 1, 20)
 local number, retention, keep_done, given_now, n_boots, n_queues = unpack(ARGV, 1, 6)
-local sender = KEYS[20]
+local sender = KEYS[21]
 -- @use bump
 -- @use now
 -- @use cancelled
@@ -43,7 +44,7 @@ local sender = KEYS[20]
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, stats }) do
   redis.call("HLEN", key)
 end
-for _, key in ipairs({ waits, notes, results, asked }) do
+for _, key in ipairs({ waits, notes, results, asked, flow }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", results_due)
@@ -66,7 +67,7 @@ for b = 1, #registered, 2 do
   end
   has_packs[registered[b]] = in_packs(registered[b + 1]) > 0
 end
-local queues_at = 20 + 4 * n_boots
+local queues_at = 21 + 4 * n_boots
 local doors_at = queues_at + 3 * n_queues
 for k = queues_at + 1, doors_at, 3 do
   redis.call("ZCARD", KEYS[k])
@@ -83,7 +84,7 @@ for a = first, #ARGV, 5 do
 end
 local claim_of = {}
 for b = 1, #uids > 0 and n_boots or 0 do
-  local k = 17 + 4 * b
+  local k = 18 + 4 * b
   local boot, step_of = ARGV[6 + b], {}
   redis.call("HLEN", KEYS[k + 2])
   for _, pack in ipairs(has_packs[boot] and packs_in(KEYS[k + 1]) or {}) do

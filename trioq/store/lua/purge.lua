@@ -4,7 +4,7 @@
 -- KEYS  jobs, big, attempts, reaps, history, reasons, id_of, ids, ended
 --       parked    HASH  queue:name -> since when, how many
 --       stats     HASH  counters
---       waits, notes, results, results_due, behind
+--       waits, notes, results, results_due, behind, flow
 --       then sender:<id>; ready, suspects, scheduled, dropped of the queue; of each of its parked
 --       lists: itself, its dropped_behind
 -- ARGV  number    int   the sender's number of this write
@@ -20,9 +20,9 @@
 -- Repeat: the sender's number decides, so a late copy can't take what came later.
 -- Cost: O(limit).
 local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats,
-  waits, notes, results, results_due, behind = unpack(KEYS, 1, 16)
+  waits, notes, results, results_due, behind, flow = unpack(KEYS, 1, 17)
 local number, limit, retention, given_now = unpack(ARGV, 1, 4)
-local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 17, 21)
+local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 18, 22)
 -- @use bump
 -- @use now
 -- @use forget
@@ -32,7 +32,7 @@ local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 17, 21)
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, parked, stats }) do
   redis.call("HLEN", key)
 end
-for _, key in ipairs({ waits, notes, results }) do
+for _, key in ipairs({ waits, notes, results, flow }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", results_due)
@@ -42,7 +42,7 @@ redis.call("ZCARD", scheduled)
 redis.call("SCARD", dropped)
 redis.call("LLEN", ready)
 redis.call("LLEN", suspects)
-for k = 22, #KEYS, 2 do
+for k = 23, #KEYS, 2 do
   redis.call("LLEN", KEYS[k])
   redis.call("SCARD", KEYS[k + 1])
 end
@@ -65,7 +65,7 @@ for _, list in ipairs({ suspects, ready }) do
 end
 local passed = 0
 for d = 1, #ARGV - 4 do
-  local k, door = 20 + 2 * d, ARGV[4 + d]
+  local k, door = 21 + 2 * d, ARGV[4 + d]
   local oldest = room > 0 and redis.call("RPOP", KEYS[k], room)
   if oldest then
     gather(oldest)

@@ -4,7 +4,7 @@
 -- KEYS  dead      ZSET  uid -> died, epoch ms
 --       jobs, big, attempts, reaps, history, reasons, id_of, ids, ended
 --       stats     HASH  counters
---       waits, notes, results, results_due
+--       waits, notes, results, results_due, flow
 --       then sender:<id>
 -- ARGV  number    int   the sender's number of this write
 --       retention int   ms for which a caller's id is remembered
@@ -18,9 +18,9 @@
 -- Repeat: the sender's number decides.
 -- Cost: O(jobs).
 local dead, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, stats,
-  waits, notes, results, results_due = unpack(KEYS, 1, 15)
+  waits, notes, results, results_due, flow = unpack(KEYS, 1, 16)
 local number, retention, given_now = unpack(ARGV, 1, 3)
-local sender = KEYS[16]
+local sender = KEYS[17]
 -- @use bump
 -- @use now
 -- @use forget
@@ -31,6 +31,7 @@ for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids,
 end
 redis.call("HLEN", notes)
 redis.call("HLEN", results)
+redis.call("HLEN", flow)
 redis.call("ZCARD", ended)
 redis.call("ZCARD", results_due)
 local before = sent_before(sender, number)

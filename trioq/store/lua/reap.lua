@@ -12,6 +12,7 @@
 --       big, attempts, id_of, ids, ended, waits, notes, results, results_due
 --       done      LIST  summaries, newest first
 --       asked     HASH  boot -> how many asks it was ever sent
+--       flow      HASH  uid -> what it takes of limits
 --       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
 --       suspects, bell
 -- ARGV  boot      str   the one to reap
@@ -33,9 +34,9 @@
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues, big, attempts,
-  id_of, ids, ended, waits, notes, results, results_due, done, asked = unpack(KEYS, 1, 21)
+  id_of, ids, ended, waits, notes, results, results_due, done, asked, flow = unpack(KEYS, 1, 22)
 local boot, seen, max_reaps, line, retention, keep_done, given_now = unpack(ARGV, 1, 7)
-local running, packs, asks, own_bell = unpack(KEYS, 22, 25)
+local running, packs, asks, own_bell = unpack(KEYS, 23, 26)
 -- @use asked
 -- @use bump
 -- @use cancelled
@@ -46,7 +47,7 @@ local running, packs, asks, own_bell = unpack(KEYS, 22, 25)
 for _, key in ipairs({ engines, jobs, reaps, history, reasons, stats, big, attempts, id_of, ids, waits }) do
   redis.call("HLEN", key)
 end
-for _, key in ipairs({ notes, results, asked, asks }) do
+for _, key in ipairs({ notes, results, asked, asks, flow }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", ended)
@@ -67,7 +68,7 @@ if not beaten or beaten + stepped ~= tonumber(seen) then
   return { "alive" }
 end
 local entries, astray = entries_of(running, packs)
-local place, missing = places(26, 8, entries)
+local place, missing = places(27, 8, entries)
 if #missing > 0 then
   return { "look again", missing }
 end

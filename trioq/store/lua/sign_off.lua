@@ -8,6 +8,7 @@
 --       waits, notes, results, results_due
 --       done      LIST  summaries, newest first
 --       asked     HASH  boot -> how many asks it was ever sent
+--       flow      HASH  uid -> what it takes of limits
 --       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
 --       suspects, bell
 -- ARGV  boot      str
@@ -24,9 +25,9 @@
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, stats, queues, jobs, big, attempts, reaps, history, reasons, id_of, ids,
-  ended, waits, notes, results, results_due, done, asked = unpack(KEYS, 1, 20)
+  ended, waits, notes, results, results_due, done, asked, flow = unpack(KEYS, 1, 21)
 local boot, retention, keep_done, given_now = unpack(ARGV, 1, 4)
-local running, packs, asks, own_bell = unpack(KEYS, 21, 24)
+local running, packs, asks, own_bell = unpack(KEYS, 22, 25)
 -- @use asked
 -- @use bump
 -- @use cancelled
@@ -39,7 +40,7 @@ redis.call("HLEN", stats)
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, waits, notes }) do
   redis.call("HLEN", key)
 end
-for _, key in ipairs({ results, asked, asks }) do
+for _, key in ipairs({ results, asked, asks, flow }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", ended)
@@ -50,7 +51,7 @@ if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
 local entries, astray = entries_of(running, packs)
-local place, missing = places(25, 5, entries)
+local place, missing = places(26, 5, entries)
 if #missing > 0 then
   return { "look again", missing }
 end

@@ -1,5 +1,5 @@
 -- Jobs that may be known already, be due later, or be more than the limit admits.
-for _, key in ipairs({ big, ids, id_of, seen }) do
+for _, key in ipairs({ big, ids, id_of, seen, flow }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", ended)
@@ -9,10 +9,10 @@ for _, queue in ipairs(place) do
   queue.due = {}
 end
 local now_ms = math.floor(now_us / 1000)
-local count = (#ARGV - last) / 8
+local count = (#ARGV - last) / 9
 interval, burst = tonumber(interval), tonumber(burst)
 records, first_record, last_record = {}, 1, nil
-more = { bigs = {}, marks = {}, ids = {}, id_of = {}, freed = {} }
+more = { bigs = {}, marks = {}, ids = {}, id_of = {}, freed = {}, rows = {} }
 
 -- The limiter: the generic cell rate algorithm, on the server's clock, in whole us
 local permits, tat, stored_tat = count, now_us, 0
@@ -24,7 +24,7 @@ end
 
 -- What is there already
 local asked_uids, asked_ids, asked_paths, known_ids, known_paths = {}, {}, {}, {}, {}
-for a = last, #ARGV - 8, 8 do
+for a = last, #ARGV - 9, 9 do
   asked_uids[#asked_uids + 1] = ARGV[a + 2]
   if ARGV[a + 4] ~= "" then
     asked_ids[#asked_ids + 1] = ARGV[a + 4]
@@ -66,7 +66,7 @@ local function add(list, key, value)
   list[#list + 1], list[#list + 2] = key, value
 end
 for j = 0, count - 1 do
-  local a = last + j * 8
+  local a = last + j * 9
   local queue, uid, delay = place[tonumber(ARGV[a + 1])], ARGV[a + 2], tonumber(ARGV[a + 3])
   local id, path = ARGV[a + 4], ARGV[a + 7]
   local other = id ~= "" and existing(id)
@@ -84,6 +84,9 @@ for j = 0, count - 1 do
     add(records, uid, ARGV[a + 5])
     if ARGV[a + 6] ~= "" then
       add(more.bigs, uid, ARGV[a + 6])
+    end
+    if ARGV[a + 9] ~= "" then
+      add(more.rows, uid, ARGV[a + 9])
     end
     if id ~= "" then
       known_ids[id] = "live:" .. uid

@@ -6,6 +6,7 @@
 --       queues    SET   names
 --       stats     HASH  counters
 --       seen      HASH  path -> size:mtime_ns
+--       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
 --       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
@@ -14,7 +15,7 @@
 --       n_queues  int   how many queues follow, each as: name, max length (0: none), how many
 --       plain jobs go there
 --       then the plain jobs, queue by queue: uid, record; or else for each job: queue's place,
---       uid, delay ms, caller's id, record, big payload, seen path, seen mark (empty: none)
+--       uid, delay ms, caller's id, record, big payload, seen path, seen mark, flow (empty: none)
 -- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
 --       full, its queue and the room there; nothing is queued, by this number ever
 --       again, the same answer; executed before, nothing changed
@@ -26,9 +27,9 @@
 --   job that is still there is written again.
 -- Cost: a constant number of commands for each queue, and O(jobs). A plain job has nothing but
 --   its record, and Lua handles no more of it than its uid.
-local jobs, big, ids, ended, id_of, dead, queues, stats, seen = unpack(KEYS, 1, 9)
+local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow = unpack(KEYS, 1, 10)
 local number, interval, burst, given_now, n_queues = unpack(ARGV, 1, 5)
-local sender, limit = KEYS[10], KEYS[11]
+local sender, limit = KEYS[11], KEYS[12]
 -- @use bump
 -- @use now
 -- @use sender
@@ -42,7 +43,7 @@ end
 local place, names, last = {}, {}, 5 + n_queues * 3
 local first = last + 1
 for q = 1, n_queues do
-  local k, a = 11 + (q - 1) * 4, 5 + (q - 1) * 3
+  local k, a = 12 + (q - 1) * 4, 5 + (q - 1) * 3
   local queue = { name = ARGV[a + 1], max = tonumber(ARGV[a + 2]), ready = KEYS[k + 1],
                   scheduled = KEYS[k + 2], bell = KEYS[k + 4], new = {}, first = last + 1 }
   last = last + ARGV[a + 3] * 2

@@ -11,7 +11,8 @@ local function forget(uids, state, now_ms, retention_ms, more, told)
   if told then
     finished(uids, told.ends, told.values, told.keeps_ms, now_ms)
   end
-  if (more or redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of, waits, notes)) == 0 then
+  more = more or redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of, waits, notes, flow)
+  if more == 0 then
     return
   end
   if not told then
@@ -21,7 +22,7 @@ local function forget(uids, state, now_ms, retention_ms, more, told)
     end
     finished(uids, ends, nil, nil, now_ms)
   end
-  for _, key in ipairs({ big, attempts, reaps, history, reasons, notes }) do
+  for _, key in ipairs({ big, attempts, reaps, history, reasons, notes, flow }) do
     drop(key, uids)
   end
   if redis.call("HLEN", id_of) == 0 then

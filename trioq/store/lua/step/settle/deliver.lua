@@ -1,7 +1,7 @@
 -- deliver: the job is done, and what it returned is kept for a time.
 --
 -- MOVE  running -> done
--- KEYS  big, reaps, history, reasons, id_of, ids, ended, waits, notes, results, results_due
+-- KEYS  big, reaps, history, reasons, id_of, ids, ended, waits, notes, results, results_due, flow
 --       done      LIST  summaries, of those that ended together, newest first
 -- ARGV  summary, keep ms, done or why there is no result, result
 -- @use forget

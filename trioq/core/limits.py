@@ -1,0 +1,50 @@
+"""Limits of what runs: their settings, and what a job takes of them.
+
+A *take* names what a job takes: a limit, ``stripe``, or its share for one value of a key,
+``per_tenant:"acme"``. Whose name no settings are known for limits nothing.
+"""
+
+from __future__ import annotations
+
+import json
+
+from trioq.core.values import value
+
+KeyValue = str | int | float | bool | None
+
+#: More than that of one job nobody needs; each costs the claim a look.
+TAKES_MAX = 8
+#: A take in bytes: a key's value is told to the server with each job.
+TAKE_BYTES = 512
+
+
+@value
+class LimitSettings:
+    """What a limit admits; without any of it, everything."""
+
+    interval_us: int = 0
+    """Between two starts; 0: at any rate."""
+    burst: int = 1
+    """So many starts may be saved up."""
+    concurrency: int = 0
+    """So many jobs may run at the same time; 0: any number."""
+
+
+def take_of(limit: str, *key: KeyValue) -> str:
+    """What a job takes of a limit, or of its share for one value of a key: ASCII, in one
+    line.
+
+    Raises:
+      ValueError: The value is too long, or no number that JSON knows.
+    """
+    if not key:
+        return limit
+    take = f"{limit}:{json.dumps(key[0], allow_nan=False)}"
+    if len(take) > TAKE_BYTES:
+        raise ValueError(f"{take[:40]}… has {len(take)} bytes, {TAKE_BYTES} at most")
+    return take
+
+
+def limit_of(take: str) -> str:
+    """The limit that a take is of."""
+    return take.partition(":")[0]
