@@ -68,12 +68,17 @@ def registry(app: App, config: Config, *, takes_over: bool = False) -> Mapping[s
 
     Args:
       takes_over: Whether all log lines of this process look as the configuration says.
+
+    Raises:
+      ConfigError: Two have one name, or ``[breakers]`` names who isn't there.
     """
     root = None if config.producer is None else config.resolve(config.producer.scan_dir)
     retry = from_config.retry(config)
     runners = runners_of(app, config, takes_over=takes_over)
     builtin, directory = built_in(root), config.directory
-    return all_handlers(app, config.commands, builtin, directory, retry, runners=runners)
+    handlers = all_handlers(app, config.commands, builtin, directory, retry, runners=runners)
+    from_config.breaker_rules(config, handlers)
+    return handlers
 
 
 class Engine:

@@ -11,6 +11,8 @@ ENDING = "engine/handlers/ending.py"
 
 PURE: Killers = ("tests/core/test_blame.py", "tests/core/test_breaker.py")
 ABLE = "store/inspect/able.py"
+GUARDS = "core/guards.py"
+SECTIONS: Killers = ("tests/core/test_guards.py",)
 DOORS: Killers = ("tests/store/test_doors.py",)
 ENGINE: Killers = ("tests/engine/runs/test_breaker.py",)
 
@@ -63,5 +65,19 @@ BLAMES = (
     Mutant(
         "an engine that is about to leave would run it", ABLE,
         "[each for each in knowing if not self.leaves(each)]", "list(knowing)", DOORS,
+    ),
+    Mutant(
+        "the configuration of a breaker holds only where its handlers say nothing", GUARDS,
+        "attrs.evolve(said, name=section.name, **holds)",
+        "attrs.evolve(Breaker(section.name, **holds), on=said.on, window=said.window or"
+        " holds.get('window'))", SECTIONS,
+    ),
+    Mutant(
+        "what the configuration says of a breaker is for those that it lists", GUARDS,
+        'listed.get(name) or sections.get(said.name or "")', "listed.get(name)", SECTIONS,
+    ),
+    Mutant(
+        "handlers of one breaker may say different things of it", GUARDS,
+        "if not breaker.agrees(made[other]):", "if False:", SECTIONS,
     ),
 )  # fmt: skip

@@ -164,6 +164,11 @@ def test_all_faults_come_at_once_each_with_its_path() -> None:
         backoff = { base = "1m" }
         [circuit_breaker]
         failure_threshold = 1.5
+        [breakers.a]
+        jobs = ["x", "no such: name"]
+        window = "soon"
+        [breakers.b]
+        jobs = ["y", "x", "y"]
         [commands.x]
         argv = ["a", "{", 3]
         [reaper]
@@ -180,6 +185,9 @@ def test_all_faults_come_at_once_each_with_its_path() -> None:
         "worker.timeout",
         "worker.backoff.base",
         "circuit_breaker.failure_threshold",
+        "breakers.a.jobs[1]",
+        "breakers.a.window",
+        "breakers.b.jobs[2]",
         "commands.x.argv[1]",
         "commands.x.argv[2]",
         "reaper.interval",

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 
+from trioq.core.blame import Breaker
 from trioq.core.breaker import Settings as BreakerSettings
 from trioq.core.calls import Rate
 from trioq.core.config import Config, ProducerConfig
+from trioq.core.guards import guards
 from trioq.core.limiter import interval_us
 from trioq.core.retry import Retry
+from trioq.engine.handlers import Handler
 from trioq.engine.runs.rules import Rules
 from trioq.engine.sources.scan.walk import ScanRules
 
@@ -42,6 +46,16 @@ def breaker_settings(config: Config) -> BreakerSettings:
     return BreakerSettings(
         breaker.failure_threshold, breaker.window_s, breaker.cooldown_s, breaker.min_samples
     )
+
+
+def breaker_rules(config: Config, handlers: Mapping[str, Handler]) -> Mapping[str, Breaker]:
+    """What holds for the breaker of each handler that has one.
+
+    Raises:
+      ConfigError: What ``[breakers]`` says can't be.
+    """
+    said = {name: handler.errors.breaker for name, handler in handlers.items()}
+    return guards(said, config.breakers)
 
 
 def rate(config: Config) -> Rate | None:

@@ -96,11 +96,7 @@ class Parts:
             settings=from_config.breaker_settings(given.config),
             report=given.report,
             opened=self._poke,
-            rules={
-                name: handler.errors.breaker
-                for name, handler in given.handlers.items()
-                if handler.errors.breaker is not None
-            },
+            rules=from_config.breaker_rules(given.config, given.handlers),
         )
 
     @drops.default

@@ -110,6 +110,7 @@ def meant(path: Path) -> str:
     where else there is such a key. Empty: nobody knows."""
     section = dotted(tuple(step for step in path[:-1] if not isinstance(step, int)))
     section = "commands" if section.startswith("commands.") else section
+    section = "circuit_breaker" if section.startswith("breakers.") else section
     word = str(path[-1]).lower().replace("-", "_")
     for theirs, ours in WORDS.get(section, {}).items():
         if word in theirs.split():

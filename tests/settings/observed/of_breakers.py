@@ -66,3 +66,63 @@ async def min_samples(place: Place) -> None:
         assert place.of(BreakerChanged) == []
         run(place, fails=True)
         await place.reported(BreakerChanged, after="open")
+
+
+async def opened_after(place: Place, failures: int, **others: object) -> None:
+    """It opens with this failure, and not before."""
+    place.configure(breakers__told__jobs=["sometimes"], **others)
+    sometimes(place)
+    async with place.running():
+        for n in range(1, failures + 1):
+            assert place.of(BreakerChanged) == []
+            run(place, fails=True)
+            await place.reported(JobDied, n)
+        await place.reported(BreakerChanged, name="told", after="open")
+
+
+@row("breakers.NAME.jobs", ["sometimes"])
+async def jobs(place: Place) -> None:
+    place.configure(circuit_breaker__min_samples=1)
+    sometimes(place)
+    async with place.running():
+        run(place, fails=True)
+        await place.reported(BreakerChanged, name="told", after="open")
+
+
+@row("breakers.NAME.min_samples", 2)
+async def named_min_samples(place: Place) -> None:
+    await opened_after(place, 2, circuit_breaker__min_samples=1)
+
+
+@row("breakers.NAME.failure_threshold", 0.25)
+async def named_threshold(place: Place) -> None:
+    place.configure(breakers__told__jobs=["sometimes"], circuit_breaker__min_samples=4)
+    sometimes(place)
+    async with place.running():
+        for n in range(3):
+            run(place, fails=False)
+            await place.reported(JobSucceeded, n + 1)
+        run(place, fails=True)
+        await place.reported(BreakerChanged, name="told", after="open")
+
+
+@row("breakers.NAME.window", "200ms")
+async def named_window(place: Place) -> None:
+    place.configure(breakers__told__jobs=["sometimes"], circuit_breaker__min_samples=2)
+    sometimes(place)
+    async with place.running():
+        run(place, fails=True)
+        await place.reported(JobDied)
+        await trio.sleep(0.4)
+        run(place, fails=True)
+        await place.reported(JobDied, 2)
+    assert place.of(BreakerChanged) == [], "the first one is too long ago"
+
+
+@row("breakers.NAME.cooldown", "100ms")
+async def named_cooldown(place: Place) -> None:
+    place.configure(breakers__told__jobs=["sometimes"], circuit_breaker__min_samples=1)
+    sometimes(place)
+    async with place.running():
+        run(place, fails=True)
+        await place.reported(BreakerChanged, name="told", after="half_open")

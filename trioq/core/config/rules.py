@@ -60,7 +60,7 @@ def faults(config: Config) -> Iterator[Fault]:
     yield from wrong
     if wrong:  # the rules compare values, so these have to be sound
         return
-    for rule in (_queues, _limits, _extensions, _commands, _times, _rate, _tls):
+    for rule in (_queues, _limits, _extensions, _commands, _breakers, _times, _rate, _tls):
         yield from rule(config)
 
 
@@ -187,6 +187,18 @@ def _commands(config: Config) -> Iterator[Fault]:
             yield Fault(
                 (*path, 0), "a payload may not choose the program; only arguments have placeholders"
             )
+
+
+def _breakers(config: Config) -> Iterator[Fault]:
+    first: dict[str, Path] = {}
+    for name, breaker in config.breakers.items():
+        for index, job in enumerate(breaker.jobs):
+            here: Path = ("breakers", name, "jobs", index)
+            other = first.setdefault(job, here)
+            if other != here:
+                yield Fault(
+                    here, f'"{job}" is already {dotted(other)}; a handler has one breaker', (other,)
+                )
 
 
 def _times(config: Config) -> Iterator[Fault]:

@@ -208,6 +208,30 @@ class BreakerConfig:
 
 
 @attrs.frozen(kw_only=True)
+class NamedBreakerConfig:
+    """Something that several handlers depend on: they share a breaker. What isn't given here is as
+    the handlers say, and else as `[circuit_breaker]` does."""
+
+    name: str = ""
+    """Its key in ``[breakers]``."""
+    jobs: tuple[str, ...] = key(
+        ListOf(NAME),
+        "Handlers that depend on it, commands too, besides those that say so themselves.",
+        (),
+    )
+    failure_threshold: float | None = key(
+        Number(above=0, at_most=1), "It opens at this part of failures.", None
+    )
+    window_s: float | None = key(SOME_TIME, "Failures are counted over this time.", None)
+    cooldown_s: float | None = key(
+        SOME_TIME, "How long it stays open before one job is tried.", None
+    )
+    min_samples: int | None = key(
+        Whole(at_least=1, at_most=UNLIMITED), "Fewer runs than this prove nothing.", None
+    )
+
+
+@attrs.frozen(kw_only=True)
 class ReaperConfig:
     """Takes the jobs of engines that have died."""
 
@@ -330,6 +354,9 @@ class Config:
     )
     circuit_breaker: BreakerConfig = key(
         Section(BreakerConfig), "When failing handlers are left alone.", BreakerConfig()
+    )
+    breakers: Mapping[str, NamedBreakerConfig] = key(
+        Section(NamedBreakerConfig, "named"), "What handlers depend on.", attrs.Factory(dict)
     )
     reaper: ReaperConfig = key(Section(ReaperConfig), "Takes the jobs of the dead.", ReaperConfig())
     observability: ObservabilityConfig = key(
