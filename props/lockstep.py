@@ -104,8 +104,8 @@ class LockStep(Counting, RuleBasedStateMachine):
             self.real.lane.close()
 
     def everything_gets_done(self) -> None:
-        for queue in QUEUES:
-            self.write("pause", "s1", queue, False)
+        for what in self.held.paused:
+            self.write("pause", "s1", what, False)
         for engine in list(self.model.space.boots):
             self.execute(Call("sign_off", (engine,)))
         due = [at for queue in self.held.queues.values() for at in queue.scheduled.values()]
@@ -246,6 +246,7 @@ def _kinds(call: Call, answer: Any) -> Iterator[str]:
             yield from ("step: cancels what was asked to end" for _ in answer.cancelled)
             yield from ("step: tells of an ask" for _ in answer.asks)
             yield from ("step: tells what was noted" for _ in answer.notes)
+            yield from ("step: tells what is paused" for _ in answer.paused)
         case Gone(word=word) | Reaped(word=word):
             yield f"{call.verb}: {word}"
             yield from ("reap: kills" for _ in getattr(answer, "dead", ()))

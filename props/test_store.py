@@ -25,7 +25,7 @@ from props.lockstep import (
     queue_names,
     senders,
 )
-from trioq.core.calls import Admit, NewJob, Note, Rate, Step, Unwanted
+from trioq.core.calls import Admit, NewJob, Note, Pausing, Rate, Step, Unwanted
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -204,7 +204,9 @@ class StoreMachine(LockStep):
         elif what == "forget":
             self.forget_queues(QUEUES if limit > 1 else (queue,))
         elif what != "hear":
-            self.write("pause", sender, queue, what == "pause")
+            paused = "@noop" if "noop" in names else queue
+            how = Pausing(b'{"by":"me"}', 1000 if limit == 1 else 0)
+            self.write("pause", sender, paused, what == "pause", how)
         elif queue in self.model.space.bells:
             self.execute(Call("wait", ([queue], 0.001)))
 
@@ -256,6 +258,7 @@ class StoreMachine(LockStep):
         edges |= {at for _, at in space.forget.items()}
         edges |= {at for _, at in space.results_due.items()}
         edges |= {tat_us // 1000 for tat_us in space.limits.values()}
+        edges |= {pause.until_ms for pause in space.paused.values()}
         ahead = sorted(at + past for at in edges if at + past > self.now_ms)
         if ahead:
             self.now_ms = data.draw(st.sampled_from(ahead))
@@ -340,7 +343,9 @@ class StoreMachine(LockStep):
             parked_version=data.draw(st.sampled_from([-1, space.parked_version])),
             asked=data.draw(st.sampled_from([0, boot.asked if boot else 7, 1])),
         )
+        paused = len(self.held.paused)
         self.execute(Call("step", (step,)))
+        self.reached["step: lifts a pause"] += len(self.held.paused) < paused
 
     def settlements(
         self, data: st.DataObject, claims: list[Granted], queues: tuple[str, ...]
@@ -382,7 +387,7 @@ TestStore = as_test(
     "enqueue: live", "enqueue: seen", "enqueue: waits", "enqueue: QueueFull",
     "cancel: cancelled", "cancel: asked", "cancel: dead", "cancel: unknown",
     "step: cancels what was asked to end", "reap: cancels what was asked to end",
-    "step: tells of an ask",
+    "step: tells of an ask", "step: tells what is paused", "step: lifts a pause",
     "wait_for: live", "wait_for: done", "wait_for: dead", "wait_for: cancelled",
     "wait_for: expired", "wait_for: unknown",
     "note: kept", "note: refused", "step: tells what was noted",

@@ -99,6 +99,8 @@ class Dump:
     stats: Mapping[str, int]
     used: frozenset[str]
     paused: frozenset[str]
+    pauses: Mapping[str, tuple[int, int, bytes]]
+    """Since when, until when, who and why."""
     seen: Mapping[str, str]
     senders: Mapping[str, int]
     """Their last numbers."""
@@ -209,6 +211,7 @@ def dump(store: RedisStore) -> Dump:
         stats=_without_zeros(fixed("stats", int)),
         used=frozenset(map(_text, raw.get("queues", []))),
         paused=frozenset(map(_text, raw.get("paused", []))),
+        pauses=fixed("pauses", _pause),
         seen={_path(path): _text(mark) for path, mark in _flat(raw.get("seen", []))},
         senders={name: int(value.split()[0]) for name, value in each("sender").items()},
         limits={name: int(value) for name, value in each("limit").items()},
@@ -276,6 +279,7 @@ def dump_of_model(space: Namespace) -> Dump:
         stats=_without_zeros({**space.stats, "parked_version": space.parked_version}),
         used=frozenset(space.used),
         paused=frozenset(space.paused),
+        pauses={what: (p.since_ms, p.until_ms, p.said) for what, p in space.paused.items()},
         seen=dict(space.seen),
         senders={name: n for name, (n, _) in space.senders.items()},
         limits=dict(space.limits),
@@ -363,6 +367,11 @@ def _last_step(value: bytes) -> tuple[int, frozenset[str], frozenset[str]]:
     n, _, settled = value.decode().partition(" ")
     refused, _, cancelled = settled.partition("|")
     return int(n.partition("+")[0]), frozenset(refused.split()), frozenset(cancelled.split())
+
+
+def _pause(value: bytes) -> tuple[int, int, bytes]:
+    since_ms, until_ms, said = value.split(b":", 2)
+    return int(since_ms), int(until_ms), said
 
 
 def _ask(value: bytes) -> tuple[int, int, int, bytes]:

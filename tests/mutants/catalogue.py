@@ -17,6 +17,7 @@ from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.packs import PACKED
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
+from tests.mutants.pauses import PAUSED
 from tests.mutants.processes import PROCESSES
 from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
@@ -861,5 +862,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *WAITED, *BLAMES, *TOLD, *PACKED,
+    *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED,
 )  # fmt: skip

@@ -158,6 +158,7 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "purge": lambda w: w.store.purge(*w.sender.next(), "low", ["unknown"], 100),
     "purge dead": lambda w: w.store.purge_dead(*w.sender.next(), [w.uids["dead"]]),
     "pause": lambda w: w.store.pause(*w.sender.next(), "low", True),
+    "pause of a name": lambda w: w.store.pause(*w.sender.next(), "@unknown", True),
     "resume": lambda w: w.store.pause(*w.sender.next(), "high", False),
     "forget queues": lambda w: w.store.forget_queues(["high"]),
     "wait for": lambda w: w.store.wait_for("c2", [(uid, "ready-1") for uid in w.uids["ready"]]),

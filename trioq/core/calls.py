@@ -113,6 +113,8 @@ class StepReply:
     """Those that the boot doesn't know, and whose claims it still holds."""
     notes: Mapping[Uid, bytes] = attrs.field(factory=dict[Uid, bytes])
     """Of the claims, what was last noted of those that have been run before."""
+    paused: tuple[str, ...] = ()
+    """The names that nobody is to run now; told with :attr:`parked`."""
 
     def after(self, age_s: float) -> StepReply:
         """It, as it is so long after it was given: what is due is due the sooner."""
@@ -265,6 +267,19 @@ class Note:
     """The claim's."""
     text: bytes
     """JSON."""
+
+
+@value
+class Pausing:
+    """How something is paused."""
+
+    said: bytes = b""
+    """Who, and why (:mod:`trioq.core.formats.pause`)."""
+    for_ms: int = 0
+    """How long; 0: until somebody has it go on."""
+
+
+PLAINLY = Pausing()
 
 
 def check_notes(notes: Sequence[Note]) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from trioq.core import model
 from trioq.core.calls import (
+    PLAINLY,
     Beat,
     BootId,
     CancelWord,
@@ -21,6 +22,7 @@ from trioq.core.calls import (
     Gone,
     NewJob,
     Note,
+    Pausing,
     Rate,
     Reaped,
     Step,
@@ -183,9 +185,11 @@ class MemoryStore:
                 space, sender, number, queue, names=names, limit=limit, now_ms=self._now_ms()
             )
 
-    def pause(self, sender: str, number: int, queue: str, paused: bool) -> bool:
+    def pause(
+        self, sender: str, number: int, what: str, paused: bool, how: Pausing = PLAINLY
+    ) -> bool:
         with self._call() as space:
-            return model.pause(space, sender, number, queue, paused)
+            return model.pause(space, sender, number, what, paused, how=how, now_ms=self._now_ms())
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         with self._call() as space:

@@ -17,6 +17,7 @@ from typing import Protocol
 import attrs
 
 from trioq.core.calls import (
+    PLAINLY,
     Beat,
     BootId,
     CancelWord,
@@ -25,6 +26,7 @@ from trioq.core.calls import (
     Gone,
     NewJob,
     Note,
+    Pausing,
     Rate,
     Reaped,
     Step,
@@ -165,8 +167,17 @@ class ClientStore(Protocol):
     def purge(self, sender: str, number: int, queue: str, names: Sequence[str], limit: int) -> int:
         """Forget up to ``limit`` waiting jobs of a queue; ``names`` are its parked lists."""
 
-    def pause(self, sender: str, number: int, queue: str, paused: bool) -> bool:
-        """Stop or resume claiming from a queue. True: that was a change."""
+    def pause(
+        self, sender: str, number: int, what: str, paused: bool, how: Pausing = PLAINLY
+    ) -> bool:
+        """Stop or resume claiming from a queue, or running the jobs of a name.
+
+        Args:
+          what: A queue's name, or an ``@`` and that of jobs.
+
+        Returns:
+          True: that was a change.
+        """
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         """The directory producer's remembered marks of these paths, in their order."""

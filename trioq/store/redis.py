@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trioq.core.calls import (
     CANCEL_MAX,
+    PLAINLY,
     WAIT_BYTES,
     WAIT_MAX,
     Beat,
@@ -22,6 +23,7 @@ from trioq.core.calls import (
     Gone,
     NewJob,
     Note,
+    Pausing,
     Rate,
     Reaped,
     Step,
@@ -30,6 +32,7 @@ from trioq.core.calls import (
     check_batch,
     check_notes,
 )
+from trioq.core.formats.pause import is_name
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
@@ -239,9 +242,18 @@ class RedisStore:
         args += [f"{queue}:{name}" for name in names]
         return int(self._write("purge", keys, args)[1])
 
-    def pause(self, sender: str, number: int, queue: str, paused: bool) -> bool:
-        keys = [self.keys.of("sender", sender), self.keys.of("bell", queue)]
-        return int(self._write("pause", keys, [number, queue, int(paused)])[1]) == 1
+    def pause(
+        self, sender: str, number: int, what: str, paused: bool, how: Pausing = PLAINLY
+    ) -> bool:
+        queues = set[str]() if is_name(what) else {what}
+        while True:
+            names = sorted(queues)
+            keys = [self.keys.of("sender", sender), *self.keys.of_queues(names, "bell")]
+            args = [number, what, int(paused), how.for_ms, how.said, self._now(), *names]
+            reply = self._write("pause", keys, args)
+            if reply[0] != "look again":
+                return int(reply[1]) == 1
+            queues.update(kept.texts(reply[1]))
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         """The remembered marks of these paths, in their order."""

@@ -98,7 +98,7 @@ _CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
 _ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|full [^ ]+ \d{1,15}")
 _CLAIMS = (
     text, texts, values, values, texts, number, number, number, text, optional(texts),
-    optional(_asks), values,
+    optional(_asks), values, optional(texts),
 )  # fmt: skip
 
 #: Script → first word → what follows. The same words stand under REPLY in the script's header.
@@ -114,7 +114,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "expire_parked": {b"ok": (texts,)},
     "forget_queues": {b"ok": ()},
     "note": {b"ok": (texts,)},
-    "pause": {b"ok": (number,), b"again": (digits,), b"old": ()},
+    "pause": {b"ok": (number,), b"again": (digits,), b"old": (), b"look again": (texts,)},
     "purge": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "purge_dead": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "reap": {b"reaped": (number, texts, texts), b"alive": (), b"gone": (), b"look again": (texts,)},
@@ -150,7 +150,7 @@ def _of_step(words: Mapping[bytes, Sequence[Item]]) -> Shape:
             return False
         if len(answer) == 1:
             return True
-        _, _, uids, records, attempts, suspects, *_, notes = answer
+        _, _, uids, records, attempts, suspects, *_, notes, _ = answer
         return (
             len(uids) == len(records)
             and len(attempts) in (0, len(uids))

@@ -128,7 +128,7 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
     """What the server did."""
     (
         settled, uids, records, attempts, suspects, held, left, next_due, version, index, asks,
-        notes,
+        notes, paused,
     ) = rest  # fmt: skip
     claims = map(
         Claim,
@@ -152,6 +152,7 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
         None if asks is None else kept.number(asks[0]),
         () if asks is None else tuple(_asks(asks)),
         {kept.text(u): n for u, n in zip(uids, notes, strict=True) if n} if notes else {},
+        () if paused is None else tuple(sorted(kept.texts(paused))),
     )
 
 

@@ -17,13 +17,15 @@ from trioq.core.calls import (
     Enqueued,
     Existing,
     NewJob,
+    Pausing,
     Rate,
     Unwanted,
     check_batch,
 )
+from trioq.core.formats.pause import is_name, name_of
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
-from trioq.core.model.state import Ended, Life, Namespace, bell_of
+from trioq.core.model.state import Ended, Life, Namespace, Pause, bell_of
 from trioq.errors import QueueFull, TrioqBug
 
 
@@ -281,17 +283,43 @@ def purge(
     return cast(int, _once(space, sender, number, write))
 
 
-def pause(space: Namespace, sender: str, number: int, queue: str, paused: bool) -> bool:
-    """Stop claiming from a queue, or go on. True: that was a change."""
+def pause(
+    space: Namespace,
+    sender: str,
+    number: int,
+    what: str,
+    paused: bool,
+    *,
+    how: Pausing,
+    now_ms: int,
+) -> bool:
+    """Stop claiming from a queue, or running the jobs of a name, or go on.
+
+    Args:
+      what: A queue, or an ``@`` and a name.
+
+    Returns:
+      True: that was a change.
+    """
 
     def write() -> bool:
-        change = (queue in space.paused) != paused
+        was_paused = space.is_paused(what, now_ms)
         if paused:
-            space.paused.add(queue)
+            since_ms = space.paused[what].since_ms if was_paused else now_ms
+            space.paused[what] = Pause(since_ms, now_ms + how.for_ms if how.for_ms else 0, how.said)
         else:
-            space.paused.discard(queue)
-            if queue in space.used:
+            space.paused.pop(what, None)
+            for queue in _waits(space, what):
                 space.ring(queue)
-        return change
+        if is_name(what):
+            space.parked_version += 1  # engines hear of it with the doors
+        return was_paused != paused
 
     return cast(bool, _once(space, sender, number, write))
+
+
+def _waits(space: Namespace, what: str) -> list[str]:
+    """The queues in which something may wait for this to go on."""
+    if is_name(what):
+        return [queue for queue, name in space.doors() if name == name_of(what)]
+    return [what] if what in space.used else []

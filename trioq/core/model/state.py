@@ -158,6 +158,20 @@ def _take(jobs: deque[Uid], limit: int) -> list[Uid]:
 
 
 @attrs.frozen
+class Pause:
+    """Since when, until when, who and why."""
+
+    since_ms: int
+    until_ms: int
+    """0: until somebody has it go on."""
+    said: bytes
+
+    def is_over(self, now_ms: int) -> bool:
+        """Whether its time has come, though nobody has looked yet."""
+        return 0 < self.until_ms <= now_ms
+
+
+@attrs.frozen
 class Hold:
     """A claim: which step made it, as which of that step's claims, and from where."""
 
@@ -282,7 +296,8 @@ class Namespace:
     queues: dict[str, Queue] = attrs.field(factory=dict[str, Queue], init=False)
     used: set[str] = attrs.field(factory=set[str], init=False)
     """The names of queues: of each that a job waits in, and of some that are empty."""
-    paused: set[str] = attrs.field(factory=set[str], init=False)
+    paused: dict[str, Pause] = attrs.field(factory=dict[str, "Pause"], init=False)
+    """Queues that nobody claims from; and names, behind an ``@``, that nobody runs."""
     bells: set[str] = attrs.field(factory=set[str], init=False)
     """The queues, and boots, whose bell has rung and that nobody has heard yet."""
     boots: dict[BootId, Registration] = attrs.field(factory=dict[BootId, Registration], init=False)
@@ -323,6 +338,10 @@ class Namespace:
     def queue(self, name: str) -> Queue:
         """A queue, which is there as soon as somebody speaks of it."""
         return self.queues.setdefault(name, Queue())
+
+    def is_paused(self, what: str, now_ms: int) -> bool:
+        """Whether nobody is to claim from this queue, or to run this ``@name``."""
+        return what in self.paused and not self.paused[what].is_over(now_ms)
 
     def waits_in(self, queue: str) -> Queue:
         """A queue that a job comes into, and that is named from now on if it wasn't."""

@@ -8,6 +8,7 @@ from typing import Literal
 import attrs
 
 from trioq.core.calls import Admit, Ask, Claim, Gone, Step, StepReply, Unwanted, check_batch
+from trioq.core.formats.pause import is_name, name_of
 from trioq.core.job import Uid
 from trioq.core.model.settle import SETTLE, Settling
 from trioq.core.model.state import Hold, Namespace, Queue, Registration
@@ -40,6 +41,7 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
     if asked.number == boot.last:
         return _again(space, boot, asked, now_ms)
     acting = _Acting(space, boot, asked, now_ms, Settling(space, now_ms))
+    acting.lift()
     acting.forget_names()
     acting.settle()
     acting.promote()
@@ -79,7 +81,7 @@ def _reply(
         refused=boot.refused,
         claims=claims,
         held=len(boot.held),
-        left=sum(len(space.queue(q).ready) for q in asked.queues if q not in space.paused),
+        left=sum(len(space.queue(q).ready) for q in asked.queues if not space.is_paused(q, now_ms)),
         next_due_ms=max(0, min(due) - now_ms) if due else None,
         parked_version=space.parked_version,
         parked=None if asked.parked_version == space.parked_version else tuple(space.doors()),
@@ -87,7 +89,13 @@ def _reply(
         asked=None if asked.asked == boot.asked else boot.asked,
         asks=_news(boot, asked.asked),
         notes={claim.uid: note for claim in claims if (note := space.jobs[claim.uid].note)},
+        paused=() if asked.parked_version == space.parked_version else _paused_names(space, now_ms),
     )
+
+
+def _paused_names(space: Namespace, now_ms: int) -> tuple[str, ...]:
+    names = filter(is_name, space.paused)
+    return tuple(sorted(name_of(what) for what in names if space.is_paused(what, now_ms)))
 
 
 def _news(boot: Registration, known: int) -> tuple[Ask, ...]:
@@ -122,6 +130,14 @@ class _Acting:
     stopped: list[Unwanted] = attrs.field(factory=list[Unwanted])
     """Whom somebody has asked to end, and who would go back to a queue."""
     took_suspect: bool = False
+    lifted_name: bool = False
+
+    def lift(self) -> None:
+        """What was paused until a time that has come isn't any more."""
+        over = [what for what, pause in self.space.paused.items() if pause.is_over(self.now_ms)]
+        for what in over:
+            del self.space.paused[what]
+        self.lifted_name = any(map(is_name, over))
 
     def forget_names(self) -> None:
         """Of many queues, those that nothing is in needn't be looked at: their names go."""
@@ -129,7 +145,7 @@ class _Acting:
         has_doors = any(queue.parked for queue in space.queues.values())
         if len(self.asked.queues) <= space.many_queues or has_doors:
             return
-        for name in space.used.intersection(self.asked.queues) - space.paused:
+        for name in space.used.intersection(self.asked.queues) - space.paused.keys():
             queue = space.queue(name)
             if queue.is_empty and not queue.ready:
                 space.used.remove(name)
@@ -199,7 +215,7 @@ class _Acting:
             self._origin(found).appendleft(found.uid)
         self.space.stats["claimed"] += taken
         shut = [self.space.shut(admit.queue, admit.name) for admit in self.asked.admits]
-        if self.settling.opened or any(shut):
+        if self.settling.opened or any(shut) or self.lifted_name:
             self.space.parked_version += 1
 
     def _find(self) -> list[_Found]:

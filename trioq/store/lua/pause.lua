@@ -1,37 +1,80 @@
 #!lua flags=allow-oom
--- pause: stop claiming from a queue, or go on.
+-- pause: stop claiming from a queue, or running the jobs of a name, or go on.
 --
--- KEYS  paused    SET   queues that nobody claims from
+-- KEYS  paused    SET   queues that nobody claims from, and @names that nobody runs
+--       pauses    HASH  the same -> since when, until when, who and why
+--       parked    HASH  queue:name -> since when, how many
 --       queues    SET   names
---       then sender:<id>, bell:<queue>
+--       stats     HASH  counters
+--       then sender:<id>; the bells of queues
 -- ARGV  number    int   the sender's number of this write
---       queue     str
+--       what      str   a queue, or an @ and the name of jobs
 --       pause     0|1   0: go on
+--       for_ms    int   for how long; 0: until somebody has it go on
+--       said      str   JSON: who, and why
+--       given_now int   epoch ms, or empty for the server's clock
+--       then the names of the queues whose bells these are: what is to go on, or where it waits
 -- REPLY ok, 1 if that was a change, else 0
 --       again, the same: executed before; nothing changed
 --       old       a number before the last; nothing changed
+--       look again, queues: jobs of that name wait in these too; nothing changed
 --
 -- Invariant: jobs stay where they are; running ones run on.
 -- Repeat: the sender's number decides, so a late copy can't pause a queue again.
--- Cost: O(1).
-local paused, queues = unpack(KEYS, 1, 2)
-local number, queue, pause = unpack(ARGV, 1, 3)
-local sender, bell = unpack(KEYS, 3, 4)
+-- Cost: O(1); of a name, O(doors that jobs are parked behind).
+local paused, pauses, parked, queues, stats = unpack(KEYS, 1, 5)
+local number, what, pause, for_ms, said, given_now = unpack(ARGV, 1, 6)
+local sender = KEYS[6]
+-- @use bump
+-- @use now
 -- @use ring
 -- @use sender
 
-redis.call("SCARD", paused)
-local is_named = redis.call("SISMEMBER", queues, queue) == 1
-redis.call("LLEN", bell)
+-- @types
+local is_name, bell_of, missing = string.sub(what, 1, 1) == "@", {}, {}
+for b = 7, #KEYS do
+  bell_of[ARGV[b]] = KEYS[b]
+  redis.call("LLEN", KEYS[b])
+end
+local is_member = redis.call("SISMEMBER", paused, what) == 1
+local since, till = string.match(redis.call("HGET", pauses, what) or "", "^(%d+):(%d+):")
+local is_named = redis.call("SISMEMBER", queues, what) == 1
 local before = sent_before(sender, number)
 if before then
   return before
 end
--- @may
-local changed = redis.call(pause == "1" and "SADD" or "SREM", paused, queue)
-if pause == "0" and is_named then
-  -- What isn't named is empty, and nobody would ever take its bell away.
-  ring(bell)
+local to_ring = { is_named and bell_of[what] or nil }
+if pause == "0" and is_name then
+  for _, door in ipairs(redis.call("HKEYS", parked)) do
+    local queue, name = string.match(door, "^(.-):(.*)$")
+    if name == string.sub(what, 2) then
+      to_ring[#to_ring + 1] = bell_of[queue]
+      missing[#missing + 1] = not bell_of[queue] and queue or nil
+    end
+  end
 end
+if missing[1] then
+  return { "look again", missing }
+end
+local now_ms = math.floor(clock(given_now) / 1000)
+local was_paused = is_member and not (till and till ~= "0" and tonumber(till) <= now_ms)
+-- @may
+if pause == "1" then
+  local ends = for_ms == "0" and "0" or string.format("%d", now_ms + for_ms)
+  local begun = was_paused and since or string.format("%d", now_ms)
+  redis.call("SADD", paused, what)
+  redis.call("HSET", pauses, what, begun .. ":" .. ends .. ":" .. said)
+else
+  redis.call("SREM", paused, what)
+  redis.call("HDEL", pauses, what)
+  -- What isn't named is empty, and nobody would ever take its bell away.
+  for _, bell in ipairs(to_ring) do
+    ring(bell)
+  end
+end
+if is_name then
+  bump(stats, "parked_version", 1)  -- engines hear of it with the doors
+end
+local changed = was_paused ~= (pause == "1") and 1 or 0
 remember(sender, number, changed)
 return { "ok", changed }

@@ -13,6 +13,13 @@ local function read_rare()
   for _, name in ipairs(redis.call("SMEMBERS", paused)) do
     is_paused[name] = true
   end
+  local told = next(is_paused) and redis.call("HGETALL", pauses) or {}
+  for p = 1, #told, 2 do
+    local till = string.match(told[p + 1], "^%d+:([1-9]%d*):")
+    if till and is_paused[told[p]] and tonumber(till) <= now() then
+      is_paused[told[p]], lifted[#lifted + 1] = nil, told[p]
+    end
+  end
 end
 
 local LENGTHS = { [0] = "n_ready", [1] = "n_suspects", [3] = "n_dropped" }

@@ -34,6 +34,11 @@ function reply(word, refusals)
     noted[i] = note and #note <= 20000 and note  -- what is longer is none of ours
   end
   local index = version ~= known and redis.call("HKEYS", parked) or false
+  local names = index and {}
+  for name in pairs(index and is_paused or {}) do
+    names[#names + 1] = string.match(name, "^@(.*)$")
+  end
   return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, n_alone + n_packed,
-           left, next_due, version, index, n_asked ~= asked_known and news() or false, noted }
+           left, next_due, version, index, n_asked ~= asked_known and news() or false, noted,
+           names }
 end

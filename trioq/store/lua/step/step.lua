@@ -4,7 +4,8 @@
 -- KEYS  steps, jobs, attempts
 --       stats     HASH  counters
 --       parked    HASH  queue:name -> since when, how many
---       paused    SET   queues that nobody claims from
+--       paused    SET   queues that nobody claims from, and @names that nobody runs
+--       pauses    HASH  the same -> since when, until when, who and why
 --       strays    LIST  uids without a record
 --       queues    SET   names
 --       asked     HASH  boot -> how many asks it was ever sent
@@ -32,7 +33,7 @@
 --       run       step, how many of these in a row it has claimed
 --       then for each verb: its name, how many, and a column for each of its fields, or a text
 --       of lines
--- REPLY ok, refused, uids, records, attempts, suspects, held, left, due, version, index, asks, notes
+-- REPLY ok, refused, uids, records, attempts, suspects, held, left, due, version, index, asks, notes, names
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
 --       old       a number before the last; nothing changed
@@ -132,13 +133,13 @@ end
 
 -- What follows notes here what the end has to know ------------------------------------
 local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
-local refused, cancelled, is_paused = {}, {}, {}
+local refused, cancelled, is_paused, lifted = {}, {}, {}, {}
 local n_alone, n_packed = nil, in_packs(last)  -- of the claims that are held, in `running` and in `packs`
 local has_attempts, has_notes, n_asked = false, false, "0"
 local parked_changed, suspects_moved = false, false
 
 -- Read, and check types: nothing after the first write may fail ---------------------
--- @types but steps, attempts, stats, parked, paused, strays, queues, asked, notes, behind
+-- @types but steps, attempts, stats, parked, paused, pauses, strays, queues, asked, notes, behind
 local version = redis.call("HGET", stats, "parked_version") or "0"
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
@@ -221,8 +222,14 @@ end
 if unused[1] then
   -- @may unname
 end
+if lifted[1] then
+  -- @may lift
+end
 if unused[1] then
   -- @part unname
+end
+if lifted[1] then
+  -- @part lift
 end
 if n_settled > 0 then
   -- @part settle

@@ -1,0 +1,42 @@
+"""Mutants of pauses: how they begin and end, and what keeps a paused name from running."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+PAUSE = "store/lua/pause.lua"
+LOOK = "store/lua/step/look.lua"
+LIFT = "store/lua/step/lift.lua"
+
+PAUSES: Killers = ("tests/store/contract/test_pauses.py",)
+
+PAUSED = (
+    Mutant(
+        "a pause whose time is over goes on", LOOK,
+        "tonumber(till) <= now()", "false", PAUSES,
+    ),
+    Mutant(
+        "engines aren't told that the pause of a name is over", LIFT,
+        'parked_changed or string.sub(what, 1, 1) == "@"', "parked_changed", PAUSES,
+    ),
+    Mutant(
+        "engines aren't told that a name is paused", PAUSE,
+        "if is_name then\n  bump", "if false then\n  bump", PAUSES,
+    ),
+    Mutant(
+        "nobody is called to where the jobs of a resumed name wait", PAUSE,
+        "to_ring[#to_ring + 1] = bell_of[queue]", "to_ring[#to_ring + 1] = nil", PAUSES,
+    ),
+    Mutant(
+        "the bells of queues aren't rung that whoever resumes a name didn't know", PAUSE,
+        "if missing[1] then", "if false then", PAUSES,
+    ),
+    Mutant(
+        "a pause begins anew when it is said again", PAUSE,
+        "was_paused and since or", "false and since or", PAUSES,
+    ),
+    Mutant(
+        "a pause that is over counts as one when the next begins", PAUSE,
+        "not (till and till ~= \"0\" and tonumber(till) <= now_ms)", "true", PAUSES,
+    ),
+)  # fmt: skip

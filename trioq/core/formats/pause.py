@@ -1,0 +1,63 @@
+"""What is paused, and what is said of it: in ``pauses``, as ``since:until:said``.
+
+Said is who paused it and why, a JSON object. What is paused is a queue, or the jobs of a name:
+then an ``@`` stands before that, with which no queue's name begins.
+"""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+
+from trioq.core.formats import lenient
+from trioq.core.valid import LATEST_MS
+
+#: The note to a pause has so many characters at most.
+NOTE_MAX = 500
+
+
+def of_name(name: str) -> str:
+    """What is paused where jobs of this name are."""
+    return f"@{name}"
+
+
+def is_name(what: str) -> bool:
+    """Whether it is the jobs of a name that are paused, and not a queue."""
+    return what.startswith("@")
+
+
+def name_of(what: str) -> str:
+    """The name of the jobs that are paused."""
+    return what[1:]
+
+
+@attrs.frozen
+class Pause:
+    """Of one queue, or one name."""
+
+    since_ms: int | None
+    """By the server's clock, epoch. None: an older version paused it, which didn't tell."""
+    until_ms: int | None = None
+    """When it ends; None: when somebody resumes it."""
+    by: str = ""
+    note: str = ""
+
+
+def encode(by: str, note: str) -> bytes:
+    """What is said of a pause."""
+    return json.dumps({"by": by, "note": note}, ensure_ascii=False).encode("utf-8")
+
+
+def decode(raw: bytes | None) -> Pause:
+    """As far as it can be read."""
+    since, _, rest = (raw or b"").partition(b":")
+    until, _, said = rest.partition(b":")
+    fields = lenient.members(said) or {}
+    return Pause(
+        _time(since), _time(until), lenient.text(fields.get("by")), lenient.text(fields.get("note"))
+    )
+
+
+def _time(digits: bytes) -> int | None:
+    return int(digits) if digits.isdigit() and 0 < int(digits) <= LATEST_MS else None
