@@ -22,6 +22,7 @@ from tests.mutants.processes import PROCESSES
 from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
+from tests.mutants.shares import SHARED
 from tests.mutants.stops import STOPS
 from tests.mutants.told import TOLD
 from tests.mutants.waited import WAITED
@@ -862,5 +863,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED,
+    *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED,
 )  # fmt: skip

@@ -40,6 +40,10 @@ SETTINGS = (
         "queues[].max_length", CONNECT,
         "{q.name: q.max_length for q in config.queues if q.max_length is not None}", "{}",
     ),
+    key(
+        "queues[].max_wait", "engine/shard/shard.py",
+        "for q in self.config.queues if q.max_wait_s is not None}", "for q in ()}",
+    ),
     key("queues[].weight", "engine/wiring.py", "queue.weight) for", "None) for"),
     key(
         "max_payload", "client/jobs.py",

@@ -17,7 +17,7 @@ import trio
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.events import Report
-from trioq.core.fairness import order
+from trioq.core.fairness import Shares
 from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
@@ -75,6 +75,7 @@ class Parts:
     runs: Runs = attrs.field(factory=Runs, init=False)
     recent: Recent = attrs.field(factory=Recent, init=False)
     turn: Turn = attrs.field(factory=Turn, init=False)
+    shares: Shares = attrs.field(init=False)
     breakers: Breakers = attrs.field(init=False)
     drops: Drops = attrs.field(init=False)
     done_teller: DoneTeller = attrs.field(init=False)
@@ -98,6 +99,10 @@ class Parts:
             opened=self._poke,
             rules=from_config.breaker_rules(given.config, given.handlers),
         )
+
+    @shares.default
+    def _make_shares(self) -> Shares:
+        return Shares([(queue.name, queue.weight) for queue in self.given.config.queues])
 
     @drops.default
     def _make_drops(self) -> Drops:
@@ -145,6 +150,7 @@ class Parts:
             info=self._info,
             keep_ms=self._keep_ms,
             admits=self._admits,
+            shares=self.shares,
             order=self._queues_in_order,
             aside=self._count_aside,
             is_watched=self._is_watched,
@@ -268,8 +274,7 @@ class Parts:
         return 0 if keep is None else keep.for_ms
 
     def _queues_in_order(self) -> tuple[str, ...]:
-        queues = self.given.config.queues
-        names = tuple(order([(queue.name, queue.weight) for queue in queues], random.random))
+        names = self.shares.order()
         return names if self.aside is None else self.aside.claimable(names) or names
 
     def _count_aside(self) -> int | None:

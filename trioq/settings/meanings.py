@@ -46,6 +46,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "queues": {
         "priority": "weight",
         "max_size maxsize limit": "max_length",
+        "max_age max_latency latency starvation": "max_wait",
         "time_limit job_timeout": "timeout",
         "max_concurrency": "concurrency",
         "rate_limit": "rate",

@@ -81,6 +81,24 @@ async def weight(place: Place) -> None:
     assert place.of(JobStarted)[0].queue == "low", "strict priority begins with high"
 
 
+@row("queues[].max_wait", "50ms")
+async def max_wait(place: Place) -> None:
+    place.configure(worker__count=1)
+    noop(place)
+
+    @place.app.job
+    async def slow() -> None:
+        await trio.sleep(0.005)
+
+    with place.client() as client:
+        client.enqueue_many(["slow"] * 400, queue="high")
+        client.enqueue("noop", {}, queue="low")
+    async with place.running():
+        await place.reported(JobSucceeded, queue="low")
+        with place.admin() as admin:
+            assert admin.stats().queues["high"].ready > 0, "strict priority ends with high"
+
+
 @row("queues[].max_length", 2)
 async def max_length(place: Place) -> None:
     place.configure()

@@ -42,6 +42,11 @@ class QueueConfig:
         "Its share of the claims; where no queue has a weight, priority is strict.",
         None,
     )
+    max_wait_s: float | None = key(
+        SOME_TIME,
+        "One of every four claims goes to this queue first while its next job waits for longer.",
+        None,
+    )
     rate: float | None = key(
         Number(at_least=SLOWEST, at_most=UNLIMITED),
         "Jobs started per second, over all engines. Refused: this version doesn't keep it.",

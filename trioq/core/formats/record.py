@@ -132,6 +132,14 @@ def decode(uid: str, stored: bytes) -> Stored:
     return Stored(record, is_big)
 
 
+def queue_of(stored: bytes) -> str | None:
+    """The queue that a record names; None of one that can't be read."""
+    try:
+        return _header(stored.partition(b"\n")[0])[1]
+    except RecordUnreadable:
+        return None
+
+
 _Header = tuple[str, str, str | None, int, Options, Headers, int, bool]
 """Name, queue, id, when it was enqueued, options, trace, when it is due, whether ``big``."""
 

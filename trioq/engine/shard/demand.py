@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import attrs
 
 from trioq.core.ahead import Ahead
 from trioq.core.calls import HOLD_MAX, Admit, Step, StepReply
+from trioq.core.fairness import Shares
+from trioq.core.formats.record import queue_of
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.appetite import Appetite
 from trioq.engine.shard.boot import Boot
@@ -20,7 +23,8 @@ class Demand:
     Args:
       workers: How many jobs may run here at a time.
       appetite: How many of these the engine can do with now.
-      order: Names the queues in the order of the next claim.
+      shares: Whose turn it is among the engine's queues, and what each has had.
+      order: Names those that are claimed from now, in that order.
       aside: How many of the jobs that are held need no worker yet; None: that is enough, and
           no more are to be claimed.
       admits: How many jobs of a name may be claimed from its parked list now.
@@ -29,6 +33,7 @@ class Demand:
 
     workers: int
     appetite: Appetite
+    shares: Shares
     order: Callable[[], tuple[str, ...]]
     aside: Callable[[], int | None]
     admits: Callable[[str], int]
@@ -84,6 +89,8 @@ class Demand:
     def next_step(self, boot: Boot) -> Step:
         """Make the boot's next step, which is then in flight."""
         want = max(0, min(self.room(boot.unsettled), self.ahead.fits))
+        if (most := self.shares.most()) is not None:
+            want = min(want, most)
         return boot.next_step(
             want=want,
             queues=self.order(),
@@ -94,6 +101,11 @@ class Demand:
     def answered(self, step: Step, reply: StepReply) -> None:
         """Learn from an answer what there is."""
         self.ahead.answered(step, reply)
+        if self.shares.are_counted:
+            # Of a record that can't be read nobody knows whose turn it was.
+            claims = Counter(queue_of(claim.stored) or "" for claim in reply.claims)
+            is_all = len(reply.claims) < step.want and reply.left == 0
+            self.shares.claimed(step.queues, claims, is_all=is_all)
         if reply.parked is not None:
             self.parked_version, self.parked = reply.parked_version, reply.parked
 

@@ -22,6 +22,7 @@ import trio
 
 from trioq.core.config import Config
 from trioq.core.events import EngineStarted, EngineStopped, EngineStopping, Report
+from trioq.core.fairness import Shares
 from trioq.core.job import Record
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.appetite import Appetite
@@ -36,6 +37,7 @@ from trioq.engine.shard.dispatcher import Dispatcher
 from trioq.engine.shard.exchange import Exchange
 from trioq.engine.shard.expiry import Expiry
 from trioq.engine.shard.heartbeat import Heartbeat
+from trioq.engine.shard.lateness import Lateness
 from trioq.engine.shard.notes import Notes
 from trioq.engine.shard.reaper import Reaper
 from trioq.engine.tracer import Tracer
@@ -63,7 +65,8 @@ class Shard:
       info: What the engine says of itself to whoever asks the server; made for each boot.
       keep_ms: For how long how a job ended is kept.
       admits: How many jobs of a name may be claimed from its parked list now.
-      order: Names the queues in the order of the next claim.
+      shares: Whose turn it is among the engine's queues, and what each has had.
+      order: Names those that are claimed from now, in that order.
       aside: How many of the jobs that are held need no worker yet; None: claim no more.
       is_watched: Whether somebody looks at what engines do.
       clock: A monotonic clock for the lease, in seconds.
@@ -81,6 +84,7 @@ class Shard:
     info: Callable[[], bytes]
     keep_ms: Callable[[Record], int]
     admits: Callable[[str], int]
+    shares: Shares
     order: Callable[[], tuple[str, ...]]
     aside: Callable[[], int | None]
     is_watched: Callable[[], bool]
@@ -170,6 +174,7 @@ class Shard:
             demand=Demand(
                 workers=self.config.worker.count,
                 appetite=self.appetite,
+                shares=self.shares,
                 order=self.order,
                 aside=self.aside,
                 admits=self.admits,
@@ -202,6 +207,8 @@ class Shard:
                     stepping.start_soon(dispatcher.notes.run, partial(self.runs.boards, dispatcher))
                     stepping.start_soon(self._reaper(dispatcher).run)
                     stepping.start_soon(self._expiry(dispatcher).run)
+                    if (lateness := self._lateness()) is not None:
+                        stepping.start_soon(lateness.run)
                     await self._claim(dispatcher, task_status)
                     await self._let_run_out(dispatcher)
                     with trio.move_on_after(SIGN_OFF_S):
@@ -286,4 +293,18 @@ class Shard:
             unknown_after_s=self.config.worker.unknown_name_after_s,
             outage=self.outage,
             report=self.report,
+        )
+
+    def _lateness(self) -> Lateness | None:
+        """None: no queue has a longest wait, or the store can't be asked."""
+        caller = self.access("watch")
+        max_waits_s = {q.name: q.max_wait_s for q in self.config.queues if q.max_wait_s is not None}
+        if not max_waits_s or (server := caller.measured) is None:
+            return None
+        return Lateness(
+            caller=caller,
+            server=server,
+            max_waits_s=max_waits_s,
+            shares=self.shares,
+            outage=self.outage,
         )

@@ -28,7 +28,14 @@ from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pag
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.reasons import Explanation, Reason
-from trioq.store.inspect.sample import Glance, Sample, glance, permits_used, sample
+from trioq.store.inspect.sample import (
+    Glance,
+    Sample,
+    glance,
+    oldest_ready_ms,
+    permits_used,
+    sample,
+)
 from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch
 from trioq.store.inspect.summaries import done
 from trioq.store.inspect.trend import Trend
@@ -68,6 +75,7 @@ __all__ = [
     "living_pages",
     "look",
     "newest_dead",
+    "oldest_ready_ms",
     "outstanding",
     "parked_names",
     "peek",

@@ -113,7 +113,7 @@ def sample(store: RedisStore, queues: Sequence[str]) -> Sample:
     waiting = [name for name, queue in counted.queues.items() if queue.ready]
     ages: dict[str, int] = {}
     for start in range(0, len(waiting), PAGE):
-        ages |= _oldest(store, waiting[start : start + PAGE])
+        ages |= oldest_ready_ms(store, waiting[start : start + PAGE])
     return Sample(counted, ages)
 
 
@@ -149,7 +149,7 @@ def _permits_used(rate: Rate, tat_us: int, now_us: int) -> float:
     return min(float(rate.burst), max(0, tat_us - now_us) / rate.interval_us)
 
 
-def _oldest(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
+def oldest_ready_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
     """Queue → how long its next job has been wanted, where there is one that can be read."""
     keys = store.keys
     (seconds, micros), *heads = store.lane.pipeline(
