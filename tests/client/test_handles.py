@@ -14,11 +14,13 @@ from mypy import api as mypy
 
 import trioq
 from tests.client.test_client import configured
+from tests.faults.proxy import Fault, LoseReply, LoseRequest, Proxy
 from tests.store.drive import Driver, line
 from tests.support import PATIENCE_S, Server
 from trioq.client.ends import job_end
 from trioq.core import result
 from trioq.core.calls import End
+from trioq.core.config import Config, RedisConfig
 from trioq.core.formats import history
 from trioq.core.formats.record import decode
 from trioq.core.outcome import Error
@@ -437,6 +439,49 @@ def test_a_call_is_enqueued_and_waited_for(client: trioq.SyncClient, engine: Eng
     engine.deliver(5)
     with pytest.raises(TimeoutError):
         client.call(plain.call(), timeout=0.01)
+
+
+def test_a_handler_is_called_by_its_name_too(client: trioq.SyncClient, engine: Engine) -> None:
+    with pytest.raises(trioq.WaitTimeout) as late:
+        client.call("page", {"n": 1}, timeout=0)
+    engine.deliver({"n": 7})
+    assert client.handle(late.value.uid).result() == {"n": 7}
+    unknown: dict[str, Any] = {"n": 1}
+    with pytest.raises(TypeError, match="enqueue has no argument 'n'"):
+        client.call("page", timeout=0, **unknown)
+
+
+@pytest.mark.trio
+async def test_from_trio_it_is_likewise_called_by_its_name(config: Path, engine: Engine) -> None:
+    async with trioq.connect(config) as client:
+        with pytest.raises(trioq.WaitTimeout) as late:
+            await client.call("page", {"n": 1}, timeout=0)
+        await trio.to_thread.run_sync(engine.deliver, 7)
+        handle = await client.handle(late.value.uid)
+        assert await handle.result() == 7
+
+
+@pytest.mark.direct  # it brings a network of its own, and counts
+@pytest.mark.parametrize("fault", [LoseReply(), LoseRequest()])
+def test_a_call_tries_no_longer_than_it_is_to_take(server: Server, fault: Fault) -> None:
+    with Proxy(server.direct) as proxy:
+        lost = proxy.on(fault, "enqueue", times=None)
+        config = Config(namespace="t", redis=RedisConfig(url=proxy.url))
+        with trioq.connect_sync(config) as client, pytest.raises(trioq.EnqueueUnknown):
+            client.call(plain.call(), timeout=0, queue="low")
+        assert lost.struck == 1
+
+
+@pytest.mark.direct
+@pytest.mark.trio
+async def test_from_trio_too_a_call_tries_no_longer_than_it_is_to_take(server: Server) -> None:
+    with Proxy(server.direct) as proxy:
+        lost = proxy.on(LoseReply(), "enqueue", times=None)
+        config = Config(namespace="t", redis=RedisConfig(url=proxy.url))
+        async with trioq.connect(config) as client:
+            with pytest.raises(trioq.EnqueueUnknown):
+                await client.call(plain.call(), timeout=0, queue="low")
+        assert lost.struck == 1
 
 
 def kept_s(engine: Engine) -> float | None:

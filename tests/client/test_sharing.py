@@ -20,7 +20,7 @@ from tests.support import PATIENCE_S, Server, wait_until
 from trioq.client import resend, sync_outbox
 from trioq.client.outbox import BATCH_JOBS
 from trioq.core.config import Config, RedisConfig
-from trioq.errors import EnqueueUnknown, QueueFull, StoreRefused, TrioqError
+from trioq.errors import EnqueueUnknown, QueueFull, StoreRefused, StoreUnreachable, TrioqError
 
 
 @pytest.fixture
@@ -362,6 +362,33 @@ def test_threads_that_meet_share_a_request_and_each_has_its_own_answer(
     assert waiting(own_server, "low")[-1] == threads.uid("b")
     # Together, and as that was refused, each by itself.
     assert threads.client._outbox._own.box.numbering.number == before + 1 + 4
+
+
+def test_a_call_waits_no_longer_for_anothers_request_and_is_then_never_queued(
+    own_server: Server, threads: Threads, nobody_looks: None
+) -> None:
+    own_server.pause()
+    threads.come("first")
+    with pytest.raises(StoreUnreachable, match="no answer in time") as late:
+        threads.client.call(greet.call("Ada"), timeout=0)
+    assert not late.value.sent
+    own_server.resume()
+    threads.join()
+    assert waiting(own_server)[1:] == [threads.uid("first")]
+
+
+@pytest.mark.trio
+async def test_from_trio_likewise(own_server: Server, tmp_path: Path) -> None:
+    async with trioq.connect(configured(own_server, tmp_path)) as client:
+        await client.enqueue(greet.call("Ada"))
+        async with several(client) as callers:
+            own_server.pause()
+            await callers.come("first")
+            with pytest.raises(StoreUnreachable, match="no answer in time") as late:
+                await client.call(greet.call("Ada"), timeout=0)
+            assert not late.value.sent
+            own_server.resume()
+    assert waiting(own_server)[1:] == [callers.uid("first")]
 
 
 def test_who_drafts_while_a_batch_is_under_way_keeps_nobody_waiting(

@@ -123,8 +123,8 @@ CLIENTS = (
     ),
     Mutant(
         "a thread that has sent wakes nobody", "client/sync_outbox.py",
-        "                    _send(own, write)\n            own.box.wake_next()\n",
-        "                    _send(own, write)\n", SHARING,
+        "                    _send(own, write, ends)\n            own.box.wake_next()\n",
+        "                    _send(own, write, ends)\n", SHARING,
     ),
     Mutant(
         "a thread that drafts keeps those waiting who came while it sent", "client/sync_outbox.py",
@@ -138,6 +138,10 @@ CLIENTS = (
     Mutant(
         "a batch that is under way is begun again", "client/sync_outbox.py",
         "if (write := box.next(now)) and write.is_new:", "if write := box.next(now):", SHARING,
+    ),
+    Mutant(
+        "a call tries as long as any other enqueue", "client/outbox.py",
+        "if now + pause_s >= ends:", "if False:", HANDLES,
     ),
     Mutant(
         "all who share a request raise one error", "client/outbox.py",

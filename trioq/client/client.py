@@ -6,6 +6,7 @@ lost can be sent again without queueing anything twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
@@ -15,7 +16,7 @@ import attrs
 import trio
 
 from trioq.client import arguments
-from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unknown
+from trioq.client.arguments import INHERIT, Inherit, many, name_of
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
 from trioq.client.ends import JobEnd, job_end, name_job
 from trioq.client.handle import Handle
@@ -137,16 +138,29 @@ class Client:
         Cancellation:
           At once. The job may or may not be queued; enqueue again with the same ``id``.
         """
-        refuse_unknown(unknown)
+        return await self._enqueue(
+            what, payload, queue=queue, delay=delay, id=id,
+            max_attempts=max_attempts, timeout=timeout, result=result,
+            deadline=deadline, expires=expires, **unknown,
+        )  # fmt: skip
+
+    async def _enqueue(
+        self,
+        what: Call | str,
+        payload: Mapping[str, Any] | None,
+        *,
+        within_s: float = math.inf,
+        queue: str | None = None,
+        result: Keep | None = None,
+        **options: Any,
+    ) -> Handle:
         if isinstance(what, str) and self._drafts.must_import(what, queue):
             await trio.to_thread.run_sync(self._drafts.handler_queues.of, what)
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
-                what, payload, queue=queue, delay=delay, id=id,
-                max_attempts=max_attempts, timeout=timeout, result=result,
-                deadline=deadline, expires=expires, trace=sending.headers,
-            )  # fmt: skip
-            made = await self._send([job])
+                what, payload, queue=queue, result=result, trace=sending.headers, **options
+            )
+            made = await self._send([job], within_s)
             sending.sent([job.uid], {job.queue})
         return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
 
@@ -197,25 +211,48 @@ class Client:
             sending.sent([handle.uid for handle in made], queues)
         return made
 
-    async def call(self, what: Call[R], *, timeout: Seconds, **options: Any) -> R:
-        """Queue one job, wait for it, and return what its handler returned.
+    @overload
+    async def call(
+        self, what: Call[R], payload: None = None, *, timeout: Seconds, **options: Any
+    ) -> R: ...
+    @overload
+    async def call(
+        self,
+        what: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        timeout: Seconds,
+        **options: Any,
+    ) -> Any: ...
+    async def call(
+        self,
+        what: Call | str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        timeout: Seconds,
+        **options: Any,
+    ) -> Any:
+        """Queue one job, wait for it, and return what its handler returned: of a handler that is
+        named, as plain JSON.
 
         Args:
-          timeout: Seconds to wait once it is queued, or a timedelta. The result is kept for a
-              minute longer.
-          options: As of :meth:`enqueue`.
+          timeout: Seconds for all of it, or a timedelta; a request that Redis doesn't answer
+              isn't broken off for it. The result is kept for a minute longer.
+          what, payload, options: As of :meth:`enqueue`.
 
         Raises:
           WaitTimeout: It hasn't ended in this time. It goes on: its ``uid`` is the error's.
+          EnqueueUnknown: No answer in this time, or in 10 s: it may or may not be queued.
           JobDied, JobCancelled, …: There is no result.
           PayloadRejected, …: As :meth:`enqueue`.
 
         Cancellation: at once. The job, if it is queued by then, goes on.
         """
         wait_s = arguments.seconds("timeout", timeout, valid.DELAY_S)
+        ends = trio.current_time() + wait_s
         options.setdefault("result", wait_s + CALLED_S)
-        handle = await self.enqueue(what, **options)
-        return await handle.result(wait_s)
+        handle = await self._enqueue(what, payload, within_s=wait_s, **options)
+        return await handle.result(max(0.0, ends - trio.current_time()))
 
     async def wait(self, handle: Handle[R], timeout: Seconds | None = None) -> JobEnd[R]:
         """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
@@ -359,9 +396,9 @@ class Client:
         name_job(told.error, handle.uid, handle.name)
         return told
 
-    async def _send(self, jobs: Sequence[NewJob]) -> list[Handle]:
+    async def _send(self, jobs: Sequence[NewJob], within_s: float) -> list[Handle]:
         try:
-            enqueued = all_taken(jobs, await self._outbox.send(jobs))
+            enqueued = all_taken(jobs, await self._outbox.send(jobs, within_s))
         except StoreUnreachable as error:
             raise_told(error, jobs)
         return handles(Handle, self, jobs, enqueued)

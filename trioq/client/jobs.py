@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Never
 from uuid import UUID
 
 import attrs
@@ -81,13 +81,15 @@ class Drafts:
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
         trace: Headers = NO_HEADERS,
+        **unknown: Never,
     ) -> NewJob:
         """One job, checked.
 
         Raises:
           PayloadRejected, QueueUnknown: Nothing can be queued like this.
-          TypeError: An argument is of the wrong kind.
+          TypeError: An argument is of the wrong kind, or there is none of its name.
         """
+        arguments.refuse_unknown(unknown)
         options = self.options(max_attempts, timeout, result, deadline, expires)
         asks = id is not None or options is not NO_OPTIONS or trace
         is_plain = not asks and payload is None and type(delay) is float and delay == 0

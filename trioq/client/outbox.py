@@ -13,6 +13,7 @@ done again by the next one, so it is harmless to do twice.
 from __future__ import annotations
 
 import copy
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
@@ -22,7 +23,7 @@ from trioq.client import resend
 from trioq.client.resend import ResendPolicy
 from trioq.core.calls import Enqueued, NewJob
 from trioq.core.numbering import Numbering
-from trioq.errors import QueueFull, StoreError, StoreRefused
+from trioq.errors import QueueFull, StoreError, StoreRefused, StoreUnreachable
 
 #: Jobs, and bytes, in one request.
 BATCH_JOBS = 500
@@ -122,17 +123,28 @@ class Outbox:
                 part.answer(its)
         self._under_way = None
 
-    def failed(self, error: Exception, now: float) -> float | None:
+    def failed(self, error: Exception, now: float, ends: float = math.inf) -> float | None:
         """The write failed. Seconds until it is to be sent again; None: its end has been told.
 
         What was refused may be one caller's alone, as where its queue is full: if there were
         several, each goes by itself and has an answer of its own.
+
+        Args:
+          ends: When whoever sends it leaves.
+
+        Raises:
+          StoreError: That is before it is to be sent again.
         """
-        try:
-            if isinstance(error, StoreError) and self._under_way is not None:
-                return self._under_way.policy.pause_s(error, now)
-        except StoreError as last:
-            error = last
+        if isinstance(error, StoreError) and self._under_way is not None:
+            policy = self._under_way.policy
+            try:
+                pause_s = policy.pause_s(error, now)
+            except StoreError as last:
+                error = last
+            else:
+                if now + pause_s >= ends:
+                    raise policy.last(error)
+                return pause_s
         parts = self._parts
         if len(parts) > 1 and isinstance(error, QueueFull | StoreRefused):
             for part in reversed(parts):
@@ -143,6 +155,10 @@ class Outbox:
                 part.answer(error if part is parts[0] else _again(error))
         self._under_way = None
         return None
+
+    def late(self, part: Part) -> StoreUnreachable:
+        """What who can't wait any longer is told."""
+        return StoreUnreachable("no answer in time", sent=part in self._parts)
 
     def wake_next(self) -> None:
         """Whoever sent is done with it: somebody who sleeps is to go on."""

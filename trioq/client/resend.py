@@ -44,9 +44,15 @@ class ResendPolicy:
         if now < self.ends and _passes(error):
             self.tries += 1
             return backoff_s(self.tries)
+        raise self.last(error)
+
+    def last(self, error: StoreError) -> StoreError:
+        """What is known after a failure that no other try follows: what :meth:`pause_s` raises."""
         if not self.maybe_sent or (isinstance(error, StoreUnreachable) and error.sent):
-            raise error
-        raise StoreUnreachable(f"{error}; an earlier try may have been executed") from error
+            return error
+        unknown = StoreUnreachable(f"{error}; an earlier try may have been executed")
+        unknown.__cause__ = error
+        return unknown
 
 
 def backoff_s(failures: int) -> float:

@@ -6,6 +6,7 @@ was lost can be sent again without queueing anything twice.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -16,7 +17,7 @@ from uuid import UUID
 import attrs
 
 from trioq.client import arguments
-from trioq.client.arguments import INHERIT, Inherit, many, name_of, refuse_unknown
+from trioq.client.arguments import INHERIT, Inherit, many, name_of
 from trioq.client.ends import JobEnd, job_end, name_job
 from trioq.client.handle import SyncHandle
 from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
@@ -107,14 +108,24 @@ class SyncClient:
         **unknown: Never,
     ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
-        refuse_unknown(unknown)
+        return self._enqueue(
+            what, payload, queue=queue, delay=delay, id=id,
+            max_attempts=max_attempts, timeout=timeout, result=result,
+            deadline=deadline, expires=expires, **unknown,
+        )  # fmt: skip
+
+    def _enqueue(
+        self,
+        what: Call | str,
+        payload: Mapping[str, Any] | None,
+        *,
+        within_s: float = math.inf,
+        result: Keep | None = None,
+        **options: Any,
+    ) -> SyncHandle:
         with self._tracing.sending(name_of(what)) as sending:
-            job = self._drafts.draft(
-                what, payload, queue=queue, delay=delay, id=id,
-                max_attempts=max_attempts, timeout=timeout, result=result,
-                deadline=deadline, expires=expires, trace=sending.headers,
-            )  # fmt: skip
-            made = self.send([job])
+            job = self._drafts.draft(what, payload, result=result, trace=sending.headers, **options)
+            made = self.send([job], within_s)
             sending.sent([job.uid], {job.queue})
         return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
 
@@ -154,12 +165,34 @@ class SyncClient:
             sending.sent([handle.uid for handle in made], queues)
         return made
 
-    def call(self, what: Call[R], *, timeout: Seconds, **options: Any) -> R:
+    @overload
+    def call(
+        self, what: Call[R], payload: None = None, *, timeout: Seconds, **options: Any
+    ) -> R: ...
+    @overload
+    def call(
+        self,
+        what: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        timeout: Seconds,
+        **options: Any,
+    ) -> Any: ...
+    def call(
+        self,
+        what: Call | str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        timeout: Seconds,
+        **options: Any,
+    ) -> Any:
         """Queue one job and wait for what its handler returns; see
         :meth:`~trioq.client.client.Client.call`."""
         wait_s = arguments.seconds("timeout", timeout, valid.DELAY_S)
+        ends = time.monotonic() + wait_s
         options.setdefault("result", wait_s + CALLED_S)
-        return self.enqueue(what, **options).result(wait_s)
+        handle = self._enqueue(what, payload, within_s=wait_s, **options)
+        return handle.result(max(0.0, ends - time.monotonic()))
 
     def wait(self, handle: SyncHandle[R], timeout: Seconds | None = None) -> JobEnd[R]:
         """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
@@ -263,10 +296,10 @@ class SyncClient:
 
         return SyncWishes(lambda: self._connector.store("wish"), self._waits)
 
-    def send(self, jobs: Sequence[NewJob]) -> list[SyncHandle]:
+    def send(self, jobs: Sequence[NewJob], within_s: float = math.inf) -> list[SyncHandle]:
         """Queue one batch of jobs that are made already."""
         try:
-            enqueued = all_taken(jobs, self._outbox.send(jobs))
+            enqueued = all_taken(jobs, self._outbox.send(jobs, within_s))
         except StoreUnreachable as error:
             raise_told(error, jobs)
         return handles(SyncHandle, self, jobs, enqueued)

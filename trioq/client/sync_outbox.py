@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -48,15 +49,19 @@ class SyncOutbox:
         """What the server knows the sender by."""
         return self._own.box.numbering.sender
 
-    def send(self, jobs: Sequence[NewJob]) -> Enqueued:
+    def send(self, jobs: Sequence[NewJob], within_s: float = math.inf) -> Enqueued:
         """Queue these jobs, all or none; tries for ten seconds to get an answer.
+
+        Args:
+          within_s: No other try is made after so long, where that is less. One that is under way
+              isn't broken off.
 
         Raises:
           QueueFull, StoreBusy, StoreRefused: None of them is queued.
           StoreUnreachable: No answer; with ``sent``, they may be queued, or will be.
           StoreClosed: The connection was closed by its own program.
         """
-        return self.finish(self.add(jobs))
+        return self.finish(self.add(jobs), time.monotonic() + within_s)
 
     def start(self, jobs: Sequence[NewJob]) -> Part:
         """Begin to queue these jobs: a whole batch, if it is our turn, is on its way by then.
@@ -77,10 +82,14 @@ class SyncOutbox:
             raise
         return part
 
-    def finish(self, part: Part) -> Enqueued:
-        """What became of jobs that were added or started; see :meth:`send`."""
+    def finish(self, part: Part, ends: float = math.inf) -> Enqueued:
+        """What became of jobs that were added or started; see :meth:`send`.
+
+        Args:
+          ends: When there is no other try.
+        """
         try:
-            _wait(self._own, part)
+            _wait(self._own, part, ends)
         except BaseException:
             self.leave(part)
             raise
@@ -109,24 +118,26 @@ def _start(own: _Own) -> None:
             box.failed(error, now)
 
 
-def _wait(own: _Own, part: Part) -> None:
+def _wait(own: _Own, part: Part, ends: float) -> None:
     bell: SimpleQueue[None] | None = None
     while not part.is_answered:
         if not own.turn.locked():
             with own.turn:
                 if not part.is_answered and (write := own.box.next(time.monotonic())):
-                    _send(own, write)
+                    _send(own, write, ends)
             own.box.wake_next()
         elif bell is None:
             # And then look again: the turn may have been given up before there was a bell.
             bell = SimpleQueue()
             part.wake = partial(bell.put, None)
-        else:
+        elif (left_s := ends - time.monotonic()) > 0:
             with suppress(Empty):
-                bell.get(timeout=LOOK_S)
+                bell.get(timeout=min(left_s, LOOK_S))
+        else:
+            raise own.box.late(part)
 
 
-def _send(own: _Own, write: Write) -> None:
+def _send(own: _Own, write: Write, ends: float) -> None:
     """Until it is answered. What Ctrl-C breaks off is sent again by who waits for it."""
     while True:
         started, write.started, write.is_new = write.started, None, False
@@ -136,7 +147,7 @@ def _send(own: _Own, write: Write) -> None:
             else:
                 enqueued = own.store.enqueue(own.box.numbering.sender, write.number, write.jobs)
         except Exception as error:
-            pause_s = own.box.failed(error, time.monotonic())
+            pause_s = own.box.failed(error, time.monotonic(), ends)
         else:
             own.box.succeeded(enqueued)
             return

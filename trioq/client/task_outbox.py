@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 
@@ -42,7 +43,7 @@ class TaskOutbox:
         self._deadline_s = deadline_s
         self._own = self._made()
 
-    async def send(self, jobs: Sequence[NewJob]) -> Enqueued:
+    async def send(self, jobs: Sequence[NewJob], within_s: float = math.inf) -> Enqueued:
         """Queue these jobs, all or none; see :meth:`~trioq.client.sync_outbox.SyncOutbox.send`.
 
         Cancellation:
@@ -50,7 +51,7 @@ class TaskOutbox:
           be: a request that others wait for is sent again by one of them; else the next one has
           a number of its own, and what comes of this one later is refused.
         """
-        return await self.finish(self._add(jobs))
+        return await self.finish(self._add(jobs), trio.current_time() + within_s)
 
     # Ctrl-C comes while it waits, as a cancellation does: others rely on what is done between.
     @trio.lowlevel.enable_ki_protection
@@ -72,10 +73,14 @@ class TaskOutbox:
         return part
 
     @trio.lowlevel.enable_ki_protection
-    async def finish(self, part: Part) -> Enqueued:
-        """What became of jobs that were started; see :meth:`send`."""
+    async def finish(self, part: Part, ends: float = math.inf) -> Enqueued:
+        """What became of jobs that were started; see :meth:`send`.
+
+        Args:
+          ends: When there is no other try.
+        """
         try:
-            await _wait(self._own, part)
+            await _wait(self._own, part, ends)
         except BaseException:
             self.leave(part)
             raise
@@ -107,26 +112,28 @@ async def _start(own: _Own) -> None:
             box.failed(error, now)
 
 
-async def _wait(own: _Own, part: Part) -> None:
+async def _wait(own: _Own, part: Part, ends: float) -> None:
     while not part.is_answered:
         if own.is_sending:
             bell = trio.Event()
             part.wake = bell.set
-            await bell.wait()
-            continue
+            with trio.move_on_at(ends):
+                await bell.wait()
+                continue
+            raise own.box.late(part)
         own.is_sending = True
         try:
             if own.box.was_shared:
                 for _ in range(TURNS):
                     await trio.lowlevel.checkpoint()
             if write := own.box.next(trio.current_time()):
-                await _send(own, write)
+                await _send(own, write, ends)
         finally:
             own.is_sending = False
             own.box.wake_next()
 
 
-async def _send(own: _Own, write: Write) -> None:
+async def _send(own: _Own, write: Write, ends: float) -> None:
     """Until it is answered. What is cancelled is sent again by who waits for it."""
     sender, enqueue = own.box.numbering.sender, own.way.store.enqueue
     while True:
@@ -137,7 +144,7 @@ async def _send(own: _Own, write: Write) -> None:
             else:
                 enqueued = await own.way.call(enqueue, sender, write.number, write.jobs)
         except Exception as error:
-            pause_s = own.box.failed(error, trio.current_time())
+            pause_s = own.box.failed(error, trio.current_time(), ends)
         else:
             own.box.succeeded(enqueued)
             return
