@@ -208,6 +208,7 @@ class LockStep(Counting, RuleBasedStateMachine):
             jobs = call.args[2]
             new = self.history.enqueued(jobs, answer, call.rate, self.now_ms)
             self.history.line_grew_at_its_end(new, before, after)
+            self.reached["enqueue: drops"] += before.dead.keys() != after.dead.keys()
         if call.verb == "cancel":
             self.history.cancelled(call.args[2], answer)
         if call.verb == "step" and isinstance(answer, StepReply):

@@ -130,7 +130,12 @@ def redises(draw: st.DrawFn) -> RedisConfig:
 def queues_called(name: str) -> st.SearchStrategy[QueueConfig]:
     """A queue, without the limits that are refused for now."""
     no_limits = {"rate": st.none(), "concurrency": st.none()}
-    return sections(QueueConfig, name=st.just(name), **no_limits)
+    queues: st.SearchStrategy[QueueConfig] = sections(QueueConfig, name=st.just(name), **no_limits)
+    return queues.map(_full_where_it_can_be)
+
+
+def _full_where_it_can_be(queue: QueueConfig) -> QueueConfig:
+    return queue if queue.max_length is not None else attrs.evolve(queue, when_full=None)
 
 
 @st.composite

@@ -56,7 +56,8 @@ class StoreMachine(LockStep):
     """Everything at once."""
 
     options = StoreOptions(
-        keep_done=2, id_retention_ms=1500, max_lengths={"high": 4}, claim_bytes=400,
+        keep_done=2, id_retention_ms=1500, claim_bytes=400,
+        max_lengths={"high": 4, "low": 6}, when_full={"low": "drop_oldest"},
         pack_max=3, many_queues=1,
     )  # fmt: skip
 
@@ -385,6 +386,7 @@ TestStore = as_test(
     "step: ok", "step: again", "step: old", "step: gone", "step: claims a suspect",
     "reap: reaped", "reap: alive", "reap: gone", "beat: gone",
     "enqueue: live", "enqueue: seen", "enqueue: waits", "enqueue: QueueFull",
+    "enqueue: drops",
     "cancel: cancelled", "cancel: asked", "cancel: dead", "cancel: unknown",
     "step: cancels what was asked to end", "reap: cancels what was asked to end",
     "step: tells of an ask", "step: tells what is paused", "step: lifts a pause",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,7 +13,7 @@ from tests.dump import Dump
 from tests.store.drive import line
 from tests.store.world import SECOND, World, bury, died, retry
 from tests.support import Server, cancelled_by, new_job
-from trioq.core.calls import Admit
+from trioq.core.calls import Admit, WhenFull
 from trioq.core.lifecycle import RULES, Move, Rule, State
 from trioq.core.settlements import (
     Ack,
@@ -127,6 +127,8 @@ class Walk:
         self.look("cancel", lambda: cancelled_by(w.store, *w.sender.next(), first, "high", "noop"))
         later = w.sender.enqueue_new("high", delay_ms=SECOND)
         self.look("cancel", lambda: cancelled_by(w.store, *w.sender.next(), later, "high", "noop"))
+        w.new("full")
+        self.look("enqueue", lambda: w.new("full"))
 
     def moves(self, rules: Sequence[Rule] = RULES) -> list[Rule]:
         """All that were made."""
@@ -140,7 +142,8 @@ class Walk:
 @pytest.fixture(scope="module", params=["redis", "memory"])
 def walk(request: pytest.FixtureRequest, shared_server: Server) -> Walk:
     shared_server.call("FLUSHALL")
-    world = World.of(request.param, shared_server)
+    full: Mapping[str, WhenFull] = {"full": "drop_oldest"}
+    world = World.of(request.param, shared_server, max_lengths={"full": 1}, when_full=full)
     walk = Walk(world)
     walk.go()
     world.close()

@@ -435,3 +435,12 @@ def test_a_limit_that_no_script_keeps_yet_is_refused(key: str) -> None:
     assert caught.value.faults == (
         f"queues[0].{key}: not kept by this version; leave it out, for now",
     )
+
+
+def test_what_happens_in_a_full_queue_needs_a_length() -> None:
+    queues = (QueueConfig("high", when_full="reject"), QueueConfig("low", max_length=1))
+    with pytest.raises(ConfigError) as caught:
+        check(Config(queues=queues))
+    assert caught.value.faults == (
+        "queues[0].when_full: needs a max_length: a queue without one is never full",
+    )

@@ -18,6 +18,7 @@ from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.packs import PACKED
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.pauses import PAUSED
+from tests.mutants.pressure import PRESSURE
 from tests.mutants.processes import PROCESSES
 from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
@@ -405,7 +406,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a queue takes one more than its max_length", ENQUEUE,
-        " or 0) > queue.max then", " or 0) > queue.max + 1 then", MODEL,
+        " or 0) - queue.max\n", " or 0) - queue.max - 1\n", MODEL,
     ),
     Mutant(
         "the limiter grants one too many", ENQUEUE_ANY,
@@ -863,5 +864,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED,
+    *PRESSURE, *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED,
 )  # fmt: skip

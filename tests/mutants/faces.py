@@ -44,6 +44,10 @@ SETTINGS = (
         "queues[].max_wait", "engine/shard/shard.py",
         "for q in self.config.queues if q.max_wait_s is not None}", "for q in ()}",
     ),
+    key(
+        "queues[].when_full", CONNECT,
+        "{q.name: q.when_full for q in config.queues if q.when_full is not None}", "{}",
+    ),
     key("queues[].weight", "engine/wiring.py", "queue.weight) for", "None) for"),
     key(
         "max_payload", "client/jobs.py",

@@ -11,6 +11,7 @@ from tests.mutants.clients import CLIENTS
 from tests.mutants.deadlines import DEADLINES
 from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
+from tests.mutants.pressure import PRESSURE
 from tests.mutants.processes import PROCESSES
 from tests.mutants.returns import RETURNS
 from tests.mutants.runners import RUNNERS
@@ -40,6 +41,9 @@ a copy of the tree, and the part of the suite named beside each must notice.
 ## Deadlines
 
 {_table(DEADLINES)}
+## Full queues
+
+{_table(PRESSURE)}
 ## Handlers
 
 {_table(HANDLERS + STOPS)}

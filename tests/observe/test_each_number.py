@@ -246,7 +246,8 @@ def test_reasons_are_these() -> None:
     assert c.FAILURES == FAILURES
     assert c.DOORS == DOORS
     assert c.UNFIT == ("too_large", "unfit")
-    assert get_args(DeadReason) == DEAD
+    assert c.DEATHS == DEAD
+    assert get_args(DeadReason) == (*DEAD, "dropped")
 
 
 def test_the_stores_counters_are_told_under_their_own_names() -> None:
@@ -254,7 +255,7 @@ def test_the_stores_counters_are_told_under_their_own_names() -> None:
     assert names == {
         word: f"trioq_namespace_jobs_{'dead' if word == 'dead_letters' else word}"
         for word in (
-            "enqueued", "claimed", "done", "retried", "dead_letters", "cancelled", "released",
-            "reaped", "parked", "revived", "purged",
+            "enqueued", "claimed", "done", "retried", "dead_letters", "dropped", "cancelled",
+            "released", "reaped", "parked", "revived", "purged",
         )
     }  # fmt: skip

@@ -170,6 +170,10 @@ class NewJob:
     """What it takes of limits while it runs (:mod:`trioq.core.limits`)."""
 
 
+WhenFull = Literal["reject", "wait", "drop_oldest"]
+"""What happens to jobs for which their queue has no room."""
+
+
 @value
 class Rate:
     """A shared limit on what producers may enqueue."""

@@ -67,6 +67,7 @@ class Move(Enum):
     REAP = "reap"
     BLAME = "blame"
     EXPIRE = "expire"
+    DROP = "drop"
     REVIVE = "revive"
     CANCEL = "cancel"
     PURGE = "purge"
@@ -237,6 +238,13 @@ RULES = (
         ("expire_parked",),
         "it was parked, and no engine knew its name for `unknown_name_after`",
         told=ParkedExpired,
+    ),
+    Rule(
+        Move.DROP,
+        (State.READY,),
+        State.DEAD,
+        ("enqueue",),
+        "it was the oldest in its queue, which was full, and newer jobs came: `drop_oldest`",
     ),
     Rule(
         Move.REVIVE,

@@ -18,6 +18,7 @@ DeadReason = Literal[
     "undecodable",  # the record isn't one that this version can read
     "unknown_name",  # no engine knew the name for unknown_name_after
     "worker_lost",  # it killed its engine max_reaps times
+    "dropped",  # its queue was full, and it was the oldest there
 ]
 
 

@@ -130,6 +130,7 @@ def store_options(config: Config) -> StoreOptions:
         keep_done=config.worker.keep_done,
         id_retention_ms=int(config.worker.id_retention_s * 1000),
         max_lengths={q.name: q.max_length for q in config.queues if q.max_length is not None},
+        when_full={q.name: q.when_full for q in config.queues if q.when_full is not None},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -10,8 +10,12 @@ from trioq.core.calls import Enqueued, Existing, NewJob, Rate
 from trioq.core.formats import flow
 from trioq.errors import QueueFull
 from trioq.store.keys import Keys
+from trioq.store.protocol import DROPPED, StoreOptions
 
 Args = list[str | bytes]
+
+#: Keys that are needed only where a queue has a max length.
+_OF_BOUNDED = ("history", "reasons", "waits")
 
 
 def encode(
@@ -22,7 +26,7 @@ def encode(
     *,
     rate: Rate | None,
     now: str,
-    max_lengths: Mapping[str, int],
+    options: StoreOptions,
 ) -> tuple[list[str], Args]:
     """The KEYS that follow those that a namespace has one of, and ARGV.
 
@@ -31,18 +35,25 @@ def encode(
     """
     by_queue = _plain(jobs) if rate is None else None
     queues = dict.fromkeys(job.queue for job in jobs) if by_queue is None else by_queue
-    args: Args = [str(number), "0", "0", now, str(len(queues))]
+    args: Args = [str(number), "0", "0", now, b"", str(len(queues))]
     if rate is not None:
         args[1:3] = (str(rate.interval_us), str(rate.burst))
+    is_bounded = False
     for queue in queues:
         count = "0" if by_queue is None else str(len(by_queue[queue]) // 2)
-        args += (queue, str(max_lengths.get(queue, 0)), count)
+        most = options.max_lengths.get(queue, 0)
+        when_full = options.when_full.get(queue, "reject") if most else "reject"
+        args += (queue, str(most), when_full, count)
+        is_bounded |= most > 0
+        if when_full == "drop_oldest":
+            args[4] = DROPPED
     if by_queue is None:
         args += _in_full(jobs, queues)
     else:
         for pairs in by_queue.values():
             args += pairs
-    return _keys(keys, sender, "none" if rate is None else rate.name, *queues), args
+    limit = "none" if rate is None else rate.name
+    return _keys(keys, sender, limit, is_bounded, *queues), args
 
 
 def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
@@ -70,9 +81,10 @@ def _in_full(jobs: Sequence[NewJob], queues: Iterable[str]) -> Args:
 
 
 @lru_cache(maxsize=256)
-def _keys(keys: Keys, sender: str, limit: str, *queues: str) -> list[str]:
-    first = [keys.of("sender", sender), keys.of("limit", limit)]
-    return first + keys.of_queues(queues, "ready", "scheduled", "dropped", "bell")
+def _keys(keys: Keys, sender: str, limit: str, is_bounded: bool, *queues: str) -> list[str]:
+    named = [keys.of("sender", sender), keys.of("limit", limit)]
+    named += keys.of_queues(queues, "ready", "scheduled", "dropped", "bell")
+    return named + [keys.fixed(name) for name in _OF_BOUNDED if is_bounded]
 
 
 def decode(answer: str, wait_us: int) -> Enqueued:

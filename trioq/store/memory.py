@@ -30,7 +30,7 @@ from trioq.core.calls import (
     Unwanted,
 )
 from trioq.core.job import Uid
-from trioq.store.protocol import LOST, StoreOptions
+from trioq.store.protocol import DROPPED, LOST, StoreOptions
 
 
 class MemoryStore:
@@ -49,6 +49,7 @@ class MemoryStore:
             keep_done=options.keep_done,
             id_retention_ms=options.id_retention_ms,
             max_lengths=options.max_lengths,
+            when_full=options.when_full,
             claim_bytes=options.claim_bytes,
             many_queues=options.many_queues,
         )
@@ -161,7 +162,9 @@ class MemoryStore:
         self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
     ) -> Enqueued:
         with self._call() as space:
-            return model.enqueue(space, sender, number, jobs, now_us=self._now_us(), rate=rate)
+            return model.enqueue(
+                space, sender, number, jobs, now_us=self._now_us(), rate=rate, dropped=DROPPED
+            )
 
     def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
         with self._call() as space:

@@ -32,6 +32,7 @@ from trioq.core.calls import (
     Step,
     StepReply,
     Unwanted,
+    WhenFull,
 )
 from trioq.core.formats import history
 from trioq.core.job import Uid
@@ -39,6 +40,11 @@ from trioq.core.job import Uid
 #: What the history of a job says that died of being a suspect too often.
 LOST = history.died_without_run(
     "worker_lost", "the engine died while this job was its suspect, max_reaps times"
+)
+
+#: And of one that was dropped.
+DROPPED = history.died_without_run(
+    "dropped", "the queue was full, and this job was the oldest in it"
 )
 
 
@@ -50,6 +56,8 @@ class StoreOptions:
     id_retention_ms: int = 24 * 3600 * 1000
     max_lengths: Mapping[str, int] = attrs.field(factory=dict[str, int])
     """How many jobs may wait in a queue, ready and scheduled; others have no limit."""
+    when_full: Mapping[str, WhenFull] = attrs.field(factory=dict[str, WhenFull])
+    """What happens to more; where nothing is said, they are refused."""
     claim_bytes: int = 1 << 20
     """Records in one step's claims: what is above it waits for the next step."""
     pack_max: int = 64

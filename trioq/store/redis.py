@@ -295,7 +295,7 @@ class RedisStore:
     ) -> tuple[list[str], list[str | bytes]]:
         return enqueuing.encode(
             self.keys, sender, number, jobs,
-            rate=rate, now=str(self._now()), max_lengths=self.options.max_lengths,
+            rate=rate, now=str(self._now()), options=self.options,
         )  # fmt: skip
 
     def _script(self, name: str) -> tuple[Script, list[str]]:

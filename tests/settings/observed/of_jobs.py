@@ -110,6 +110,14 @@ async def max_length(place: Place) -> None:
         client.enqueue("noop", {}, queue="high")
 
 
+@row("queues[].when_full", "drop_oldest")
+async def when_full(place: Place) -> None:
+    place.configure(queues=[{"name": "high"}, {"name": "low", "max_length": 1}])
+    with place.client() as client:
+        first, second = (client.enqueue("noop", {}, queue="low") for _ in range(2))
+        assert (first.status().reason, second.status().state) == ("dropped", "ready")
+
+
 @row("queues[].timeout", "50ms")
 async def timeout_of_a_queue(place: Place) -> None:
     place.configure()

@@ -9,6 +9,7 @@ from tests.store.drive import line
 from tests.store.world import SECOND, Make, World, bury
 from tests.support import cancelled_by, new_job
 from trioq.core.calls import Enqueued, Existing, Rate
+from trioq.core.formats import history
 from trioq.core.settlements import Ack, DeadLetter
 from trioq.errors import QueueFull, TrioqBug
 
@@ -222,6 +223,53 @@ def test_what_is_known_already_takes_no_room(world: Make) -> None:
     w = world(max_lengths={"low": 1})
     w.sender.enqueue(new_job(id="x"))
     assert ask_for(w, "x") is not None
+
+
+@pytest.mark.parametrize("delay_ms", [0, SECOND])
+def test_where_the_oldest_go_they_die_for_the_new_ones_and_can_be_revived(
+    world: Make, delay_ms: int
+) -> None:
+    w = world(max_lengths={"low": 3}, when_full={"low": "drop_oldest"})
+    first, second, third = w.new("low", "low", "low")
+    w.sender.enqueue(new_job("high"), new_job(id="x", delay_ms=delay_ms), new_job())
+    found = w.dump()
+    assert found.reasons == {first: "dropped", second: "dropped"}
+    assert found.history.keys() == {first, second}
+    (line,) = history.decode(found.history[first])
+    assert isinstance(line, history.Attempt)
+    assert (line.dead, "the oldest" in line.error.message) == ("dropped", True)
+    assert found.queues["low"].ready[0] == third
+    assert (found.stats["dead_letters"], found.stats["enqueued"]) == (2, 6)
+    assert w.store.revive(*w.sender.next(), [(first, "low")]) == 1
+    assert w.queue("low").ready[-1] == first
+
+
+def test_who_was_cancelled_there_is_passed_over_when_the_oldest_go(world: Make) -> None:
+    w = world(max_lengths={"low": 3}, when_full={"low": "drop_oldest"})
+    cancelled, oldest, newest = w.new("low", "low", "low")
+    cancelled_by(w.store, "an operator", 1, cancelled, "low", "noop")
+    w.sender.enqueue(new_job(), new_job())
+    assert w.dump().dead.keys() == {oldest}
+    assert w.queue("low").ready[0] == newest
+
+
+def test_what_is_due_later_does_not_go_for_a_new_one(world: Make) -> None:
+    w = world(max_lengths={"low": 2}, when_full={"low": "drop_oldest"})
+    w.sender.enqueue(new_job(delay_ms=SECOND), new_job())
+    with pytest.raises(QueueFull, match="room for 0 more"):
+        w.sender.enqueue(new_job(), new_job())
+    assert not w.dump().dead
+    w.sender.enqueue(new_job())
+    assert len(w.dump().dead) == 1
+
+
+def test_whoever_waits_for_the_oldest_is_told_that_it_died(world: Make) -> None:
+    w = world(max_lengths={"low": 1}, when_full={"low": "drop_oldest"})
+    (uid,) = w.new("low")
+    w.store.wait_for("c1", [(uid, None)])
+    w.new("low")
+    assert w.dump().waits == {}
+    assert w.store.wait_for("c1", [(uid, None)])[0].state == "dead"
 
 
 # -- the limiter -------------------------------------------------------------------------------

@@ -60,7 +60,9 @@ def faults(config: Config) -> Iterator[Fault]:
     yield from wrong
     if wrong:  # the rules compare values, so these have to be sound
         return
-    for rule in (_queues, _limits, _extensions, _commands, _breakers, _times, _rate, _tls):
+    for rule in (
+        _queues, _limits, _lengths, _extensions, _commands, _breakers, _times, _rate, _tls,
+    ):  # fmt: skip
         yield from rule(config)
 
 
@@ -160,6 +162,16 @@ def _limits(config: Config) -> Iterator[Fault]:
                 yield Fault(
                     ("queues", index, key), "not kept by this version; leave it out, for now"
                 )
+
+
+def _lengths(config: Config) -> Iterator[Fault]:
+    for index, queue in enumerate(config.queues):
+        if queue.when_full is not None and queue.max_length is None:
+            yield Fault(
+                ("queues", index, "when_full"),
+                "needs a max_length: a queue without one is never full",
+                (("queues", index, "max_length"),),
+            )
 
 
 def _extensions(config: Config) -> Iterator[Fault]:

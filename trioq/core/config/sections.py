@@ -9,6 +9,7 @@ from typing import Literal
 
 import attrs
 
+from trioq.core.calls import WhenFull
 from trioq.core.config.keys import Section, about, key
 from trioq.core.config.kinds import Flag, ListOf, TableOf, Text
 from trioq.core.config.numbers import CountOrAuto, Duration, Growth, Memory, Number, Size, Whole
@@ -58,7 +59,15 @@ class QueueConfig:
         None,
     )
     max_length: int | None = key(
-        Whole(at_least=1, at_most=10**9), "Enqueueing into a queue of this length is refused.", None
+        Whole(at_least=1, at_most=10**9),
+        "How many jobs may wait in it, ready or scheduled.",
+        None,
+    )
+    when_full: WhenFull | None = key(
+        Text(choices=("reject", "drop_oldest")),
+        "What happens to jobs for which there is no room: they are refused, or the oldest ready "
+        "ones die for them with the reason `dropped`. Absent: `reject`.",
+        None,
     )
     timeout_s: float | None = key(
         SOME_TIME, "How long a job of this queue may run; absent: `worker.timeout`.", None

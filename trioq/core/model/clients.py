@@ -48,13 +48,17 @@ def enqueue(
     *,
     now_us: int,
     rate: Rate | None = None,
+    dropped: bytes = b"",
 ) -> Enqueued:
     """Queue these jobs, all or none of those that the limit admits.
+
+    Args:
+      dropped: What the history of a job says that was dropped for them.
 
     Raises:
       QueueFull: A queue's max length would be passed; nothing is queued, by this number ever.
     """
-    write = _Enqueuing(space, jobs, rate, now_us).run
+    write = _Enqueuing(space, jobs, rate, now_us, dropped).run
     before = space.senders.get(sender, (0, None))[0]
     answer = _once(space, sender, number, write)
     if isinstance(answer, QueueFull):
@@ -70,9 +74,12 @@ class _Enqueuing:
     jobs: Sequence[NewJob]
     rate: Rate | None
     now_us: int
+    dropped: bytes
     existing: dict[int, Existing] = attrs.field(factory=dict[int, Existing])
     seen: set[int] = attrs.field(factory=set[int])
     new: list[NewJob] = attrs.field(factory=list[NewJob])
+    too_many: dict[str, int] = attrs.field(factory=dict[str, int])
+    """How many of the oldest go, by queue."""
 
     @property
     def now_ms(self) -> int:
@@ -82,6 +89,8 @@ class _Enqueuing:
         taken = self._look(self._granted(len(self.jobs))[0])
         if full := self._full():
             return full
+        for name, count in self.too_many.items():
+            self._drop_oldest(name, count)
         for job in self.new:
             self._write(job)
         wait_us = 0
@@ -142,11 +151,28 @@ class _Enqueuing:
             most = self.space.max_lengths.get(name, 0)
             more = sum(job.queue == name for job in self.new)
             queue = self.space.queue(name)
-            waiting = len(queue.ready) - len(queue.cancelled) + len(queue.scheduled)
-            if most and waiting + more > most:
+            waiting = queue.in_line + len(queue.scheduled)
+            too_many = waiting + more - most
+            if not most or too_many <= 0:
+                continue
+            drops = self.space.when_full.get(name) == "drop_oldest"
+            if drops and too_many <= queue.in_line:
+                self.too_many[name] = too_many
+            else:
                 room = max(0, most - waiting)
                 return QueueFull(f"queue {name!r} is full: room for {room} more job(s)")
         return None
+
+    def _drop_oldest(self, name: str, count: int) -> None:
+        queue = self.space.queue(name)
+        while count:
+            uid = queue.ready.popleft()
+            if uid in queue.cancelled:
+                queue.cancelled.remove(uid)
+            else:
+                self.space.die(uid, "dropped", self.dropped, self.now_ms)
+                self.space.stats["dropped"] += 1
+                count -= 1
 
     def _write(self, job: NewJob) -> None:
         space, queue = self.space, self.space.waits_in(job.queue)

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from trioq.core.calls import BootId, End, EndState, Unwanted
+from trioq.core.calls import BootId, End, EndState, Unwanted, WhenFull
 from trioq.core.formats.history import encode_omitted
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason
@@ -141,10 +141,14 @@ class Queue:
     """Those that lie in ``ready`` and are over."""
 
     @property
+    def in_line(self) -> int:
+        """How many of the ready ones aren't over."""
+        return len(self.ready) - len(self.cancelled)
+
+    @property
     def is_empty(self) -> bool:
         """Whether no job waits in it."""
-        cancelled_only = len(self.ready) == len(self.cancelled)
-        return cancelled_only and not (self.suspects or len(self.scheduled) or self.parked)
+        return not (self.in_line or self.suspects or len(self.scheduled) or self.parked)
 
     def take_ready(self, limit: int) -> list[Uid]:
         return _take(self.ready, limit)
@@ -282,6 +286,7 @@ class Namespace:
           go together.
       id_retention_ms: For how long a caller's id is remembered after the end.
       max_lengths: How many jobs may wait in a queue, ready and scheduled; others have no limit.
+      when_full: What happens to more; where nothing is said, they are refused.
       claim_bytes: Of records in one step; a larger one is claimed alone.
       many_queues: A step that names more queues forgets the names of those that are empty.
     """
@@ -289,6 +294,7 @@ class Namespace:
     keep_done: int = 1000
     id_retention_ms: int = 24 * 3600 * 1000
     max_lengths: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    when_full: Mapping[str, WhenFull] = attrs.field(factory=dict[str, WhenFull])
     claim_bytes: int = 1 << 20
     many_queues: int = 32
 

@@ -6,9 +6,11 @@ Names follow Prometheus: base units, ``_total`` for counters. The label for a jo
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import attrs
+
+from trioq.core.outcome import DeadReason
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 
@@ -265,6 +267,9 @@ ALL_RETRIED = Metric(
     "counter", "trioq_namespace_jobs_retried", "Jobs ever scheduled again after a run."
 )
 ALL_DEAD = Metric("counter", "trioq_namespace_jobs_dead", "Jobs that ever became dead.")
+ALL_DROPPED = Metric(
+    "counter", "trioq_namespace_jobs_dropped", "Jobs that ever died for newer ones, in full queues."
+)
 ALL_CANCELLED = Metric("counter", "trioq_namespace_jobs_cancelled", "Jobs ever cancelled.")
 ALL_RELEASED = Metric(
     "counter", "trioq_namespace_jobs_released", "Jobs ever given back unfinished."
@@ -277,8 +282,9 @@ ALL_PURGED = Metric("counter", "trioq_namespace_jobs_purged", "Jobs ever purged.
 #: The store's counters, by their name there.
 STORE_COUNTERS = {
     "enqueued": ALL_ENQUEUED, "claimed": ALL_CLAIMED, "done": ALL_DONE, "retried": ALL_RETRIED,
-    "dead_letters": ALL_DEAD, "cancelled": ALL_CANCELLED, "released": ALL_RELEASED,
-    "reaped": ALL_REAPED, "parked": ALL_PARKED, "revived": ALL_REVIVED, "purged": ALL_PURGED,
+    "dead_letters": ALL_DEAD, "dropped": ALL_DROPPED, "cancelled": ALL_CANCELLED,
+    "released": ALL_RELEASED, "reaped": ALL_REAPED, "parked": ALL_PARKED,
+    "revived": ALL_REVIVED, "purged": ALL_PURGED,
 }  # fmt: skip
 
 JOB_COUNTERS = (COMPLETED, RETRIED, SNOOZED, FAILED, DEAD, PARKED, CANCELLED, UNKEPT)
@@ -310,6 +316,9 @@ FAILURES = (
     "undecodable",  # the record can't be read
 )
 """Why a run failed."""
+
+DEATHS = tuple(reason for reason in get_args(DeadReason) if reason != "dropped")
+"""Why a job died, as far as an engine saw it: who enqueues into a full queue tells none."""
 
 DOORS = ("breaker_open", "unknown_name")
 """Why a job was parked."""

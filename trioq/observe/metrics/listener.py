@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import sub
-from typing import Any, get_args
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric as Family
@@ -13,7 +13,6 @@ from prometheus_client.core import Metric as Family
 from trioq.core import events as e
 from trioq.core.config import Config
 from trioq.core.events import Event
-from trioq.core.outcome import DeadReason
 from trioq.engine.status import Status
 from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.gauges import Gauges
@@ -34,7 +33,7 @@ class _OfJob:
         self.completed = self.retried = self.snoozed = 0
         # From 0 on, because of the first count of a new series Prometheus sees no increase.
         self.failed = dict.fromkeys(c.FAILURES, 0)
-        self.dead: dict[str, int] = dict.fromkeys(get_args(DeadReason), 0)
+        self.dead: dict[str, int] = dict.fromkeys(c.DEATHS, 0)
         self.parked = dict.fromkeys(c.DOORS, 0)
         self.unkept = dict.fromkeys(c.UNFIT, 0)
         self.cancelled: dict[str, int] = dict.fromkeys(e.HOW, 0)

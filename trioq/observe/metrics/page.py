@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
 
-from trioq.core.outcome import DeadReason
 from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.labels import NAMED, OTHER, PAIRS
 
@@ -75,7 +73,7 @@ def metrics_md() -> str:
     )
     waits = WAITS.format(
         failures=_words(c.FAILURES),
-        dead=_words(get_args(DeadReason)),
+        dead=_words(c.DEATHS),
         doors=_words(c.DOORS),
         unfit=_words(c.UNFIT),
     )

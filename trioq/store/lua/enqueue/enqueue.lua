@@ -7,13 +7,15 @@
 --       stats     HASH  counters
 --       seen      HASH  path -> size:mtime_ns
 --       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
---       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell
+--       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell; then,
+--       if one of them has a max length: history, reasons, waits
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
 --       given_now int   epoch ms, or empty for the server's clock
---       n_queues  int   how many queues follow, each as: name, max length (0: none), how many
---       plain jobs go there
+--       line      json  what the history of a job says that is dropped
+--       n_queues  int   how many queues follow, each as: name, max length (0: none), what happens
+--       to more (reject, wait or drop_oldest), how many plain jobs go there
 --       then the plain jobs, queue by queue: uid, record; or else for each job: queue's place,
 --       uid, delay ms, caller's id, record, big payload, seen path, seen mark, flow (empty: none)
 -- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
@@ -28,8 +30,9 @@
 -- Cost: a constant number of commands for each queue, and O(jobs). A plain job has nothing but
 --   its record, and Lua handles no more of it than its uid.
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow = unpack(KEYS, 1, 10)
-local number, interval, burst, given_now, n_queues = unpack(ARGV, 1, 5)
+local number, interval, burst, given_now, line, n_queues = unpack(ARGV, 1, 6)
 local sender, limit = KEYS[11], KEYS[12]
+local history, reasons, waits = unpack(KEYS, 13 + 4 * n_queues, 15 + 4 * n_queues)
 -- @use bump
 -- @use now
 -- @use sender
@@ -40,18 +43,20 @@ local before, is_new = sent_before(sender, number)
 if before then
   return before
 end
-local place, names, last = {}, {}, 5 + n_queues * 3
+local place, names, last = {}, {}, 6 + n_queues * 4
 local first = last + 1
 for q = 1, n_queues do
-  local k, a = 12 + (q - 1) * 4, 5 + (q - 1) * 3
+  local k, a = 12 + (q - 1) * 4, 6 + (q - 1) * 4
   local queue = { name = ARGV[a + 1], max = tonumber(ARGV[a + 2]), ready = KEYS[k + 1],
-                  scheduled = KEYS[k + 2], bell = KEYS[k + 4], new = {}, first = last + 1 }
-  last = last + ARGV[a + 3] * 2
+                  when_full = ARGV[a + 3], scheduled = KEYS[k + 2], dropped = KEYS[k + 3],
+                  bell = KEYS[k + 4], new = {}, first = last + 1 }
+  last = last + ARGV[a + 4] * 2
   queue.last = last
-  queue.length = redis.call("LLEN", queue.ready)
+  queue.in_line = redis.call("LLEN", queue.ready)
   queue.is_rung = redis.call("LLEN", queue.bell) > 0
   if queue.max > 0 then
-    queue.length = queue.length - redis.call("SCARD", KEYS[k + 3]) + redis.call("ZCARD", queue.scheduled)
+    queue.in_line = queue.in_line - redis.call("SCARD", queue.dropped)
+    queue.length = queue.in_line + redis.call("ZCARD", queue.scheduled)
   end
   place[q], names[q] = queue, queue.name
 end
@@ -77,16 +82,33 @@ if last < #ARGV or interval ~= "0" then
 else
   -- @part plain
 end
+local drops_at
 for _, queue in ipairs(place) do
-  if queue.max > 0 and queue.length + #queue.new + (queue.due and #queue.due / 2 or 0) > queue.max then
+  local too_many = 0
+  if queue.max > 0 then
+    too_many = queue.length + #queue.new + (queue.due and #queue.due / 2 or 0) - queue.max
+  end
+  if too_many > 0 and queue.when_full == "drop_oldest" and too_many <= queue.in_line then
+    drops_at = drops_at or math.floor(clock(given_now) / 1000)
+    queue.too_many = too_many
+  elseif too_many > 0 then
     -- Remembered: an old copy of a request that was told "full" must not queue anything later.
     local answer = string.format("full %s %d", queue.name, math.max(0, queue.max - queue.length))
     remember(sender, number, answer)
     return { "full", answer }
   end
 end
+if drops_at then
+  for _, key in ipairs({ history, reasons, waits, stats }) do
+    redis.call("HLEN", key)
+  end
+  redis.call("ZCARD", dead)
+end
 
 -- @may
+if drops_at then
+  -- @may drop
+end
 -- Write -----------------------------------------------------------------------------------
 local function put(command, key, list, from, to)
   for at = from or 1, to or #list, 1000 do
@@ -96,6 +118,9 @@ end
 put("HSET", jobs, records, first_record, last_record)
 if more then
   -- @part more
+end
+if drops_at then
+  -- @part drop
 end
 for q, queue in ipairs(place) do
   put("LPUSH", queue.ready, queue.new)

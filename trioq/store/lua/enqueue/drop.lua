@@ -1,0 +1,27 @@
+-- The oldest ones die, as many as there is no room for.
+--
+-- MOVE  ready -> dead
+-- @use die
+for _, queue in ipairs(place) do
+  local uids, why, lines, left = {}, {}, {}, queue.too_many or 0
+  while left > 0 do
+    local oldest = redis.call("RPOP", queue.ready, string.format("%d", left))
+    local was_cancelled = redis.call("SMISMEMBER", queue.dropped, unpack(oldest))
+    local passed = {}
+    for i, uid in ipairs(oldest) do
+      if was_cancelled[i] == 1 then
+        passed[#passed + 1] = uid
+      else
+        uids[#uids + 1], why[#why + 1], lines[#lines + 1] = uid, "dropped", line
+      end
+    end
+    if #passed > 0 then
+      redis.call("SREM", queue.dropped, unpack(passed))
+    end
+    left = left - (#oldest - #passed)
+  end
+  die(uids, why, lines, drops_at)
+  if #uids > 0 then
+    bump(stats, "dropped", #uids)
+  end
+end
