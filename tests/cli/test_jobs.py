@@ -163,6 +163,24 @@ def test_a_cancelled_job_says_why_by_whom_and_when(trioq: Cli, scene: Scene) -> 
     assert told["done"].keys() == {"at_ms", "reason", "by"}
 
 
+def test_a_running_job_that_was_asked_to_end_says_why_by_whom_and_when(
+    trioq: Cli, scene: Scene
+) -> None:
+    scene.enqueue(new_job("low", "mail", id="mine"))
+    scene.driver.claim()
+    assert "asked" not in trioq.json("job", "mine")
+    trioq("cancel", "mine", "--reason", "customer\x1bleft", "--wait", "0")
+    shown = trioq("job", "mine").stdout
+    assert f"state      running on {scene.driver.engine}\n" in shown
+    assert re.search(
+        rf"^asked      to end, \d{{4}}-.*\((now|.* ago)\), by {whoami()}$", shown, re.MULTILINE
+    )
+    assert "reason     customer\\x1bleft\n" in shown
+    told = trioq.json("job", "mine")
+    assert (told["state"], told["reason"]) == ("running", None)
+    assert (told["asked"]["reason"], told["asked"]["by"]) == ("customer\x1bleft", whoami())
+
+
 def test_what_an_engine_stopped_says_where_and_how(trioq: Cli, scene: Scene) -> None:
     (uid,) = scene.enqueue(new_job("low"))
     scene.driver.claim()

@@ -188,6 +188,10 @@ def _facts(view: JobView, told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "died", moment(view.died_ms)
     if view.reason:
         yield "reason", view.reason
+    if asked := view.asked:
+        yield "asked", f"to end, {moment(asked.at_ms)}" + (f", by {asked.by}" if asked.by else "")
+        if asked.reason:
+            yield "reason", asked.reason
     if view.reaps:
         yield "crashes", f"was suspected {view.reaps} times when an engine died"
     if ended := view.summary:

@@ -107,6 +107,12 @@ def pack_uids(pack: bytes) -> list[str]:
     return texts(pack.partition(b":")[2].split(b" "))
 
 
+def ask(raw: bytes) -> bytes:
+    """The summary in ``nth:step:keep ms:summary``, of somebody who wants a job to end; empty: it is
+    none."""
+    return raw.split(b":", 3)[-1] if raw.count(b":") >= 3 else b""
+
+
 def door(field: str) -> tuple[str, str]:
     """The queue and the name in ``queue:name``, of jobs that are parked."""
     queue, _, name = field.partition(":")

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from trioq.core.formats import summary
 from trioq.core.formats.record import decode
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable, StoreBusy, StoreRefused
@@ -159,9 +160,15 @@ def _place(store: RedisStore, uid: Uid, stored: bytes) -> dict[str, Any] | None:
         alone, together = claims[: len(engines)], claims[len(engines) :]
         for engine, is_alone, packs in zip(engines, alone, together, strict=True):
             if is_alone or any(uid in kept.pack_uids(pack) for pack in packs):
-                return {"state": "running", "engine": kept.text(engine)}
+                return {"state": "running", **_run(store, uid, kept.text(engine))}
         if not set(there) <= set(engines):
             engines = there
         else:
             return {"state": "parked" if parked else "ready"}
     raise StoreBusy("engines come and go faster than they can be asked")
+
+
+def _run(store: RedisStore, uid: Uid, engine: str) -> dict[str, Any]:
+    """Where a job runs, and who wants it to end."""
+    asked = store.lane.call("HGET", store.keys.of("asks", engine), uid)
+    return {"engine": engine, "asked": summary.decode(kept.ask(asked or b""))}

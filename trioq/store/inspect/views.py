@@ -44,6 +44,8 @@ class JobView:
     died_ms: int | None = None
     engine: str | None = None
     """Which engine runs it."""
+    asked: Summary | None = None
+    """Who has asked it to end that runs, when and why."""
     has_result: bool = False
     """Whether how it ended is kept for who asks for its result, and its summary isn't."""
     noted: Noted | None = None
@@ -77,6 +79,8 @@ class JobView:
         for field in ("due_ms", "died_ms", "engine"):
             if (value := getattr(self, field)) is not None:
                 shown[field] = value
+        if (asked := self.asked) is not None:
+            shown["asked"] = {"at_ms": asked.at_ms, "reason": asked.reason, "by": asked.by}
         if self.noted is not None:
             shown["noted"] = self.noted.as_json()
         if self.payload_raw is not None:
