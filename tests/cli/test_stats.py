@@ -9,9 +9,10 @@ from tests.cli.conftest import Cli, lines, write_config
 from tests.scene import Scene
 from tests.support import Server, new_job
 from trioq.core.formats.engine_info import EngineInfo, encode
+from trioq.core.formats.snapshot import Snapshot
 from trioq.core.settlements import Ack, Park
 from trioq.store.checks import minimal_acl
-from trioq.store.inspect import stats
+from trioq.store.inspect import stats, tell
 
 
 def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
@@ -87,6 +88,18 @@ def test_engines_are_listed_with_what_they_know(trioq: Cli, scene: Scene) -> Non
     assert "e queues: high, low\ne handlers: noop\n" in shown
     assert "other.1 queues: \n" in shown
     assert lines(shown)[-1].split() == ["e", "mine", "convert", "high"]
+
+
+def test_of_engines_it_is_told_which_handlers_they_have_abandoned(trioq: Cli, scene: Scene) -> None:
+    scene.store.register("other.1", encode(EngineInfo("z", queues=("low",))))
+    tell(scene.store, "other.1", Snapshot(abandoned={"stuck": 2, "mail\x1b": 1}))
+    mine, other = trioq.json("engines")
+    assert "abandoned" not in mine
+    assert other["abandoned"] == {"stuck": 2, "mail\x1b": 1}
+    for command in ("engines", "stats"):
+        heads, _, row = trioq(command).stdout.partition("engine ")[2].splitlines()[:3]
+        assert heads.split()[-1] == "abandoned"
+        assert row.split()[-4:] == ["1", "mail\\x1b,", "2", "stuck"]
 
 
 def test_processes_of_one_supervisor_stand_together_and_say_so(trioq: Cli, scene: Scene) -> None:

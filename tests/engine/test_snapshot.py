@@ -9,7 +9,7 @@ import pytest
 import trio
 
 import trioq
-from tests.support import Server, new_job, wait_until
+from tests.support import PATIENCE_S, Server, cancelled_by, new_job, wait_until
 from trioq.core.config import (
     BreakerConfig,
     Config,
@@ -20,7 +20,7 @@ from trioq.core.config import (
 )
 from trioq.core.events import Event, JobStarted
 from trioq.core.formats.snapshot import Snapshot
-from trioq.store.inspect import doors, snapshots, stats, watch
+from trioq.store.inspect import doors, running, snapshots, stats, watch, with_abandoned
 from trioq.store.redis import RedisStore
 
 app = trioq.App()
@@ -114,6 +114,32 @@ def looks(server: Server) -> int:
 
 def quiet(event: Event) -> None:
     """Nobody listens."""
+
+
+@pytest.mark.trio
+async def test_so_does_one_with_abandoned_handlers_and_who_counts_is_told(
+    server: Server, store: RedisStore
+) -> None:
+    busy, gate = trioq.App(), trio.Event()
+
+    @busy.job("stubborn")
+    async def stubborn() -> None:
+        with trio.move_on_after(PATIENCE_S, shield=True):
+            await gate.wait()
+
+    hasty = attrs.evolve(config(server).worker, cancel_grace_s=0.01)
+    there = attrs.evolve(config(server), worker=hasty)
+    job = new_job(name="stubborn")
+    store.enqueue("a", 1, [job])
+    async with trio.open_nursery() as nursery:
+        engine = await nursery.start(trioq.Engine(busy, there, report=quiet).run)
+        await trio.to_thread.run_sync(wait_until, lambda: running(store, [job.uid]))
+        assert cancelled_by(store, "a", 2, job.uid, "low", "stubborn") == "asked"
+        await told(store, lambda each: each.abandoned == {"stubborn": 1})
+        (counted,) = with_abandoned(store, stats(store)).engines
+        gate.set()
+        engine.drain()
+    assert counted.abandoned == {"stubborn": 1}
 
 
 @pytest.mark.trio

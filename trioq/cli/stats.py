@@ -174,10 +174,18 @@ def _show_engines(found: tuple[EngineStats, ...]) -> None:
         )
         for e in found
     ]
+    if any(e.abandoned for e in found):
+        columns += texts("abandoned")
+        rows = [(*row, _abandoned(e)) for row, e in zip(rows, found, strict=True)]
     if any(e.info.supervisor for e in found):
         columns += texts("process")
         rows = [(*row, _process(e)) for row, e in zip(rows, found, strict=True)]
     show_table(columns, rows)
+
+
+def _abandoned(engine: EngineStats) -> str:
+    """How many of its handlers go on though their jobs are settled."""
+    return ", ".join(f"{n} {name}" for name, n in sorted(engine.abandoned.items()))
 
 
 def _process(engine: EngineStats) -> str:

@@ -68,7 +68,7 @@ class Admin:
 
     def stats(self) -> Stats:
         """How many jobs are where, and which engines live."""
-        return inspect.stats(self.store, self.queues)
+        return inspect.with_abandoned(self.store, inspect.stats(self.store, self.queues))
 
     def doors(self, counted: Stats | None = None) -> list[Door]:
         """What parked jobs wait behind, since when and why, those with the most first.

@@ -194,7 +194,7 @@ class Engine:
             lag_s=sampler.lag_s() if sampler else 0.0,
             seen=None if away or sampler is None else sampler.seen,
             want=parts.appetite.want,
-            abandoned=Counter(run.handler.name for run in tuple(parts.runs.abandoned)),
+            abandoned=parts.runs.abandoned_by_name(),
         )
 
     @property
@@ -205,8 +205,7 @@ class Engine:
     @property
     def going_on(self) -> Mapping[str, int]:
         """Handlers in the loop that haven't ended, by name. May be asked in any thread."""
-        runs = self._parts.runs
-        return Counter(run.handler.name for run in (*runs, *tuple(runs.abandoned)))
+        return self._parts.runs.going_on()
 
     def _shown(self) -> tuple[str, Snapshot] | None:
         """What whoever watches is told; None while there is no boot."""

@@ -136,7 +136,8 @@ class Sampler:
             boot, snapshot = told
             snapshot = attrs.evolve(snapshot, clock_offset_s=seen.clock_offset_s)
             # Who asks why jobs don't run can't wait until engines have heard of it.
-            if seen.watched or snapshot.breakers or snapshot.waits_for or snapshot.draining:
+            is_odd = snapshot.breakers or snapshot.abandoned or snapshot.waits_for
+            if seen.watched or is_odd or snapshot.draining:
                 kept_ms = round(1000 * SHOWN * self.interval_s)
                 await self.caller.call(tell, self.server, boot, snapshot, kept_ms=kept_ms)
             await self._look_whether_it_moves(boot, snapshot)

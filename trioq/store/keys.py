@@ -66,7 +66,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine; forget_queues"),
     KeyDoc("bell:@<boot>", "LIST", "at most one token: somebody asks something of this engine", "cancel", "that engine; sign-off, reap"),
     KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),
-    KeyDoc("shown:<boot>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched, a breaker isn't closed or all workers wait", "expires when it stops"),
+    KeyDoc("shown:<boot>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched, a breaker isn't closed, handlers are abandoned or all workers wait", "expires when it stops"),
 )  # fmt: skip
 
 FIXED: frozenset[str] = frozenset(doc.name for doc in CATALOGUE if "<" not in doc.name)

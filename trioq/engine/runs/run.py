@@ -7,7 +7,7 @@ Runs are found by the tokens of their claims, so that whoever has something to s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import attrs
@@ -176,6 +176,15 @@ class Runs:
         self.abandoned[run] = None
         self.remove(run)
 
+    def going_on(self) -> Mapping[str, int]:
+        """How many haven't ended, abandoned ones too, by their handlers' names. May be asked in any
+        thread."""
+        return _by_name((*self, *tuple(self.abandoned)))
+
+    def abandoned_by_name(self) -> Mapping[str, int]:
+        """How many go on though they are abandoned. May be asked in any thread."""
+        return _by_name(tuple(self.abandoned))
+
     def count(self, by: Claimer) -> int:
         """How many there are of this boot's claims."""
         return sum(run.claim.by is by for run in self) + self._hands[by]
@@ -244,3 +253,7 @@ def reason_of(ask: Ask) -> str | None:
     """What a handler is told of it."""
     told = summary.decode(ask.summary)
     return None if told is None else told.reason or None
+
+
+def _by_name(runs: Iterable[Run]) -> Mapping[str, int]:
+    return Counter(run.handler.name for run in runs)

@@ -36,7 +36,7 @@ from trioq.store.inspect.sample import (
     permits_used,
     sample,
 )
-from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch
+from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch, with_abandoned
 from trioq.store.inspect.summaries import done
 from trioq.store.inspect.trend import Trend
 from trioq.store.inspect.views import JobView
@@ -91,4 +91,5 @@ __all__ = [
     "waiting",
     "waits_of_all",
     "watch",
+    "with_abandoned",
 ]

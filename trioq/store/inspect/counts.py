@@ -51,6 +51,8 @@ class EngineStats:
     info: EngineInfo
     running: int
     """Jobs that the server holds for it."""
+    abandoned: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    """Handler → how many go on though their jobs are settled, where that was asked for."""
 
     @property
     def name(self) -> str:
@@ -65,7 +67,8 @@ class EngineStats:
     def as_json(self) -> dict[str, Any]:
         """The shape of ``trioq engines --json``; without what it doesn't say of itself."""
         said = self.info.as_json() if self.info.is_readable else {}
-        return {"id": self.id, **said, "running": self.running}
+        told = {"id": self.id, **said, "running": self.running}
+        return told | {"abandoned": dict(self.abandoned)} if self.abandoned else told
 
 
 @attrs.frozen

@@ -1,13 +1,16 @@
 """What engines tell those who watch: which jobs they run, what failed, which breakers are open.
 
-An engine that nobody watches writes nothing, unless one of its breakers isn't closed. Both keys
-expire, and nothing but a screen rests on them.
+An engine that nobody watches writes nothing, unless there is something that whoever looks once
+wants to know: a breaker that isn't closed, say. Both keys expire, and nothing but a screen rests on
+them.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+
+import attrs
 
 from trioq.core.calls import BootId
 from trioq.core.formats import engine_info, snapshot
@@ -16,6 +19,7 @@ from trioq.core.formats.snapshot import Snapshot
 from trioq.core.waiting import Told
 from trioq.errors import StoreBusy
 from trioq.store import kept
+from trioq.store.inspect.counts import Stats
 from trioq.store.redis import RedisStore
 
 #: For how long engines tell after they were asked, and for how long that is kept at least.
@@ -54,6 +58,16 @@ def snapshots(store: RedisStore, engines: Iterable[BootId]) -> dict[BootId, Snap
             if (seen := snapshot.decode(raw)) is not None:
                 found[engine] = seen
     return found
+
+
+def with_abandoned(store: RedisStore, counted: Stats) -> Stats:
+    """The same, and the handlers that these engines have abandoned."""
+    told = snapshots(store, [engine.id for engine in counted.engines])
+    engines = [
+        attrs.evolve(engine, abandoned=told[engine.id].abandoned) if engine.id in told else engine
+        for engine in counted.engines
+    ]
+    return attrs.evolve(counted, engines=tuple(engines))
 
 
 def waits_of_all(store: RedisStore) -> dict[BootId, Told]:
