@@ -8,6 +8,10 @@ PAUSE = "store/lua/pause.lua"
 LOOK = "store/lua/step/look.lua"
 LIFT = "store/lua/step/lift.lua"
 
+DEMAND = "engine/shard/demand.py"
+INTAKE = "engine/shard/intake.py"
+
+ENGINE: Killers = ("tests/engine/shard/test_pauses.py",)
 PAUSES: Killers = ("tests/store/contract/test_pauses.py",)
 
 PAUSED = (
@@ -38,5 +42,18 @@ PAUSED = (
     Mutant(
         "a pause that is over counts as one when the next begins", PAUSE,
         "not (till and till ~= \"0\" and tonumber(till) <= now_ms)", "true", PAUSES,
+    ),
+    Mutant(
+        "the jobs of a paused name go round and round", DEMAND,
+        "            if name not in self.paused\n", "", ENGINE,
+    ),
+    Mutant(
+        "what an engine has ahead of a paused name runs all the same", INTAKE,
+        "if demand.paused - paused:", "if False:", ENGINE,
+    ),
+    Mutant(
+        "what an engine claims of a paused name runs all the same", INTAKE,
+        "claims = self._not_held_up(absorbed.claims, step.queues)", "claims = absorbed.claims",
+        ENGINE,
     ),
 )  # fmt: skip

@@ -359,7 +359,7 @@ class JobParked(Event):
     uid: Uid
     name: str
     queue: str
-    why: Literal["unknown name", "breaker open"]
+    why: Literal["unknown name", "breaker open", "paused"]
 
 
 @value

@@ -43,6 +43,8 @@ class Demand:
     """All (queue, name) with parked jobs, as far as this engine has heard."""
     parked_version: int = attrs.field(default=-1, init=False)
     """Which list of them that is."""
+    paused: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    """The names that nobody is to run, as far as this engine has heard."""
     ahead: Ahead = attrs.field(init=False)
     _is_over: bool = attrs.field(default=False, init=False)
 
@@ -108,12 +110,17 @@ class Demand:
             self.shares.claimed(step.queues, claims, is_all=is_all)
         if reply.parked is not None:
             self.parked_version, self.parked = reply.parked_version, reply.parked
+            self.paused = frozenset(reply.paused)
 
     def leaves(self, reply: StepReply) -> bool:
         """Whether there was more than we asked for, and it is ours to take."""
         return reply.left > 0 or (reply.parked is not None and bool(self._open_doors(1)))
 
     def _open_doors(self, want: int) -> tuple[Admit, ...]:
-        doors = ((queue, name, min(want, self.admits(name))) for queue, name in self.parked)
+        doors = (
+            (queue, name, min(want, self.admits(name)))
+            for queue, name in self.parked
+            if name not in self.paused
+        )
         ours = set(self.order())
         return tuple(Admit(q, name, limit) for q, name, limit in doors if limit > 0 and q in ours)

@@ -20,6 +20,7 @@ from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.claim import Claimer, Held, Running
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
+from trioq.engine.shard.pauses import parked
 from trioq.engine.shard.payloads import Payloads
 from trioq.engine.shard.telling import record_of, tell, tell_cancelled
 from trioq.engine.tracer import Tracer
@@ -84,18 +85,22 @@ class Intake:
         boot, demand, step = self.boot, self.demand, self.boot.in_flight
         assert step is not None
         settled = len(step.settlements)
+        paused = demand.paused
         demand.answered(step, reply)
         unsettled = boot.unsettled
         absorbed = boot.absorb(reply)
         assert boot.unsettled == unsettled - settled + len(absorbed.claims)
         self.claimed += len(absorbed.claims)
+        if demand.paused - paused:
+            self._hold_up_waiting(step.queues)
         # An answer that took half a lease to get here, in a process that was stopped, say, may
         # bring what is another's by now.
         if demand.may_claim:
-            big_bytes = self.payloads.put(absorbed.claims)
-            demand.ahead.claimed(big_bytes, len(absorbed.claims))
-            self.has_brought = bool(absorbed.claims)
-            if absorbed.claims:
+            claims = self._not_held_up(absorbed.claims, step.queues)
+            big_bytes = self.payloads.put(claims)
+            demand.ahead.claimed(big_bytes, len(claims))
+            self.has_brought = bool(claims)
+            if claims:
                 self.pace.claimed(trio.current_time())
         else:
             self._give_back(absorbed.claims)
@@ -119,6 +124,30 @@ class Intake:
             tell_cancelled(held, ask, "waiting", report=self.report)
         if asked:
             self.runs.ask(self.by, asked)
+
+    # -- what is paused --------------------------------------------------------------------
+
+    def _hold_up_waiting(self, queues: tuple[str, ...]) -> None:
+        """Names were paused: what nobody has begun with waits behind its door."""
+        names, claims = self.demand.paused, self.boot.held
+        meant = {token: held for token, held in claims.items() if parked(held, names, queues)}
+        waiting = [*self.backlog.take_out(self.by, meant), *self.payloads.take_out(meant)]
+        taken = {(held.uid, held.step) for held in waiting}
+        self._not_held_up([held for token, held in meant.items() if token in taken], queues)
+
+    def _not_held_up(self, claims: Sequence[Held], queues: tuple[str, ...]) -> Sequence[Held]:
+        """Those of these claims whose names aren't paused; the others wait behind their doors."""
+        if not self.demand.paused:
+            return claims
+        left = []
+        for held in claims:
+            if (end := parked(held, self.demand.paused, queues)) is None:
+                left.append(held)
+            else:
+                settlement, told = end
+                self.settle(settlement)
+                self.report(told)
+        return left
 
     # -- what goes back --------------------------------------------------------------------
 

@@ -320,7 +320,7 @@ FAILURES = (
 DEATHS = tuple(reason for reason in get_args(DeadReason) if reason != "dropped")
 """Why a job died, as far as an engine saw it: who enqueues into a full queue tells none."""
 
-DOORS = ("breaker_open", "unknown_name")
+DOORS = ("breaker_open", "paused", "unknown_name")
 """Why a job was parked."""
 
 UNFIT = ("too_large", "unfit")
