@@ -14,8 +14,8 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import attrs
 import trio
 
-from trioq.core.calls import End, Ended, Step
-from trioq.engine.bridge import Then
+from trioq.core.calls import End, Ended, Gone, Step
+from trioq.engine.bridge import Following, Then, nothing
 from trioq.engine.inline import InlineCaller
 from trioq.errors import StoreBusy, StoreUnreachable, TrioqBug
 from trioq.store.memory import MemoryStore
@@ -176,7 +176,9 @@ class LinkedCaller(InlineCaller):
             await trio.sleep(READ_S)
         raise StoreUnreachable("lost")
 
-    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
+    async def step_at_bell(
+        self, step: Step, timeout_s: float, then: Then, following: Following = nothing
+    ) -> None:
         if self._link.is_away:
             await trio.sleep(READ_S)
             self.generation += 1
@@ -188,7 +190,11 @@ class LinkedCaller(InlineCaller):
                 # It lies at the server, which hasn't noticed that its sender went.
                 self._link.network.send_a_copy(lambda: self.store.step(step))
             raise
-        then(await self.step(step))
+        reply = await self.step(step)
+        next_step = None if isinstance(reply, Gone) else following()
+        then(reply, next_step is not None)
+        if next_step is not None:
+            then(await self.step(next_step), False)
 
 
 class Ear:

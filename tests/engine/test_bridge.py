@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+import attrs
 import pytest
 import trio
 from redis.connection import AbstractConnection
@@ -183,7 +184,7 @@ async def test_an_answer_is_used_once_in_the_loop_where_its_caller_is(
     here, where = ContextVar[str]("here"), list[object]()
     here.set("with the caller")
 
-    def then(reply: StepReply | Gone) -> None:
+    def then(reply: StepReply | Gone, _: bool) -> None:
         assert isinstance(reply, StepReply)
         where.extend((threading.get_ident(), here.get(), len(reply.claims)))
 
@@ -209,7 +210,7 @@ async def test_who_was_woken_by_an_answer_goes_on_before_its_caller(
         await trio.testing.wait_all_tasks_blocked()
         for number, event in answered.items():  # trio has its tasks go on in any order
             step = Step("e.1", number, 1, ("low",))
-            await caller.step_at_bell(step, 5.0, lambda _, event=event: event.set())  # type: ignore[misc]
+            await caller.step_at_bell(step, 5.0, lambda *_, event=event: event.set())  # type: ignore[misc]
             assert woken[-1:] == [number]
 
 
@@ -236,7 +237,7 @@ async def test_what_is_due_is_counted_from_when_the_thread_had_the_answer(
     caller = ThreadCaller(Telling(Keys("t"), caller.store.lane), deadline_s=5.0)
     step, heard = Step("e.1", 1, 1, ("low",)), list[StepReply | Gone]()
     if at_bell:
-        await caller.step_at_bell(step, 5.0, heard.append)
+        await caller.step_at_bell(step, 5.0, lambda reply, _: heard.append(reply))
     else:
         heard.append(await caller.step(step))
     (before,), (after,) = told, heard
@@ -261,19 +262,91 @@ async def test_an_answer_is_used_though_its_caller_was_cancelled(
                 return reply
 
         caller = ThreadCaller(Cancelling(Keys("t"), caller.store.lane), deadline_s=5.0)
-        await caller.step_at_bell(step, 5.0, used.append)
+        await caller.step_at_bell(step, 5.0, lambda reply, _: used.append(reply))
     assert [type(reply) for reply in used] == [StepReply]
 
 
 async def test_what_is_raised_over_an_answer_comes_out_at_its_caller(
     caller: ThreadCaller, step: Step
 ) -> None:
-    def then(_: object) -> None:
+    def then(*_: object) -> None:
         raise LookupError("mine")
 
     with pytest.raises(LookupError, match="mine"):
         await caller.step_at_bell(step, 5.0, then)
     assert await caller.call(ping, caller.store) == b"PONG"
+
+
+def after(step: Step) -> Step:
+    """The step after this one; it claims nothing."""
+    return attrs.evolve(step, number=step.number + 1, want=0)
+
+
+async def test_a_step_that_follows_is_made_when_the_first_is_answered(
+    caller: ThreadCaller, step: Step
+) -> None:
+    used = list[tuple[StepReply | Gone, bool]]()
+    threads = list[int]()
+
+    def following() -> Step:
+        threads.append(threading.get_ident())
+        return after(step)
+
+    await caller.step_at_bell(step, 5.0, lambda *answer: used.append(answer), following)
+    (first, is_followed), (second, is_last) = used
+    assert isinstance(first, StepReply)
+    assert isinstance(second, StepReply)
+    assert (len(first.claims), is_followed) == (1, True)
+    assert (second.claims, second.held, is_last) == ((), 1, False)
+    assert threads != [threading.get_ident()], "the loop isn't waited for"
+
+
+async def test_the_first_answer_is_used_though_there_is_none_to_what_followed(
+    caller: ThreadCaller, step: Step
+) -> None:
+    used = list[object]()
+    lost = StoreUnreachable("the request got lost")
+
+    class Losing(RedisStore):
+        def step(self, step: Step) -> StepReply | Gone:
+            raise lost
+
+    caller = ThreadCaller(Losing(Keys("t"), caller.store.lane), deadline_s=5.0)
+    with pytest.raises(StoreUnreachable) as caught:
+        await caller.step_at_bell(
+            step, 5.0, lambda *answer: used.append(answer), lambda: after(step)
+        )
+    assert caught.value is lost
+    assert [is_followed for _, is_followed in used] == [True]  # type: ignore[misc]
+
+
+async def test_what_is_raised_over_the_first_answer_comes_out_and_no_other_is_used(
+    caller: ThreadCaller, step: Step
+) -> None:
+    used = list[bool]()
+
+    def then(_: object, is_followed: bool) -> None:
+        used.append(is_followed)
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await caller.step_at_bell(step, 5.0, then, lambda: after(step))
+    assert used == [True]
+
+
+async def test_nothing_follows_the_step_of_a_boot_that_is_gone(
+    caller: ThreadCaller, step: Step
+) -> None:
+    used, asked = list[object](), list[Step]()
+
+    def following() -> Step:
+        asked.append(after(step))
+        return asked[-1]
+
+    gone = attrs.evolve(step, boot="another")
+    await caller.step_at_bell(gone, 5.0, lambda *answer: used.append(answer), following)
+    assert used == [(Gone(), False)]
+    assert asked == []
 
 
 async def test_who_waits_for_the_turn_can_be_cancelled_and_sends_nothing(
@@ -320,10 +393,10 @@ async def test_a_bell_is_waited_for_longer_than_a_call(caller: ThreadCaller) -> 
     store = caller.store
     await caller.call(store.register, "boot", b"{}")
     started, replies = trio.current_time(), list[StepReply | Gone]()
-    await caller.step_at_bell(waiting(1), 0.5, replies.append)
+    await caller.step_at_bell(waiting(1), 0.5, lambda reply, _: replies.append(reply))
     assert trio.current_time() - started > caller.deadline_s
     await caller.call(store.enqueue, "sender", 1, [new_job("low", "noop")])
-    await caller.step_at_bell(waiting(2), 60.0, replies.append)
+    await caller.step_at_bell(waiting(2), 60.0, lambda reply, _: replies.append(reply))
     assert [isinstance(reply, StepReply) and len(reply.claims) for reply in replies] == [0, 1]
 
 
@@ -336,7 +409,9 @@ async def test_a_wait_is_ended_in_the_moment_in_which_that_is_wanted(
     await other.call(ping, other.store)
     for number in (1, 2):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(bell.step, waiting(number), 60.0, replies.append)
+            nursery.start_soon(
+                bell.step, waiting(number), 60.0, lambda reply, _: replies.append(reply)
+            )
             with trio.fail_after(PATIENCE_S):
                 while b"cmd=blpop" not in server.call("CLIENT", "LIST"):  # noqa: ASYNC110
                     await trio.sleep(0.01)

@@ -11,6 +11,7 @@ from tests.mutants.bytes import BYTES
 from tests.mutants.clients import CLIENTS
 from tests.mutants.deadlines import DEADLINES
 from tests.mutants.faces import FACES, SETTINGS
+from tests.mutants.follows import FOLLOWS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
 from tests.mutants.mutant import Killers, Mutant
@@ -554,7 +555,7 @@ ENGINES = (
     ),
     Mutant(
         "an outcome nobody can know of is called lost", "engine/shard/boot.py",
-        "if self.sends > 1:", "if self.sends > 2:", BOOT,
+        "if self.sends > 1 or not", "if self.sends > 2 or not", BOOT,
     ),
     Mutant(
         "whoever is told gone goes on with its boot", INTAKE,
@@ -864,5 +865,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *PRESSURE, *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED,
+    *PRESSURE, *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED, *FOLLOWS,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from tests.mutants.bytes import BYTES
 from tests.mutants.catalogue import ENGINES, FACES, GOES, IN_A_ROW, SCRIPTS, SETTINGS, Mutant
 from tests.mutants.clients import CLIENTS
 from tests.mutants.deadlines import DEADLINES
+from tests.mutants.follows import FOLLOWS
 from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.parts import AROUND, DURING, HANDLERS, READ, SEEN
 from tests.mutants.pressure import PRESSURE
@@ -37,7 +38,7 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(SCRIPTS + TOLD)}
 ## Engine
 
-{_table(ENGINES + DURING + ASKS + NOTES_MUTANTS)}
+{_table(ENGINES + DURING + ASKS + FOLLOWS + NOTES_MUTANTS)}
 ## Deadlines
 
 {_table(DEADLINES)}

@@ -30,7 +30,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-Then = Callable[[StepReply | Gone], None]
+Then = Callable[[StepReply | Gone, bool], None]
+"""Uses the answer to a step; whether the one that follows it is sent already."""
+
+Following = Callable[[], Step | None]
+"""The step that is to follow the one that was answered, if there is one; called in any thread."""
+
+
+def nothing() -> None:
+    """No step follows."""
+
 
 #: While a step that settles so many jobs is put into words, the loop stands still for so long. Its
 #: thread would get the interpreter much later from a loop that computes, and lose it halfway; and
@@ -76,12 +85,16 @@ class Caller(Protocol):
     def can_end_waits(self) -> bool:
         """Whether :meth:`end_wait` ends nothing but the wait."""
 
-    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
-        """Make a step when a bell of its queues rings, or else after this time.
+    async def step_at_bell(
+        self, step: Step, timeout_s: float, then: Then, following: Following = nothing
+    ) -> None:
+        """Make a step when a bell of its queues rings, or else after this time; and another, if
+        one is to follow it by then.
 
         Args:
-          then: Called in the loop with the answer, in the moment in which that is there. Whoever
+          then: Called in the loop with each answer, in the moment in which that is there. Whoever
               awaits this goes on a turn later, when others already run what it has brought.
+          following: Called once when the server has answered that it knows the boot.
 
         Raises, and cancellation: as :meth:`call`; and what ``then`` raises.
         """
@@ -200,13 +213,32 @@ class ThreadCaller(LaneCaller):
         )
         return _aged(answer)
 
-    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
+    async def step_at_bell(
+        self, step: Step, timeout_s: float, then: Then, following: Following = nothing
+    ) -> None:
         deadline_s, until = timeout_s + self.deadline_s, _clock() + timeout_s
-        reply, _ = await self._within(
-            deadline_s,
-            lambda: (self.store.step_at_bell(step, max(0.0, until - _clock())), _clock()),
-            lambda answer: then(_aged(answer)),
-        )
+        context = trio.lowlevel.current_task().context
+        token = trio.lowlevel.current_trio_token()
+        used: outcome.Maybe[None] = outcome.Value(None)
+
+        def use_first(answer: tuple[StepReply | Gone, float]) -> None:
+            nonlocal used
+            used = outcome.capture(context.run, then, _aged(answer), True)
+
+        def use_last(answer: tuple[StepReply | Gone, float]) -> None:
+            used.unwrap()
+            then(_aged(answer), False)
+
+        def steps() -> tuple[StepReply | Gone, float]:
+            reply = self.store.step_at_bell(step, max(0.0, until - _clock()))
+            answer = reply, _clock()
+            if isinstance(reply, Gone) or (next_step := following()) is None:
+                return answer
+            # The loop hears of this one first, whatever becomes of the other.
+            token.run_sync_soon(use_first, answer)
+            return self.store.step(next_step), _clock()
+
+        reply, _ = await self._within(deadline_s, steps, use_last)
         if isinstance(reply, StepReply) and reply.claims:
             # Somebody waits for what it has brought, and nobody for us.
             await trio.lowlevel.cancel_shielded_checkpoint()

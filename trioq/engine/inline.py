@@ -8,7 +8,7 @@ from typing import ParamSpec, Protocol, TypeVar
 import trio
 
 from trioq.core.calls import Gone, Step, StepReply
-from trioq.engine.bridge import Caller, Then
+from trioq.engine.bridge import Caller, Following, Then, nothing
 from trioq.store.protocol import Store
 
 P = ParamSpec("P")
@@ -41,9 +41,15 @@ class InlineCaller:
     async def step(self, step: Step) -> StepReply | Gone:
         return await self.call(self.store.step, step)
 
-    async def step_at_bell(self, step: Step, timeout_s: float, then: Then) -> None:
+    async def step_at_bell(
+        self, step: Step, timeout_s: float, then: Then, following: Following = nothing
+    ) -> None:
         await self._wait_bell(step.queues if step.want else (), timeout_s, step.boot)
-        then(self.store.step(step))
+        reply = self.store.step(step)
+        next_step = None if isinstance(reply, Gone) else following()
+        then(reply, next_step is not None)
+        if next_step is not None:
+            then(await self.step(next_step), False)
 
     async def _wait_bell(self, queues: Sequence[str], timeout_s: float, boot: str) -> None:
         self._is_ended = False

@@ -131,7 +131,9 @@ async def test_a_server_that_begins_no_wait_is_not_flooded_with_requests_to_end_
     own_server.call("CLIENT", "PAUSE", "600", "WRITE")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bell.end_waits)
-        nursery.start_soon(bell.step, Step("boot", 1, 1, ("low",)), 60.0, replies.append)
+        nursery.start_soon(
+            bell.step, Step("boot", 1, 1, ("low",)), 60.0, lambda reply, _: replies.append(reply)
+        )
         await trio.testing.wait_all_tasks_blocked()
         bell.end()
         await bell.over()

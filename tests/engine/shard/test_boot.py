@@ -54,6 +54,48 @@ def test_a_second_step_cannot_be_made_while_one_is_in_flight() -> None:
     assert boot.in_flight is first
 
 
+def following(boot: Boot, want: int = 0) -> Step:
+    return boot.following_step(want=want, queues=("low",), admits=(), parked_version=-1)
+
+
+def test_what_follows_a_step_is_in_flight_when_that_is_answered() -> None:
+    boot = boot_with("a", "b")
+    first = step_of(boot)
+    boot.settle(Ack("a", 1))
+    second = following(boot)
+    boot.settle(Ack("b", 1))
+    assert (boot.in_flight, second.number) == (first, first.number + 1)
+    absorbed = boot.absorb(reply(claim("c"), held=3), is_followed=True)
+    assert absorbed.agrees
+    assert (boot.in_flight, boot.following, boot.sends) == (second, None, 1)
+    assert absorb(boot, held=2).agrees
+    assert step_of(boot).settlements == (Ack("b", 1),)
+
+
+def test_what_was_to_follow_and_was_not_sent_was_never_made() -> None:
+    boot = boot_with("a", "b", "c", "d")
+    first = step_of(boot)
+    settle(boot, delivered("a", STEP_BYTES), delivered("b", 1))
+    following(boot)
+    settle(boot, delivered("c", STEP_BYTES), delivered("d", 2))
+    boot.withdraw()
+    boot.withdraw()
+    absorb(boot, held=4)
+    assert sizes_of_steps(boot) == [[STEP_BYTES], [1], [STEP_BYTES], [2]]
+    assert boot.number == first.number + 4
+    assert boot.result_bytes == 0
+
+
+def test_of_two_steps_one_claims() -> None:
+    boot = Boot("host.b00t", NOBODY)
+    step_of(boot, want=1)
+    with pytest.raises(AssertionError):
+        following(boot, want=1)
+    boot.in_flight = None
+    step_of(boot, want=0)
+    assert following(boot, want=1).want == 1
+
+
 def test_what_is_decided_while_a_step_is_in_flight_goes_with_the_next() -> None:
     boot = boot_with("a", "b")
     boot.settle(Ack("a", 1))
@@ -200,6 +242,7 @@ def test_what_a_lost_boot_knows_of_its_outcomes(sends: int, lost: int, unknown: 
     boot.sends = sends
     boot.settle(Ack("c", 1))
     assert boot.lost_and_unknown() == (lost, unknown)
+    assert boot.lost_and_unknown(is_answered=False) == (1, 2)
 
 
 def ask(uid: str, step: int = 1) -> Ask:

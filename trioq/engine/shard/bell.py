@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import trio
 
-from trioq.core.calls import Step
-from trioq.engine.bridge import Caller, Then
+from trioq.core.calls import Gone, Step, StepReply
+from trioq.engine.bridge import Caller, Following, Then, nothing
 
 #: Who ends a wait that hasn't begun at the server, or whose answer is on its way, looks again after
 #: this, and then after twice as long each time, up to the second: a server that is paused begins
@@ -24,6 +24,10 @@ AGAIN_S, SELDOM_S = 0.002, 0.1
 
 #: The answer to what ended a wait is read so much later, unless the next one is to end before that.
 ANSWER_S = 0.005
+
+
+def _nobody_cares() -> None:
+    pass
 
 
 class Bell:
@@ -37,6 +41,7 @@ class Bell:
     def __init__(self, caller: Caller, other: Caller) -> None:
         self._caller = caller
         self._other = other
+        self._ends = _nobody_cares
         self._is_waiting = False
         self._ends_at = math.inf
         self._started: Callable[[], bool] | None = None
@@ -54,17 +59,38 @@ class Bell:
         """Whether a wait can be ended without a new connection."""
         return self._caller.can_end_waits
 
-    async def step(self, step: Step, timeout_s: float, then: Then) -> None:
+    async def step(
+        self,
+        step: Step,
+        timeout_s: float,
+        then: Then,
+        following: Following = nothing,
+        *,
+        ends: Callable[[], None] = _nobody_cares,
+    ) -> None:
         """Make a step, once a bell of its queues rings, or the wait is ended, or after this time.
 
-        Args, what it raises, and cancellation: as :meth:`Caller.step_at_bell`.
+        Args:
+          ends: Called each time before its wait is ended.
+          others: As those of :meth:`Caller.step_at_bell`.
+
+        What it raises, and cancellation: likewise.
         """
         self._is_waiting, self._ends_at, self._over = True, math.inf, trio.Event()
-        try:
-            await self._caller.step_at_bell(step, timeout_s, then)
-        finally:
+        self._ends = ends
+
+        def is_over() -> None:
             self._is_waiting, self._ends_at = False, math.inf
             self._over.set()
+
+        def over(reply: StepReply | Gone, is_followed: bool) -> None:
+            is_over()
+            then(reply, is_followed)
+
+        try:
+            await self._caller.step_at_bell(step, timeout_s, over, following)
+        finally:
+            is_over()
 
     async def over(self) -> None:
         """Wait until no step waits for a bell."""
@@ -76,6 +102,7 @@ class Bell:
         if self._is_waiting and at < self._ends_at:
             self._ends_at = at
             if at == -math.inf and self._started is None:
+                self._ends()
                 self._started = self._caller.start_end_wait(self._other)
             self._changed.set()
 
@@ -91,6 +118,7 @@ class Bell:
             # The wait may not have begun at the server yet.
             again_s = AGAIN_S
             while self._ends_at <= trio.current_time():
+                self._ends()
                 await self._caller.end_wait(self._other)
                 with trio.move_on_after(again_s):
                     await self.over()

@@ -65,6 +65,8 @@ class Boot:
     in_flight: Step | None = None
     sends: int = 0
     """How often the step in flight was sent."""
+    following: Step | None = None
+    """The step after that, to be sent in the moment in which that is answered, and not before."""
     suspects: int = 0
     """How many of the held are suspects; the server gives us one at a time."""
     asked: int = 0
@@ -91,6 +93,36 @@ class Boot:
     ) -> Step:
         """The next step, which is then in flight."""
         assert self.in_flight is None, "one step at a time"
+        self.sends = 0
+        self.in_flight = self._made(want, queues, admits, parked_version)
+        return self.in_flight
+
+    def following_step(
+        self, *, want: int, queues: tuple[str, ...], admits: tuple[Admit, ...], parked_version: int
+    ) -> Step:
+        """The step after the one in flight. What it settles waits neither for that step's answer to
+        be used, nor for what that brings: so only one of the two may claim.
+
+        Whoever sends it, when that one is answered, calls :meth:`absorb` with ``is_followed``; else
+        it is to be withdrawn.
+        """
+        assert self.in_flight is not None, "it has something to follow"
+        assert self.following is None, "one at a time"
+        assert not (want and self.in_flight.want), "one of them claims"
+        self.following = self._made(want, queues, admits, parked_version)
+        return self.following
+
+    def withdraw(self) -> None:
+        """Nobody has sent the step that was to follow, if there was one: it was never made."""
+        if (step := self.following) is not None:
+            self.following = None
+            self.number -= 1
+            self.outcomes.extendleft(reversed(step.settlements))
+            self.result_bytes += sum(map(_result_bytes, step.settlements))
+
+    def _made(
+        self, want: int, queues: tuple[str, ...], admits: tuple[Admit, ...], parked_version: int
+    ) -> Step:
         assert len(self.outcomes) <= len(self.held), "one outcome for a claim"
         settlements = self._some_outcomes()
         # The server settles before it claims. So what this step settles makes room: for as many
@@ -99,8 +131,7 @@ class Boot:
         kept = len(self.held) - len(settlements)
         leaving = self.suspects and sum(self.held[s.uid, s.step].suspect for s in settlements)
         self.number += 1
-        self.sends = 0
-        self.in_flight = Step(
+        return Step(
             boot=self.id,
             number=self.number,
             want=max(0, min(want, BATCH_MAX, HOLD_MAX - kept)),
@@ -111,7 +142,6 @@ class Boot:
             parked_version=parked_version,
             asked=self.asked,
         )
-        return self.in_flight
 
     def _some_outcomes(self) -> tuple[Settlement, ...]:
         """The first of them: as many as one step carries."""
@@ -124,11 +154,19 @@ class Boot:
             self.result_bytes -= sum(map(_result_bytes, taken))
         return taken
 
-    def absorb(self, reply: StepReply) -> Absorbed:
-        """The step in flight was answered: forget what it settled, hold what it claimed."""
+    def absorb(self, reply: StepReply, *, is_followed: bool = False) -> Absorbed:
+        """The step in flight was answered: forget what it settled, hold what it claimed.
+
+        Args:
+          is_followed: The step that was to follow it is sent, and in flight now.
+        """
         step = self.in_flight
         assert step is not None
-        self.in_flight = None
+        if is_followed:
+            assert self.following is not None
+            self.in_flight, self.following, self.sends = self.following, None, 1
+        else:
+            self.in_flight = None
         before, pop = len(self.held), self.held.pop
         settled = [pop((settlement.uid, settlement.step)) for settlement in step.settlements]
         assert len(self.held) == before - len(settled), "each ended its own claim"
@@ -173,13 +211,16 @@ class Boot:
         self.asks.update(heard)
         return tuple(heard.values())
 
-    def lost_and_unknown(self) -> tuple[int, int]:
+    def lost_and_unknown(self, *, is_answered: bool = True) -> tuple[int, int]:
         """How many outcomes are surely refused, and how many nobody can tell.
 
         A step that was sent once and answered ``gone`` was refused. One that was sent more
         than once may have been executed the first time.
+
+        Args:
+          is_answered: Whether the step in flight was.
         """
         in_step = len(self.in_flight.settlements) if self.in_flight else 0
-        if self.sends > 1:
+        if self.sends > 1 or not is_answered:
             return len(self.outcomes), in_step
         return len(self.outcomes) + in_step, 0

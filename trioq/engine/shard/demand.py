@@ -90,10 +90,21 @@ class Demand:
 
     def next_step(self, boot: Boot) -> Step:
         """Make the boot's next step, which is then in flight."""
+        return self._step(boot.next_step, self._wanted(boot))
+
+    def following_step(self, boot: Boot) -> Step:
+        """Make the step after the one that is in flight."""
+        before = boot.in_flight
+        claims = before is not None and before.want > 0
+        return self._step(boot.following_step, 0 if claims else self._wanted(boot))
+
+    def _wanted(self, boot: Boot) -> int:
         want = max(0, min(self.room(boot.unsettled), self.ahead.fits))
-        if (most := self.shares.most()) is not None:
-            want = min(want, most)
-        return boot.next_step(
+        most = self.shares.most()
+        return want if most is None else min(want, most)
+
+    def _step(self, make: Callable[..., Step], want: int) -> Step:
+        return make(
             want=want,
             queues=self.order(),
             admits=self._open_doors(want),

@@ -283,19 +283,34 @@ class Dispatcher:
             pace.made()
         bell_s = pace.bell_s(trio.current_time()) if at_bell else 0.0
         try:
-            await self._exchange.answered(boot, self._take, bell_s=bell_s)
+            await self._exchange.answered(boot, self._take, bell_s=bell_s, follow=self._follow)
         except TrioqBug:
             self._lose("bug")
         finally:
             self._answers.unpark_all()
 
-    def _take(self, reply: StepReply | Gone, sent_at: float, took_s: float) -> None:
-        if (why := self._intake.take(reply, sent_at, took_s)) is not None:
+    def _follow(self) -> None:
+        """Before a wait is ended: what has ended by now goes as soon as that is over."""
+        boot = self._boot
+        if not boot.outcomes or boot.in_flight is None or boot.following is not None:
+            return
+        if self._demand.following_step(boot).want:
+            self._pace.made()
+
+    def _take(
+        self, reply: StepReply | Gone, sent_at: float, took_s: float, is_followed: bool
+    ) -> None:
+        if self.lost.is_set():
+            return  # of a boot that is void, nothing counts
+        why = self._intake.take(reply, sent_at, took_s, is_followed=is_followed)
+        if why is not None:
             self._lose(why)
 
     def _lose(self, why: Lost | Literal["bug"]) -> None:
         """The boot is void: nothing of it is sent again but its sign-off."""
-        lost, unknown = self._boot.lost_and_unknown()
+        # What follows the answer that it is lost for may have been executed.
+        lost, unknown = self._boot.lost_and_unknown(is_answered=why != "count differs")
+        self._boot.in_flight = None
         self._report(BootLost(self.boot, why, lost, unknown))
         self._demand.end()
         self.lost.set()

@@ -60,12 +60,15 @@ class Intake:
         """How many are claimed that no worker has begun with."""
         return len(self.backlog) + len(self.payloads)
 
-    def take(self, reply: StepReply | Gone, sent_at: float, took_s: float) -> Lost | None:
+    def take(
+        self, reply: StepReply | Gone, sent_at: float, took_s: float, *, is_followed: bool
+    ) -> Lost | None:
         """Use what the step in flight was answered: all of it at once, so that no claim gets lost.
 
         Args:
           sent_at: When it was sent last, by the clock of the lease.
           took_s: How long it was under way; 0 if it has waited for a bell.
+          is_followed: The next one is sent already.
 
         Returns:
           Why the boot is lost; None: it isn't.
@@ -76,11 +79,11 @@ class Intake:
         # Of a step that has waited, too: that its lease counts from before the wait is less than
         # it was granted, and meanwhile there were beats.
         self.demand.pacemaker.step_answered(sent_at, self.demand.clock())
-        agrees = self._absorb(reply, took_s)
+        agrees = self._absorb(reply, took_s, is_followed=is_followed)
         failpoint("step", "used")
         return None if agrees else "count differs"
 
-    def _absorb(self, reply: StepReply, took_s: float) -> bool:
+    def _absorb(self, reply: StepReply, took_s: float, *, is_followed: bool) -> bool:
         """Hand on what an answer brings. False: the server counts otherwise than we do."""
         boot, demand, step = self.boot, self.demand, self.boot.in_flight
         assert step is not None
@@ -88,7 +91,7 @@ class Intake:
         paused = demand.paused
         demand.answered(step, reply)
         unsettled = boot.unsettled
-        absorbed = boot.absorb(reply)
+        absorbed = boot.absorb(reply, is_followed=is_followed)
         assert boot.unsettled == unsettled - settled + len(absorbed.claims)
         self.claimed += len(absorbed.claims)
         if demand.paused - paused:
