@@ -229,11 +229,13 @@ def test_queues_that_nobody_serves_that_are_paused_or_full_are_named(
     )
     cli = Cli(write_config(tmp_path, own_server, more))
     scene_there.enqueue(*(new_job("low") for _ in range(9)), new_job("old"))
-    assert cli("pause", "high").exit_code == 0
+    for what in (["high"], ["--job", "noop"]):
+        assert cli("pause", *what).exit_code == 0
     assert [said for _, said in findings(cli, "queues")] == [
         "old: 1 job(s), and no engine serves it",
         "old: 1 job(s), but it isn't configured here",
         "high: paused with 0 job(s): trioq resume goes on",
+        "noop: these jobs are paused, 0 wait: trioq resume --job goes on",
         "low: 9 of at most 10 job(s): enqueueing is refused when it is full",
     ]
 

@@ -389,6 +389,32 @@ def with_a_seed(place: Place) -> None:
     assert report["seed"] == 7
 
 
+@row("pause", "--job")
+def of_a_name(place: Place) -> None:
+    place.cli("pause", "--job", "noop")
+    assert place.dump().paused == {"@noop"}
+
+
+@row("resume", "--job")
+def of_a_name_again(place: Place) -> None:
+    for command in ("pause", "resume"):
+        place.cli(command, "--job", "noop")
+    assert place.dump().paused == frozenset()
+
+
+@row("pause", "--for")
+def for_a_time(place: Place) -> None:
+    place.cli("pause", "low", "--for", "90s")
+    since_ms, until_ms, _ = place.dump().pauses["low"]
+    assert until_ms - since_ms == 90_000
+
+
+@row("pause", "--note")
+def with_a_note(place: Place) -> None:
+    place.cli("pause", "low", "--note", "full")
+    assert json.loads(place.dump().pauses["low"][2])["note"] == "full"
+
+
 def _of_own_place(place: Place, *options: str) -> dict[str, Any]:
     ended = apart("bench", place.cli.config, *options, "--json")
     assert ended.returncode == 0, ended.stderr

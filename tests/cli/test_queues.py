@@ -1,4 +1,4 @@
-"""``trioq pause``, ``resume`` and ``purge``."""
+"""``trioq pause``, ``resume`` and ``purge`` of queues."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
         "namespace": "t",
         "queues": {"high": low | {"ready": 0, "scheduled": 1, "running": 0}, "low": low},
         "running": 1, "done": 1, "dead": 2, "cancelled": 0, "enqueued": 6, "retried": 0,
-        "reaped": 0, "strays": 0, "doors": [], "doors_left_out": 0,
+        "reaped": 0, "strays": 0, "pauses": [], "doors": [], "doors_left_out": 0,
         "engines": [{"id": engine, "name": "e", "pid": 1, "started_ms": None,
                      "queues": ["high", "low"], "names": ["noop"], "workers": 0, "http": "",
                      "lease_s": 0.0, "supervisor": "", "process": 0, "running": 1}],
@@ -64,7 +64,8 @@ def test_people_see_queues_engines_and_what_is_out_of_the_ordinary(
         ["low", "1", "0", "0", "0", "paused"],
         ["nobodys", "1", "0", "0", "0", "no", "engine", "serves", "it"],
     ]
-    assert shown[7] == "0 running, 0 done, 3 enqueued"
+    assert shown[7].startswith("low is paused since ")
+    assert shown[9] == "0 running, 0 done, 3 enqueued"
     assert shown[-1].split()[:3] == ["e", "1", "0"]
 
 

@@ -11,6 +11,8 @@ LIFT = "store/lua/step/lift.lua"
 DEMAND = "engine/shard/demand.py"
 INTAKE = "engine/shard/intake.py"
 
+EXPLAINED: Killers = ("tests/store/test_explain.py", "-k", "pause")
+SHOWN: Killers = ("tests/cli/test_pause.py",)
 ENGINE: Killers = ("tests/engine/shard/test_pauses.py",)
 PAUSES: Killers = ("tests/store/contract/test_pauses.py",)
 
@@ -55,5 +57,18 @@ PAUSED = (
         "what an engine claims of a paused name runs all the same", INTAKE,
         "claims = self._not_held_up(absorbed.claims, step.queues)", "claims = absorbed.claims",
         ENGINE,
+    ),
+    Mutant(
+        "what was paused until now is shown as if it still were", "store/inspect/pauses.py",
+        "return paused.until_ms is not None and paused.until_ms <= now_ms", "return False",
+        EXPLAINED,
+    ),
+    Mutant(
+        "a drain waits for jobs of a paused name", "cli/drain.py",
+        "counts.paused or name in counts.paused_names", "counts.paused", SHOWN,
+    ),
+    Mutant(
+        "a job isn't said to wait for its name's resume", "store/inspect/reasons.py",
+        "counted.pauses.names.get(name)) is not None", "None) is not None", EXPLAINED,
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,11 +11,16 @@ import pytest
 from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import cancelled_by, new_job
+from trioq.core.calls import Pausing
 from trioq.core.formats.engine_info import EngineInfo, encode
+from trioq.core.formats.pause import encode as encode_pause
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.settlements import Ack, Park
-from trioq.store.inspect import Reason, explain, explain_queue, tell
+from trioq.store.inspect import Reason, explain, explain_queue, glance, tell
 from trioq.store.inspect.explain import LOOKED
+
+#: As it is told.
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 
 
 def why(scene: Scene, uid: str) -> list[str]:
@@ -93,7 +99,46 @@ def test_what_holds_a_job_up_after_its_time_is_told_too(scene: Scene) -> None:
 def test_a_job_of_a_paused_queue_is_said_to_wait_for_its_resume(scene: Scene) -> None:
     (uid,) = scene.enqueue(new_job("low"))
     scene.store.pause(*scene.sender.next(), "low", True)
-    assert only(scene, uid).says == "low is paused, until trioq resume low"
+    reason = only(scene, uid)
+    assert reason.says.endswith(" UTC, until trioq resume low")
+    assert reason.as_json() == {
+        "why": "paused", "says": reason.says, "queue": "low", "by": "", "note": "",
+        "since_ms": reason.data["since_ms"], "until_ms": None,
+    }  # fmt: skip
+
+
+def test_of_a_pause_it_is_said_by_whom_since_when_why_and_until_when(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    scene.store.pause(*scene.sender.next(), "low", True, Pausing(encode_pause("mia@ci", "move")))
+    how = Pausing(encode_pause("joe", ""), 60_000)
+    scene.store.pause(*scene.sender.next(), "@noop", True, how)
+    queue, name = explain(scene.store, uid).reasons
+    assert re.fullmatch(
+        f"low is paused by mia@ci since {MOMENT} \\(move\\), until trioq resume low", queue.says
+    )
+    assert re.fullmatch(
+        f"noop is paused by joe since {MOMENT}, until {MOMENT} or trioq resume --job noop",
+        name.says,
+    )
+    assert (queue.why, queue.data["by"], queue.data["note"]) == ("paused", "mia@ci", "move")
+    assert (name.why, name.data["job"]) == ("paused", "noop")
+    assert name.data["until_ms"] - name.data["since_ms"] == 60_000
+
+
+def test_a_pause_whose_time_is_over_is_none_though_no_engine_has_made_a_step(
+    scene: Scene,
+) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    for what in ("low", "@noop"):
+        scene.store.pause(*scene.sender.next(), what, True, Pausing(b"{}", 1))
+    now_ms = 1000 * int(scene.store.lane.call("TIME")[0]) - 1000
+    for what in (b"low", b"@noop"):
+        scene.store.lane.call("HSET", scene.store.keys.fixed("pauses"), what, f"1:{now_ms}:")
+    assert why(scene, uid) == ["none"]
+    assert (
+        glance(scene.store, "me", had_turn=False, turn_ms=1000, queues=["low"], rate=None).paused
+        == frozenset()
+    )
 
 
 def test_a_job_that_no_engine_serves_is_said_to_be(scene: Scene) -> None:

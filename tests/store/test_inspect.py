@@ -66,7 +66,7 @@ def test_an_empty_namespace_counts_nothing_and_shows_the_configured_queues(
         "namespace": "t",
         "queues": {"high": nothing, "low": nothing},
         "running": 0, "done": 0, "dead": 0, "cancelled": 0, "enqueued": 0, "retried": 0,
-        "reaped": 0, "strays": 0, "engines": [],
+        "reaped": 0, "strays": 0, "pauses": [], "engines": [],
     }  # fmt: skip
 
 

@@ -30,8 +30,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "result": ("trioq.cli.results:result", "Print what a job's handler returned."),
     "cancel": ("trioq.cli.cancel:cancel", "Have jobs end: those that wait, and those that run."),
     "dead": ("trioq.cli.dead:dead", "List, revive, purge and export dead jobs."),
-    "pause": ("trioq.cli.queues:pause", "Stop claiming from a queue."),
-    "resume": ("trioq.cli.queues:resume", "Claim from a queue again."),
+    "pause": (
+        "trioq.cli.pause:pause",
+        "Stop claiming from a queue, or running a job.",
+    ),
+    "resume": ("trioq.cli.pause:resume", "Claim from a queue, or run a job, again."),
     "purge": ("trioq.cli.queues:purge", "Forget the jobs that wait in a queue."),
     "top": ("trioq.cli.top:top", "Watch queues, engines and failures live."),
     "bench": ("trioq.cli.bench:bench", "Measure throughput and latency."),

@@ -77,7 +77,9 @@ def moment(name: str, what: str) -> Callable[[F], F]:
     return click.option(name, metavar="MOMENT", callback=as_moment, help=what)
 
 
-def _queues(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_queues(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """What the shell completes a queue's name to."""
     try:
         names = load(ctx.params["config"]).queue_names
@@ -105,7 +107,7 @@ class Id(click.ParamType[str]):
 
 ID = Id()
 with_config = click.argument("config", type=click.Path())
-with_queue = click.argument("queue", shell_complete=_queues)
+with_queue = click.argument("queue", shell_complete=complete_queues)
 with_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 

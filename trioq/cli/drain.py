@@ -40,10 +40,11 @@ def judge(queues: Mapping[str, Outstanding], running: int, known_names: frozense
         if counts.later:
             behind.append(f"{counts.later} in {queue} (due later)")
         for name, parked in counts.parked.items():
-            if name in known_names and not counts.paused:
+            is_paused = counts.paused or name in counts.paused_names
+            if name in known_names and not is_paused:
                 waiting["parked"] += parked
             elif parked:
-                why = "paused" if name in known_names else "no engine knows it"
+                why = "paused" if is_paused else "no engine knows it"
                 behind.append(f"{parked} × {name} in {queue} ({why})")
     return Verdict(
         tuple(f"{count} {what}" for what, count in waiting.items() if count), tuple(behind)

@@ -138,6 +138,8 @@ def door_facts(door: Door, config: Config) -> Iterator[tuple[str, str]]:
     yield "because", door.reasons
     if "paused" in door.why:
         yield "until", f"trioq resume {door.queue}"
+    elif "name_paused" in door.why:
+        yield "until", f"trioq resume --job {door.name}"
     elif "unknown_name" in door.why:
         after_s = config.worker.unknown_name_after_s
         yield "until", f"an engine knows it, or dead after {lasting(after_s)} to twice that"

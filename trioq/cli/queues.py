@@ -1,4 +1,4 @@
-"""``trioq pause``, ``resume`` and ``purge``: whole queues."""
+"""``trioq purge``: whole queues."""
 
 from __future__ import annotations
 
@@ -15,42 +15,11 @@ from trioq.cli.common import (
     show_json,
     with_config,
     with_json,
-    with_queue,
 )
 from trioq.cli.screen import numbers, show_table, texts
 
 #: Queues of which is told one by one.
 SHOWN = 50
-
-
-@click.command()
-@with_config
-@with_queue
-@with_json
-def pause(config: str, queue: str, as_json: bool) -> None:
-    """Stop claiming from QUEUE, on all engines. Running jobs run on, and it still fills."""
-    _set_paused(config, queue, True, as_json)
-
-
-@click.command()
-@with_config
-@with_queue
-@with_json
-def resume(config: str, queue: str, as_json: bool) -> None:
-    """Claim from QUEUE again."""
-    _set_paused(config, queue, False, as_json)
-
-
-def _set_paused(config: str, queue: str, paused: bool, as_json: bool) -> None:
-    with opened(config) as there:
-        name = there.known_queue(queue)
-        changed = there.admin.pause(name) if paused else there.admin.resume(name)
-    with already_done():
-        if as_json:
-            show_json({"queue": name, "paused": paused, "changed": changed})
-        else:
-            state = "paused" if paused else "not paused"
-            click.echo(f"{name} is {state}" + ("" if changed else ", as it was before"))
 
 
 @click.command()

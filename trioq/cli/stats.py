@@ -19,9 +19,10 @@ from trioq.store.inspect.sizes import sizes
 COUNTED = ("done", "dead", "cancelled", "enqueued", "retried", "reaped", "strays")
 
 
-#: Of queues that aren't configured, of doors and of keys: so many are shown to people.
+#: Of queues that aren't configured, of doors, of pauses and of keys: so many are shown to people.
 QUEUES = 30
 DOORS = 20
+PAUSES = 20
 KEYS = 200
 
 #: Of doors in JSON. A client may have invented thousands of names.
@@ -71,6 +72,10 @@ def _show_stats(there: Opened, found: Stats) -> None:
         click.echo(
             f"\nproducers wait: the limiter allows {rate.per_s:g}/s, and its permits are taken"
         )
+    if paused := found.pauses.in_words():
+        click.echo("\n" + "\n".join(map(plain, paused[:PAUSES])))
+    if len(paused) > PAUSES:
+        click.echo(f"and {len(paused) - PAUSES:,} more are paused")
     show_doors(there.admin.doors(found))
     told = found.as_json()
     counted = [f"{told[what]:,} {what}" for what in COUNTED if told[what] or what == "done"]

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from trioq.client import arguments
-from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
+from trioq.client.cancel import WAIT_S, CancelOutcome, Wish, whoami
 from trioq.client.cancelling import Cancelled, Cancelling
 from trioq.client.jobs import Seconds
 from trioq.client.opening import configured
+from trioq.client.pausing import paused, pausing
 from trioq.client.status import LOOK_S, Status, status
 from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
@@ -39,6 +40,7 @@ from trioq.store.inspect import (
     JobFilter,
     JobView,
     LivingPage,
+    Pauses,
     Reason,
     Stats,
 )
@@ -154,19 +156,47 @@ class Admin:
 
     # -- changes -----------------------------------------------------------------------------
 
-    def pause(self, queue: str) -> bool:
-        """Nobody claims from this queue any more. False: that was so already.
+    def pauses(self) -> Pauses:
+        """Which queues and which names are paused: since when, until when, by whom and why."""
+        return inspect.pauses(self.store)
+
+    def pause(
+        self,
+        queue: str | None = None,
+        *,
+        job: str | None = None,
+        lasts: Seconds | None = None,
+        note: str = "",
+        by: str | None = None,
+    ) -> bool:
+        """Nobody claims from this queue any more, or runs jobs of this name.
+
+        Jobs stay where they are, those of a name behind a door of their own, where they hold up
+        nobody; what runs runs on. All engines heed it with their next steps. What is paused
+        already is so since the first time, and otherwise as it was said last.
+
+        Args:
+          lasts: Seconds, by the server's clock, after which it ends by itself; None: it lasts until
+              somebody resumes it.
+          note: Why, for whoever wonders.
+          by: Who says so; default: this user, on this host.
+
+        Returns:
+          False: that was so already.
 
         Raises:
+          TypeError, PayloadRejected: An argument can't be.
           StoreUnreachable: No answer in 10 s; with ``sent``, it may have been done. True of all
               changes.
           StoreBusy, StoreRefused: Nothing was changed.
         """
-        return self._sender.send(RedisStore.pause, queue, True)
+        how = pausing(whoami() if by is None else by, note, lasts)
+        return self._sender.send(RedisStore.pause, paused(queue, job), True, how)
 
-    def resume(self, queue: str) -> bool:
-        """Engines claim from this queue again. False: that was so already."""
-        return self._sender.send(RedisStore.pause, queue, False)
+    def resume(self, queue: str | None = None, *, job: str | None = None) -> bool:
+        """Engines claim from this queue, or run jobs of this name, again. False: that was so
+        already."""
+        return self._sender.send(RedisStore.pause, paused(queue, job), False)
 
     def cancel(
         self, id_or_uid: str, reason: str = "", *, by: str | None = None, wait: Seconds | None = 0.0

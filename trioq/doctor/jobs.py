@@ -67,6 +67,10 @@ def queues(config: Config, found: Stats) -> Iterator[Finding]:
     unserved = {n: jobs for n, jobs in waiting.items() if not found.queues[n].served}
     strange = {n: jobs for n, jobs in waiting.items() if n not in config.queue_names}
     paused = {name: queue.waiting for name, queue in found.queues.items() if queue.paused}
+    names = {
+        name: sum(count for (_, door), count in found.parked.items() if door == name)
+        for name in found.pauses.names
+    }
     full = [
         f"{queue.name}: {jobs} of at most {queue.max_length} job(s): enqueueing is refused when it"
         " is full"
@@ -80,6 +84,8 @@ def queues(config: Config, found: Stats) -> Iterator[Finding]:
                "job(s) in queues that aren't configured here"),
         *_most(paused, "queues", "{name}: paused with {count} job(s): trioq resume goes on",
                "job(s) in queues that are paused"),
+        *_most(names, "queues", "{name}: these jobs are paused, {count} wait: trioq resume --job"
+               " goes on", "job(s) whose names are paused"),
         *(warning("queues", each) for each in full),
     ]  # fmt: skip
     yield from findings

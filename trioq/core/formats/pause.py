@@ -7,6 +7,8 @@ then an ``@`` stands before that, with which no queue's name begins.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from typing import Any
 
 import attrs
 
@@ -43,6 +45,26 @@ class Pause:
     by: str = ""
     note: str = ""
 
+    def as_json(self) -> dict[str, Any]:
+        """What is told of it in JSON; times are epoch milliseconds."""
+        return attrs.asdict(self)
+
+    def in_words(self, what: str, resumed: str) -> str:
+        """By whom, since when, why and until when, as a sentence.
+
+        Args:
+          resumed: How ``trioq resume`` is told of it.
+        """
+        parts = [f"{what} is paused"]
+        if self.by:
+            parts.append(f" by {self.by}")
+        if self.since_ms is not None:
+            parts.append(f" since {_moment(self.since_ms)}")
+        if self.note:
+            parts.append(f" ({self.note})")
+        until = "" if self.until_ms is None else f" {_moment(self.until_ms)} or"
+        return "".join((*parts, f", until{until} trioq resume {resumed}"))
+
 
 def encode(by: str, note: str) -> bytes:
     """What is said of a pause."""
@@ -57,6 +79,11 @@ def decode(raw: bytes | None) -> Pause:
     return Pause(
         _time(since), _time(until), lenient.text(fields.get("by")), lenient.text(fields.get("note"))
     )
+
+
+def _moment(at_ms: int) -> str:
+    """By the server's clock: whoever reads it may be in another place than who wrote it."""
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _time(digits: bytes) -> int | None:

@@ -26,6 +26,7 @@ from trioq.store.inspect.explain import explain, explain_queue
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
+from trioq.store.inspect.pauses import Pauses, pauses
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.reasons import Explanation, Reason
 from trioq.store.inspect.sample import (
@@ -57,6 +58,7 @@ __all__ = [
     "Outstanding",
     "Overview",
     "Overviews",
+    "Pauses",
     "QueueStats",
     "Reason",
     "Sample",
@@ -78,6 +80,7 @@ __all__ = [
     "oldest_ready_ms",
     "outstanding",
     "parked_names",
+    "pauses",
     "peek",
     "permits_used",
     "queue_names",

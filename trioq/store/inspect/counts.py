@@ -12,6 +12,8 @@ from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.errors import StoreBusy
 from trioq.store import kept
+from trioq.store.inspect.pauses import Pauses
+from trioq.store.inspect.pauses import questions as paused_questions
 from trioq.store.redis import RedisStore
 
 #: Which queues, engines and parked lists there are changes seldom; so often in a row, never.
@@ -91,6 +93,7 @@ class Stats:
     """(queue, name) → when the first of them came, or the last was claimed; epoch ms."""
     unused: tuple[str, ...] = ()
     """Queues that something was enqueued to, and that are nobody's now: soon to be forgotten."""
+    pauses: Pauses = attrs.field(factory=Pauses)
 
     @property
     def running(self) -> int:
@@ -120,6 +123,7 @@ class Stats:
             "retried": self.counters.get("retried", 0),
             "reaped": self.counters.get("reaped", 0),
             "strays": self.strays,
+            "pauses": self.pauses.as_json(),
             "engines": [engine.as_json() for engine in self.engines],
         }
 
@@ -134,6 +138,8 @@ class Outstanding:
     later: int
     parked: Mapping[str, int]
     paused: bool
+    paused_names: frozenset[str] = frozenset()
+    """Of those that are parked, the names that nobody is to run."""
 
 
 def stats(store: RedisStore, queues: Sequence[str] = ()) -> Stats:
@@ -209,7 +215,7 @@ class _Moment:
     dead: int
     strays: int
     records: int
-    paused: frozenset[str]
+    pauses: Pauses
     engines: Mapping[str, EngineInfo]
     lengths: Mapping[str, _Lengths]
     parked: Mapping[tuple[str, str], int]
@@ -233,7 +239,7 @@ class _Moment:
                 parked=parked[name],
                 running=running[name],
                 suspects=lengths.suspects,
-                paused=name in self.paused,
+                paused=name in self.pauses.queues,
                 served=name in served,
             )
             for name, lengths in self.lengths.items()
@@ -246,17 +252,18 @@ class _Moment:
         return Stats(
             namespace, shown, self.counters, self.dead, self.strays, tuple(engines), self.records,
             {door: count for door, count in self.parked.items() if count}, self.parked_since,
-            tuple(name for name in queues if name not in shown),
+            tuple(name for name in queues if name not in shown), self.pauses,
         )  # fmt: skip
 
     def outstanding(self, queue: str) -> Outstanding:
-        lengths = self.lengths[queue]
+        lengths, parked = self.lengths[queue], self._parked(queue)
         return Outstanding(
             lengths.claimable,
             lengths.due,
             lengths.scheduled - lengths.due,
-            self._parked(queue),
-            queue in self.paused,
+            parked,
+            queue in self.pauses.queues,
+            frozenset(name for name in parked if name in self.pauses.names),
         )
 
     def _parked(self, queue: str) -> dict[str, int]:
@@ -292,7 +299,8 @@ def _questions(
         ("ZCARD", keys.fixed("dead")),
         ("LLEN", keys.fixed("strays")),
         ("HLEN", keys.fixed("jobs")),
-        ("SMEMBERS", keys.fixed("paused")),
+        ("TIME",),
+        *paused_questions(keys),
         ("HGETALL", keys.fixed("engines")),
     ]
     for name in names:
@@ -318,7 +326,9 @@ def _read(
 ) -> _Moment:
     counters = {kept.text(name): kept.number(count) for name, count in _items(next(answers))}
     dead, strays, records = next(answers), next(answers), next(answers)
-    paused = frozenset(kept.texts(next(answers)))
+    seconds, micros = next(answers)
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    pauses = Pauses.read(next(answers), next(answers), now_ms)
     infos = {kept.text(engine): engine_info.decode(info) for engine, info in _items(next(answers))}
     lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
     lying = [next(answers) for _ in doors]
@@ -327,7 +337,7 @@ def _read(
     since = {kept.door(d): _since_ms(note) for d, note in zip(doors, notes, strict=True)}
     running = {engine: _held(next(answers), next(answers)) for engine in engines}
     return _Moment(
-        counters, dead, strays, records, paused, infos, lengths, parked,
+        counters, dead, strays, records, pauses, infos, lengths, parked,
         {door: ms for door, ms in since.items() if ms is not None}, running,
     )  # fmt: skip
 

@@ -17,8 +17,9 @@ from trioq.store.inspect.counts import Stats
 from trioq.store.inspect.snapshot import snapshots
 from trioq.store.redis import RedisStore
 
-Why = Literal["paused"] | Hindrance
-"""``paused``: nobody claims from the queue. For the others see there."""
+Why = Literal["paused", "name_paused"] | Hindrance
+"""``paused``: nobody claims from the queue; ``name_paused``: nobody is to run the name. For the
+others see there."""
 
 #: Engines of which snapshots are read.
 ENGINES = 200
@@ -46,6 +47,7 @@ class Door:
         """Why, in words."""
         told = {
             "paused": f"{self.queue} is paused",
+            "name_paused": f"{self.name} is paused",
             "no_engine": f"no engine serves {self.queue}",
             "draining": f"all engines that serve {self.queue} and know {self.name} are draining",
             "unknown_name": f"no engine that serves {self.queue} knows {self.name}",
@@ -83,6 +85,7 @@ def explained(counted: Stats, told: Mapping[str, Snapshot]) -> list[Door]:
         able = engines.able(queue, name)
         paused = queue in counted.queues and counted.queues[queue].paused
         why: list[Why] = ["paused"] if paused else []
+        why += ["name_paused"] if name in counted.pauses.names else []
         if able.why is not None:
             why.append(able.why)
         since_ms = counted.parked_since.get((queue, name))

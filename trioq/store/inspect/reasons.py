@@ -19,7 +19,7 @@ Why = Literal[
     "dead",  # it won't run again by itself
     "running",  # an engine has it
     "due",  # its time hasn't come
-    "paused",  # nobody claims from its queue
+    "paused",  # nobody claims from its queue, or is to run its name
     "no_engine",  # none that lives serves its queue
     "draining",  # all that serve it, and know its name, are about to leave
     "unknown_name",  # none of them knows its name
@@ -98,6 +98,7 @@ def of_job(
     queue = "" if view.record is None else view.record.queue
     reasons = list(_due(view, now_ms))
     reasons += of_queue(queue, counted, told)
+    reasons += _paused("" if view.record is None else view.record.name, counted)
     if view.record is not None and not any(r.why in ("no_engine", "draining") for r in reasons):
         reasons += _of_name(queue, view.record.name, counted, told)
     if line is not None and not reasons:
@@ -129,14 +130,21 @@ def _due(view: JobView, now_ms: int) -> Iterator[Reason]:
 
 def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterator[Reason]:
     """Why nobody claims from this queue."""
-    if queue in counted.queues and counted.queues[queue].paused:
-        yield Reason("paused", f"{queue} is paused, until trioq resume {queue}", {"queue": queue})
+    if (paused := counted.pauses.queues.get(queue)) is not None:
+        says = paused.in_words(queue, queue)
+        yield Reason("paused", says, {"queue": queue, **paused.as_json()})
     engines = Engines(counted, told)
     serving = engines.serving(queue)
     if not serving:
         yield Reason("no_engine", f"no engine that lives serves {queue}", {"queue": queue})
     elif all(map(engines.leaves, serving)):
         yield _draining(f"all engines that serve {queue}", serving)
+
+
+def _paused(name: str, counted: Stats) -> Iterator[Reason]:
+    if (paused := counted.pauses.names.get(name)) is not None:
+        says = paused.in_words(name, f"--job {name}")
+        yield Reason("paused", says, {"job": name, **paused.as_json()})
 
 
 def _of_name(

@@ -19,6 +19,7 @@ from trioq.store import kept
 from trioq.store.inspect import fields
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.jobs import PAGE
+from trioq.store.inspect.pauses import Pauses, questions
 from trioq.store.redis import RedisStore
 
 #: What lies at the head of a queue may have been cancelled; so many are looked at.
@@ -39,6 +40,8 @@ class Glance:
     """Jobs that lie ready in the queues asked about, paused ones left out."""
     paused: frozenset[str]
     """All paused queues."""
+    paused_names: frozenset[str]
+    """Those of jobs that nobody is to run."""
     permits_used: float | None
     """Of a limiter's burst; None where none was asked about."""
     watched: bool
@@ -77,24 +80,25 @@ def glance(
         ("TIME",),
         # Renewed only by who believes to have it: else the turn of the dead would never end.
         ("GETEX", turn, "PX", turn_ms) if had_turn else ("GET", turn),
-        ("SMEMBERS", keys.fixed("paused")),
+        *questions(keys),
         ("GET", keys.of("limit", rate.name if rate else "none")),
         ("GET", keys.fixed("watched")),
         *(("LLEN", keys.of("ready", queue)) for queue in queues),
         *(("SCARD", keys.of("dropped", queue)) for queue in queues),
     ]
     sent_at, started = time.time(), time.perf_counter()
-    (seconds, micros), holder, names, tat, watched, *lengths = store.lane.transaction(asked)
+    (seconds, micros), holder, names, told, tat, watched, *lengths = store.lane.transaction(asked)
     took_s = time.perf_counter() - started
     now_us = int(seconds) * 1_000_000 + int(micros)
-    paused = frozenset(kept.texts(names))
+    pauses = Pauses.read(names, told, now_us // 1000)
     counted = zip(queues, lengths[: len(queues)], lengths[len(queues) :], strict=True)
     return Glance(
         took_s=took_s,
         clock_offset_s=now_us / 1e6 - (sent_at + took_s / 2),
         has_turn=_has_turn(store, who, turn_ms, holder, renewed=had_turn),
-        ready=sum(max(0, n - gone) for queue, n, gone in counted if queue not in paused),
-        paused=paused,
+        ready=sum(max(0, n - gone) for queue, n, gone in counted if queue not in pauses.queues),
+        paused=frozenset(pauses.queues),
+        paused_names=frozenset(pauses.names),
         permits_used=_permits_used(rate, kept.number(tat), now_us) if rate else None,
         watched=bool(watched),
     )

@@ -1,0 +1,122 @@
+"""``trioq pause`` and ``resume``: queues, and jobs of a name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.scene import Scene
+from tests.support import new_job
+from trioq.cli.drain import judge
+from trioq.client.cancel import whoami
+from trioq.core.settlements import Park
+from trioq.store.inspect import Pauses, outstanding, pauses
+
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+
+
+def test_a_paused_name_is_told_to_engines_until_it_is_resumed(trioq: Cli, scene: Scene) -> None:
+    assert trioq("pause", "--job", "noop").stdout == "noop is paused\n"
+    assert scene.driver.ask(0).paused == ("noop",)
+    assert trioq("pause", "--job", "noop").stdout == "noop is paused, as it was before\n"
+    assert trioq.json("resume", "--job", "noop") == {
+        "job": "noop",
+        "paused": False,
+        "changed": True,
+    }
+    assert scene.driver.ask(0).paused == ()
+    assert trioq("resume", "--job", "noop").stdout == "noop is not paused, as it was before\n"
+
+
+def test_a_name_that_no_engine_knows_can_be_paused_and_is_said_to_be_one(
+    trioq: Cli, scene: Scene
+) -> None:
+    ended = trioq("pause", "--job", "nooop")
+    assert ended.exit_code == 0
+    assert ended.stderr == "trioq: no engine knows 'nooop' now; did you mean \"noop\"?\n"
+    assert pauses(scene.store).names.keys() == {"nooop"}
+
+
+def test_what_is_paused_is_shown_with_who_and_why_and_until_when(trioq: Cli, scene: Scene) -> None:
+    assert trioq("pause").stdout == "nothing is paused\n"
+    assert trioq.json("pause") == []
+    trioq("pause", "low", "--note", "the disk is full")
+    trioq("pause", "--job", "noop", "--for", "1h")
+    told = trioq("pause").stdout.splitlines()
+    me = re.escape(whoami())
+    assert re.fullmatch(
+        rf"low is paused by {me} since {MOMENT} \(the disk is full\), until trioq resume low",
+        told[0],
+    )
+    assert re.fullmatch(
+        rf"noop is paused by {me} since {MOMENT}, until {MOMENT} or trioq resume --job noop",
+        told[1],
+    )
+    low, noop = trioq.json("pause")
+    assert (low["queue"], low["job"], low["note"]) == ("low", None, "the disk is full")
+    assert (low["by"], low["until_ms"]) == (whoami(), None)
+    assert (noop["queue"], noop["job"]) == (None, "noop")
+    assert noop["until_ms"] - noop["since_ms"] == 3_600_000
+    assert trioq.json("stats")["pauses"] == [low, noop]
+    assert all(line in trioq("stats").stdout for line in told)
+
+
+def test_what_an_older_version_has_paused_is_shown_too(trioq: Cli, scene: Scene) -> None:
+    scene.store.lane.call("SADD", scene.store.keys.fixed("paused"), "low")
+    assert trioq("pause").stdout == "low is paused, until trioq resume low\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["low", "--job", "noop"], "Say which: a QUEUE, or --job NAME."),
+        (["--note", "x"], "Say which: a QUEUE, or --job NAME."),
+        (["--for", "1h"], "Say which: a QUEUE, or --job NAME."),
+        (["low", "--for", "0"], "--for 0 is no time: say one above 0."),
+        (["low", "--note", "x" * 501], "The note has 501 characters: 500 at most."),
+        (["nowhere"], "no queue 'nowhere'"),
+        (["--job", ""], "no job has an empty name"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    trioq: Cli, scene: Scene, arguments: list[str], says: str
+) -> None:
+    ended = trioq("pause", *arguments)
+    assert ended.exit_code == 2
+    assert says in ended.stderr
+    assert pauses(scene.store) == Pauses()
+
+
+def test_resume_wants_to_know_what(trioq: Cli) -> None:
+    ended = trioq("resume")
+    assert ended.exit_code == 2
+    assert "Say which: a QUEUE, or --job NAME." in ended.stderr
+
+
+def test_a_parked_job_whose_name_is_paused_says_so(trioq: Cli, scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    scene.store.pause(*scene.sender.next(), "@noop", True)
+    scene.driver.step(1)
+    scene.driver.step(0, Park(uid, 1, "low", "noop"))
+    (door,) = trioq.json("stats")["doors"]
+    assert door["why"] == ["name_paused"]
+    assert "noop is paused" in trioq("stats").stdout
+    shown = trioq("job", uid).stdout
+    assert re.search(r"because +noop is paused\n", shown)
+    assert re.search(r"until +trioq resume --job noop\n", shown)
+
+
+def test_what_waits_behind_the_door_of_a_paused_name_does_not_hold_up_a_drain(
+    trioq: Cli, scene: Scene
+) -> None:
+    uids = scene.enqueue(new_job("low"), new_job("low", "other"))
+    scene.driver.step(2)
+    ends = [Park(uid, 1, "low", name) for uid, name in zip(uids, ("noop", "other"), strict=True)]
+    scene.driver.step(0, *ends)
+    scene.store.pause(*scene.sender.next(), "@noop", True)
+    left, running, _ = outstanding(scene.store, ["low"], 0)
+    verdict = judge(left, running, frozenset({"noop", "other"}))
+    assert verdict.waiting_for == ("1 parked",)
+    assert verdict.left_behind == ("1 × noop in low (paused)",)

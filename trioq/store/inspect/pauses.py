@@ -1,0 +1,69 @@
+"""What is paused: since when, until when, by whom and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import attrs
+
+from trioq.core.formats import pause
+from trioq.core.formats.pause import Pause
+from trioq.store import kept
+from trioq.store.keys import Keys
+from trioq.store.redis import RedisStore
+
+#: Of an answer in JSON.
+LISTED = 1000
+
+
+@attrs.frozen
+class Pauses:
+    """At one moment."""
+
+    queues: Mapping[str, Pause] = attrs.field(factory=dict[str, Pause])
+    """Those that nobody claims from."""
+    names: Mapping[str, Pause] = attrs.field(factory=dict[str, Pause])
+    """Those of jobs that nobody runs."""
+
+    @classmethod
+    def read(cls, members: Iterable[bytes], told: Sequence[bytes], now_ms: int) -> Self:
+        """From what the server has; without those whose time is over, though no engine has made
+        a step since."""
+        said = dict(zip(told[::2], told[1::2], strict=True))
+        found = {kept.text(what): pause.decode(said.get(what)) for what in sorted(members)}
+        holding = {what: each for what, each in found.items() if not _is_over(each, now_ms)}
+        return cls(
+            {what: each for what, each in holding.items() if not pause.is_name(what)},
+            {pause.name_of(w): each for w, each in holding.items() if pause.is_name(w)},
+        )
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The shape of ``pauses`` in ``trioq stats --json``."""
+        told = [
+            {"queue": queue, "job": None, **each.as_json()} for queue, each in self.queues.items()
+        ]
+        told += [
+            {"queue": None, "job": name, **each.as_json()} for name, each in self.names.items()
+        ]
+        return told[:LISTED]
+
+    def in_words(self) -> list[str]:
+        """A sentence for each."""
+        told = [each.in_words(queue, queue) for queue, each in self.queues.items()]
+        return told + [each.in_words(name, f"--job {name}") for name, each in self.names.items()]
+
+
+def questions(keys: Keys) -> list[tuple[Any, ...]]:
+    """How it is asked for what :meth:`Pauses.read` takes."""
+    return [("SMEMBERS", keys.fixed("paused")), ("HGETALL", keys.fixed("pauses"))]
+
+
+def pauses(store: RedisStore) -> Pauses:
+    """What is paused now."""
+    (seconds, micros), members, told = store.lane.transaction([("TIME",), *questions(store.keys)])
+    return Pauses.read(members, told, int(seconds) * 1000 + int(micros) // 1000)
+
+
+def _is_over(paused: Pause, now_ms: int) -> bool:
+    return paused.until_ms is not None and paused.until_ms <= now_ms
