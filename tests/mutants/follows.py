@@ -12,6 +12,7 @@ BRIDGE = "engine/bridge.py"
 
 FOLLOWING: Killers = ("tests/engine/shard/test_follows.py",)
 BOOTS: Killers = ("tests/engine/shard/test_boot.py",)
+STEPPING: Killers = ("tests/store/test_stepping.py",)
 BRIDGES: Killers = ("tests/engine/test_bridge.py", "-k", "follow or first_answer")
 
 FOLLOWS = (
@@ -67,6 +68,15 @@ FOLLOWS = (
         "what ends a wait makes nothing that follows", BELL,
         "                self._ends()\n                self._started =",
         "                self._started =", FOLLOWING,
+    ),
+    Mutant(
+        "a step that was put into words ahead is said of every other", "store/redis.py",
+        "if ahead is not None and ahead[0] is step:", "if ahead is not None:", STEPPING,
+    ),
+    Mutant(
+        "what is in use of many queues is asked ahead, on another's connection", "store/redis.py",
+        "        if not self._narrowing.names_many(step):\n            self._ahead",
+        "        if True:\n            self._ahead", STEPPING,
     ),
     Mutant(
         "something follows the step of a boot that is gone", BRIDGE,

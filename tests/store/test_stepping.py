@@ -106,3 +106,30 @@ def test_a_job_that_somebody_put_there_by_hand_is_found_by_and_by(server: Server
     store._narrowing.clock = lambda: float("inf")
     assert uids(engine.step(1)) == [job.uid]
     store.lane.close()
+
+
+def test_what_was_put_into_words_ahead_is_what_is_sent(store: RedisStore) -> None:
+    sender, engine = Sender(store), Driver(store)
+    uid, other = sender.enqueue_new(), sender.enqueue_new()
+    assert set(uids(engine.step(2))) == {uid, other}
+    first, second = engine.make(0, Ack(uid, 1)), engine.make(0, Ack(other, 1))
+    words = store._encode(first)
+    store.prepare(first)
+    assert store._encode(first) == words
+    assert store._encode(first) is store._encode(first), "once"
+    assert store._encode(second) != words
+    for step in (first, second):
+        reply = store.step(step)
+        assert isinstance(reply, StepReply)
+        assert (reply.word, reply.refused) == ("ok", frozenset())
+    assert reply.held == 0
+
+
+def test_who_has_many_queues_asks_nothing_ahead(store: RedisStore) -> None:
+    """The connection is another thread's at that moment."""
+    engine = Driver(store, tuple(f"q{n:02}" for n in range(40)))
+    engine.step(1)
+    step = engine.make(1)
+    store.lane.close()
+    store.prepare(step)
+    assert store._ahead is None

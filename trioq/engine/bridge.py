@@ -81,6 +81,9 @@ class Caller(Protocol):
         Raises, and cancellation: as :meth:`call`.
         """
 
+    def prepare(self, step: Step) -> None:
+        """A step will be made soon: do what can be done now."""
+
     @property
     def can_end_waits(self) -> bool:
         """Whether :meth:`end_wait` ends nothing but the wait."""
@@ -199,6 +202,9 @@ class ThreadCaller(LaneCaller):
     @property
     def measured(self) -> RedisStore:
         return self.store
+
+    def prepare(self, step: Step) -> None:
+        self.store.prepare(step)
 
     @property
     def can_end_waits(self) -> bool:

@@ -57,6 +57,9 @@ class InlineCaller:
             while not (self._is_ended or self.store.wait(queues, 0, boot)):
                 await self._rung.wait()
 
+    def prepare(self, step: Step) -> None:
+        pass
+
     def start_end_wait(self, other: Caller) -> None:
         return None
 

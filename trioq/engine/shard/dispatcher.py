@@ -186,6 +186,8 @@ class Dispatcher:
                 outcomes=len(boot.outcomes), linger_s=linger_s, running=boot.unsettled
             )
             self._bell.end(ends_at)
+            if boot.following is not None:
+                self._exchange.prepare(boot.following)  # while the server ends the wait
         elif not self._awake.is_set() and (is_first or not pace.may_linger(now, self._linger_s)):
             self._awake.set()
 

@@ -98,6 +98,10 @@ class Exchange:
         finally:
             boot.withdraw()
 
+    def prepare(self, step: Step) -> None:
+        """It will be sent soon: do what can be done now."""
+        self._caller.prepare(step)
+
     async def sign_off(self, boot: str) -> None:
         """Tell the server that this boot has ended.
 
