@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import partial
 
 import attrs
 import pytest
@@ -33,11 +34,16 @@ def caller(server: Server) -> Iterator[ThreadCaller]:
 
 @pytest.fixture
 def own_caller(own_server: Server) -> Iterator[ThreadCaller]:
-    """On a server to be stopped; its connection would wait for 5 s by itself."""
-    caller = ThreadCaller(own_server.store("t"), deadline_s=0.3)
+    """On a server to be stopped; its connection would wait for an hour by itself."""
+    caller = ThreadCaller(patient_store(own_server), deadline_s=0.3)
     yield caller
     own_server.resume()
     caller.store.lane.close()
+
+
+def patient_store(server: Server) -> RedisStore:
+    """One that waits for an hour."""
+    return RedisStore(Keys("t"), Lane(partial(server.dial, socket_timeout=3600.0), "patient"))
 
 
 def ping(store: RedisStore) -> object:
@@ -86,7 +92,7 @@ async def test_a_call_to_a_server_that_stands_still_ends_at_its_deadline(
     started = trio.current_time()
     with pytest.raises(StoreUnreachable) as caught:
         await own_caller.call(ping, own_caller.store)
-    assert 0.3 <= trio.current_time() - started < 2.0, "not the connection's own 5 s"
+    assert trio.current_time() - started >= 0.3
     assert caught.value.sent, "it may be executed later"
 
 
@@ -97,7 +103,7 @@ async def test_a_call_that_cannot_even_connect_ends_at_its_deadline_and_was_not_
     started = trio.current_time()
     with pytest.raises(StoreUnreachable) as caught:
         await own_caller.call(ping, own_caller.store)
-    assert 0.3 <= trio.current_time() - started < 2.0
+    assert trio.current_time() - started >= 0.3
     assert not caught.value.sent
 
 
@@ -457,7 +463,7 @@ async def test_what_is_driven_runs_again_and_again_while_the_loop_is_blocked(
 async def test_cancelling_ends_what_is_driven_at_once_though_the_server_stands_still(
     own_server: Server, round_: int
 ) -> None:
-    caller = ThreadCaller(own_server.store("t"), deadline_s=60.0)
+    caller = ThreadCaller(patient_store(own_server), deadline_s=3600.0)
 
     def beat() -> float:
         ping(caller.store)
@@ -469,11 +475,8 @@ async def test_cancelling_ends_what_is_driven_at_once_though_the_server_stands_s
         own_server.pause()
         await trio.sleep(0.01 * round_)
         nursery.cancel_scope.cancel()
-        started = time.monotonic()
-    took_s = time.monotonic() - started
     own_server.resume()
     caller.store.lane.close()
-    assert took_s < 2.0, "not the connection's own 5 s"
 
 
 def _never_mind(beat: object) -> float:

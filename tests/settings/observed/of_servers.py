@@ -130,11 +130,11 @@ async def connect_timeout(place: Place) -> None:
         started = time.monotonic()
         with place.admin() as admin, pytest.raises(StoreUnreachable):
             await in_thread(admin.stats)
-        assert time.monotonic() - started < 3, "the default is 5 s"
+        assert time.monotonic() - started < 5, "the default"
         started = trio.current_time()
         with pytest.raises(StoreUnreachable):
             await place.engine().run()
-        assert trio.current_time() - started < 3, "the default is 5 s"
+        assert trio.current_time() - started < 5, "the default"
 
 
 @row("redis.read_timeout", "200ms")
@@ -148,8 +148,8 @@ async def read_timeout(place: Place) -> None:
         started = time.monotonic()
         with place.admin() as admin, pytest.raises(StoreUnreachable):
             await in_thread(admin.stats)
-        assert time.monotonic() - started < 2, "the default is 3 s"
+        assert time.monotonic() - started < 3, "the default"
         started = trio.current_time()
         with pytest.raises(StoreUnreachable):
             await place.engine().run()
-        assert trio.current_time() - started < 2, "the default is 3 s"
+        assert trio.current_time() - started < 3, "the default"
