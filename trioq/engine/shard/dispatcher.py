@@ -296,8 +296,12 @@ class Dispatcher:
         boot = self._boot
         if not boot.outcomes or boot.in_flight is None or boot.following is not None:
             return
-        if self._demand.following_step(boot).want:
+        step = self._demand.following_step(boot)
+        if step.want:
             self._pace.made()
+        elif boot.suspects and step.suspect:
+            # It settles ours and takes no other, and no bell rings for the next one.
+            self._pace.ask()
 
     def _take(
         self, reply: StepReply | Gone, sent_at: float, took_s: float, is_followed: bool
