@@ -40,6 +40,7 @@ async def dies_beside_others(rig: Rig, uid: str, record: bytes) -> None:
     assert rig.key("HGET", "reasons", uid) == b"undecodable"
 
 
+@pytest.mark.direct  # where replies get lost, and the next ones take long, that is one
 @pytest.mark.trio
 @pytest.mark.parametrize(
     "record",
