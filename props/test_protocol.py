@@ -32,6 +32,8 @@ LEFT_OUT = {
     "forget_queues": "moves no job",
     "wait_for": "moves no job; what is told is lost or not, and asked for again",
     "note": "moves no job",
+    "breakers": "moves no job; who may have a probe is searched by itself",
+    "reset_breaker": "moves no job",
     "expire_parked": "moves parked jobs to the dead; no claim and no number is involved",
 }
 

@@ -6,6 +6,7 @@ always be true (:mod:`tests.invariants`).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import attrs
 
 from trioq.core.formats import flow
 from trioq.core.model import Ended, Hold, Namespace
+from trioq.core.model.state import Share, SharedBreaker
 from trioq.store import kept
 from trioq.store.keys import CATALOGUE, FIXED
 from trioq.store.redis import RedisStore
@@ -105,6 +107,7 @@ class Dump:
     senders: Mapping[str, int]
     """Their last numbers."""
     limits: Mapping[str, int]
+    breakers: Mapping[str, SharedBreaker]
     bells: frozenset[str]
     unknown: tuple[str, ...] = ()
     """Keys that nobody knows."""
@@ -215,6 +218,7 @@ def dump(store: RedisStore) -> Dump:
         seen={_path(path): _text(mark) for path, mark in _flat(raw.get("seen", []))},
         senders={name: int(value.split()[0]) for name, value in each("sender").items()},
         limits={name: int(value) for name, value in each("limit").items()},
+        breakers=fixed("breakers", _breaker),
         bells=frozenset(name for name, tokens in each("bell").items() if len(tokens) == 1),
         unknown=tuple(unknown + [f"bell:{n}" for n, tokens in each("bell").items() if tokens[1:]]),
     )
@@ -283,6 +287,7 @@ def dump_of_model(space: Namespace) -> Dump:
         seen=dict(space.seen),
         senders={name: n for name, (n, _) in space.senders.items()},
         limits=dict(space.limits),
+        breakers={name: copy.deepcopy(each) for name, each in space.breakers.items()},
         bells=frozenset(space.bells),
     )
 
@@ -301,6 +306,18 @@ def _flat(flat: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
 
 def _pairs(flat: list[bytes], value_of: Callable[[bytes], Any]) -> dict[str, Any]:
     return {name.decode(): value_of(value) for name, value in _flat(flat)}
+
+
+def _breaker(text: bytes) -> SharedBreaker:
+    head, *lines = text.decode().split("\n")
+    state, *numbers = head.split()
+    rows = [line.split() for line in lines if line]
+    return SharedBreaker(
+        state,  # type: ignore[arg-type]
+        *map(int, numbers),
+        shares={row[1]: Share(*map(int, row[2:])) for row in rows if row[0] == "boot"},
+        window={int(row[1]): (int(row[2]), int(row[3])) for row in rows if row[0] == "slot"},
+    )
 
 
 def _kept(pieces: list[bytes]) -> tuple[tuple[int, tuple[bytes, ...]], ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from tests.support import Server, new_job
-from trioq.core.calls import NewJob, Note, Step, StepReply, Unwanted
+from trioq.core.calls import BreakerNews, NewJob, Note, Step, StepReply, Unwanted
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
@@ -197,6 +197,15 @@ def expire_parked(scene: Scene) -> Asked:
     )
 
 
+def breakers(scene: Scene) -> Asked:
+    return Asked("breakers", ("e.1", [BreakerNews("api", 0.5, 1000, 1000, 2, bad=2)]))
+
+
+def reset_breaker(scene: Scene) -> Asked:
+    write = scene.write()
+    return Asked("reset_breaker", (*write, "api"))
+
+
 def forget_queues(scene: Scene) -> Asked:
     scene.store.lane.call("SADD", scene.store.keys.fixed("queues"), "nobodys")
     return Asked("forget_queues", (["low", "nobodys"],))
@@ -206,7 +215,7 @@ SCRIPTS = {
     f.__name__: f
     for f in (
         step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
-        expire_parked, forget_queues, wait_for, note,
+        expire_parked, forget_queues, wait_for, note, breakers, reset_breaker,
     )
 }  # fmt: skip
 

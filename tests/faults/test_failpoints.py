@@ -53,6 +53,8 @@ OF_CLIENTS = tuple(
         "purge",
         "pause",
         "wait_for",
+        "reset_breaker",
+        "breakers",  # an engine's, where a breaker is shared or isn't closed
         "note",  # an engine's, of jobs that say how far they are
     )
     for moment in ("before", "after")

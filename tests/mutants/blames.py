@@ -13,6 +13,11 @@ PURE: Killers = ("tests/core/test_blame.py", "tests/core/test_breaker.py")
 ABLE = "store/inspect/able.py"
 GUARDS = "core/guards.py"
 SECTIONS: Killers = ("tests/core/test_guards.py",)
+LUA = "store/lua/breakers.lua"
+MODEL = "core/model/breakers.py"
+SHARED = "core/shared_breaker.py"
+STORES: Killers = ("tests/store/contract/test_breakers.py",)
+ENGINES: Killers = ("tests/engine/runs/test_shared_breakers.py",)
 DOORS: Killers = ("tests/store/test_doors.py",)
 ENGINE: Killers = ("tests/engine/runs/test_breaker.py",)
 
@@ -79,5 +84,34 @@ BLAMES = (
     Mutant(
         "handlers of one breaker may say different things of it", GUARDS,
         "if not breaker.agrees(made[other]):", "if False:", SECTIONS,
+    ),
+    Mutant(
+        "an engine's failures count again each time that they are told", LUA,
+        "math.max(0, ask.good - had[2]), math.max(0, ask.bad - had[3])", "ask.good, ask.bad",
+        STORES,
+    ),
+    Mutant(
+        "a probe outlives the engine that has it", LUA, "    forget_gone(b)\n", "", STORES,
+    ),
+    Mutant(
+        "an engine that is gone is heard", LUA,
+        "elseif ask.turn == b.turn and is_known then", "elseif ask.turn == b.turn then", STORES,
+    ),
+    Mutant(
+        "what was found before a shared breaker changed counts", MODEL,
+        "elif news.turn == breaker.turn and boot in space.boots:", "elif boot in space.boots:",
+        STORES,
+    ),
+    Mutant(
+        "each engine has a probe of a shared breaker", MODEL,
+        "sum(share.out for share in breaker.shares.values())", "had.out", STORES,
+    ),
+    Mutant(
+        "a clock that was put back keeps a shared breaker open", LUA,
+        "  b.til = math.min(b.til, now_ms + ask.cooldown)\n", "", STORES,
+    ),
+    Mutant(
+        "a breaker that was reset long ago is closed when it opens", BREAKERS,
+        "self._resets.setdefault(guarded, resets)", "self._resets.setdefault(guarded, 0)", ENGINES,
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from tests.faults.network import ResendingLane
 from tests.store.conftest import Fake
 from tests.store.drive import Driver, Sender, line
 from tests.support import PATIENCE_S, Server, cancelled_by, new_job, wait_until
-from trioq.core.calls import Admit, Note, Rate, Step, StepReply
+from trioq.core.calls import Admit, BreakerNews, Note, Rate, Step, StepReply
 from trioq.core.outcome import DeadReason
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
@@ -103,6 +103,8 @@ def tell(store: RedisStore, sender: Sender) -> None:
     assert store.note(engine.engine, [Note(stopped, engine.n, b"{}")]) == frozenset()
     assert store.notes_of([stopped]) == [b"{}"]
     assert cancelled_by(store, *sender.next(), stopped, "told", "noop") == "asked"
+    assert store.breakers(engine.engine, [BreakerNews("api", bad=1)])[0].state == "open"
+    assert store.reset_breaker(*sender.next(), "api")
     store.sign_off(engine.engine)
     lane.close()
 

@@ -96,6 +96,7 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     cancelled = sender.enqueue_new("high")
     cancelled_by(store, *sender.next(), cancelled, "high", "noop")
     store.pause(*sender.next(), "elsewhere", True)
+    store.reset_breaker(*sender.next(), "api")
     start = f"{{{store.keys.tag}}}:"
     found = {}
     for key in store.lane.call("KEYS", "*"):

@@ -19,7 +19,7 @@ from tests.dump import dump
 from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.support import Server, cancelled_by, new_job
-from trioq.core.calls import Admit, Note, Rate, Step, StepReply, Unwanted
+from trioq.core.calls import Admit, BreakerNews, Note, Rate, Step, StepReply, Unwanted
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -88,6 +88,7 @@ def build(store: RedisStore, clock: list[int]) -> World:
     to_end.append(reply.claims[-1].uid)
     store.cancel(*sender.next(), [Unwanted(uid, "low", "noop", b"{}", 1000) for uid in to_end])
     cancelled_by(store, *sender.next(), world.uids["parked"][0], "low", "unknown")
+    store.breakers(engine.engine, [BreakerNews("api", bad=1)])
     store.note(engine.engine, [Note(claim.uid, engine.n, b"1") for claim in reply.claims])
 
     world.uids["later"] = sender.enqueue_new(delay_ms=48 * 3_600_000, id="later")
@@ -157,6 +158,8 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "revive": lambda w: w.store.revive(*w.sender.next(), [(w.uids["dead"], "low")]),
     "purge": lambda w: w.store.purge(*w.sender.next(), "low", ["unknown"], 100),
     "purge dead": lambda w: w.store.purge_dead(*w.sender.next(), [w.uids["dead"]]),
+    "breakers": lambda w: w.store.breakers(w.engine.engine, [BreakerNews("api", turn=1, good=9)]),
+    "reset breaker": lambda w: w.store.reset_breaker(*w.sender.next(), "api"),
     "pause": lambda w: w.store.pause(*w.sender.next(), "low", True),
     "pause of a name": lambda w: w.store.pause(*w.sender.next(), "@unknown", True),
     "resume": lambda w: w.store.pause(*w.sender.next(), "high", False),

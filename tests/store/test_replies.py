@@ -17,7 +17,7 @@ from redis.connection import AbstractConnection, UnixDomainSocketConnection
 
 import trioq
 from tests.support import cancelled_by, new_job
-from trioq.core.calls import Step
+from trioq.core.calls import BreakerNews, Step
 from trioq.errors import StoreError, StoreUnreachable, TrioqBug
 from trioq.store import replies
 from trioq.store.keys import Keys
@@ -93,6 +93,8 @@ ASKED: dict[str, Callable[[RedisStore], Any]] = {
     "purge_dead": lambda store: store.purge_dead("s", 1, ["u"]),
     "purge": lambda store: store.purge("s", 1, "low", [], 10),
     "pause": lambda store: store.pause("s", 1, "low", True),
+    "breakers": lambda store: store.breakers("e.1", [BreakerNews("api")]),
+    "reset_breaker": lambda store: store.reset_breaker("s", 1, "api"),
     # The first of these asks a command before its script, and goes by the command's answer.
     "cancel": lambda store: cancelled_by(store, "s", 1, "u", "low", "x"),
     "reap": lambda store: store.reap("e.1", 1, 3),

@@ -17,7 +17,7 @@ from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.store.world import uids
 from tests.support import Server, cancelled_by, new_job
-from trioq.core.calls import Admit, Beat, Enqueued, Note, Rate, StepReply, Unwanted
+from trioq.core.calls import Admit, Beat, BreakerNews, Enqueued, Note, Rate, StepReply, Unwanted
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
@@ -83,6 +83,8 @@ class Busy:
             "purge_dead": numbered("purge_dead", [self.dead]),
             "purge": numbered("purge", "low", ["noop"], 100),
             "pause": numbered("pause", "low", True),
+            "breakers": lambda: store.breakers(self.engine.engine, [BreakerNews("api", bad=1)]),
+            "reset_breaker": numbered("reset_breaker", "api"),
             "wait_for": lambda: store.wait_for("c2", [(self.waiting, None), (self.dead, "id0")]),
         }
 

@@ -69,6 +69,8 @@ class Breaker:
       window: Failures are counted over this time: seconds, ``"1m"``, a timedelta.
       cooldown: How long it stays open before it lets a probe run, likewise.
       min_samples: Fewer runs than this prove nothing.
+      shared: All engines of the namespace have one: what fails in each counts for all, and while
+          it is half-open its probes are shared out among them. It needs a name.
 
     Raises:
       TypeError, ValueError: With the argument, and what it may be.
@@ -100,6 +102,14 @@ class Breaker:
         kw_only=True,
         validator=_number("a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1),
     )
+
+    shared: bool = attrs.field(
+        default=False, kw_only=True, validator=attrs.validators.instance_of(bool)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.shared and self.name is None:
+            raise ValueError("shared=True needs a name: that of what the engines depend on")
 
     def counts(self, error: type[BaseException]) -> bool:
         """Whether an error of this class speaks against what the handler depends on."""

@@ -210,6 +210,10 @@ class Breaker:
                 return change
         return None
 
+    def reset(self, now: float) -> Change | None:
+        """Close it, whatever was found; returns the change, if it wasn't closed."""
+        return None if self._state == "closed" else self._turn("closed", now)
+
     def _probed(self, is_good: bool, now: float) -> Change | None:
         self._good += is_good
         self._bad += not is_good

@@ -31,6 +31,9 @@ WAIT_BYTES = 1 << 20
 #: Jobs that one write cancels.
 CANCEL_MAX = 200
 
+#: So many breakers go in one request.
+BREAKERS_MAX = 200
+
 #: So many notes go in one request.
 NOTES_MAX = 200
 
@@ -284,6 +287,47 @@ class Pausing:
 
 
 PLAINLY = Pausing()
+
+
+@value
+class BreakerNews:
+    """What an engine says of a breaker that all engines of the namespace share.
+
+    Its counts only grow, and are compared with what it had said before: whatever is executed
+    twice, or late, says nothing new.
+    """
+
+    name: str
+    failure_threshold: float = 1.0
+    window_ms: int = 1
+    cooldown_ms: int = 0
+    min_samples: int = 1
+    turn: int = 0
+    """Since which of the breaker's changes the counts are."""
+    good: int = 0
+    """Runs of this boot that went well."""
+    bad: int = 0
+    ignored: int = 0
+    """Probes that say nothing."""
+    want: int = 0
+    """How many probes it would have been granted in all."""
+
+
+@value
+class BreakerSeen:
+    """A breaker that all engines of the namespace share, as it is now."""
+
+    state: Literal["closed", "open", "half_open"] = "closed"
+    turn: int = 0
+    """How often it has changed."""
+    for_ms: int = 0
+    """Since its last change."""
+    left_ms: int = 0
+    """Until an open one lets a probe run."""
+    granted: int = 0
+    """How many probes it has granted to the boot that asks, since its last change."""
+    resets: int = 0
+    """How often somebody has closed it by hand."""
 
 
 def check_notes(notes: Sequence[Note]) -> None:

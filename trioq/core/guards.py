@@ -45,6 +45,7 @@ def _told(said: Breaker, section: NamedBreakerConfig) -> Breaker:
         "window": section.window_s,
         "cooldown": section.cooldown_s,
         "min_samples": section.min_samples,
+        "shared": section.shared,
     }
     holds = {key: value for key, value in given.items() if value is not None}
     return attrs.evolve(said, name=section.name, **holds)
@@ -85,5 +86,5 @@ def _disputes(made: Mapping[str, Breaker]) -> Iterator[str]:
 
 def _shown(breaker: Breaker) -> str:
     fields = attrs.asdict(breaker, filter=lambda field, _: field.name not in ("name", "on"))
-    given = [f"{key}={value!r}" for key, value in fields.items() if value is not None]
+    given = [f"{key}={value!r}" for key, value in fields.items() if value not in (None, False)]
     return " ".join(given) or "nothing"

@@ -149,6 +149,7 @@ class Parts:
             names=given.handlers,
             info=self._info,
             keep_ms=self._keep_ms,
+            breakers=self.breakers,
             admits=self._admits,
             shares=self.shares,
             order=self._queues_in_order,

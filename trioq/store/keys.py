@@ -65,6 +65,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("sampler", "STRING", "the engine whose turn it is to count for the metrics: a hint", "that engine", "expires when it stops"),
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine; forget_queues"),
     KeyDoc("bell:@<boot>", "LIST", "at most one token: somebody asks something of this engine", "cancel", "that engine; sign-off, reap"),
+    KeyDoc("breakers", "HASH", "breaker → its state and what engines have said of it, where all share it, and of others how often they were reset; a line each", "breakers, reset_breaker", "never"),
     KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),
     KeyDoc("shown:<boot>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched, a breaker isn't closed, handlers are abandoned or all workers wait", "expires when it stops"),
 )  # fmt: skip

@@ -16,6 +16,8 @@ from trioq.core.calls import (
     PLAINLY,
     Beat,
     BootId,
+    BreakerNews,
+    BreakerSeen,
     CancelWord,
     End,
     Enqueued,
@@ -152,6 +154,10 @@ class MemoryStore:
                 space, queue, name, after_ms, line=line, now_ms=self._now_ms()
             )
 
+    def breakers(self, boot: BootId, news: Sequence[BreakerNews]) -> list[BreakerSeen]:
+        with self._call() as space:
+            return model.breakers(space, boot, news, now_ms=self._now_ms())
+
     def forget_queues(self, queues: Sequence[str]) -> None:
         with self._call() as space:
             model.forget_queues(space, queues)
@@ -193,6 +199,10 @@ class MemoryStore:
     ) -> bool:
         with self._call() as space:
             return model.pause(space, sender, number, what, paused, how=how, now_ms=self._now_ms())
+
+    def reset_breaker(self, sender: str, number: int, name: str) -> bool:
+        with self._call() as space:
+            return model.reset_breaker(space, sender, number, name, now_ms=self._now_ms())
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         with self._call() as space:

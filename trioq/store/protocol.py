@@ -20,6 +20,8 @@ from trioq.core.calls import (
     PLAINLY,
     Beat,
     BootId,
+    BreakerNews,
+    BreakerSeen,
     CancelWord,
     End,
     Enqueued,
@@ -133,6 +135,14 @@ class EngineStore(Protocol):
           notes: At most ``NOTES_MAX``.
         """
 
+    def breakers(self, boot: BootId, news: Sequence[BreakerNews]) -> list[BreakerSeen]:
+        """Say what runs have found of breakers that all engines share, and ask for probes; how
+        each is then. Of a boot that isn't registered nothing is heard.
+
+        Args:
+          news: At most ``BREAKERS_MAX``.
+        """
+
     def forget_queues(self, queues: Sequence[str]) -> None:
         """Forget the names of those of these queues that are empty and not paused."""
 
@@ -186,6 +196,9 @@ class ClientStore(Protocol):
         Returns:
           True: that was a change.
         """
+
+    def reset_breaker(self, sender: str, number: int, name: str) -> bool:
+        """Close a breaker in all engines. True: it is one that they share, and wasn't closed."""
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         """The directory producer's remembered marks of these paths, in their order."""

@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from trioq.core.calls import (
+    BREAKERS_MAX,
     CANCEL_MAX,
     PLAINLY,
     WAIT_BYTES,
     WAIT_MAX,
     Beat,
     BootId,
+    BreakerNews,
+    BreakerSeen,
     CancelWord,
     End,
     EndWord,
@@ -36,7 +39,7 @@ from trioq.core.formats.pause import is_name
 from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
-from trioq.store import enqueuing, kept, unwanted
+from trioq.store import enqueuing, kept, shared, unwanted
 from trioq.store.keys import Keys
 from trioq.store.nudge import blocks_s
 from trioq.store.protocol import LOST, StoreOptions
@@ -180,6 +183,10 @@ class RedisStore:
         args = [f"{queue}:{name}", after_ms, 256, line, self._now()]
         return len(self._run("expire_parked", self.keys.behind(queue, name), args)[1])
 
+    def breakers(self, boot: BootId, news: Sequence[BreakerNews]) -> list[BreakerSeen]:
+        check_batch(len(news), BREAKERS_MAX)
+        return shared.decode(self._run("breakers", [], shared.encode(boot, self._now(), news)))
+
     def forget_queues(self, queues: Sequence[str]) -> None:
         check_batch(len(queues))
         keys = self.keys.of_queues(queues, "ready", "suspects", "scheduled", "dropped", "bell")
@@ -261,6 +268,10 @@ class RedisStore:
             if reply[0] != "look again":
                 return int(reply[1]) == 1
             queues.update(kept.texts(reply[1]))
+
+    def reset_breaker(self, sender: str, number: int, name: str) -> bool:
+        keys = [self.keys.of("sender", sender)]
+        return int(self._write("reset_breaker", keys, [number, name, self._now()])[1]) == 1
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         """The remembered marks of these paths, in their order."""

@@ -87,6 +87,17 @@ def ends(item: Any) -> bool:
     return texts(item) and END_WORDS.issuperset(item)
 
 
+def breakers(item: Any) -> bool:
+    """Of each a word for its state, and five counts."""
+    return type(item) is list and all(
+        type(each) is list
+        and len(each) == 6
+        and each[0] in (b"closed", b"open", b"half_open")
+        and all(map(number, each[1:]))
+        for each in item
+    )
+
+
 def _asks(item: Any) -> bool:
     """A count; then uid, step and summary of each."""
     return texts(item) and len(item) % 3 == 1 and digits(item[0])
@@ -104,6 +115,7 @@ _CLAIMS = (
 #: Script → first word → what follows. The same words stand under REPLY in the script's header.
 SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "beat": {b"ok": (number, text, digits), b"gone": ()},
+    "breakers": {b"ok": (breakers,)},
     "cancel": {b"ok": (_CANCELLED,), b"again": (_CANCELLED,), b"old": (), b"look again": ()},
     "enqueue": {
         b"ok": (_ENQUEUED, digits),
@@ -119,6 +131,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "purge_dead": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "reap": {b"reaped": (number, texts, texts), b"alive": (), b"gone": (), b"look again": (texts,)},
     "register": {b"ok": (), b"again": ()},
+    "reset_breaker": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "revive": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "sign_off": {b"ok": (number,), b"gone": (), b"look again": (texts,)},
     "wait_for": {b"ok": (ends, texts)},

@@ -126,3 +126,13 @@ async def named_cooldown(place: Place) -> None:
     async with place.running():
         run(place, fails=True)
         await place.reported(BreakerChanged, name="told", after="half_open")
+
+
+@row("breakers.NAME.shared", True)
+async def named_shared(place: Place) -> None:
+    place.configure(breakers__told__jobs=["sometimes"], circuit_breaker__min_samples=2)
+    sometimes(place)
+    async with place.running(), place.running():
+        run(place, fails=True)
+        run(place, fails=True)
+        await place.reported(BreakerChanged, 2, name="told", after="open")

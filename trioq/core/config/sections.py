@@ -243,6 +243,9 @@ class NamedBreakerConfig:
     min_samples: int | None = key(
         Whole(at_least=1, at_most=UNLIMITED), "Fewer runs than this prove nothing.", None
     )
+    shared: bool | None = key(
+        Flag(), "All engines of the namespace have one breaker for it, and share its probes.", None
+    )
 
 
 @attrs.frozen(kw_only=True)

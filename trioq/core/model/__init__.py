@@ -9,7 +9,16 @@ looks first and writes after, and the time is passed in. What the scripts keep s
 can answer a call that is executed twice, it keeps too.
 """
 
-from trioq.core.model.clients import cancel, enqueue, pause, purge, purge_dead, revive
+from trioq.core.model.breakers import breakers
+from trioq.core.model.clients import (
+    cancel,
+    enqueue,
+    pause,
+    purge,
+    purge_dead,
+    reset_breaker,
+    revive,
+)
 from trioq.core.model.engines import (
     beat,
     expire_parked,
@@ -42,6 +51,7 @@ __all__ = [
     "Registration",
     "beat",
     "bell_of",
+    "breakers",
     "cancel",
     "enqueue",
     "expire_parked",
@@ -52,6 +62,7 @@ __all__ = [
     "purge_dead",
     "reap",
     "register",
+    "reset_breaker",
     "revive",
     "sign_off",
     "step",

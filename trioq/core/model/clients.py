@@ -25,6 +25,7 @@ from trioq.core.calls import (
 from trioq.core.formats.pause import is_name, name_of
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
+from trioq.core.model.breakers import reset
 from trioq.core.model.state import Ended, Life, Namespace, Pause, bell_of
 from trioq.errors import QueueFull, TrioqBug
 
@@ -342,6 +343,11 @@ def pause(
         return was_paused != paused
 
     return cast(bool, _once(space, sender, number, write))
+
+
+def reset_breaker(space: Namespace, sender: str, number: int, name: str, *, now_ms: int) -> bool:
+    """Close a breaker in all engines. True: it is one that they share, and wasn't closed."""
+    return cast(bool, _once(space, sender, number, lambda: reset(space, name, now_ms)))
 
 
 def _waits(space: Namespace, what: str) -> list[str]:

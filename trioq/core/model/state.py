@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -260,6 +260,39 @@ class Told:
 
 
 @attrs.frozen
+class Share:
+    """What a boot has said of a shared breaker since that changed, and got."""
+
+    granted: int = 0
+    good: int = 0
+    bad: int = 0
+    ignored: int = 0
+
+    @property
+    def out(self) -> int:
+        """Probes that it has and hasn't told the end of."""
+        return max(0, self.granted - self.good - self.bad - self.ignored)
+
+
+@attrs.define
+class SharedBreaker:
+    """A breaker that all engines share."""
+
+    state: Literal["closed", "open", "half_open"] = "closed"
+    turn: int = 0
+    since_ms: int = 0
+    until_ms: int = 0
+    """When an open one lets a probe run."""
+    resets: int = 0
+    good: int = 0
+    bad: int = 0
+    """What probes have found since it turned half-open, also those of boots that are gone."""
+    shares: dict[BootId, Share] = attrs.field(factory=dict[BootId, Share])
+    window: dict[int, tuple[int, int]] = attrs.field(factory=dict[int, tuple[int, int]])
+    """Slot → runs and failures, while it is closed."""
+
+
+@attrs.frozen
 class Kept:
     """What stays of jobs that ended together."""
 
@@ -329,6 +362,8 @@ class Namespace:
     """When each of them may be forgotten."""
     waits: dict[Uid, list[str]] = attrs.field(factory=dict[Uid, list[str]], init=False)
     """The clients that wait for a job's end."""
+    breakers: dict[str, SharedBreaker] = attrs.field(factory=dict[str, "SharedBreaker"], init=False)
+    """Those that all engines share, and those that were reset."""
     told: list[Told] = attrs.field(factory=list[Told], init=False)
     """What was said to those who waited, for whoever delivers it."""
     strays: list[Uid] = attrs.field(factory=list[Uid], init=False)

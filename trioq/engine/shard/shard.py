@@ -40,6 +40,7 @@ from trioq.engine.shard.heartbeat import Heartbeat
 from trioq.engine.shard.lateness import Lateness
 from trioq.engine.shard.notes import Notes
 from trioq.engine.shard.reaper import Reaper
+from trioq.engine.shard.sharing import Shared, Sharing
 from trioq.engine.tracer import Tracer
 
 #: What each answer may take where nothing is left to settle; the reaper has the rest.
@@ -64,6 +65,7 @@ class Shard:
       names: Of the handlers that there are.
       info: What the engine says of itself to whoever asks the server; made for each boot.
       keep_ms: For how long how a job ended is kept.
+      breakers: The engine's, some of which all engines share.
       admits: How many jobs of a name may be claimed from its parked list now.
       shares: Whose turn it is among the engine's queues, and what each has had.
       order: Names those that are claimed from now, in that order.
@@ -83,6 +85,7 @@ class Shard:
     names: Iterable[str]
     info: Callable[[], bytes]
     keep_ms: Callable[[Record], int]
+    breakers: Shared
     admits: Callable[[str], int]
     shares: Shares
     order: Callable[[], tuple[str, ...]]
@@ -209,6 +212,7 @@ class Shard:
                     stepping.start_soon(self._expiry(dispatcher).run)
                     if (lateness := self._lateness()) is not None:
                         stepping.start_soon(lateness.run)
+                    stepping.start_soon(self._sharing(dispatcher).run)
                     await self._claim(dispatcher, task_status)
                     await self._let_run_out(dispatcher)
                     with trio.move_on_after(SIGN_OFF_S):
@@ -284,6 +288,15 @@ class Shard:
             max_reaps=worker.max_reaps,
             outage=self.outage,
             report=self.report,
+        )
+
+    def _sharing(self, dispatcher: Dispatcher) -> Sharing:
+        return Sharing(
+            boot=dispatcher.boot,
+            breakers=self.breakers,
+            caller=self.access("watch"),
+            beat_s=self.config.worker.heartbeat_interval_s,
+            outage=self.outage,
         )
 
     def _expiry(self, dispatcher: Dispatcher) -> Expiry:
