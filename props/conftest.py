@@ -3,8 +3,8 @@
 The profiles are those of the whole suite. What is dear has less: the machines of the store say
 their share of the examples (``as_test``), since each of their steps is executed four times and
 compared twice. No test of the long profile is meant to take more than five minutes on a machine of
-its own; each may take half an hour, since one that is broken off has found nothing, and Hypothesis
-calls it a failure.
+its own; each may take half an hour, and one of the quick profile half of that, since one that is
+broken off has found nothing, and Hypothesis calls it a failure.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from props.lockstep import LockStep
 from tests.support import Server, shared
 
 IS_LONG = os.environ.get("TRIOQ_TEST_PROPS") == "long"
-LONGEST_S = 1800
+LONGEST_S = 1800 if IS_LONG else 900
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the long profile, more time for each test than the suite's timeout."""
+    """More time for each test than the suite's timeout."""
     for item in items:
-        if IS_LONG and item.path.is_relative_to(Path(__file__).parent):
+        if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 

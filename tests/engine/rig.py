@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -87,6 +88,23 @@ class Wire(RedisStore):
     def settles(self) -> bool:
         """Whether the last step settles something."""
         return self.last is not None and bool(self.last.settlements)
+
+    def hold_back(self, *fates: str) -> tuple[trio.Event, threading.Event]:
+        """Have a step that settles something wait in its thread, once those before it have had
+        these fates.
+
+        Returns:
+          What is set when it waits, and what lets it go.
+        """
+        waits, let_go, loop = trio.Event(), threading.Event(), trio.lowlevel.current_trio_token()
+
+        def before(name: str) -> None:
+            if name == "step" and self.settles and not self.lose:
+                trio.from_thread.run_sync(waits.set, trio_token=loop)
+                let_go.wait()
+
+        self.only_settling, self.lose, self.before = True, [*fates], before
+        return waits, let_go
 
     def _run(self, name: str, keys: Any, args: Any, **wait: Any) -> list[Any]:
         self.before(name)

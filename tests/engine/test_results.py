@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -260,18 +259,10 @@ async def test_a_result_that_comes_after_the_reap_is_nobodys(rig: Rig, was_execu
     async with rig.running(), trioq.connect(rig.whole_config) as client:
         handle = await client.enqueue(gated.call(), queue="low")
         await rig.reported(JobStarted)
-        first, wire, let_go = boot_of(rig), rig.wires["step"], threading.Event()
-        held_back, loop = trio.Event(), trio.lowlevel.current_trio_token()
-
-        def before(name: str) -> None:
-            if name == "step" and wire.settles and not wire.lose:
-                trio.from_thread.run_sync(held_back.set, trio_token=loop)
-                let_go.wait()
-
-        wire.only_settling, wire.lose = True, ["reply"] if was_executed else []
-        wire.before = before
+        first = boot_of(rig)
+        waits, let_go = rig.wires["step"].hold_back(*["reply"] * was_executed)
         gate.set()
-        await held_back.wait()
+        await waits.wait()
         await reap(rig, first)
         let_go.set()
         assert await handle.result(PATIENCE_S) == (1 if was_executed else 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -24,7 +25,7 @@ from tests.store.embedding import (
     with_data,
 )
 from tests.support import wait_until
-from trioq.store.embedded import find_server, start
+from trioq.store.embedded import children, find_server, start
 from trioq.store.embedded.children import ALLOCATION
 from trioq.store.embedded.log import LOG_BYTES
 
@@ -47,6 +48,15 @@ def test_the_server_outlives_who_started_it_and_who_was_killed(directory: Path) 
         first.kill()
         assert pid_of(use) == server
         assert ask(use.socket_path, "LLEN", "written") == 100
+
+
+def test_who_has_started_it_may_end_before_it_without_a_warning(directory: Path) -> None:
+    with start(directory):
+        # As at the end of a process.
+        children._RUNNING.clear()
+        children._LAST.clear()
+        gc.collect()
+    wait_at_rest(directory)
 
 
 def test_ctrl_c_ends_who_got_it_and_not_the_server(directory: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 import trio
 
@@ -121,18 +119,10 @@ async def test_an_outcome_that_comes_after_the_reap_changes_nothing(
     (uid,) = rig.enqueue("gated")
     async with rig.running():
         await rig.reported(JobStarted)
-        first, wire, let_go = boot_of(rig), rig.wires["step"], threading.Event()
-        held_back, loop = trio.Event(), trio.lowlevel.current_trio_token()
-
-        def before(name: str) -> None:
-            if name == "step" and wire.settles and not wire.lose:
-                trio.from_thread.run_sync(held_back.set, trio_token=loop)
-                let_go.wait()
-
-        wire.only_settling, wire.lose = True, ["reply"] if was_executed else []
-        wire.before = before
+        first = boot_of(rig)
+        waits, let_go = rig.wires["step"].hold_back(*["reply"] * was_executed)
         gate.set()
-        await held_back.wait()
+        await waits.wait()
         await reap(rig, first)
         let_go.set()
         (lost,) = await rig.reported(BootLost)

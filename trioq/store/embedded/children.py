@@ -42,6 +42,12 @@ SETTINGS: Sequence[str] = (
 #: glibc ignore it.
 ALLOCATION = "glibc.malloc.tcache_count=2000"
 
+
+class _Child(subprocess.Popen[bytes]):
+    def __del__(self) -> None:
+        """At the end of this process it may go on, and is meant to: nobody is warned of that."""
+
+
 #: Those that may run still.
 _RUNNING: list[subprocess.Popen[bytes]] = []
 
@@ -75,7 +81,7 @@ def _spawn(
     kind: str, argv: Sequence[str], directory: Path, fd: int, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     reap()
-    process = subprocess.Popen(
+    process = _Child(
         [*unmasked(), *argv],
         cwd=directory,
         env=env,
