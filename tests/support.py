@@ -208,6 +208,14 @@ def new_job(
     return NewJob(uid, queue, stored, big, delay_ms, id, seen, takes=takes)
 
 
+def job_wanted_since(ms: int, queue: str = "low", name: str = "noop") -> NewJob:
+    """One that was enqueued so long ago."""
+    now_ms = time.time_ns() // 1_000_000
+    record = Record(new_uid(), name, queue, b"{}", enqueued_ms=now_ms - ms)
+    stored, big = encode(record)
+    return NewJob(record.uid, queue, stored, big)
+
+
 def trioq(
     *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None,
     **options: Any,

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from trioq.core.config.sections import WorkerConfig
 from trioq.observe.metrics import catalogue
 from trioq.observe.metrics.catalogue import Metric
 from trioq.settings import load
@@ -46,6 +47,8 @@ def queries() -> Iterator[tuple[str, str]]:
     for panel in json.loads((DEPLOY / "grafana/trioq.json").read_text())["panels"]:
         for target in panel.get("targets", ()):
             yield panel["title"], target["expr"]
+    for trigger in parsed("kubernetes/keda.yaml")["spec"]["triggers"]:
+        yield "keda.yaml", trigger["metadata"]["query"]
 
 
 @pytest.mark.parametrize(("where", "query"), tuple(queries()))
@@ -146,6 +149,18 @@ def test_kubernetes_waits_for_the_grace_period(tmp_path: Path) -> None:
     assert container["ports"][0]["containerPort"] == int(config.observability.bind.split(":")[1])
     probes = (container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness"))
     assert tuple(probes) == ("/healthz", "/readyz")
+
+
+def test_what_scales_engines_does_it_before_all_their_workers_are_busy() -> None:
+    _, deployment, _ = yaml.safe_load_all((DEPLOY / "kubernetes/trioq.yaml").read_text())
+    scaled = parsed("kubernetes/keda.yaml")["spec"]
+    assert scaled["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+    assert scaled["minReplicaCount"] >= 1, "without engines nobody tells how many are wanted"
+    by_age, by_use = scaled["triggers"]
+    assert "oldest_runnable" in by_age["metadata"]["query"]
+    assert 0 < int(by_use["metadata"]["threshold"]) < WorkerConfig().count
+    for trigger in (by_age, by_use):
+        assert trigger["metadata"]["ignoreNullValues"] == "false", "no number isn't nothing to do"
 
 
 def test_systemd_waits_for_the_grace_period_and_kills_whole_families() -> None:

@@ -11,6 +11,9 @@ LIFT = "store/lua/step/lift.lua"
 DEMAND = "engine/shard/demand.py"
 INTAKE = "engine/shard/intake.py"
 
+WAITS: Killers = ("tests/observe/test_waits.py",)
+CAUSES: Killers = ("tests/store/test_causes.py",)
+NUMBERS: Killers = ("tests/observe/test_each_number.py", "-k", "namespaces")
 EXPLAINED: Killers = ("tests/store/test_explain.py", "-k", "pause")
 SHOWN: Killers = ("tests/cli/test_pause.py",)
 ENGINE: Killers = ("tests/engine/shard/test_pauses.py",)
@@ -70,5 +73,21 @@ PAUSED = (
     Mutant(
         "a job isn't said to wait for its name's resume", "store/inspect/reasons.py",
         "counted.pauses.names.get(name)) is not None", "None) is not None", EXPLAINED,
+    ),
+    Mutant(
+        "where a queue and a name were paused that time counts twice", "observe/metrics/waits.py",
+        "max(begun, last)", "max(begun, since)", WAITS,
+    ),
+    Mutant(
+        "the pause of a name isn't told apart from other waits", "observe/metrics/waits.py",
+        "job.queue, of_name(job.name))", "job.queue)", WAITS,
+    ),
+    Mutant(
+        "what is paused counts as what engines are missing for", "store/inspect/causes.py",
+        '"paused" if queue.paused else "ready"', '"ready"', CAUSES,
+    ),
+    Mutant(
+        "what nobody could run is scaled by", "observe/metrics/gauges.py",
+        'if cause == "ready":', "if True:", NUMBERS,
     ),
 )  # fmt: skip

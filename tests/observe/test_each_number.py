@@ -10,9 +10,9 @@ import attrs
 import pytest
 
 import trioq
-from tests.observe.scraped import Scrape, becomes, configured, engine, scrape
+from tests.observe.scraped import Scrape, becomes, configured, engine
 from tests.scene import Scene
-from tests.support import Server, new_job
+from tests.support import Server, job_wanted_since, new_job
 from trioq.core import events as e
 from trioq.core.config import Config
 from trioq.core.config.sections import QueueConfig
@@ -21,6 +21,7 @@ from trioq.core.settlements import Park
 from trioq.observe.metrics import Metrics
 from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.catalogue import Metric
+from trioq.observe.metrics.labels import OTHER
 
 NO = Error("ValueError", "no")
 
@@ -33,6 +34,9 @@ DEAD = (
     "worker_lost",
 )  # fmt: skip
 DOORS = ("breaker_open", "paused", "unknown_name")
+
+AGES_S = {"low": 7200, "elsewhere": 3600}
+"""Of the oldest that wait in these queues."""
 
 
 def counted() -> Metrics:
@@ -221,7 +225,8 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     scene.enqueue(*(new_job("low") for _ in range(5)))
     assert len(scene.driver.step(5)) == 5
     scene.enqueue(*(new_job("low", delay_ms=600_000) for _ in range(2)))
-    scene.enqueue(*(new_job("low") for _ in range(3)))
+    scene.enqueue(*(job_wanted_since(1000 * AGES_S["low"]) for _ in range(3)))
+    scene.enqueue(job_wanted_since(1000 * AGES_S["elsewhere"], "elsewhere"))
     scene.store.pause(*scene.sender.next(), "low", True)
     server.call("RPUSH", "{t}:strays", *(f"stray{n}" for n in range(7)))
     server.call("ZADD", "{t}:dead", *(x for n in range(6) for x in (n, f"{n:032x}")))
@@ -231,10 +236,19 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     worker = attrs.evolve(config.worker, lease_s=60.0, unknown_name_after_s=3600.0)
     config = attrs.evolve(config, worker=worker)
     async with engine(trioq.App(), config) as made:
-        await becomes(made.http, 2.0, "trioq_engines")
-        seen: Scrape = await scrape(made.http)
+        seen: Scrape = await becomes(made.http, 2.0, "trioq_engines")
     for state, count in {"scheduled": 2, "ready": 3, "parked": 4, "running": 5}.items():
         assert seen("trioq_queue_jobs", queue="low", state=state) == count, state
+    for cause, count in {"scheduled": 2, "paused": 7, "ready": 0, "breaker": 0}.items():
+        assert seen("trioq_queue_waiting_jobs", queue="low", cause=cause) == count, cause
+    oldest = {
+        "low": seen("trioq_queue_oldest_waiting_seconds", queue="low", cause="paused"),
+        "elsewhere": seen("trioq_queue_oldest_waiting_seconds", queue=OTHER, cause="ready"),
+    }
+    assert oldest == {queue: pytest.approx(age_s, abs=60) for queue, age_s in AGES_S.items()}
+    assert seen("trioq_queue_oldest_waiting_seconds", queue="low", cause="ready") is None
+    assert seen("trioq_queue_oldest_runnable_seconds", queue=OTHER) == oldest["elsewhere"]
+    assert seen("trioq_queue_oldest_runnable_seconds", queue="low") == 0
     assert (seen("trioq_dead_jobs"), seen("trioq_stray_jobs")) == (6, 7)
     assert [seen("trioq_queue_paused", queue=q) for q in ("low", "high")] == [1, 0]
     for name, metric in c.STORE_COUNTERS.items():

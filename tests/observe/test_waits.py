@@ -41,11 +41,21 @@ def test_a_pause_counts_for_the_part_of_the_wait_in_which_it_was() -> None:
     assert known.of(started(100), now=110) == Wait(0, ready=4, paused=6)
 
 
-def test_an_open_breaker_counts_as_limited_but_not_where_the_queue_was_paused_too() -> None:
+def test_a_pause_of_a_name_counts_too_and_no_time_counts_twice() -> None:
+    known = Waits()
+    known.pauses.begin("low", 100)
+    known.pauses.end("low", 103)
+    known.pauses.begin("@name", 102)
+    known.pauses.end("@name", 106)
+    known.pauses.begin("@other", 0)
+    assert known.of(started(100), now=110) == Wait(0, ready=4, paused=6)
+
+
+def test_an_open_breaker_is_told_but_not_where_the_queue_was_paused_too() -> None:
     known = Waits()
     known.doors.begin("name", 101)
     known.doors.end("name", 103)
-    assert known.of(started(100), now=110) == Wait(0, ready=8, limited=2)
+    assert known.of(started(100), now=110) == Wait(0, ready=8, breaker=2)
     known.pauses.begin("low", 0)
     assert known.of(started(100), now=110) == Wait(0, ready=0, paused=10)
 
@@ -74,7 +84,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(1000):
         known.pauses.begin("low", n)
         known.pauses.end("low", n + 0.5)
-    assert known.pauses.overlap("low", 0, 1000) == waits.INTERVALS * 0.5
+    assert known.pauses.overlap(0, 1000, "low") == waits.INTERVALS * 0.5
 
 
 TIMES = st.integers(0, 50)
@@ -95,4 +105,4 @@ def test_an_overlap_is_what_counting_seconds_gives(
         intervals.begin("it", begin)
         intervals.end("it", end)
     seconds = sum(any(b <= s < e for b, e in apart) for s in range(since, until))
-    assert intervals.overlap("it", since, until) == seconds
+    assert intervals.overlap(since, until, "it", "not") == seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.store.drive import Driver, Sender
-from tests.support import Server, cancelled_by, wait_until
+from tests.support import Server, cancelled_by, job_wanted_since, wait_until
 from trioq.core.calls import NewJob, Rate
 from trioq.core.formats.record import encode
 from trioq.core.formats.snapshot import Snapshot
@@ -17,13 +17,6 @@ from trioq.store.redis import RedisStore
 
 def look(store: RedisStore, who: str, had_turn: bool = False, turn_ms: int = 60_000) -> Glance:
     return glance(store, who, had_turn=had_turn, turn_ms=turn_ms, queues=["high", "low"], rate=None)
-
-
-def job_wanted_since(ms: int, queue: str = "low") -> NewJob:
-    now_ms = time.time_ns() // 1_000_000
-    record = Record(new_uid(), "noop", queue, b"{}", enqueued_ms=now_ms - ms)
-    stored, big = encode(record)
-    return NewJob(record.uid, queue, stored, big)
 
 
 # -- whose turn it is --------------------------------------------------------------------------

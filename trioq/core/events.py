@@ -442,6 +442,22 @@ class QueueResumed(Event):
 
 
 @value
+class NamePaused(Event):
+    """Somebody has paused the jobs of a name: nobody runs them."""
+
+    name: str
+    at_first_look: bool
+    """Whether this engine has never seen it otherwise."""
+
+
+@value
+class NameResumed(Event):
+    """The jobs of a paused name run again."""
+
+    name: str
+
+
+@value
 class ScanFinished(Event):
     """One look through the directory."""
 

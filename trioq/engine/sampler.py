@@ -16,7 +16,14 @@ import attrs
 import trio
 
 from trioq.core.calls import Rate
-from trioq.core.events import QueuePaused, QueueResumed, Report, WaitsForItself
+from trioq.core.events import (
+    NamePaused,
+    NameResumed,
+    QueuePaused,
+    QueueResumed,
+    Report,
+    WaitsForItself,
+)
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.standstill import Standstill
 from trioq.core.waiting import circle
@@ -24,7 +31,7 @@ from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.status import Seen
 from trioq.errors import StoreError
-from trioq.store.inspect import glance, sample, tell, waits_of_all
+from trioq.store.inspect import Glance, glance, sample, tell, waits_of_all
 from trioq.store.redis import RedisStore
 
 #: A turn to count that isn't renewed for so many intervals ends; what was counted is shown
@@ -75,7 +82,8 @@ class Sampler:
     """None: there was no look yet, or Redis doesn't answer."""
     _lags: deque[tuple[float, float]] = attrs.field(factory=deque, init=False)
     _standstill: Standstill = attrs.field(factory=Standstill, init=False)
-    _paused: frozenset[str] | None = attrs.field(default=None, init=False)
+    _paused: Glance | None = attrs.field(default=None, init=False)
+    """The last look, for what was paused by then."""
     _has_turn: bool = attrs.field(default=False, init=False)
     _is_in_circle: bool = attrs.field(default=False, init=False)
     """Whether it was told that nothing moves."""
@@ -127,7 +135,7 @@ class Sampler:
         )
         ends = sent_at + SHOWN * self.interval_s
         self.seen = Seen(self.clock(), seen, self._stuck_s(seen.ready), counted, ends)
-        self._tell_pauses(seen.paused)
+        self._tell_pauses(seen)
         if counted is not None and (unused := counted.stats.unused):
             # Any of them: those that can't be forgotten for some reason don't hide the others.
             some = random.sample(unused, min(len(unused), FORGOTTEN_MAX))
@@ -161,11 +169,16 @@ class Sampler:
             return 0.0
         return self._standstill.saw(self.clock(), ready=ready, idle=idle[0], claimed=idle[1])
 
-    def _tell_pauses(self, paused: frozenset[str]) -> None:
-        before = self._paused or frozenset()
-        for queue in self.queues:
-            if queue in paused and queue not in before:
-                self.report(QueuePaused(queue, self._paused is None))
-            elif queue in before and queue not in paused:
-                self.report(QueueResumed(queue))
-        self._paused = paused
+    def _tell_pauses(self, seen: Glance) -> None:
+        before, is_first = self._paused or seen, self._paused is None
+        ours = frozenset(self.queues)
+        for queue in sorted(ours & (seen.paused if is_first else seen.paused - before.paused)):
+            self.report(QueuePaused(queue, is_first))
+        for queue in sorted(ours & (before.paused - seen.paused)):
+            self.report(QueueResumed(queue))
+        names = seen.paused_names if is_first else seen.paused_names - before.paused_names
+        for name in sorted(names):
+            self.report(NamePaused(name, is_first))
+        for name in sorted(before.paused_names - seen.paused_names):
+            self.report(NameResumed(name))
+        self._paused = seen

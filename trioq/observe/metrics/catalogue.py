@@ -153,7 +153,7 @@ RUN = Metric(
 WAIT = Metric(
     "histogram",
     "trioq_job_wait_seconds",
-    "How long jobs waited before a run, by what for: scheduled, ready, limited, paused.",
+    "How long jobs waited before a run, by what for: scheduled, ready, breaker, paused.",
     ("queue", "state"),
     WAIT_S,
 )
@@ -251,6 +251,25 @@ OLDEST = Metric(
     "How long ago the next job to be claimed was enqueued, or due.",
     ("queue",),
 )
+RUNNABLE = Metric(
+    "gauge",
+    "trioq_queue_oldest_runnable_seconds",
+    "How long ago the oldest job was enqueued, or due, that only a free worker is missing for; "
+    "0 if there is none.",
+    ("queue",),
+)
+WAITERS = Metric(
+    "gauge",
+    "trioq_queue_waiting_jobs",
+    "Jobs that wait, by what has to come first.",
+    ("queue", "cause"),
+)
+OLDEST_WAITER = Metric(
+    "gauge",
+    "trioq_queue_oldest_waiting_seconds",
+    "How long ago the oldest of them was enqueued, or due, but for the scheduled ones.",
+    ("queue", "cause"),
+)
 PAUSED = Metric("gauge", "trioq_queue_paused", "Whether the queue is paused.", ("queue",))
 SERVED = Metric(
     "gauge", "trioq_queue_served", "Whether a live engine claims from the queue.", ("queue",)
@@ -300,7 +319,8 @@ GAUGES = (
     CLOCK_OFFSET,
 )  # fmt: skip
 NAMESPACE = (
-    QUEUE_JOBS, OLDEST, PAUSED, SERVED, DEAD_JOBS, STRAY_JOBS, ENGINES, *STORE_COUNTERS.values(),
+    QUEUE_JOBS, OLDEST, RUNNABLE, WAITERS, OLDEST_WAITER, PAUSED, SERVED, DEAD_JOBS, STRAY_JOBS,
+    ENGINES, *STORE_COUNTERS.values(),
 )  # fmt: skip
 ALL = (*JOB_COUNTERS, *OTHER_COUNTERS, *JOB_TIMES, *OTHER_TIMES, *GAUGES, *NAMESPACE)
 

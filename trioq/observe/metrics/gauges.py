@@ -21,7 +21,8 @@ from trioq.lines import dropped
 from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.labels import Allowed
 from trioq.observe.metrics.series import Labels, counter, gauge, info
-from trioq.store.inspect import Glance, Sample
+from trioq.store.inspect import Glance, Sample, Waiting
+from trioq.store.inspect.causes import Cause
 
 BREAKER_STATES = ("closed", "open", "half_open")
 LIMITER = ("producer",)
@@ -88,6 +89,23 @@ class Gauges:
         limiter = self.config.limiter
         yield gauge(c.LIMITER_BURST, {LIMITER: limiter.burst} if limiter.rate > 0 else {})
 
+    def _waiting(self, waiting: Mapping[tuple[str, Cause], Waiting]) -> Iterator[Family]:
+        jobs: dict[Labels, float] = defaultdict(float)
+        oldest: dict[Labels, float] = {}
+        runnable: dict[Labels, float] = {}
+        for (name, cause), there in waiting.items():
+            queue = self.allowed.queue(name)
+            jobs[queue, cause] += there.jobs
+            if there.oldest_ms is not None:
+                age_s = there.oldest_ms / 1000
+                oldest[queue, cause] = max(oldest.get((queue, cause), 0.0), age_s)
+            if cause == "ready":
+                age_s = (there.oldest_ms or 0) / 1000
+                runnable[queue,] = max(runnable.get((queue,), 0.0), age_s)
+        yield gauge(c.RUNNABLE, runnable)
+        yield gauge(c.WAITERS, jobs)
+        yield gauge(c.OLDEST_WAITER, oldest)
+
     def _namespace(self, sample: Sample | None) -> Iterator[Family]:
         jobs: dict[Labels, float] = defaultdict(float)
         oldest: dict[Labels, float] = {}
@@ -113,6 +131,7 @@ class Gauges:
             counters = dict(sample.stats.counters)
         yield gauge(c.QUEUE_JOBS, jobs)
         yield gauge(c.OLDEST, oldest)
+        yield from self._waiting({} if sample is None else sample.waiting)
         yield gauge(c.PAUSED, paused)
         yield gauge(c.SERVED, served)
         for metric in (c.DEAD_JOBS, c.STRAY_JOBS, c.ENGINES):

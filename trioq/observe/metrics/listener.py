@@ -13,6 +13,7 @@ from prometheus_client.core import Metric as Family
 from trioq.core import events as e
 from trioq.core.config import Config
 from trioq.core.events import Event
+from trioq.core.formats.pause import of_name
 from trioq.engine.status import Status
 from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.gauges import Gauges
@@ -103,6 +104,8 @@ class Metrics:
             e.FileSkipped: lambda event: self._counts.add(c.FILES_SKIPPED, (event.reason,)),
             e.QueuePaused: self._queue_paused,
             e.QueueResumed: lambda event: self._waits.pauses.end(event.queue, time.time()),
+            e.NamePaused: self._name_paused,
+            e.NameResumed: lambda event: self._waits.pauses.end(of_name(event.name), time.time()),
         }
         self._away = False
         if config.limiter.rate > 0 and config.producer is not None:
@@ -189,8 +192,8 @@ class Metrics:
         self._waited(queue, "ready", wait.ready)
         if wait.scheduled > 0:
             self._waited(queue, "scheduled", wait.scheduled)
-        if wait.limited > 0:
-            self._waited(queue, "limited", wait.limited)
+        if wait.breaker > 0:
+            self._waited(queue, "breaker", wait.breaker)
         if wait.paused > 0:
             self._waited(queue, "paused", wait.paused)
 
@@ -305,6 +308,9 @@ class Metrics:
 
     def _queue_paused(self, event: e.QueuePaused) -> None:
         self._waits.pauses.begin(event.queue, 0.0 if event.at_first_look else time.time())
+
+    def _name_paused(self, event: e.NamePaused) -> None:
+        self._waits.pauses.begin(of_name(event.name), 0.0 if event.at_first_look else time.time())
 
 
 def _no_less_than_0(times_s: Sequence[float]) -> Sequence[float]:

@@ -32,13 +32,29 @@ WAITS = """\
 | --- | --- | --- |
 | `scheduled` | from the enqueue to its being due; after a failure or a snooze, the delay | the job's record; the engine that schedules it again |
 | `ready` | the rest: nothing held it back but other jobs | the difference |
-| `limited` | while the breaker of its name was open in the engine that then ran it | that engine |
-| `paused` | while its queue was paused, by the looks of that engine, every `queue_sample_interval` | that engine |
+| `breaker` | while the breaker of its name was open in the engine that then ran it | that engine |
+| `paused` | while its queue or its name was paused, by the looks of that engine, every `queue_sample_interval` | that engine |
 
 Only waits whose beginning is known are told: a run after a failure only where the same engine saw
 the failure, a run after its engine died not at all. What another engine had parked, given back or
 snoozed counts as `ready`, and so does the time that a revived job lay dead. The clocks of the
 enqueuer and the engine are taken to agree; a negative wait counts as 0.
+
+**What waits, and for what**, is told by `trioq_queue_waiting_jobs` and `trioq_queue_oldest_waiting_seconds`, counted where
+the jobs lie and costing none of them anything. `cause` is what has to come first:
+
+| cause | the job waits for |
+| --- | --- |
+| `ready` | a worker: nothing else keeps it, though it may be that no engine serves its queue |
+| `scheduled` | its time |
+| `paused` | the resume of its queue, or of its name |
+| `breaker` | its name's breaker, which no engine that knows the name has closed |
+| `unknown_name` | an engine that knows its name |
+
+`trioq_queue_oldest_runnable_seconds` is the age of the oldest that is `ready`: **the number to scale by**. It is 0 where there
+is none, grows as soon as engines are too few, however long their jobs take, and doesn't with jobs that no engine more
+could run. [`deploy/kubernetes/keda.yaml`](../deploy/kubernetes/keda.yaml) does that. Of an age the heads of lists tell, so
+it may be too small where jobs came back behind younger ones. After a pause it is as old as the jobs are.
 
 `reason` of `trioq_jobs_failed_total` is one of {failures}; of `trioq_jobs_dead_total` one of
 {dead}; of `trioq_jobs_parked_total` one of {doors}; of
@@ -52,6 +68,8 @@ QUESTIONS = """\
 | --- | --- |
 | how many jobs are ready | `max by (queue) (trioq_queue_jobs{state="ready"})` |
 | how late is the oldest | `max by (queue) (trioq_queue_oldest_ready_seconds)` |
+| are engines too few | `max by (queue) (trioq_queue_oldest_runnable_seconds)` |
+| what do jobs wait for | `max by (queue, cause) (trioq_queue_waiting_jobs)` |
 | jobs per second | `sum by (job_name) (rate(trioq_jobs_completed_total[1m]))` |
 | part of the runs that fail | `sum(rate(trioq_jobs_failed_total[5m])) / sum(rate(trioq_job_run_seconds_count[5m]))` |
 | 95 % are through within | `histogram_quantile(0.95, sum by (le) (rate(trioq_job_end_to_end_seconds_bucket[5m])))` |

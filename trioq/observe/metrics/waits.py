@@ -1,8 +1,8 @@
 """Of what a job's wait was made: being scheduled, being ready, a closed door, a pause.
 
 What is known: when a job was enqueued or due (its record says), when this engine saw its
-queue paused and its name's breaker open, and when what failed here was to run again. What
-isn't: when another engine scheduled it again. A run of which that would have to be known is
+queue or its name paused and its name's breaker open, and when what failed here was to run again.
+What isn't: when another engine scheduled it again. A run of which that would have to be known is
 left out rather than guessed; what another engine parked or gave back counts as ready.
 """
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import attrs
 
 from trioq.core.events import JobStarted
+from trioq.core.formats.pause import of_name
 from trioq.core.job import Uid
 
 #: Intervals kept for each queue and name, and jobs of which it is known when they are due.
@@ -27,7 +29,7 @@ class Wait(NamedTuple):
 
     scheduled: float
     ready: float
-    limited: float = 0.0
+    breaker: float = 0.0
     paused: float = 0.0
 
 
@@ -52,12 +54,20 @@ class Intervals:
         if begun is not None:
             self._closed[what].append((begun, at))
 
-    def overlap(self, what: str, since: float, until: float) -> float:
-        """For how long of this time it was so."""
-        if what not in self._open and what not in self._closed:
-            return 0.0
-        intervals = [*self._closed.get(what, ()), (self._open.get(what, math.inf), math.inf)]
-        return math.fsum(max(0.0, min(until, end) - max(since, begun)) for begun, end in intervals)
+    def overlap(self, since: float, until: float, *whats: str) -> float:
+        """For how long of this time it was so of any of these."""
+        parts, last = list[float](), since
+        for begun, ended in sorted(interval for what in whats for interval in self._of(what)):
+            end = min(ended, until)
+            if end > (begin := max(begun, last)):
+                parts.append(end - begin)
+                last = end
+        return math.fsum(parts)
+
+    def _of(self, what: str) -> Iterator[tuple[float, float]]:
+        yield from self._closed.get(what, ())
+        if what in self._open:
+            yield self._open[what], math.inf
 
 
 @attrs.define
@@ -65,7 +75,7 @@ class Waits:
     """Told what happens, it says of what a wait was made. Times are seconds since 1970."""
 
     pauses: Intervals = attrs.field(factory=Intervals, init=False)
-    """By queue."""
+    """By queue; and of names, with an ``@`` before them."""
     doors: Intervals = attrs.field(factory=Intervals, init=False)
     """Open breakers, by name."""
     _due: dict[Uid, float] = attrs.field(factory=dict[Uid, float], init=False)
@@ -118,6 +128,6 @@ class Waits:
         waited = now - since if now > since else 0.0
         if not (self.pauses.known or self.doors.known):
             return Wait(scheduled, waited)
-        paused = min(waited, self.pauses.overlap(job.queue, since, now))
-        limited = min(waited - paused, self.doors.overlap(job.name, since, now))
-        return Wait(scheduled, waited - paused - limited, limited, paused)
+        paused = min(waited, self.pauses.overlap(since, now, job.queue, of_name(job.name)))
+        breaker = min(waited - paused, self.doors.overlap(since, now, job.name))
+        return Wait(scheduled, waited - paused - breaker, breaker, paused)

@@ -4,6 +4,8 @@ Every round trip is bounded, so that a question about a million jobs doesn't hol
 server.
 """
 
+from trioq.store.inspect.ages import oldest_ready_ms
+from trioq.store.inspect.causes import CAUSES, Waiting
 from trioq.store.inspect.counts import (
     EngineStats,
     Outstanding,
@@ -33,7 +35,6 @@ from trioq.store.inspect.sample import (
     Glance,
     Sample,
     glance,
-    oldest_ready_ms,
     permits_used,
     sample,
 )
@@ -43,6 +44,7 @@ from trioq.store.inspect.trend import Trend
 from trioq.store.inspect.views import JobView
 
 __all__ = [
+    "CAUSES",
     "Dead",
     "DeadFilter",
     "DeadPage",
@@ -64,6 +66,7 @@ __all__ = [
     "Sample",
     "Stats",
     "Trend",
+    "Waiting",
     "dead",
     "dead_pages",
     "dead_views",

@@ -8,22 +8,27 @@ nothing but the metrics rests.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import attrs
 
 from trioq.core.calls import Rate
-from trioq.core.formats.record import decode
-from trioq.errors import RecordUnreadable, StoreBusy
+from trioq.errors import StoreBusy
 from trioq.store import kept
-from trioq.store.inspect import fields
+from trioq.store.inspect.ages import oldest_ms, oldest_ready_ms
+from trioq.store.inspect.causes import Cause, Waiting, waiting
 from trioq.store.inspect.counts import Stats, stats
+from trioq.store.inspect.doors import doors
 from trioq.store.inspect.jobs import PAGE
 from trioq.store.inspect.pauses import Pauses, questions
 from trioq.store.redis import RedisStore
 
-#: What lies at the head of a queue may have been cancelled; so many are looked at.
-HEAD = 8
+#: Behind so many doors the oldest job is looked for, where most wait.
+DOORS = 1000
+
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -55,6 +60,8 @@ class Sample:
     stats: Stats
     oldest_ready_ms: Mapping[str, int]
     """Queue → how long ago the job at its head was enqueued, or due, if one is there."""
+    waiting: Mapping[tuple[str, Cause], Waiting]
+    """Queue and cause → who waits."""
 
 
 def glance(
@@ -114,11 +121,19 @@ def sample(store: RedisStore, queues: Sequence[str]) -> Sample:
       StoreBusy: Queues or engines came and went each time it was tried.
     """
     counted = stats(store, queues)
-    waiting = [name for name, queue in counted.queues.items() if queue.ready]
     ages: dict[str, int] = {}
-    for start in range(0, len(waiting), PAGE):
-        ages |= oldest_ready_ms(store, waiting[start : start + PAGE])
-    return Sample(counted, ages)
+    for names in _pages([name for name, queue in counted.queues.items() if queue.ready]):
+        ages |= oldest_ready_ms(store, names)
+    behind = doors(store, counted)
+    parked: dict[tuple[str, str], int] = {}
+    for page in _pages(behind[:DOORS]):
+        lists = {(d.queue, d.name): [store.keys.of("parked", d.queue, d.name)] for d in page}
+        parked |= oldest_ms(store, lists)
+    return Sample(counted, ages, waiting(counted, behind, ages, parked))
+
+
+def _pages(all_: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (all_[start : start + PAGE] for start in range(0, len(all_), PAGE))
 
 
 def permits_used(store: RedisStore, rate: Rate) -> float:
@@ -151,45 +166,3 @@ def _has_turn(
 
 def _permits_used(rate: Rate, tat_us: int, now_us: int) -> float:
     return min(float(rate.burst), max(0, tat_us - now_us) / rate.interval_us)
-
-
-def oldest_ready_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
-    """Queue → how long its next job has been wanted, where there is one that can be read."""
-    keys = store.keys
-    (seconds, micros), *heads = store.lane.pipeline(
-        [
-            ("TIME",),
-            *(
-                ("LRANGE", keys.of(kind, queue), -HEAD, -1)
-                for queue in queues
-                for kind in ("ready", "suspects")  # from the right: the suspects come first
-            ),
-        ]
-    )
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
-    candidates = {
-        queue: heads[2 * i] + heads[2 * i + 1]
-        for i, queue in enumerate(queues)
-        if heads[2 * i] or heads[2 * i + 1]
-    }
-    ages: dict[str, int] = {}
-    while candidates:
-        asked = [kept.text(uids[-1]) for uids in candidates.values()]
-        (records,) = fields.read(store, ["jobs"], asked)
-        for (queue, uids), stored in zip(list(candidates.items()), records, strict=True):
-            wanted_ms = _wanted_ms(kept.text(uids.pop()), stored)
-            if wanted_ms is not None:
-                ages[queue] = max(0, now_ms - wanted_ms)
-            if wanted_ms is not None or not uids:
-                del candidates[queue]
-    return ages
-
-
-def _wanted_ms(uid: str, stored: bytes | None) -> int | None:
-    """None: it was cancelled, or doesn't say."""
-    if stored is None:
-        return None
-    try:
-        return decode(uid, stored).record.wanted_ms or None
-    except RecordUnreadable:
-        return None
