@@ -75,17 +75,23 @@ class History:
         self.asked |= {job.uid for job, word in zip(jobs, words, strict=True) if word == "asked"}
 
     def line_grew_at_its_end(self, new: Sequence[NewJob], before: Dump, after: Dump) -> None:
-        """I10, first half: who comes later stands behind."""
+        """I10, first half: who comes later stands behind, among those of its key."""
         for queue in {job.queue for job in new}:
-            expected = [job.uid for job in new if job.queue == queue and job.delay_ms == 0]
             old = before.queues.get(queue, Waiting()).in_line
             dropped = sum(uid in after.dead for uid in old)
             assert not any(uid in after.jobs.keys() - after.dead for uid in old[:dropped]), (
                 "I10: newer ones were dropped"
             )
-            assert after.queues[queue].in_line == old[dropped:] + expected, (
-                "I10: not first in, first out"
-            )
+            line = old[dropped:]
+            line += [job.uid for job in new if job.queue == queue and job.delay_ms == 0]
+            for key in {job.fair and job.fair.key for job in new}:
+                now = self._of_key(key, after.queues[queue].in_line)
+                assert now == self._of_key(key, line), "I10: not first in, first out"
+
+    def _of_key(self, key: str | None, uids: Sequence[str]) -> list[str]:
+        """Those that have this fair key; None: that have none."""
+        fair_of = {uid: self.bodies[uid].fair for uid in uids}
+        return [uid for uid, fair in fair_of.items() if (fair and fair.key) == key]
 
     def stepped(self, step: Step, reply: StepReply, before: Dump, after: Dump) -> None:
         """This step was executed now; not called for a repetition."""
@@ -132,7 +138,9 @@ class History:
         claimed = {claim.uid: self.bodies[claim.uid].queue for claim in reply.claims}
         for uid, queue in claimed.items():
             left = set(after.queues.get(queue, Waiting()).in_line)
+            fair = self.bodies[uid].fair
             line = before.queues.get(queue, Waiting()).in_line
+            line = self._of_key(fair and fair.key, line)
             if uid in line:
                 ahead = set(line[: line.index(uid)])
                 assert not ahead & left, f"I10: {uid} overtook {ahead & left}"

@@ -26,6 +26,7 @@ from props.lockstep import (
     senders,
 )
 from trioq.core.calls import Admit, NewJob, Note, Pausing, Rate, Step, Unwanted
+from trioq.core.fair import FairKey
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -49,6 +50,7 @@ orders = st.sampled_from([QUEUES] * 4 + [("low", "high"), ("low",), ("high",)])
 delays_ms = st.sampled_from([0, 0, 0, 1, 1000])
 marks = st.none() | st.tuples(st.sampled_from(["a", "b\udcff"]), st.sampled_from(["1:1", "2:2"]))
 takes = st.sampled_from([(), (), (), ("all",), ("one:1", "all"), ("one:2",)])
+fair_keys = st.sampled_from([None, None, FairKey('"a"'), FairKey('"b"', 2.0), FairKey('"b"', 0.3)])
 ids = st.sampled_from([None, None, None, None, "x", "y"])
 
 
@@ -298,6 +300,7 @@ class StoreMachine(LockStep):
             id=data.draw(ids),
             seen=data.draw(marks),
             takes=data.draw(takes),
+            fair=data.draw(fair_keys),
         )
 
     def some_uids(self, data: st.DataObject) -> list[str]:

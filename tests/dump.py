@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from trioq.core.fair import tag_text
 from trioq.core.formats import flow
 from trioq.core.model import Ended, Hold, Namespace
 from trioq.core.model.state import Share, SharedBreaker
@@ -47,6 +48,8 @@ class Waiting:
 
     ready: tuple[str, ...] = ()
     """The oldest first, here and below."""
+    keyed: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Those that have a fair key, and their tags."""
     suspects: tuple[str, ...] = ()
     scheduled: Mapping[str, int] = attrs.field(factory=dict[str, int])
     dropped: frozenset[str] = frozenset()
@@ -54,8 +57,9 @@ class Waiting:
 
     @property
     def in_line(self) -> list[str]:
-        """The ready ones that aren't cancelled."""
-        return [uid for uid in self.ready if uid not in self.dropped]
+        """The ready ones that aren't cancelled; then those with a fair key, by their turns."""
+        by_turn = sorted(self.keyed, key=lambda uid: (self.keyed[uid], uid))
+        return [uid for uid in (*self.ready, *by_turn) if uid not in self.dropped]
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +89,8 @@ class Dump:
     notes: Mapping[str, bytes]
     flow: Mapping[str, str]
     """What jobs take of limits, as it lies there."""
+    turns: Mapping[str, int]
+    """How far each queue, and each key in it, has come; not what is over."""
     running: Mapping[str, Mapping[str, Hold]]
     steps: Mapping[str, tuple[int, frozenset[str], frozenset[str]]]
     beats: Mapping[str, int]
@@ -165,10 +171,15 @@ def dump(store: RedisStore) -> Dump:
                 found[name] = value
         return found
 
-    names = each("ready").keys() | each("suspects").keys() | each("scheduled").keys()
+    keyed = dict[str, dict[str, str]]()
+    for member, _ in _flat(raw.get("fair", [])):
+        queue, tag, uid = _text(member).split("\0", 2)
+        keyed.setdefault(queue, {})[uid] = tag
+    names = each("ready").keys() | keyed.keys() | each("suspects").keys() | each("scheduled").keys()
     queues = {
         name: Waiting(
             ready=_oldest_first(raw.get(f"ready:{name}", [])),
+            keyed=keyed.get(name, {}),
             suspects=_oldest_first(raw.get(f"suspects:{name}", [])),
             scheduled=_pairs(raw.get(f"scheduled:{name}", []), _number),
             dropped=frozenset(map(_text, raw.get(f"dropped:{name}", []))),
@@ -196,6 +207,7 @@ def dump(store: RedisStore) -> Dump:
         asked=fixed("asked", int),
         notes=fixed("notes", bytes),
         flow=fixed("flow", _text),
+        turns=_turns(fixed("turns", lambda value: int(value, 16))),
         doors={_door(name): value for name, value in fixed("parked", _since).items()},
         running={
             engine: _pairs(each("running").get(engine, []), _hold)
@@ -229,6 +241,7 @@ def dump_of_model(space: Namespace) -> Dump:
     queues = {
         name: Waiting(
             ready=tuple(queue.ready),
+            keyed={uid: tag_text(tag) for uid, tag in queue.keyed.tags.items()},
             suspects=tuple(queue.suspects),
             scheduled=dict(queue.scheduled.items()),
             dropped=frozenset(queue.cancelled),
@@ -266,7 +279,14 @@ def dump_of_model(space: Namespace) -> Dump:
         },
         asked={name: boot.asked for name, boot in space.boots.items() if boot.asked},
         notes={uid: life.note for uid, life in jobs.items() if life.note},
-        flow={uid: flow.encode(life.takes) for uid, life in jobs.items() if life.takes},
+        flow={
+            uid: flow.encode(life.takes, life.fair, life.tag)
+            for uid, life in jobs.items()
+            if life.takes or life.fair
+        },
+        turns=_turns(
+            space.turns.now | {"\0".join(of): end for of, end in space.turns.ends.items()}
+        ),
         doors={door: (waits.since_ms, waits.noted) for door, waits in doors.items()},
         running={name: dict(boot.held) for name, boot in space.boots.items() if boot.held},
         steps={
@@ -326,6 +346,16 @@ def _kept(pieces: list[bytes]) -> tuple[tuple[int, tuple[bytes, ...]], ...]:
         (int(by_then), tuple(filter(None, reversed(lines.split(b"\n")))))
         for lines, by_then in zip(pieces[::2], pieces[1::2], strict=True)
     )
+
+
+def _turns(times: Mapping[str, int]) -> dict[str, int]:
+    """Without what says nothing any more: some steps forget some of it."""
+
+    def is_over(of: str, at: int) -> bool:
+        queue, is_key, _ = of.partition("\0")
+        return at <= (times.get(queue, 0) if is_key else 0)
+
+    return {of: at for of, at in times.items() if not is_over(of, at)}
 
 
 def _oldest_first(uids: list[bytes]) -> tuple[str, ...]:

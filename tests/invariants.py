@@ -46,7 +46,7 @@ def _one_place(dump: Dump) -> Iterator[str]:
             yield f"I1: {uid} has no record and isn't counted as cancelled"
     yield from (f"I1: {uid} is nowhere" for uid in dump.jobs.keys() - places.keys())
     for name, queue in dump.queues.items():
-        if not queue.dropped <= set(queue.ready):
+        if not queue.dropped <= {*queue.ready, *queue.keyed}:
             yield f"I1: {name} counts cancelled jobs that don't lie in it"
         if queue.dropped & dump.jobs.keys():
             yield f"I1: {name} counts jobs as cancelled that are not"

@@ -20,6 +20,7 @@ from redis.connection import AbstractConnection, Connection, UnixDomainSocketCon
 from tests.faults.network import NETWORK, ResendingLane, between
 from tests.faults.proxy import Proxy
 from trioq.core.calls import CancelWord, NewJob, Unwanted
+from trioq.core.fair import FairKey
 from trioq.core.formats.record import encode
 from trioq.core.formats.summary import encode_cancelled
 from trioq.core.job import Options, Record, new_uid
@@ -200,12 +201,13 @@ def new_job(
     seen: tuple[str, str] | None = None,
     options: Options | None = None,
     takes: tuple[str, ...] = (),
+    fair: FairKey | None = None,
 ) -> NewJob:
     """A job to be enqueued through a store."""
     uid = new_uid()
     now_ms = time.time_ns() // 1_000_000
     stored, big = encode(Record(uid, name, queue, payload, id, now_ms, options or Options()))
-    return NewJob(uid, queue, stored, big, delay_ms, id, seen, takes=takes)
+    return NewJob(uid, queue, stored, big, delay_ms, id, seen, takes=takes, fair=fair)
 
 
 def job_wanted_since(ms: int, queue: str = "low", name: str = "noop") -> NewJob:

@@ -27,6 +27,7 @@ from tests.mutants.servers import SERVERS
 from tests.mutants.shares import SHARED
 from tests.mutants.stops import STOPS
 from tests.mutants.told import TOLD
+from tests.mutants.turns import TAKEN_IN_TURN
 from tests.mutants.waited import WAITED
 
 __all__ = [
@@ -175,7 +176,8 @@ SCRIPTS = (
     ),
     Mutant(
         "no bell for what a step leaves behind", "store/lua/step/bells.lua",
-        "if queue.n_ready > queue.n_dropped or has_suspects then", "if false then", MODEL,
+        "if queue.n_ready + queue.n_keyed > queue.n_dropped or has_suspects then",
+        "if false then", MODEL,
     ),
     Mutant(
         "a cancelled job that a claim meets is called a stray", CLAIM,
@@ -407,7 +409,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a queue takes one more than its max_length", ENQUEUE,
-        " or 0) - queue.max\n", " or 0) - queue.max - 1\n", MODEL,
+        "queue.n_new - queue.max\n", "queue.n_new - queue.max - 1\n", MODEL,
     ),
     Mutant(
         "the limiter grants one too many", ENQUEUE_ANY,
@@ -865,5 +867,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *PRESSURE, *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED, *FOLLOWS,
+    *PRESSURE, *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED, *TAKEN_IN_TURN, *FOLLOWS,
 )  # fmt: skip

@@ -17,6 +17,7 @@ from tests.store.conftest import Fake
 from tests.store.drive import Driver, Sender, line
 from tests.support import PATIENCE_S, Server, cancelled_by, new_job, wait_until
 from trioq.core.calls import Admit, BreakerNews, Note, Rate, Step, StepReply
+from trioq.core.fair import FairKey
 from trioq.core.outcome import DeadReason
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
@@ -85,7 +86,21 @@ def use_everything(store: RedisStore) -> None:
     tell(store, sender)
     ask(store, sender)
     operate(store, sender)
+    take_turns(store, sender)
     store.beat(engine.engine)
+
+
+def take_turns(store: RedisStore, sender: Sender) -> None:
+    sender.enqueue(*(new_job("fair", fair=FairKey(f'"{n % 2}"')) for n in range(4)))
+    engine = Driver(store, ("fair",))
+    claims = engine.step(3)
+    engine.step(0, Ack(claims[0].uid, 1), Release(claims[1].uid, 1))
+    assert len(engine.step(9)) == 2
+    engine.step(0)
+    over = sender.enqueue(new_job("fair", fair=FairKey('"a"')))[0]
+    cancelled_by(store, *sender.next(), over, "fair", "noop")
+    store.forget_queues(["fair"])
+    store.sign_off(engine.engine)
 
 
 def tell(store: RedisStore, sender: Sender) -> None:

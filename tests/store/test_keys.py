@@ -10,6 +10,7 @@ import pytest
 from tests.store.drive import Driver, Sender, line
 from tests.support import cancelled_by, new_job
 from trioq.core.calls import Note, Rate
+from trioq.core.fair import FairKey
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, RetryAt
 from trioq.store.keys import CATALOGUE, FIXED, Keys, keys_md
 from trioq.store.redis import RedisStore
@@ -66,6 +67,7 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     sender, engine = Sender(store), Driver(store)
     done, again, dead, parked = sender.enqueue(*(new_job(id=str(i)) for i in range(4)))
     sender.enqueue_new("elsewhere", takes=("all",))
+    sender.enqueue_new("elsewhere", fair=FairKey('"a"'))
     sender.enqueue(new_job(delay_ms=1000), new_job(payload=b"{" + b" " * 9000 + b"}"))
     rate = Rate("producer", 1_000_000, 5)
     store.enqueue(*sender.next(), [new_job(seen=("a", "1:1"))], rate=rate)

@@ -20,6 +20,7 @@ from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.support import Server, cancelled_by, new_job
 from trioq.core.calls import Admit, BreakerNews, Note, Rate, Step, StepReply, Unwanted
+from trioq.core.fair import FairKey
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -80,7 +81,7 @@ def build(store: RedisStore, clock: list[int]) -> World:
     world.uids["parked"] = [sender.enqueue_new(name="unknown") for _ in range(3)]
     claims = engine.step(4)
     engine.step(0, *(Park(c.uid, engine.n, "low", "unknown") for c in claims if not c.suspect))
-    sender.enqueue(*(new_job() for _ in range(8)))
+    sender.enqueue(*(new_job(fair=FairKey('"a"') if n % 2 else None) for n in range(8)))
     reply = store.step(Step(engine.engine, engine.n + 1, 8, engine.queues, suspect=False))
     assert isinstance(reply, StepReply)
     engine.n += 1
@@ -92,10 +93,11 @@ def build(store: RedisStore, clock: list[int]) -> World:
     store.note(engine.engine, [Note(claim.uid, engine.n, b"1") for claim in reply.claims])
 
     world.uids["later"] = sender.enqueue_new(delay_ms=48 * 3_600_000, id="later")
-    sender.enqueue_new(delay_ms=1000)
+    sender.enqueue_new(delay_ms=1000, fair=FairKey('"b"'))
     world.uids["ready"] = sender.enqueue(
         *(new_job(id=f"ready-{n}", takes=("all",)) for n in range(4))
     )
+    sender.enqueue(*(new_job(fair=FairKey('"a"')) for _ in range(2)))
     cancelled = sender.enqueue_new(id="cancelled")
     cancelled_by(store, *sender.next(), cancelled, "low", "noop")
     store.pause(*sender.next(), "high", True)
@@ -128,6 +130,7 @@ def step_of(world: World) -> None:
 def enqueue(world: World) -> None:
     jobs = [
         new_job(id="new", takes=("all",)), new_job("other", delay_ms=5),
+        new_job(fair=FairKey('"a"')),
         new_job(seen=("another", "1:2")), new_job(payload=b'{"x":"%s"}' % (b"y" * 9000)),
     ]  # fmt: skip
     world.store.enqueue(*world.sender.next(), jobs, rate=Rate("scan", 1000, 10))

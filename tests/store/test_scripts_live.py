@@ -18,6 +18,7 @@ from tests.store.drive import Driver, Sender, line
 from tests.store.world import uids
 from tests.support import Server, cancelled_by, new_job
 from trioq.core.calls import Admit, Beat, BreakerNews, Enqueued, Note, Rate, StepReply, Unwanted
+from trioq.core.fair import FairKey
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
@@ -45,6 +46,7 @@ class Busy:
         self.seen = store.observe()[self.dying.engine]
         self.held, self.waiting, self.dead = queued[2:7], queued[9], queued[0]
         self.sender.enqueue_new(delay_ms=3_600_000)
+        self.sender.enqueue(*(new_job(fair=FairKey('"a"')) for _ in range(2)))
         cancelled_by(self.store, *self.sender.next(), queued[10], "low", "noop")
         self.store.wait_for("c1", [(uid, None) for uid in queued])
 
@@ -60,7 +62,11 @@ class Busy:
             admits=(Admit("low", "noop", 2),),
         )
         wanted = [self.waiting, held[3]]
-        jobs = [new_job(id="new"), new_job(delay_ms=5), new_job(seen=("a", "1:1"))]
+        jobs = [
+            new_job(id="new", fair=FairKey('"a"')),
+            new_job(delay_ms=5),
+            new_job(seen=("a", "1:1")),
+        ]
 
         def numbered(verb: str, *args: Any, **more: Any) -> Callable[[], Any]:
             number = self.sender.next()

@@ -11,6 +11,7 @@ from typing import Literal
 
 import attrs
 
+from trioq.core.fair import FairKey
 from trioq.core.formats.note import NOTE_MAX
 from trioq.core.job import Uid
 from trioq.core.settlements import Settlement
@@ -171,6 +172,8 @@ class NewJob:
     """The handler's, for whoever made it."""
     takes: tuple[str, ...] = ()
     """What it takes of limits while it runs (:mod:`trioq.core.limits`)."""
+    fair: FairKey | None = None
+    """Whose turn it is when it is this job's; None: it has no key."""
 
 
 WhenFull = Literal["reject", "wait", "drop_oldest"]

@@ -60,7 +60,9 @@ def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
     """Queue → uid and record of each of its jobs; None: some have more than that."""
     by_queue: dict[str, Args] = {}
     for job in jobs:
-        if job.delay_ms or job.big or job.id is not None or job.seen is not None or job.takes:
+        if job.delay_ms or job.big or job.id is not None or job.seen is not None:
+            return None
+        if job.takes or job.fair is not None:
             return None
         if (pairs := by_queue.get(job.queue)) is None:
             pairs = by_queue[job.queue] = []
@@ -75,7 +77,7 @@ def _in_full(jobs: Sequence[NewJob], queues: Iterable[str]) -> Args:
         path, mark = job.seen or ("", "")
         args += (
             place[job.queue], job.uid, str(job.delay_ms), job.id or "", job.stored, job.big,
-            path, mark, flow.encode(job.takes),
+            path, mark, flow.encode(job.takes, job.fair),
         )  # fmt: skip
     return args
 

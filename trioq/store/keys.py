@@ -54,6 +54,8 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("waits", "HASH", "uid → the clients that wait for its end", "wait_for", "with the job; dead-letter"),
     KeyDoc("notes", "HASH", "uid → what its handler last said of how far it is, JSON", "note", "with the job"),
     KeyDoc("flow", "HASH", "uid → what decides when it may start: a line for its turn among fair keys, then what it takes of limits, a line each", "enqueue", "with the job"),
+    KeyDoc("fair", "ZSET", "queue, NUL, tag, NUL, uid of ready jobs that have a fair key, all of score 0: by queue, and in the order of their turns", "enqueue, promote, release", "claim"),
+    KeyDoc("turns", "HASH", "queue → its virtual time; queue, NUL, key → when its last turn is through", "enqueue, promote, claim", "claims, once that is over; all, once no job has a turn"),
     KeyDoc("strays", "LIST", "uids found without a record: a bug, kept for inquiry", "claim", "an operator"),
     KeyDoc("stats", "HASH", "counters, changed only by the script that accepts", "all scripts", "never"),
     KeyDoc("queues", "SET", "the names of all queues that anything is in, and of others", "whatever puts a job there", "forget_queues, or a step of many queues, when it is empty"),

@@ -252,7 +252,7 @@ class RedisStore:
         keys = [self.keys.of("sender", sender)]
         keys += self.keys.of_queues([queue], "ready", "suspects", "scheduled", "dropped")
         keys += [key for name in names for key in self.keys.behind(queue, name)]
-        args: list[Any] = [number, limit, self.options.id_retention_ms, self._now()]
+        args: list[Any] = [number, limit, self.options.id_retention_ms, self._now(), queue]
         args += [f"{queue}:{name}" for name in names]
         return int(self._write("purge", keys, args)[1])
 

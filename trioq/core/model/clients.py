@@ -167,7 +167,7 @@ class _Enqueuing:
     def _drop_oldest(self, name: str, count: int) -> None:
         queue = self.space.queue(name)
         while count:
-            uid = queue.ready.popleft()
+            (uid,) = queue.take_ready(1) or queue.keyed.take(1)
             if uid in queue.cancelled:
                 queue.cancelled.remove(uid)
             else:
@@ -177,7 +177,7 @@ class _Enqueuing:
 
     def _write(self, job: NewJob) -> None:
         space, queue = self.space, self.space.waits_in(job.queue)
-        space.jobs[job.uid] = Life(job.stored, job.big, job.id, takes=job.takes)
+        space.jobs[job.uid] = Life(job.stored, job.big, job.id, takes=job.takes, fair=job.fair)
         if job.id is not None:
             space.ids[job.id] = job.uid
             space.forget.drop(job.id)
@@ -186,7 +186,7 @@ class _Enqueuing:
         if job.delay_ms > 0:
             queue.scheduled.put(job.uid, self.now_ms + job.delay_ms)
         else:
-            queue.ready.append(job.uid)
+            space.make_ready(job.queue, job.uid)
         space.ring(job.queue)  # for what is due later, too: an idle engine has to hear when
 
 
@@ -241,7 +241,7 @@ def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid,
             life = space.jobs[uid]
             life.attempts = life.reaps = 0
             life.reason = None
-            space.waits_in(queue).ready.append(uid)
+            space.make_ready(queue, uid)
             space.ring(queue)
             revived += 1
         space.stats["revived"] += revived
@@ -290,6 +290,7 @@ def purge(
         lies, over = space.queue(queue), set[Uid]()
         uids = lies.take_suspects(limit)
         uids += lies.take_ready(limit - len(uids))
+        uids += lies.keyed.take(limit - len(uids))
         for name in names:
             if name in lies.parked:
                 taken = lies.parked[name].take(limit - len(uids))

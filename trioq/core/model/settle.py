@@ -120,5 +120,7 @@ SETTLE: Mapping[type[Settlement], Callable[[Settling, Sequence[tuple[Any, Hold]]
 def give_back(space: Namespace, jobs: list[tuple[Uid, Hold]], *, as_suspects: bool) -> None:
     """To the heads of their queues, in the order in which they were claimed."""
     for uid, hold in sorted(jobs, key=lambda item: (item[1].step, item[1].i), reverse=True):
-        queue = space.waits_in(hold.queue)
-        (queue.suspects if as_suspects or hold.suspect else queue.ready).appendleft(uid)
+        if as_suspects or hold.suspect:
+            space.waits_in(hold.queue).suspects.appendleft(uid)
+        else:
+            space.put_back(hold.queue, uid)

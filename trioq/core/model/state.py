@@ -10,8 +10,10 @@ from typing import Any, Literal
 import attrs
 
 from trioq.core.calls import BootId, End, EndState, Unwanted, WhenFull
+from trioq.core.fair import FairKey
 from trioq.core.formats.history import encode_omitted
 from trioq.core.job import Uid
+from trioq.core.model.turns import Keyed, Turns
 from trioq.core.outcome import DeadReason
 
 #: Of a long history, so many lines are kept from its beginning and from its end.
@@ -38,6 +40,10 @@ class Life:
     """What its handler last said of how far it is."""
     takes: tuple[str, ...] = ()
     """What it takes of limits while it runs."""
+    fair: FairKey | None = None
+    """Whose turn it is when it is this job's."""
+    tag: int | None = None
+    """When that is, in its queue's virtual time; None: it was never ready yet."""
 
     def fail(self, line: bytes) -> None:
         """Remember what went wrong; an empty line tells nothing."""
@@ -133,17 +139,24 @@ class Queue:
 
     ready: deque[Uid] = attrs.field(factory=deque[Uid])
     """The oldest first; cancelled ones too, until a claim passes over them."""
+    keyed: Keyed = attrs.field(factory=Keyed)
+    """Those that have a fair key, and take turns with those of ``ready``."""
     suspects: deque[Uid] = attrs.field(factory=deque[Uid])
     """Jobs that ran when an engine died, to be claimed first and one at a time."""
     scheduled: Agenda = attrs.field(factory=Agenda)
     parked: dict[str, Door] = attrs.field(factory=dict[str, Door])
     cancelled: set[Uid] = attrs.field(factory=set[Uid])
-    """Those that lie in ``ready`` and are over."""
+    """Those that lie in ``ready``, or among the keyed, and are over."""
+
+    @property
+    def n_ready(self) -> int:
+        """How many lie there to be claimed, cancelled ones too."""
+        return len(self.ready) + len(self.keyed)
 
     @property
     def in_line(self) -> int:
         """How many of the ready ones aren't over."""
-        return len(self.ready) - len(self.cancelled)
+        return self.n_ready - len(self.cancelled)
 
     @property
     def is_empty(self) -> bool:
@@ -366,6 +379,7 @@ class Namespace:
     """Those that all engines share, and those that were reset."""
     told: list[Told] = attrs.field(factory=list[Told], init=False)
     """What was said to those who waited, for whoever delivers it."""
+    turns: Turns = attrs.field(factory=Turns, init=False)
     strays: list[Uid] = attrs.field(factory=list[Uid], init=False)
     stats: Counter[str] = attrs.field(factory=Counter[str], init=False)
     parked_version: int = attrs.field(default=0, init=False)
@@ -388,6 +402,30 @@ class Namespace:
         """A queue that a job comes into, and that is named from now on if it wasn't."""
         self.used.add(queue)
         return self.queue(queue)
+
+    def make_ready(self, queue: str, uid: Uid) -> None:
+        """A job may be claimed from now on, behind the others of its key."""
+        self.used.add(queue)
+        life = self.jobs.get(uid)
+        if life is None or life.fair is None:
+            self.queue(queue).ready.append(uid)
+        else:
+            life.tag = self.turns.tag(queue, life.fair)
+            self.queue(queue).keyed.tags[uid] = life.tag
+
+    def put_back(self, queue: str, uid: Uid) -> None:
+        """A job is where it was before it was claimed: first, if it has no key."""
+        self.used.add(queue)
+        life = self.jobs.get(uid)
+        if life is None or life.fair is None:
+            self.queue(queue).ready.appendleft(uid)
+        else:
+            self.queue(queue).keyed.tags[uid] = life.tag or 0
+
+    def forget_turns(self) -> None:
+        """Where no job has a turn, or a limit, nobody has had one too many."""
+        if self.turns.are_used and not any(life.fair or life.takes for life in self.jobs.values()):
+            self.turns = Turns()
 
     def ring(self, queue: str) -> None:
         """Something in this queue may be claimable."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Literal
 
 import attrs
@@ -42,6 +41,7 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
         return _again(space, boot, asked, now_ms)
     acting = _Acting(space, boot, asked, now_ms, Settling(space, now_ms))
     acting.lift()
+    space.forget_turns()
     acting.forget_names()
     acting.settle()
     acting.promote()
@@ -81,7 +81,7 @@ def _reply(
         refused=boot.refused,
         claims=claims,
         held=len(boot.held),
-        left=sum(len(space.queue(q).ready) for q in asked.queues if not space.is_paused(q, now_ms)),
+        left=sum(space.queue(q).n_ready for q in asked.queues if not space.is_paused(q, now_ms)),
         next_due_ms=max(0, min(due) - now_ms) if due else None,
         parked_version=space.parked_version,
         parked=None if asked.parked_version == space.parked_version else tuple(space.doors()),
@@ -115,6 +115,9 @@ class _Found:
     queue: str
     door: str | None = None
     suspect: bool = False
+    merged: bool = False
+    """Whether it was its key's turn."""
+    tag: int | None = None
 
 
 @attrs.define
@@ -130,6 +133,8 @@ class _Acting:
     stopped: list[Unwanted] = attrs.field(factory=list[Unwanted])
     """Whom somebody has asked to end, and who would go back to a queue."""
     took_suspect: bool = False
+    took_keyed: set[str] = attrs.field(factory=set[str])
+    """Queues of which some were claimed that have a fair key."""
     lifted_name: bool = False
 
     def lift(self) -> None:
@@ -147,7 +152,7 @@ class _Acting:
             return
         for name in space.used.intersection(self.asked.queues) - space.paused.keys():
             queue = space.queue(name)
-            if queue.is_empty and not queue.ready:
+            if queue.is_empty and not queue.n_ready:
                 space.used.remove(name)
                 space.bells.discard(name)
 
@@ -190,7 +195,8 @@ class _Acting:
         for name in self.asked.queues:
             queue = self.space.queue(name)
             due = queue.scheduled.take(room, self.now_ms)
-            queue.ready.extend(due)
+            for uid in due:
+                self.space.make_ready(name, uid)
             room -= len(due)
 
     def claim(self) -> None:
@@ -211,8 +217,13 @@ class _Acting:
                 taken += 1
                 hold = Hold(self.asked.number, taken, found.queue, found.suspect)
                 self.boot.held[found.uid] = hold
+                if found.merged:
+                    self.space.turns.claimed(found.queue, found.tag)
         for found in reversed(back):
-            self._origin(found).appendleft(found.uid)
+            self._put_back(found)
+        for name in self.took_keyed:
+            if not self.space.queue(name).keyed:
+                self.space.turns.none_left(name)
         self.space.stats["claimed"] += taken
         shut = [self.space.shut(admit.queue, admit.name) for admit in self.asked.admits]
         if self.settling.opened or any(shut) or self.lifted_name:
@@ -232,9 +243,16 @@ class _Acting:
             for admit in self.asked.admits:
                 if admit.queue == name:
                     found += self._admitted(queue, admit, self.asked.want - len(found))
-            ready = queue.take_ready(self.asked.want - len(found))
-            found += (_Found(uid, name) for uid in ready)
+            found += self._ready(name, queue, self.asked.want - len(found))
         return found
+
+    def _ready(self, name: str, queue: Queue, want: int) -> list[_Found]:
+        if not queue.keyed:
+            return [_Found(uid, name) for uid in queue.take_ready(want)]
+        taken = self.space.turns.merged(name, queue.ready, queue.keyed, want)
+        if any(tag is not None for _, tag in taken):
+            self.took_keyed.add(name)
+        return [_Found(uid, name, merged=True, tag=tag) for uid, tag in taken]
 
     def _admitted(self, queue: Queue, admit: Admit, want: int) -> list[_Found]:
         door = queue.parked.get(admit.name)
@@ -256,11 +274,14 @@ class _Acting:
             self.space.strays.append(found.uid)
             self.space.stats["strays"] += 1
 
-    def _origin(self, found: _Found) -> deque[Uid]:
+    def _put_back(self, found: _Found) -> None:
         queue = self.space.queue(found.queue)
-        if found.door is not None:
-            return queue.parked[found.door].jobs
-        return queue.suspects if found.suspect else queue.ready
+        if found.tag is not None:
+            queue.keyed.tags[found.uid] = found.tag
+        elif found.door is not None:
+            queue.parked[found.door].jobs.appendleft(found.uid)
+        else:
+            (queue.suspects if found.suspect else queue.ready).appendleft(found.uid)
 
     def ring(self) -> None:
         """Something is left for others: one of them wakes, and rings again."""
@@ -268,6 +289,6 @@ class _Acting:
         suspects_moved = self.took_suspect or self.settling.gave_suspects
         for name in self.asked.queues:
             queue = self.space.queue(name)
-            is_left = len(queue.ready) > len(queue.cancelled)
+            is_left = queue.n_ready > len(queue.cancelled)
             if name not in self.space.paused and (is_left or (suspects_moved and queue.suspects)):
                 self.space.ring(name)

@@ -4,6 +4,7 @@
 -- KEYS  queues    SET   names
 --       paused    SET   queues that nobody claims from
 --       parked    HASH  queue:name -> since when, how many
+--       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       then for each queue: ready, suspects, scheduled, dropped, bell
 -- ARGV  n_queues  int   how many names follow
 --       then the queues' names
@@ -14,11 +15,12 @@
 -- Repeat: it looks by itself each time.
 -- Cost: O(queues named, and doors that jobs are parked behind). Uids that were cancelled and
 --   still lie in a queue go with it, freed in the background.
-local queues, paused, parked = unpack(KEYS, 1, 3)
+local queues, paused, parked, fair = unpack(KEYS, 1, 4)
 local n_queues = unpack(ARGV, 1, 1)
 
 redis.call("SCARD", queues)
 redis.call("SCARD", paused)
+local n_keyed = redis.call("ZCARD", fair)
 -- A name may have a colon in it, if somebody else made it: then all that it can mean counts.
 local has_parked = {}
 for _, door in ipairs(redis.call("HKEYS", parked)) do
@@ -35,14 +37,19 @@ local function length(command, key)
 end
 -- @may
 for q = 1, n_queues do
-  local name, k = ARGV[1 + q], 3 + (q - 1) * 5
+  local name, k = ARGV[1 + q], 4 + (q - 1) * 5
   local ready, suspects, scheduled, dropped, bell = unpack(KEYS, k + 1, k + 5)
   local waiting = length("LLEN", ready)
-  local is_unused = waiting >= 0 and waiting == length("SCARD", dropped)
+  local first, last = "[" .. name .. "\0", "(" .. name .. "\1"
+  local keyed = n_keyed > 0 and redis.call("ZLEXCOUNT", fair, first, last) or 0
+  local is_unused = waiting >= 0 and waiting + keyed == length("SCARD", dropped)
     and length("LLEN", suspects) == 0 and length("ZCARD", scheduled) == 0
     and not has_parked[name] and redis.call("SISMEMBER", paused, name) == 0
   if is_unused and redis.call("SREM", queues, name) == 1 then
     redis.call("UNLINK", ready, dropped, bell)
+    if keyed > 0 then
+      redis.call("ZREMRANGEBYLEX", fair, first, last)
+    end
   end
 end
 return { "ok" }

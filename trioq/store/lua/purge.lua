@@ -5,12 +5,14 @@
 --       parked    HASH  queue:name -> since when, how many
 --       stats     HASH  counters
 --       waits, notes, results, results_due, behind, flow
+--       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       then sender:<id>; ready, suspects, scheduled, dropped of the queue; of each of its parked
 --       lists: itself, its dropped_behind
 -- ARGV  number    int   the sender's number of this write
 --       limit     int   how many at most
 --       retention int   ms for which a caller's id is remembered
 --       given_now int   epoch ms, or empty for the server's clock
+--       queue     name
 --       then queue:name of each parked list
 -- REPLY ok, how many
 --       again, how many: executed before; nothing changed
@@ -20,9 +22,9 @@
 -- Repeat: the sender's number decides, so a late copy can't take what came later.
 -- Cost: O(limit).
 local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats,
-  waits, notes, results, results_due, behind, flow = unpack(KEYS, 1, 17)
-local number, limit, retention, given_now = unpack(ARGV, 1, 4)
-local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 18, 22)
+  waits, notes, results, results_due, behind, flow, fair = unpack(KEYS, 1, 18)
+local number, limit, retention, given_now, queue = unpack(ARGV, 1, 5)
+local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 19, 23)
 -- @use bump
 -- @use now
 -- @use forget
@@ -39,10 +41,11 @@ redis.call("ZCARD", results_due)
 redis.call("SCARD", behind)
 redis.call("ZCARD", ended)
 redis.call("ZCARD", scheduled)
+redis.call("ZCARD", fair)
 redis.call("SCARD", dropped)
 redis.call("LLEN", ready)
 redis.call("LLEN", suspects)
-for k = 23, #KEYS, 2 do
+for k = 24, #KEYS, 2 do
   redis.call("LLEN", KEYS[k])
   redis.call("SCARD", KEYS[k + 1])
 end
@@ -63,9 +66,20 @@ for _, list in ipairs({ suspects, ready }) do
     gather(redis.call("RPOP", list, room))
   end
 end
+if room > 0 then
+  local first, last = "[" .. queue .. "\0", "(" .. queue .. "\1"
+  local members = redis.call("ZRANGEBYLEX", fair, first, last, "LIMIT", 0, room)
+  if #members > 0 then
+    redis.call("ZREM", fair, unpack(members))
+    for m, member in ipairs(members) do
+      members[m] = string.match(member, "^[^%z]*%z%x*%z(.*)$")
+    end
+    gather(members)
+  end
+end
 local passed = 0
-for d = 1, #ARGV - 4 do
-  local k, door = 21 + 2 * d, ARGV[4 + d]
+for d = 1, #ARGV - 5 do
+  local k, door = 22 + 2 * d, ARGV[5 + d]
   local oldest = room > 0 and redis.call("RPOP", KEYS[k], room)
   if oldest then
     gather(oldest)

@@ -12,7 +12,8 @@
 --       big, attempts, id_of, ids, ended, waits, notes, results, results_due
 --       done      LIST  summaries, newest first
 --       asked     HASH  boot -> how many asks it was ever sent
---       flow      HASH  uid -> what it takes of limits
+--       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
+--       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
 --       suspects, bell
 -- ARGV  boot      str   the one to reap
@@ -34,9 +35,9 @@
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues, big, attempts,
-  id_of, ids, ended, waits, notes, results, results_due, done, asked, flow = unpack(KEYS, 1, 22)
+  id_of, ids, ended, waits, notes, results, results_due, done, asked, flow, fair = unpack(KEYS, 1, 23)
 local boot, seen, max_reaps, line, retention, keep_done, given_now = unpack(ARGV, 1, 7)
-local running, packs, asks, own_bell = unpack(KEYS, 23, 26)
+local running, packs, asks, own_bell = unpack(KEYS, 24, 27)
 -- @use asked
 -- @use bump
 -- @use cancelled
@@ -51,6 +52,7 @@ for _, key in ipairs({ notes, results, asked, asks, flow }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", ended)
+redis.call("ZCARD", fair)
 redis.call("ZCARD", results_due)
 redis.call("LLEN", done)
 redis.call("ZCARD", dead)
@@ -68,7 +70,7 @@ if not beaten or beaten + stepped ~= tonumber(seen) then
   return { "alive" }
 end
 local entries, astray = entries_of(running, packs)
-local place, missing = places(27, 8, entries)
+local place, missing = places(28, 8, entries)
 if #missing > 0 then
   return { "look again", missing }
 end

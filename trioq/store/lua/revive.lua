@@ -7,6 +7,9 @@
 --       reasons   HASH  uid -> why it is dead
 --       stats     HASH  counters
 --       queues    SET   names
+--       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
+--       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       turns     HASH  how far each queue and each key have come
 --       then sender:<id>; then for each queue: ready, bell
 -- ARGV  number    int   the sender's number of this write
 --       n_queues  int   how many queues there are in KEYS; their names
@@ -18,19 +21,23 @@
 -- Invariant: what isn't dead stays where it is. The history goes on.
 -- Repeat: the sender's number decides, so a late copy can't revive a job that died again.
 -- Cost: O(jobs).
-local dead, attempts, reaps, reasons, stats, queues = unpack(KEYS, 1, 6)
+local dead, attempts, reaps, reasons, stats, queues, flow, fair, turns = unpack(KEYS, 1, 9)
 local number, n_queues = unpack(ARGV, 1, 2)
-local sender = KEYS[7]
+local sender = KEYS[10]
 -- @use bump
 -- @use drop
 -- @use ring
 -- @use sender
+-- @use tagged
 
 for _, key in ipairs({ attempts, reaps, reasons, stats }) do
   redis.call("HLEN", key)
 end
+redis.call("HLEN", flow)
+redis.call("HLEN", turns)
+redis.call("ZCARD", fair)
 redis.call("SCARD", queues)
-for k = 8, #KEYS do
+for k = 11, #KEYS do
   redis.call("LLEN", KEYS[k])
 end
 local before = sent_before(sender, number)
@@ -54,9 +61,21 @@ if #uids > 0 then
   end
   for q = 1, n_queues do
     if heads[q] then
-      redis.call("LPUSH", KEYS[6 + q * 2], unpack(heads[q]))
+      local becoming = {}
+      for i, row in ipairs(redis.call("HMGET", flow, unpack(heads[q]))) do
+        becoming[i] = { uid = heads[q][i], queue = ARGV[2 + q], row = row or nil }
+      end
+      local found = tagged(becoming)
+      if #found.members > 0 then
+        redis.call("ZADD", fair, unpack(found.members))
+        redis.call("HSET", flow, unpack(found.rows))
+        redis.call("HSET", turns, unpack(found.moved))
+      end
+      if #found.others > 0 then
+        redis.call("LPUSH", KEYS[9 + q * 2], unpack(found.others))
+      end
       redis.call("SADD", queues, ARGV[2 + q])  -- it may have been forgotten meanwhile
-      ring(KEYS[7 + q * 2])
+      ring(KEYS[10 + q * 2])
     end
   end
   bump(stats, "revived", #uids)

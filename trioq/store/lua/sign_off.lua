@@ -8,7 +8,8 @@
 --       waits, notes, results, results_due
 --       done      LIST  summaries, newest first
 --       asked     HASH  boot -> how many asks it was ever sent
---       flow      HASH  uid -> what it takes of limits
+--       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
+--       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
 --       suspects, bell
 -- ARGV  boot      str
@@ -25,9 +26,9 @@
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, stats, queues, jobs, big, attempts, reaps, history, reasons, id_of, ids,
-  ended, waits, notes, results, results_due, done, asked, flow = unpack(KEYS, 1, 21)
+  ended, waits, notes, results, results_due, done, asked, flow, fair = unpack(KEYS, 1, 22)
 local boot, retention, keep_done, given_now = unpack(ARGV, 1, 4)
-local running, packs, asks, own_bell = unpack(KEYS, 22, 25)
+local running, packs, asks, own_bell = unpack(KEYS, 23, 26)
 -- @use asked
 -- @use bump
 -- @use cancelled
@@ -44,6 +45,7 @@ for _, key in ipairs({ results, asked, asks, flow }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", ended)
+redis.call("ZCARD", fair)
 redis.call("ZCARD", results_due)
 redis.call("LLEN", done)
 redis.call("SCARD", queues)
@@ -51,7 +53,7 @@ if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
 local entries, astray = entries_of(running, packs)
-local place, missing = places(26, 5, entries)
+local place, missing = places(27, 5, entries)
 if #missing > 0 then
   return { "look again", missing }
 end

@@ -1,3 +1,4 @@
+-- @use tagged
 -- Jobs that may be known already, be due later, or be more than the limit admits.
 for _, key in ipairs({ big, ids, id_of, seen, flow }) do
   redis.call("HLEN", key)
@@ -61,7 +62,7 @@ local function existing(id)
   return (redis.call("ZSCORE", dead, value) and "dead:" or "live:") .. value
 end
 
-local others = {}
+local others, becoming = {}, {}
 local function add(list, key, value)
   list[#list + 1], list[#list + 2] = key, value
 end
@@ -100,6 +101,9 @@ for j = 0, count - 1 do
     end
     if delay > 0 then
       add(queue.due, string.format("%d", now_ms + delay), uid)
+    elseif string.sub(ARGV[a + 9], 1, 1) == " " then
+      becoming[#becoming + 1] = { uid = uid, queue = queue.name, row = ARGV[a + 9] }
+      queue.n_keyed = (queue.n_keyed or 0) + 1
     else
       table.insert(queue.new, uid)
     end
@@ -120,5 +124,9 @@ if interval > 0 then
   if taken < count then
     wait = string.format("%d", math.max(0, tat + interval - burst * interval - now_us))
   end
+end
+if #becoming > 0 then
+  redis.call("ZCARD", fair)
+  more.turns = tagged(becoming)
 end
 -- @may ZADD, ZREM

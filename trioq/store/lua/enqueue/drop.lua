@@ -2,10 +2,19 @@
 --
 -- MOVE  ready -> dead
 -- @use die
+local function first_in_turn(queue, count)
+  local first, last = "[" .. queue.name .. "\0", "(" .. queue.name .. "\1"
+  local members = redis.call("ZRANGEBYLEX", fair, first, last, "LIMIT", 0, count)
+  redis.call("ZREM", fair, unpack(members))
+  for m, member in ipairs(members) do
+    members[m] = string.match(member, "^[^%z]*%z%x*%z(.*)$")
+  end
+  return members
+end
 for _, queue in ipairs(place) do
   local uids, why, lines, left = {}, {}, {}, queue.too_many or 0
   while left > 0 do
-    local oldest = redis.call("RPOP", queue.ready, string.format("%d", left))
+    local oldest = redis.call("RPOP", queue.ready, string.format("%d", left)) or first_in_turn(queue, left)
     local was_cancelled = redis.call("SMISMEMBER", queue.dropped, unpack(oldest))
     local passed = {}
     for i, uid in ipairs(oldest) do

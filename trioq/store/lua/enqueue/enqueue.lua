@@ -7,6 +7,8 @@
 --       stats     HASH  counters
 --       seen      HASH  path -> size:mtime_ns
 --       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
+--       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       turns     HASH  how far each queue and each key have come
 --       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell; then,
 --       if one of them has a max length: history, reasons, waits
 -- ARGV  number    int   the sender's number of this write
@@ -29,10 +31,10 @@
 --   job that is still there is written again.
 -- Cost: a constant number of commands for each queue, and O(jobs). A plain job has nothing but
 --   its record, and Lua handles no more of it than its uid.
-local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow = unpack(KEYS, 1, 10)
+local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow, fair, turns = unpack(KEYS, 1, 12)
 local number, interval, burst, given_now, line, n_queues = unpack(ARGV, 1, 6)
-local sender, limit = KEYS[11], KEYS[12]
-local history, reasons, waits = unpack(KEYS, 13 + 4 * n_queues, 15 + 4 * n_queues)
+local sender, limit = KEYS[13], KEYS[14]
+local history, reasons, waits = unpack(KEYS, 15 + 4 * n_queues, 17 + 4 * n_queues)
 -- @use bump
 -- @use now
 -- @use sender
@@ -46,7 +48,7 @@ end
 local place, names, last = {}, {}, 6 + n_queues * 4
 local first = last + 1
 for q = 1, n_queues do
-  local k, a = 12 + (q - 1) * 4, 6 + (q - 1) * 4
+  local k, a = 14 + (q - 1) * 4, 6 + (q - 1) * 4
   local queue = { name = ARGV[a + 1], max = tonumber(ARGV[a + 2]), ready = KEYS[k + 1],
                   when_full = ARGV[a + 3], scheduled = KEYS[k + 2], dropped = KEYS[k + 3],
                   bell = KEYS[k + 4], new = {}, first = last + 1 }
@@ -56,6 +58,7 @@ for q = 1, n_queues do
   queue.is_rung = redis.call("LLEN", queue.bell) > 0
   if queue.max > 0 then
     queue.in_line = queue.in_line - redis.call("SCARD", queue.dropped)
+      + redis.call("ZLEXCOUNT", fair, "[" .. queue.name .. "\0", "(" .. queue.name .. "\1")
     queue.length = queue.in_line + redis.call("ZCARD", queue.scheduled)
   end
   place[q], names[q] = queue, queue.name
@@ -85,8 +88,9 @@ end
 local drops_at
 for _, queue in ipairs(place) do
   local too_many = 0
+  queue.n_new = #queue.new + (queue.n_keyed or 0) + (queue.due and #queue.due / 2 or 0)
   if queue.max > 0 then
-    too_many = queue.length + #queue.new + (queue.due and #queue.due / 2 or 0) - queue.max
+    too_many = queue.length + queue.n_new - queue.max
   end
   if too_many > 0 and queue.when_full == "drop_oldest" and too_many <= queue.in_line then
     drops_at = drops_at or math.floor(clock(given_now) / 1000)
@@ -122,9 +126,12 @@ end
 if drops_at then
   -- @part drop
 end
+if more and more.turns then
+  -- @part keyed
+end
 for q, queue in ipairs(place) do
   put("LPUSH", queue.ready, queue.new)
-  if #queue.new > 0 or queue.due and #queue.due > 0 then
+  if queue.n_new > 0 then
     if not queue.is_rung then
       -- For what is due later, too: an idle engine has to hear when.
       redis.call("LPUSH", queue.bell, "1")

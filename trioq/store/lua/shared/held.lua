@@ -1,4 +1,5 @@
 -- @use give_back
+-- @use keyed_back
 -- @use packs
 -- @use ring
 -- Everything an engine holds, in the order in which it claimed it; then the uids of which
@@ -54,12 +55,14 @@ local function return_to_queues(entries, place, as_suspects)
   local bells, names = {}, {}
   for _, entry in ipairs(entries) do
     local keys = place[entry.from]
-    entry.list = (as_suspects or entry.suspect) and keys.suspects or keys.ready
+    local to_suspects = as_suspects or entry.suspect
+    entry.list = to_suspects and keys.suspects or keys.ready
+    entry.ready_of = not to_suspects and entry.from
     if not bells[keys.bell] then
       bells[keys.bell], names[#names + 1] = true, entry.from
     end
   end
-  give_back(entries)
+  give_back(keyed_back(entries))
   if #names > 0 then
     redis.call("SADD", queues, unpack(names))
   end

@@ -2,6 +2,7 @@
 --
 -- MOVE  ready -> running
 local uids, lots = {}, {}  -- a lot: up to where in `uids`, and where those came from
+local tag_of = {}  -- by the place in `uids`, of those that have a fair key
 local function pop(key, count, queue, door, flag)
   if count <= 0 then
     return 0
@@ -48,7 +49,15 @@ for q = 1, n_queues do
         wanted = wanted - popped
       end
     end
-    if queue.n_ready > 0 then
+    if queue.n_keyed > 0 and wanted > 0 then
+      local popped, tags = pop_turns(queue, wanted)
+      for i, uid in ipairs(popped) do
+        uids[#uids + 1] = uid
+        tag_of[#uids] = tags[i]
+      end
+      lots[#lots + 1] = { last = #uids, queue = queue, origin = queue.ready, flag = "", in_turn = true }
+      wanted = wanted - #popped
+    elseif queue.n_ready > 0 then
       local popped = pop(queue.ready, wanted, queue, nil, "")
       queue.n_ready = queue.n_ready - popped
       wanted = wanted - popped
@@ -77,11 +86,14 @@ if #uids > 0 then
         end
       elseif is_full or n > 0 and bytes + #record > max_bytes then
         is_full = true  -- and whatever comes after it waits too, so that nothing is overtaken
-        back[#back + 1] = { uid = uid, lot = lot }
+        back[#back + 1] = { uid = uid, lot = lot, tag = tag_of[i] }
       else
         bytes = bytes + #record  -- the first is claimed however large: it would never be smaller
         n = n + 1
         claimed[n] = uid
+        if lot.in_turn then
+          had_turn(lot.queue, tag_of[i])
+        end
         kept[n] = #record > RECORD_MAX and string.sub(record, 1, RECORD_MAX) or record
         if lot.door then
           admitted[#admitted + 1] = uid
@@ -112,12 +124,20 @@ if #uids > 0 then
     first = lot.last + 1
   end
   -- Back to the heads they came from, the last first: the last pushed is the first out.
-  local heads = {}
+  local heads, in_turn = {}, {}
   for i = #back, 1, -1 do
     local lot = back[i].lot
-    heads[lot.origin] = heads[lot.origin] or {}
-    table.insert(heads[lot.origin], back[i].uid)
-    if lot.door then
+    if back[i].tag then
+      in_turn[lot.queue] = in_turn[lot.queue] or { uids = {}, tags = {} }
+      table.insert(in_turn[lot.queue].uids, back[i].uid)
+      table.insert(in_turn[lot.queue].tags, back[i].tag)
+    else
+      heads[lot.origin] = heads[lot.origin] or {}
+      table.insert(heads[lot.origin], back[i].uid)
+    end
+    if back[i].tag then
+      -- and is counted with its turn.
+    elseif lot.door then
       lot.door.length = lot.door.length + 1
     elseif lot.flag == "" then
       lot.queue.n_ready = lot.queue.n_ready + 1
@@ -127,6 +147,9 @@ if #uids > 0 then
   end
   for origin, head in pairs(heads) do
     redis.call("RPUSH", origin, unpack(head))
+  end
+  for queue, some in pairs(in_turn) do
+    put_turns_back(queue, some.uids, some.tags)
   end
   if n > 0 then
     if #alone > 0 then
@@ -154,4 +177,7 @@ if #uids > 0 then
       end
     end
   end
+end
+if has_keyed then
+  note_turns()
 end

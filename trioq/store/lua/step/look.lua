@@ -3,10 +3,27 @@
 -- Most are not, most of the time. How many are is asked for many at once, and they are looked at
 -- one by one until so many have been found: a step costs what there is, not what there could be.
 -- @use counted
+local function read_keyed()
+  has_rows = redis.call("HLEN", flow) > 0
+  is_turnless = redis.call("HLEN", turns) > 0 and not has_rows
+  has_keyed = redis.call("ZCARD", fair) > 0
+  for q = 1, has_keyed and n_queues or 0 do
+    local name = ARGV[names_at + q]
+    local count = redis.call("ZLEXCOUNT", fair, "[" .. name .. "\0", "(" .. name .. "\1")
+    if count > 0 then
+      queue_at(q).n_keyed, queue_at(q).is_used = count, true
+    end
+  end
+  has_keyed = has_keyed or has_rows
+end
+
 local function read_rare()
   n_asked = counted_in(asked, boot)
   if n_asked ~= "0" then
     redis.call("HLEN", asks)
+  end
+  if redis.call("EXISTS", flow, fair, turns) > 0 then
+    read_keyed()
   end
   has_notes = redis.call("HLEN", notes) > 0
   has_attempts = redis.call("HLEN", attempts) > 0
@@ -61,7 +78,8 @@ local function look(first, last, there)
   end
 end
 local next_at, last = lists_at + 1, math.min(lists_at + 128, bells_at)
-local there = redis.call("EXISTS", paused, attempts, asked, notes, unpack(KEYS, next_at, last))
+local there = redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns,
+                         unpack(KEYS, next_at, last))
 if there == 1 and n_queues <= 4 then
   -- It is mostly what has just been enqueued.
   while there > 0 and next_at <= lists_at + n_queues do
@@ -70,7 +88,7 @@ if there == 1 and n_queues <= 4 then
   end
 end
 if there > 0 then
-  local n_rare = redis.call("EXISTS", paused, attempts, asked, notes)
+  local n_rare = redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns)
   if n_rare > 0 then
     read_rare()
   end

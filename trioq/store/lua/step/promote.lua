@@ -9,7 +9,10 @@ for q = 1, n_queues do
     local until_now = string.format("%d", now_ms)
     local due = redis.call("ZRANGEBYSCORE", queue.scheduled, "-inf", until_now, "LIMIT", 0, room)
     redis.call("ZREM", queue.scheduled, unpack(due))
-    queue.n_ready = redis.call("LPUSH", queue.ready, unpack(due))
+    local plain = has_rows and keyed_promoted(queue, due) or due
+    if #plain > 0 then
+      queue.n_ready = redis.call("LPUSH", queue.ready, unpack(plain))
+    end
     queue.first = redis.call("ZRANGE", queue.scheduled, 0, 0, "WITHSCORES")
     room = room - #due
   end

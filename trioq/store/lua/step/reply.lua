@@ -21,7 +21,7 @@ function reply(word, refusals)
     local queue = queues[q]
     if queue then
       if not is_paused[queue.name] then
-        left = left + queue.n_ready
+        left = left + queue.n_ready + queue.n_keyed
       end
       local first = queue.first[2] and queue.first[2] * 1000 - now_us
       if first and (next_due < 0 or first < next_due) then

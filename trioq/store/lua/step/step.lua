@@ -11,6 +11,9 @@
 --       asked     HASH  boot -> how many asks it was ever sent
 --       notes     HASH  uid -> what was last said of it
 --       behind    SET   uids that lie in parked lists
+--       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
+--       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       turns     HASH  how far each queue and each key have come
 --       then running:<boot>, packs:<boot>, asks:<boot>; then of all queues, in the order of
 --       claiming: each one's ready; each one's suspects; scheduled; dropped; then the parked lists;
 --       then each queue's bell; then the dropped_behind of each parked list
@@ -96,7 +99,8 @@ local function queue_at(q)
     queues[q] = {
       name = ARGV[names_at + q], ready = KEYS[ready], suspects = KEYS[ready + n_queues],
       scheduled = KEYS[ready + 2 * n_queues], dropped = KEYS[ready + 3 * n_queues],
-      bell = KEYS[bells_at + q], n_ready = 0, n_suspects = 0, n_dropped = 0, first = {}, doors = {},
+      bell = KEYS[bells_at + q], n_ready = 0, n_keyed = 0, n_suspects = 0, n_dropped = 0,
+      first = {}, doors = {},
     }
   end
   return queues[q]
@@ -136,10 +140,12 @@ local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
 local refused, cancelled, is_paused, lifted = {}, {}, {}, {}
 local n_alone, n_packed = nil, in_packs(last)  -- of the claims that are held, in `running` and in `packs`
 local has_attempts, has_notes, n_asked = false, false, "0"
+local has_rows, has_keyed, is_turnless = false, false, false
 local parked_changed, suspects_moved = false, false
+local keyed_returned, keyed_promoted, pop_turns, had_turn, put_turns_back, note_turns
 
 -- Read, and check types: nothing after the first write may fail ---------------------
--- @types but steps, attempts, stats, parked, paused, pauses, strays, queues, asked, notes, behind
+redis.call("HLEN", jobs)  -- and of the others, what is there now and then
 local version = redis.call("HGET", stats, "parked_version") or "0"
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
@@ -215,6 +221,18 @@ end
 -- @may
 if n_settled > 0 then
   -- @may settle
+end
+if has_keyed then
+  -- @may keyed
+end
+if is_turnless then
+  -- @may turnless
+end
+if has_keyed then
+  -- @part keyed
+end
+if is_turnless then
+  -- @part turnless
 end
 if has_queues then
   -- @may promote, claim, bells

@@ -12,10 +12,11 @@ return {
     for i, origin in ipairs(origins) do
       origin.uid = uids[i]
       origin.list = origin.suspect and origin.queue.suspects or origin.queue.ready
+      origin.ready_of = not origin.suspect and origin.queue.name
       suspects_moved = suspects_moved or origin.suspect
     end
     table.sort(origins, in_order)  -- they come in the order in which they ended
-    local length = give_back(origins)
+    local length = give_back(has_rows and keyed_returned(origins) or origins)
     for _, origin in ipairs(origins) do
       local queue = origin.queue
       waits_in(queue)

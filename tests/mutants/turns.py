@@ -1,0 +1,60 @@
+"""Turns among fair keys: what would make a key wait for more than its turn, or lose its order."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+TURNS: Killers = ("tests/store/contract/test_turns.py",)
+MODEL: Killers = ("props/test_store.py",)
+
+KEYED = "store/lua/step/keyed.lua"
+TAGGED = "store/lua/shared/tagged.lua"
+
+TAKEN_IN_TURN = (
+    Mutant(
+        "a new key begins where it would have been without a pause", TAGGED,
+        "local starts = math.max(times[job.queue], times[name])", "local starts = times[name]",
+        TURNS,
+    ),
+    Mutant(
+        "all keys weigh the same", TAGGED,
+        "math.floor(TURN / weight)", "TURN", TURNS,
+    ),
+    Mutant(
+        "the turns of a queue's keys don't move its time on", KEYED,
+        "queue.now, queue.moved = math.max(queue.now, tag), true", "queue.moved = true", TURNS,
+    ),
+    Mutant(
+        "jobs without a key have all turns before those with one", KEYED,
+        "(not tag or starts <= tag_number(tag))", "true", TURNS,
+    ),
+    Mutant(
+        "what is released has lost its turn", "store/lua/shared/keyed_back.lua",
+        "tag_text(tag_number(tag)) ..", "tag_text(TURN * 1000) ..", TURNS,
+    ),
+    Mutant(
+        "what has no room in a reply goes to the head of the queue", "store/lua/step/claim.lua",
+        "    if back[i].tag then\n      in_turn", "    if false then\n      in_turn", TURNS,
+    ),
+    Mutant(
+        "a queue in which jobs wait for their turns is forgotten", "store/lua/forget_queues.lua",
+        "waiting + keyed == length", "waiting == length", TURNS,
+    ),
+    Mutant(
+        "jobs that wait for their turns aren't counted in a full queue",
+        "store/lua/enqueue/enqueue.lua",
+        '+ redis.call("ZLEXCOUNT", fair, ', '+ 0 * redis.call("ZLEXCOUNT", fair, ', TURNS,
+    ),
+    Mutant(
+        "who had a turn too many keeps it when no key waits", KEYED,
+        "queue.now = queue.now + LONGEST", "queue.now = queue.now", MODEL,
+    ),
+    Mutant(
+        "keys are remembered for ever", "store/lua/step/look.lua",
+        "is_turnless = redis", "is_turnless = false and redis", TURNS,
+    ),
+    Mutant(
+        "a key is forgotten before its turn is over", KEYED,
+        "tag_number(some[s + 1]) <= now then", "true then", MODEL,
+    ),
+)  # fmt: skip

@@ -1,0 +1,228 @@
+"""Both stores: jobs with a fair key take turns by their keys' weights."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.store.world import SECOND, Make, World, bury, retry, uids
+from tests.support import new_job
+from trioq.core.calls import Unwanted
+from trioq.core.fair import fair_key
+from trioq.core.settlements import Ack, Park, Release
+from trioq.errors import QueueFull
+
+
+def enqueue(
+    w: World, key: str | None, count: int = 1, *, weight: float = 1, delay_ms: int = 0
+) -> list[str]:
+    """Jobs of this key, in "low"; their uids."""
+    fair = None if key is None else fair_key(key, weight)
+    jobs = [new_job(fair=fair, delay_ms=delay_ms) for _ in range(count)]
+    w.sender.enqueue(*jobs)
+    return [job.uid for job in jobs]
+
+
+def keys_of(w: World, claims: list[str]) -> str:
+    """The keys of these jobs as one text: a key is one letter, and none a dash."""
+    rows = w.dump().flow
+    return "".join(rows[uid].split('"')[1] if uid in rows else "-" for uid in claims)
+
+
+def test_keys_take_turns(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 5)
+    enqueue(w, "b", 2)
+    enqueue(w, "c", 1)
+    engine = w.engine()
+    assert keys_of(w, uids(engine.step(4))) == "abca"
+    assert keys_of(w, uids(engine.step(9))) == "baaa"
+
+
+def test_the_order_within_a_key_is_kept(world: Make) -> None:
+    w = world()
+    a, b = enqueue(w, "a", 3), enqueue(w, "b", 3)
+    claimed = [claim.uid for n in (1, 2, 3) for claim in w.engine().step(n)]
+    assert [uid for uid in claimed if uid in a] == a
+    assert [uid for uid in claimed if uid in b] == b
+
+
+def test_who_comes_late_waits_for_one_turn_of_the_others_at_most(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 100)
+    engine = w.engine()
+    engine.step(20)
+    enqueue(w, "b")
+    assert "b" in keys_of(w, uids(engine.step(2)))
+
+
+def test_jobs_without_a_key_are_those_of_one_more(world: Make) -> None:
+    w = world()
+    enqueue(w, None, 5)
+    enqueue(w, "a", 2)
+    enqueue(w, "b", 2)
+    engine = w.engine()
+    assert keys_of(w, uids(engine.step(3))) == "-ab"
+    assert keys_of(w, uids(engine.step(6))) == "-ab---"
+
+
+def test_a_flood_of_jobs_without_a_key_delays_one_with_a_key_by_one_turn(world: Make) -> None:
+    w = world()
+    enqueue(w, None, 50)
+    engine = w.engine()
+    engine.step(10)
+    enqueue(w, "a")
+    assert "a" in keys_of(w, uids(engine.step(2)))
+
+
+def test_a_key_has_as_many_turns_as_it_weighs(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 30, weight=3)
+    enqueue(w, "b", 30)
+    claimed = keys_of(w, uids(w.engine().step(40)))
+    assert claimed.count("a") == 30
+    for start in range(0, 40, 4):
+        assert 2 <= claimed[start : start + 4].count("a") <= 4
+
+
+def test_what_is_released_has_its_turn_again(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 2)
+    enqueue(w, "b", 3)
+    engine = w.engine()
+    first = uids(engine.step(4))
+    engine.step(0, *(Release(uid, 1) for uid in reversed(first)))
+    assert uids(engine.step(4)) == first
+
+
+def test_who_signs_off_gives_the_turns_back(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 3)
+    enqueue(w, "b", 3)
+    engine = w.engine()
+    first = uids(engine.step(4))
+    w.store.sign_off(engine.engine)
+    assert w.dump().queues["low"].keyed.keys() >= {*first}
+    assert uids(w.engine().step(4)) == first
+
+
+def test_what_is_due_comes_behind_the_others_of_its_key(world: Make) -> None:
+    w = world()
+    late = enqueue(w, "a", delay_ms=SECOND)
+    a, b = enqueue(w, "a", 2), enqueue(w, "b", 3)
+    w.clock.ms += SECOND
+    claimed = uids(w.engine().step(6))
+    assert [uid for uid in claimed if uid in [*a, *late]] == [*a, *late]
+    assert keys_of(w, claimed) == "ababab"
+    assert [uid for uid in claimed if uid in b] == b
+
+
+def test_a_retry_comes_behind_the_others_of_its_key(world: Make) -> None:
+    w = world()
+    first, second = enqueue(w, "a", 2)
+    engine = w.engine()
+    (claim,) = engine.step(1)
+    engine.step(0, retry(claim, 1))
+    w.clock.ms += SECOND
+    assert uids(engine.step(2)) == [second, first]
+
+
+def test_what_is_revived_comes_behind_the_others_of_its_key(world: Make) -> None:
+    w = world()
+    (dead,) = bury(w, new_job(fair=fair_key("a")))
+    (other,) = enqueue(w, "a")
+    w.store.revive(*w.sender.next(), [(dead, "low")])
+    assert uids(w.engine().step(2)) == [other, dead]
+
+
+def test_who_was_parked_comes_back_through_its_door(world: Make) -> None:
+    w = world()
+    (parked,) = enqueue(w, "a")
+    engine = w.engine()
+    engine.step(1)
+    engine.step(0, Park(parked, 1, "low", "noop"))
+    assert w.queue("low").keyed == {}
+    enqueue(w, "a")
+    assert w.dump().parked == {("low", "noop"): (parked,)}
+
+
+def test_who_was_cancelled_is_passed_over(world: Make) -> None:
+    w = world()
+    first, second = enqueue(w, "a", 2)
+    w.store.cancel(*w.sender.next(), [Unwanted(first, "low", "noop", b"{}")])
+    assert w.queue("low").dropped == {first}
+    engine = w.engine()
+    assert uids(engine.step(1)) + uids(engine.step(1)) == [second]
+    assert w.dump().flow.keys() == {second}
+    assert w.queue("low").dropped == set()
+
+
+def test_a_purge_takes_them_too(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 3)
+    enqueue(w, None, 2)
+    assert w.store.purge(*w.sender.next(), "low", (), 4) == 4
+    assert w.store.purge(*w.sender.next(), "low", (), 4) == 1
+    assert w.dump().flow == {}
+
+
+def test_they_count_for_the_length_of_their_queue(world: Make) -> None:
+    w = world(max_lengths={"low": 3})
+    enqueue(w, "a", 2)
+    enqueue(w, None)
+    for more in (new_job(fair=fair_key("b")), new_job()):
+        with pytest.raises(QueueFull):
+            w.sender.enqueue(more)
+
+
+def test_the_rest_is_told_and_rung_for(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 3)
+    engine = w.engine()
+    assert w.store.wait(["low"], 0.01)
+    assert engine.ask(1).left == 2
+    assert w.store.wait(["low"], 0.01)
+
+
+def test_a_queue_that_they_wait_in_is_not_forgotten(world: Make) -> None:
+    w = world()
+    (uid,) = enqueue(w, "a")
+    w.store.forget_queues(["low"])
+    assert w.dump().used == {"low"}
+    w.store.cancel(*w.sender.next(), [Unwanted(uid, "low", "noop", b"{}")])
+    w.store.forget_queues(["low"])
+    assert w.dump().used == set()
+    assert w.queue("low").keyed == {}
+    assert w.engine().step(1) == ()
+
+
+def test_what_a_reply_has_no_room_for_keeps_its_turn(world: Make) -> None:
+    w = world(claim_bytes=400)
+    big = b'{"a":"%s"}' % (b"x" * 200)
+    jobs = [
+        new_job(payload=big, fair=fair_key(key) if key else None) for key in ("a", "b", "", "a")
+    ]
+    w.sender.enqueue(*jobs)
+    engine = w.engine()
+    claimed = [uid for _ in range(4) for uid in uids(engine.step(4))]
+    assert claimed == [jobs[2].uid, jobs[0].uid, jobs[1].uid, jobs[3].uid]
+
+
+def test_keys_are_forgotten_when_nobody_waits_or_runs(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 3)
+    enqueue(w, None, 3)
+    engine = w.engine()
+    claims = engine.step(6)
+    engine.step(0, *(Ack(claim.uid, 1, b"") for claim in claims))
+    assert engine.step(1) == ()
+    assert w.dump().turns == {}
+
+
+def test_who_had_a_queue_for_itself_owes_nothing(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 50)
+    engine = w.engine()
+    engine.step(50)
+    enqueue(w, "b", 3)
+    enqueue(w, "a", 3)
+    assert sorted(keys_of(w, uids(engine.step(2)))) == ["a", "b"]

@@ -1,0 +1,91 @@
+"""Turns among the fair keys of a queue: start-time fair queueing (Goyal, Vin and Cheng, 1996).
+
+A job with a fair key has a *tag*, the virtual time at which it may start: when its key's last one
+is through, or now, if that is over. The smallest goes first, and the queue's time is the tag of
+whoever was claimed last. Jobs without a key are those of one more, of weight 1: they lie in order,
+and only the first needs a tag, which it has when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from trioq.core.fair import LONGEST, TURN, FairKey, turn_of
+from trioq.core.job import Uid
+
+
+@attrs.define
+class Keyed:
+    """The ready jobs of one queue that have a fair key."""
+
+    tags: dict[Uid, int] = attrs.field(factory=dict[Uid, int])
+    """Cancelled ones too, until a claim passes over them."""
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def in_order(self) -> list[tuple[int, Uid]]:
+        """Tag and uid, whoever is next first."""
+        return sorted((tag, uid) for uid, tag in self.tags.items())
+
+    def take(self, limit: int) -> list[Uid]:
+        """Take out the first ones."""
+        taken = [uid for _, uid in self.in_order()[:limit]]
+        for uid in taken:
+            del self.tags[uid]
+        return taken
+
+
+@attrs.define
+class Turns:
+    """How far each queue, and each key in it, has come."""
+
+    now: dict[str, int] = attrs.field(factory=dict[str, int])
+    """Queue → its virtual time."""
+    ends: dict[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
+    """Queue and key → when the last one that was given a tag is through."""
+
+    @property
+    def are_used(self) -> bool:
+        """Whether anybody had one, since they were forgotten."""
+        return bool(self.now or self.ends)
+
+    def tag(self, queue: str, fair: FairKey) -> int:
+        """The tag of one that becomes ready."""
+        starts = self._next(queue, fair.key)
+        self.ends[queue, fair.key] = starts + turn_of(fair.weight)
+        return starts
+
+    def merged(
+        self, queue: str, plain: deque[Uid], keyed: Keyed, limit: int
+    ) -> list[tuple[Uid, int | None]]:
+        """Take out whose turn it is: each with its tag; None: it has no key."""
+        now, end = self.now.get(queue, 0), self.ends.get((queue, ""), 0)
+        waiting, taken = deque(keyed.in_order()), list[tuple[Uid, int | None]]()
+        while len(taken) < limit and (waiting or plain):
+            starts = max(now, end)
+            if plain and (not waiting or starts <= waiting[0][0]):
+                taken.append((plain.popleft(), None))
+                now, end = starts, starts + TURN
+            else:
+                tag, uid = waiting.popleft()
+                del keyed.tags[uid]
+                taken.append((uid, tag))
+                now = max(now, tag)
+        return taken
+
+    def claimed(self, queue: str, tag: int | None) -> None:
+        """It was this one's turn."""
+        if tag is None:
+            tag = self._next(queue, "")
+            self.ends[queue, ""] = tag + TURN
+        self.now[queue] = max(tag, self.now.get(queue, 0))
+
+    def none_left(self, queue: str) -> None:
+        """No key waits: whoever had a turn too many has it forgiven, and is forgotten."""
+        self.now[queue] = self.now.get(queue, 0) + LONGEST
+
+    def _next(self, queue: str, key: str) -> int:
+        return max(self.now.get(queue, 0), self.ends.get((queue, key), 0))

@@ -1,0 +1,12 @@
+-- Turns among the fair keys of a queue: a job's tag is the virtual time at which it may start.
+local TURN, LONGEST = 1048576, 104857600
+local function tag_text(tag)
+  return string.format("%016x", tag)
+end
+local function tag_number(text)
+  return tonumber(text or "0", 16) or 0
+end
+-- Of a job's row: its tag, if it has one yet, its key's weight, its key, and what follows.
+local function turn_in(row)
+  return string.match(row or "", "^(%x*) (%d[%d.]*) ([^\n]+)(.*)$")
+end
