@@ -17,7 +17,7 @@ from typing import IO
 
 import pytest
 
-from tests.support import trioq
+from tests.support import PATIENCE_S, trioq
 from trioq.settings import load
 from trioq.store.connect import open_store
 from trioq.store.inspect import stats
@@ -62,7 +62,7 @@ def test_an_engine_runs_beside_an_http_server(embedding: subprocess.Popen[str]) 
             assert len(answer.read().strip()) == 32
         assert line_with(embedding.stdout, "hello") == f"hello {name} (attempt 1)"
     embedding.send_signal(signal.SIGINT)
-    assert embedding.wait(timeout=30) == 0
+    assert embedding.wait(timeout=PATIENCE_S) == 0
 
 
 def test_ordinary_code_enqueues(examples: Path, tmp_path: Path) -> None:

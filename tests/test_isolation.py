@@ -15,7 +15,7 @@ import pytest
 
 import trioq
 from tests.engine.handlers.programs import is_alive, pid_of, running
-from tests.support import Server, trioq_started, wait_until
+from tests.support import PATIENCE_S, Server, trioq_started, wait_until
 from tests.support import trioq as run_trioq
 from trioq.core.config import Config
 from trioq.core.config.sections import ServeConfig, WorkerConfig
@@ -252,5 +252,5 @@ def test_a_ctrl_c_in_the_terminal_lets_jobs_of_runners_finish(config: Path, tmp_
         assert any('"engine_stopping"' in line for line in process.stderr)
         assert is_alive(pid)
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert not is_alive(pid)

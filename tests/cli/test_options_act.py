@@ -19,7 +19,7 @@ import pytest
 from tests.cli.conftest import Cli, lines, run
 from tests.dump import Dump, dump
 from tests.scene import Scene
-from tests.support import Server, new_job, wait_until
+from tests.support import PATIENCE_S, Server, new_job, wait_until
 from tests.support import trioq as apart
 from tests.support import trioq_started as started
 from trioq.cli import cli
@@ -427,7 +427,7 @@ def so_many_engines(place: Place) -> None:
     known = ("-n", "2", "--rate", "0", "--work", "0.2", "--workers", "1", "--engines", "2")
     bench = started("bench", place.cli.config, *known)
     wait_until(lambda: len(_steppers(place.server)) == 2)
-    assert bench.wait(60) == 0
+    assert bench.wait(PATIENCE_S) == 0
 
 
 def _steppers(server: Server) -> set[str]:

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.conftest import Cli, only_error, write_config
 from tests.cli.screens import SIXTEEN, Run, terminals
 from tests.scene import Scene
-from tests.support import Server, new_job, trioq_started
+from tests.support import PATIENCE_S, Server, new_job, trioq_started
 from trioq.cli.top.keys import keys
 from trioq.cli.top.screen import Screen, share, short, span, sparkline, wrapped
 from trioq.cli.top.ui import (
@@ -95,7 +95,7 @@ def working(server: Server, tmp_path: Path) -> Iterator[Path]:
     yield config
     store.lane.close()
     engine.send_signal(signal.SIGTERM)
-    engine.wait(30)
+    engine.wait(PATIENCE_S)
 
 
 @pytest.fixture(params=terminals())

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.support import Server, new_job, trioq_started, wait_until
+from tests.support import PATIENCE_S, Server, new_job, trioq_started, wait_until
 from trioq.store.inspect import stats
 
 APP = """
@@ -114,7 +114,7 @@ class Forking:
 
     def drain(self) -> None:
         self.engine.terminate()
-        assert self.engine.wait(timeout=30) == 0
+        assert self.engine.wait(timeout=PATIENCE_S) == 0
 
     def noted(self) -> list[tuple[str, bool]]:
         """What, and whether it was the engine itself that noted it."""

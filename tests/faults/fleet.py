@@ -17,7 +17,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.support import Server, new_job, trioq, trioq_started, wait_until
+from tests.support import PATIENCE_S, Server, new_job, trioq, trioq_started, wait_until
 from trioq.store.inspect import Stats, stats
 from trioq.store.redis import RedisStore
 
@@ -375,7 +375,7 @@ class Fleet:
             # Before that, SIGTERM ends a process as it ends any other.
             wait_until(partial(self.stands, engine))
             engine.send_signal(signal.SIGTERM)
-        return [engine.wait(timeout=30) for engine in living]
+        return [engine.wait(timeout=PATIENCE_S) for engine in living]
 
     def close(self) -> None:
         """SIGKILL to all that are left."""

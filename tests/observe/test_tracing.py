@@ -19,7 +19,7 @@ import pytest
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from tests.observe.collector import Collector, collector
-from tests.support import Server, new_job, trioq, trioq_started, wait_until
+from tests.support import PATIENCE_S, Server, new_job, trioq, trioq_started, wait_until
 from trioq.core.formats.record import decode
 from trioq.observe.otlp import FollowLinks
 from trioq.store.inspect import JobView, dead, done, stats
@@ -355,7 +355,7 @@ def test_a_job_given_back_is_no_error(place: Place) -> None:
     wait_until(lambda: stats(client).running)
     client.lane.close()
     engine.send_signal(signal.SIGTERM)
-    engine.communicate(timeout=30)
+    engine.communicate(timeout=PATIENCE_S)
 
     run = place.collector.one("run stays")
     assert (run.attributes["trioq.outcome"], run.error) == ("released", None)
@@ -510,7 +510,7 @@ def test_a_collector_that_is_away_holds_nothing_up(place: Place, how: str) -> No
         client.lane.close()
         before = time.monotonic()
         engine.send_signal(signal.SIGTERM)
-        _, log = engine.communicate(timeout=30)
+        _, log = engine.communicate(timeout=PATIENCE_S)
     # The exporter by itself would go on for 10 s, and the SDK wait for it for 30 s.
     assert time.monotonic() - before < 5
     assert engine.returncode == 0

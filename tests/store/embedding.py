@@ -14,7 +14,7 @@ import attrs
 import pytest
 from redis.connection import UnixDomainSocketConnection
 
-from tests.support import wait_until
+from tests.support import PATIENCE_S, wait_until
 from trioq.store.embedded import Embedded, EmbeddedError, start
 from trioq.store.lane import Lane, no_retries
 
@@ -92,7 +92,7 @@ class User:
 
     def close(self) -> None:
         """Let it end by itself."""
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=PATIENCE_S)
 
     def kill(self) -> None:
         """SIGKILL."""

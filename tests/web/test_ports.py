@@ -16,7 +16,7 @@ import pytest
 
 import trioq
 from tests.observe.scraped import Told, ask, configured, engine, get
-from tests.support import Server, trioq_started, wait_until
+from tests.support import PATIENCE_S, Server, trioq_started, wait_until
 from tests.support import trioq as run_trioq
 from trioq.core.events import HttpServed
 from trioq.store.inspect import stats
@@ -202,7 +202,7 @@ def test_serve_logs_where_and_an_idle_one_is_small(
         resident = Path(f"/proc/{serving.pid}/status").read_text().split("VmRSS:")[1].split()[0]
         assert int(resident) < 80 * 1024, "kB; 80 MB is what an idle engine may have"
         serving.send_signal(signal.SIGTERM)
-        assert serving.wait(timeout=30) == 0
+        assert serving.wait(timeout=PATIENCE_S) == 0
     finally:
         if serving.poll() is None:
             os.kill(serving.pid, signal.SIGKILL)

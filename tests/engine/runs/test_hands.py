@@ -15,7 +15,7 @@ import trio
 import trioq
 from tests.engine.handlers.attempts import until
 from tests.engine.virtual import Running, World, calm
-from tests.support import new_job
+from tests.support import PATIENCE_S, new_job
 from trioq import failpoints
 from trioq.core.breaker import Breaker, Settings
 from trioq.core.calls import NewJob
@@ -279,10 +279,10 @@ async def test_a_job_that_blocks_does_not_hold_back_those_behind_it(
     world.enqueue("first")
     world.enqueue("second", 5)
     await world.start()
-    await world.reported(JobSucceeded, 5, name="second", within_s=20)
+    await world.reported(JobSucceeded, 5, name="second", within_s=PATIENCE_S)
     assert world.of(JobSucceeded, name="first") == []
     release.set()
-    await world.reported(JobSucceeded, name="first", within_s=20)
+    await world.reported(JobSucceeded, name="first", within_s=PATIENCE_S)
 
 
 async def test_what_runs_in_a_thread_takes_nothing_of_the_loops_turn(world: World) -> None:
@@ -299,7 +299,7 @@ async def test_what_runs_in_a_thread_takes_nothing_of_the_loops_turn(world: Worl
     world.listeners = (listener,)
     running = await world.start()
     world.enqueue("waits")
-    await world.reported(JobSucceeded, within_s=20)
+    await world.reported(JobSucceeded, within_s=PATIENCE_S)
     assert spent[0] < 1.0
 
 
@@ -357,8 +357,8 @@ async def test_what_takes_too_long_is_left_behind_with_its_place_and_begins_noth
     world.enqueue("next", 3)
     running = await world.start()
     threads = running.engine._parts.threads
-    (died,) = await world.reported(JobDied, within_s=20)
-    await world.reported(JobSucceeded, 3, within_s=20)
+    (died,) = await world.reported(JobDied, within_s=PATIENCE_S)
+    await world.reported(JobSucceeded, 3, within_s=PATIENCE_S)
     assert died.error.message == "took longer than 0.05 s; its thread still runs"
     assert abandoned_threads() == {"stuck": 1}
     assert threads.borrowed_tokens == 1
@@ -382,11 +382,11 @@ async def test_without_a_place_for_a_thread_jobs_come_back_later(
     world.config = calm(queues=("low",), count=1)
     world.enqueue("stuck")
     await world.start()
-    await world.reported(JobDied, within_s=20)
+    await world.reported(JobDied, within_s=PATIENCE_S)
     world.enqueue("next", 3)
-    await world.reported(JobSnoozed, 3, within_s=20)
+    await world.reported(JobSnoozed, 3, within_s=PATIENCE_S)
     release.set()
-    await world.reported(JobSucceeded, 3, within_s=20)
+    await world.reported(JobSucceeded, 3, within_s=PATIENCE_S)
 
 
 async def look_ahead(world: World) -> Running:
@@ -416,10 +416,10 @@ async def test_of_what_was_to_go_to_one_thread_nothing_is_lost_without_a_place_f
     for other in others:
         threads.acquire_on_behalf_of_nowait(other)
     world.enqueue("next", 5)
-    await world.reported(JobSnoozed, within_s=20)
+    await world.reported(JobSnoozed, within_s=PATIENCE_S)
     for other in others:
         threads.release_on_behalf_of(other)
-    await world.reported(JobSucceeded, 5, name="next", within_s=20)
+    await world.reported(JobSucceeded, 5, name="next", within_s=PATIENCE_S)
 
 
 async def test_a_job_that_a_thread_cannot_read_does_not_hold_back_those_behind_it(
@@ -428,9 +428,9 @@ async def test_a_job_that_a_thread_cannot_read_does_not_hold_back_those_behind_i
     await look_ahead(world)
     bad = new_job(name="tiny", payload=b"{")
     world.store.enqueue("another", 1, [bad, *(new_job(name="tiny") for _ in range(4))])
-    (died,) = await world.reported(JobDied, within_s=20)
+    (died,) = await world.reported(JobDied, within_s=PATIENCE_S)
     assert died.uid == bad.uid
-    await world.reported(JobSucceeded, 304, within_s=20)
+    await world.reported(JobSucceeded, 304, within_s=PATIENCE_S)
 
 
 async def test_what_was_to_wait_is_told_of_in_full(world: World) -> None:
@@ -513,11 +513,11 @@ async def test_a_lost_boot_has_its_jobs_cancelled_in_threads_too(
     world.config = calm(queues=("low",), count=1)
     world.enqueue("stuck", 2)
     await world.start()
-    await world.reported(JobStarted, within_s=20)
+    await world.reported(JobStarted, within_s=PATIENCE_S)
     world.store.space.boots.clear()  # the server has forgotten it
     world.enqueue("other")
-    await world.reported(BootLost, within_s=20)
-    await world.reported(JobReleased, name="stuck", within_s=20)
+    await world.reported(BootLost, within_s=PATIENCE_S)
+    await world.reported(JobReleased, name="stuck", within_s=PATIENCE_S)
 
 
 @pytest.fixture
@@ -538,5 +538,5 @@ async def test_each_run_passes_its_failpoints(world: World, armed: list[str]) ->
 
     world.enqueue("tiny", 30)
     await world.start()
-    await world.reported(JobSucceeded, 30, within_s=20)
+    await world.reported(JobSucceeded, 30, within_s=PATIENCE_S)
     assert (len(armed), rows.count) == (30, 0)

@@ -13,7 +13,7 @@ from tests.engine.handlers.attempts import until
 from tests.engine.handlers.test_starved import no_new_threads
 from tests.engine.runs.test_hands import Rows, look_ahead
 from tests.engine.virtual import World, calm
-from tests.support import new_job
+from tests.support import PATIENCE_S, new_job
 from trioq.core.calls import Ask
 from trioq.core.events import (
     BreakerChanged,
@@ -65,10 +65,10 @@ async def test_while_one_blocks_the_next_of_its_name_have_threads_of_their_own(
     assert isinstance(handler, Function)
     world.enqueue("blocks", 2)
     await world.start()
-    await world.reported(JobStarted, 2, within_s=20)
+    await world.reported(JobStarted, 2, within_s=PATIENCE_S)
     assert not handler.tempo.is_quick
     release.set()
-    await world.reported(JobSucceeded, 2, within_s=20)
+    await world.reported(JobSucceeded, 2, within_s=PATIENCE_S)
 
 
 async def test_a_summary_has_the_id_that_its_job_was_given(world: World) -> None:
@@ -79,7 +79,7 @@ async def test_a_summary_has_the_id_that_its_job_was_given(world: World) -> None
     ids = [f"x{n}" for n in range(5)]
     for id in ids:
         world.enqueue("tiny", id=id)
-    await world.reported(JobSucceeded, 305, within_s=20)
+    await world.reported(JobSucceeded, 305, within_s=PATIENCE_S)
     space = world.store.space
     await until(lambda: space.stats["done"] == 305)
     assert rows.count > before
@@ -106,9 +106,9 @@ async def test_without_a_thread_jobs_go_back_and_the_engine_goes_on(
             nursery.start_soon(hold)
             await trio.testing.wait_all_tasks_blocked()
         world.enqueue("tiny", 5)
-        (starved, *_) = await world.reported(RunStarved, within_s=20)
+        (starved, *_) = await world.reported(RunStarved, within_s=PATIENCE_S)
     assert starved.want.startswith("threads")
-    await world.reported(JobSucceeded, 305, within_s=20)
+    await world.reported(JobSucceeded, 305, within_s=PATIENCE_S)
     assert world.of(JobReleased)
     assert world.of(JobFailed) == []
 
@@ -155,10 +155,10 @@ async def test_what_a_thread_has_begun_is_run_though_its_breaker_opens_meanwhile
     world.store.enqueue("another", 1, both)
     await until(lambda: begun == [0, 1])
     fails.set()
-    await world.reported(BreakerChanged, within_s=20)
+    await world.reported(BreakerChanged, within_s=PATIENCE_S)
     release.set()
-    (parked,) = await world.reported(JobParked, within_s=20)
-    await world.reported(JobDied, 2, within_s=20)
+    (parked,) = await world.reported(JobParked, within_s=PATIENCE_S)
+    await world.reported(JobDied, 2, within_s=PATIENCE_S)
     assert begun == [0, 1]
     assert parked.uid == both[1].uid
     (change,) = world.of(BreakerChanged)  # the late one says nothing of the door that has shut
@@ -181,7 +181,7 @@ async def test_who_loses_its_lease_while_a_thread_runs_it_ends_if_it_is_to(
 
     running = await world.start()
     first, _ = world.enqueue("careful", 2)
-    await world.reported(JobReleased, uid=first, within_s=20)
+    await world.reported(JobReleased, uid=first, within_s=PATIENCE_S)
     assert abandoned_threads() == {"careful": 1}
 
 
@@ -206,8 +206,8 @@ async def test_who_is_asked_to_end_while_a_thread_runs_it_after_others_ends(
 
     first, _ = world.enqueue("stops", 2)
     running = await world.start()
-    await world.reported(JobCancelled, uid=first, within_s=20)
-    await world.until(lambda: not world.store.space.jobs, within_s=20)
+    await world.reported(JobCancelled, uid=first, within_s=PATIENCE_S)
+    await world.until(lambda: not world.store.space.jobs, within_s=PATIENCE_S)
     assert dict(world.store.space.stats)["cancelled"] == 1
     assert len(world.of(JobStarted, uid=first)) == 1
     assert world.of(JobReleased) == []

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from tests.engine.virtual import World, calm
+from tests.support import PATIENCE_S
 from trioq import current_job
 from trioq.core.convert import CONVERTER
 from trioq.core.events import JobFailed, JobReleased, JobSucceeded, RunStarved
@@ -37,7 +38,7 @@ async def test_jobs_of_one_name_in_several_queues_each_have_their_own(
         uid: queue for queue in ["low", "high"] * 2 for uid in world.enqueue("note", 20, queue)
     }
     await world.start()
-    told = await world.reported(JobSucceeded, 80, within_s=20)
+    told = await world.reported(JobSucceeded, 80, within_s=PATIENCE_S)
     assert {event.uid: event.queue for event in told} == seen == expected
     space = world.store.space
     while space.stats["done"] < 80:

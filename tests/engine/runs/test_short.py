@@ -12,7 +12,7 @@ import trio
 from tests.engine.handlers.attempts import until
 from tests.engine.runs.test_hands import Rows
 from tests.engine.virtual import World, calm
-from tests.support import new_job
+from tests.support import PATIENCE_S, new_job
 from trioq.core import ahead, tempo
 from trioq.core.events import JobCancelled, JobDied, JobFailed, JobStarted, JobSucceeded
 from trioq.engine.handlers import abandoned_threads
@@ -57,7 +57,7 @@ async def test_they_run_beside_each_other_and_are_told_of_together(world: World)
     world.app.job("meets")(pairs.meet)
     uids = world.enqueue("meets", 200)
     await world.start()
-    await world.reported(JobSucceeded, 200, within_s=20)
+    await world.reported(JobSucceeded, 200, within_s=PATIENCE_S)
     assert sorted(event.uid for event in world.of(JobSucceeded)) == sorted(uids)
     assert sorted(event.uid for event in world.of(JobStarted)) == sorted(uids)
     assert rows.count > 150
@@ -76,10 +76,10 @@ async def test_one_that_takes_long_is_a_run_by_itself_and_the_others_go_on(
     (long,) = world.enqueue("short", payload={"blocks": True})
     world.enqueue("short", 20)
     await world.start()
-    await world.reported(JobStarted, uid=long, within_s=20)
-    await world.reported(JobSucceeded, 40, within_s=20)
+    await world.reported(JobStarted, uid=long, within_s=PATIENCE_S)
+    await world.reported(JobSucceeded, 40, within_s=PATIENCE_S)
     assert world.cancel(long, name="short") == ["asked"]
-    await world.reported(JobCancelled, uid=long, within_s=20)
+    await world.reported(JobCancelled, uid=long, within_s=PATIENCE_S)
 
 
 async def test_one_is_over_in_time_however_long_a_short_one_may_take(
@@ -95,9 +95,9 @@ async def test_one_is_over_in_time_however_long_a_short_one_may_take(
     world.enqueue("short", 5)
     (long,) = world.enqueue("short", payload={"blocks": True})
     await world.start()
-    (failed,) = await world.reported(JobFailed, uid=long, within_s=20)
+    (failed,) = await world.reported(JobFailed, uid=long, within_s=PATIENCE_S)
     assert failed.error.kind == "timeout"
-    await world.reported(JobSucceeded, 5, within_s=20)
+    await world.reported(JobSucceeded, 5, within_s=PATIENCE_S)
 
 
 async def test_what_no_thread_has_begun_goes_back_when_the_engine_drains(
@@ -109,7 +109,7 @@ async def test_what_no_thread_has_begun_goes_back_when_the_engine_drains(
 
     uids = world.enqueue("short", 50)
     running = await world.start()
-    await world.reported(JobStarted, 2, within_s=20)
+    await world.reported(JobStarted, 2, within_s=PATIENCE_S)
     running.engine.drain()
     release.set()
     await running.ended.wait()
@@ -129,8 +129,8 @@ async def test_a_failure_stops_no_thread_but_its_own(world: World) -> None:
     for n in range(60):
         world.enqueue("short", payload={"fails": n % 20 == 10})
     await world.start()
-    await world.reported(JobFailed, 3, within_s=20)
-    await world.reported(JobSucceeded, 57, within_s=20)
+    await world.reported(JobFailed, 3, within_s=PATIENCE_S)
+    await world.reported(JobSucceeded, 57, within_s=PATIENCE_S)
 
 
 async def test_where_one_thread_ends_another_takes_its_place_while_the_others_are_at_work(
@@ -148,8 +148,8 @@ async def test_where_one_thread_ends_another_takes_its_place_while_the_others_ar
     for what in ("is good", "blocks", "fails", *["is good"] * 5):
         world.enqueue("short", payload={"what": what})
     await world.start()
-    await world.reported(JobFailed, within_s=20)
-    await world.reported(JobSucceeded, 6, within_s=20)
+    await world.reported(JobFailed, within_s=PATIENCE_S)
+    await world.reported(JobSucceeded, 6, within_s=PATIENCE_S)
 
 
 async def test_what_a_thread_cannot_begin_is_told_of_while_the_others_are_at_work(
@@ -168,8 +168,8 @@ async def test_what_a_thread_cannot_begin_is_told_of_while_the_others_are_at_wor
     world.store.enqueue("another", 1, [bad])
     world.enqueue("short", 3)
     await world.start()
-    await world.reported(JobDied, uid=bad.uid, within_s=20)
-    await world.reported(JobSucceeded, 6, within_s=20)
+    await world.reported(JobDied, uid=bad.uid, within_s=PATIENCE_S)
+    await world.reported(JobSucceeded, 6, within_s=PATIENCE_S)
 
 
 async def test_so_many_are_claimed_ahead_as_run_beside_each_other(world: World) -> None:
@@ -179,7 +179,7 @@ async def test_so_many_are_claimed_ahead_as_run_beside_each_other(world: World) 
 
     world.enqueue("short", 60)
     running = await world.start()
-    await world.reported(JobSucceeded, 60, within_s=20)
+    await world.reported(JobSucceeded, 60, within_s=PATIENCE_S)
     (shard,) = running.engine._parts.shards
     assert shard.dispatcher is not None
     mean_s = sum(event.took_s for event in world.of(JobSucceeded)) / 60

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.settings.observed.place import Place, in_thread, row
-from tests.support import trioq_started, wait_until
+from tests.support import PATIENCE_S, trioq_started, wait_until
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def serving(place: Place, **others: Any) -> Iterator[Callable[[str], list[dict[s
         yield told
     finally:
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 async def replaced(place: Place, why: str) -> None:
