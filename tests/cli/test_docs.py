@@ -16,6 +16,8 @@ from tests.cli.conftest import Cli, run
 from tests.scene import Scene
 from tests.support import new_job
 from trioq.cli import COMMANDS, cli
+from trioq.core.formats.snapshot import Shut, Snapshot
+from trioq.store.inspect import tell
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cli.md").read_text()
@@ -89,6 +91,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
     scene.store.sign_off(scene.driver.engine)
     scene.store.register("e.2", engine.encode())
     scene.enqueue(new_job(id="a"), new_job("high"), new_job(name="nooop", id="misspelt"))
+    tell(scene.store, "e.2", Snapshot(shut=(Shut("noop", ("noop",), "open", 1, 2, 14, 20),)))
     file = tmp_path / "in.jsonl"
     file.write_text("{}\n")
     trioq.config.write_text(trioq.config.read_text() + MORE)
@@ -103,6 +106,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         trioq.json("cancel", "a")[0],
         json.loads(trioq("dead revive", "dead", "nobody", "--json").stdout),
         trioq.json("pause", "low"),
+        trioq.json("breakers"),
         trioq.json("purge", "low", "--yes"),
         json.loads(trioq("doctor", "--json").stdout),
         trioq.json("acl"),

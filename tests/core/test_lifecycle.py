@@ -24,7 +24,9 @@ from trioq.store.scripts import all_scripts
 ROOT = Path(__file__).parents[2]
 
 #: Scripts that change no job's state.
-OTHER_SCRIPTS = {"beat", "forget_queues", "note", "pause", "register", "wait_for"}
+OTHER_SCRIPTS = {
+    "beat", "breakers", "forget_queues", "note", "pause", "register", "reset_breaker", "wait_for",
+}  # fmt: skip
 
 
 def reachable(start: State | None) -> set[State | None]:

@@ -35,6 +35,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Stop claiming from a queue, or running a job.",
     ),
     "resume": ("trioq.cli.pause:resume", "Claim from a queue, or run a job, again."),
+    "breakers": (
+        "trioq.cli.breakers:breakers",
+        "List the breakers that aren't closed, or reset one.",
+    ),
     "purge": ("trioq.cli.queues:purge", "Forget the jobs that wait in a queue."),
     "top": ("trioq.cli.top:top", "Watch queues, engines and failures live."),
     "bench": ("trioq.cli.bench:bench", "Measure throughput and latency."),

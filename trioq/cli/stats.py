@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import click
 
+from trioq.cli.breakers import show_breakers
 from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
 from trioq.engine import from_config
@@ -23,6 +24,7 @@ COUNTED = ("done", "dead", "cancelled", "enqueued", "retried", "reaped", "strays
 QUEUES = 30
 DOORS = 20
 PAUSES = 20
+BREAKERS = 20
 KEYS = 200
 
 #: Of doors in JSON. A client may have invented thousands of names.
@@ -49,6 +51,7 @@ def stats(config: str, keys: bool, as_json: bool) -> None:
                 | {
                     "doors": [door.as_json() for door in behind[:DOORS_JSON]],
                     "doors_left_out": max(0, len(behind) - DOORS_JSON),
+                    "breakers": [each.as_json() for each in there.admin.breakers(found)],
                 }
             )
         else:
@@ -77,6 +80,11 @@ def _show_stats(there: Opened, found: Stats) -> None:
     if len(paused) > PAUSES:
         click.echo(f"and {len(paused) - PAUSES:,} more are paused")
     show_doors(there.admin.doors(found))
+    if shut := [each for each in there.admin.breakers(found) if each.state != "closed"]:
+        click.echo()
+        show_breakers(shut[:BREAKERS])
+        if len(shut) > BREAKERS:
+            click.echo(f"and {len(shut) - BREAKERS:,} more breakers that aren't closed")
     told = found.as_json()
     counted = [f"{told[what]:,} {what}" for what in COUNTED if told[what] or what == "done"]
     click.echo(f"\n{found.running} running, " + ", ".join(counted))

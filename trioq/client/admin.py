@@ -32,6 +32,7 @@ from trioq.core.job import Uid
 from trioq.store import inspect
 from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import (
+    BreakerView,
     Dead,
     DeadFilter,
     DeadPage,
@@ -79,6 +80,15 @@ class Admin:
           counted: What :meth:`stats` returned; default: asked for now.
         """
         return inspect.doors(self.store, counted or self.stats())
+
+    def breakers(self, counted: Stats | None = None) -> list[BreakerView]:
+        """The breakers that aren't closed, as far as the engines have told, and all those that
+        they share.
+
+        Args:
+          counted: What :meth:`stats` returned; default: asked for now.
+        """
+        return inspect.breakers(self.store, counted or self.stats())
 
     def follow(self, uid: Uid, id: str | None = None) -> Iterator[Status]:
         """Where a job is, whenever that changes, until it has ended. Looks each second; its
@@ -197,6 +207,18 @@ class Admin:
         """Engines claim from this queue, or run jobs of this name, again. False: that was so
         already."""
         return self._sender.send(RedisStore.pause, paused(queue, job), False)
+
+    def reset_breaker(self, name: str) -> bool:
+        """Close the breakers of this name, whatever was found: in all engines with their next beat.
+
+        Args:
+          name: A job's, or what several depend on.
+
+        Returns:
+          True: all engines share it, and it wasn't closed. Of breakers that each engine has for
+          itself only that engine knows.
+        """
+        return self._sender.send(RedisStore.reset_breaker, name)
 
     def cancel(
         self, id_or_uid: str, reason: str = "", *, by: str | None = None, wait: Seconds | None = 0.0

@@ -112,6 +112,8 @@ class Breaker:
     _good: int = attrs.field(default=0, init=False)
     _bad: int = attrs.field(default=0, init=False)
     """What probes have found since it turned half-open."""
+    found: tuple[int, int] = attrs.field(default=(0, 0), init=False)
+    """Failures, and runs in all, that opened it last."""
 
     def __attrs_post_init__(self) -> None:
         self._window = _Window(self.settings.window_s)
@@ -120,6 +122,11 @@ class Breaker:
     def last_state(self) -> State:
         """The state after the last change that was told."""
         return self._state
+
+    @property
+    def since(self) -> float:
+        """When it changed last."""
+        return self._since
 
     @property
     def generation(self) -> int:
@@ -229,6 +236,10 @@ class Breaker:
         )
 
     def _turn(self, after: State, now: float) -> Change:
+        if after == "open":
+            window, probed = self._window, self._good + self._bad
+            is_probed = self._state == "half_open"
+            self.found = (self._bad, probed) if is_probed else (window.failed, window.total)
         change = Change(self._state, after, now)
         self._state, self._since = after, now
         self._generation += 1

@@ -6,6 +6,7 @@ each job.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -15,12 +16,13 @@ import attrs
 import trio
 
 from trioq.core.board import Board
+from trioq.core.breaker import Permit
 from trioq.core.events import Event, JobDied, JobFailed, JobSucceeded
 from trioq.core.formats.record import Stored
-from trioq.core.formats.snapshot import Failure, Run, Snapshot
+from trioq.core.formats.snapshot import Failure, Run, Shut, Snapshot
 from trioq.core.waiting import of_engine
 from trioq.engine.claim import Held
-from trioq.engine.status import Status
+from trioq.engine.status import ShutBreaker, Status
 
 #: The longest runs, and the last failures. The rest is counted.
 RUNS = 32
@@ -76,6 +78,8 @@ class Shown(Protocol):
     def began(self) -> float: ...
     @property
     def board(self) -> Board | None: ...
+    @property
+    def permit(self) -> Permit: ...
 
 
 def told(
@@ -87,6 +91,8 @@ def told(
       abandoned: Handlers that go on though their jobs are settled, threads too.
     """
     now, now_ms = trio.current_time(), time.time_ns() // 1_000_000
+    runs = tuple(runs)
+    shut = tuple(_shut(each, runs, now, now_ms) for each in status.shut)
     runs = sorted(runs, key=lambda run: run.began)
     boards = (run.board for run in runs)
     waits = (None if board is None else board.waiting for board in boards)
@@ -100,11 +106,32 @@ def told(
         running=tuple(_run(run, now_ms, now - run.began) for run in runs[:RUNS]),
         breakers={n: state for n, state in status.breakers.items() if state != "closed"},
         reopens_ms={n: now_ms + int(1000 * in_s) for n, in_s in status.reopens_in_s.items()},
+        shut=shut,
         done=dict(recent.done),
         failures=tuple(recent.failures),
         abandoned=abandoned,
         waits_for=() if waiting is None else tuple(sorted(waiting.queues)),
         waits_s=0.0 if waiting is None else time.monotonic() - waiting.since,
+    )
+
+
+def _shut(breaker: ShutBreaker, runs: Iterable[Shown], now: float, now_ms: int) -> Shut:
+    until = breaker.reopens_at
+    probes = (
+        run.claim.uid
+        for run in runs
+        if run.permit.is_probe and run.stored.record.name in breaker.jobs
+    )
+    return Shut(
+        breaker.name,
+        breaker.jobs,
+        breaker.state,
+        now_ms - int(1000 * (now - breaker.since)),
+        None if until is None else now_ms + int(1000 * (until - now)),
+        breaker.failures,
+        breaker.runs,
+        breaker.shared,
+        tuple(itertools.islice(probes, RUNS)),
     )
 
 

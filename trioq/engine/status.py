@@ -29,6 +29,21 @@ NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 @attrs.frozen
+class ShutBreaker:
+    """A breaker that isn't closed, as the engine has it."""
+
+    name: str
+    jobs: tuple[str, ...]
+    state: State
+    since: float
+    """By trio's clock."""
+    reopens_at: float | None
+    failures: int
+    runs: int
+    shared: bool
+
+
+@attrs.frozen
 class Status:
     """An engine at one moment."""
 
@@ -58,6 +73,8 @@ class Status:
     """Handlers that go on though their jobs were cancelled, by name; those in threads aside."""
     reopens_in_s: Mapping[str, float] = NOTHING
     """When breakers that are open let a probe run, by name."""
+    shut: tuple[ShutBreaker, ...] = ()
+    """Breakers that aren't closed, each once."""
     want: str | None = None
     """What the engine itself has too little of, so that it claims less; None: nothing."""
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from trioq.core.formats import engine_info, history, payload, record, snapshot, summary
 from trioq.core.formats.engine_info import EngineInfo
-from trioq.core.formats.snapshot import Failure, Run, Snapshot
+from trioq.core.formats.snapshot import Failure, Run, Shut, Snapshot
 from trioq.core.formats.summary import Summary
 from trioq.core.job import Record
 from trioq.core.valid import LATEST_MS
@@ -26,6 +26,7 @@ SNAPSHOT = Snapshot(
     1_000, 2, 3, True, 0.5, (Run(UID, "n", "q", 1, 900, 0.5, "half"),), {"n": "open"},
     {"n": 4_000}, {"q": 3},
     (Failure(800, UID, "n", "q", 1, "E: no", "dead: failures"),), {"n": 1}, ("q",), 7.5, -0.25,
+    (Shut("d", ("n",), "half_open", 700, None, 3, 4, True, (UID,)),),
 )  # fmt: skip
 
 #: What else stands where a value of some type is expected.
@@ -42,7 +43,7 @@ VALUES = st.recursive(ODD, lambda inner: st.lists(inner) | st.dictionaries(st.te
 MEMBERS = st.dictionaries(
     st.sampled_from(
         sorted(
-            {a.name for kind in (EngineInfo, Snapshot, Summary, Run, Failure)
+            {a.name for kind in (EngineInfo, Snapshot, Summary, Run, Failure, Shut)
              for a in attrs.fields(kind)}
             | {"v", "due", "max_attempts", "timeout_s", "type", "message", "traceback", "omitted"}
         )

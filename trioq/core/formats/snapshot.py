@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -43,6 +44,28 @@ class Failure:
 
 
 @attrs.frozen
+class Shut:
+    """A breaker that isn't closed."""
+
+    name: str
+    """The job's, or what several depend on."""
+    jobs: tuple[str, ...]
+    """The handlers behind it, as far as they have run."""
+    state: str
+    since_ms: int
+    """Epoch, by the engine's clock."""
+    until_ms: int | None = None
+    """When an open one lets a probe run."""
+    failures: int = 0
+    """Of ``runs``: what has opened it."""
+    runs: int = 0
+    shared: bool = False
+    """Whether all engines have it together."""
+    probes: tuple[Uid, ...] = ()
+    """The jobs that try it here."""
+
+
+@attrs.frozen
 class Snapshot:
     """One moment of an engine."""
 
@@ -72,6 +95,8 @@ class Snapshot:
     """How long that has been so."""
     clock_offset_s: float = 0.0
     """The server's clock less its own."""
+    shut: tuple[Shut, ...] = ()
+    """Its breakers that aren't closed, each once."""
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -107,6 +132,7 @@ def decode(encoded: bytes | None) -> Snapshot | None:
         ),
         breakers={name: lenient.text(state) for name, state in states.items()},
         reopens_ms={name: lenient.time_ms(at) or 0 for name, at in reopens.items()},
+        shut=tuple(map(_shut, lenient.objects(told.get("shut")))),
         done={queue: lenient.count(done) for queue, done in counts.items()},
         failures=tuple(
             Failure(
@@ -124,4 +150,18 @@ def decode(encoded: bytes | None) -> Snapshot | None:
         waits_for=lenient.texts(told.get("waits_for")),
         waits_s=lenient.seconds(told.get("waits_s")),
         clock_offset_s=lenient.offset(told.get("clock_offset_s")),
+    )
+
+
+def _shut(told: Mapping[str, Any]) -> Shut:
+    return Shut(
+        lenient.text(told.get("name")),
+        lenient.texts(told.get("jobs")),
+        lenient.text(told.get("state")),
+        lenient.time_ms(told.get("since_ms")) or 0,
+        lenient.time_ms(told.get("until_ms")),
+        lenient.count(told.get("failures")),
+        lenient.count(told.get("runs")),
+        told.get("shared") is True,
+        lenient.texts(told.get("probes")),
     )

@@ -73,13 +73,14 @@ def _count(breaker: SharedBreaker, boot: BootId, news: BreakerNews, now_ms: int)
         runs, failures = breaker.window.get(slot, (0, 0))
         breaker.window[slot] = runs + good + bad, failures + bad
         runs = sum(runs for runs, _ in breaker.window.values())
-        if _is_too_bad(sum(failed for _, failed in breaker.window.values()), runs, news):
-            _open(breaker, news, now_ms)
+        failures = sum(failed for _, failed in breaker.window.values())
+        if _is_too_bad(failures, runs, news):
+            _open(breaker, runs - failures, failures, news, now_ms)
     elif breaker.state == "half_open":
         breaker.good, breaker.bad = breaker.good + good, breaker.bad + bad
         found = breaker.good + breaker.bad
         if not breaker.good or _is_too_bad(breaker.bad, found, news):
-            _open(breaker, news, now_ms)
+            _open(breaker, breaker.good, breaker.bad, news, now_ms)
         elif found >= news.min_samples:
             _turn(breaker, "closed", now_ms)
 
@@ -97,8 +98,9 @@ def _is_too_bad(failed: int, found: int, news: BreakerNews) -> bool:
     return found >= news.min_samples and failed / found >= news.failure_threshold
 
 
-def _open(breaker: SharedBreaker, news: BreakerNews, now_ms: int) -> None:
+def _open(breaker: SharedBreaker, good: int, bad: int, news: BreakerNews, now_ms: int) -> None:
     _turn(breaker, "open", now_ms)
+    breaker.good, breaker.bad = good, bad
     breaker.until_ms = now_ms + news.cooldown_ms
 
 

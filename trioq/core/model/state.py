@@ -299,7 +299,8 @@ class SharedBreaker:
     resets: int = 0
     good: int = 0
     bad: int = 0
-    """What probes have found since it turned half-open, also those of boots that are gone."""
+    """What probes have found since it turned half-open, also those of boots that are gone; of an
+    open one, what has opened it."""
     shares: dict[BootId, Share] = attrs.field(factory=dict[BootId, Share])
     window: dict[int, tuple[int, int]] = attrs.field(factory=dict[int, tuple[int, int]])
     """Slot → runs and failures, while it is closed."""

@@ -17,6 +17,7 @@ from trioq.core.breaker import UNLIMITED, Breaker, Change, Permit, Settings, Sta
 from trioq.core.calls import BreakerNews, BreakerSeen
 from trioq.core.events import BreakerChanged, Report
 from trioq.core.shared_breaker import SharedBreaker
+from trioq.engine.status import ShutBreaker
 
 #: What is to be said of a name of which nobody says anything.
 PLAIN = blame.Breaker()
@@ -139,6 +140,25 @@ class Breakers:
         """When those that are open let a probe run, by job name. May be asked in any thread."""
         times = {name: breaker.reopens_at(now) for name, breaker in tuple(self._breakers.items())}
         return {name: at - now for name, at in times.items() if at is not None}
+
+    def shut(self, now: float) -> tuple[ShutBreaker, ...]:
+        """Those that aren't closed. May be asked in any thread."""
+        of = {
+            guarded: (breaker, state)
+            for guarded, breaker in tuple(self._all.items())
+            if (state := breaker.last_state) != "closed"
+        }
+        jobs = {guarded: list[str]() for guarded in of}
+        for name in tuple(self._breakers) if of else ():
+            if (guarded := self._guarded(name)) in jobs:
+                jobs[guarded].append(name)
+        return tuple(
+            ShutBreaker(
+                guarded.name, tuple(sorted(jobs[guarded])), state, breaker.since,
+                breaker.reopens_at(now), *breaker.found, guarded in self._shared,
+            )
+            for guarded, (breaker, state) in of.items()
+        )  # fmt: skip
 
     # -- what the server says of them ------------------------------------------------------
 

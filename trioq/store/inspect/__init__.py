@@ -5,6 +5,7 @@ server.
 """
 
 from trioq.store.inspect.ages import oldest_ready_ms
+from trioq.store.inspect.breakers import BreakerView, breakers
 from trioq.store.inspect.causes import CAUSES, Waiting
 from trioq.store.inspect.counts import (
     EngineStats,
@@ -45,6 +46,7 @@ from trioq.store.inspect.views import JobView
 
 __all__ = [
     "CAUSES",
+    "BreakerView",
     "Dead",
     "DeadFilter",
     "DeadPage",
@@ -67,6 +69,7 @@ __all__ = [
     "Stats",
     "Trend",
     "Waiting",
+    "breakers",
     "dead",
     "dead_pages",
     "dead_views",

@@ -26,8 +26,9 @@ local told, changed = {}, {}
 local function is_too_bad(failed, found, ask)
   return found >= ask.min_samples and failed / found >= ask.threshold
 end
-local function open_breaker(b, ask)
+local function open_breaker(b, good, bad, ask)
   turn_breaker(b, "open", now_ms)
+  b.good, b.bad = good, bad
   b.til = now_ms + ask.cooldown
 end
 local function forget_gone(b)
@@ -73,7 +74,7 @@ local function into_window(b, runs, failed, ask)
     all_runs, all_failed = all_runs + each[2], all_failed + each[3]
   end
   if is_too_bad(all_failed, all_runs, ask) then
-    open_breaker(b, ask)
+    open_breaker(b, all_runs - all_failed, all_failed, ask)
   end
 end
 local function count(b, ask)
@@ -92,7 +93,7 @@ local function count(b, ask)
   elseif b.state == "half_open" then
     b.good, b.bad = b.good + good, b.bad + bad
     if b.good == 0 or is_too_bad(b.bad, b.good + b.bad, ask) then
-      open_breaker(b, ask)
+      open_breaker(b, b.good, b.bad, ask)
     elseif b.good + b.bad >= ask.min_samples then
       turn_breaker(b, "closed", now_ms)
     end

@@ -1,0 +1,86 @@
+"""What is told of breakers, and that one is closed by hand."""
+
+from __future__ import annotations
+
+from tests.cli.conftest import Cli, only_error
+from tests.scene import Scene
+from tests.store.drive import Driver
+from trioq.core.calls import BreakerNews
+from trioq.core.formats.snapshot import Shut, Snapshot
+from trioq.store.inspect import tell
+
+OPEN = Shut("noop", ("noop",), "open", 1_900_000_000_000, 1_900_000_030_000, 12, 20)
+UID = "0" * 32
+
+
+def shared(scene: Scene, *, opens: bool) -> Driver:
+    """An engine that has said of the breaker that all share that it is failing, or isn't."""
+    found = {"bad": 3} if opens else {"good": 3}
+    news = BreakerNews("api", 0.5, 60_000, 30_000, min_samples=3, **found)  # type: ignore[arg-type]
+    scene.store.breakers(scene.driver.engine, [news])
+    return scene.driver
+
+
+def test_where_none_is_known_all_are_closed(trioq: Cli, scene: Scene) -> None:
+    assert trioq("breakers").stdout == "all breakers are closed\n"
+    assert trioq.json("breakers") == []
+    assert trioq.json("stats")["breakers"] == []
+
+
+def test_an_engines_own_is_told_with_what_opened_it_and_its_probe(trioq: Cli, scene: Scene) -> None:
+    half = Shut("mail", ("mail", "news"), "half_open", 1_900_000_000_000, probes=(UID,))
+    tell(scene.store, scene.driver.engine, Snapshot(shut=(OPEN, half)))
+    mail, noop = trioq.json("breakers")
+    assert noop == {
+        "name": "noop", "engine": "e", "shared": False, "state": "open", "jobs": ["noop"],
+        "since_ms": 1_900_000_000_000, "until_ms": 1_900_000_030_000,
+        "failures": 12, "runs": 20, "probes": {},
+    }  # fmt: skip
+    assert (mail["jobs"], mail["until_ms"], mail["probes"]) == (["mail", "news"], None, {UID: "e"})
+    _, first, second = trioq("breakers").stdout.splitlines()
+    assert first.split()[:3] == ["mail", "e", "half-open"]
+    assert first.endswith(f"{UID} on e")
+    assert second.split()[:3] == ["noop", "e", "open"]
+    assert "noop     e" in trioq("stats").stdout
+
+
+def test_one_that_all_engines_share_is_told_once(trioq: Cli, scene: Scene) -> None:
+    driver = shared(scene, opens=True)
+    tell(scene.store, driver.engine, Snapshot(shut=(
+        Shut("api", ("noop",), "open", 1, shared=True),
+    )))  # fmt: skip
+    (told,) = trioq.json("breakers")
+    assert (told["name"], told["engine"], told["shared"]) == ("api", None, True)
+    assert (told["state"], told["failures"], told["runs"]) == ("open", 3, 3)
+    assert told["until_ms"] - told["since_ms"] == 30_000
+    assert told["jobs"] == ["noop"]
+    assert "api      all engines  open" in trioq("breakers").stdout
+
+
+def test_a_shared_one_that_is_closed_is_listed_but_no_news_for_stats(
+    trioq: Cli, scene: Scene
+) -> None:
+    shared(scene, opens=False)
+    (told,) = trioq.json("breakers")
+    assert (told["state"], told["since_ms"]) == ("closed", None)
+    assert "api" not in trioq("stats").stdout
+
+
+def test_it_is_closed_by_hand(trioq: Cli, scene: Scene) -> None:
+    driver = shared(scene, opens=True)
+    result = trioq("breakers", "reset", "api")
+    assert result.stdout == "api is closed, in all engines within 1 s\n"
+    (seen,) = scene.store.breakers(driver.engine, [BreakerNews("api")])
+    assert (seen.state, seen.resets) == ("closed", 1)
+    assert trioq.json("breakers", "reset", "noop") == {"name": "noop", "were": []}
+    (seen,) = scene.store.breakers(driver.engine, [BreakerNews("noop")])
+    assert seen.resets == 1
+    assert trioq("breakers").stdout == "all breakers are closed\n"
+
+
+def test_a_name_that_nobody_knows_is_not_reset(trioq: Cli, scene: Scene) -> None:
+    assert only_error(trioq("breakers", "reset", "nop"), 2) == (
+        "no breaker 'nop'; did you mean \"noop\"?"
+    )
+    assert scene.store.lane.call("EXISTS", scene.store.keys.fixed("breakers")) == 0
+    assert trioq("breakers", "reset").exit_code == 2
