@@ -119,6 +119,11 @@ SCRIPTS = (
         DISPATCHER,
     ),
     Mutant(
+        "what is settled to be due at once waits for the next step", STEP,
+        "local is_due, may_pack = has_queues, has_queues",
+        "local is_due, may_pack = false, has_queues", CLAIMS,
+    ),
+    Mutant(
         "a step of any smaller number is executed", STEP,
         "if number < last_number then", "if false then", MODEL,
     ),

@@ -8,7 +8,7 @@ Lines of these forms stand for something else:
     ``name.lua`` in the script's own directory, as a block of its own.
 ``-- @read name``
     the same, and nothing in it is called after the first write.
-``-- @verbs``
+``-- @verbs``, where something is settled
     ``settle/*.lua`` in the script's own directory: a settlement verb each, as a function
     that makes what the script needs to settle with it: ``verbs.ack = function() … end``.
     So a step pays for the verbs that it has.
@@ -42,7 +42,7 @@ LUA = Path(__file__).parent / "lua"
 _USE = re.compile(r"^( *)-- @use (\w+)\n", re.MULTILINE)
 _PART = re.compile(r"^( *)-- @(?:part|read) (\w+)\n", re.MULTILINE)
 _READ = re.compile(r"^ *-- @read \w+\n", re.MULTILINE)
-_VERBS = "-- @verbs\n"
+_VERBS = "  -- @verbs\n"
 _KEYS = "-- @keys\n"
 _TYPES = re.compile(r"^( *)-- @types(?: but ([\w, ]+))?\n", re.MULTILINE)
 _MAY = "-- @may\n"
@@ -180,7 +180,7 @@ def text_of(name: str, source: str, header: Header) -> str:
     text = _MAY_PARTS.sub(parts_may, source)
     text = _with_types(_with_shared(_with_parts(name, text), used), own)
     if _VERBS in text:
-        text = text.replace(_VERBS, "local verbs = {}\n" + _fragments(name, used, asked))
+        text = text.replace(_VERBS, _fragments(name, used, asked))
     text = text.replace(_KEYS, _unpacked(header.fixed_keys))
     text = _MAY_THESE.sub(lambda found: _indented(_may(_listed(found[2])), found[1]), text)
     return text.replace(_MAY, _may(needed))

@@ -150,7 +150,10 @@ local version = redis.call("HGET", stats, "parked_version") or "0"
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
 end
--- @verbs
+local verbs = {}
+if n_settled > 0 then
+  -- @verbs
+end
 local groups, cursor, settled, has_queues = {}, runs_at + 2 * n_runs, 0, false
 while cursor < #ARGV do
   local name, count = ARGV[cursor + 1], tonumber(ARGV[cursor + 2])
@@ -172,11 +175,13 @@ if has_queues or forgets == "1" then
   redis.call("SCARD", named)
 end
 -- @read look
+local is_due, may_pack = has_queues, has_queues  -- what is settled to be due may be so at once
+for _, queue in pairs(queues) do
+  is_due = is_due or queue.first[2] and tonumber(queue.first[2]) <= now_ms
+  may_pack = may_pack or queue.n_ready > 1
+end
 if want > 1 then
-  local may_pack = has_queues
-  for _, queue in pairs(queues) do
-    may_pack = may_pack or queue.n_ready > 1 or queue.first[2] and tonumber(queue.first[2]) <= now_ms
-  end
+  may_pack = may_pack or is_due
   for _, door in ipairs(doors) do
     may_pack = may_pack or door.length > 1
   end
@@ -235,7 +240,10 @@ if is_turnless then
   -- @part turnless
 end
 if has_queues then
-  -- @may promote, claim, bells
+  -- @may claim, bells
+end
+if is_due then
+  -- @may promote
 end
 if unused[1] then
   -- @may unname
@@ -253,8 +261,10 @@ if n_settled > 0 then
   -- @part settle
 end
 n_alone = n_alone or redis.call("HLEN", running)
-if has_queues then
+if is_due then
   -- @part promote
+end
+if has_queues then
   -- @part claim
   -- @part bells
 end
