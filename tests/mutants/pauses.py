@@ -17,6 +17,7 @@ NUMBERS: Killers = ("tests/observe/test_each_number.py", "-k", "namespaces")
 EXPLAINED: Killers = ("tests/store/test_explain.py", "-k", "pause")
 SHOWN: Killers = ("tests/cli/test_pause.py",)
 ENGINE: Killers = ("tests/engine/shard/test_pauses.py",)
+APART: Killers = ("tests/engine/runs/test_apart.py", "-k", "tried_again")
 PAUSES: Killers = ("tests/store/contract/test_pauses.py",)
 
 PAUSED = (
@@ -58,8 +59,11 @@ PAUSED = (
     ),
     Mutant(
         "what an engine claims of a paused name runs all the same", INTAKE,
-        "claims = self._not_held_up(absorbed.claims, step.queues)", "claims = absorbed.claims",
-        ENGINE,
+        "claims = self._not_held_up(absorbed.claims)", "claims = absorbed.claims", ENGINE,
+    ),
+    Mutant(
+        "what goes back to a queue that isn't claimed from is refused", DEMAND,
+        "any(each.returns for each in boot.outcomes)", "False", APART,
     ),
     Mutant(
         "what was paused until now is shown as if it still were", "store/inspect/pauses.py",

@@ -15,7 +15,15 @@ from tests.engine.handlers.programs import pid_in
 from tests.engine.handlers.runners.deeds import app
 from tests.engine.handlers.runners.runs import processes
 from tests.engine.rig import Rig, config_of
-from trioq.core.events import EngineStarted, JobFailed, JobReleased, JobStarted, JobSucceeded
+from trioq.core.events import (
+    BootLost,
+    EngineStarted,
+    JobFailed,
+    JobReleased,
+    JobStarted,
+    JobSucceeded,
+    SettlementRefused,
+)
 from trioq.core.formats.note import Noted, decode
 from trioq.core.job import Options
 
@@ -120,6 +128,18 @@ async def test_however_many_wait_for_a_runner_other_queues_go_on(rig: Rig, tmp_p
         told.touch()
         await rig.reported(JobSucceeded, len(apart) + len(here))
     assert [event.uid for event in rig.of(JobStarted) if event.uid in apart] == apart
+
+
+async def test_what_fails_while_many_others_of_its_queue_wait_for_a_runner_is_tried_again(
+    rig: Rig,
+) -> None:
+    """Though nothing more is claimed from there."""
+    rig.config = config_of(runners=1, timeout_s=30.0, max_attempts=2)
+    rig.enqueue("crash", 2 * WORKERS)
+    async with rig.running():
+        await rig.until(lambda: rig.stats().dead == 2 * WORKERS)
+    assert rig.of(BootLost) == rig.of(SettlementRefused) == []
+    assert len(rig.of(JobFailed)) == 2 * WORKERS
 
 
 async def test_where_all_queues_wait_for_a_runner_no_more_is_claimed(

@@ -23,6 +23,7 @@ class Demand:
     Args:
       workers: How many jobs may run here at a time.
       appetite: How many of these the engine can do with now.
+      queues: All that there are.
       shares: Whose turn it is among the engine's queues, and what each has had.
       order: Names those that are claimed from now, in that order.
       aside: How many of the jobs that are held need no worker yet; None: that is enough, and
@@ -33,6 +34,7 @@ class Demand:
 
     workers: int
     appetite: Appetite
+    queues: tuple[str, ...]
     shares: Shares
     order: Callable[[], tuple[str, ...]]
     aside: Callable[[], int | None]
@@ -90,23 +92,27 @@ class Demand:
 
     def next_step(self, boot: Boot) -> Step:
         """Make the boot's next step, which is then in flight."""
-        return self._step(boot.next_step, self._wanted(boot))
+        return self._step(boot, boot.next_step, self._wanted(boot))
 
     def following_step(self, boot: Boot) -> Step:
         """Make the step after the one that is in flight."""
         before = boot.in_flight
         claims = before is not None and before.want > 0
-        return self._step(boot.following_step, 0 if claims else self._wanted(boot))
+        return self._step(boot, boot.following_step, 0 if claims else self._wanted(boot))
 
     def _wanted(self, boot: Boot) -> int:
         want = max(0, min(self.room(boot.unsettled), self.ahead.fits))
         most = self.shares.most()
         return want if most is None else min(want, most)
 
-    def _step(self, make: Callable[..., Step], want: int) -> Step:
+    def _step(self, boot: Boot, make: Callable[..., Step], want: int) -> Step:
+        queues = self.order()
+        if len(queues) < len(self.queues) and any(each.returns for each in boot.outcomes):
+            # What goes back has to find its queue, and a step claims from all that it names.
+            queues, want = self.queues, 0
         return make(
             want=want,
-            queues=self.order(),
+            queues=queues,
             admits=self._open_doors(want),
             parked_version=self.parked_version,
         )

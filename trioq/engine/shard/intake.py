@@ -20,7 +20,7 @@ from trioq.engine.backlog import STALE_S, Backlog
 from trioq.engine.claim import Claimer, Held, Running
 from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
-from trioq.engine.shard.pauses import parked
+from trioq.engine.shard.pauses import Parked, parked
 from trioq.engine.shard.payloads import Payloads
 from trioq.engine.shard.telling import record_of, tell, tell_cancelled
 from trioq.engine.tracer import Tracer
@@ -95,11 +95,11 @@ class Intake:
         assert boot.unsettled == unsettled - settled + len(absorbed.claims)
         self.claimed += len(absorbed.claims)
         if demand.paused - paused:
-            self._hold_up_waiting(step.queues)
+            self._hold_up_waiting()
         # An answer that took half a lease to get here, in a process that was stopped, say, may
         # bring what is another's by now.
         if demand.may_claim:
-            claims = self._not_held_up(absorbed.claims, step.queues)
+            claims = self._not_held_up(absorbed.claims)
             big_bytes = self.payloads.put(claims)
             demand.ahead.claimed(big_bytes, len(claims))
             self.has_brought = bool(claims)
@@ -130,27 +130,29 @@ class Intake:
 
     # -- what is paused --------------------------------------------------------------------
 
-    def _hold_up_waiting(self, queues: tuple[str, ...]) -> None:
+    def _hold_up_waiting(self) -> None:
         """Names were paused: what nobody has begun with waits behind its door."""
-        names, claims = self.demand.paused, self.boot.held
-        meant = {token: held for token, held in claims.items() if parked(held, names, queues)}
+        meant = {token: held for token, held in self.boot.held.items() if self._parked(held)}
         waiting = [*self.backlog.take_out(self.by, meant), *self.payloads.take_out(meant)]
         taken = {(held.uid, held.step) for held in waiting}
-        self._not_held_up([held for token, held in meant.items() if token in taken], queues)
+        self._not_held_up([held for token, held in meant.items() if token in taken])
 
-    def _not_held_up(self, claims: Sequence[Held], queues: tuple[str, ...]) -> Sequence[Held]:
+    def _not_held_up(self, claims: Sequence[Held]) -> Sequence[Held]:
         """Those of these claims whose names aren't paused; the others wait behind their doors."""
         if not self.demand.paused:
             return claims
         left = []
         for held in claims:
-            if (end := parked(held, self.demand.paused, queues)) is None:
+            if (end := self._parked(held)) is None:
                 left.append(held)
             else:
                 settlement, told = end
                 self.settle(settlement)
                 self.report(told)
         return left
+
+    def _parked(self, held: Held) -> Parked | None:
+        return parked(held, self.demand.paused, self.demand.queues)
 
     # -- what goes back --------------------------------------------------------------------
 

@@ -177,6 +177,7 @@ class Shard:
             demand=Demand(
                 workers=self.config.worker.count,
                 appetite=self.appetite,
+                queues=self.config.queue_names,
                 shares=self.shares,
                 order=self.order,
                 aside=self.aside,
