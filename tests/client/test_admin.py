@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,8 +15,9 @@ from tests.scene import Scene
 from tests.store.drive import Sender
 from tests.support import Server, new_job, wait_until
 from trioq.client.admin import Admin
+from trioq.client.cancel import whoami
 from trioq.core.settlements import DeadLetter
-from trioq.store.inspect import stats
+from trioq.store.inspect import Pauses, stats
 from trioq.store.redis import RedisStore
 
 
@@ -38,6 +40,42 @@ def test_an_operators_program_sees_and_changes_a_namespace(admin: Admin, scene: 
     assert admin.stats().queues["low"].ready == 0
 
 
+def test_a_name_is_paused_for_a_time_and_it_is_told_by_whom_and_why(
+    admin: Admin, scene: Scene
+) -> None:
+    assert admin.pause(job="noop", lasts=datetime.timedelta(hours=1), note="moves", by="mia")
+    assert not admin.pause(job="noop", lasts=60, note="mövés \N{SNOWMAN}", by="x" * 101)
+    noop = admin.pauses().names["noop"]
+    assert (noop.by, noop.note) == ("x" * 100, "mövés \N{SNOWMAN}")
+    assert noop.since_ms is not None
+    assert noop.until_ms is not None
+    assert 60_000 <= noop.until_ms - noop.since_ms < 120_000
+    assert admin.resume(job="noop")
+    assert admin.pauses() == Pauses()
+    admin.pause("low")
+    assert admin.pauses().queues["low"].by == whoami()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({}, TypeError, "say which"),
+        ({"queue": "low", "job": "noop"}, TypeError, "say which"),
+        ({"job": ""}, TypeError, "expected the name of jobs"),
+        ({"queue": "low", "lasts": 0}, trioq.PayloadRejected, "above 0"),
+        ({"queue": "low", "lasts": "1h"}, TypeError, "expected seconds"),
+        ({"queue": "low", "note": 5}, TypeError, "expected a text"),
+        ({"queue": "low", "note": "x" * 501}, trioq.PayloadRejected, "501 characters"),
+    ],
+)
+def test_a_pause_that_makes_no_sense_is_refused(
+    admin: Admin, scene: Scene, arguments: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        admin.pause(**arguments)
+    assert admin.pauses() == Pauses()
+
+
 @pytest.mark.parametrize("half", ["x\ud800", "\udc41", "\udfff\udc80"])
 def test_what_nobody_can_be_called_is_unknown(admin: Admin, scene: Scene, half: str) -> None:
     scene.enqueue(new_job("low", id="mine"))
@@ -49,6 +87,7 @@ def test_what_nobody_can_be_called_is_unknown(admin: Admin, scene: Scene, half: 
     assert [*admin.revive(named), *admin.purge_dead(named), *admin.purge(half)] == []
     assert (admin.peek(half, 3), admin.held(half)) == ([], [])
     assert (admin.pause(half), admin.resume(half), admin.resume(half)) == (True, True, False)
+    assert (admin.pause(job=half), admin.resume(job=half)) == (True, True)
     assert (admin.stats().queues["low"].ready, admin.stats().dead) == (1, 1)
 
 

@@ -17,11 +17,15 @@ def paused(queue: str | None, job: str | None) -> str:
     """What is meant: a queue, or the jobs of a name.
 
     Raises:
-      TypeError: It is neither, or both.
+      TypeError: It is neither, or both, or no name.
     """
     if (queue is None) == (job is None):
         raise TypeError("say which: a queue, or job=…, the name of jobs")
-    return pause.of_name(str(job)) if queue is None else queue
+    if job is None:
+        return str(queue)
+    if not isinstance(job, str) or not job:
+        raise TypeError(f"job is {valid.shown(job)}: expected the name of jobs")
+    return pause.of_name(job)
 
 
 def pausing(by: str, note: str, lasts: Seconds | None) -> Pausing:

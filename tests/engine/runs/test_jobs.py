@@ -10,6 +10,7 @@ import trio
 import trioq
 from tests.engine.rig import Rig, Tally, boot_of, config_of, noop
 from tests.store.drive import Driver
+from trioq.client.admin import Admin
 from trioq.core import pace
 from trioq.core.calls import NewJob
 from trioq.core.events import (
@@ -258,6 +259,24 @@ async def test_a_name_that_nobody_knows_waits_and_runs_where_it_is_known(rig: Ri
             await rig.reported(JobSucceeded, uid=uid)
     assert rig.key("HLEN", "attempts") == 0
     assert rig.key("EXISTS", "parked:low:stranger") == 0
+
+
+async def test_a_paused_name_waits_while_others_of_its_queue_run(rig: Rig) -> None:
+    noop(rig)
+    noop(rig, "other")
+    admin = Admin(rig.server.store("t"))
+    async with rig.running():
+        admin.pause(job="noop")
+        paused = rig.enqueue("noop", 20)
+        rig.enqueue("other", 20)
+        await rig.reported(JobSucceeded, 20, name="other")
+        await rig.until(lambda: rig.stats().queues["low"].parked == 20)
+        assert not rig.of(JobStarted, name="noop")
+        admin.resume(job="noop")
+        await rig.reported(JobSucceeded, 20, name="noop")
+    assert {event.uid for event in rig.of(JobStarted, name="noop", attempt=1)} == {*paused}
+    assert [rig.key("EXISTS", key) for key in ("parked", "behind", "paused", "pauses")] == [0] * 4
+    admin.store.close()
 
 
 async def test_parked_jobs_keep_their_order(rig: Rig) -> None:

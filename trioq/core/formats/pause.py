@@ -68,7 +68,7 @@ class Pause:
 
 def encode(by: str, note: str) -> bytes:
     """What is said of a pause."""
-    return json.dumps({"by": by, "note": note}, ensure_ascii=False).encode("utf-8")
+    return json.dumps({"by": by, "note": note}).encode("ascii")
 
 
 def decode(raw: bytes | None) -> Pause:
