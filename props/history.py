@@ -93,6 +93,19 @@ class History:
         fair_of = {uid: self.bodies[uid].fair for uid in uids}
         return [uid for uid, fair in fair_of.items() if (fair and fair.key) == key]
 
+    def nobody_overtook(
+        self, queue: str, before: Dump, after: Dump, *, most: int, nth: int, now_ms: int
+    ) -> None:
+        """I29: somebody got into this queue with that place in line, or with none (0): whoever
+        stands before it, and has asked lately, would fit too."""
+        waiting = after.queues.get(queue, Waiting())
+        needed = len(waiting.in_line) + len(waiting.scheduled)
+        for place in before.line.get(queue, ()):
+            _, other, until_ms, _, jobs, *_ = place.split()
+            if int(until_ms) > now_ms and (not nth or int(other) < nth):
+                needed += int(jobs)
+        assert needed <= most, f"I29: {needed} of {most} would have to fit into {queue}"
+
     def stepped(self, step: Step, reply: StepReply, before: Dump, after: Dump) -> None:
         """This step was executed now; not called for a repetition."""
         self._settled(step, before, after)

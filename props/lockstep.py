@@ -23,7 +23,7 @@ from props.reached import Counting, meets
 from tests.dump import Dump, dump, dump_of_model
 from tests.invariants import assert_sound
 from tests.support import Server
-from trioq.core.calls import Admit, Enqueued, Gone, NewJob, Rate, Reaped, Step, StepReply
+from trioq.core.calls import Admit, Enqueued, Enqueuer, Gone, NewJob, Rate, Reaped, Step, StepReply
 from trioq.core.formats.record import encode
 from trioq.core.job import Record
 from trioq.core.settlements import Ack, Settlement
@@ -50,9 +50,11 @@ class Call:
     verb: str
     args: tuple[Any, ...]
     rate: Rate | None = None
+    who: Enqueuer | None = None
 
     def on(self, store: Any) -> Callable[[], Any]:
-        more = {"rate": self.rate} if self.rate else {}
+        more: dict[str, Any] = {"rate": self.rate} if self.rate else {}
+        more |= {"who": self.who} if self.who else {}
         return lambda: getattr(store, self.verb)(*self.args, **more)
 
 
@@ -126,10 +128,17 @@ class LockStep(Counting, RuleBasedStateMachine):
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def write(self, verb: str, sender: str, *args: Any, rate: Rate | None = None) -> Any:
+    def write(
+        self,
+        verb: str,
+        sender: str,
+        *args: Any,
+        rate: Rate | None = None,
+        who: Enqueuer | None = None,
+    ) -> Any:
         """A client's next write."""
         self.numbers[sender] += 1
-        return self.execute(Call(verb, (sender, self.numbers[sender], *args), rate))
+        return self.execute(Call(verb, (sender, self.numbers[sender], *args), rate, who))
 
     def step(
         self,
@@ -208,6 +217,7 @@ class LockStep(Counting, RuleBasedStateMachine):
             jobs = call.args[2]
             new = self.history.enqueued(jobs, answer, call.rate, self.now_ms)
             self.history.line_grew_at_its_end(new, before, after)
+            self.line_was_kept(call, {job.queue for job in new}, before, after)
             self.reached["enqueue: drops"] += before.dead.keys() != after.dead.keys()
         if call.verb == "cancel":
             self.history.cancelled(call.args[2], answer)
@@ -220,6 +230,19 @@ class LockStep(Counting, RuleBasedStateMachine):
             )
         settlements = call.args[0].settlements if call.verb == "step" else ()
         self.history.called(call.verb, before, after, self.now_ms, settlements)
+
+    def line_was_kept(self, call: Call, queues: set[str], before: Dump, after: Dump) -> None:
+        """By these jobs that were queued now, in the queues for which one waits."""
+        places = [place.split() for line in before.line.values() for place in line]
+        mine = [int(nth) for uid, nth, *_ in places if uid == call.args[2][0].uid]
+        nth = mine[0] if mine else call.who.nth if call.who else 0
+        for queue in queues & self.options.max_lengths.keys():
+            if self.options.when_full.get(queue) != "drop_oldest":
+                most = self.options.max_lengths[queue]
+                self.history.nobody_overtook(
+                    queue, before, after, most=most, nth=nth, now_ms=self.now_ms
+                )
+        self.reached["enqueue: after a wait"] += bool(nth)
 
 
 def as_test(machine: type[LockStep], *promises: str, share: float = 1.0) -> Any:

@@ -31,6 +31,7 @@ LEFT_OUT = {
     "pause": "the same",
     "forget_queues": "moves no job",
     "wait_for": "moves no job; what is told is lost or not, and asked for again",
+    "step_aside": "moves no job; who isn't waited for any more holds nobody up either",
     "note": "moves no job",
     "breakers": "moves no job; who may have a probe is searched by itself",
     "reset_breaker": "moves no job",

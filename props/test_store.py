@@ -25,7 +25,7 @@ from props.lockstep import (
     queue_names,
     senders,
 )
-from trioq.core.calls import Admit, NewJob, Note, Pausing, Rate, Step, Unwanted
+from trioq.core.calls import Admit, Enqueuer, NewJob, Note, Pausing, Rate, Step, Unwanted
 from trioq.core.fair import FairKey
 from trioq.core.settlements import (
     Ack,
@@ -59,13 +59,15 @@ class StoreMachine(LockStep):
 
     options = StoreOptions(
         keep_done=2, id_retention_ms=1500, claim_bytes=400,
-        max_lengths={"high": 4, "low": 6}, when_full={"low": "drop_oldest"},
+        max_lengths={"high": 4, "low": 4}, when_full={"high": "wait", "low": "drop_oldest"},
         pack_max=3, many_queues=1,
     )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
         self.engines: list[str] = []
+        self.in_line: dict[tuple[NewJob, ...], Enqueuer] = {}
+        """Who has been in line and wasn't let in yet, as far as they know."""
 
     @initialize(data=st.data(), rich=st.sampled_from([False, True, True, True]))
     def begin(self, data: st.DataObject, rich: bool) -> None:
@@ -97,6 +99,8 @@ class StoreMachine(LockStep):
         over = tuple(self.ways_to_end(dead, QUEUES))
         self.draw_step(data, first, QUEUES, want=0, settlements=over)
         self.write("cancel", "s2", (self.unwanted(dead.uid),))
+        if data.draw(st.booleans(), label="in line"):
+            self.come("s1", tuple(self.make_job("high") for _ in range(4)), Enqueuer("c1"))
 
     # -- calls ----------------------------------------------------------------------------
 
@@ -109,7 +113,47 @@ class StoreMachine(LockStep):
     @rule(data=st.data(), sender=senders, limited=st.sampled_from([False, False, True]))
     def enqueue(self, data: st.DataObject, sender: str, limited: bool) -> None:
         jobs = [self.new_job(data) for _ in range(data.draw(st.sampled_from([1, 1, 2, 4])))]
-        self.write("enqueue", sender, tuple(jobs), rate=RATE if limited else None)
+        who = data.draw(st.sampled_from([None, Enqueuer("c1"), Enqueuer("c2")]), label="who")
+        self.come(sender, tuple(jobs), who, RATE if limited else None)
+
+    def come(
+        self,
+        sender: str,
+        jobs: tuple[NewJob, ...],
+        who: Enqueuer | None,
+        rate: Rate | None = None,
+    ) -> None:
+        """Enqueue, and remember who is in line."""
+        self.write("enqueue", sender, jobs, rate=rate, who=who)
+        if place := self.model.space.line.get(jobs[0].uid):
+            self.in_line[jobs] = Enqueuer(place.client, place.nth)
+        else:
+            self.in_line.pop(jobs, None)
+
+    @precondition(lambda self: self.in_line)
+    @rule(data=st.data(), sender=senders, what=st.sampled_from(["come", "come", "ask", "leave"]))
+    def wait_in_line(self, data: st.DataObject, sender: str, what: str) -> None:
+        jobs = data.draw(st.sampled_from(list(self.in_line)), label="jobs")
+        if what == "come":
+            self.come(sender, jobs, self.in_line[jobs])
+        elif what == "ask":
+            others = data.draw(st.lists(st.sampled_from(list(self.in_line)), unique=True))
+            uids = dict.fromkeys(each[0].uid for each in (jobs, *others))
+            self.wait_for_ends("c1", tuple((uid, None) for uid in uids))
+        else:
+            self.execute(Call("step_aside", (data.draw(queue_names), (jobs[0].uid,))))
+
+    @precondition(lambda self: self.model.space.line)
+    @rule(data=st.data(), sender=senders)
+    def there_is_room_again(self, data: st.DataObject, sender: str) -> None:
+        """And somebody in line comes, most often the first."""
+        queue = min(place.queue for place in self.model.space.line.values())
+        self.write("purge", "s2", queue, (), 100)
+        first = self.model.space.in_line(queue)[0][0] if self.model.space.in_line(queue) else ""
+        waiting = sorted(self.in_line, key=lambda jobs: jobs[0].uid != first)
+        if waiting:
+            jobs = data.draw(st.sampled_from([waiting[0], *waiting]), label="jobs")
+            self.come(sender, jobs, self.in_line[jobs])
 
     @precondition(lambda self: self.model.space.boots)
     @rule(data=st.data(), queues=orders, want=st.integers(1, 4))
@@ -389,12 +433,12 @@ TestStore = as_test(
     "step: ok", "step: again", "step: old", "step: gone", "step: claims a suspect",
     "reap: reaped", "reap: alive", "reap: gone", "beat: gone",
     "enqueue: live", "enqueue: seen", "enqueue: waits", "enqueue: QueueFull",
-    "enqueue: drops",
+    "enqueue: drops", "enqueue: MustWait", "enqueue: after a wait",
     "cancel: cancelled", "cancel: asked", "cancel: dead", "cancel: unknown",
     "step: cancels what was asked to end", "reap: cancels what was asked to end",
     "step: tells of an ask", "step: tells what is paused", "step: lifts a pause",
     "wait_for: live", "wait_for: done", "wait_for: dead", "wait_for: cancelled",
-    "wait_for: expired", "wait_for: unknown",
+    "wait_for: expired", "wait_for: unknown", "wait_for: room",
     "note: kept", "note: refused", "step: tells what was noted",
     "revive: something", "purge_dead: something", "purge: something", "pause: something",
     "wait: something", "expire_parked: something",

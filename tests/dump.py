@@ -103,6 +103,8 @@ class Dump:
     """A word, a space, and what goes with it."""
     results_due: Mapping[str, int]
     waits: Mapping[str, str]
+    line: Mapping[str, tuple[str, ...]]
+    """A queue → who waits for room there, in order: what is known of each."""
     strays: tuple[str, ...]
     stats: Mapping[str, int]
     used: frozenset[str]
@@ -222,6 +224,7 @@ def dump(store: RedisStore) -> Dump:
         results=fixed("results", bytes),
         results_due=fixed("results_due", _number),
         waits=fixed("waits", _text),
+        line=_line(fixed("enqueuers", _text), raw.get("enqueuers_line", [])),
         strays=_oldest_first(raw.get("strays", [])),
         stats=_without_zeros(fixed("stats", int)),
         used=frozenset(map(_text, raw.get("queues", []))),
@@ -299,6 +302,13 @@ def dump_of_model(space: Namespace) -> Dump:
         results={uid: f"{end.state} ".encode() + end.value for uid, end in space.results.items()},
         results_due=dict(space.results_due.items()),
         waits={uid: " ".join(clients) for uid, clients in space.waits.items()},
+        line={
+            queue: tuple(
+                f"{uid} {p.nth} {p.until_ms} {p.tried_ms} {p.jobs} {p.most} {p.client} {p.queue}"
+                for uid, p in space.in_line(queue)
+            )
+            for queue in {place.queue for place in space.line.values()}
+        },
         strays=tuple(space.strays),
         stats=_without_zeros({**space.stats, "parked_version": space.parked_version}),
         used=frozenset(space.used),
@@ -356,6 +366,18 @@ def _turns(times: Mapping[str, int]) -> dict[str, int]:
         return at <= (times.get(queue, 0) if is_key else 0)
 
     return {of: at for of, at in times.items() if not is_over(of, at)}
+
+
+def _line(places: Mapping[str, str], order: list[bytes]) -> dict[str, tuple[str, ...]]:
+    """Of each queue; who has no place, or one elsewhere, is told of as he lies there."""
+    line: dict[str, tuple[str, ...]] = {}
+    for member in order[::2]:
+        queue, nth, uid = member.decode().split("\0")
+        place = places.get(uid, "no place")
+        assert place.split()[::6] == [str(int(nth)), queue], (member, place)
+        line[queue] = (*line.get(queue, ()), f"{uid} {place}")
+    assert sum(map(len, line.values())) == len(places), (places, order)
+    return line
 
 
 def _oldest_first(uids: list[bytes]) -> tuple[str, ...]:

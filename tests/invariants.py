@@ -34,6 +34,7 @@ def broken_invariants(
     yield from _nothing_left_over(dump, keep_done)
     yield from _behind_doors(dump)
     yield from _asks(dump)
+    yield from _lines(dump)
 
 
 def _one_place(dump: Dump) -> Iterator[str]:
@@ -83,6 +84,13 @@ def _results(dump: Dump) -> Iterator[str]:
         yield f"I19: has a result and isn't over: {odd}"
     if odd := dump.waits.keys() - (dump.jobs.keys() - dump.dead.keys()):
         yield f"I19: somebody waits for what is over: {odd}"
+
+
+def _lines(dump: Dump) -> Iterator[str]:
+    """I28: nothing is queued yet of who waits for room."""
+    for queue, line in dump.line.items():
+        if queued := {place.split()[0] for place in line} & dump.jobs.keys():
+            yield f"I28: in line for {queue}, and queued: {queued}"
 
 
 def _asks(dump: Dump) -> Iterator[str]:

@@ -66,7 +66,45 @@ class QueueUnknown(EnqueueError):
 
 
 class QueueFull(EnqueueError):
-    """The queue has reached its ``max_length``. Enqueue later, or raise the limit."""
+    """The queue has reached its ``max_length``. Enqueue later, or raise the limit.
+
+    Args:
+      queue: Which.
+      length: How many jobs wait in it, ready or scheduled.
+      max_length: How many may.
+      jobs: How many were to be enqueued at once; more than ``max_length`` never fit.
+      waited_s: How long there was no room; None: nobody waited for any.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        length: int = 0,
+        max_length: int = 0,
+        jobs: int = 1,
+        waited_s: float | None = None,
+    ) -> None:
+        self.queue = queue
+        self.length = length
+        self.max_length = max_length
+        self.jobs = jobs
+        self.waited_s = waited_s
+        super().__init__(queue, length, max_length, jobs, waited_s)
+
+    def __str__(self) -> str:
+        if not self.max_length:
+            return f"queue {self.queue!r} is full"
+        if self.jobs > self.max_length:
+            return (
+                f"queue {self.queue!r} takes at most {self.max_length:,} job(s): {self.jobs:,} at"
+                " once never fit; enqueue fewer at a time, or raise its max_length"
+            )
+        room = max(0, self.max_length - self.length)
+        said = (
+            f"queue {self.queue!r} is full: {self.length:,} of at most {self.max_length:,} job(s)"
+            f" wait in it, room for {room:,} more job(s)"
+        )
+        return said if self.waited_s is None else f"{said}; none came in {self.waited_s:g} s"
 
 
 class EnqueueUnknown(TrioqError):

@@ -161,6 +161,10 @@ def wait_for(scene: Scene) -> Asked:
     return Asked("wait_for", ("c1", [(scene.uid("h"), None), (scene.uid("f"), None)]))
 
 
+def step_aside(scene: Scene) -> Asked:
+    return Asked("step_aside", ("low", [scene.uid("h"), "nobody"]))
+
+
 def note(scene: Scene) -> Asked:
     return Asked("note", ("e.1", [Note(scene.uid("a"), 1, b"{}")]))
 
@@ -215,7 +219,7 @@ SCRIPTS = {
     f.__name__: f
     for f in (
         step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
-        expire_parked, forget_queues, wait_for, note, breakers, reset_breaker,
+        expire_parked, forget_queues, wait_for, step_aside, note, breakers, reset_breaker,
     )
 }  # fmt: skip
 

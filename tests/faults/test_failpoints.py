@@ -55,6 +55,7 @@ OF_CLIENTS = tuple(
         "wait_for",
         "reset_breaker",
         "breakers",  # an engine's, where a breaker is shared or isn't closed
+        "step_aside",
         "note",  # an engine's, of jobs that say how far they are
     )
     for moment in ("before", "after")

@@ -402,7 +402,7 @@ SCRIPTS = (
     ),
     Mutant(
         "an enqueue that was refused may come again", ENQUEUE,
-        'remember(sender, number, answer)\n    return { "full"', 'return { "full"', MODEL,
+        'remember(sender, number, answer)\n  return { "full"', 'return { "full"', MODEL,
     ),
     Mutant(
         "a new job rings no bell", ENQUEUE,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.store.drive import Driver, Sender, line
 from tests.support import cancelled_by, new_job
-from trioq.core.calls import Note, Rate
+from trioq.core.calls import Enqueuer, MustWait, Note, Rate
 from trioq.core.fair import FairKey
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, RetryAt
 from trioq.store.keys import CATALOGUE, FIXED, Keys, keys_md
+from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
 
@@ -99,6 +101,12 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     cancelled_by(store, *sender.next(), cancelled, "high", "noop")
     store.pause(*sender.next(), "elsewhere", True)
     store.reset_breaker(*sender.next(), "api")
+    bounded = StoreOptions(max_lengths={"high": 1}, when_full={"high": "wait"})
+    sender.enqueue_new("high")
+    with suppress(MustWait):
+        RedisStore(store.keys, store.lane, bounded).enqueue(
+            *sender.next(), [new_job("high")], who=Enqueuer("c")
+        )
     start = f"{{{store.keys.tag}}}:"
     found = {}
     for key in store.lane.call("KEYS", "*"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,18 @@ from tests.dump import dump
 from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.support import Server, cancelled_by, new_job
-from trioq.core.calls import Admit, BreakerNews, Note, Rate, Step, StepReply, Unwanted
+from trioq.core.calls import (
+    Admit,
+    BreakerNews,
+    Enqueuer,
+    MustWait,
+    NewJob,
+    Note,
+    Rate,
+    Step,
+    StepReply,
+    Unwanted,
+)
 from trioq.core.fair import FairKey
 from trioq.core.settlements import (
     Ack,
@@ -104,7 +116,10 @@ def build(store: RedisStore, clock: list[int]) -> World:
     held = [uid for uid, _ in world.uids["held"]]
     waiting = [*held, *world.uids["parked"], *world.uids["ready"], world.uids["later"]]
     store.wait_for("c1", [(uid, None) for uid in waiting])
+    sender.enqueue_new("crowded")
+    in_line(world, new_job("low"))
     clock[0] += 25 * 3_600_000
+    world.uids["in line"] = in_line(world, new_job("low"))
     return world
 
 
@@ -140,6 +155,26 @@ def enqueue_plain(world: World) -> None:
     world.store.enqueue(*world.sender.next(), [new_job(), new_job("other"), new_job()])
 
 
+def bounded(world: World) -> RedisStore:
+    """The same as somebody uses it who says of its queues how long they may be."""
+    options = attrs.evolve(
+        world.store.options,
+        max_lengths={"low": 1, "crowded": 1, "roomy": 5},
+        when_full={"low": "wait", "crowded": "drop_oldest", "roomy": "wait"},
+    )
+    return RedisStore(world.store.keys, world.store.lane, options)
+
+
+def in_line(world: World, job: NewJob) -> str:
+    with suppress(MustWait):
+        bounded(world).enqueue(*world.sender.next(), [job], who=Enqueuer("c1"))
+    return job.uid
+
+
+def enqueue_bounded(*queues: str) -> Callable[[World], Any]:
+    return lambda w: bounded(w).enqueue(*w.sender.next(), [new_job(queue) for queue in queues])
+
+
 def cancel(uid: Callable[[World], str], name: str = "noop") -> Callable[[World], Any]:
     return lambda w: cancelled_by(w.store, *w.sender.next(), uid(w), "low", name)
 
@@ -168,6 +203,11 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "resume": lambda w: w.store.pause(*w.sender.next(), "high", False),
     "forget queues": lambda w: w.store.forget_queues(["high"]),
     "wait for": lambda w: w.store.wait_for("c2", [(uid, "ready-1") for uid in w.uids["ready"]]),
+    "enqueue, and wait": lambda w: in_line(w, new_job("low")),
+    "enqueue, and drop": enqueue_bounded("crowded"),
+    "enqueue where others wait": enqueue_bounded("roomy"),
+    "wait for room": lambda w: w.store.wait_for("c1", [(w.uids["in line"], None)]),
+    "step aside": lambda w: w.store.step_aside("low", [w.uids["in line"]]),
     "expire": lambda w: w.store.expire_parked("low", "unknown", 1, line("unknown")),
 }
 

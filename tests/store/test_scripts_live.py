@@ -6,6 +6,7 @@ And what they cost it: a constant number of commands, whatever the size of a bat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,18 @@ from tests.invariants import assert_sound
 from tests.store.drive import Driver, Sender, line
 from tests.store.world import uids
 from tests.support import Server, cancelled_by, new_job
-from trioq.core.calls import Admit, Beat, BreakerNews, Enqueued, Note, Rate, StepReply, Unwanted
+from trioq.core.calls import (
+    Admit,
+    Beat,
+    BreakerNews,
+    Enqueued,
+    Enqueuer,
+    MustWait,
+    Note,
+    Rate,
+    StepReply,
+    Unwanted,
+)
 from trioq.core.fair import FairKey
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
@@ -49,6 +61,14 @@ class Busy:
         self.sender.enqueue(*(new_job(fair=FairKey('"a"')) for _ in range(2)))
         cancelled_by(self.store, *self.sender.next(), queued[10], "low", "noop")
         self.store.wait_for("c1", [(uid, None) for uid in queued])
+        options = attrs.evolve(
+            store.options, max_lengths={"low": 2, "high": 2}, when_full={"high": "wait"}
+        )
+        self.bounded = RedisStore(store.keys, store.lane, options)
+        self.sender.enqueue(new_job("high"), new_job("high"))
+        self.in_line = new_job("high")
+        with suppress(MustWait):
+            self.bounded.enqueue(*self.sender.next(), [self.in_line], who=Enqueuer("c1"))
 
     def calls(self) -> Mapping[str, Callable[[], Any]]:
         store, held = self.store, self.held
@@ -91,6 +111,7 @@ class Busy:
             "pause": numbered("pause", "low", True),
             "breakers": lambda: store.breakers(self.engine.engine, [BreakerNews("api", bad=1)]),
             "reset_breaker": numbered("reset_breaker", "api"),
+            "step_aside": lambda: store.step_aside("high", [self.in_line.uid]),
             "wait_for": lambda: store.wait_for("c2", [(self.waiting, None), (self.dead, "id0")]),
         }
 

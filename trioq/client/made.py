@@ -26,7 +26,7 @@ def all_taken(jobs: Sequence[NewJob], enqueued: Enqueued) -> Enqueued:
       QueueFull: They were refused by an earlier send of this request, whose answer was lost.
     """
     if enqueued.taken < len(jobs):
-        raise QueueFull("the queue is full")
+        raise QueueFull(jobs[0].queue)
     return enqueued
 
 

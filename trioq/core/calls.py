@@ -16,7 +16,7 @@ from trioq.core.formats.note import NOTE_MAX
 from trioq.core.job import Uid
 from trioq.core.settlements import Settlement
 from trioq.core.values import value
-from trioq.errors import TrioqBug
+from trioq.errors import QueueFull, TrioqBug
 
 #: Settlements, claims and jobs in one call: Lua's unpack ends at 8,000 values, and some calls need
 #: several for each job.
@@ -176,6 +176,33 @@ class NewJob:
     """Whose turn it is when it is this job's; None: it has no key."""
 
 
+#: Who waits for room in a queue and hasn't asked again for so long holds nobody up any more.
+LINE_MS = 3000
+
+
+@value
+class Enqueuer:
+    """Who would wait for room in a queue."""
+
+    client: str
+    """The name by which the server tells it that there may be room."""
+    nth: int = 0
+    """Its place in line, as it was told; 0: it has none yet."""
+
+
+class MustWait(QueueFull):
+    """There is no room yet, and whoever enqueues is in line for it. Nothing is queued.
+
+    Args:
+      nth: Its place, to come again with.
+    """
+
+    def __init__(self, queue: str, length: int, max_length: int, nth: int) -> None:
+        super().__init__(queue, length, max_length)
+        self.nth = nth
+        self.args = (queue, length, max_length, nth)
+
+
 WhenFull = Literal["reject", "wait", "drop_oldest"]
 """What happens to jobs for which their queue has no room."""
 
@@ -230,6 +257,7 @@ EndWord = Literal[
     "expired",  # it has ended, and that was remembered for as long as was wanted
     "unknown",  # there is no such job, or it has ended and nothing was to be remembered
     "later",  # not told yet: ask again
+    "room",  # it was to be enqueued, and there may be room for it now
 ]
 
 

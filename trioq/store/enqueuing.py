@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from trioq.core.calls import Enqueued, Existing, NewJob, Rate
+from trioq.core.calls import Enqueued, Enqueuer, Existing, MustWait, NewJob, Rate
 from trioq.core.formats import flow
 from trioq.errors import QueueFull
 from trioq.store.keys import Keys
@@ -15,7 +15,7 @@ from trioq.store.protocol import DROPPED, StoreOptions
 Args = list[str | bytes]
 
 #: Keys that are needed only where a queue has a max length.
-_OF_BOUNDED = ("history", "reasons", "waits")
+_OF_BOUNDED = ("history", "reasons", "waits", "enqueuers", "enqueuers_line")
 
 
 def encode(
@@ -25,6 +25,7 @@ def encode(
     jobs: Sequence[NewJob],
     *,
     rate: Rate | None,
+    who: Enqueuer | None,
     now: str,
     options: StoreOptions,
 ) -> tuple[list[str], Args]:
@@ -35,7 +36,8 @@ def encode(
     """
     by_queue = _plain(jobs) if rate is None else None
     queues = dict.fromkeys(job.queue for job in jobs) if by_queue is None else by_queue
-    args: Args = [str(number), "0", "0", now, b"", str(len(queues))]
+    whose = "" if who is None else f"{who.nth} {who.client}"
+    args: Args = [str(number), "0", "0", now, whose, b"", str(len(queues))]
     if rate is not None:
         args[1:3] = (str(rate.interval_us), str(rate.burst))
     is_bounded = False
@@ -46,7 +48,7 @@ def encode(
         args += (queue, str(most), when_full, count)
         is_bounded |= most > 0
         if when_full == "drop_oldest":
-            args[4] = DROPPED
+            args[5] = DROPPED
     if by_queue is None:
         args += _in_full(jobs, queues)
     else:
@@ -89,18 +91,22 @@ def _keys(keys: Keys, sender: str, limit: str, is_bounded: bool, *queues: str) -
     return named + [keys.fixed(name) for name in _OF_BOUNDED if is_bounded]
 
 
-def decode(answer: str, wait_us: int) -> Enqueued:
+def decode(answer: str, wait_us: int, max_lengths: Mapping[str, int]) -> Enqueued:
     """What became of an enqueue.
 
     Raises:
       QueueFull: A queue's max length would have been passed.
+      MustWait: Likewise, and whoever enqueues is in line.
     """
     if answer.isdigit():  # all are new
         return Enqueued(int(answer), {}, frozenset(), wait_us)
     taken, *found = answer.split()
     if taken == "full":
-        queue, room = found
-        raise QueueFull(f"queue {queue!r} is full: room for {room} more job(s)")
+        queue, length, new = found
+        raise QueueFull(queue, int(length), max_lengths.get(queue, 0), int(new))
+    if taken == "wait":
+        queue, length, nth = found
+        raise MustWait(queue, int(length), max_lengths.get(queue, 0), int(nth))
     existing, seen = {}, set()
     for position, what in zip(found[::2], found[1::2], strict=True):
         state, _, uid = what.partition(":")

@@ -21,6 +21,7 @@ from trioq.core.calls import (
     CancelWord,
     End,
     Enqueued,
+    Enqueuer,
     Gone,
     NewJob,
     Note,
@@ -165,12 +166,23 @@ class MemoryStore:
     # -- the clients' calls ------------------------------------------------------------
 
     def enqueue(
-        self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
+        self,
+        sender: str,
+        number: int,
+        jobs: Sequence[NewJob],
+        *,
+        rate: Rate | None = None,
+        who: Enqueuer | None = None,
     ) -> Enqueued:
         with self._call() as space:
             return model.enqueue(
-                space, sender, number, jobs, now_us=self._now_us(), rate=rate, dropped=DROPPED
-            )
+                space, sender, number, jobs,
+                now_us=self._now_us(), rate=rate, who=who, dropped=DROPPED,
+            )  # fmt: skip
+
+    def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:
+        with self._call() as space:
+            model.step_aside(space, queue, uids, now_ms=self._now_ms())
 
     def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
         with self._call() as space:

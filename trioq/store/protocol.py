@@ -25,6 +25,7 @@ from trioq.core.calls import (
     CancelWord,
     End,
     Enqueued,
+    Enqueuer,
     Gone,
     NewJob,
     Note,
@@ -151,13 +152,28 @@ class ClientStore(Protocol):
     """What producers and operators call. Writes carry the sender's number."""
 
     def enqueue(
-        self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
+        self,
+        sender: str,
+        number: int,
+        jobs: Sequence[NewJob],
+        *,
+        rate: Rate | None = None,
+        who: Enqueuer | None = None,
     ) -> Enqueued:
         """Queue these jobs, all or none of those taken.
 
+        Args:
+          who: Where a queue is full in which one waits for room, it is in line from now on, under
+            the uid of the first job. It hears ``room`` (:meth:`wait_for`), or asks for itself
+            more often than every ``LINE_MS``, and then enqueues again, with its place.
+
         Raises:
           QueueFull: A queue's ``max_length`` would be passed; nothing was written.
+          MustWait: Likewise, and ``who`` is in line.
         """
+
+    def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:
+        """These wait for room in this queue no longer. Repeating it is harmless."""
 
     def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
         """Jobs that wait shall not run, and those that run shall end: what became of each.
@@ -173,7 +189,9 @@ class ClientStore(Protocol):
         """How these jobs ended, each with its caller's id if it has one; of who hasn't ended
         yet the client will be told (:class:`~trioq.store.listening.Listening`).
 
-        Repeating it is harmless, and how to find out what one wasn't told.
+        Repeating it is harmless, and how to find out what one wasn't told. Who waits for room
+        in a queue asks under the uid of the first job, and stays in line by that; it is told
+        ``room`` when it is to try again, and ``unknown`` if nobody waits for it.
         """
 
     def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:

@@ -23,6 +23,7 @@ from trioq.core.calls import (
     End,
     EndWord,
     Enqueued,
+    Enqueuer,
     Gone,
     NewJob,
     Note,
@@ -195,21 +196,31 @@ class RedisStore:
     # -- the clients' calls ------------------------------------------------------------
 
     def enqueue(
-        self, sender: str, number: int, jobs: Sequence[NewJob], *, rate: Rate | None = None
+        self,
+        sender: str,
+        number: int,
+        jobs: Sequence[NewJob],
+        *,
+        rate: Rate | None = None,
+        who: Enqueuer | None = None,
     ) -> Enqueued:
-        keys, args = self._enqueuing(sender, number, jobs, rate)
-        return _enqueued(self._write("enqueue", keys, args))
+        keys, args = self._enqueuing(sender, number, jobs, rate, who)
+        return self._enqueued(self._write("enqueue", keys, args))
 
     def start_enqueue(
-        self, sender: str, number: int, jobs: Sequence[NewJob]
+        self, sender: str, number: int, jobs: Sequence[NewJob], who: Enqueuer | None = None
     ) -> Callable[[], Enqueued]:
         """Begin to :meth:`enqueue`; what is returned waits for the answer. No other call is to
         be made meanwhile: the answer would be lost."""
-        keys, args = self._enqueuing(sender, number, jobs, None)
+        keys, args = self._enqueuing(sender, number, jobs, None, who)
         script, fixed = self._script("enqueue")
         failpoint("enqueue", "before")
         finish = self.lane.start_script(script, [*fixed, *keys], args)
-        return lambda: _enqueued(_not_old(_after("enqueue", finish()), number))
+        return lambda: self._enqueued(_not_old(_after("enqueue", finish()), number))
+
+    def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:
+        keys = self.keys.of_queues([queue], "ready", "scheduled", "dropped")
+        self._run("step_aside", keys, [self._now(), queue, *uids])
 
     def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
         check_batch(len(jobs), CANCEL_MAX)
@@ -312,12 +323,22 @@ class RedisStore:
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def _enqueuing(
-        self, sender: str, number: int, jobs: Sequence[NewJob], rate: Rate | None
+        self,
+        sender: str,
+        number: int,
+        jobs: Sequence[NewJob],
+        rate: Rate | None,
+        who: Enqueuer | None,
     ) -> tuple[list[str], list[str | bytes]]:
         return enqueuing.encode(
             self.keys, sender, number, jobs,
-            rate=rate, now=str(self._now()), options=self.options,
+            rate=rate, who=who, now=str(self._now()), options=self.options,
         )  # fmt: skip
+
+    def _enqueued(self, reply: list[Any]) -> Enqueued:
+        _, answer, *wait_us = reply
+        most = self.options.max_lengths
+        return enqueuing.decode(kept.text(answer), int(wait_us[0]) if wait_us else 0, most)
 
     def _script(self, name: str) -> tuple[Script, list[str]]:
         """A script, and its keys that the namespace has one of."""
@@ -368,8 +389,3 @@ def _not_old(reply: list[Any], number: Any) -> list[Any]:
     if reply[0] == "old":
         raise TrioqBug(f"write {number} is older than its sender's last")
     return reply
-
-
-def _enqueued(reply: list[Any]) -> Enqueued:
-    _, answer, *wait_us = reply
-    return enqueuing.decode(kept.text(answer), int(wait_us[0]) if wait_us else 0)

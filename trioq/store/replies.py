@@ -106,7 +106,7 @@ def _asks(item: Any) -> bool:
 # -- scripts ------------------------------------------------------------------------------------
 
 _CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
-_ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|full [^ ]+ \d{1,15}")
+_ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|(?:full|wait) [^ ]+ \d{1,15} \d{1,15}")
 _CLAIMS = (
     text, texts, values, values, texts, number, number, number, text, optional(texts),
     optional(_asks), values, optional(texts),
@@ -120,6 +120,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "enqueue": {
         b"ok": (_ENQUEUED, digits),
         b"full": (_ENQUEUED,),
+        b"wait": (_ENQUEUED,),
         b"again": (_ENQUEUED,),
         b"old": (),
     },
@@ -134,6 +135,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "reset_breaker": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "revive": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "sign_off": {b"ok": (number,), b"gone": (), b"look again": (texts,)},
+    "step_aside": {b"ok": ()},
     "wait_for": {b"ok": (ends, texts)},
     "step": {b"ok": _CLAIMS, b"again": _CLAIMS, b"changed": (), b"old": (), b"gone": ()},
 }

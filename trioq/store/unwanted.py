@@ -18,7 +18,7 @@ def encode(
     names = [
         keys.of("sender", sender),
         *(key for boot in boots for key in keys.of_boot(boot)),
-        *keys.of_queues(queues, "scheduled", "suspects", "dropped"),
+        *keys.of_queues(queues, "scheduled", "suspects", "dropped", "ready"),
         *(keys.of("dropped_behind", *door) for door in doors),
     ]
     args: list[Any] = [len(boots), len(queues), *boots]

@@ -28,6 +28,7 @@ from trioq.core.model.engines import (
     register,
     sign_off,
 )
+from trioq.core.model.room import step_aside
 from trioq.core.model.state import (
     Door,
     Ended,
@@ -66,5 +67,6 @@ __all__ = [
     "revive",
     "sign_off",
     "step",
+    "step_aside",
     "wait_for",
 ]

@@ -7,6 +7,7 @@ nothing either: only a late copy has it, and nobody waits for its answer any mor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, cast
 
 import attrs
@@ -15,7 +16,9 @@ from trioq.core.calls import (
     CANCEL_MAX,
     CancelWord,
     Enqueued,
+    Enqueuer,
     Existing,
+    MustWait,
     NewJob,
     Pausing,
     Rate,
@@ -26,6 +29,7 @@ from trioq.core.formats.pause import is_name, name_of
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
 from trioq.core.model.breakers import reset
+from trioq.core.model.room import line_up, make_way, place_of, room_ahead, who_enqueues
 from trioq.core.model.state import Ended, Life, Namespace, Pause, bell_of
 from trioq.errors import QueueFull, TrioqBug
 
@@ -49,21 +53,24 @@ def enqueue(
     *,
     now_us: int,
     rate: Rate | None = None,
+    who: Enqueuer | None = None,
     dropped: bytes = b"",
 ) -> Enqueued:
     """Queue these jobs, all or none of those that the limit admits.
 
     Args:
+      who: Is in line from now on where there is no room, and one may wait for it.
       dropped: What the history of a job says that was dropped for them.
 
     Raises:
       QueueFull: A queue's max length would be passed; nothing is queued, by this number ever.
+      MustWait: Likewise, and ``who`` is in line.
     """
-    write = _Enqueuing(space, jobs, rate, now_us, dropped).run
+    write = _Enqueuing(space, jobs, rate, who, now_us, dropped).run
     before = space.senders.get(sender, (0, None))[0]
     answer = _once(space, sender, number, write)
     if isinstance(answer, QueueFull):
-        raise QueueFull(*answer.args)
+        raise copy(answer)
     answer = cast(Enqueued, answer)
     # The time until the next permit has passed since then, or some of it.
     return answer if number > before else attrs.evolve(answer, wait_us=0)
@@ -74,6 +81,7 @@ class _Enqueuing:
     space: Namespace
     jobs: Sequence[NewJob]
     rate: Rate | None
+    who: Enqueuer | None
     now_us: int
     dropped: bytes
     existing: dict[int, Existing] = attrs.field(factory=dict[int, Existing])
@@ -85,6 +93,10 @@ class _Enqueuing:
     @property
     def now_ms(self) -> int:
         return self.now_us // 1000
+
+    @property
+    def queues(self) -> Sequence[str]:
+        return list(dict.fromkeys(job.queue for job in self.jobs))
 
     def run(self) -> Enqueued | QueueFull:
         taken = self._look(self._granted(len(self.jobs))[0])
@@ -101,6 +113,9 @@ class _Enqueuing:
             if self.new or tat_us < self.space.limits.get(self.rate.name, 0):
                 self.space.limits[self.rate.name] = tat_us
         self.space.stats["enqueued"] += len(self.new)
+        if bounded := [name for name in self.queues if name in self.space.max_lengths]:
+            self.space.line.pop(who_enqueues(self.jobs), None)
+            make_way(self.space, bounded, self.now_ms)
         return Enqueued(taken, self.existing, frozenset(self.seen), wait_us)
 
     def _granted(self, wanted: int) -> tuple[int, int, int]:
@@ -148,20 +163,27 @@ class _Enqueuing:
         return Existing(who.uid, who.state)
 
     def _full(self) -> QueueFull | None:
-        for name in dict.fromkeys(job.queue for job in self.jobs):
-            most = self.space.max_lengths.get(name, 0)
+        space, who, uid = self.space, self.who, who_enqueues(self.jobs)
+        for name in self.queues:
+            most = space.max_lengths.get(name, 0)
             more = sum(job.queue == name for job in self.new)
-            queue = self.space.queue(name)
-            waiting = queue.in_line + len(queue.scheduled)
-            too_many = waiting + more - most
-            if not most or too_many <= 0:
+            if not most or not more:
                 continue
-            drops = self.space.when_full.get(name) == "drop_oldest"
-            if drops and too_many <= queue.in_line:
-                self.too_many[name] = too_many
+            queue, when_full = space.queue(name), space.when_full.get(name)
+            length = queue.in_line + len(queue.scheduled)
+            too_many = length + more - most
+            if when_full == "drop_oldest":
+                if 0 < too_many <= queue.in_line:
+                    self.too_many[name] = too_many
+                    continue
             else:
-                room = max(0, most - waiting)
-                return QueueFull(f"queue {name!r} is full: room for {room} more job(s)")
+                too_many += room_ahead(space, name, place_of(space, uid, who), self.now_ms)
+            if too_many <= 0:
+                continue
+            if who and when_full == "wait" and more <= most:
+                place = line_up(space, uid, who, name, jobs=more, now_ms=self.now_ms)
+                return MustWait(name, length, most, place.nth)
+            return QueueFull(name, length, most, more)
         return None
 
     def _drop_oldest(self, name: str, count: int) -> None:
@@ -200,6 +222,7 @@ def cancel(
         over = dict[Uid, Unwanted]()
         words = [_cancelled(space, job, over) for job in jobs]
         space.cancel(list(over.values()), now_ms)
+        make_way(space, dict.fromkeys(job.queue for job in over.values()), now_ms)
         return words
 
     return cast("list[CancelWord]", _once(space, sender, number, write))
@@ -306,6 +329,8 @@ def purge(
                 space.end(uid, "cancelled", now_ms)
                 purged += 1
         space.stats["purged"] += purged
+        if purged:  # there is room
+            make_way(space, [queue], now_ms)
         return purged
 
     return cast(int, _once(space, sender, number, write))

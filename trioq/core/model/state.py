@@ -325,6 +325,24 @@ class Ended:
 
 
 @attrs.define
+class InLine:
+    """Somebody who waits for room in a queue."""
+
+    nth: int
+    """Of all who ever did."""
+    queue: str
+    until_ms: int
+    """Until when it is waited for, epoch ms, unless it asks again."""
+    tried_ms: int
+    """When it last tried to enqueue; 0: it was told that there is room, and hasn't since."""
+    jobs: int
+    most: int
+    """How many may wait in the queue, as far as it knows."""
+    client: str
+    """Who is told."""
+
+
+@attrs.define
 class Namespace:
     """All of it.
 
@@ -381,6 +399,8 @@ class Namespace:
     told: list[Told] = attrs.field(factory=list[Told], init=False)
     """What was said to those who waited, for whoever delivers it."""
     turns: Turns = attrs.field(factory=Turns, init=False)
+    line: dict[Uid, InLine] = attrs.field(factory=dict[Uid, InLine], init=False)
+    """Who waits for room in queues, under the uid of the first job."""
     strays: list[Uid] = attrs.field(factory=list[Uid], init=False)
     stats: Counter[str] = attrs.field(factory=Counter[str], init=False)
     parked_version: int = attrs.field(default=0, init=False)
@@ -398,6 +418,11 @@ class Namespace:
     def is_paused(self, what: str, now_ms: int) -> bool:
         """Whether nobody is to claim from this queue, or to run this ``@name``."""
         return what in self.paused and not self.paused[what].is_over(now_ms)
+
+    def in_line(self, queue: str) -> list[tuple[Uid, InLine]]:
+        """Who waits for room in a queue, the first one first."""
+        line = [(uid, place) for uid, place in self.line.items() if place.queue == queue]
+        return sorted(line, key=lambda each: (each[1].nth, each[0]))
 
     def waits_in(self, queue: str) -> Queue:
         """A queue that a job comes into, and that is named from now on if it wasn't."""

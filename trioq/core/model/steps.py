@@ -9,6 +9,7 @@ import attrs
 from trioq.core.calls import Admit, Ask, Claim, Gone, Step, StepReply, Unwanted, check_batch
 from trioq.core.formats.pause import is_name, name_of
 from trioq.core.job import Uid
+from trioq.core.model.room import make_way
 from trioq.core.model.settle import SETTLE, Settling
 from trioq.core.model.state import Hold, Namespace, Queue, Registration
 from trioq.core.settlements import SETTLEMENTS, Settlement
@@ -204,7 +205,8 @@ class _Acting:
         room = self.space.claim_bytes
         full, taken = False, 0
         back: list[_Found] = []
-        for found in self._find():
+        found_here = self._find()
+        for found in found_here:
             life = self.space.jobs.get(found.uid)
             if life is None:
                 self._pass_over(found)
@@ -225,6 +227,10 @@ class _Acting:
             if not self.space.queue(name).keyed:
                 self.space.turns.none_left(name)
         self.space.stats["claimed"] += taken
+        left = dict.fromkeys(
+            found.queue for found in found_here if found.door is None and not found.suspect
+        )
+        make_way(self.space, left, self.now_ms)
         shut = [self.space.shut(admit.queue, admit.name) for admit in self.asked.admits]
         if self.settling.opened or any(shut) or self.lifted_name:
             self.space.parked_version += 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from trioq.core.calls import WAIT_BYTES, WAIT_MAX, End
 from trioq.core.job import Uid
+from trioq.core.model.room import may_try, stay
 from trioq.core.model.state import WAITERS_BYTES, Ended, Namespace
 from trioq.errors import TrioqBug
 
@@ -22,10 +23,11 @@ def wait_for(
     """
     if len(jobs) > WAIT_MAX:
         raise TrioqBug(f"{len(jobs)} jobs in one wait, {WAIT_MAX} at most")
+    stay(space, (uid for uid, _ in jobs), now_ms)
     ends, left = [], WAIT_BYTES
     for uid, id in jobs:
         end = _end_of(space, uid, id, now_ms)
-        if end.state == "live":
+        if end.state == "live" and uid in space.jobs:
             _note(space, uid, client)
         if left <= 0:
             end = End("later") if end.value else end
@@ -35,6 +37,8 @@ def wait_for(
 
 
 def _end_of(space: Namespace, uid: Uid, id: str | None, now_ms: int) -> End:
+    if uid in space.line:
+        return may_try(space, uid, now_ms)
     if uid in space.jobs:
         return End("dead" if uid in space.dead else "live")
     if uid in space.results and space.results_due.at(uid) > now_ms:

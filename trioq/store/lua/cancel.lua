@@ -9,9 +9,12 @@
 --       done      LIST  summaries, newest first
 --       behind    SET   uids that lie in parked lists
 --       asked     HASH  boot -> how many asks it was ever sent
+--       enqueuers  HASH  uid -> its place in line
+--       enqueuers_line  ZSET  who waits for room in queues, in order
 --       flow      HASH  uid -> what it takes of limits
+--       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       then sender:<id>; for each engine: running, packs, asks, its own bell; for each queue:
---       scheduled, suspects, dropped; for each door: dropped_behind
+--       scheduled, suspects, dropped, ready; for each door: dropped_behind
 -- ARGV  number    int   the sender's number of this write
 --       retention int   ms for which a caller's id is remembered
 --       keep_done int   how many summaries to keep
@@ -29,14 +32,15 @@
 --   that there is now, and the first stays.
 -- Repeat: the sender's number decides, also for an answer that changed nothing.
 -- Cost: O(jobs * engines), and O(length) of the suspects and of what lies in packs.
-local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended,
-  dead, stats, waits, notes, results, results_due, done, behind, asked, flow = unpack(KEYS, 1, 20)
+local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, dead, stats, waits, notes,
+  results, results_due, done, behind, asked, enqueuers, enqueuers_line, flow, fair = unpack(KEYS, 1, 23)
 local number, retention, keep_done, given_now, n_boots, n_queues = unpack(ARGV, 1, 6)
-local sender = KEYS[21]
+local sender = KEYS[24]
 -- @use bump
 -- @use now
 -- @use cancelled
 -- @use in_packs
+-- @use make_way_in
 -- @use packs
 -- @use ring
 -- @use sender
@@ -50,6 +54,7 @@ end
 redis.call("ZCARD", results_due)
 redis.call("ZCARD", ended)
 redis.call("ZCARD", dead)
+redis.call("ZCARD", fair)
 redis.call("LLEN", done)
 redis.call("SCARD", behind)
 local before = sent_before(sender, number)
@@ -67,13 +72,15 @@ for b = 1, #registered, 2 do
   end
   has_packs[registered[b]] = in_packs(registered[b + 1]) > 0
 end
-local queues_at = 21 + 4 * n_boots
-local doors_at = queues_at + 3 * n_queues
-for k = queues_at + 1, doors_at, 3 do
+local queues_at = 24 + 4 * n_boots
+local doors_at = queues_at + 4 * n_queues
+for k = queues_at + 1, doors_at, 4 do
   redis.call("ZCARD", KEYS[k])
   redis.call("LLEN", KEYS[k + 1])
   redis.call("SCARD", KEYS[k + 2])
+  redis.call("LLEN", KEYS[k + 3])
 end
+local has_line = redis.call("ZCARD", enqueuers_line) > 0 and redis.call("HLEN", enqueuers) > 0
 for k = doors_at + 1, #KEYS do
   redis.call("SCARD", KEYS[k])
 end
@@ -84,7 +91,7 @@ for a = first, #ARGV, 5 do
 end
 local claim_of = {}
 for b = 1, #uids > 0 and n_boots or 0 do
-  local k = 18 + 4 * b
+  local k = 21 + 4 * b
   local boot, step_of = ARGV[6 + b], {}
   redis.call("HLEN", KEYS[k + 2])
   for _, pack in ipairs(has_packs[boot] and packs_in(KEYS[k + 1]) or {}) do
@@ -104,7 +111,7 @@ local now_ms = math.floor(clock(given_now) / 1000)
 
 -- @may
 keep_done = tonumber(keep_done)
-local words, over = {}, {}
+local words, over, left = {}, {}, {}
 local cancelled = { uids = {}, keeps = {}, summaries = {} }
 local function ask(uid, keep_ms, summary)
   local claim = claim_of[uid]
@@ -115,7 +122,7 @@ local function ask(uid, keep_ms, summary)
   ring(claim.bell)
 end
 local function take(uid, q, d)
-  local k = queues_at + 3 * q - 2
+  local k = queues_at + 4 * q - 3
   if redis.call("ZREM", KEYS[k], uid) == 1 or redis.call("LREM", KEYS[k + 1], 1, uid) == 1 then
     return
   end
@@ -133,10 +140,17 @@ for i, uid in ipairs(uids) do
     words[i] = "asked"
   else
     take(uid, q, d)
-    over[uid], words[i] = true, "cancelled"
+    over[uid], left[q], words[i] = true, true, "cancelled"
     table.insert(cancelled.uids, uid)
     table.insert(cancelled.keeps, keep_ms)
     table.insert(cancelled.summaries, summary)
+  end
+end
+if has_line then
+  for q in pairs(left) do
+    local k = queues_at + 4 * q - 3
+    local queue = string.match(KEYS[k], "}:scheduled:(.*)$")
+    make_way_in(queue, KEYS[k + 3], KEYS[k], KEYS[k + 2], now_ms)
   end
 end
 end_cancelled(cancelled.uids, cancelled.keeps, cancelled.summaries, now_ms, tonumber(retention))

@@ -6,6 +6,8 @@
 --       stats     HASH  counters
 --       waits, notes, results, results_due, behind, flow
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       enqueuers  HASH  uid -> its place in line
+--       enqueuers_line  ZSET  who waits for room in queues, in order
 --       then sender:<id>; ready, suspects, scheduled, dropped of the queue; of each of its parked
 --       lists: itself, its dropped_behind
 -- ARGV  number    int   the sender's number of this write
@@ -22,12 +24,13 @@
 -- Repeat: the sender's number decides, so a late copy can't take what came later.
 -- Cost: O(limit).
 local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats,
-  waits, notes, results, results_due, behind, flow, fair = unpack(KEYS, 1, 18)
+  waits, notes, results, results_due, behind, flow, fair, enqueuers, enqueuers_line = unpack(KEYS, 1, 20)
 local number, limit, retention, given_now, queue = unpack(ARGV, 1, 5)
-local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 19, 23)
+local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 21, 25)
 -- @use bump
 -- @use now
 -- @use forget
+-- @use make_way_in
 -- @use sender
 -- @use doors
 
@@ -45,10 +48,11 @@ redis.call("ZCARD", fair)
 redis.call("SCARD", dropped)
 redis.call("LLEN", ready)
 redis.call("LLEN", suspects)
-for k = 24, #KEYS, 2 do
+for k = 26, #KEYS, 2 do
   redis.call("LLEN", KEYS[k])
   redis.call("SCARD", KEYS[k + 1])
 end
+local has_line = redis.call("ZCARD", enqueuers_line) > 0 and redis.call("HLEN", enqueuers) > 0
 local before = sent_before(sender, number)
 if before then
   return before
@@ -79,7 +83,7 @@ if room > 0 then
 end
 local passed = 0
 for d = 1, #ARGV - 5 do
-  local k, door = 22 + 2 * d, ARGV[5 + d]
+  local k, door = 24 + 2 * d, ARGV[5 + d]
   local oldest = room > 0 and redis.call("RPOP", KEYS[k], room)
   if oldest then
     gather(oldest)
@@ -98,8 +102,12 @@ end
 local purged = #uids
 if #uids > 0 then
   purged = purged - passed - redis.call("SREM", dropped, unpack(uids))
-  forget(uids, "cancelled", math.floor(clock(given_now) / 1000), tonumber(retention))
+  local now_ms = math.floor(clock(given_now) / 1000)
+  forget(uids, "cancelled", now_ms, tonumber(retention))
   bump(stats, "purged", purged)
+  if has_line and purged > 0 then
+    make_way_in(queue, ready, scheduled, dropped, now_ms)
+  end
 end
 remember(sender, number, purged)
 return { "ok", purged }

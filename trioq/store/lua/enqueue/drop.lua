@@ -29,7 +29,7 @@ for _, queue in ipairs(place) do
     end
     left = left - (#oldest - #passed)
   end
-  die(uids, why, lines, drops_at)
+  die(uids, why, lines, now_ms)
   if #uids > 0 then
     bump(stats, "dropped", #uids)
   end

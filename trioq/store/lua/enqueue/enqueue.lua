@@ -10,18 +10,21 @@
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       turns     HASH  how far each queue and each key have come
 --       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell; then,
---       if one of them has a max length: history, reasons, waits
+--       if one of them has a max length: history, reasons, waits, enqueuers, enqueuers_line
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
 --       given_now int   epoch ms, or empty for the server's clock
+--       whose     str   place in line (0: none yet) and name of who waits where there is no room;
+--       empty: nobody waits
 --       line      json  what the history of a job says that is dropped
 --       n_queues  int   how many queues follow, each as: name, max length (0: none), what happens
 --       to more (reject, wait or drop_oldest), how many plain jobs go there
 --       then the plain jobs, queue by queue: uid, record; or else for each job: queue's place,
 --       uid, delay ms, caller's id, record, big payload, seen path, seen mark, flow (empty: none)
 -- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
---       full, its queue and the room there; nothing is queued, by this number ever
+--       full, its queue, how many wait there, how many would come; nothing is queued, by this number ever
+--       wait, its queue, how many wait there, the place in line; likewise
 --       again, the same answer; executed before, nothing changed
 --       old       a number before the last; nothing changed
 --
@@ -32,10 +35,11 @@
 -- Cost: a constant number of commands for each queue, and O(jobs). A plain job has nothing but
 --   its record, and Lua handles no more of it than its uid.
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow, fair, turns = unpack(KEYS, 1, 12)
-local number, interval, burst, given_now, line, n_queues = unpack(ARGV, 1, 6)
+local number, interval, burst, given_now, whose, line, n_queues = unpack(ARGV, 1, 7)
 local sender, limit = KEYS[13], KEYS[14]
-local history, reasons, waits = unpack(KEYS, 15 + 4 * n_queues, 17 + 4 * n_queues)
+local history, reasons, waits, enqueuers, enqueuers_line = unpack(KEYS, 15 + 4 * n_queues, 19 + 4 * n_queues)
 -- @use bump
+-- @use line
 -- @use now
 -- @use sender
 
@@ -45,10 +49,10 @@ local before, is_new = sent_before(sender, number)
 if before then
   return before
 end
-local place, names, last = {}, {}, 6 + n_queues * 4
+local place, names, last = {}, {}, 7 + n_queues * 4
 local first = last + 1
 for q = 1, n_queues do
-  local k, a = 14 + (q - 1) * 4, 6 + (q - 1) * 4
+  local k, a = 14 + (q - 1) * 4, 7 + (q - 1) * 4
   local queue = { name = ARGV[a + 1], max = tonumber(ARGV[a + 2]), ready = KEYS[k + 1],
                   when_full = ARGV[a + 3], scheduled = KEYS[k + 2], dropped = KEYS[k + 3],
                   bell = KEYS[k + 4], new = {}, first = last + 1 }
@@ -85,33 +89,76 @@ if last < #ARGV or interval ~= "0" then
 else
   -- @part plain
 end
-local drops_at
+-- Whether there is room ------------------------------------------------------------------------
+local now_ms
+local function now()
+  now_ms = now_ms or math.floor(clock(given_now) / 1000)
+  return now_ms
+end
+local has_line = enqueuers_line and redis.call("ZCARD", enqueuers_line) > 0
+-- Where it is in line, by its first job, or was, as far as it knows.
+local uid = more and ARGV[first + 1] or ARGV[first]
+local mine = has_line and uid and places_of({ uid })[uid]
+local nth = mine and mine.nth or tonumber(string.match(whose, "^([1-9]%d*) "))
+-- How many jobs those have who come before; no more than so many have to be counted.
+local function ahead(queue, enough)
+  local from, jobs = 0, 0
+  repeat
+    local uids = line_of(queue, from, 32)
+    local places = places_of(uids)
+    for _, uid in ipairs(uids) do
+      local other = places[uid]
+      if jobs > enough or other and nth and other.nth >= nth then
+        return jobs
+      elseif other and other.till > now() then
+        jobs = jobs + other.jobs
+      end
+    end
+    from = from + 32
+  until #uids < 32
+  return jobs
+end
+local drops, refused
 for _, queue in ipairs(place) do
-  local too_many = 0
   queue.n_new = #queue.new + (queue.n_keyed or 0) + (queue.due and #queue.due / 2 or 0)
-  if queue.max > 0 then
-    too_many = queue.length + queue.n_new - queue.max
-  end
-  if too_many > 0 and queue.when_full == "drop_oldest" and too_many <= queue.in_line then
-    drops_at = drops_at or math.floor(clock(given_now) / 1000)
-    queue.too_many = too_many
-  elseif too_many > 0 then
-    -- Remembered: an old copy of a request that was told "full" must not queue anything later.
-    local answer = string.format("full %s %d", queue.name, math.max(0, queue.max - queue.length))
-    remember(sender, number, answer)
-    return { "full", answer }
+  if queue.max > 0 and queue.n_new > 0 and not refused then
+    local too_many = queue.length + queue.n_new - queue.max
+    if queue.when_full == "drop_oldest" then
+      if too_many > 0 and too_many <= queue.in_line then
+        drops, queue.too_many, too_many = true, too_many, 0
+      end
+    elseif has_line then
+      too_many = too_many + ahead(queue.name, -too_many)
+    end
+    refused = too_many > 0 and queue
   end
 end
-if drops_at then
-  for _, key in ipairs({ history, reasons, waits, stats }) do
+if refused or drops or has_line then
+  for _, key in ipairs({ history, reasons, waits, enqueuers, stats }) do
     redis.call("HLEN", key)
   end
   redis.call("ZCARD", dead)
+  now()  -- asked for before the first write, or never
 end
 
 -- @may
-if drops_at then
+if refused then
+  -- What is answered is remembered: an old copy of this request must not queue anything later.
+  if whose ~= "" and refused.when_full == "wait" and refused.n_new <= refused.max then
+    -- @may line_up
+    local answer
+    -- @part line_up
+    return { "wait", answer }
+  end
+  local answer = string.format("full %s %d %d", refused.name, refused.length, refused.n_new)
+  remember(sender, number, answer)
+  return { "full", answer }
+end
+if drops then
   -- @may drop
+end
+if has_line then
+  -- @may way
 end
 -- Write -----------------------------------------------------------------------------------
 local function put(command, key, list, from, to)
@@ -123,7 +170,7 @@ put("HSET", jobs, records, first_record, last_record)
 if more then
   -- @part more
 end
-if drops_at then
+if drops then
   -- @part drop
 end
 if more and more.turns then
@@ -143,6 +190,9 @@ for q, queue in ipairs(place) do
 end
 if granted > 0 then
   bump(stats, "enqueued", granted)
+end
+if has_line then
+  -- @part way
 end
 local answer = taken .. found
 remember(sender, number, answer)

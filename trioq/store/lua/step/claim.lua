@@ -56,10 +56,10 @@ for q = 1, n_queues do
         tag_of[#uids] = tags[i]
       end
       lots[#lots + 1] = { last = #uids, queue = queue, origin = queue.ready, flag = "", in_turn = true }
-      wanted = wanted - #popped
+      wanted, queue.has_left = wanted - #popped, #popped > 0
     elseif queue.n_ready > 0 then
       local popped = pop(queue.ready, wanted, queue, nil, "")
-      queue.n_ready = queue.n_ready - popped
+      queue.n_ready, queue.has_left = queue.n_ready - popped, popped > 0
       wanted = wanted - popped
     end
   end

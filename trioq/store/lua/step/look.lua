@@ -27,6 +27,10 @@ local function read_rare()
   end
   has_notes = redis.call("HLEN", notes) > 0
   has_attempts = redis.call("HLEN", attempts) > 0
+  if redis.call("ZCARD", enqueuers_line) > 0 then
+    has_line = redis.call("HLEN", enqueuers) > 0
+    now()
+  end
   for _, name in ipairs(redis.call("SMEMBERS", paused)) do
     is_paused[name] = true
   end
@@ -78,7 +82,7 @@ local function look(first, last, there)
   end
 end
 local next_at, last = lists_at + 1, math.min(lists_at + 128, bells_at)
-local there = redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns,
+local there = redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns, enqueuers_line,
                          unpack(KEYS, next_at, last))
 if there == 1 and n_queues <= 4 then
   -- It is mostly what has just been enqueued.
@@ -88,7 +92,7 @@ if there == 1 and n_queues <= 4 then
   end
 end
 if there > 0 then
-  local n_rare = redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns)
+  local n_rare = redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns, enqueuers_line)
   if n_rare > 0 then
     read_rare()
   end

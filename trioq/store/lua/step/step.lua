@@ -14,6 +14,8 @@
 --       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       turns     HASH  how far each queue and each key have come
+--       enqueuers  HASH  uid -> its place in line
+--       enqueuers_line  ZSET  who waits for room in queues, in order
 --       then running:<boot>, packs:<boot>, asks:<boot>; then of all queues, in the order of
 --       claiming: each one's ready; each one's suspects; scheduled; dropped; then the parked lists;
 --       then each queue's bell; then the dropped_behind of each parked list
@@ -139,7 +141,7 @@ end
 local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
 local refused, cancelled, is_paused, lifted = {}, {}, {}, {}
 local n_alone, n_packed = nil, in_packs(last)  -- of the claims that are held, in `running` and in `packs`
-local has_attempts, has_notes, n_asked = false, false, "0"
+local has_attempts, has_notes, has_line, n_asked = false, false, false, "0"
 local has_rows, has_keyed, is_turnless = false, false, false
 local parked_changed, suspects_moved = false, false
 local keyed_returned, keyed_promoted, pop_turns, had_turn, put_turns_back, note_turns
@@ -241,6 +243,9 @@ if is_turnless then
 end
 if has_queues then
   -- @may claim, bells
+  if has_line then
+    -- @may way
+  end
 end
 if is_due then
   -- @may promote
@@ -267,6 +272,9 @@ end
 if has_queues then
   -- @part claim
   -- @part bells
+  if has_line then
+    -- @part way
+  end
 end
 if parked_changed then
   version = string.format("%d", bump(stats, "parked_version", 1))
