@@ -6,20 +6,32 @@ import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.cli.conftest import Cli, only_error
 from tests.cli.terminal import on_terminal
 from tests.client.test_follow import Says
 from tests.scene import Scene
 from tests.store.drive import line
 from tests.support import new_job, wait_until
+from trioq.client import admin
 from trioq.core.formats.summary import encode
 from trioq.core.settlements import Ack, DeadLetter
 from trioq.store.inspect import find
 from trioq.store.redis import RedisStore
 
 
-def is_watched(store: RedisStore) -> bool:
-    return bool(store.lane.call("EXISTS", store.keys.fixed("watched")))
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin, "LOOK_S", 0.01)
+
+
+def wait_for_a_look(store: RedisStore) -> None:
+    """Until who follows has looked: it does so after it has asked to be told, and then anew."""
+    watched = store.keys.fixed("watched")
+    for _ in range(2):
+        store.lane.call("DEL", watched)
+        wait_until(lambda: store.lane.call("EXISTS", watched))
 
 
 def test_each_change_is_a_line_until_the_job_is_done(trioq: Cli, scene: Scene) -> None:
@@ -29,7 +41,7 @@ def test_each_change_is_a_line_until_the_job_is_done(trioq: Cli, scene: Scene) -
     engine.says(0.5, "page 1 \x1b[31m", None, "a line")
     with ThreadPoolExecutor(1) as pool:
         ends = pool.submit(trioq, "job", "mine", "--follow")
-        wait_until(lambda: is_watched(scene.store))
+        wait_for_a_look(scene.store)
         engine.settle(Ack, b"")
         result = ends.result()
     log, running, *_ = result.stdout.splitlines()
@@ -49,7 +61,7 @@ def test_what_it_has_logged_since_somebody_looked_is_shown_when_it_is_done(
     assert record is not None
     with ThreadPoolExecutor(1) as pool:
         ends = pool.submit(trioq, "job", "mine", "--follow")
-        wait_until(lambda: is_watched(scene.store))
+        wait_for_a_look(scene.store)
         engine.board.log("two\nthree")
         summary = encode(
             record, attempt=1, took_s=1.0, at_ms=1, engine="e", trace=None, board=engine.board
@@ -67,7 +79,7 @@ def test_programs_get_a_line_of_json_for_each_change(trioq: Cli, scene: Scene) -
     engine.says(0.5, "half", [1], "one")
     with ThreadPoolExecutor(1) as pool:
         ends = pool.submit(trioq, "job", "mine", "--follow", "--json")
-        wait_until(lambda: is_watched(scene.store))
+        wait_for_a_look(scene.store)
         engine.says(0.75, "more", [2], "two")
         engine.settle(DeadLetter, 1, "failures", line("no"))
         result = ends.result()
