@@ -17,10 +17,13 @@ from trioq.store.nudge import NUDGE
 
 
 def _requests(sock: socket.socket) -> Iterator[bytes]:
-    """What comes, piece by piece; but nudges that come together are several."""
+    """What comes, piece by piece; but nudges that come together, or with what was before them, are
+    pieces of their own."""
     while piece := sock.recv(1 << 16):
-        count = len(piece) // len(NUDGE)
-        yield from [NUDGE] * count if piece == NUDGE * count else [piece]
+        count = 0
+        while piece.endswith(NUDGE):
+            piece, count = piece.removesuffix(NUDGE), count + 1
+        yield from [piece, *[NUDGE] * count] if piece else [NUDGE] * count
 
 
 class Peer:
@@ -32,6 +35,8 @@ class Peer:
         self.path = str(directory / "fake.sock")
         self.received: list[bytes] = []
         self.connections = 0
+        self.ended = 0
+        """How many of them have: what came by then is received."""
         self._answers = list(answers)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
@@ -57,8 +62,9 @@ class Peer:
                 self.received.append(request)
                 if answer is None:
                     sock.close()
-                    return
+                    break
                 sock.sendall(answer)
+        self.ended += 1
 
     def lane(self, **options: Any) -> Lane:
         def dial(name: str) -> AbstractConnection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.store.conftest import Fake
-from tests.support import Server
+from tests.support import Server, wait_until
 from trioq.errors import StoreUnreachable
 from trioq.store.nudge import AGAIN_S, NUDGE, blocks_s
 
@@ -28,6 +28,7 @@ def test_a_server_that_does_not_hear_the_nudges_has_its_timeout_and_no_more(fake
     lane = peer.lane(socket_timeout=0.05)
     with pytest.raises(StoreUnreachable):
         lane.pipeline([("BLPOP", "k", "1")], wait_s=WAIT_S)
+    wait_until(lambda: peer.ended)
     assert peer.received[1:] == [NUDGE] * (len(AGAIN_S) + 1)
     lane.close()
 
