@@ -46,6 +46,8 @@ def where(dump: Dump, uid: str) -> Where:
             return Where(State.READY, Place.SUSPECT)
         if uid in queue.in_line:
             return Where(State.READY, Place.LINE)
+    if any(uid in uids for uids in dump.rooms.values()):
+        return Where(State.READY, Place.LIMITED)
     if any(uid in uids for uids in dump.parked.values()):
         return Where(State.READY, Place.PARKED)
     raise AssertionError(f"{uid} has a record and is nowhere")

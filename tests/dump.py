@@ -91,6 +91,16 @@ class Dump:
     """What jobs take of limits, as it lies there."""
     turns: Mapping[str, int]
     """How far each queue, and each key in it, has come; not what is over."""
+    took: Mapping[str, tuple[str, ...]]
+    slots: Mapping[str, int]
+    limit_settings: Mapping[str, str]
+    tats: Mapping[str, int]
+    rooms: Mapping[tuple[str, str], tuple[str, ...]]
+    """Queue and take → who was refused by it."""
+    waited_in: Mapping[str, frozenset[str]]
+    """Take → the queues in which somebody waits for it."""
+    open: frozenset[tuple[str, str]]
+    permits: Mapping[tuple[str, str], int]
     running: Mapping[str, Mapping[str, Hold]]
     steps: Mapping[str, tuple[int, frozenset[str], frozenset[str]]]
     beats: Mapping[str, int]
@@ -141,6 +151,9 @@ class Dump:
         for engine, held in self.running.items():
             for uid in held:
                 yield uid, f"running:{engine}"
+        for (name, take), uids in self.rooms.items():
+            for uid in uids:
+                yield uid, f"limited:{name}:{take}"
         for uid in self.dead:
             yield uid, "dead"
 
@@ -210,6 +223,14 @@ def dump(store: RedisStore) -> Dump:
         notes=fixed("notes", bytes),
         flow=fixed("flow", _text),
         turns=_turns(fixed("turns", lambda value: int(value, 16))),
+        took=fixed("took", lambda row: tuple(row.decode().split("\n"))),
+        slots=fixed("slots", int),
+        limit_settings=fixed("limits", _text),
+        tats=fixed("tats", _number),
+        rooms=_rooms(fixed("limited", _number)),
+        waited_in=fixed("rooms", lambda row: frozenset(row.decode().split("\n"))),
+        open=frozenset(map(_room, fixed("open", _number))),
+        permits={_room(room): at for room, at in fixed("permits", _number).items()},
         doors={_door(name): value for name, value in fixed("parked", _since).items()},
         running={
             engine: _pairs(each("running").get(engine, []), _hold)
@@ -290,6 +311,20 @@ def dump_of_model(space: Namespace) -> Dump:
         turns=_turns(
             space.turns.now | {"\0".join(of): end for of, end in space.turns.ends.items()}
         ),
+        took=dict(space.flow.took),
+        slots=dict(space.flow.slots),
+        limit_settings={
+            name: f"{version}:{limit.interval_us}:{limit.burst}:{limit.concurrency}"
+            for name, (version, limit) in space.flow.settings.items()
+        },
+        tats=dict(space.flow.tats.items()),
+        rooms={room: tuple(uids) for room, uids in space.flow.rooms.items()},
+        waited_in={
+            take: frozenset(q for q, t in space.flow.rooms if t == take)
+            for _, take in space.flow.rooms
+        },
+        open=frozenset(space.flow.open),
+        permits={_room(room): at for room, at in space.flow.permits.items()},
         doors={door: (waits.since_ms, waits.noted) for door, waits in doors.items()},
         running={name: dict(boot.held) for name, boot in space.boots.items() if boot.held},
         steps={
@@ -404,6 +439,19 @@ def _number(value: bytes) -> int:
 def _door(name: str) -> tuple[str, str]:
     queue, _, job = name.partition(":")
     return queue, job
+
+
+def _room(name: str) -> tuple[str, str]:
+    queue, take = name.split("\0")
+    return queue, take
+
+
+def _rooms(members: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]:
+    rooms: dict[tuple[str, str], tuple[str, ...]] = {}
+    for member in members:
+        queue, take, uid = member.split("\0")
+        rooms[queue, take] = (*rooms.get((queue, take), ()), uid)
+    return rooms
 
 
 def _since(value: bytes) -> tuple[int, int]:

@@ -35,6 +35,7 @@ def broken_invariants(
     yield from _behind_doors(dump)
     yield from _asks(dump)
     yield from _lines(dump)
+    yield from _limits(dump)
 
 
 def _one_place(dump: Dump) -> Iterator[str]:
@@ -107,6 +108,28 @@ def _asks(dump: Dump) -> Iterator[str]:
         yield f"I26: asks of nobody are counted: {gone}"
 
 
+def _limits(dump: Dump) -> Iterator[str]:
+    """I27: slots are what claims that are held took, and whoever waits for a limit will be seen."""
+    held = {uid for claims in dump.running.values() for uid in claims}
+    if odd := dump.took.keys() - held:
+        yield f"I27: takes of claims that nobody holds: {odd}"
+    recounted = Counter(take for takes in dump.took.values() for take in takes)
+    if recounted != dump.slots:
+        yield f"I27: slots {dump.slots}, but claims took {recounted}"
+    waited_in = dict[str, set[str]]()
+    for queue, take in dump.rooms:
+        waited_in.setdefault(take, set()).add(queue)
+    if waited_in != dump.waited_in:
+        yield f"I27: rooms are noted as {dump.waited_in}, and are {waited_in}"
+    if odd_rooms := (dump.open | dump.permits.keys()) - dump.rooms.keys():
+        yield f"I27: nobody is in these rooms: {odd_rooms}"
+    for queue, take in dump.rooms.keys() - dump.open - dump.permits.keys():
+        settings = dump.limit_settings.get(take.partition(":")[0], "0:0:0:0")
+        most = int(settings.split(":")[3])
+        if not 0 < most <= dump.slots.get(take, 0):
+            yield f"I27: nobody will look into the room of {take} in {queue}"
+
+
 def _the_dead(dump: Dump, max_reaps: int | None) -> Iterator[str]:
     """I8: dead is who has a reason, and nobody else has used up his reaps."""
     if odd := dump.reasons.keys() ^ dump.dead.keys():
@@ -140,7 +163,7 @@ def _nothing_left_over(dump: Dump, keep_done: int) -> Iterator[str]:
     for door, (_, noted) in dump.doors.items():
         if noted > len(dump.parked.get(door, ())):
             yield f"I16: {noted} are noted behind {door}, more than there are"
-    waiting = dump.queues.keys() | {queue for queue, _ in dump.doors}
+    waiting = dump.queues.keys() | {queue for queue, _ in (*dump.doors, *dump.rooms)}
     bells = {bell for bell in dump.bells if not bell.startswith("@")}
     if ghosts := {bell[1:] for bell in dump.bells - bells} - dump.steps.keys():
         yield f"I16: bells of engines that are gone: {ghosts}"

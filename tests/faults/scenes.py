@@ -12,6 +12,7 @@ import attrs
 
 from tests.support import Server, new_job
 from trioq.core.calls import BreakerNews, NewJob, Note, Step, StepReply, Unwanted
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
@@ -215,11 +216,20 @@ def forget_queues(scene: Scene) -> Asked:
     return Asked("forget_queues", (["low", "nobodys"],))
 
 
+def set_limits(scene: Scene) -> Asked:
+    return Asked("set_limits", ({"all": LimitSettings(concurrency=2)}, 1))
+
+
+def ring_bells(scene: Scene) -> Asked:
+    return Asked("ring_bells", (["low"],))
+
+
 SCRIPTS = {
     f.__name__: f
     for f in (
         step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
         expire_parked, forget_queues, wait_for, step_aside, note, breakers, reset_breaker,
+        set_limits, ring_bells,
     )
 }  # fmt: skip
 

@@ -57,6 +57,8 @@ OF_CLIENTS = tuple(
         "breakers",  # an engine's, where a breaker is shared or isn't closed
         "step_aside",
         "note",  # an engine's, of jobs that say how far they are
+        "set_limits",  # of a deployment
+        "ring_bells",  # where a limit has something to give
     )
     for moment in ("before", "after")
 )

@@ -20,6 +20,7 @@ from tests.store.drive import Driver
 from tests.store.test_refusals import NOW_MS, OPERATIONS, build
 from tests.support import Server, wait_until
 from trioq.core.calls import Admit
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
@@ -99,7 +100,8 @@ def do_all(store: RedisStore) -> None:
         store.reap(engine, beats, 99)
     for n, queue in enumerate(dump(store).paused, 1):
         store.pause("operator", n, queue, False)
-    engine = Driver(store, ("high", "low", "other"))
+    store.set_limits({"slow": LimitSettings()}, 9)  # it admits a start an hour
+    engine = Driver(store, ("high", "low", "other", "limited"))
 
     def nothing_left() -> bool:
         doors = dump(store).doors

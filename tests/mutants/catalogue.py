@@ -14,6 +14,7 @@ from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.follows import FOLLOWS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
+from tests.mutants.limits import LIMITED
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.packs import PACKED
@@ -88,6 +89,7 @@ PURE: Killers = (
 
 STEP = "store/lua/step/step.lua"
 CLAIM = "store/lua/step/claim.lua"
+HOLD = "store/lua/step/hold.lua"
 SETTLE = "store/lua/step/settle"
 FIND = "store/lua/step/find.lua"
 GIVE_BACK = "store/lua/shared/give_back.lua"
@@ -181,15 +183,15 @@ SCRIPTS = (
     ),
     Mutant(
         "no bell for what a step leaves behind", "store/lua/step/bells.lua",
-        "if queue.n_ready + queue.n_keyed > queue.n_dropped or has_suspects then",
+        "if n_ready > queue.n_dropped or has_suspects or queue.n_open > 0 then",
         "if false then", MODEL,
     ),
     Mutant(
-        "a cancelled job that a claim meets is called a stray", CLAIM,
-        'if redis.call("SREM", lot.queue.dropped, uid) == 0 then', "if true then", MODEL,
+        "a cancelled job that a claim meets is called a stray", STEP,
+        'redis.call("SREM", queue.dropped, uid) == 0 then', "true then", MODEL,
     ),
     Mutant(
-        "one claim too many is claimed and nobody told", CLAIM,
+        "one claim too many is claimed and nobody told", HOLD,
         'table.concat(uids, " ", from, till)', 'table.concat(uids, " ", from, till - 1)', PACKS,
     ),
     Mutant(
@@ -215,16 +217,16 @@ SCRIPTS = (
     ),
     Mutant(
         "what is over the bound of a step is overtaken", CLAIM,
-        "elseif is_full or n > 0", "elseif n > 0", MODEL,
+        "if is_full or record and", "if record and", MODEL,
     ),
     Mutant(
         "who fails and is claimed by the same step has never failed", f"{SETTLE}/retry.lua",
         "    has_attempts = true  -- of", "    -- of", CLAIMS,
     ),
     Mutant(
-        "a second pack has the place of the first", CLAIM,
+        "a second pack has the place of the first", HOLD,
         "together[#together + 1] = claims_of .. from",
-        "together[#together + 1] = claims_of .. before + 1", PACKS,
+        "together[#together + 1] = claims_of .. first + 1", PACKS,
     ),
     Mutant(
         "what many hold is searched end to end", STEP,
@@ -869,6 +871,7 @@ ENGINES = (
 )  # fmt: skip
 
 MUTANTS = (
+    *LIMITED,
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,

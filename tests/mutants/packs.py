@@ -8,7 +8,7 @@ PACKS: Killers = ("tests/store/contract/test_packs.py",)
 
 FIND = "store/lua/step/find.lua"
 SETTLE = "store/lua/step/settle.lua"
-CLAIM = "store/lua/step/claim.lua"
+HOLD = "store/lua/step/hold.lua"
 HELD = "store/lua/shared/held.lua"
 
 PACKED = (
@@ -83,10 +83,10 @@ PACKED = (
         "count > 1 and count >= pack_max / 2", "count > 1", PACKS,
     ),
     Mutant(
-        "a space in a uid parts it in two", CLAIM, "if not has_space and", "if", PACKS,
+        "a space in a uid parts it in two", HOLD, "if not has_space and", "if", PACKS,
     ),
     Mutant(
-        "a uid of no letters lies among others", CLAIM,
+        "a uid of no letters lies among others", HOLD,
         ' and not string.find(" " .. pack .. " ", "  ", 1, true)', "", PACKS,
     ),
     Mutant(
@@ -98,8 +98,8 @@ PACKED = (
         "held + in_packs(last)", "held", PACKS,
     ),
     Mutant(
-        "all that come alone are the last one", CLAIM,
-        "alone[#alone + 1] = claimed[each]", "alone[#alone + 1] = claimed[n]", PACKS,
+        "all that come alone are the last one", HOLD,
+        "alone[#alone + 1] = claimed[each]", "alone[#alone + 1] = claimed[lot.last]", PACKS,
     ),
     Mutant(
         "a step that comes again isn't told of packs", "store/lua/step/again.lua",

@@ -150,7 +150,7 @@ DURING = (
         "                pass\n", TRACING,
     ),
     Mutant(
-        "who is still behind a door that was opened has waited there", "store/lua/step/claim.lua",
+        "who is still behind a door that was opened has waited there", "store/lua/step/hold.lua",
         'string.format("%d:0", now_ms))', 'string.format("%d:%d", now_ms, door.length))', CONTRACT,
     ),
     Mutant(

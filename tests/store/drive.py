@@ -10,6 +10,7 @@ import attrs
 
 from tests.support import new_job
 from trioq.core.calls import Admit, Claim, NewJob, Step, StepReply
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Settlement
 from trioq.store.protocol import Store
 
@@ -75,6 +76,27 @@ class Sender:
     def enqueue_new(self, queue: str = "low", **options: Any) -> str:
         """Queue one new job; its uid."""
         return self.enqueue(new_job(queue, **options))[0]
+
+
+def with_limits(sender: Sender, queue: str = "high") -> Driver:
+    """An engine holds a limit's only slot and another's only permit; behind each somebody waits."""
+    limits = {
+        "one": LimitSettings(concurrency=1),
+        "slow": LimitSettings(interval_us=3_600_000_000),
+    }
+    assert not sender.store.set_limits(limits, 1)
+    sender.enqueue(*(new_job(queue, takes=(take,)) for take in ("one", "one", "slow", "slow")))
+    engine = Driver(sender.store, (queue,))
+    assert len(engine.step(4)) == 2
+    return engine
+
+
+def open_room(sender: Sender) -> None:
+    """The same in a queue; and in another somebody waits for what is there by now."""
+    with_limits(sender, "limited")
+    sender.enqueue_new("other", takes=("one",))
+    assert not Driver(sender.store, ("other",)).step(1)
+    sender.store.set_limits({"one": LimitSettings(concurrency=2)}, 2)
 
 
 def line(message: str, attempt: int = 1) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.drive import Driver, Sender, line
+from tests.store.drive import Driver, Sender, line, open_room
 from tests.support import cancelled_by, new_job
 from trioq.core.calls import Enqueuer, MustWait, Note, Rate
 from trioq.core.fair import FairKey
@@ -68,8 +68,8 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     """One of everything, and each key of the type of its row."""
     sender, engine = Sender(store), Driver(store)
     done, again, dead, parked = sender.enqueue(*(new_job(id=str(i)) for i in range(4)))
-    sender.enqueue_new("elsewhere", takes=("all",))
     sender.enqueue_new("elsewhere", fair=FairKey('"a"'))
+    open_room(sender)
     sender.enqueue(new_job(delay_ms=1000), new_job(payload=b"{" + b" " * 9000 + b"}"))
     rate = Rate("producer", 1_000_000, 5)
     store.enqueue(*sender.next(), [new_job(seen=("a", "1:1"))], rate=rate)

@@ -18,7 +18,7 @@ import pytest
 
 from tests.dump import dump
 from tests.invariants import assert_sound
-from tests.store.drive import Driver, Sender, line
+from tests.store.drive import Driver, Sender, line, open_room
 from tests.support import Server, cancelled_by, new_job
 from trioq.core.calls import (
     Admit,
@@ -33,6 +33,7 @@ from trioq.core.calls import (
     Unwanted,
 )
 from trioq.core.fair import FairKey
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -106,6 +107,7 @@ def build(store: RedisStore, clock: list[int]) -> World:
 
     world.uids["later"] = sender.enqueue_new(delay_ms=48 * 3_600_000, id="later")
     sender.enqueue_new(delay_ms=1000, fair=FairKey('"b"'))
+    open_room(sender)
     world.uids["ready"] = sender.enqueue(
         *(new_job(id=f"ready-{n}", takes=("all",)) for n in range(4))
     )
@@ -202,6 +204,8 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "pause of a name": lambda w: w.store.pause(*w.sender.next(), "@unknown", True),
     "resume": lambda w: w.store.pause(*w.sender.next(), "high", False),
     "forget queues": lambda w: w.store.forget_queues(["high"]),
+    "set limits": lambda w: w.store.set_limits({"one": LimitSettings(concurrency=3)}, 3),
+    "ring bells": lambda w: w.store.ring_bells(["low"]),
     "wait for": lambda w: w.store.wait_for("c2", [(uid, "ready-1") for uid in w.uids["ready"]]),
     "enqueue, and wait": lambda w: in_line(w, new_job("low")),
     "enqueue, and drop": enqueue_bounded("crowded"),

@@ -15,7 +15,7 @@ import pytest
 
 from tests.dump import dump
 from tests.invariants import assert_sound
-from tests.store.drive import Driver, Sender, line
+from tests.store.drive import Driver, Sender, line, with_limits
 from tests.store.world import uids
 from tests.support import Server, cancelled_by, new_job
 from trioq.core.calls import (
@@ -31,6 +31,7 @@ from trioq.core.calls import (
     Unwanted,
 )
 from trioq.core.fair import FairKey
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
@@ -69,6 +70,7 @@ class Busy:
         self.in_line = new_job("high")
         with suppress(MustWait):
             self.bounded.enqueue(*self.sender.next(), [self.in_line], who=Enqueuer("c1"))
+        with_limits(self.sender)
 
     def calls(self) -> Mapping[str, Callable[[], Any]]:
         store, held = self.store, self.held
@@ -105,6 +107,8 @@ class Busy:
             "enqueue of plain jobs": numbered("enqueue", [new_job(), new_job("high")]),
             "cancel": numbered("cancel", [Unwanted(uid, "low", "noop") for uid in wanted]),
             "note": lambda: store.note(self.engine.engine, [Note(held[0], 1, b"1")]),
+            "set_limits": lambda: store.set_limits({"one": LimitSettings(concurrency=2)}, 2),
+            "ring_bells": lambda: store.ring_bells(["high"]),
             "revive": numbered("revive", [(self.dead, "low")]),
             "purge_dead": numbered("purge_dead", [self.dead]),
             "purge": numbered("purge", "low", ["noop"], 100),

@@ -46,6 +46,7 @@ class Place(Enum):
     LINE = "line"
     PARKED = "parked"
     SUSPECT = "suspect"
+    LIMITED = "limited"
 
 
 class Move(Enum):
@@ -55,6 +56,7 @@ class Move(Enum):
     DELAY = "delay"
     PROMOTE = "promote"
     CLAIM = "claim"
+    REFUSE = "refuse"
     ACK = "ack"
     DELIVER = "deliver"
     RETRY = "retry"
@@ -88,6 +90,7 @@ PLACES: Mapping[Place, str] = {
     Place.LINE: "in its queue, first in, first out",
     Place.PARKED: "behind a door that was closed: a name the engine didn't know, an open breaker",
     Place.SUSPECT: "was running when an engine died; claimed first, one at a time in each engine",
+    Place.LIMITED: "waits for a limit that was full, by its age; claimed before the line",
 }
 
 
@@ -129,6 +132,14 @@ RULES = (
         ("step",),
         "an engine has room for it",
         told=Claimed,
+    ),
+    Rule(
+        Move.REFUSE,
+        (State.READY,),
+        State.READY,
+        ("step",),
+        "one of its limits is full: it takes none, and waits for that one",
+        (Place.LIMITED,),
     ),
     Rule(
         Move.ACK,

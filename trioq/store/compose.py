@@ -50,7 +50,7 @@ _MAY_PARTS = re.compile(r"^( *)-- @may ([a-z_, ]+)\n", re.MULTILINE)
 _MAY_THESE = re.compile(r"^( *)-- @may ([A-Z, ]+)\n", re.MULTILINE)
 
 _SECTION = re.compile(r"^(KEYS|ARGV|REPLY|MOVE|Invariant:|Repeat:|Cost:)\s*(.*)$")
-_CALL = re.compile(r"redis\.p?call\(([^,)]+)|\bput\(([^,)]+)")
+_CALL = re.compile(r"redis\.p?call\(([^,)]+)|\b(?:put|values_of)\(([^,)]+)")
 _NAME = re.compile(r'"([A-Z]+)"')
 
 #: What is no use to insist on: a message is a hint, and who may not send any sends none.
@@ -209,7 +209,7 @@ def _listed(names: str) -> list[str]:
 
 def commands(text: str) -> frozenset[str]:
     """What a text calls and must be able to; it can choose between two, or hand the name to
-    ``put``."""
+    ``put`` or ``values_of``."""
     called = {name for call in _CALL.finditer(text) for name in _NAME.findall(call[0])}
     return frozenset(called - HINTS)
 

@@ -33,6 +33,7 @@ from trioq.core.calls import (
     Unwanted,
 )
 from trioq.core.job import Uid
+from trioq.core.limits import LimitSettings
 from trioq.store.protocol import DROPPED, LOST, StoreOptions
 
 
@@ -158,6 +159,10 @@ class MemoryStore:
     def breakers(self, boot: BootId, news: Sequence[BreakerNews]) -> list[BreakerSeen]:
         with self._call() as space:
             return model.breakers(space, boot, news, now_ms=self._now_ms())
+
+    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
+        with self._call() as space:
+            return model.set_limits(space, settings, version)
 
     def forget_queues(self, queues: Sequence[str]) -> None:
         with self._call() as space:

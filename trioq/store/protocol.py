@@ -39,6 +39,7 @@ from trioq.core.calls import (
 )
 from trioq.core.formats import history
 from trioq.core.job import Uid
+from trioq.core.limits import LimitSettings
 
 #: What the history of a job says that died of being a suspect too often.
 LOST = history.died_without_run(
@@ -142,6 +143,13 @@ class EngineStore(Protocol):
 
         Args:
           news: At most ``BREAKERS_MAX``.
+        """
+
+    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
+        """What limits admit from now on, by their names. Of each the newest version holds; who
+        runs runs on. Repeating it is harmless.
+
+        Returns: Those of which newer settings are known, and stay.
         """
 
     def forget_queues(self, queues: Sequence[str]) -> None:

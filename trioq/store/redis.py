@@ -6,6 +6,7 @@ and is used by one thread at a time.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,7 +39,8 @@ from trioq.core.calls import (
 )
 from trioq.core.formats.pause import is_name
 from trioq.core.job import Uid
-from trioq.errors import RecordUnreadable, StoreUnreachable, TrioqBug
+from trioq.core.limits import LimitSettings
+from trioq.errors import RecordUnreadable, StoreRefused, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import enqueuing, kept, shared, unwanted
 from trioq.store.keys import Keys
@@ -109,6 +111,8 @@ class RedisStore:
             return Gone(word)
         if word == "changed":
             raise TrioqBug(f"step {step.boot}:{step.number} was re-sent with other settlements")
+        *rest, wake = rest
+        self._wake(wake)
         return decode(word, rest)
 
     def prepare(self, step: Step) -> None:
@@ -135,10 +139,14 @@ class RedisStore:
         word, *rest = self._with_all_queues("reap", boot, args)
         if word != "reaped":
             return Reaped(cast(Any, word))
+        *rest, wake = rest
+        self._wake(wake)
         return Reaped("reaped", rest[0], *(tuple(kept.texts(uids)) for uids in rest[1:]))
 
     def sign_off(self, boot: BootId) -> None:
-        self._with_all_queues("sign_off", boot, [boot, *self._ending()])
+        word, *rest = self._with_all_queues("sign_off", boot, [boot, *self._ending()])
+        if word == "ok":
+            self._wake(rest[1])
 
     def payload(self, uid: Uid) -> bytes | None:
         key = self.keys.fixed("big")
@@ -192,6 +200,27 @@ class RedisStore:
         check_batch(len(queues))
         keys = self.keys.of_queues(queues, "ready", "suspects", "scheduled", "dropped", "bell")
         self._run("forget_queues", keys, [len(queues), *queues])
+
+    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
+        check_batch(len(settings))
+        args: list[Any] = [version]
+        for name, limit in settings.items():
+            args += (name, limit.interval_us, limit.burst, limit.concurrency)
+        _, newer, wake = self._run("set_limits", [], args)
+        self._wake(wake)
+        return frozenset(kept.texts(newer))
+
+    def _wake(self, told: Sequence[bytes]) -> None:
+        """Ring in queues in which a limit may have something to give, and which a script wasn't
+        told of. A hint: where it can't be sent, polls find out."""
+        if told:
+            with contextlib.suppress(StoreUnreachable, StoreRefused):
+                self.ring_bells(kept.texts(told))
+
+    def ring_bells(self, queues: Sequence[str]) -> None:
+        """Something may be claimable in these queues."""
+        keys = self.keys.of_queues(queues, "bell")
+        self._run("ring_bells", keys, [len(queues), *queues])
 
     # -- the clients' calls ------------------------------------------------------------
 

@@ -109,7 +109,7 @@ _CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
 _ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|(?:full|wait) [^ ]+ \d{1,15} \d{1,15}")
 _CLAIMS = (
     text, texts, values, values, texts, number, number, number, text, optional(texts),
-    optional(_asks), values, optional(texts),
+    optional(_asks), values, optional(texts), texts,
 )  # fmt: skip
 
 #: Script → first word → what follows. The same words stand under REPLY in the script's header.
@@ -130,12 +130,19 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "pause": {b"ok": (number,), b"again": (digits,), b"old": (), b"look again": (texts,)},
     "purge": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "purge_dead": {b"ok": (number,), b"again": (digits,), b"old": ()},
-    "reap": {b"reaped": (number, texts, texts), b"alive": (), b"gone": (), b"look again": (texts,)},
+    "reap": {
+        b"reaped": (number, texts, texts, texts),
+        b"alive": (),
+        b"gone": (),
+        b"look again": (texts,),
+    },
     "register": {b"ok": (), b"again": ()},
     "reset_breaker": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "revive": {b"ok": (number,), b"again": (digits,), b"old": ()},
-    "sign_off": {b"ok": (number,), b"gone": (), b"look again": (texts,)},
     "step_aside": {b"ok": ()},
+    "ring_bells": {b"ok": ()},
+    "set_limits": {b"ok": (texts, texts)},
+    "sign_off": {b"ok": (number, texts), b"gone": (), b"look again": (texts,)},
     "wait_for": {b"ok": (ends, texts)},
     "step": {b"ok": _CLAIMS, b"again": _CLAIMS, b"changed": (), b"old": (), b"gone": ()},
 }
@@ -165,7 +172,7 @@ def _of_step(words: Mapping[bytes, Sequence[Item]]) -> Shape:
             return False
         if len(answer) == 1:
             return True
-        _, _, uids, records, attempts, suspects, *_, notes, _ = answer
+        _, _, uids, records, attempts, suspects, *_, notes, _, _ = answer
         return (
             len(uids) == len(records)
             and len(attempts) in (0, len(uids))

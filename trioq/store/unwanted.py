@@ -21,7 +21,7 @@ def encode(
         *keys.of_queues(queues, "scheduled", "suspects", "dropped", "ready"),
         *(keys.of("dropped_behind", *door) for door in doors),
     ]
-    args: list[Any] = [len(boots), len(queues), *boots]
+    args: list[Any] = [len(boots), len(queues), *boots, *queues]
     for job in jobs:
         places = queues[job.queue], doors[job.queue, job.name]
         args += (job.uid, *places, job.keep_ms, job.summary)

@@ -17,6 +17,7 @@ _FAIR = re.compile(r"([0-9a-f]*) (\d[\d.]*) (.+)")
 
 def encode(takes: Sequence[str], fair: FairKey | None = None, tag: int | None = None) -> str:
     """Nothing, for a job that needs no row."""
+    takes = tuple(dict.fromkeys(takes))
     if fair is None:
         return "\n".join(("", *takes)) if takes else ""
     start = "" if tag is None else tag_text(tag)

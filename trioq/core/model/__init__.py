@@ -26,6 +26,7 @@ from trioq.core.model.engines import (
     note,
     reap,
     register,
+    set_limits,
     sign_off,
 )
 from trioq.core.model.room import step_aside
@@ -65,6 +66,7 @@ __all__ = [
     "register",
     "reset_breaker",
     "revive",
+    "set_limits",
     "sign_off",
     "step",
     "step_aside",

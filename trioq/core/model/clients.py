@@ -199,7 +199,8 @@ class _Enqueuing:
 
     def _write(self, job: NewJob) -> None:
         space, queue = self.space, self.space.waits_in(job.queue)
-        space.jobs[job.uid] = Life(job.stored, job.big, job.id, takes=job.takes, fair=job.fair)
+        takes = tuple(dict.fromkeys(job.takes))
+        space.jobs[job.uid] = Life(job.stored, job.big, job.id, takes=takes, fair=job.fair)
         if job.id is not None:
             space.ids[job.id] = job.uid
             space.forget.drop(job.id)
@@ -244,6 +245,8 @@ def _cancelled(space: Namespace, job: Unwanted, over: dict[Uid, Unwanted]) -> Ca
         pass
     elif job.uid in queue.suspects:
         queue.suspects.remove(job.uid)
+    elif space.flow.take_out(job.queue, job.uid):
+        pass
     elif door is not None and job.uid in door.jobs:
         door.cancelled.add(job.uid)
     else:
@@ -312,6 +315,9 @@ def purge(
     def write() -> int:
         lies, over = space.queue(queue), set[Uid]()
         uids = lies.take_suspects(limit)
+        for take, uid in space.flow.of_queue(queue)[: limit - len(uids)]:
+            space.flow.leave((queue, take), uid)
+            uids.append(uid)
         uids += lies.take_ready(limit - len(uids))
         uids += lies.keyed.take(limit - len(uids))
         for name in names:

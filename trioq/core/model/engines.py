@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trioq.core.calls import Beat, BootId, Gone, Note, Reaped, check_batch, check_notes
 from trioq.core.job import Uid
+from trioq.core.limits import LimitSettings
 from trioq.core.model.settle import give_back
 from trioq.core.model.state import Hold, Namespace, Registration, bell_of
 
@@ -49,6 +50,7 @@ def reap(
     if known.signs != seen:
         return Reaped("alive")
     _forget(space, boot)
+    freed = _free(space, known)
     cancelled, left = _without_asked(space, known, now_ms)
     back, died = [], []
     for uid, hold in left:
@@ -60,7 +62,7 @@ def reap(
         else:
             back.append((uid, hold))
     give_back(space, back, as_suspects=True)
-    for queue in {hold.queue for _, hold in back}:
+    for queue in {hold.queue for _, hold in back} | freed:
         space.ring(queue)
     space.stats["reaped"] += len(known.held)
     return Reaped("reaped", len(back), tuple(died), cancelled)
@@ -75,16 +77,22 @@ def sign_off(space: Namespace, boot: BootId, *, now_ms: int) -> None:
     if known is None:
         return
     _forget(space, boot)
+    freed = _free(space, known)
     _, left = _without_asked(space, known, now_ms)
     give_back(space, left, as_suspects=False)
-    for _, hold in left:
-        space.ring(hold.queue)
+    for queue in {hold.queue for _, hold in left} | freed:
+        space.ring(queue)
     space.stats["released"] += len(left)
 
 
 def _forget(space: Namespace, boot: BootId) -> None:
     del space.boots[boot]
     space.bells.discard(bell_of(boot))
+
+
+def _free(space: Namespace, known: Registration) -> set[str]:
+    """What its claims took is there for others: queues in which somebody waits for it."""
+    return space.flow.waiting_for(space.flow.free(known.held))
 
 
 def _without_asked(
@@ -137,6 +145,21 @@ def expire_parked(
     return len(expired)
 
 
+def set_limits(
+    space: Namespace, settings: Mapping[str, LimitSettings], version: int
+) -> frozenset[str]:
+    """A deployment says what its limits admit; of each the newest holds.
+
+    Returns: Those of which newer settings are known, and stay.
+    """
+    check_batch(len(settings))
+    known = space.flow.settings
+    newer = {name for name in settings if name in known and known[name][0] > version}
+    for queue in space.flow.renew(settings, version):
+        space.ring(queue)
+    return frozenset(newer)
+
+
 def forget_queues(space: Namespace, queues: Sequence[str]) -> None:
     """Forget the names of queues that no job waits in, and their bells; not of paused ones.
 
@@ -144,7 +167,7 @@ def forget_queues(space: Namespace, queues: Sequence[str]) -> None:
     """
     check_batch(len(queues))
     for name in queues:
-        if name in space.used and name not in space.paused and space.queue(name).is_empty:
+        if name in space.used and name not in space.paused and not space.anybody_waits_in(name):
             space.used.remove(name)
             space.bells.discard(name)
             del space.queues[name]

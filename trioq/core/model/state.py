@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -13,6 +12,8 @@ from trioq.core.calls import BootId, End, EndState, Unwanted, WhenFull
 from trioq.core.fair import FairKey
 from trioq.core.formats.history import encode_omitted
 from trioq.core.job import Uid
+from trioq.core.model.agenda import Agenda
+from trioq.core.model.limits import Limits
 from trioq.core.model.turns import Keyed, Turns
 from trioq.core.outcome import DeadReason
 
@@ -58,53 +59,6 @@ class Life:
         if omitted > 0:
             lines = [*lines[:FIRST_LINES], encode_omitted(omitted), *lines[-LAST_LINES:]]
         return b"\n".join(lines)
-
-
-class Agenda:
-    """Names with times, the earliest first; of equal times, in order of the names."""
-
-    def __init__(self) -> None:
-        self._at: dict[str, int] = {}
-        self._heap: list[tuple[int, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._at)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._at
-
-    def items(self) -> Iterator[tuple[str, int]]:
-        """Name and time, in no order."""
-        return iter(self._at.items())
-
-    def at(self, name: str) -> int:
-        """The time of a name that is here."""
-        return self._at[name]
-
-    def put(self, name: str, at_ms: int) -> None:
-        """Note a name's time, instead of the one it had."""
-        self._at[name] = at_ms
-        heapq.heappush(self._heap, (at_ms, name))
-
-    def drop(self, name: str) -> bool:
-        """Forget a name. False: it wasn't there."""
-        return self._at.pop(name, None) is not None
-
-    def first(self) -> tuple[int, str] | None:
-        """The earliest time and its name."""
-        while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)  # dropped, or noted anew with another time
-        return self._heap[0] if self._heap else None
-
-    def take(self, limit: int, until_ms: int | None = None) -> list[str]:
-        """Take out the earliest names, up to this time, ``limit`` at most."""
-        taken: list[str] = []
-        while len(taken) < limit and (first := self.first()):
-            if until_ms is not None and first[0] > until_ms:
-                break
-            taken.append(first[1])
-            self.drop(first[1])
-        return taken
 
 
 @attrs.define
@@ -160,7 +114,7 @@ class Queue:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no job waits in it."""
+        """Whether no job waits in it, but for its limits."""
         return not (self.in_line or self.suspects or len(self.scheduled) or self.parked)
 
     def take_ready(self, limit: int) -> list[Uid]:
@@ -383,7 +337,9 @@ class Namespace:
     seen: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
     """A path → the mark with which its file was enqueued."""
     limits: dict[str, int] = attrs.field(factory=dict[str, int], init=False)
-    """A limit → its theoretical arrival time, epoch µs."""
+    """A limit of producers → its theoretical arrival time, epoch µs."""
+    flow: Limits = attrs.field(factory=Limits, init=False)
+    """What limits the starts of jobs."""
     senders: dict[str, tuple[int, Any]] = attrs.field(
         factory=dict[str, tuple[int, Any]], init=False
     )
@@ -452,6 +408,10 @@ class Namespace:
         """Where no job has a turn, or a limit, nobody has had one too many."""
         if self.turns.are_used and not any(life.fair or life.takes for life in self.jobs.values()):
             self.turns = Turns()
+
+    def anybody_waits_in(self, queue: str) -> bool:
+        """Whether a job waits in this queue, wherever."""
+        return not self.queue(queue).is_empty or any(room[0] == queue for room in self.flow.rooms)
 
     def ring(self, queue: str) -> None:
         """Something in this queue may be claimable."""

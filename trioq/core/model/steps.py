@@ -6,12 +6,14 @@ from typing import Literal
 
 import attrs
 
-from trioq.core.calls import Admit, Ask, Claim, Gone, Step, StepReply, Unwanted, check_batch
+from trioq.core.calls import Ask, Claim, Gone, Step, StepReply, Unwanted, check_batch
 from trioq.core.formats.pause import is_name, name_of
 from trioq.core.job import Uid
+from trioq.core.model.limits import ROOMS_MAX
+from trioq.core.model.picking import Picking
 from trioq.core.model.room import make_way
 from trioq.core.model.settle import SETTLE, Settling
-from trioq.core.model.state import Hold, Namespace, Queue, Registration
+from trioq.core.model.state import Hold, Namespace, Registration
 from trioq.core.settlements import SETTLEMENTS, Settlement
 from trioq.errors import TrioqBug
 
@@ -77,12 +79,14 @@ def _reply(
     )
     queues = [space.queue(name) for name in asked.queues]
     due = [first[0] for queue in queues if (first := queue.scheduled.first())]
+    permit_ms = space.flow.next_permit_ms(asked.queues)
+    due += [] if permit_ms is None else [permit_ms]
     return StepReply(
         word=word,
         refused=boot.refused,
         claims=claims,
         held=len(boot.held),
-        left=sum(space.queue(q).n_ready for q in asked.queues if not space.is_paused(q, now_ms)),
+        left=sum(_left_in(space, q) for q in asked.queues if not space.is_paused(q, now_ms)),
         next_due_ms=max(0, min(due) - now_ms) if due else None,
         parked_version=space.parked_version,
         parked=None if asked.parked_version == space.parked_version else tuple(space.doors()),
@@ -99,6 +103,11 @@ def _paused_names(space: Namespace, now_ms: int) -> tuple[str, ...]:
     return tuple(sorted(name_of(what) for what in names if space.is_paused(what, now_ms)))
 
 
+def _left_in(space: Namespace, queue: str) -> int:
+    """Who is there to be claimed; of each open room, one."""
+    return space.queue(queue).n_ready + len(space.flow.open_in(queue)[:ROOMS_MAX])
+
+
 def _news(boot: Registration, known: int) -> tuple[Ask, ...]:
     """The asks that it doesn't know of; all, if it knows of more than there were."""
     if known == boot.asked:
@@ -106,19 +115,6 @@ def _news(boot: Registration, known: int) -> tuple[Ask, ...]:
     asks = sorted(boot.asks.values(), key=lambda ask: ask.nth)
     new = [ask for ask in asks if ask.nth > known or known > boot.asked]
     return tuple(Ask(ask.unwanted.uid, ask.step, ask.unwanted.summary) for ask in new)
-
-
-@attrs.frozen
-class _Found:
-    """A uid that was taken out of a list, to be claimed."""
-
-    uid: Uid
-    queue: str
-    door: str | None = None
-    suspect: bool = False
-    merged: bool = False
-    """Whether it was its key's turn."""
-    tag: int | None = None
 
 
 @attrs.define
@@ -133,9 +129,10 @@ class _Acting:
     refused: set[Uid] = attrs.field(factory=set[Uid])
     stopped: list[Unwanted] = attrs.field(factory=list[Unwanted])
     """Whom somebody has asked to end, and who would go back to a queue."""
+    ended: list[Uid] = attrs.field(factory=list[Uid])
+    freed: set[str] = attrs.field(factory=set[str])
+    """Takes that are there for others."""
     took_suspect: bool = False
-    took_keyed: set[str] = attrs.field(factory=set[str])
-    """Queues of which some were claimed that have a fair key."""
     lifted_name: bool = False
 
     def lift(self) -> None:
@@ -153,7 +150,7 @@ class _Acting:
             return
         for name in space.used.intersection(self.asked.queues) - space.paused.keys():
             queue = space.queue(name)
-            if queue.is_empty and not queue.n_ready:
+            if not (queue.n_ready or space.anybody_waits_in(name)):
                 space.used.remove(name)
                 space.bells.discard(name)
 
@@ -170,6 +167,7 @@ class _Acting:
                         accepted.append((settlement, hold))
             SETTLE[kind](self.settling, accepted)
         self.space.cancel(self.stopped, self.now_ms)
+        self.freed = self.space.flow.free(self.ended)
 
     def _taken(self, settlement: Settlement) -> Hold | None:
         """The claim that it ends, which the engine holds no longer. None: it is refused."""
@@ -178,6 +176,7 @@ class _Acting:
             return None
         if settlement.returns and hold.queue not in self.asked.queues:
             return None  # it would have nowhere to go
+        self.ended.append(settlement.uid)
         return self.boot.held.pop(settlement.uid)
 
     def _stopped(self, settlement: Settlement, hold: Hold) -> bool:
@@ -199,102 +198,29 @@ class _Acting:
             for uid in due:
                 self.space.make_ready(name, uid)
             room -= len(due)
+        self.space.flow.promote(self.now_ms)
 
     def claim(self) -> None:
-        """In each queue a suspect, then what waited at doors now open, then the rest."""
-        room = self.space.claim_bytes
-        full, taken = False, 0
-        back: list[_Found] = []
-        found_here = self._find()
-        for found in found_here:
-            life = self.space.jobs.get(found.uid)
-            if life is None:
-                self._pass_over(found)
-            elif full or (taken and len(life.stored) > room):
-                # Whatever comes after it waits too, so that nothing is overtaken.
-                full = True
-                back.append(found)
-            else:
-                room -= len(life.stored)
-                taken += 1
-                hold = Hold(self.asked.number, taken, found.queue, found.suspect)
-                self.boot.held[found.uid] = hold
-                if found.merged:
-                    self.space.turns.claimed(found.queue, found.tag)
-        for found in reversed(back):
-            self._put_back(found)
-        for name in self.took_keyed:
-            if not self.space.queue(name).keyed:
-                self.space.turns.none_left(name)
-        self.space.stats["claimed"] += taken
-        left = dict.fromkeys(
-            found.queue for found in found_here if found.door is None and not found.suspect
-        )
-        make_way(self.space, left, self.now_ms)
+        """In each queue a suspect, then what waited at doors now open, then who waited for limits
+        that have something to give, then the rest."""
+        picking = Picking(self.space, self.boot, self.asked, self.now_ms)
+        picking.pick()
+        self.took_suspect = picking.took_suspect
+        make_way(self.space, picking.left, self.now_ms)
         shut = [self.space.shut(admit.queue, admit.name) for admit in self.asked.admits]
         if self.settling.opened or any(shut) or self.lifted_name:
             self.space.parked_version += 1
 
-    def _find(self) -> list[_Found]:
-        found: list[_Found] = []
-        may_take_suspect = self.asked.suspect
-        for name in self.asked.queues:
-            if name in self.space.paused:
-                continue
-            queue = self.space.queue(name)
-            if may_take_suspect and queue.suspects and len(found) < self.asked.want:
-                found += (_Found(uid, name, suspect=True) for uid in queue.take_suspects(1))
-                may_take_suspect = False
-                self.took_suspect = True
-            for admit in self.asked.admits:
-                if admit.queue == name:
-                    found += self._admitted(queue, admit, self.asked.want - len(found))
-            found += self._ready(name, queue, self.asked.want - len(found))
-        return found
-
-    def _ready(self, name: str, queue: Queue, want: int) -> list[_Found]:
-        if not queue.keyed:
-            return [_Found(uid, name) for uid in queue.take_ready(want)]
-        taken = self.space.turns.merged(name, queue.ready, queue.keyed, want)
-        if any(tag is not None for _, tag in taken):
-            self.took_keyed.add(name)
-        return [_Found(uid, name, merged=True, tag=tag) for uid, tag in taken]
-
-    def _admitted(self, queue: Queue, admit: Admit, want: int) -> list[_Found]:
-        door = queue.parked.get(admit.name)
-        if door is None or min(want, admit.limit) <= 0:
-            return []
-        taken = door.take(min(want, admit.limit))
-        # Somebody knows the name: whoever still waits has waited since now, for expiry.
-        door.since_ms, door.noted = self.now_ms, 0
-        return [_Found(uid, admit.queue, door=admit.name) for uid in taken]
-
-    def _pass_over(self, found: _Found) -> None:
-        """A uid without a job: cancelled, or a bug."""
-        queue = self.space.queue(found.queue)
-        if found.door is not None and queue.parked[found.door].pass_over(found.uid):
-            pass
-        elif found.uid in queue.cancelled:
-            queue.cancelled.remove(found.uid)
-        else:
-            self.space.strays.append(found.uid)
-            self.space.stats["strays"] += 1
-
-    def _put_back(self, found: _Found) -> None:
-        queue = self.space.queue(found.queue)
-        if found.tag is not None:
-            queue.keyed.tags[found.uid] = found.tag
-        elif found.door is not None:
-            queue.parked[found.door].jobs.appendleft(found.uid)
-        else:
-            (queue.suspects if found.suspect else queue.ready).appendleft(found.uid)
-
     def ring(self) -> None:
         """Something is left for others: one of them wakes, and rings again."""
-        # Whose suspect has moved can't have another now, but others can.
-        suspects_moved = self.took_suspect or self.settling.gave_suspects
+        space, flow = self.space, self.space.flow
+        # Whose suspect has moved can't have another now, but others can; and so can all where
+        # what one was refused may be free.
+        suspects_moved = self.took_suspect or self.settling.gave_suspects or bool(self.freed)
         for name in self.asked.queues:
-            queue = self.space.queue(name)
-            is_left = queue.n_ready > len(queue.cancelled)
-            if name not in self.space.paused and (is_left or (suspects_moved and queue.suspects)):
-                self.space.ring(name)
+            queue = space.queue(name)
+            is_left = queue.n_ready > len(queue.cancelled) or bool(flow.open_in(name))
+            if name not in space.paused and (is_left or (suspects_moved and queue.suspects)):
+                space.ring(name)
+        for name in flow.waiting_for(self.freed) - {*self.asked.queues}:
+            space.ring(name)

@@ -13,6 +13,7 @@
 --       enqueuers_line  ZSET  who waits for room in queues, in order
 --       flow      HASH  uid -> what it takes of limits
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       limited, open, rooms, permits
 --       then sender:<id>; for each engine: running, packs, asks, its own bell; for each queue:
 --       scheduled, suspects, dropped, ready; for each door: dropped_behind
 -- ARGV  number    int   the sender's number of this write
@@ -20,8 +21,8 @@
 --       keep_done int   how many summaries to keep
 --       given_now int   epoch ms, or empty for the server's clock
 --       n_boots, n_queues: how many there are of them; the boots' names
---       then for each job: uid, its queue's place, its door's place, ms for which its end is kept,
---       summary
+--       then the queues' names; for each job: uid, its queue's place, its door's place, ms for which
+--       its end is kept, summary
 -- REPLY ok, a word for each: cancelled, asked (an engine has it), dead (already), unknown
 --       again, the words: executed before; nothing changed
 --       old       a number before the last; nothing changed
@@ -33,9 +34,10 @@
 -- Repeat: the sender's number decides, also for an answer that changed nothing.
 -- Cost: O(jobs * engines), and O(length) of the suspects and of what lies in packs.
 local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, dead, stats, waits, notes,
-  results, results_due, done, behind, asked, enqueuers, enqueuers_line, flow, fair = unpack(KEYS, 1, 23)
+  results, results_due, done, behind, asked, enqueuers, enqueuers_line, flow, fair,
+  limited, open, rooms, permits = unpack(KEYS, 1, 27)
 local number, retention, keep_done, given_now, n_boots, n_queues = unpack(ARGV, 1, 6)
-local sender = KEYS[24]
+local sender = KEYS[28]
 -- @use bump
 -- @use now
 -- @use cancelled
@@ -43,15 +45,18 @@ local sender = KEYS[24]
 -- @use make_way_in
 -- @use packs
 -- @use ring
+-- @use rooms
 -- @use sender
 
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, stats }) do
   redis.call("HLEN", key)
 end
-for _, key in ipairs({ waits, notes, results, asked, flow }) do
+for _, key in ipairs({ waits, notes, results, asked, flow, rooms }) do
   redis.call("HLEN", key)
 end
-redis.call("ZCARD", results_due)
+for _, key in ipairs({ results_due, limited, open, permits }) do
+  redis.call("ZCARD", key)
+end
 redis.call("ZCARD", ended)
 redis.call("ZCARD", dead)
 redis.call("ZCARD", fair)
@@ -72,7 +77,7 @@ for b = 1, #registered, 2 do
   end
   has_packs[registered[b]] = in_packs(registered[b + 1]) > 0
 end
-local queues_at = 24 + 4 * n_boots
+local queues_at = 28 + 4 * n_boots
 local doors_at = queues_at + 4 * n_queues
 for k = queues_at + 1, doors_at, 4 do
   redis.call("ZCARD", KEYS[k])
@@ -84,14 +89,14 @@ local has_line = redis.call("ZCARD", enqueuers_line) > 0 and redis.call("HLEN", 
 for k = doors_at + 1, #KEYS do
   redis.call("SCARD", KEYS[k])
 end
-local first = 7 + n_boots
+local first = 7 + n_boots + n_queues
 local uids = {}
 for a = first, #ARGV, 5 do
   uids[#uids + 1] = ARGV[a]
 end
 local claim_of = {}
 for b = 1, #uids > 0 and n_boots or 0 do
-  local k = 21 + 4 * b
+  local k = 25 + 4 * b
   local boot, step_of = ARGV[6 + b], {}
   redis.call("HLEN", KEYS[k + 2])
   for _, pack in ipairs(has_packs[boot] and packs_in(KEYS[k + 1]) or {}) do
@@ -121,9 +126,21 @@ local function ask(uid, keep_ms, summary)
   end
   ring(claim.bell)
 end
+local function left_its_room(uid, name)
+  local row = redis.call("HGET", flow, uid) or ""
+  for take in string.gmatch(row, "\n([^\n]+)") do
+    if redis.call("ZREM", limited, name .. "\0" .. take .. "\0" .. uid) == 1 then
+      left_room(name, take)
+      return true
+    end
+  end
+end
 local function take(uid, q, d)
   local k = queues_at + 4 * q - 3
   if redis.call("ZREM", KEYS[k], uid) == 1 or redis.call("LREM", KEYS[k + 1], 1, uid) == 1 then
+    return
+  end
+  if left_its_room(uid, ARGV[6 + n_boots + q]) then
     return
   end
   local dropped = redis.call("SREM", behind, uid) == 1 and KEYS[doors_at + d] or KEYS[k + 2]

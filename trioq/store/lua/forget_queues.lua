@@ -5,6 +5,7 @@
 --       paused    SET   queues that nobody claims from
 --       parked    HASH  queue:name -> since when, how many
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       limited   ZSET  queue NUL take NUL uid, of those that a limit has refused
 --       then for each queue: ready, suspects, scheduled, dropped, bell
 -- ARGV  n_queues  int   how many names follow
 --       then the queues' names
@@ -15,12 +16,13 @@
 -- Repeat: it looks by itself each time.
 -- Cost: O(queues named, and doors that jobs are parked behind). Uids that were cancelled and
 --   still lie in a queue go with it, freed in the background.
-local queues, paused, parked, fair = unpack(KEYS, 1, 4)
+local queues, paused, parked, fair, limited = unpack(KEYS, 1, 5)
 local n_queues = unpack(ARGV, 1, 1)
 
 redis.call("SCARD", queues)
 redis.call("SCARD", paused)
 local n_keyed = redis.call("ZCARD", fair)
+redis.call("ZCARD", limited)
 -- A name may have a colon in it, if somebody else made it: then all that it can mean counts.
 local has_parked = {}
 for _, door in ipairs(redis.call("HKEYS", parked)) do
@@ -35,16 +37,19 @@ local function length(command, key)
   local counted = redis.pcall(command, key)
   return type(counted) == "number" and counted or -1
 end
+local function has_rooms(name)
+  return redis.call("ZLEXCOUNT", limited, "[" .. name .. "\0", "(" .. name .. "\1") > 0
+end
 -- @may
 for q = 1, n_queues do
-  local name, k = ARGV[1 + q], 4 + (q - 1) * 5
+  local name, k = ARGV[1 + q], 5 + (q - 1) * 5
   local ready, suspects, scheduled, dropped, bell = unpack(KEYS, k + 1, k + 5)
   local waiting = length("LLEN", ready)
   local first, last = "[" .. name .. "\0", "(" .. name .. "\1"
   local keyed = n_keyed > 0 and redis.call("ZLEXCOUNT", fair, first, last) or 0
   local is_unused = waiting >= 0 and waiting + keyed == length("SCARD", dropped)
     and length("LLEN", suspects) == 0 and length("ZCARD", scheduled) == 0
-    and not has_parked[name] and redis.call("SISMEMBER", paused, name) == 0
+    and not has_parked[name] and not has_rooms(name) and redis.call("SISMEMBER", paused, name) == 0
   if is_unused and redis.call("SREM", queues, name) == 1 then
     redis.call("UNLINK", ready, dropped, bell)
     if keyed > 0 then

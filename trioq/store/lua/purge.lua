@@ -8,6 +8,7 @@
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       enqueuers  HASH  uid -> its place in line
 --       enqueuers_line  ZSET  who waits for room in queues, in order
+--       limited, open, rooms, permits
 --       then sender:<id>; ready, suspects, scheduled, dropped of the queue; of each of its parked
 --       lists: itself, its dropped_behind
 -- ARGV  number    int   the sender's number of this write
@@ -24,23 +25,27 @@
 -- Repeat: the sender's number decides, so a late copy can't take what came later.
 -- Cost: O(limit).
 local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats,
-  waits, notes, results, results_due, behind, flow, fair, enqueuers, enqueuers_line = unpack(KEYS, 1, 20)
+  waits, notes, results, results_due, behind, flow, fair, enqueuers, enqueuers_line,
+  limited, open, rooms, permits = unpack(KEYS, 1, 24)
 local number, limit, retention, given_now, queue = unpack(ARGV, 1, 5)
-local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 21, 25)
+local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 25, 29)
 -- @use bump
 -- @use now
 -- @use forget
 -- @use make_way_in
 -- @use sender
 -- @use doors
+-- @use rooms
 
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, parked, stats }) do
   redis.call("HLEN", key)
 end
-for _, key in ipairs({ waits, notes, results, flow }) do
+for _, key in ipairs({ waits, notes, results, flow, rooms }) do
   redis.call("HLEN", key)
 end
-redis.call("ZCARD", results_due)
+for _, key in ipairs({ results_due, limited, open, permits }) do
+  redis.call("ZCARD", key)
+end
 redis.call("SCARD", behind)
 redis.call("ZCARD", ended)
 redis.call("ZCARD", scheduled)
@@ -48,7 +53,7 @@ redis.call("ZCARD", fair)
 redis.call("SCARD", dropped)
 redis.call("LLEN", ready)
 redis.call("LLEN", suspects)
-for k = 26, #KEYS, 2 do
+for k = 30, #KEYS, 2 do
   redis.call("LLEN", KEYS[k])
   redis.call("SCARD", KEYS[k + 1])
 end
@@ -65,11 +70,26 @@ local function gather(found)
   end
   room = tonumber(limit) - #uids
 end
-for _, list in ipairs({ suspects, ready }) do
+local function from_list(list)
   if room > 0 then
     gather(redis.call("RPOP", list, room))
   end
 end
+from_list(suspects)
+if room > 0 then
+  local from, till = "[" .. queue .. "\0", "(" .. queue .. "\1"
+  local members, takes = redis.call("ZRANGEBYLEX", limited, from, till, "LIMIT", 0, room), {}
+  for i, member in ipairs(members) do
+    redis.call("ZREM", limited, member)
+    local take, uid = string.match(member, "^%Z*%z(%Z*)%z(.*)$")
+    members[i], takes[take] = uid, true
+  end
+  gather(members)
+  for take in pairs(takes) do
+    left_room(queue, take)
+  end
+end
+from_list(ready)
 if room > 0 then
   local first, last = "[" .. queue .. "\0", "(" .. queue .. "\1"
   local members = redis.call("ZRANGEBYLEX", fair, first, last, "LIMIT", 0, room)
@@ -83,7 +103,7 @@ if room > 0 then
 end
 local passed = 0
 for d = 1, #ARGV - 5 do
-  local k, door = 24 + 2 * d, ARGV[5 + d]
+  local k, door = 28 + 2 * d, ARGV[5 + d]
   local oldest = room > 0 and redis.call("RPOP", KEYS[k], room)
   if oldest then
     gather(oldest)

@@ -14,6 +14,7 @@
 --       asked     HASH  boot -> how many asks it was ever sent
 --       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       took, slots, limits, tats, open, rooms
 --       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
 --       suspects, bell
 -- ARGV  boot      str   the one to reap
@@ -24,26 +25,30 @@
 --       keep_done int   how many summaries to keep
 --       given_now int   epoch ms, or empty for the server's clock
 --       then the queues' names
--- REPLY reaped, jobs moved, uids now dead, uids cancelled
+-- REPLY reaped, jobs moved, uids now dead, uids cancelled, queues in which a limit has something to give
 --       alive     it has beaten since; nothing changed
 --       gone      not registered; nothing changed
 --       look again, queues: some of its jobs came from these; nothing changed
 --
 -- Invariant: every job of the engine becomes a suspect, at the head of its queue and in
 --   the order of its claims, but for those that somebody has asked to end: these are cancelled.
---   Only the one that was a suspect, or ran alone, is blamed.
+--   Only the one that was a suspect, or ran alone, is blamed. What their claims took of limits is
+--   there for others.
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, jobs, reaps, history, reasons, dead, stats, queues, big, attempts,
-  id_of, ids, ended, waits, notes, results, results_due, done, asked, flow, fair = unpack(KEYS, 1, 23)
+  id_of, ids, ended, waits, notes, results, results_due, done, asked, flow, fair,
+  took, slots, limits, tats, open, rooms = unpack(KEYS, 1, 29)
 local boot, seen, max_reaps, line, retention, keep_done, given_now = unpack(ARGV, 1, 7)
-local running, packs, asks, own_bell = unpack(KEYS, 24, 27)
+local running, packs, asks, own_bell = unpack(KEYS, 30, 33)
 -- @use asked
 -- @use bump
 -- @use cancelled
 -- @use now
 -- @use die
+-- @use free
 -- @use held
+-- @use limits_of
 
 for _, key in ipairs({ engines, jobs, reaps, history, reasons, stats, big, attempts, id_of, ids, waits }) do
   redis.call("HLEN", key)
@@ -51,6 +56,11 @@ end
 for _, key in ipairs({ notes, results, asked, asks, flow }) do
   redis.call("HLEN", key)
 end
+for _, key in ipairs({ took, slots, limits, rooms }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", tats)
+redis.call("ZCARD", open)
 redis.call("ZCARD", ended)
 redis.call("ZCARD", fair)
 redis.call("ZCARD", results_due)
@@ -70,7 +80,7 @@ if not beaten or beaten + stepped ~= tonumber(seen) then
   return { "alive" }
 end
 local entries, astray = entries_of(running, packs)
-local place, missing = places(28, 8, entries)
+local place, missing = places(34, 8, entries)
 if #missing > 0 then
   return { "look again", missing }
 end
@@ -79,6 +89,7 @@ keep_done = tonumber(keep_done)
 
 -- @may
 local back, died, why, lines = {}, {}, {}, {}
+local freed, waited_in = free(uids_of(entries, astray))
 local unwanted, left = divided(asks, entries)
 for _, entry in ipairs(left) do
   if entry.suspect or #entries == 1 then
@@ -105,4 +116,4 @@ redis.call("HDEL", steps, boot)
 redis.call("HDEL", beats, boot)
 redis.call("HDEL", engines, boot)
 bump(stats, "reaped", #entries)
-return { "reaped", #back, died, unwanted.uids }
+return { "reaped", #back, died, unwanted.uids, waiting_for(freed, waited_in) }

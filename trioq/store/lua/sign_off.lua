@@ -10,6 +10,7 @@
 --       asked     HASH  boot -> how many asks it was ever sent
 --       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       took, slots, limits, tats, open, rooms
 --       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
 --       suspects, bell
 -- ARGV  boot      str
@@ -17,23 +18,27 @@
 --       keep_done int   how many summaries to keep
 --       given_now int   epoch ms, or empty for the server's clock
 --       then the queues' names
--- REPLY ok, jobs given back
+-- REPLY ok, jobs given back, queues in which a limit has something to give
 --       gone      not registered; nothing changed
 --       look again, queues: some of its jobs came from these; nothing changed
 --
 -- Invariant: every job of the engine is again where it was claimed from, at the head and in
 --   order; no attempt is counted and nobody is blamed. What somebody has asked to end is cancelled.
+--   What their claims took of limits is there for others.
 -- Repeat: the second time the engine is gone.
 -- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, stats, queues, jobs, big, attempts, reaps, history, reasons, id_of, ids,
-  ended, waits, notes, results, results_due, done, asked, flow, fair = unpack(KEYS, 1, 22)
+  ended, waits, notes, results, results_due, done, asked, flow, fair,
+  took, slots, limits, tats, open, rooms = unpack(KEYS, 1, 28)
 local boot, retention, keep_done, given_now = unpack(ARGV, 1, 4)
-local running, packs, asks, own_bell = unpack(KEYS, 23, 26)
+local running, packs, asks, own_bell = unpack(KEYS, 29, 32)
 -- @use asked
 -- @use bump
 -- @use cancelled
 -- @use now
+-- @use free
 -- @use held
+-- @use limits_of
 
 redis.call("HLEN", beats)
 redis.call("HLEN", engines)
@@ -44,6 +49,11 @@ end
 for _, key in ipairs({ results, asked, asks, flow }) do
   redis.call("HLEN", key)
 end
+for _, key in ipairs({ took, slots, limits, rooms }) do
+  redis.call("HLEN", key)
+end
+redis.call("ZCARD", tats)
+redis.call("ZCARD", open)
 redis.call("ZCARD", ended)
 redis.call("ZCARD", fair)
 redis.call("ZCARD", results_due)
@@ -53,13 +63,14 @@ if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
 local entries, astray = entries_of(running, packs)
-local place, missing = places(27, 5, entries)
+local place, missing = places(33, 5, entries)
 if #missing > 0 then
   return { "look again", missing }
 end
 local now_ms = math.floor(clock(given_now) / 1000)
 keep_done = tonumber(keep_done)
 -- @may
+local freed, waited_in = free(uids_of(entries, {}))
 local unwanted, left = divided(asks, entries)
 return_to_queues(left, place, false)
 end_cancelled(unwanted.uids, unwanted.keeps, unwanted.summaries, now_ms, tonumber(retention))
@@ -82,4 +93,4 @@ end
 if #left > 0 then
   bump(stats, "released", #left)
 end
-return { "ok", #left }
+return { "ok", #left, waiting_for(freed, waited_in) }

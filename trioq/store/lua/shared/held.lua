@@ -30,6 +30,16 @@ local function entries_of(key, packs_key)
   table.sort(entries, in_order)
   return entries, astray
 end
+local function uids_of(entries, astray)
+  local uids = {}
+  for i, entry in ipairs(entries) do
+    uids[i] = entry.uid
+  end
+  for _, uid in ipairs(astray) do
+    uids[#uids + 1] = uid
+  end
+  return uids
+end
 -- The queues' keys by name, and the queues that entries came from but that KEYS lacks.
 local function places(first_key, first_arg, entries)
   local place, missing = {}, {}

@@ -38,4 +38,7 @@ if #mine > 0 then
   end
 end
 n_alone = redis.call("HLEN", running)
+if has_limits then
+  with_limits.look()
+end
 return reply("again", refusals)

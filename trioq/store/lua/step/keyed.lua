@@ -35,8 +35,10 @@ function pop_turns(queue, wanted)
   local name, tags, uids = queue.name, {}, {}
   local first, last = "[" .. name .. "\0", "(" .. name .. "\1"
   local members = redis.call("ZRANGEBYLEX", fair, first, last, "LIMIT", 0, wanted)
-  local times = redis.call("HMGET", turns, name, name .. "\0")
-  queue.now, queue.plain_end = tag_number(times[1] or nil), tag_number(times[2] or nil)
+  if not queue.now then
+    local times = redis.call("HMGET", turns, name, name .. "\0")
+    queue.now, queue.plain_end = tag_number(times[1] or nil), tag_number(times[2] or nil)
+  end
   local now, plain_end, n_plain, n_keyed = queue.now, queue.plain_end, 0, 0
   local of_next = function()
     return string.match(members[n_keyed + 1] or "", "^[^%z]*%z(%x+)%z(.*)$")

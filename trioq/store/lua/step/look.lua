@@ -15,6 +15,15 @@ local function read_keyed()
     end
   end
   has_keyed = has_keyed or has_rows
+  has_limits = has_rows and redis.call("HLEN", limits) > 0
+  if has_limits then
+    for _, key in ipairs({ took, slots, rooms }) do
+      redis.call("HLEN", key)
+    end
+    for _, key in ipairs({ tats, limited, open, permits }) do
+      redis.call("ZCARD", key)
+    end
+  end
 end
 
 local function read_rare()

@@ -21,13 +21,18 @@ function reply(word, refusals)
     local queue = queues[q]
     if queue then
       if not is_paused[queue.name] then
-        left = left + queue.n_ready + queue.n_keyed
+        left = left + queue.n_ready + queue.n_keyed + queue.n_open
       end
       local first = queue.first[2] and queue.first[2] * 1000 - now_us
       if first and (next_due < 0 or first < next_due) then
         next_due = math.max(0, first)
       end
     end
+  end
+  local permit = has_limits and with_limits.next_due()
+  if permit then
+    local due = math.max(0, permit * 1000 - now_us)
+    next_due = next_due < 0 and due or math.min(due, next_due)
   end
   local noted = has_notes and #claims.uids > 0 and redis.call("HMGET", notes, unpack(claims.uids)) or {}
   for i, note in ipairs(noted) do
@@ -40,5 +45,6 @@ function reply(word, refusals)
   end
   return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, n_alone + n_packed,
            left, next_due, version, index, n_asked ~= asked_known and news() or false, noted,
-           names }
+           names,
+           has_limits and word == "ok" and with_limits.wake() or {} }
 end

@@ -125,6 +125,9 @@ end
 if #left_alone > 0 then
   hold_alone(left_alone)
 end
+if has_limits then
+  with_limits.free(column(uids_at, 1, n_settled))
+end
 local asked_to_end = { uids = {} }
 if stop then
   -- Who would go back to a queue, and was asked to end, is cancelled.

@@ -16,6 +16,14 @@
 --       turns     HASH  how far each queue and each key have come
 --       enqueuers  HASH  uid -> its place in line
 --       enqueuers_line  ZSET  who waits for room in queues, in order
+--       took      HASH  uid -> what its claim took of limits, a line each
+--       slots     HASH  take -> how many claims hold it
+--       limits    HASH  limit -> version:us between two starts:burst:concurrency
+--       tats      ZSET  take -> its theoretical arrival time, epoch us
+--       limited   ZSET  queue NUL take NUL uid, of those that a limit has refused
+--       open      ZSET  queue NUL take, of rooms that may have something to give
+--       rooms     HASH  take -> the queues in which somebody waits for it, a line each
+--       permits   ZSET  queue NUL take -> when a permit comes that is waited for, epoch ms
 --       then running:<boot>, packs:<boot>, asks:<boot>; then of all queues, in the order of
 --       claiming: each one's ready; each one's suspects; scheduled; dropped; then the parked lists;
 --       then each queue's bell; then the dropped_behind of each parked list
@@ -38,14 +46,15 @@
 --       run       step, how many of these in a row it has claimed
 --       then for each verb: its name, how many, and a column for each of its fields, or a text
 --       of lines
--- REPLY ok, refused, uids, records, attempts, suspects, held, left, due, version, index, asks, notes, names
+-- REPLY ok, refused, uids, records, tries, suspects, held, left, due, version, index, asks, notes, off, wake
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
 --       old       a number before the last; nothing changed
 --       gone      not registered, or not this far; nothing changed
 --
 -- Invariant: a uid is in one container before and after. A settlement counts only for the
---   claim it was made for: its step is the one in `running`, or of the pack.
+--   claim it was made for: its step is the one in `running`, or of the pack. What a claim takes of
+--   limits it takes all or none, and `slots` counts what is in `took`: of claims that are held.
 -- Repeat: the number makes the steps of an engine a strict sequence. The last one again is
 --   answered as it was, from `running` and `packs`, and from what `steps` notes of refusals.
 -- Cost: a constant number of commands for each verb, parked list and queue that anything is in,
@@ -101,7 +110,7 @@ local function queue_at(q)
     queues[q] = {
       name = ARGV[names_at + q], ready = KEYS[ready], suspects = KEYS[ready + n_queues],
       scheduled = KEYS[ready + 2 * n_queues], dropped = KEYS[ready + 3 * n_queues],
-      bell = KEYS[bells_at + q], n_ready = 0, n_keyed = 0, n_suspects = 0, n_dropped = 0,
+      bell = KEYS[bells_at + q], n_ready = 0, n_keyed = 0, n_suspects = 0, n_dropped = 0, n_open = 0,
       first = {}, doors = {},
     }
   end
@@ -139,10 +148,24 @@ end
 
 -- What follows notes here what the end has to know ------------------------------------
 local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
+local n_claimed, lots, left_doors = 0, {}, {}  -- a lot: up to where in `claims.uids`, and where from
 local refused, cancelled, is_paused, lifted = {}, {}, {}, {}
 local n_alone, n_packed = nil, in_packs(last)  -- of the claims that are held, in `running` and in `packs`
 local has_attempts, has_notes, has_line, n_asked = false, false, false, "0"
-local has_rows, has_keyed, is_turnless = false, false, false
+local has_rows, has_keyed, is_turnless, has_limits = false, false, false, false
+local with_limits = {}  -- what is done beside, where jobs take of limits
+-- A uid without a record: it was cancelled where it lay, and is counted there; else nobody can say
+-- what it was.
+local function pass_over(uid, queue, door)
+  if door and redis.call("SREM", door.dropped, uid) == 1 then
+    -- and of those behind doors, nobody asks how many.
+  elseif redis.call("SREM", queue.dropped, uid) == 0 then
+    redis.pcall("LPUSH", strays, uid)
+    bump(stats, "strays", 1)
+  else
+    queue.n_dropped = queue.n_dropped - 1
+  end
+end
 local parked_changed, suspects_moved = false, false
 local keyed_returned, keyed_promoted, pop_turns, had_turn, put_turns_back, note_turns
 
@@ -177,7 +200,11 @@ if has_queues or forgets == "1" then
   redis.call("SCARD", named)
 end
 -- @read look
-local is_due, may_pack = has_queues, has_queues  -- what is settled to be due may be so at once
+if has_limits then
+  -- @may limited
+  -- @part limited
+end
+local is_due, may_pack = has_queues, has_queues or has_limits  -- what is settled to be due may be so at once
 for _, queue in pairs(queues) do
   is_due = is_due or queue.first[2] and tonumber(queue.first[2]) <= now_ms
   may_pack = may_pack or queue.n_ready > 1
@@ -193,12 +220,13 @@ if want > 1 then
 end
 -- What its claims were asked for, if anything, they end as it is settled here.
 local stop = n_settled > 0 and n_asked ~= "0" and verbs.cancel()
-has_queues = has_queues or next(queues) ~= nil
+has_queues = has_queues or next(queues) ~= nil or has_limits
 local unused, silenced = {}, {}
 if forgets == "1" and redis.call("EXISTS", parked) == 0 then
   for q = 1, n_queues do
     local name = ARGV[names_at + q]
-    if not (queues[q] and queues[q].is_used or is_paused[name]) then
+    local is_used = queues[q] and queues[q].is_used or has_limits and with_limits.wait_in(name)
+    if not (is_used or is_paused[name]) then
       unused[#unused + 1], silenced[#silenced + 1] = name, KEYS[bells_at + q]
     end
   end
@@ -242,7 +270,7 @@ if is_turnless then
   -- @part turnless
 end
 if has_queues then
-  -- @may claim, bells
+  -- @may claim, hold, bells
   if has_line then
     -- @may way
   end
@@ -270,7 +298,14 @@ if is_due then
   -- @part promote
 end
 if has_queues then
-  -- @part claim
+  if has_limits then
+    with_limits.promote()
+    with_limits.look()
+    with_limits.claim()
+  else
+    -- @part claim
+  end
+  -- @part hold
   -- @part bells
   if has_line then
     -- @part way

@@ -1,0 +1,64 @@
+"""Mutants of limits: of what is taken, what is free again, and who waits."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+LIMITS: Killers = ("tests/store/contract/test_limits.py",)
+
+FREE = "store/lua/shared/free.lua"
+LIMITED_LUA = "store/lua/step/limited.lua"
+ROOMS = "store/lua/shared/rooms.lua"
+
+LIMITED = (
+    Mutant(
+        "what a dead engine took of limits is gone for ever", "store/lua/reap.lua",
+        "free(uids_of(entries, astray))", "free({})", LIMITS,
+    ),
+    Mutant(
+        "who signs off keeps what its claims took", "store/lua/sign_off.lua",
+        "free(uids_of(entries, {}))", "free({})", LIMITS,
+    ),
+    Mutant(
+        "whose settlement is refused frees what another claim took", "store/lua/step/settle.lua",
+        "with_limits.free(column(uids_at, 1, n_settled))",
+        "with_limits.free({ unpack(ARGV, uids_at + 1, uids_at + n_settled) })", LIMITS,
+    ),
+    Mutant(
+        "nobody looks where somebody waits for what is free", FREE,
+        'put("ZADD", open, opened)', "local _ = opened", LIMITS,
+    ),
+    Mutant(
+        "one more runs than a limit admits", "store/lua/shared/limits_of.lua",
+        "limit.held >= limit.most", "limit.held > limit.most", LIMITS,
+    ),
+    Mutant(
+        "a limit is taken where another refuses", LIMITED_LUA,
+        "for _, take in ipairs(takes) do\n    if wait_us(limit_of[take]) > 0 then",
+        "for _, take in ipairs(takes) do\n    if false then", LIMITS,
+    ),
+    Mutant(
+        "who comes later is not refused where others wait", LIMITED_LUA,
+        "is_new and limit.waited_in[name] or is_full(limit)", "is_full(limit)", LIMITS,
+    ),
+    Mutant(
+        "a room that nobody is in any more stays", ROOMS,
+        'redis.call("ZREM", open, name .. "\\0" .. take)', "local _ = open", LIMITS,
+    ),
+    Mutant(
+        "nobody is told when a permit comes", LIMITED_LUA,
+        "if wait > 0 then", "if false then", LIMITS,
+    ),
+    Mutant(
+        "another queue isn't told what is free", LIMITED_LUA,
+        "not queue_of(name) and name or nil", "nil", LIMITS,
+    ),
+    Mutant(
+        "older settings replace newer ones", "store/lua/set_limits.lua",
+        "elseif known < tonumber(version) then", "else", LIMITS,
+    ),
+    Mutant(
+        "a cancelled job keeps its place in a room", "store/lua/cancel.lua",
+        "if left_its_room(uid, ARGV[6 + n_boots + q]) then", "if false then", LIMITS,
+    ),
+)  # fmt: skip

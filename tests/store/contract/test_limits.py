@@ -1,0 +1,300 @@
+"""Both stores: what limits the starts of jobs, and what becomes of those that wait for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.store.drive import line
+from tests.store.world import SECOND, Make, World
+from tests.support import new_job
+from trioq.core.calls import Claim, Unwanted
+from trioq.core.limits import LimitSettings
+from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt, Settlement
+
+ONE = LimitSettings(concurrency=1)
+TWO = LimitSettings(concurrency=2)
+
+
+def limited(make: Make, **limits: LimitSettings) -> World:
+    w = make()
+    assert w.store.set_limits(limits, 1) == frozenset()
+    return w
+
+
+def uids(claims: tuple[Claim, ...]) -> list[str]:
+    return [claim.uid for claim in claims]
+
+
+def enqueued(w: World, count: int, *takes: str, queue: str = "low") -> list[str]:
+    return w.sender.enqueue(*(new_job(queue, takes=takes) for _ in range(count)))
+
+
+def test_no_more_run_than_a_limit_admits_whoever_claims(world: Make) -> None:
+    w = limited(world, all=TWO)
+    jobs = enqueued(w, 5, "all")
+    first, second = w.engine(), w.engine()
+    assert uids(first.step(1)) + uids(second.step(4)) == jobs[:2]
+    assert first.step(4) == second.step(4) == ()
+    assert w.dump().rooms == {("low", "all"): tuple(jobs[2:])}
+
+
+def test_a_job_of_a_limit_that_nobody_knows_is_not_limited(world: Make) -> None:
+    w = world()
+    enqueued(w, 6, "strange")
+    engine = w.engine()
+    assert len(engine.step(3)) == 3
+    w.store.set_limits({"all": ONE}, 1)
+    assert len(engine.step(3)) == 3
+    # Where there are limits, it is counted who would take of one.
+    assert w.dump().slots == {"strange": 3}
+
+
+def test_each_value_of_a_key_has_slots_of_its_own(world: Make) -> None:
+    w = limited(world, tenant=ONE)
+    acme, *_ = enqueued(w, 2, 'tenant:"acme"')
+    other, *_ = enqueued(w, 2, 'tenant:"other"')
+    assert uids(w.engine().step(4)) == [acme, other]
+
+
+def ends(w: World, verb: str, claim: Claim) -> Settlement:
+    uid = claim.uid
+    return {
+        "ack": lambda: Ack(uid, 1, b"{}"),
+        "retry": lambda: RetryAt(uid, 1, SECOND, 1, line("no")),
+        "dead": lambda: DeadLetter(uid, 1, 1, "failures", line("no")),
+        "park": lambda: Park(uid, 1, "low", "noop"),
+        "cancel": lambda: Cancel(uid, 1, b"{}"),
+    }[verb]()
+
+
+@pytest.mark.parametrize("verb", ["ack", "retry", "dead", "park", "cancel"])
+def test_a_slot_is_handed_on_by_the_step_that_frees_it(world: Make, verb: str) -> None:
+    w = limited(world, all=ONE)
+    _, second, third = enqueued(w, 3, "all")
+    engine = w.engine()
+    (claim,) = engine.step(3)
+    assert uids(engine.step(3, ends(w, verb, claim))) == [second]
+    assert w.dump().rooms == {("low", "all"): (third,)}
+    assert w.dump().took == {second: ("all",)}
+
+
+def test_who_is_given_back_waits_by_its_age(world: Make) -> None:
+    w = limited(world, all=ONE)
+    first, second = enqueued(w, 2, "all")
+    engine = w.engine()
+    engine.step(2)
+    # Whoever has waited goes before; who comes back was there before those that wait now.
+    assert uids(engine.step(2, Release(first, 1))) == [second]
+    assert w.dump().rooms == {("low", "all"): (first,)}
+    (third,) = enqueued(w, 1, "all")
+    engine.step(2)
+    assert w.dump().rooms == {("low", "all"): (first, third)}
+    assert uids(engine.step(2, Ack(second, 2))) == [first]
+
+
+def test_a_job_takes_all_of_its_limits_or_none(world: Make) -> None:
+    w = limited(world, a=ONE, b=ONE, c=ONE, slow=LimitSettings(interval_us=60_000_000))
+    (holds_b,) = enqueued(w, 1, "b")
+    (both,) = enqueued(w, 1, "a", "b")
+    (alone,) = enqueued(w, 1, "a", "slow")
+    engine = w.engine()
+    # Who waits for b doesn't hold a.
+    assert uids(engine.step(3)) == [holds_b, alone]
+    assert w.dump().rooms == {("low", "b"): (both,)}
+    assert engine.step(3, Ack(holds_b, 1)) == ()
+    assert w.dump().rooms == {("low", "a"): (both,)}
+    assert w.dump().slots == {"a": 1, "slow": 1}
+    (late,) = enqueued(w, 1, "slow", "c")
+    # No permit: it takes no slot.
+    assert uids(engine.step(3, Ack(alone, 1))) == [both]
+    assert w.dump().rooms == {("low", "slow"): (late,)}
+    assert w.dump().slots == {"a": 1, "b": 1}
+
+
+def test_starts_come_at_their_rate_and_burst(world: Make) -> None:
+    w = limited(world, slow=LimitSettings(interval_us=1_000_000, burst=2))
+    jobs = enqueued(w, 5, "slow")
+    engine = w.engine()
+    assert uids(engine.step(5)) == jobs[:2]
+    told = engine.ask(5)
+    assert told.claims == ()
+    assert told.next_due_ms == SECOND
+    w.clock.ms += SECOND - 1
+    assert engine.step(5) == ()
+    w.clock.ms += 1
+    assert uids(engine.step(5)) == jobs[2:3]
+    w.clock.ms += 60 * SECOND
+    assert uids(engine.step(5)) == jobs[3:]
+    w.clock.ms += 60 * SECOND
+    enqueued(w, 1, "slow")
+    engine.step(1)
+    assert len(w.dump().tats) == 1
+
+
+def test_times_that_are_over_are_forgotten(world: Make) -> None:
+    w = limited(world, slow=LimitSettings(interval_us=1000))
+    w.sender.enqueue(*(new_job(takes=(f"slow:{n}",)) for n in range(9)))
+    engine = w.engine()
+    engine.step(9)
+    assert len(w.dump().tats) == 9
+    w.clock.ms += SECOND
+    enqueued(w, 1, "slow:last")
+    engine.step(1)
+    assert w.dump().tats.keys() == {"slow:last"}
+
+
+def test_a_clock_that_goes_back_heals_and_nobody_overtakes(world: Make) -> None:
+    w = limited(world, slow=LimitSettings(interval_us=60_000_000))
+    first, second = enqueued(w, 2, "slow")
+    engine, others = w.engine("low"), w.engine("high")
+    assert uids(engine.step(2)) == [first]
+    w.clock.ms -= 3600 * SECOND
+    enqueued(w, 1, "slow", queue="high")
+    told = others.ask(1)
+    assert told.next_due_ms == 60 * SECOND
+    w.clock.ms += 60 * SECOND
+    (third,) = enqueued(w, 1, "slow")
+    # The room in `low` was told of a later time; who comes there finds out that it isn't true.
+    assert engine.step(1) == ()
+    assert w.dump().rooms["low", "slow"] == (second, third)
+    assert "low" in w.dump().bells
+    assert uids(engine.step(2)) == [second]
+
+
+def test_a_late_settlement_frees_nothing(world: Make) -> None:
+    w = limited(world, all=ONE)
+    first, second = enqueued(w, 2, "all")
+    engine, other = w.engine(), w.engine()
+    engine.step(1)
+    step = engine.make(0, Release(first, 1))
+    w.store.step(step)
+    assert uids(other.step(2)) == [first]
+    late = engine.ask(2, Ack(first, 1))
+    assert late.refused == {first}
+    assert late.claims == ()
+    assert w.dump().slots == {"all": 1}
+    assert w.store.step(step) is not None
+    assert w.dump().rooms == {("low", "all"): (second,)}
+
+
+@pytest.mark.parametrize("how", ["reap", "sign_off"])
+def test_what_an_engine_took_is_free_when_it_is_gone(world: Make, how: str) -> None:
+    w = limited(world, all=ONE)
+    first, second = enqueued(w, 2, "all")
+    (elsewhere,) = enqueued(w, 1, "all", queue="high")
+    engine, others = w.engine("low"), w.engine("high")
+    engine.step(2)
+    assert others.step(1) == ()
+    w.store.wait(["high", "low"], 0.001)
+    w.store.wait(["high", "low"], 0.001)
+    if how == "reap":
+        w.reap(engine)
+    else:
+        w.store.sign_off(engine.engine)
+    assert w.dump().slots == {}
+    # Both queues hear of it.
+    assert w.dump().bells == {"high", "low"}
+    assert uids(others.step(1)) == [elsewhere]
+    assert uids(w.engine("low").step(1)) == []
+    others.step(0, Ack(elsewhere, 2))
+    # The oldest again, whoever waited meanwhile.
+    assert uids(w.engine("low").step(1)) == [first]
+    assert w.dump().rooms == {("low", "all"): (second,)}
+
+
+def test_a_queue_of_others_hears_what_is_free(world: Make) -> None:
+    w = limited(world, all=ONE)
+    (mine,) = enqueued(w, 1, "all", queue="high")
+    (theirs,) = enqueued(w, 1, "all", queue="low")
+    engine, other = w.engine("high"), w.engine("low")
+    engine.step(1)
+    other.step(1)
+    w.store.wait(["high"], 0.001)
+    w.store.wait(["low"], 0.001)
+    assert w.dump().bells == frozenset()
+    engine.step(1, Ack(mine, 1))
+    assert w.dump().bells == {"low"}
+    assert uids(other.step(1)) == [theirs]
+
+
+def test_a_cancelled_job_leaves_its_room(world: Make) -> None:
+    w = limited(world, all=ONE)
+    _, second, third = enqueued(w, 3, "all")
+    w.engine().step(3)
+    for uid in (second, third):
+        assert w.store.cancel(*w.sender.next(), [Unwanted(uid, "low", "noop")]) == ["cancelled"]
+    found = w.dump()
+    assert found.rooms == found.waited_in == {}
+    assert not found.open
+    assert w.queue("low").dropped == frozenset()
+
+
+def test_a_purge_empties_the_rooms_too(world: Make) -> None:
+    w = limited(world, all=ONE)
+    enqueued(w, 3, "all")
+    w.engine().step(3)
+    assert w.store.purge(*w.sender.next(), "low", [], 1) == 1
+    assert w.store.purge(*w.sender.next(), "low", [], 9) == 1
+    assert w.dump().rooms == {}
+
+
+def test_a_queue_with_somebody_in_a_room_stays_named(world: Make) -> None:
+    w = limited(world, all=ONE)
+    enqueued(w, 2, "all")
+    w.engine().step(2)
+    w.store.forget_queues(["low"])
+    assert "low" in w.dump().used
+
+
+def test_the_newest_settings_hold_and_a_lower_value_drains(world: Make) -> None:
+    w = limited(world, all=TWO)
+    first, second, third, fourth = enqueued(w, 4, "all")
+    engine = w.engine()
+    engine.step(4)
+    assert w.store.set_limits({"all": ONE}, 3) == frozenset()
+    assert w.store.set_limits({"all": TWO}, 2) == {"all"}
+    assert engine.step(4, Ack(first, 1)) == ()
+    assert uids(engine.step(4, Ack(second, 1))) == [third]
+    assert w.store.set_limits({"all": TWO}, 4) == frozenset()
+    assert uids(engine.step(4)) == [fourth]
+
+
+def test_a_suspect_waits_for_its_limits_where_it_is(world: Make) -> None:
+    w = limited(world, all=ONE)
+    dying, engine = w.engine("low"), w.engine("low")
+    (first,) = enqueued(w, 1, "all")
+    (plain,) = w.new("low")
+    dying.step(2)
+    w.reap(dying)
+    (holds,) = enqueued(w, 1, "all")
+    assert uids(engine.step(1)) == [first]
+    engine.step(0, Release(first, 1))
+    other = w.engine("high")
+    (elsewhere,) = enqueued(w, 1, "all", queue="high")
+    assert uids(other.step(1)) == [elsewhere]
+    # The first is refused; the next isn't.
+    (claim,) = engine.step(1)
+    assert (claim.uid, claim.suspect) == (plain, True)
+    engine.step(1, Ack(plain, engine.n))
+    assert w.queue("low").suspects == (first,)
+    assert w.dump().rooms == {("low", "all"): (holds,)}
+    other.step(0, Ack(elsewhere, 1))
+    (claim,) = engine.step(2)
+    assert (claim.uid, claim.suspect) == (first, True)
+
+
+def test_a_step_looks_at_no_more_than_it_may(world: Make) -> None:
+    w = limited(world, all=ONE)
+    enqueued(w, 150, "all")
+    (free,) = w.new("low")
+    engine = w.engine("low")
+    engine.step(1)
+    assert engine.step(1) == ()
+    assert len(w.dump().rooms["low", "all"]) == 66
+    assert "low" in w.dump().bells, "who is left is heard of"
+    assert engine.step(1) == ()
+    assert uids(engine.step(1)) == [free]
+    before = w.dump()
+    assert len(before.rooms["low", "all"]) == 149
+    assert engine.ask(1).left == 0
+    assert w.dump().rooms == before.rooms

@@ -1,0 +1,186 @@
+"""What limits the starts of jobs, and where those lie that wait for it.
+
+A job takes of its limits all or none, in its claim, so that whoever waits holds nothing. What a
+claim took is free with its end. Who is refused lies in the *room* of the first take that refused
+it, by its age; a room is *open* while its take may have something to give.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from trioq.core.job import Uid
+from trioq.core.limiter import Grant, grant
+from trioq.core.limits import LimitSettings, limit_of
+from trioq.core.model.agenda import Agenda
+
+Room = tuple[str, str]
+"""A queue, and the take that is waited for."""
+
+#: Of those times that are over, so many are forgotten by a step that starts jobs at a rate, beside
+#: two for each that it writes.
+SWEEP_MIN = 16
+
+#: Open rooms of one queue that one step looks into.
+ROOMS_MAX = 128
+
+#: Rooms whose permit has come that one step opens.
+DUE_MAX = 256
+
+#: Among so many of the next permits those of a step's own queues are looked for.
+NEXT_MAX = 16
+
+
+@attrs.define
+class Limits:
+    """All of it, of one namespace."""
+
+    settings: dict[str, tuple[int, LimitSettings]] = attrs.field(
+        factory=dict[str, "tuple[int, LimitSettings]"]
+    )
+    """By name, each with its version."""
+    took: dict[Uid, tuple[str, ...]] = attrs.field(factory=dict[Uid, "tuple[str, ...]"])
+    """What claims that are held took."""
+    slots: Counter[str] = attrs.field(factory=Counter[str])
+    """How many claims hold each take."""
+    tats: Agenda = attrs.field(factory=Agenda)
+    """Take → the theoretical arrival time of its next start, epoch µs."""
+    rooms: dict[Room, list[Uid]] = attrs.field(factory=dict[Room, "list[Uid]"])
+    """Who waits there, the oldest first; none is empty."""
+    open: set[Room] = attrs.field(factory=set[Room])
+    """Those that somebody should look into."""
+    permits: Agenda = attrs.field(factory=Agenda)
+    """``queue, NUL, take`` of rooms that wait for a permit, and when it comes, epoch ms."""
+
+    def renew(self, settings: Mapping[str, LimitSettings], version: int) -> set[str]:
+        """Of each limit the newest settings hold. Returns the queues in which somebody waits whom
+        these may admit."""
+        new = {name for name in settings if self.settings.get(name, (-1,))[0] < version}
+        self.settings |= {name: (version, settings[name]) for name in new}
+        opened = {room for room in self.rooms if limit_of(room[1]) in new}
+        self.open |= opened
+        return {queue for queue, _ in opened}
+
+    # -- what a take has to give ---------------------------------------------------------------
+
+    def of(self, take: str) -> LimitSettings:
+        """What limits it; nothing, if nobody knows its name."""
+        return self.settings.get(limit_of(take), (0, LimitSettings()))[1]
+
+    def is_full(self, take: str) -> bool:
+        most = self.of(take).concurrency
+        return 0 < most <= self.slots[take]
+
+    def granted(self, take: str, now_us: int) -> Grant:
+        """One start, or how long to wait for it. Where the clock went back, the time is noted
+        bounded, so that it heals."""
+        limit = self.of(take)
+        if limit.interval_us == 0:
+            return Grant(1, 0, 0)
+        stored_us = self.tats.at(take) if take in self.tats else 0
+        if stored_us > (most_us := now_us + limit.burst * limit.interval_us):
+            self.tats.put(take, most_us)
+        return grant(stored_us, now_us, wanted=1, interval_us=limit.interval_us, burst=limit.burst)
+
+    def refusing(
+        self, takes: Sequence[str], queue: str, now_us: int, *, is_new: bool
+    ) -> str | None:
+        """The first take that refuses a job; None: it may start.
+
+        Args:
+          is_new: It has waited for none of them yet: those who have go first.
+        """
+        for take in takes:
+            if (is_new and (queue, take) in self.rooms) or self.is_full(take):
+                return take
+        return next((take for take in takes if not self.granted(take, now_us).granted), None)
+
+    # -- claims ----------------------------------------------------------------------------------
+
+    def start(self, uid: Uid, takes: Sequence[str], now_us: int) -> int:
+        """It takes what nobody has refused. Returns of how many the rate was touched."""
+        if takes:
+            self.took[uid] = tuple(takes)
+        self.slots.update(takes)
+        rated = [take for take in takes if self.of(take).interval_us]
+        for take in rated:
+            self.tats.put(take, self.granted(take, now_us).tat_us)
+        return len(rated)
+
+    def free(self, uids: Iterable[Uid]) -> set[str]:
+        """These claims are over: what they took is there for others, whose rooms are open."""
+        freed = set[str]()
+        for uid in uids:
+            for take in self.took.pop(uid, ()):
+                freed.add(take)
+                self.slots[take] -= 1
+                if not self.slots[take]:
+                    del self.slots[take]
+        self.open |= {room for room in self.rooms if room[1] in freed}
+        return freed
+
+    def waiting_for(self, freed: Iterable[str]) -> set[str]:
+        """Queues in which somebody waits for one of these that has something to give."""
+        takes = {take for take in freed if not self.is_full(take)}
+        return {queue for queue, take in self.rooms if take in takes}
+
+    # -- rooms ---------------------------------------------------------------------------------
+
+    def enter(self, queue: str, take: str, uid: Uid, now_us: int) -> None:
+        """It waits for what this take has not to give, before whoever is younger."""
+        bisect.insort(self.rooms.setdefault((queue, take), []), uid)
+        if not self.is_full(take):
+            self.await_permit((queue, take), now_us)
+
+    def await_permit(self, room: Room, now_us: int) -> None:
+        """If it is a permit that is waited for, note when it comes; else somebody should look."""
+        if wait_us := self.granted(room[1], now_us).wait_us:
+            self.permits.put("\0".join(room), math.ceil((now_us + wait_us) / 1000))
+        else:
+            self.open.add(room)
+
+    def leave(self, room: Room, uid: Uid) -> None:
+        """It waits there no longer; a room that nobody is in is none."""
+        self.rooms[room].remove(uid)
+        if not self.rooms[room]:
+            del self.rooms[room]
+            self.open.discard(room)
+            self.permits.drop("\0".join(room))
+
+    def take_out(self, queue: str, uid: Uid) -> bool:
+        """It waits in no room of this queue any more. False: it did in none."""
+        room = next((r for r, uids in self.rooms.items() if r[0] == queue and uid in uids), None)
+        if room is not None:
+            self.leave(room, uid)
+        return room is not None
+
+    def of_queue(self, queue: str) -> list[tuple[str, Uid]]:
+        """All who wait in a queue's rooms: take and uid, room by room."""
+        rooms = sorted(room for room in self.rooms if room[0] == queue)
+        return [(room[1], uid) for room in rooms for uid in self.rooms[room]]
+
+    def open_in(self, queue: str) -> list[str]:
+        """What is waited for in the open rooms of a queue."""
+        return sorted(take for name, take in self.open if name == queue)
+
+    def promote(self, now_ms: int) -> None:
+        """Rooms whose permit has come are open."""
+        due = self.permits.take(DUE_MAX, now_ms)
+        self.open |= {(queue, take) for queue, _, take in (name.partition("\0") for name in due)}
+
+    def next_permit_ms(self, queues: Sequence[str]) -> int | None:
+        """When the next permit comes that is waited for in these queues, as far as is looked."""
+        found: list[tuple[int, str]] = sorted((at, room) for room, at in self.permits.items())
+        mine = {*queues}
+        first = [at for at, room in found[:NEXT_MAX] if room.partition("\0")[0] in mine]
+        return first[0] if first else found[NEXT_MAX - 1][0] if len(found) >= NEXT_MAX else None
+
+    def sweep(self, rated: int, now_us: int) -> None:
+        """Times that are over say nothing any more; each step forgets some."""
+        if rated:
+            self.tats.take(SWEEP_MIN + 2 * rated, now_us)

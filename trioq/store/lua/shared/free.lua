@@ -1,0 +1,40 @@
+-- @use pieces
+-- These claims are over: what they took of limits is there for others, and the rooms are open in
+-- which somebody waits for it. Returns the takes, and of each in which queues that is.
+local function free(uids)
+  local freed, fewer, gone = {}, {}, {}
+  for i, row in ipairs(#uids > 0 and values_of("HMGET", took, uids) or {}) do
+    if row then
+      gone[#gone + 1] = uids[i]
+      for take in string.gmatch(row, "[^\n]+") do
+        if not fewer[take] then
+          freed[#freed + 1], fewer[take] = take, 0
+        end
+        fewer[take] = fewer[take] + 1
+      end
+    end
+  end
+  if #freed == 0 then
+    return freed, {}
+  end
+  put("HDEL", took, gone)
+  local held, unheld, opened = {}, {}, {}
+  for t, count in ipairs(values_of("HMGET", slots, freed)) do
+    local left = (tonumber(count or "") or 0) - fewer[freed[t]]
+    if left > 0 then
+      held[#held + 1], held[#held + 2] = freed[t], string.format("%d", left)
+    else
+      unheld[#unheld + 1] = freed[t]
+    end
+  end
+  put("HSET", slots, held)
+  put("HDEL", slots, unheld)
+  local waited_in = values_of("HMGET", rooms, freed)
+  for t, names in ipairs(waited_in) do
+    for name in string.gmatch(names or "", "[^\n]+") do
+      opened[#opened + 1], opened[#opened + 2] = "0", name .. "\0" .. freed[t]
+    end
+  end
+  put("ZADD", open, opened)
+  return freed, waited_in
+end
