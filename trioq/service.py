@@ -20,13 +20,16 @@ from trioq.app import App, all_handlers
 from trioq.builtin import built_in
 from trioq.core.config import Config, check
 from trioq.core.events import Report
+from trioq.core.flow import flow
 from trioq.core.pacemaker import DEADLINE
 from trioq.engine import from_config
 from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler
+from trioq.engine.handlers.fielded import fair_faults
 from trioq.engine.nurseries import plain_errors
+from trioq.errors import ConfigError
 from trioq.isolation import runners_of
 from trioq.observe.fanout import to_all
 from trioq.observe.log_setup import logger
@@ -63,21 +66,33 @@ def open_access(stores: Stores, config: Config) -> Access:
     return access
 
 
-def registry(app: App, config: Config, *, takes_over: bool = False) -> Mapping[str, Handler]:
+def registry(
+    app: App, config: Config, *, takes_over: bool = False, is_whole: bool = True
+) -> Mapping[str, Handler]:
     """All handlers: the app's, the configured commands, and the built-in ones.
 
     Args:
       takes_over: Whether all log lines of this process look as the configuration says.
+      is_whole: Whether there are no other handlers, so that who names another is wrong.
 
     Raises:
-      ConfigError: Two have one name, or ``[breakers]`` names who isn't there.
+      ConfigError: Two have one name, or ``[breakers]`` names who isn't there, or a queue is fair
+          by what no payload has.
     """
     root = None if config.producer is None else config.resolve(config.producer.scan_dir)
     retry = from_config.retry(config)
     runners = runners_of(app, config, takes_over=takes_over)
     builtin, directory = built_in(root), config.directory
     handlers = all_handlers(app, config.commands, builtin, directory, retry, runners=runners)
-    from_config.breaker_rules(config, handlers)
+    if not is_whole:
+        return handlers
+    found = [*fair_faults(flow(config), handlers)]
+    try:
+        from_config.breaker_rules(config, handlers)
+    except ConfigError as error:
+        found += error.faults
+    if found:
+        raise ConfigError(found)
     return handlers
 
 

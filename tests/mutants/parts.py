@@ -320,7 +320,7 @@ AROUND = (
     ),
     Mutant(
         "many jobs are of no trace", "client/many.py",
-        "drafts.place(call, queue), trace,", "drafts.place(call, queue), {},", MANY,
+        "drafts.plan(place), trace,", "drafts.plan(place), {},", MANY,
     ),
     Mutant(
         "who was full takes no line until all is written", "lines.py",

@@ -56,7 +56,7 @@ def check(config: str, no_app: bool, as_json: bool) -> None:
 
 def _about_handlers(made: Config) -> list[str]:
     app = load_app(made.app, made.directory) if made.app else App()
-    handlers = registry(app, made)
+    handlers = registry(app, made, is_whole=bool(made.app))
     advice = [
         f"app: {name!r} goes to the queue {handler.queue!r}, which isn't configured"
         for name, handler in handlers.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from trioq.client.many import batches
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
+from trioq.core.flow import Plan, flow
 from trioq.core.job import NO_HEADERS, Headers, Options
 from trioq.cwd import why_missing
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
@@ -90,8 +92,9 @@ def enqueue(
     if wait is not None and result is None:
         result = wait + CALLED_S
     options = Options(result_s=result, deadline_ms=deadline, expires_ms=expires)
-    into = queue or known.queues.get(name) or made.default_queue
-    wanted = _Wanted(made, name, into, delay or 0, options)
+    into = queue or known.queue(name) or made.default_queue
+    plan = flow(made).plan(into)
+    wanted = _Wanted(made, name, into, delay or 0, options, plan)
     try:
         if result is not None:
             arguments.keep("--result", result)
@@ -134,6 +137,7 @@ class _Wanted:
     queue: str
     delay_s: float
     options: Options
+    plan: Plan
 
     def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
         """Raises PayloadRejected or QueueUnknown where there can't be such a job."""
@@ -144,6 +148,7 @@ class _Wanted:
         return Drafts(self.config, knows_queues=True).job(
             self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id,
             options=self.options, trace=trace,
+            fair=self.plan.turn(json.loads(payload) if self.plan.reads else {}),
         )  # fmt: skip
 
 

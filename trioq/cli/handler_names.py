@@ -10,6 +10,7 @@ from trioq.app import App, load_app
 from trioq.core.config import Config
 from trioq.core.config.rules import nearest
 from trioq.core.formats import engine_info
+from trioq.engine.handlers import Handler
 from trioq.errors import ConfigError
 from trioq.service import registry
 from trioq.store.redis import RedisStore
@@ -19,10 +20,14 @@ from trioq.store.redis import RedisStore
 class Known:
     """Names of handlers, as far as they can be known here."""
 
-    queues: Mapping[str, str | None]
-    """Of the handlers known here, each with its queue."""
+    handlers: Mapping[str, Handler]
+    """Those known here."""
     problem: str
     """Why the app's handlers aren't among them; empty: they are."""
+
+    def queue(self, name: str) -> str | None:
+        """Where the jobs of this name go that don't say; None: its handler doesn't, either."""
+        return self.handlers[name].queue if name in self.handlers else None
 
     def warning(self, name: str, engines: frozenset[str]) -> str:
         """What to tell who enqueues a job of this name; empty: nothing.
@@ -30,7 +35,7 @@ class Known:
         Args:
           engines: The names that live engines know.
         """
-        names = {*self.queues, *engines}
+        names = {*self.handlers, *engines}
         if name in names:
             return ""
         close = nearest(name, sorted(names))
@@ -48,8 +53,9 @@ def known_here(config: Config) -> Known:
         except ConfigError as error:
             # Who enqueues needn't have the handlers' code.
             problem = error.faults[0].splitlines()[0]
-    handlers = registry(app, config)
-    return Known({name: handler.queue for name, handler in handlers.items()}, problem)
+    # A program may have an app that no configuration names.
+    is_whole = bool(config.app) and not problem
+    return Known(registry(app, config, is_whole=is_whole), problem)
 
 
 def known_to_engines(store: RedisStore) -> frozenset[str]:

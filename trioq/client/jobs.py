@@ -20,6 +20,8 @@ from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.current import deadline_here
 from trioq.core.deadline import too_late
+from trioq.core.fair import FairKey
+from trioq.core.flow import Flow, Plan, flow
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode, plain_header, with_payload
 from trioq.core.job import NO_HEADERS, NO_OPTIONS, Headers, Options, Record, new_uid
@@ -56,12 +58,20 @@ class Drafts:
     )
     """A call's name and the queue that was asked for → its place, of those that were right."""
 
+    flow: Flow = attrs.field(init=False)
+    _plans: dict[str, Plan] = attrs.field(factory=dict[str, Plan], init=False)
+    """A queue → what is so for its jobs."""
+
     expected: dict[str, Expected] = attrs.field(factory=dict[str, Expected], init=False)
     """A handler's name → what is known of how its jobs end."""
 
     @handler_queues.default
     def _look_up_handlers(self) -> HandlerQueues:
         return HandlerQueues(self.config)
+
+    @flow.default
+    def _look_up_flow(self) -> Flow:
+        return flow(self.config)
 
     @_queues.default
     def _look_up_queues(self) -> dict[str, None]:
@@ -96,10 +106,12 @@ class Drafts:
         if is_plain and type(what) is Call:
             return self._plain(what, queue)
         call = self.call(what, payload, queue)
+        encoded, place = self.encoded(call), self.place(call, queue)
         return self.job(
             call.name,
-            self.encoded(call),
+            encoded,
             queue=call.queue,
+            fair=self.plan(place).turn(call.payload),
             delay_s=arguments.seconds("delay", delay, valid.DELAY_S),
             id=None if id is None else arguments.caller_id(id),
             options=options,
@@ -144,7 +156,8 @@ class Drafts:
         """A job that has a payload and nothing else."""
         place, payload = self.place(call, queue), self.encoded(call)
         header = plain_header(*place, time.time_ns() // 1_000_000)
-        return NewJob(new_uid(), place[1], *with_payload(header, payload), name=place[0])
+        fair = self.plan(place).turn(call.payload)
+        return NewJob(new_uid(), place[1], *with_payload(header, payload), name=place[0], fair=fair)
 
     def call(self, what: Any, payload: Any, queue: str | None) -> Call:
         """What is to be run, whichever way it was said, and in which queue if that was asked for.
@@ -186,6 +199,14 @@ class Drafts:
                 self._places[name, asked] = place
         return place
 
+    def plan(self, place: Place) -> Plan:
+        """What is so for the jobs of a place; looked at once for many."""
+        if (plan := self._plans.get(place[1])) is None:
+            plan = self.flow.plan(place[1])
+            if len(self._plans) < MOST_PLACES:
+                self._plans[place[1]] = plan
+        return plan
+
     def encoded(self, call: Call) -> bytes:
         """Its payload.
 
@@ -208,6 +229,7 @@ class Drafts:
         id: str | None = None,
         options: Options = NO_OPTIONS,
         trace: Headers = NO_HEADERS,
+        fair: FairKey | None = None,
     ) -> NewJob:
         """One job whose payload is encoded already.
 
@@ -236,7 +258,7 @@ class Drafts:
             due_ms=now_ms + delay_ms if delay_ms else 0,
         )
         stored, big = encode(record)
-        return NewJob(uid, queue, stored, big, delay_ms, id, name=name)
+        return NewJob(uid, queue, stored, big, delay_ms, id, name=name, fair=fair)
 
     def wants_result(self, handle: Any) -> bool | None:
         """Whether the result of its job was to be kept, as far as is known here; None: nobody

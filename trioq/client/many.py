@@ -11,6 +11,8 @@ from trioq.client.jobs import MOST_PLACES, Drafts, Place
 from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
+from trioq.core.fair import FairKey
+from trioq.core.flow import Plan
 from trioq.core.formats.payload import encode
 from trioq.core.formats.record import plain_header, with_payload
 from trioq.core.job import NO_OPTIONS, Headers, Options, new_uid
@@ -39,6 +41,7 @@ class _Kind:
     """What jobs have in common that go to the same place with the same trace."""
 
     place: Place
+    plan: Plan
     trace: Headers
     options: Options
     header: bytes = attrs.field(init=False)
@@ -51,6 +54,10 @@ class _Kind:
         self.header = plain_header(
             *self.place, time.time_ns() // 1_000_000, self.trace, self.options
         )
+
+
+_Drafted = tuple[_Kind, bytes, FairKey | None]
+"""A job's kind, its payload, and whose turn it is."""
 
 
 def drafted(
@@ -70,7 +77,7 @@ def drafted(
       TypeError: One of them is no call.
     """
     kinds: dict[tuple[str, str | None], _Kind] = {}
-    batch: list[tuple[_Kind, bytes]] = []
+    batch: list[_Drafted] = []
     size, most = 0, drafts.config.max_payload_bytes
     for what in calls:
         call, kind = what, None
@@ -79,7 +86,8 @@ def drafted(
             kind = kinds.get((what.name, what.queue))
         if kind is None:
             call = drafts.call(what, None, queue)
-            kind = _Kind(drafts.place(call, queue), trace, options)
+            place = drafts.place(call, queue)
+            kind = _Kind(place, drafts.plan(place), trace, options)
             if is_usual and len(kinds) < MOST_PLACES:
                 kinds[what.name, what.queue] = kind
         payload = encode(call.payload, most)
@@ -87,18 +95,24 @@ def drafted(
         if batch and (len(batch) >= BATCH_JOBS or size + more > BATCH_BYTES):
             yield _made(batch, kinds.values())
             batch, size = [], 0
-        batch.append((kind, payload))
+        batch.append((kind, payload, kind.plan.turn(call.payload)))
         size += more
     if batch:
         yield _made(batch, kinds.values())
 
 
-def _made(batch: Sequence[tuple[_Kind, bytes]], kinds: Iterable[_Kind]) -> list[NewJob]:
+def _made(batch: Sequence[_Drafted], kinds: Iterable[_Kind]) -> list[NewJob]:
     for kind in kinds:
         kind.renew()
     return [
-        NewJob(uid, kind.place[1], *with_payload(kind.header, payload), name=kind.place[0])
-        for uid, (kind, payload) in zip(new_uid.many(len(batch)), batch, strict=True)
+        NewJob(
+            uid,
+            kind.place[1],
+            *with_payload(kind.header, payload),
+            name=kind.place[0],
+            fair=fair,
+        )
+        for uid, (kind, payload, fair) in zip(new_uid.many(len(batch)), batch, strict=True)
     ]
 
 

@@ -34,7 +34,7 @@ class FairKey:
         return f" {self.weight:.12g} {self.key}"
 
 
-def fair_key(of: str | int, weight: float = 1.0) -> FairKey:
+def fair_key(of: str | float, weight: float = 1.0) -> FairKey:
     """The key of jobs that have this in common.
 
     Raises:

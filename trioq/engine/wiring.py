@@ -18,6 +18,7 @@ from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.events import Report
 from trioq.core.fairness import Shares
+from trioq.core.flow import flow
 from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
@@ -246,6 +247,7 @@ class Parts:
             caller=given.access("scan"),
             rules=from_config.scan_rules(given.config, config),
             job=config.job,
+            plan=flow(given.config).plan,
             watch=config.watch,
             interval_s=config.scan_interval_s,
             outage=outage,

@@ -50,6 +50,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "time_limit job_timeout": "timeout",
         "max_concurrency": "concurrency",
         "rate_limit": "rate",
+        "fair_key fairness group group_by": "fair",
     },
     "worker": {
         "concurrency workers worker_concurrency threads max_workers"

@@ -26,6 +26,7 @@ from trioq.core.events import (
     ScanFailed,
     ScanFinished,
 )
+from trioq.core.flow import NO_PLAN, Plan
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.outage import Outage
 from trioq.engine.sources.directory import Producer
@@ -49,6 +50,7 @@ class Scanner:
     root: Path
     watch: bool = False
     interval_s: float = 0.02
+    plan: Plan = NO_PLAN
     wires: Wires = attrs.field(init=False)
     wire: Wire = attrs.field(init=False)
 
@@ -66,8 +68,9 @@ class Scanner:
         limiter = Limiter(caller, None, outage, self.rig.report, random.random)
         scan = ThreadCaller(self.wires.store("scan"), 5.0)
         producer = Producer(
-            scan, rules, "fingerprint", self.watch, self.interval_s, outage, self.rig.report, send
-        )
+            scan, rules, "fingerprint", lambda queue: self.plan,
+            self.watch, self.interval_s, outage, self.rig.report, send,
+        )  # fmt: skip
         async with trio.open_nursery() as nursery:
             nursery.start_soon(limiter.run, receive)
             nursery.start_soon(producer.run)

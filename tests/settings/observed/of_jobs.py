@@ -141,6 +141,22 @@ row("queues[].rate", 5)(is_refused)
 row("queues[].concurrency", 5)(is_refused)
 
 
+@row("queues[].fair", "tenant")
+async def fair(place: Place) -> None:
+    place.configure(worker__count=1)
+    order = list[str]()
+
+    @place.app.job("told")
+    async def told(tenant: str) -> None:
+        order.append(tenant)
+
+    for tenant in "aaab":
+        place.enqueue("told", {"tenant": tenant})
+    async with place.running():
+        await place.reported(JobSucceeded, 4)
+    assert order == ["a", "b", "a", "a"]
+
+
 @row("default_queue", "high")
 async def default_queue(place: Place) -> None:
     place.configure()

@@ -18,6 +18,7 @@ from trioq.core.config.texts import (
     ADDRESS,
     ENDPOINT,
     EXTENSION,
+    FIELD,
     GLOBS,
     NAME,
     OBJECT,
@@ -57,6 +58,9 @@ class QueueConfig:
         Whole(at_least=1, at_most=UNLIMITED),
         "Jobs running at a time, over all engines. Refused: this version doesn't keep it.",
         None,
+    )
+    fair: str | None = key(
+        FIELD, "Its jobs take turns by this field of their payloads; absent: first come.", None
     )
     max_length: int | None = key(
         Whole(at_least=1, at_most=10**9),

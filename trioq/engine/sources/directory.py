@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import attrs
 import trio
 
 from trioq.core.calls import NewJob
 from trioq.core.events import FileSkipped, Report, ScanFailed, ScanFinished
+from trioq.core.flow import Plan
 from trioq.core.formats.record import encode
 from trioq.core.job import NO_HEADERS, Record, new_uid
 from trioq.engine.bridge import Caller
@@ -41,12 +42,14 @@ class Producer:
 
     Args:
       job: The handler that gets each file.
+      plan: What is so for the jobs of a queue.
       found: Takes what is to be enqueued.
     """
 
     caller: Caller
     rules: ScanRules
     job: str
+    plan: Callable[[str], Plan]
     watch: bool
     interval_s: float
     outage: Outage
@@ -148,17 +151,18 @@ class Producer:
         )
 
     def _new_job(self, file: Found) -> NewJob:
-        uid = new_uid()
+        uid, payload = new_uid(), file.payload()
         record = Record(
             uid=uid,
             name=self.job,
             queue=file.queue,
-            payload=json.dumps(file.payload(), separators=(",", ":")).encode("ascii"),
+            payload=json.dumps(payload, separators=(",", ":")).encode("ascii"),
             enqueued_ms=time.time_ns() // 1_000_000,
             trace=self.tracer.found(uid, self.job, file.queue) if self.tracer else NO_HEADERS,
         )
         stored, big = encode(record)
-        return NewJob(uid, file.queue, stored, big, seen=(file.path, file.mark))
+        fair = self.plan(file.queue).turn(payload)
+        return NewJob(uid, file.queue, stored, big, seen=(file.path, file.mark), fair=fair)
 
     def _tell_once(self, skip: Skipped) -> None:
         """Every scan meets the same socket again; one line for it is enough."""

@@ -1,0 +1,75 @@
+"""What payloads may have, as handlers' annotations tell."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import attrs
+import pytest
+
+import trioq
+from trioq.core.config import CommandConfig, Config, QueueConfig
+from trioq.engine.handlers.fielded import may_have
+from trioq.errors import ConfigError
+from trioq.service import registry
+
+
+@attrs.frozen
+class Customer:
+    id: int
+
+
+@dataclasses.dataclass
+class Order:
+    customer: Customer
+    note: str = ""
+
+
+def app() -> trioq.App:
+    made = trioq.App()
+
+    @made.job("charge")
+    async def charge(
+        tenant: str, order: Order | None = None, more: dict[str, Any] | None = None
+    ) -> None: ...
+
+    @made.job("any")
+    async def any_(**fields: Any) -> None: ...
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("key", "has"),
+    [
+        ("tenant", True),
+        ("tenannt", False),
+        ("tenant.id", False),
+        ("order.customer.id", True),
+        ("order.customer.name", False),
+        ("order.note.x", False),
+        ("more.anything.at.all", True),
+    ],
+)
+def test_what_a_payload_may_have_is_told_from_annotations(key: str, has: bool) -> None:
+    assert may_have(app().handlers["charge"], key) is has
+
+
+def test_what_takes_any_field_may_have_any() -> None:
+    command = CommandConfig(name="run", argv=("true",))
+    handlers = registry(app(), Config(commands={"run": command}))
+    assert may_have(handlers["any"], "x.y")
+    assert may_have(handlers["run"], "x.y")
+
+
+def test_a_field_that_one_payload_may_have_makes_a_queue_fair() -> None:
+    registry(app(), Config(queues=(QueueConfig("high", fair="order.customer.id"),)))
+
+
+def test_a_field_that_no_payload_has_makes_no_queue_fair() -> None:
+    with pytest.raises(ConfigError) as caught:
+        registry(trioq.App(), Config(queues=(QueueConfig("high", fair="tenant"),)))
+    assert caught.value.faults == (
+        "queues: 'high' is fair by 'tenant': no handler's payload has such a field",
+    )
