@@ -57,9 +57,10 @@ def test_what_is_told_while_another_asks_is_heard(server: Server, store: RedisSt
         async with trio.open_nursery() as nursery:
             may_ask.set()
             nursery.start_soon(wait, first)
-            await until(lambda: noted() == 1)
+            await until(lambda: noted() == 1 and not waits._own.asks)
             nursery.start_soon(wait, second)
-            await until(lambda: noted() == 2)
+            # Until it has its answer: it would ask for the third one, too.
+            await until(lambda: noted() == 2 and not waits._own.asks)
             may_ask.clear()
             nursery.start_soon(wait, third)
             await trio.testing.wait_all_tasks_blocked()
