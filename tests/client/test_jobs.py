@@ -16,6 +16,7 @@ from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
 from trioq.core.config import Config, QueueConfig
+from trioq.core.fair import FairKey
 from trioq.core.formats.record import decode, split_big
 from trioq.core.job import NO_HEADERS, Headers
 from trioq.errors import PayloadRejected, QueueUnknown
@@ -221,3 +222,29 @@ def test_one_thing_alone_is_asked_for_each_time(asked: dict[str, Any]) -> None:
         }
         nothing = {"timeout": None, "max_attempts": None, "trace": {}, "delay": 0, "id": None}
         assert told == nothing | asked
+
+
+def test_a_fair_key_is_asked_for_with_its_weight() -> None:
+    made, call = drafts(), Call("noop", {})
+    assert made.draft(call, None).fair is None
+    assert made.draft(call, None, fair_key="acme").fair == FairKey('"acme"')
+    assert made.draft("noop", {}, queue="low", fair_key=7, weight=2).fair == FairKey("7", 2.0)
+    with_id = made.draft(call, None, fair_key="ä\n", id="x")
+    assert (with_id.fair, with_id.id) == (FairKey('"\\u00e4\\n"'), "x")
+
+
+@pytest.mark.parametrize(("asked", "error", "says"), [
+    ({"fair_key": 1.5}, TypeError, "fair_key is 1.5: expected a text or a whole number"),
+    ({"fair_key": True}, TypeError, "fair_key is True"),
+    ({"weight": 2}, TypeError, "a weight needs a fair_key"),
+    ({"fair_key": "a", "weight": "2"}, TypeError, "weight is '2': expected a number"),
+    ({"fair_key": "a", "weight": 0}, PayloadRejected, "a weight is from 0.01 to 100, not 0"),
+    ({"fair_key": "a", "weight": 101}, PayloadRejected, "not 101"),
+    ({"fair_key": "a", "weight": float("nan")}, PayloadRejected, "not nan"),
+    ({"fair_key": "x" * 300}, PayloadRejected, "256 at most"),
+])  # fmt: skip
+def test_a_fair_key_that_can_be_none_is_refused(
+    asked: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        drafts().draft(Call("noop", {}), None, **asked)

@@ -12,6 +12,7 @@ from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import cancelled_by, new_job
 from trioq.core.calls import Pausing
+from trioq.core.fair import fair_key
 from trioq.core.formats.engine_info import EngineInfo, encode
 from trioq.core.formats.pause import encode as encode_pause
 from trioq.core.formats.snapshot import Snapshot
@@ -202,6 +203,15 @@ def test_a_job_that_others_come_before_is_told_how_many(scene: Scene) -> None:
     assert reason.says == "29 of the 30 that are ready in low come before it"
     scene.driver.step(10)
     assert only(scene, last).data["before"] == 19
+
+
+def test_a_job_with_a_fair_key_is_told_whose_turns_come_first(scene: Scene) -> None:
+    first, _, last = scene.enqueue(
+        new_job("low", fair=fair_key("a")), new_job("low", fair=fair_key("b")),
+        new_job("low", fair=fair_key("a")),
+    )  # fmt: skip
+    assert only(scene, last).data["before"] == 2
+    assert only(scene, first).why == "none"
 
 
 def test_a_job_far_back_is_told_at_least_how_many(scene: Scene) -> None:

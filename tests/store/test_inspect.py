@@ -14,10 +14,22 @@ from hypothesis import strategies as st
 from tests.store.drive import Driver, Sender, line
 from tests.support import Server, cancelled_by, new_job, wait_until
 from trioq.core.calls import Admit, NewJob
+from trioq.core.fair import fair_key
 from trioq.core.job import new_uid
 from trioq.core.settlements import Ack, DeadLetter, Park, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
-from trioq.store.inspect import JobView, dead, done, find, outstanding, peek, stats
+from trioq.store.inspect import (
+    JobView,
+    dead,
+    done,
+    find,
+    glance,
+    oldest_ready_ms,
+    outstanding,
+    peek,
+    stats,
+    waiting,
+)
 from trioq.store.inspect.ends import JOBS, ended
 from trioq.store.inspect.summaries import FIRST, PIECES, done_since, newest_done
 from trioq.store.redis import RedisStore
@@ -338,6 +350,23 @@ def test_peek_shows_the_order_of_claiming(store: RedisStore, sender: Sender) -> 
         assert [view.uid for view in peek(store, "low", count)] == expected[:count]
     assert peek(store, "nothing", 10) == []
     assert {view.state for view in peek(store, "low", 9)} == {"ready"}
+
+
+def test_jobs_with_a_fair_key_are_counted_and_shown_in_the_order_of_their_turns(
+    store: RedisStore, sender: Sender
+) -> None:
+    keys = (fair_key("a"), fair_key("a"), fair_key("b"), None)
+    first, third, second, plain = sender.enqueue(*(new_job(fair=key) for key in keys))
+    assert stats(store).queues["low"].ready == waiting(store, "low") == 4
+    assert [view.uid for view in peek(store, "low", 9)] == [plain, first, second, third]
+    assert [view.uid for view in peek(store, "low", 2)] == [plain, first]
+    view = find(store, third)
+    assert view is not None
+    assert view.state == "ready"
+    assert glance(store, "me", had_turn=False, turn_ms=1, queues=["low"], rate=None).ready == 4
+    assert oldest_ready_ms(store, ["low", "high"]).keys() == {"low"}
+    cancelled_by(store, *sender.next(), third, "low", "noop")
+    assert stats(store).queues["low"].ready == 3
 
 
 def test_dead_are_listed_in_the_order_of_their_death(store: RedisStore, sender: Sender) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.config.numbers import seconds_of
+from trioq.core.fair import FairKey, fair_key
 from trioq.errors import PayloadRejected
 
 #: What other queues call it.
@@ -244,6 +245,25 @@ def caller_id(value: Any) -> str:
         raise TypeError(f"id is a text or a UUID, not an object of type {kind}{hint}")
     _check("id", value, valid.ID)
     return _text(value)
+
+
+def fair(key: Any, weight: Any) -> FairKey:
+    """Whose turn a job is.
+
+    Raises:
+      TypeError: The key is neither a text nor a whole number, or the weight no number.
+      PayloadRejected: It is too long, or weighs too much or too little.
+    """
+    if isinstance(key, bool) or not isinstance(key, str | int):
+        says = "a weight needs a fair_key" if key is None else f"fair_key is {valid.shown(key)}"
+        raise TypeError(f"{says}: expected a text or a whole number")
+    weight = 1.0 if weight is None else weight
+    if isinstance(weight, bool) or not isinstance(weight, Real):
+        raise TypeError(f"weight is {valid.shown(weight)}: expected a number")
+    try:
+        return fair_key(_text(key) if isinstance(key, str) else int(key), float(weight))
+    except ValueError as error:
+        raise PayloadRejected(str(error)) from None
 
 
 def queue_name(value: Any) -> str | None:

@@ -74,6 +74,8 @@ class Client:
         result: Keep | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
     ) -> Handle[R]: ...
     @overload
     async def enqueue(
@@ -89,6 +91,8 @@ class Client:
         result: Keep | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
     ) -> Handle: ...
     async def enqueue(
         self,
@@ -103,6 +107,8 @@ class Client:
         result: Keep | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
         **unknown: Never,
     ) -> Handle:
         """Queue one job.
@@ -127,6 +133,9 @@ class Client:
               handler's deadline where this says nothing; None: it has none.
           expires: Likewise, but only for its starts: it isn't begun after that, nor tried
               again, and is cancelled with the reason ``expired``; what runs goes on.
+          fair_key, weight: Keys of one queue take turns, whoever has how many jobs there; those
+              without one are a key of their own. One that weighs 2 (from 0.01 to 100; default
+              1) has two turns where another has one.
 
         Raises:
           PayloadRejected, QueueUnknown, QueueFull: It can't be queued; nothing was written.
@@ -141,7 +150,7 @@ class Client:
         return await self._enqueue(
             what, payload, queue=queue, delay=delay, id=id,
             max_attempts=max_attempts, timeout=timeout, result=result,
-            deadline=deadline, expires=expires, **unknown,
+            deadline=deadline, expires=expires, fair_key=fair_key, weight=weight, **unknown,
         )  # fmt: skip
 
     async def _enqueue(

@@ -90,6 +90,8 @@ class Drafts:
         result: Keep | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
         trace: Headers = NO_HEADERS,
         **unknown: Never,
     ) -> NewJob:
@@ -100,6 +102,14 @@ class Drafts:
           TypeError: An argument is of the wrong kind, or there is none of its name.
         """
         arguments.refuse_unknown(unknown)
+        if fair_key is not None or weight is not None:
+            fair = arguments.fair(fair_key, weight)
+            job = self.draft(
+                what, payload, queue=queue, delay=delay, id=id,
+                max_attempts=max_attempts, timeout=timeout, result=result,
+                deadline=deadline, expires=expires, trace=trace,
+            )  # fmt: skip
+            return attrs.evolve(job, fair=fair)
         options = self.options(max_attempts, timeout, result, deadline, expires)
         asks = id is not None or options is not NO_OPTIONS or trace
         is_plain = not asks and payload is None and type(delay) is float and delay == 0

@@ -76,6 +76,8 @@ class SyncClient:
         result: Keep | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
     ) -> SyncHandle[R]: ...
     @overload
     def enqueue(
@@ -91,6 +93,8 @@ class SyncClient:
         result: Keep | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
     ) -> SyncHandle: ...
     def enqueue(
         self,
@@ -105,13 +109,15 @@ class SyncClient:
         result: Keep | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
         **unknown: Never,
     ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
         return self._enqueue(
             what, payload, queue=queue, delay=delay, id=id,
             max_attempts=max_attempts, timeout=timeout, result=result,
-            deadline=deadline, expires=expires, **unknown,
+            deadline=deadline, expires=expires, fair_key=fair_key, weight=weight, **unknown,
         )  # fmt: skip
 
     def _enqueue(

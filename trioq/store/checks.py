@@ -32,7 +32,8 @@ TELLING = frozenset({"PUBLISH", "SUBSCRIBE"})
 REQUIRED = ("EVAL 0 1 %", "EVALSHA 0 1 %", "EXEC", "MULTI", "TIME")
 REQUIRED_ON_KEYS = frozenset(
     {"BLPOP", "GETEX", "HEXISTS", "HGET", "HGETALL", "HKEYS", "HMGET", "HSTRLEN", "HVALS", "LLEN"}
-    | {"LRANGE", "SCARD", "SMEMBERS", "ZCARD", "ZCOUNT", "ZRANGE", "ZSCORE"}
+    | {"LRANGE", "SCARD", "SMEMBERS", "ZCARD", "ZCOUNT", "ZLEXCOUNT", "ZRANGE", "ZRANGEBYLEX"}
+    | {"ZSCORE"}
 )
 
 #: To cancel jobs by their handler's name or their queue, wherever they are; and to say how many

@@ -264,6 +264,8 @@ COMMANDS: Mapping[str, Shape] = {
     **dict.fromkeys(("HMGET", "ZMSCORE"), Shape(_for_each_name)),
     **dict.fromkeys(("DBSIZE", "PTTL", "UNLINK"), COUNT),
     **dict.fromkeys(("HEXISTS", "HLEN", "HSTRLEN", "LLEN", "SCARD", "ZCARD", "ZCOUNT"), COUNT),
+    "ZLEXCOUNT": COUNT,
+    "ZRANGEBYLEX": TEXTS,
     "SISMEMBER": COUNT,
     "BLPOP": Shape(_popped),
     "CONFIG": Shape(_settings),

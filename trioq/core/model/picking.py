@@ -136,7 +136,7 @@ class Picking:
             if tag is None:
                 queue.ready.appendleft(uid)
             else:
-                queue.keyed.tags[uid] = tag
+                queue.keyed.put(uid, tag)
 
     def _enter(self, name: str, uid: Uid) -> None:
         """Into the room of what refuses it."""

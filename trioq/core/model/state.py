@@ -393,7 +393,7 @@ class Namespace:
             self.queue(queue).ready.append(uid)
         else:
             life.tag = self.turns.tag(queue, life.fair)
-            self.queue(queue).keyed.tags[uid] = life.tag
+            self.queue(queue).keyed.put(uid, life.tag)
 
     def put_back(self, queue: str, uid: Uid) -> None:
         """A job is where it was before it was claimed: first, if it has no key."""
@@ -402,7 +402,7 @@ class Namespace:
         if life is None or life.fair is None:
             self.queue(queue).ready.appendleft(uid)
         else:
-            self.queue(queue).keyed.tags[uid] = life.tag or 0
+            self.queue(queue).keyed.put(uid, life.tag or 0)
 
     def forget_turns(self) -> None:
         """Where no job has a turn, or a limit, nobody has had one too many."""

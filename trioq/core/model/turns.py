@@ -8,6 +8,7 @@ and only the first needs a tag, which it has when somebody looks.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 
 import attrs
@@ -20,22 +21,31 @@ from trioq.core.job import Uid
 class Keyed:
     """The ready jobs of one queue that have a fair key."""
 
-    tags: dict[Uid, int] = attrs.field(factory=dict[Uid, int])
+    tags: dict[Uid, int] = attrs.field(factory=dict[Uid, int], init=False)
     """Cancelled ones too, until a claim passes over them."""
+    _heap: list[tuple[int, Uid]] = attrs.field(factory=list[tuple[int, Uid]], init=False)
 
     def __len__(self) -> int:
         return len(self.tags)
 
-    def in_order(self) -> list[tuple[int, Uid]]:
-        """Tag and uid, whoever is next first."""
-        return sorted((tag, uid) for uid, tag in self.tags.items())
+    def put(self, uid: Uid, tag: int) -> None:
+        """It may be claimed when its turn comes."""
+        self.tags[uid] = tag
+        heapq.heappush(self._heap, (tag, uid))
+
+    def first(self) -> int:
+        """The tag of the next one; there has to be one."""
+        return self._heap[0][0]
+
+    def pop(self) -> tuple[Uid, int]:
+        """Take out the next one."""
+        tag, uid = heapq.heappop(self._heap)
+        del self.tags[uid]
+        return uid, tag
 
     def take(self, limit: int) -> list[Uid]:
         """Take out the first ones."""
-        taken = [uid for _, uid in self.in_order()[:limit]]
-        for uid in taken:
-            del self.tags[uid]
-        return taken
+        return [self.pop()[0] for _ in range(min(limit, len(self)))]
 
 
 @attrs.define
@@ -63,15 +73,14 @@ class Turns:
     ) -> list[tuple[Uid, int | None]]:
         """Take out whose turn it is: each with its tag; None: it has no key."""
         now, end = self.now.get(queue, 0), self.ends.get((queue, ""), 0)
-        waiting, taken = deque(keyed.in_order()), list[tuple[Uid, int | None]]()
-        while len(taken) < limit and (waiting or plain):
+        taken = list[tuple[Uid, int | None]]()
+        while len(taken) < limit and (keyed or plain):
             starts = max(now, end)
-            if plain and (not waiting or starts <= waiting[0][0]):
+            if plain and (not keyed or starts <= keyed.first()):
                 taken.append((plain.popleft(), None))
                 now, end = starts, starts + TURN
             else:
-                tag, uid = waiting.popleft()
-                del keyed.tags[uid]
+                uid, tag = keyed.pop()
                 taken.append((uid, tag))
                 now = max(now, tag)
         return taken

@@ -8,7 +8,7 @@ from typing import TypeVar
 from trioq.core.formats.record import decode
 from trioq.errors import RecordUnreadable
 from trioq.store import kept
-from trioq.store.inspect import fields
+from trioq.store.inspect import fields, turns
 from trioq.store.redis import RedisStore
 
 #: What lies at the head of a list may have been cancelled; so many are looked at.
@@ -22,7 +22,25 @@ def oldest_ready_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
     keys = store.keys
     # From the right: the suspects come first.
     lists = {queue: [keys.of(kind, queue) for kind in ("ready", "suspects")] for queue in queues}
-    return oldest_ms(store, lists)
+    ages = oldest_ms(store, lists)
+    if store.lane.call("ZCARD", keys.fixed("fair")):
+        for queue, age_ms in _oldest_keyed_ms(store, queues).items():
+            ages[queue] = max(age_ms, ages.get(queue, 0))
+    return ages
+
+
+def _oldest_keyed_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
+    """The same of those with a fair key whose turns come next."""
+    commands = [turns.the_next(store.keys, queue, 0, HEAD) for queue in queues]
+    (seconds, micros), *heads = store.lane.pipeline([("TIME",), *commands])
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    of = {turns.uid_of(m): queue for queue, head in zip(queues, heads, strict=True) for m in head}
+    ages: dict[str, int] = {}
+    (records,) = fields.read(store, ["jobs"], list(of)) if of else ((),)
+    for (uid, queue), stored in zip(of.items(), records, strict=True):
+        if (wanted_ms := _wanted_ms(uid, stored)) is not None:
+            ages[queue] = max(ages.get(queue, 0), now_ms - wanted_ms)
+    return ages
 
 
 def oldest_ms(store: RedisStore, lists: Mapping[What, Sequence[str]]) -> dict[What, int]:

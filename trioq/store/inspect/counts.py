@@ -12,6 +12,7 @@ from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.errors import StoreBusy
 from trioq.store import kept
+from trioq.store.inspect import turns
 from trioq.store.inspect.pauses import Pauses
 from trioq.store.inspect.pauses import questions as paused_questions
 from trioq.store.redis import RedisStore
@@ -196,7 +197,8 @@ class _Index:
 
 @attrs.frozen
 class _Lengths:
-    ready: int
+    plain: int
+    keyed: int
     suspects: int
     dropped: int
     scheduled: int
@@ -204,7 +206,7 @@ class _Lengths:
 
     @property
     def claimable(self) -> int:
-        return self.ready + self.suspects - self.dropped
+        return self.plain + self.keyed + self.suspects - self.dropped
 
 
 @attrs.frozen
@@ -306,6 +308,7 @@ def _questions(
     for name in names:
         questions += [
             ("LLEN", keys.of("ready", name)),
+            turns.how_many(keys, name),
             ("LLEN", keys.of("suspects", name)),
             ("SCARD", keys.of("dropped", name)),
             ("ZCARD", keys.of("scheduled", name)),
@@ -330,7 +333,7 @@ def _read(
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     pauses = Pauses.read(next(answers), next(answers), now_ms)
     infos = {kept.text(engine): engine_info.decode(info) for engine, info in _items(next(answers))}
-    lengths = {name: _Lengths(*(next(answers) for _ in range(5))) for name in names}
+    lengths = {name: _Lengths(*(next(answers) for _ in range(6))) for name in names}
     lying = [next(answers) for _ in doors]
     parked = {kept.door(door): n - next(answers) for door, n in zip(doors, lying, strict=True)}
     notes = next(answers) if doors else []

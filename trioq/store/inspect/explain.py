@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+from trioq.core.formats import flow
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.job import Uid
+from trioq.store import kept
+from trioq.store.inspect import turns
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.doors import ENGINES, Door, doors
 from trioq.store.inspect.jobs import find
@@ -73,9 +76,19 @@ def _line(store: RedisStore, queue: str, uid: Uid, now_ms: int) -> Line:
     )
     if suspected is not None:
         return Line(None, LOOKED, is_suspect=True)
+    if at is None and (turn := _turn(store, uid)) is not None:
+        place = store.lane.call(*turns.how_many_before(store.keys, queue, turn, uid))
+        return Line(int(place), LOOKED, per_s=_rate(store, queue, now_ms))
     # The oldest lies at the right.
     place = None if at is None else int(length) - 1 - int(at)
     return Line(place, LOOKED, per_s=_rate(store, queue, now_ms))
+
+
+def _turn(store: RedisStore, uid: Uid) -> str | None:
+    """The tag of a job that has a fair key."""
+    row = store.lane.call("HGET", store.keys.fixed("flow"), uid)
+    found = None if row is None else flow.turn_in(kept.text(row))
+    return None if found is None else found[0]
 
 
 def _rate(store: RedisStore, queue: str, now_ms: int) -> float | None:

@@ -14,7 +14,7 @@ from trioq.core.formats.record import decode
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable, StoreBusy, StoreRefused
 from trioq.store import kept
-from trioq.store.inspect import fields
+from trioq.store.inspect import fields, turns
 from trioq.store.inspect.counts import TRIES
 from trioq.store.inspect.remembered import remembered, said
 from trioq.store.inspect.snapshot import watch
@@ -69,7 +69,8 @@ def uids_of(store: RedisStore, ids: Sequence[str]) -> dict[str, Uid]:
 
 
 def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
-    """The jobs of a queue that would be claimed next, in that order.
+    """The jobs of a queue that would be claimed next, in that order; those with a fair key, whose
+    turns come between the others', behind these.
 
     What is parked isn't among them: it depends on who claims.
     """
@@ -86,6 +87,16 @@ def peek(store: RedisStore, queue: str, count: int) -> list[JobView]:
             (stored,) = fields.read(store, ["jobs"], uids)
             # Without a record it is one that was cancelled and still lies here.
             found.update((view.uid, view) for view in views(store, uids, stored, "ready"))
+    offset = 0
+    while len(found) < count:
+        size = min(PAGE, count - len(found))
+        page = store.lane.call(*turns.the_next(store.keys, queue, offset, size))
+        if not page:
+            break
+        offset += len(page)
+        uids = list(map(turns.uid_of, page))
+        (stored,) = fields.read(store, ["jobs"], uids)
+        found.update((view.uid, view) for view in views(store, uids, stored, "ready"))
     return list(found.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trioq.store import kept
+from trioq.store.inspect import turns
 from trioq.store.redis import RedisStore
 
 
@@ -24,4 +25,4 @@ def waiting(store: RedisStore, queue: str) -> int:
     lists = [keys.of("ready", queue), keys.of("suspects", queue)]
     lists += [keys.of("parked", queue, name) for name in parked_names(store, queue)]
     questions = [("ZCARD", keys.of("scheduled", queue)), *(("LLEN", key) for key in lists)]
-    return sum(store.lane.transaction(questions))
+    return sum(store.lane.transaction([*questions, turns.how_many(keys, queue)]))

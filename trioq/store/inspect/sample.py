@@ -16,6 +16,7 @@ import attrs
 from trioq.core.calls import Rate
 from trioq.errors import StoreBusy
 from trioq.store import kept
+from trioq.store.inspect import turns
 from trioq.store.inspect.ages import oldest_ms, oldest_ready_ms
 from trioq.store.inspect.causes import Cause, Waiting, waiting
 from trioq.store.inspect.counts import Stats, stats
@@ -91,6 +92,7 @@ def glance(
         ("GET", keys.of("limit", rate.name if rate else "none")),
         ("GET", keys.fixed("watched")),
         *(("LLEN", keys.of("ready", queue)) for queue in queues),
+        *(turns.how_many(keys, queue) for queue in queues),
         *(("SCARD", keys.of("dropped", queue)) for queue in queues),
     ]
     sent_at, started = time.time(), time.perf_counter()
@@ -98,12 +100,17 @@ def glance(
     took_s = time.perf_counter() - started
     now_us = int(seconds) * 1_000_000 + int(micros)
     pauses = Pauses.read(names, told, now_us // 1000)
-    counted = zip(queues, lengths[: len(queues)], lengths[len(queues) :], strict=True)
+    n = len(queues)
+    counted = zip(queues, lengths[:n], lengths[n : 2 * n], lengths[2 * n :], strict=True)
     return Glance(
         took_s=took_s,
         clock_offset_s=now_us / 1e6 - (sent_at + took_s / 2),
         has_turn=_has_turn(store, who, turn_ms, holder, renewed=had_turn),
-        ready=sum(max(0, n - gone) for queue, n, gone in counted if queue not in pauses.queues),
+        ready=sum(
+            max(0, plain + keyed - gone)
+            for queue, plain, keyed, gone in counted
+            if queue not in pauses.queues
+        ),
         paused=frozenset(pauses.queues),
         paused_names=frozenset(pauses.names),
         permits_used=_permits_used(rate, kept.number(tat), now_us) if rate else None,
