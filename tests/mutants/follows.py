@@ -74,6 +74,15 @@ FOLLOWS = (
         "if ahead is not None and ahead[0] is step:", "if ahead is not None:", STEPPING,
     ),
     Mutant(
+        "what is prepared is forgotten with the step that waits", "store/redis.py",
+        "if self._ahead is not None and self._ahead[0] is step:", "if True:", STEPPING,
+    ),
+    Mutant(
+        "a large result stays where it was put into words ahead", "store/redis.py",
+        "            self._ahead = None  # it may have large results\n", "            pass\n",
+        STEPPING,
+    ),
+    Mutant(
         "what is in use of many queues is asked ahead, on another's connection", "store/redis.py",
         "        if not self._narrowing.names_many(step):\n            self._ahead",
         "        if True:\n            self._ahead", STEPPING,

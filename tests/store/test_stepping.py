@@ -122,7 +122,18 @@ def test_what_was_put_into_words_ahead_is_what_is_sent(store: RedisStore) -> Non
         reply = store.step(step)
         assert isinstance(reply, StepReply)
         assert (reply.word, reply.refused) == ("ok", frozenset())
+        assert store._ahead is None, "its results aren't kept"
     assert reply.held == 0
+
+
+def test_what_waits_for_a_bell_leaves_what_follows_as_it_was_prepared(store: RedisStore) -> None:
+    sender, engine = Sender(store), Driver(store)
+    first, second = engine.make(1), engine.make(0)
+    store.prepare(second)
+    sender.enqueue_new()
+    assert isinstance(store.step_at_bell(first, 5.0), StepReply)
+    assert store._ahead is not None
+    assert store._ahead[0] is second
 
 
 def test_who_has_many_queues_asks_nothing_ahead(store: RedisStore) -> None:

@@ -107,6 +107,8 @@ class RedisStore:
         check_batch(max(step.want, len(step.settlements)))
         keys, args = self._encode(step)
         word, *rest = self._run("step", keys, args, **wait)
+        if self._ahead is not None and self._ahead[0] is step:
+            self._ahead = None  # it may have large results
         if word in ("gone", "old"):
             return Gone(word)
         if word == "changed":
