@@ -159,7 +159,22 @@ def test_a_full_queue_is_a_failure(server: Server, store: RedisStore, tmp_path: 
     cli = Cli(write_config(tmp_path, server, more))
     assert cli("enqueue", "convert").exit_code == 0
     said = only_error(cli("enqueue", "convert"), 1)
-    assert said == "queue 'high' is full: room for 0 more job(s)"
+    assert said == (
+        "queue 'high' is full: 1 of at most 1 job(s) wait in it, room for 0 more job(s)"
+    )
+
+
+def test_a_full_queue_is_waited_for_as_long_as_is_said(
+    server: Server, store: RedisStore, tmp_path: Path
+) -> None:
+    more = '[[queues]]\nname="high"\nmax_length = 1\nwhen_full = "wait"\n[[queues]]\nname="low"\n'
+    cli = Cli(write_config(tmp_path, server, more))
+    assert cli("enqueue", "convert", "--full-timeout", "0").exit_code == 0
+    said = only_error(cli("enqueue", "convert", "--full-timeout", "50ms"), 1)
+    assert "queue 'high' is full" in said
+    assert "none came in 0." in said
+    lines = cli("enqueue", "convert", "--from", "-", "--full-timeout", "50ms", input='{"n": 1}\n')
+    assert "none came in 0." in lines.stderr
 
 
 # -- names -------------------------------------------------------------------------------------
@@ -297,7 +312,8 @@ def test_a_queue_that_fills_up_tells_how_far_it_came(
     assert (result.exit_code, result.stdout) == (1, "")
     assert lines(result.stderr) == [
         "trioq: 500 of 1,200 queued, all up to line 501 of - before this:",
-        "trioq: queue 'high' is full: room for 200 more job(s)",
+        "trioq: queue 'high' is full: 500 of at most 700 job(s) wait in it, room for 200 more"
+        " job(s)",
     ]
     assert enqueued(store) == 500
 

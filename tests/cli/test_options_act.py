@@ -440,6 +440,7 @@ def _steppers(server: Server) -> set[str]:
 #: Needs a terminal, or processes: its tests.
 ELSEWHERE = {
     ("top", "--interval"): "tests/cli/test_top.py",
+    ("enqueue", "--full-timeout"): "tests/cli/test_enqueue.py",
     ("serve", "--processes"): "tests/faults/test_processes.py",
     ("scale", "--pid"): "tests/faults/test_processes.py",
     ("scale", "--json"): "tests/faults/test_processes.py",

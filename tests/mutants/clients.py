@@ -17,8 +17,8 @@ STORM: Killers = ("tests/faults/test_network_engine.py",)
 CLIENTS = (
     Mutant(
         "a client numbers each try", "client/task_outbox.py",
-        "own.way.call(enqueue, sender, write.number, write.jobs)",
-        "own.way.call(enqueue, *own.box.numbering.next(), write.jobs)", STORM,
+        "enqueue, sender, write.number, write.jobs, who",
+        "enqueue, *own.box.numbering.next(), write.jobs, who", STORM,
     ),
     Mutant(
         "one full queue refuses all who share the request", "client/outbox.py",

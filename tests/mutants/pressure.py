@@ -8,6 +8,8 @@ ENQUEUE = "store/lua/enqueue/enqueue.lua"
 DROP = "store/lua/enqueue/drop.lua"
 
 CONTRACT: Killers = ("tests/store/contract/test_enqueue.py",)
+LINE: Killers = ("tests/store/contract/test_line.py",)
+FULL: Killers = ("tests/client/test_full.py",)
 
 PRESSURE = (
     Mutant(
@@ -21,6 +23,56 @@ PRESSURE = (
     Mutant(
         "more are dropped than are ready", ENQUEUE,
         "and too_many <= queue.in_line then", "then", CONTRACT,
+    ),
+    Mutant(
+        "who waits longer is overtaken", ENQUEUE,
+        "too_many = too_many + ahead(queue.name, -too_many)", "", LINE,
+    ),
+    Mutant(
+        "who waits for itself no longer holds others up", ENQUEUE,
+        "elseif other and other.till > now() then", "elseif other then", LINE,
+    ),
+    Mutant(
+        "who comes again goes to the end of the line", "store/lua/enqueue/line_up.lua",
+        "nth = nth or counted_in", "nth = counted_in", LINE,
+    ),
+    Mutant(
+        "who gets in stays in line", "store/lua/enqueue/way.lua",
+        'redis.call("HDEL", enqueuers, uid)\n', "", LINE,
+    ),
+    Mutant(
+        "nobody hears of room that a claim makes", "store/lua/step/step.lua",
+        "  if has_line then\n    -- @part way\n  end\n", "", LINE,
+    ),
+    Mutant(
+        "nobody hears of room that a cancel makes", "store/lua/cancel.lua",
+        "if has_line then", "if false then", LINE,
+    ),
+    Mutant(
+        "who missed what it was told of room isn't told when it asks",
+        "store/lua/shared/make_way.lua",
+        "place.tried = 0 ", "place.tried = place.tried ", LINE,
+    ),
+    Mutant(
+        "the first one in line never tries by itself", "store/lua/wait_for.lua",
+        "(is_first or places[uid].tried == 0)", "places[uid].tried == 0", LINE,
+    ),
+    Mutant(
+        "who asks doesn't stay in line", "store/lua/wait_for.lua",
+        "place.till = now_ms + 3000", "place.till = place.till", LINE,
+    ),
+    Mutant(
+        "who is cancelled while it waits for room stays in line", "client/task_waits.py",
+        "await own.way.call(own.way.store.step_aside, queue, [uid])", "pass", FULL,
+    ),
+    Mutant(
+        "who has a place in line goes with others", "client/outbox.py",
+        "who is not None and who.nth > 0, who)", "False, who)", FULL,
+    ),
+    Mutant(
+        "more files than ever fit are tried again and again", "engine/sources/sender.py",
+        "if error.jobs > error.max_length > 0:", "if False:",
+        ("tests/engine/sources/test_sender.py",),
     ),
     Mutant(
         "a when_full without a max_length is no fault", "core/config/rules.py",

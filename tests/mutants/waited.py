@@ -32,7 +32,7 @@ WAITED = (
     ),
     Mutant(
         "after a silence nothing is asked for anew", WAITS,
-        "        self._unasked |= self._asked\n        self._asked.clear()\n", "        pass\n",
+        "self._unasked |= self._asked | self._in_line\n", "pass\n",
         TELLING,
     ),
     Mutant(
@@ -50,7 +50,8 @@ WAITED = (
     ),
     Mutant(
         "what was looked at again is looked at before the others", WAITS,
-        "            self._asked.pop(job, None)\n            if", "            if", TELLING,
+        "            self._asked.pop(job, None)\n            self._in", "            self._in",
+        TELLING,
     ),
     Mutant(
         "who does something else is woken to listen", WAITS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ from trioq.settings import load
     help="One payload object on each line of this file; - is stdin.",
 )
 @duration("--result", "Keep what its handler returns for this time.")
+@duration("--full-timeout", "Wait so long for room, where the queue is full and one waits.")
 @duration("--wait", "Wait for its end so long, and print what its handler returned.")
 @with_json
 def enqueue(
@@ -74,6 +76,7 @@ def enqueue(
     id: str | None,
     source: str | None,
     result: float | None,
+    full_timeout: float | None,
     wait: float | None,
     as_json: bool,
 ) -> None:
@@ -94,7 +97,8 @@ def enqueue(
     options = Options(result_s=result, deadline_ms=deadline, expires_ms=expires)
     into = queue or known.queue(name) or made.default_queue
     plan = flow(made).plan(into)
-    wanted = _Wanted(made, name, into, delay or 0, options, plan)
+    patience_s = math.inf if full_timeout is None else full_timeout
+    wanted = _Wanted(made, name, into, delay or 0, options, plan, patience_s)
     try:
         if result is not None:
             arguments.keep("--result", result)
@@ -138,6 +142,7 @@ class _Wanted:
     delay_s: float
     options: Options
     plan: Plan
+    full_timeout_s: float
 
     def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
         """Raises PayloadRejected or QueueUnknown where there can't be such a job."""
@@ -164,7 +169,7 @@ def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) ->
     tracing = Tracing.open(wanted.config)
     with tracing.sending(wanted.name) as sending:
         job = wanted.job(content, id, sending.headers)
-        (handle,) = client_of(there, tracing).send([job])
+        (handle,) = client_of(there, tracing).send([job], full_timeout_s=wanted.full_timeout_s)
         sending.sent([job.uid], {job.queue})
     return handle
 
@@ -253,7 +258,7 @@ class _Sending:
         ):
             try:
                 for batch in batches(self._jobs(numbers, sending.headers)):
-                    client.send(batch)
+                    client.send(batch, full_timeout_s=self.wanted.full_timeout_s)
                     self._sent += len(batch)
                     self._reached = [numbers.popleft() for _ in batch][-1]
                     advance(len(batch))

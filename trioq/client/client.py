@@ -24,13 +24,14 @@ from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
 from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured, trio_opening
+from trioq.client.room import Room, none_came
 from trioq.client.status import LOOK_S, Status, status
 from trioq.client.task_outbox import TaskOutbox
 from trioq.client.task_waits import Ends, TaskWaits
 from trioq.client.task_wishes import TaskWishes
 from trioq.core import valid
 from trioq.core.call import Call
-from trioq.core.calls import End, NewJob
+from trioq.core.calls import End, Enqueued, Enqueuer, MustWait, NewJob
 from trioq.core.config import Config
 from trioq.core.current import waits_here
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
@@ -52,6 +53,7 @@ class Client:
         deadline_s = redis.connect_timeout_s + redis.read_timeout_s
         self._drafts = drafts
         self._tracing = tracing
+        self._room = Room.of(drafts.config)
         self._outbox = TaskOutbox(lambda: connector.store("client"), deadline_s)
         self._waits = TaskWaits(
             lambda: connector.store("wait"),
@@ -76,6 +78,7 @@ class Client:
         expires: When | None = None,
         fair_key: str | int | None = None,
         weight: float | None = None,
+        full_timeout: Seconds | None = None,
     ) -> Handle[R]: ...
     @overload
     async def enqueue(
@@ -93,6 +96,7 @@ class Client:
         expires: When | None = None,
         fair_key: str | int | None = None,
         weight: float | None = None,
+        full_timeout: Seconds | None = None,
     ) -> Handle: ...
     async def enqueue(
         self,
@@ -109,6 +113,7 @@ class Client:
         expires: When | None = None,
         fair_key: str | int | None = None,
         weight: float | None = None,
+        full_timeout: Seconds | None = None,
         **unknown: Never,
     ) -> Handle:
         """Queue one job.
@@ -136,6 +141,9 @@ class Client:
           fair_key, weight: Keys of one queue take turns, whoever has how many jobs there; those
               without one are a key of their own. One that weighs 2 (from 0.01 to 100; default
               1) has two turns where another has one.
+          full_timeout: Where the queue is full, and its ``when_full`` is ``wait``: seconds to wait
+              for room, or a timedelta; 0: don't; None: as long as it takes. Who waits longer
+              goes first, over all clients.
 
         Raises:
           PayloadRejected, QueueUnknown, QueueFull: It can't be queued; nothing was written.
@@ -145,12 +153,14 @@ class Client:
               the first kind, comes at once where the client has been closed.
 
         Cancellation:
-          At once. The job may or may not be queued; enqueue again with the same ``id``.
+          At once; while it waits for room, within 0.1 s. The job may or may not be queued;
+          enqueue again with the same ``id``.
         """
         return await self._enqueue(
             what, payload, queue=queue, delay=delay, id=id,
             max_attempts=max_attempts, timeout=timeout, result=result,
-            deadline=deadline, expires=expires, fair_key=fair_key, weight=weight, **unknown,
+            deadline=deadline, expires=expires, fair_key=fair_key, weight=weight,
+            full_timeout=full_timeout, **unknown,
         )  # fmt: skip
 
     async def _enqueue(
@@ -161,15 +171,24 @@ class Client:
         within_s: float = math.inf,
         queue: str | None = None,
         result: Keep | None = None,
+        full_timeout: Seconds | None = None,
         **options: Any,
     ) -> Handle:
+        patience_s = min(arguments.patience(full_timeout, "full_timeout"), within_s)
         if isinstance(what, str) and self._drafts.must_import(what, queue):
             await trio.to_thread.run_sync(self._drafts.handler_queues.of, what)
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
                 what, payload, queue=queue, result=result, trace=sending.headers, **options
             )
-            made = await self._send([job], within_s)
+            try:
+                who = self._who([job], patience_s)
+                enqueued = all_taken([job], await self._outbox.send([job], within_s, who))
+            except MustWait as full:
+                enqueued = await self._when_there_is_room([job], full, patience_s)
+            except StoreUnreachable as error:
+                raise_told(error, [job])
+            made: list[Handle] = handles(Handle, self, [job], enqueued)
             sending.sent([job.uid], {job.queue})
         return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
 
@@ -180,6 +199,7 @@ class Client:
         queue: str | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        full_timeout: Seconds | None = None,
     ) -> list[Handle[R]]:
         """Queue many jobs, in batches of 500 or 1 MiB.
 
@@ -189,18 +209,22 @@ class Client:
 
         Args:
           queue, deadline, expires: Of all of them, as of :meth:`enqueue`.
+          full_timeout: For all of them together, as of :meth:`enqueue`. A batch goes when there is
+              room for all of it; more jobs than a queue's ``max_length`` never fit in one.
 
         Cancellation:
           At once. The batch under way may or may not be queued, the earlier ones are.
         """
         options = self._drafts.options(deadline=deadline, expires=expires)
+        patience_s = arguments.patience(full_timeout, "full_timeout")
+        ends = trio.current_time() + patience_s
         made: list[Handle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             batches = drafted(many(calls), self._drafts, queue, sending.headers, options)
             batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
-                part = await self._outbox.start(batch)
+                part = await self._outbox.start(batch, self._who(batch, patience_s))
                 try:
                     # While the server is busy.
                     made += handles(Handle, self, before, enqueued)
@@ -211,6 +235,9 @@ class Client:
                     raise
                 try:
                     enqueued = all_taken(batch, await self._outbox.finish(part))
+                except MustWait as full:
+                    left_s = ends - trio.current_time()
+                    enqueued = await self._when_there_is_room(batch, full, left_s)
                 except StoreUnreachable as error:
                     raise_told(error, batch)
                 batch = after
@@ -405,12 +432,24 @@ class Client:
         name_job(told.error, handle.uid, handle.name)
         return told
 
-    async def _send(self, jobs: Sequence[NewJob], within_s: float) -> list[Handle]:
-        try:
-            enqueued = all_taken(jobs, await self._outbox.send(jobs, within_s))
-        except StoreUnreachable as error:
-            raise_told(error, jobs)
-        return handles(Handle, self, jobs, enqueued)
+    def _who(self, jobs: Sequence[NewJob], patience_s: float) -> Enqueuer | None:
+        return self._room.who(jobs, patience_s, lambda: self._waits.name)
+
+    async def _when_there_is_room(
+        self, jobs: Sequence[NewJob], full: MustWait, patience_s: float
+    ) -> Enqueued:
+        """Enqueue what is in line by now."""
+        began = trio.current_time()
+        with waits_here([full.queue]):
+            while await self._waits.room(full.queue, jobs[0].uid, began + patience_s):
+                who = Enqueuer(self._waits.name, full.nth)
+                try:
+                    return all_taken(jobs, await self._outbox.send(jobs, who=who))
+                except MustWait as still:
+                    full = still
+                except StoreUnreachable as error:
+                    raise_told(error, jobs)
+        raise none_came(full, jobs, trio.current_time() - began)
 
 
 @trio_opening

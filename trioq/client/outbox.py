@@ -21,7 +21,7 @@ import attrs
 
 from trioq.client import resend
 from trioq.client.resend import ResendPolicy
-from trioq.core.calls import Enqueued, NewJob
+from trioq.core.calls import Enqueued, Enqueuer, NewJob
 from trioq.core.numbering import Numbering
 from trioq.errors import QueueFull, StoreError, StoreRefused, StoreUnreachable
 
@@ -43,6 +43,8 @@ class Part:
     """Bytes."""
     is_alone: bool = False
     """Whether it goes with nobody: what it went with was refused."""
+    who: Enqueuer | None = None
+    """Who waits in line where there is no room for it. In a write of several nobody does."""
     has_left: bool = False
     """Whether its caller waits no longer. What isn't under way by then is never sent."""
     wake: Callable[[], None] = _nobody_sleeps
@@ -84,6 +86,11 @@ class Write:
     """Whether nobody has sent it yet."""
 
     @property
+    def who(self) -> Enqueuer | None:
+        """Who waits in line where there is no room for them."""
+        return self.parts[0].who if len(self.parts) == 1 else None
+
+    @property
     def is_wanted(self) -> bool:
         """Whether anybody waits for its answer."""
         return any(not part.has_left for part in self.parts)
@@ -99,9 +106,9 @@ class Outbox:
     was_shared: bool = attrs.field(default=False, init=False)
     """Whether the last write was of several: they may all be back in a moment."""
 
-    def add(self, jobs: Sequence[NewJob]) -> Part:
-        """Jobs that are to go with one of the next writes."""
-        part = Part(jobs, size_of(jobs))
+    def add(self, jobs: Sequence[NewJob], who: Enqueuer | None = None) -> Part:
+        """Jobs that are to go with one of the next writes; alone, if they have a place in line."""
+        part = Part(jobs, size_of(jobs), who is not None and who.nth > 0, who)
         self._waiting.append(part)
         return part
 

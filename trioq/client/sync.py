@@ -24,10 +24,11 @@ from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
 from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured, opening
+from trioq.client.room import Room, none_came
 from trioq.client.sync_outbox import SyncOutbox
 from trioq.core import valid
 from trioq.core.call import Call
-from trioq.core.calls import End, NewJob
+from trioq.core.calls import End, Enqueued, Enqueuer, MustWait, NewJob
 from trioq.core.config import Config
 from trioq.core.current import waits_here
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
@@ -54,6 +55,7 @@ class SyncClient:
     def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
         self._drafts = drafts
         self._tracing = tracing
+        self._room = Room.of(drafts.config)
         self._outbox = SyncOutbox(lambda: connector.store("client"))
         self._connector = connector
 
@@ -78,6 +80,7 @@ class SyncClient:
         expires: When | None = None,
         fair_key: str | int | None = None,
         weight: float | None = None,
+        full_timeout: Seconds | None = None,
     ) -> SyncHandle[R]: ...
     @overload
     def enqueue(
@@ -95,6 +98,7 @@ class SyncClient:
         expires: When | None = None,
         fair_key: str | int | None = None,
         weight: float | None = None,
+        full_timeout: Seconds | None = None,
     ) -> SyncHandle: ...
     def enqueue(
         self,
@@ -111,13 +115,15 @@ class SyncClient:
         expires: When | None = None,
         fair_key: str | int | None = None,
         weight: float | None = None,
+        full_timeout: Seconds | None = None,
         **unknown: Never,
     ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
         return self._enqueue(
             what, payload, queue=queue, delay=delay, id=id,
             max_attempts=max_attempts, timeout=timeout, result=result,
-            deadline=deadline, expires=expires, fair_key=fair_key, weight=weight, **unknown,
+            deadline=deadline, expires=expires, fair_key=fair_key, weight=weight,
+            full_timeout=full_timeout, **unknown,
         )  # fmt: skip
 
     def _enqueue(
@@ -127,11 +133,13 @@ class SyncClient:
         *,
         within_s: float = math.inf,
         result: Keep | None = None,
+        full_timeout: Seconds | None = None,
         **options: Any,
     ) -> SyncHandle:
+        patience_s = arguments.patience(full_timeout, "full_timeout")
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(what, payload, result=result, trace=sending.headers, **options)
-            made = self.send([job], within_s)
+            made = self.send([job], within_s, patience_s)
             sending.sent([job.uid], {job.queue})
         return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
 
@@ -142,16 +150,19 @@ class SyncClient:
         queue: str | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        full_timeout: Seconds | None = None,
     ) -> list[SyncHandle[R]]:
         """Queue many jobs, in batches; see :meth:`~trioq.client.client.Client.enqueue_many`."""
         options = self._drafts.options(deadline=deadline, expires=expires)
+        patience_s = arguments.patience(full_timeout, "full_timeout")
+        ends = time.monotonic() + patience_s
         made: list[SyncHandle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             batches = drafted(many(calls), self._drafts, queue, sending.headers, options)
             batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
-                part = self._outbox.start(batch)
+                part = self._outbox.start(batch, self._who(batch, patience_s))
                 try:
                     # While the server is busy.
                     made += handles(SyncHandle, self, before, enqueued)
@@ -162,6 +173,9 @@ class SyncClient:
                     raise
                 try:
                     enqueued = all_taken(batch, self._outbox.finish(part))
+                except MustWait as full:
+                    left_s = ends - time.monotonic()
+                    enqueued = self._when_there_is_room(batch, full, left_s)
                 except StoreUnreachable as error:
                     raise_told(error, batch)
                 batch = after
@@ -302,13 +316,46 @@ class SyncClient:
 
         return SyncWishes(lambda: self._connector.store("wish"), self._waits)
 
-    def send(self, jobs: Sequence[NewJob], within_s: float = math.inf) -> list[SyncHandle]:
-        """Queue one batch of jobs that are made already."""
+    def send(
+        self,
+        jobs: Sequence[NewJob],
+        within_s: float = math.inf,
+        full_timeout_s: float = math.inf,
+    ) -> list[SyncHandle]:
+        """Queue one batch of jobs that are made already.
+
+        Args:
+          within_s: Seconds for all of it.
+          full_timeout_s: How long to wait for room, where one does.
+        """
+        patience_s = min(full_timeout_s, within_s)
         try:
-            enqueued = all_taken(jobs, self._outbox.send(jobs, within_s))
+            who = self._who(jobs, patience_s)
+            enqueued = all_taken(jobs, self._outbox.send(jobs, within_s, who))
+        except MustWait as full:
+            enqueued = self._when_there_is_room(jobs, full, patience_s)
         except StoreUnreachable as error:
             raise_told(error, jobs)
         return handles(SyncHandle, self, jobs, enqueued)
+
+    def _who(self, jobs: Sequence[NewJob], patience_s: float) -> Enqueuer | None:
+        return self._room.who(jobs, patience_s, lambda: self._waits.name)
+
+    def _when_there_is_room(
+        self, jobs: Sequence[NewJob], full: MustWait, patience_s: float
+    ) -> Enqueued:
+        """Enqueue what is in line by now."""
+        began = time.monotonic()
+        with waits_here([full.queue]):
+            while self._waits.room(full.queue, jobs[0].uid, began + patience_s):
+                who = Enqueuer(self._waits.name, full.nth)
+                try:
+                    return all_taken(jobs, self._outbox.send(jobs, who=who))
+                except MustWait as still:
+                    full = still
+                except StoreUnreachable as error:
+                    raise_told(error, jobs)
+        raise none_came(full, jobs, time.monotonic() - began)
 
 
 @opening

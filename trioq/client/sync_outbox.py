@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 import attrs
 
 from trioq.client.outbox import BATCH_JOBS, Outbox, Part, Write
-from trioq.core.calls import Enqueued, NewJob
+from trioq.core.calls import Enqueued, Enqueuer, NewJob
 from trioq.store.redis import RedisStore
 
 #: Whoever waits is woken. Where that is lost with who should have done it, as by Ctrl-C in that
@@ -49,7 +49,9 @@ class SyncOutbox:
         """What the server knows the sender by."""
         return self._own.box.numbering.sender
 
-    def send(self, jobs: Sequence[NewJob], within_s: float = math.inf) -> Enqueued:
+    def send(
+        self, jobs: Sequence[NewJob], within_s: float = math.inf, who: Enqueuer | None = None
+    ) -> Enqueued:
         """Queue these jobs, all or none; tries for ten seconds to get an answer.
 
         Args:
@@ -58,19 +60,20 @@ class SyncOutbox:
 
         Raises:
           QueueFull, StoreBusy, StoreRefused: None of them is queued.
+          MustWait: Likewise, and ``who`` is in line.
           StoreUnreachable: No answer; with ``sent``, they may be queued, or will be.
           StoreClosed: The connection was closed by its own program.
         """
-        return self.finish(self.add(jobs), time.monotonic() + within_s)
+        return self.finish(self.add(jobs, who), time.monotonic() + within_s)
 
-    def start(self, jobs: Sequence[NewJob]) -> Part:
+    def start(self, jobs: Sequence[NewJob], who: Enqueuer | None = None) -> Part:
         """Begin to queue these jobs: a whole batch, if it is our turn, is on its way by then.
 
         What is less is most often the last: it goes when it is waited for.
 
         Somebody has to :meth:`finish` it, or to :meth:`leave`.
         """
-        part = self.add(jobs)
+        part = self.add(jobs, who)
         own = self._own
         try:
             if len(jobs) >= BATCH_JOBS and not own.turn.locked():
@@ -95,11 +98,11 @@ class SyncOutbox:
             raise
         return part.result()
 
-    def add(self, jobs: Sequence[NewJob]) -> Part:
+    def add(self, jobs: Sequence[NewJob], who: Enqueuer | None = None) -> Part:
         """Jobs that go with whatever is sent next."""
         if self._own.pid != os.getpid():
             self._own = _Own(self._opened())
-        return self._own.box.add(jobs)
+        return self._own.box.add(jobs, who)
 
     def leave(self, part: Part) -> None:
         """Nobody waits for it any longer."""
@@ -113,7 +116,9 @@ def _start(own: _Own) -> None:
     if (write := box.next(now)) and write.is_new:
         write.is_new = False
         try:
-            write.started = own.store.start_enqueue(box.numbering.sender, write.number, write.jobs)
+            write.started = own.store.start_enqueue(
+                box.numbering.sender, write.number, write.jobs, write.who
+            )
         except Exception as error:
             box.failed(error, now)
 
@@ -145,7 +150,9 @@ def _send(own: _Own, write: Write, ends: float) -> None:
             if started is not None:
                 enqueued = started()
             else:
-                enqueued = own.store.enqueue(own.box.numbering.sender, write.number, write.jobs)
+                enqueued = own.store.enqueue(
+                    own.box.numbering.sender, write.number, write.jobs, who=write.who
+                )
         except Exception as error:
             pause_s = own.box.failed(error, time.monotonic(), ends)
         else:

@@ -92,8 +92,26 @@ class SyncWaits:
             raise WaitTimeout(STILL)
         return end
 
+    def room(self, queue: str, uid: Uid, ends: float) -> bool:
+        """Wait, in line, for room in a queue; see
+        :meth:`~trioq.client.task_waits.TaskWaits.room`."""
+        try:
+            next(self.ends_of([(uid, None)], ends - time.monotonic(), is_for_room=True))
+        except BaseException as error:
+            own = self._own()
+            with own.ask, suppress(StoreError):
+                own.store.step_aside(queue, [uid])
+            if not isinstance(error, WaitTimeout):
+                raise
+            return False
+        return True
+
     def ends_of(
-        self, jobs: Sequence[tuple[Uid, str | None]], timeout_s: float = math.inf
+        self,
+        jobs: Sequence[tuple[Uid, str | None]],
+        timeout_s: float = math.inf,
+        *,
+        is_for_room: bool = False,
     ) -> Iterator[tuple[int, End]]:
         """The ends of jobs as they come, each with the job's place in ``jobs``.
 
@@ -112,7 +130,7 @@ class SyncWaits:
         try:
             with own.lock:
                 for place, (uid, id) in enumerate(jobs):
-                    own.waits.add(uid, id, left[place])
+                    own.waits.add(uid, id, left[place], is_for_room=is_for_room)
             while left:
                 if not waiter.over:
                     _until(own, waiter, bell, deadline)

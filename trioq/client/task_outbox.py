@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from trioq.client.outbox import BATCH_JOBS, Outbox, Part, Write
-from trioq.core.calls import Enqueued, NewJob
+from trioq.core.calls import Enqueued, Enqueuer, NewJob
 from trioq.engine.bridge import ThreadCaller
 from trioq.store.redis import RedisStore
 
@@ -43,7 +43,9 @@ class TaskOutbox:
         self._deadline_s = deadline_s
         self._own = self._made()
 
-    async def send(self, jobs: Sequence[NewJob], within_s: float = math.inf) -> Enqueued:
+    async def send(
+        self, jobs: Sequence[NewJob], within_s: float = math.inf, who: Enqueuer | None = None
+    ) -> Enqueued:
         """Queue these jobs, all or none; see :meth:`~trioq.client.sync_outbox.SyncOutbox.send`.
 
         Cancellation:
@@ -51,13 +53,13 @@ class TaskOutbox:
           be: a request that others wait for is sent again by one of them; else the next one has
           a number of its own, and what comes of this one later is refused.
         """
-        return await self.finish(self._add(jobs), trio.current_time() + within_s)
+        return await self.finish(self._add(jobs, who), trio.current_time() + within_s)
 
     # Ctrl-C comes while it waits, as a cancellation does: others rely on what is done between.
     @trio.lowlevel.enable_ki_protection
-    async def start(self, jobs: Sequence[NewJob]) -> Part:
+    async def start(self, jobs: Sequence[NewJob], who: Enqueuer | None = None) -> Part:
         """Begin to queue these jobs; see :meth:`~trioq.client.sync_outbox.SyncOutbox.start`."""
-        part = self._add(jobs)
+        part = self._add(jobs, who)
         own = self._own
         try:
             if len(jobs) >= BATCH_JOBS and not own.is_sending:
@@ -86,10 +88,10 @@ class TaskOutbox:
             raise
         return part.result()
 
-    def _add(self, jobs: Sequence[NewJob]) -> Part:
+    def _add(self, jobs: Sequence[NewJob], who: Enqueuer | None) -> Part:
         if self._own.pid != os.getpid():
             self._own = self._made()
-        return self._own.box.add(jobs)
+        return self._own.box.add(jobs, who)
 
     def leave(self, part: Part) -> None:
         """Nobody waits for it any longer."""
@@ -107,7 +109,7 @@ async def _start(own: _Own) -> None:
         write.is_new = False
         start, sender = own.way.store.start_enqueue, box.numbering.sender
         try:
-            write.started = await own.way.call(start, sender, write.number, write.jobs)
+            write.started = await own.way.call(start, sender, write.number, write.jobs, write.who)
         except Exception as error:
             box.failed(error, now)
 
@@ -142,7 +144,9 @@ async def _send(own: _Own, write: Write, ends: float) -> None:
             if started is not None:
                 enqueued = await own.way.call(started)
             else:
-                enqueued = await own.way.call(enqueue, sender, write.number, write.jobs)
+                enqueued = await own.way.call(
+                    enqueue, sender, write.number, write.jobs, who=write.who
+                )
         except Exception as error:
             pause_s = own.box.failed(error, trio.current_time(), ends)
         else:

@@ -10,6 +10,7 @@ import math
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import random
 from typing import Self
 
@@ -17,6 +18,7 @@ import attrs
 import trio
 
 from trioq.client.resend import backoff_s
+from trioq.client.room import ASIDE_S
 from trioq.client.waits import CHECK_S, STILL, Wait, Waiter, Waits
 from trioq.core.calls import End
 from trioq.core.job import Uid
@@ -141,6 +143,32 @@ class TaskWaits:
         """
         return Ends(self._own, jobs, trio.current_time() + timeout_s)
 
+    async def room(self, queue: str, uid: Uid, ends: float) -> bool:
+        """Wait, in line, for room in a queue. True: it is worth trying; False: the time is over.
+
+        Args:
+          uid: Of the first job that is to be enqueued.
+          ends: When it is over.
+
+        Raises:
+          StoreClosed, StoreRefused: Nobody can be told anything.
+
+        Cancellation: within 0.1 s, for the server to hear that nobody is in line any more.
+        """
+        own = self._own
+        waits = Ends(own, [(uid, None)], ends, is_for_room=True)
+        try:
+            await anext(waits)
+        except BaseException as error:
+            with trio.move_on_after(ASIDE_S, shield=True), suppress(StoreError):
+                await own.way.call(own.way.store.step_aside, queue, [uid])
+            if not isinstance(error, WaitTimeout):
+                raise
+            return False
+        finally:
+            waits.close()
+        return True
+
     @property
     def _own(self) -> _Own:
         own = self._made
@@ -159,13 +187,20 @@ class TaskWaits:
 class Ends:
     """An async iterator. Who leaves it early may close it; else that is done when it is dropped."""
 
-    def __init__(self, own: _Own, jobs: Sequence[tuple[Uid, str | None]], deadline: float) -> None:
+    def __init__(
+        self,
+        own: _Own,
+        jobs: Sequence[tuple[Uid, str | None]],
+        deadline: float,
+        *,
+        is_for_room: bool = False,
+    ) -> None:
         self._own, self._jobs, self._deadline = own, jobs, deadline
         self._sleeper = _Sleeper()
         waiter = self._sleeper.waiter
         self._left = {place: Wait(waiter, place) for place in range(len(jobs))}
         for place, (uid, id) in enumerate(jobs):
-            own.waits.add(uid, id, self._left[place])
+            own.waits.add(uid, id, self._left[place], is_for_room=is_for_room)
 
     def __aiter__(self) -> Self:
         return self

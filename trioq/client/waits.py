@@ -21,6 +21,9 @@ from trioq.core.job import Uid
 #: What waits is looked at again after so long.
 CHECK_S = 5.0
 
+#: What waits for room in a queue: the server waits for it no longer than for three of these.
+ROOM_CHECK_S = 1.0
+
 #: What is told to who has waited for long enough.
 STILL = "it hasn't ended yet, and goes on"
 
@@ -59,6 +62,8 @@ class Awaited:
     id: str | None
     """The caller's, if whoever waits knows that it has one."""
     waits: list[Wait] = attrs.field(factory=list[Wait])
+    is_for_room: bool = False
+    """Whether it isn't enqueued yet: somebody waits for room in its queue."""
     check_at: float = 0.0
 
 
@@ -71,6 +76,8 @@ class Waits:
     """Those that the server hasn't been asked for since it would tell us of them."""
     _asked: dict[Awaited, None] = attrs.field(factory=dict[Awaited, None], init=False)
     """Those of which it tells us, in the order in which they are to be looked at again."""
+    _in_line: dict[Awaited, None] = attrs.field(factory=dict[Awaited, None], init=False)
+    """Likewise, of those that are for room."""
     _here: dict[Waiter, None] = attrs.field(factory=dict[Waiter, None], init=False)
     """Those who wait at this moment."""
 
@@ -78,11 +85,11 @@ class Waits:
         """How many jobs somebody waits for."""
         return len(self._jobs)
 
-    def add(self, uid: Uid, id: str | None, wait: Wait) -> None:
+    def add(self, uid: Uid, id: str | None, wait: Wait, *, is_for_room: bool = False) -> None:
         """Somebody begins to wait."""
         job = self._jobs.get(uid)
         if job is None:
-            job = self._jobs[uid] = Awaited(uid, id)
+            job = self._jobs[uid] = Awaited(uid, id, is_for_room=is_for_room)
             self._unasked[job] = None
         job.id = job.id or id
         job.waits.append(wait)
@@ -98,17 +105,19 @@ class Waits:
     def next(self, now: float) -> list[Awaited]:
         """What to ask the server for; all of it is to be handed to :meth:`answered`."""
         due = list(self._unasked)[:WAIT_MAX]
-        for job in self._asked:
-            if len(due) == WAIT_MAX or job.check_at > now:
-                break
-            due.append(job)
+        for asked in (self._in_line, self._asked):
+            for job in asked:
+                if len(due) == WAIT_MAX or job.check_at > now:
+                    break
+                due.append(job)
         return due
 
     def next_at(self) -> float:
         """When there is something to ask; infinite: when there is somebody new."""
         if self._unasked:
             return 0.0
-        return next((job.check_at for job in self._asked), float("inf"))
+        first = (next(iter(asked), None) for asked in (self._in_line, self._asked))
+        return min((job.check_at for job in first if job is not None), default=float("inf"))
 
     def answered(self, jobs: Sequence[Awaited], ends: Sequence[End], now: float) -> None:
         """What the server said of these."""
@@ -117,7 +126,11 @@ class Waits:
                 continue  # it was told of meanwhile; another may wait for it again
             self._unasked.pop(job, None)
             self._asked.pop(job, None)
-            if end.state == "live":
+            self._in_line.pop(job, None)
+            if end.state == "live" and job.is_for_room:
+                job.check_at = now + ROOM_CHECK_S
+                self._in_line[job] = None
+            elif end.state == "live":
                 job.check_at = now + CHECK_S
                 self._asked[job] = None
             elif end.state == "later":
@@ -138,8 +151,9 @@ class Waits:
 
     def unheard(self) -> None:
         """Nobody listened for a while: whatever was told then wasn't heard."""
-        self._unasked |= self._asked
+        self._unasked |= self._asked | self._in_line
         self._asked.clear()
+        self._in_line.clear()
 
     def comes(self, waiter: Waiter) -> None:
         """It waits, from now on; who has waits and does something else can't be woken."""
@@ -172,5 +186,6 @@ class Waits:
 
     def _forget(self, job: Awaited) -> None:
         del self._jobs[job.uid]
+        self._in_line.pop(job, None)
         self._unasked.pop(job, None)
         self._asked.pop(job, None)

@@ -165,7 +165,19 @@ async def test_a_queue_that_is_full_is_an_answer_and_ends_an_outage(autojump_clo
     with trio.move_on_after(30.0):
         await feed(limiter, files(20))
     kinds = list(dict.fromkeys(type(event) for event in told))
-    assert kinds == [RedisAway, RedisBack, EnqueueRefused]
+    assert kinds[:3] == [RedisAway, RedisBack, EnqueueRefused]
+
+
+async def test_more_files_than_ever_fit_go_in_parts(autojump_clock: Clock) -> None:
+    store = Counting(trio.current_time, max_lengths={"low": 10}, when_full={"low": "wait"})
+    limiter = limiter_on(InlineCaller(store), None, Told(), random.Random(0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(feed, limiter, files(25))
+        for enqueued in (10, 20, 25):
+            await trio.sleep(2.5)
+            assert store.space.stats["enqueued"] == enqueued
+            store.space.queue("low").ready.clear()
+    assert store.space.line == {}
 
 
 async def test_files_that_are_known_cost_no_permit(autojump_clock: Clock) -> None:

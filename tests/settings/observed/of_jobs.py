@@ -116,6 +116,11 @@ async def when_full(place: Place) -> None:
     with place.client() as client:
         first, second = (client.enqueue("noop", {}, queue="low") for _ in range(2))
         assert (first.status().reason, second.status().state) == ("dropped", "ready")
+    queues = [{"name": "high"}, {"name": "low", "max_length": 1, "when_full": "wait"}]
+    place.value = "wait"
+    place.configure(queues=queues)
+    with place.client() as client, pytest.raises(QueueFull, match="none came in"):
+        client.enqueue("noop", {}, queue="low", full_timeout=0.05)
 
 
 @row("queues[].timeout", "50ms")

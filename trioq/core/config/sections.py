@@ -68,9 +68,10 @@ class QueueConfig:
         None,
     )
     when_full: WhenFull | None = key(
-        Text(choices=("reject", "drop_oldest")),
-        "What happens to jobs for which there is no room: they are refused, or the oldest ready "
-        "ones die for them with the reason `dropped`. Absent: `reject`.",
+        Text(choices=("reject", "wait", "drop_oldest")),
+        "What happens to jobs for which there is no room: they are refused, or whoever enqueues "
+        "them waits, or the oldest ready ones die for them with the reason `dropped`. "
+        "Absent: `reject`.",
         None,
     )
     timeout_s: float | None = key(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from trioq.core.calls import Enqueued, NewJob, Rate
+from trioq.core.calls import Enqueued, Enqueuer, NewJob, Rate
 from trioq.core.events import EnqueueRefused, FilesEnqueued, LimiterWaited, Report
 from trioq.core.numbering import Numbering
 from trioq.engine.bridge import Caller
@@ -23,6 +23,9 @@ from trioq.errors import QueueFull
 #: Jobs in one request. A limited one is no larger than the burst, for more permits than that
 #: there never are at once.
 BATCH = 200
+
+#: Where a queue is full, it is tried again after so long, which keeps the place in line.
+FULL_S = 1.0
 
 #: Waiters for the same permit spread over this part of an interval.
 JITTER = 0.1
@@ -42,6 +45,11 @@ class Limiter:
     report: Report
     random: Callable[[], float]
     _numbering: Numbering = attrs.field(factory=Numbering, init=False)
+    _who: Enqueuer = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # It doesn't listen for what it would be told.
+        self._who = Enqueuer(self._numbering.sender)
 
     async def run(self, batches: trio.MemoryReceiveChannel[Sequence[NewJob]]) -> None:
         """Enqueue until the channel closes.
@@ -61,7 +69,10 @@ class Limiter:
                 enqueued = await self._enqueue(batch)
             except QueueFull as error:
                 self.report(EnqueueRefused(str(error)))
-                await trio.sleep(1.0)
+                if error.jobs > error.max_length > 0:
+                    size = error.max_length  # more never fit
+                else:
+                    await trio.sleep(FULL_S)
                 continue
             for queue, count in _written(batch, enqueued).items():
                 self.report(FilesEnqueued(queue, count))
@@ -78,7 +89,9 @@ class Limiter:
         caller = self.caller
         return await self.outage.until_answered(
             "produce",
-            lambda: caller.call(caller.store.enqueue, sender, number, batch, rate=self.rate),
+            lambda: caller.call(
+                caller.store.enqueue, sender, number, batch, rate=self.rate, who=self._who
+            ),
         )
 
 
