@@ -34,7 +34,6 @@ class SharedBreaker(Breaker):
     is_wanted: bool = attrs.field(default=False, init=False)
     """Whether a job has asked for a probe, and there was none."""
     _turn_there: int = attrs.field(default=0, init=False)
-    """How often it had changed when the server told of it last."""
     _reopens_at: float = attrs.field(default=0.0, init=False)
     _granted: int = attrs.field(default=0, init=False)
     _used: int = attrs.field(default=0, init=False)
@@ -53,6 +52,11 @@ class SharedBreaker(Breaker):
     def is_calm(self) -> bool:
         """Whether it is closed: here no success opens it."""
         return self._state == "closed"
+
+    @property
+    def turn(self) -> int:
+        """How often it had changed when the server told of it last."""
+        return self._turn_there
 
     @property
     def granted(self) -> int:
