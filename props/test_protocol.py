@@ -33,6 +33,8 @@ LEFT_OUT = {
     "wait_for": "moves no job; what is told is lost or not, and asked for again",
     "step_aside": "moves no job; who isn't waited for any more holds nobody up either",
     "note": "moves no job",
+    "set_limits": "moves no job: what it opens, whoever frees something opens too",
+    "ring_bells": "moves no job",
     "breakers": "moves no job; who may have a probe is searched by itself",
     "reset_breaker": "moves no job",
     "expire_parked": "moves parked jobs to the dead; no claim and no number is involved",
@@ -89,6 +91,7 @@ def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
     setup = Setup(
         engines=2, queues=choose.randint(1, 2), jobs=choose.randint(2, 7),
         new=choose.randint(0, 2), want=choose.randint(1, 6), verbs=verbs, at_once=False,
+        limit=choose.choice([0, 0, 1, 2, 3]),
         budget=Budget(resends=6, kills=5, reaps=5, beats=5, stops=4, odd=40, cancels=4),
     )  # fmt: skip
     server.call("FLUSHALL")

@@ -190,12 +190,14 @@ def _next_step(world: World, setup: Setup, who: int, process: Process) -> Iterat
     holds = sorted(process.held | process.old)
     suspect = not (setup.rules.one_suspect and any(claim.suspect for claim in process.held))
     claimable = bool(server.ready or server.parked or server.scheduled)
-    claimable |= suspect and bool(server.suspects)
+    has_slots = not server.limit or server.slots < server.limit
+    claimable |= bool(server.open) or (suspect and has_slots and bool(server.suspects))
+    limited = bool(server.room or server.suspects)  # what is settled here is handed on
     for settlements in _ways_to_settle(holds, process, setup):
         odd = _odd(settlements, setup)
         if odd > world.left.odd:
             continue
-        for want in {0, setup.want if claimable else 0}:
+        for want in {0, setup.want if claimable or (settlements and limited) else 0}:
             if not settlements and not want:
                 continue
             sent = Sent(process.n + 1, want, suspect, settlements)

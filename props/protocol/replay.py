@@ -24,6 +24,7 @@ from props.protocol.server import (
 from props.protocol.world import Request, Setup
 from tests.support import new_job
 from trioq.core.calls import Admit, NewJob, Step, Unwanted
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt
 from trioq.core.settlements import Settlement as RealSettlement
 from trioq.errors import TrioqBug
@@ -46,9 +47,12 @@ class Replay:
 
     def __attrs_post_init__(self) -> None:
         total = self.setup.jobs + self.setup.new
+        takes = ("all",) if self.setup.limit else ()
+        if takes:
+            self.store.set_limits({"all": LimitSettings(concurrency=self.setup.limit)}, 1)
         # Their ids remember how they ended.
         self.jobs = [
-            new_job(self.queues[job % len(self.queues)], NAME, id=f"id{job}")
+            new_job(self.queues[job % len(self.queues)], NAME, id=f"id{job}", takes=takes)
             for job in range(total)
         ]
         self.uids = [job.uid for job in self.jobs]
@@ -100,6 +104,15 @@ class Replay:
                 job for queue in self.queues
                 for job in self._jobs_of(call("ZRANGE", keys.of("scheduled", queue), 0, -1))
             )),
+            slots=int(call("HGET", keys.fixed("slots"), "all") or 0),
+            room=tuple(
+                self.uids.index(member.decode().split("\0")[2])
+                for member in call("ZRANGE", keys.fixed("limited"), 0, -1)
+            ),
+            open=frozenset(
+                self.queues.index(member.decode().split("\0")[0])
+                for member in call("ZRANGE", keys.fixed("open"), 0, -1)
+            ),
             running=frozenset(e for known in boots for e in self._running(known.boot, like)),
             asks=frozenset(ask for known in boots for ask in self._asks(known.boot, like)),
             boots=boots,

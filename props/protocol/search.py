@@ -94,10 +94,25 @@ def broken_promise(world: World, setup: Setup) -> str | None:
             return f"told {word}, and it was cancelled"
         if word == "cancelled" and intact and job not in server.cancelled:
             return "told cancelled, and it was not"
+    if promise := _broken_limit(server):
+        return promise
     if intact and any(_waits(server, job, claim) for job, claim in server.ghost_asked):
         return "a job that was asked to end waits again"
     if intact and any(_is_orphan(entry, world) for entry in server.running):
         return "a job runs for an engine that doesn't have it"
+    return None
+
+
+def _broken_limit(server: Server) -> str | None:
+    if not server.limit:
+        return None
+    if len(server.running) > server.limit:
+        return "more run than the limit admits"
+    if server.slots != len(server.running):
+        return "the slots that are taken aren't those of the claims that are held"
+    unseen = {job % server.queues for job in server.room} - server.open
+    if unseen and server.slots < server.limit:
+        return "somebody waits for what is free, and nobody will look"
     return None
 
 

@@ -41,6 +41,12 @@ class Rules(NamedTuple):
     cancelled_is_remembered: bool = True
     asks_are_repeated: bool = True
     sign_off_names: Literal["boot", "engine"] = "boot"
+    limit_is_kept: bool = True
+    reap_frees: bool = True
+    sign_off_frees: bool = True
+    refused_free_nothing: bool = True
+    repeats_take_nothing: bool = True
+    freed_is_told: bool = True
     # the engines
     resends: bool = True
     register_resent: bool = False
@@ -143,6 +149,14 @@ class Server(NamedTuple):
     suspects: tuple[Job, ...] = ()
     parked: tuple[Job, ...] = ()
     scheduled: tuple[Job, ...] = ()
+    limit: int = 0
+    """So many jobs may run at the same time; 0: any number."""
+    slots: int = 0
+    """How many claims hold one of the limit's."""
+    room: tuple[Job, ...] = ()
+    """Those that the limit has refused, by age."""
+    open: frozenset[Queue] = frozenset()
+    """Queues with somebody in the room whom somebody should look at."""
     running: frozenset[Entry] = frozenset()
     asks: frozenset[Ask] = frozenset()
     boots: frozenset[Registered] = frozenset()
@@ -192,7 +206,7 @@ class Server(NamedTuple):
     def places(self, job: Job) -> int:
         """In how many places a job is."""
         lists = (
-            self.suspects, self.scheduled, self.done, self.dead, self.cancelled,
+            self.suspects, self.scheduled, self.room, self.done, self.dead, self.cancelled,
             [each for each in self.ready + self.parked if each not in self.dropped],
         )  # fmt: skip
         return sum(each.count(job) for each in lists) + sum(e.job == job for e in self.running)
@@ -214,13 +228,16 @@ def beat(server: Server, boot: Boot, rules: Rules) -> Server:
 
 def step(server: Server, boot: Boot, sent: Sent, rules: Rules) -> tuple[Server, Reply, str | None]:
     """The state after it, the answer, and what the fence let through that it shouldn't have."""
-    n, want, suspect, settlements, _ = sent
+    n, _, _, settlements, _ = sent
     known = server.of(boot)
     if known is None:
         return server, Reply("gone"), None
     if rules.numbers != "ignored":
         if n == known.n:
-            return server, _again(server, known, sent, rules), None
+            again = _again(server, known, sent, rules)
+            if not rules.repeats_take_nothing and server.limit:
+                server = server._replace(slots=server.slots + len(again.claims))
+            return server, again, None
         if rules.numbers != "repeats known" and n < known.n:
             return server, Reply("old"), None
         if rules.numbers == "strict" and n != known.n + 1:
@@ -228,7 +245,8 @@ def step(server: Server, boot: Boot, sent: Sent, rules: Rules) -> tuple[Server, 
     server, refused, stopped, wrong = _settle(server, boot, settlements, rules)
     ready = server.in_line(server.ready + server.scheduled)
     server = server._replace(ready=ready, scheduled=())
-    server, claims = _claim(server, boot, n, want, suspect)
+    claim = _claim_limited if server.limit else _claim
+    server, claims = claim(server, boot, sent, rules)
     after = known._replace(n=n, refused=refused, beats=known.beats + 1, cancelled=stopped)
     server = _known(server, known, after)
     asks = _news(server, after, sent)
@@ -252,6 +270,8 @@ def reap(
     entries = server.held_by(boot)
     if rules.looks_again and not server.queues_of(boot) <= queues:
         return server, "look again", []
+    if rules.reap_frees:
+        server = _freed(server, len(entries), rules)
     asked = [e for e in entries if rules.reap_looks_at_asks and server.ask_of(e)]
     server, alone = _stopped(server, asked), len(entries) == 1
     entries = [e for e in entries if e not in asked]
@@ -282,6 +302,8 @@ def sign_off(
     if rules.looks_again and not server.queues_of(known.boot) <= queues:
         return server, "look again"
     entries = server.held_by(known.boot)
+    if rules.sign_off_frees:
+        server = _freed(server, len(entries), rules)
     asked = [e for e in entries if rules.sign_off_looks_at_asks and server.ask_of(e)]
     server = _stopped(server, asked)
     back = [e for e in entries if e not in asked and e.job % server.queues in queues]
@@ -317,10 +339,13 @@ def cancel(
             return server, word
     elif word == "cancelled":
         lies = job in server.ready or job in server.parked
+        left = {each % server.queues for each in _except(server.room, {job})}
         server = server._replace(
+            open=server.open & left,
             cancelled=_sorted((*server.cancelled, job)),
             dropped=server.dropped | {job} if lies else server.dropped,
             suspects=_except(server.suspects, {job}), scheduled=_except(server.scheduled, {job}),
+            room=_except(server.room, {job}),
             ghost_cancels=server.ghost_cancels | {(number, job)},
         )  # fmt: skip
     return server._replace(sender=number, answer=word), word
@@ -393,9 +418,12 @@ def _settle(
         entry = held.get(job)
         if entry is None or entry.n != n:
             refused.add(job)
+            if not rules.refused_free_nothing:
+                server = _freed(server, 1, rules)
             continue
         if entry.ghost_claim != ghost_claim:
             wrong = "a settlement was accepted for a claim it wasn't made for"
+        server = _freed(server, 1, rules)
         server = server._replace(
             running=server.running - {entry},
             ghost_accepted=server.ghost_accepted | {(job, entry.ghost_claim)},
@@ -426,9 +454,64 @@ def _settle(
     return _put_back(server, sorted(back)), frozenset(refused), frozenset(stopped), wrong
 
 
-def _claim(
-    server: Server, boot: Boot, n: int, want: int, suspect: bool
+def _freed(server: Server, count: int, rules: Rules) -> Server:
+    """So many claims are over: whoever waits for what they had will be looked at."""
+    if not (server.limit and count):
+        return server
+    waited_in = frozenset(job % server.queues for job in server.room)
+    opened = server.open | waited_in if rules.freed_is_told else server.open
+    return server._replace(slots=max(0, server.slots - count), open=opened)
+
+
+def _claim_limited(
+    server: Server, boot: Boot, sent: Sent, rules: Rules
 ) -> tuple[Server, tuple[Claim, ...]]:
+    """One job after the other; whom the limit refuses waits in its room, and holds nothing."""
+    n, want, suspect, _, _ = sent
+    most, met, counts = server.limit + (not rules.limit_is_kept), 0, list(server.ghost_claims)
+    entries = list[Entry]()
+
+    def start(job: Job, *, is_suspect: bool = False) -> None:
+        nonlocal met
+        met += 1
+        counts[job] += 1
+        entries.append(Entry(boot, n, len(entries) + 1, job, is_suspect, counts[job]))
+
+    def is_full() -> bool:
+        return server.slots + len(entries) >= most
+
+    for queue in range(server.queues):
+        first = _first(server, server.suspects, queue, 1)
+        if suspect and first and met < want and not is_full():
+            start(first[0], is_suspect=True)
+            server, suspect = server._replace(suspects=_except(server.suspects, {*first})), False
+        for kind in ("parked", "room", "ready"):
+            for job in _first(server, getattr(server, kind), queue, len(counts)):
+                waits = {each for each in server.room if each % server.queues == queue}
+                if met >= want or (kind == "room" and (queue not in server.open or is_full())):
+                    break
+                server = server._replace(**{kind: _except(getattr(server, kind), {job})})
+                if job in server.dropped:
+                    met += 1
+                    server = server._replace(dropped=server.dropped - {job})
+                elif kind == "room" or not (waits or is_full()):
+                    start(job)
+                else:
+                    server = server._replace(room=server.in_line(sorted((*server.room, job))))
+            waits = {each for each in server.room if each % server.queues == queue}
+            if kind == "room" and (not waits or (met < want and is_full())):
+                server = server._replace(open=server.open - {queue})
+    server = server._replace(
+        slots=server.slots + len(entries),
+        running=server.running | set(entries), ghost_claims=tuple(counts),
+    )  # fmt: skip
+    return server, tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries)
+
+
+def _claim(
+    server: Server, boot: Boot, sent: Sent, rules: Rules
+) -> tuple[Server, tuple[Claim, ...]]:
+    n, want, suspect, _, _ = sent
     found: list[tuple[Job, bool]] = []
     for queue in range(server.queues):
         if suspect and len(found) < want:

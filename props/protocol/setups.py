@@ -46,10 +46,18 @@ QUICK = {
         jobs=0, new=1, budget=Budget(resends=1, stops=1, waits=1)
     ),
     "two steps that wait": Setup(engines=2, jobs=0, new=1, budget=Budget(resends=1, waits=2)),
+    "a limit": Setup(
+        jobs=2, limit=1, verbs=("ack", "release", "park"), budget=Budget(resends=1, odd=1)
+    ),
+    "a limit, and a pause": Setup(jobs=2, limit=1, budget=Budget(resends=1, reaps=1)),
+    "a limit of two queues, a cancel": Setup(
+        queues=2, jobs=2, want=2, limit=1, budget=Budget(stops=1, cancels=1)
+    ),
     "jobs that run on": Setup(jobs=2, want=2, at_once=False, budget=Budget(resends=1, kills=1)),
 }
 
 LONG = {
+    "a limit, two engines, a kill": Setup(engines=2, jobs=2, limit=1, budget=Budget(kills=1)),
     "every verb, a kill": Setup(jobs=2, verbs=VERBS, budget=Budget(resends=1, odd=1, kills=1)),
     "re-sends, a kill, a pause": Setup(budget=Budget(resends=2, kills=1, reaps=1)),
     "a rollback, a pause": Setup(budget=Budget(resends=1, rollbacks=1, reaps=1)),

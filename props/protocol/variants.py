@@ -138,6 +138,35 @@ VARIANTS = {
         Setup(queues=2, jobs=2, want=2, budget=Budget(reaps=1), rules=Rules(looks_again=False)),
         "a job is nowhere",
     ),
+    "a reap keeps what its claims took of a limit": Variant(
+        Setup(limit=1, budget=Budget(kills=1), rules=Rules(reap_frees=False)),
+        "the slots that are taken aren't those of the claims that are held",
+    ),
+    "a sign-off keeps what its claims took of a limit": Variant(
+        Setup(limit=1, budget=Budget(stops=1), rules=Rules(sign_off_frees=False)),
+        "the slots that are taken aren't those of the claims that are held",
+    ),
+    "a settlement that is refused frees a slot": Variant(
+        Setup(
+            jobs=2,
+            limit=1,
+            budget=Budget(resends=1),
+            rules=Rules(refused_free_nothing=False, numbers="ignored"),
+        ),
+        "the slots that are taken aren't those of the claims that are held",
+    ),
+    "a step sent again takes a slot again": Variant(
+        Setup(limit=1, budget=Budget(resends=1), rules=Rules(repeats_take_nothing=False)),
+        "the slots that are taken aren't those of the claims that are held",
+    ),
+    "a limit admits one more": Variant(
+        Setup(jobs=2, want=2, limit=1, rules=Rules(limit_is_kept=False)),
+        "more run than the limit admits",
+    ),
+    "nobody is told that a slot is free": Variant(
+        Setup(jobs=2, want=2, limit=1, rules=Rules(freed_is_told=False)),
+        "somebody waits for what is free, and nobody will look",
+    ),
     # Not wrong, but not enough where a connection's bytes can outlive a failover: a step that
     # was executed, rolled back and executed again by a late copy names its claims as before.
     "a claim is named by boot and step alone, and copies outlive a rollback": Variant(

@@ -51,6 +51,8 @@ class Setup(NamedTuple):
     endless: bool = False
     """Jobs run until they are asked to end."""
     want: int = 1
+    limit: int = 0
+    """So many of the jobs may run at the same time; 0: any number."""
     copies_survive: bool = False
     """Late copies outlive a rollback of the server."""
     rules: Rules = Rules()
@@ -124,7 +126,9 @@ def beginning(setup: Setup) -> World:
     """Jobs are ready; nobody is registered."""
     total = setup.jobs + setup.new
     none = (0,) * total
-    server = Server(queues=setup.queues, reaps=none, ghost_claims=none, ghost_excused=none)
+    server = Server(
+        queues=setup.queues, limit=setup.limit, reaps=none, ghost_claims=none, ghost_excused=none
+    )
     server = server._replace(ready=server.in_line(range(setup.jobs)))
     return World(
         server, (Process(),) * setup.engines, Client(next=setup.jobs), frozenset(), setup.budget,
