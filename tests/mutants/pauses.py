@@ -88,10 +88,11 @@ PAUSED = (
     ),
     Mutant(
         "what is paused counts as what engines are missing for", "store/inspect/causes.py",
-        '"paused" if queue.paused else "ready"', '"ready"', CAUSES,
+        'add(name, "paused" if queue.paused else "ready", plain', 'add(name, "ready", plain',
+        CAUSES,
     ),
     Mutant(
         "what nobody could run is scaled by", "observe/metrics/gauges.py",
-        'if cause == "ready":', "if True:", NUMBERS,
+        "if cause in RUNNABLE:", "if True:", NUMBERS,
     ),
 )  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from tests.scene import Scene
 from tests.support import job_wanted_since
 from trioq.core.calls import NewJob
+from trioq.core.fair import fair_key
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.settlements import Park
 from trioq.store.inspect import CAUSES, Waiting, sample, tell
@@ -47,6 +49,17 @@ def test_who_waits_for_nothing_but_a_worker_is_ready_and_who_has_a_time_is_sched
     scene.sender.enqueue_new("low", delay_ms=60_000)
     assert seen(scene) == {"ready": (2, 3), "scheduled": (1, None)}
     assert seen(scene, "high") == {}
+
+
+def test_who_has_a_fair_key_waits_for_its_turn(scene: Scene) -> None:
+    young, aged = old("low", HOUR_S), old("low", 6 * HOUR_S)
+    keys = {"a": young, "b": aged}
+    scene.enqueue(*(attrs.evolve(job, fair=fair_key(key)) for key, job in keys.items()))
+    scene.enqueue(old("low", 2 * HOUR_S))
+    assert seen(scene) == {"ready": (1, 2), "fair": (2, 6)}
+    assert sample(scene.store, ["low"]).oldest_ready_ms["low"] // 3_600_000 == 6
+    scene.store.pause(*scene.sender.next(), "low", True)
+    assert seen(scene) == {"paused": (3, 6)}
 
 
 def test_all_of_a_paused_queue_waits_for_its_resume_but_for_what_has_a_time(scene: Scene) -> None:

@@ -72,7 +72,7 @@ def test_an_empty_namespace_counts_nothing_and_shows_the_configured_queues(
 ) -> None:
     nothing = {
         "ready": 0, "scheduled": 0, "parked": 0, "running": 0, "suspects": 0,
-        "paused": False, "served": False,
+        "paused": False, "served": False, "fair": 0,
     }  # fmt: skip
     assert stats(store, ["high", "low"]).as_json() == {
         "namespace": "t",

@@ -22,7 +22,7 @@ from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.labels import Allowed
 from trioq.observe.metrics.series import Labels, counter, gauge, info
 from trioq.store.inspect import Glance, Sample, Waiting
-from trioq.store.inspect.causes import Cause
+from trioq.store.inspect.causes import RUNNABLE, Cause
 
 BREAKER_STATES = ("closed", "open", "half_open")
 LIMITER = ("producer",)
@@ -99,7 +99,7 @@ class Gauges:
             if there.oldest_ms is not None:
                 age_s = there.oldest_ms / 1000
                 oldest[queue, cause] = max(oldest.get((queue, cause), 0.0), age_s)
-            if cause == "ready":
+            if cause in RUNNABLE:
                 age_s = (there.oldest_ms or 0) / 1000
                 runnable[queue,] = max(runnable.get((queue,), 0.0), age_s)
         yield gauge(c.RUNNABLE, runnable)

@@ -46,12 +46,13 @@ the jobs lie and costing none of them anything. `cause` is what has to come firs
 | cause | the job waits for |
 | --- | --- |
 | `ready` | a worker: nothing else keeps it, though it may be that no engine serves its queue |
+| `fair` | a worker, and its turn among those with other fair keys |
 | `scheduled` | its time |
 | `paused` | the resume of its queue, or of its name |
 | `breaker` | its name's breaker, which no engine that knows the name has closed |
 | `unknown_name` | an engine that knows its name |
 
-`trioq_queue_oldest_runnable_seconds` is the age of the oldest that is `ready`: **the number to scale by**. It is 0 where there
+`trioq_queue_oldest_runnable_seconds` is the age of the oldest that is `ready` or `fair`: **the number to scale by**. It is 0 where there
 is none, grows as soon as engines are too few, however long their jobs take, and doesn't with jobs that no engine more
 could run. [`deploy/kubernetes/keda.yaml`](../deploy/kubernetes/keda.yaml) does that. Of an age the heads of lists tell, so
 it may be too small where jobs came back behind younger ones. After a pause it is as old as the jobs are.

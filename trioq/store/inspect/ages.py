@@ -19,18 +19,28 @@ What = TypeVar("What")
 
 def oldest_ready_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
     """Queue → how long its next job has been wanted, where there is one that can be read."""
+    return merged(oldest_plain_ms(store, queues), oldest_keyed_ms(store, queues))
+
+
+def merged(plain_ms: Mapping[str, int], keyed_ms: Mapping[str, int]) -> dict[str, int]:
+    """Of each queue the longer time."""
+    longer = {queue: max(age, plain_ms.get(queue, 0)) for queue, age in keyed_ms.items()}
+    return {**plain_ms, **longer}
+
+
+def oldest_plain_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
+    """The same of those without a fair key."""
     keys = store.keys
     # From the right: the suspects come first.
-    lists = {queue: [keys.of(kind, queue) for kind in ("ready", "suspects")] for queue in queues}
-    ages = oldest_ms(store, lists)
-    if store.lane.call("ZCARD", keys.fixed("fair")):
-        for queue, age_ms in _oldest_keyed_ms(store, queues).items():
-            ages[queue] = max(age_ms, ages.get(queue, 0))
-    return ages
+    return oldest_ms(
+        store, {q: [keys.of(kind, q) for kind in ("ready", "suspects")] for q in queues}
+    )
 
 
-def _oldest_keyed_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
+def oldest_keyed_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
     """The same of those with a fair key whose turns come next."""
+    if not store.lane.call("ZCARD", store.keys.fixed("fair")):
+        return {}
     commands = [turns.the_next(store.keys, queue, 0, HEAD) for queue in queues]
     (seconds, micros), *heads = store.lane.pipeline([("TIME",), *commands])
     now_ms = int(seconds) * 1000 + int(micros) // 1000

@@ -17,6 +17,7 @@ from trioq.store.inspect.doors import Door
 
 Cause = Literal[
     "ready",  # a worker
+    "fair",  # a worker, and its turn among those with other keys
     "scheduled",  # its time
     "paused",  # the resume of its queue, or of its name
     "breaker",  # its name's breakers, none of which is closed
@@ -24,6 +25,9 @@ Cause = Literal[
 ]
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+RUNNABLE: frozenset[Cause] = frozenset({"ready", "fair"})
+"""Whoever waits for these could run now, were there a worker free."""
 
 
 @attrs.frozen
@@ -43,13 +47,16 @@ class Waiting:
 def waiting(
     counted: Stats,
     behind: Sequence[Door],
-    ready_ms: Mapping[str, int],
+    *,
+    plain_ms: Mapping[str, int],
+    keyed_ms: Mapping[str, int],
     parked_ms: Mapping[tuple[str, str], int],
 ) -> dict[tuple[str, Cause], Waiting]:
     """Queue and cause → who waits; of each queue that is counted, for each cause.
 
     Args:
-      ready_ms: Queue → how long its next job has been wanted.
+      plain_ms: Queue → how long its next ready job has been wanted, of those without a fair key.
+      keyed_ms: The same of those with one.
       parked_ms: Queue and name → the same of those behind that door.
     """
     found = {(queue, cause): Waiting() for queue in counted.queues for cause in CAUSES}
@@ -59,7 +66,9 @@ def waiting(
 
     for name, queue in counted.queues.items():
         add(name, "scheduled", queue.scheduled)
-        add(name, "paused" if queue.paused else "ready", queue.ready, ready_ms.get(name))
+        plain = queue.ready - queue.fair
+        add(name, "paused" if queue.paused else "ready", plain, plain_ms.get(name))
+        add(name, "paused" if queue.paused else "fair", queue.fair, keyed_ms.get(name))
     for door in behind:
         oldest_ms = parked_ms.get((door.queue, door.name))
         add(door.queue, _cause(door), door.parked, oldest_ms)

@@ -34,6 +34,8 @@ class QueueStats:
     paused: bool
     served: bool
     """Whether a live engine claims from it."""
+    fair: int = 0
+    """Of the ready ones: those that have a fair key, and take turns."""
 
     @property
     def waiting(self) -> int:
@@ -243,6 +245,7 @@ class _Moment:
                 suspects=lengths.suspects,
                 paused=name in self.pauses.queues,
                 served=name in served,
+                fair=max(0, min(lengths.keyed, lengths.claimable)),
             )
             for name, lengths in self.lengths.items()
         }

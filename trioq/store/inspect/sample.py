@@ -17,7 +17,7 @@ from trioq.core.calls import Rate
 from trioq.errors import StoreBusy
 from trioq.store import kept
 from trioq.store.inspect import turns
-from trioq.store.inspect.ages import oldest_ms, oldest_ready_ms
+from trioq.store.inspect.ages import merged, oldest_keyed_ms, oldest_ms, oldest_plain_ms
 from trioq.store.inspect.causes import Cause, Waiting, waiting
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.doors import doors
@@ -128,15 +128,18 @@ def sample(store: RedisStore, queues: Sequence[str]) -> Sample:
       StoreBusy: Queues or engines came and went each time it was tried.
     """
     counted = stats(store, queues)
-    ages: dict[str, int] = {}
+    plain: dict[str, int] = {}
+    keyed: dict[str, int] = {}
     for names in _pages([name for name, queue in counted.queues.items() if queue.ready]):
-        ages |= oldest_ready_ms(store, names)
+        plain |= oldest_plain_ms(store, names)
+        keyed |= oldest_keyed_ms(store, names)
     behind = doors(store, counted)
     parked: dict[tuple[str, str], int] = {}
     for page in _pages(behind[:DOORS]):
         lists = {(d.queue, d.name): [store.keys.of("parked", d.queue, d.name)] for d in page}
         parked |= oldest_ms(store, lists)
-    return Sample(counted, ages, waiting(counted, behind, ages, parked))
+    who = waiting(counted, behind, plain_ms=plain, keyed_ms=keyed, parked_ms=parked)
+    return Sample(counted, merged(plain, keyed), who)
 
 
 def _pages(all_: Sequence[T]) -> Iterator[Sequence[T]]:
