@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from tests.store.drive import Driver, Sender
 from tests.store.world import uids
@@ -108,6 +109,7 @@ def test_a_job_that_somebody_put_there_by_hand_is_found_by_and_by(server: Server
     store.lane.close()
 
 
+@pytest.mark.direct  # nobody sends its steps again
 def test_what_was_put_into_words_ahead_is_what_is_sent(store: RedisStore) -> None:
     sender, engine = Sender(store), Driver(store)
     uid, other = sender.enqueue_new(), sender.enqueue_new()
@@ -126,6 +128,7 @@ def test_what_was_put_into_words_ahead_is_what_is_sent(store: RedisStore) -> Non
     assert reply.held == 0
 
 
+@pytest.mark.direct  # nobody sends its steps again
 def test_what_waits_for_a_bell_leaves_what_follows_as_it_was_prepared(store: RedisStore) -> None:
     sender, engine = Sender(store), Driver(store)
     first, second = engine.make(1), engine.make(0)
