@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trioq.core.blame import Breaker
     from trioq.core.call import Call
     from trioq.core.config import Config
+    from trioq.core.flow import Limit
     from trioq.core.formats.note import Progress
     from trioq.core.job import Job
     from trioq.core.retry import Retry
@@ -73,6 +74,7 @@ __all__ = [
     "JobEnd",
     "JobFilter",
     "JobUnknown",
+    "Limit",
     "NoResult",
     "NoResultKept",
     "PayloadRejected",
@@ -130,6 +132,7 @@ _HOMES = {
     "trioq.core.config": ("Config",),
     "trioq.core.formats.note": ("Progress",),
     "trioq.core.job": ("Job",),
+    "trioq.core.flow": ("Limit",),
     "trioq.core.blame": ("Breaker",),
     "trioq.core.retry": ("Retry",),
     "trioq.service": ("Engine",),

@@ -14,6 +14,7 @@ import attrs
 from trioq.core.blame import PLAIN_ERRORS, Breaker
 from trioq.core.call import Call
 from trioq.core.config import CommandConfig
+from trioq.core.flow import Limit
 from trioq.core.job import Job
 from trioq.core.retry import Retry
 from trioq.cwd import working_directory
@@ -133,6 +134,7 @@ class App:
         result: float | str | timedelta | None = None,
         raises: Sequence[type[Exception]] = (),
         breaker: Breaker | None = PLAIN_ERRORS.breaker,
+        limits: Limit | Sequence[Limit] = (),
     ) -> _Register: ...
     def job(
         self,
@@ -146,6 +148,7 @@ class App:
         result: float | str | timedelta | None = None,
         raises: Sequence[type[Exception]] = (),
         breaker: Breaker | None = PLAIN_ERRORS.breaker,
+        limits: Limit | Sequence[Limit] = (),
     ) -> Any:
         """Register a function, ``async def`` or ``def``, under a stable name.
 
@@ -172,6 +175,8 @@ class App:
           breaker: Which of its errors count for its circuit breaker, when that opens, and with
               which other handlers it is shared; None: no breaker ever stops it. Default: as
               ``[circuit_breaker]`` says, and errors that say that the job is wrong don't count.
+          limits: How often its jobs may start and how many may run at a time, over all engines:
+              all of these at once.
 
         Raises:
           TypeError: A parameter that no field of a JSON object can fill; a generator, a
@@ -193,6 +198,7 @@ class App:
             "result_s": result,
             "raises": raises,
             "breaker": breaker,
+            "limits": limits,
         }
         return _Register(self, name, options)
 
@@ -205,6 +211,11 @@ class App:
         self._add(list(other.handlers.values()))
 
     def _add(self, functions: list[Function]) -> None:
+        limits = {
+            limit.name: (limit, function)
+            for function in self._handlers.values()
+            for limit in function.limits
+        }
         shared = [f for f in self._handlers.values() if f.breaker is not None and f.breaker.name]
         for new in functions:
             if old := self._handlers.get(new.name):
@@ -213,6 +224,8 @@ class App:
                 )
             for other in shared:
                 _check_share(new, other)
+            for limit in new.limits:
+                _check_limit(limit, new, *limits.setdefault(limit.name, (limit, new)))
         self._handlers |= {new.name: new for new in functions}
 
 
@@ -225,6 +238,15 @@ def _check_share(new: Function, old: Function) -> None:
         f"two handlers share the breaker {one.name!r}, and say different things of it:"
         f" {_where(old)} {other}, and {_where(new)} {one}"
     )
+
+
+def _check_limit(limit: Limit, new: Function, other: Limit, old: Function) -> None:
+    """Refuse two handlers that share a limit, and differ in what it is."""
+    if not limit.agrees(other):
+        raise ValueError(
+            f"two handlers share the limit {limit.name!r}, and say different things of it:"
+            f" {_where(old)} {other.words}, and {_where(new)} {limit.words}"
+        )
 
 
 def _name_of(function: object) -> str:

@@ -27,7 +27,7 @@ from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler
-from trioq.engine.handlers.fielded import fair_faults
+from trioq.engine.handlers.limited import limit_faults
 from trioq.engine.nurseries import plain_errors
 from trioq.errors import ConfigError
 from trioq.isolation import runners_of
@@ -76,8 +76,8 @@ def registry(
       is_whole: Whether there are no other handlers, so that who names another is wrong.
 
     Raises:
-      ConfigError: Two have one name, or ``[breakers]`` names who isn't there, or a queue is fair
-          by what no payload has.
+      ConfigError: Two have one name, or the limits don't fit them, or ``[breakers]`` names who
+          isn't there: all of it.
     """
     root = None if config.producer is None else config.resolve(config.producer.scan_dir)
     retry = from_config.retry(config)
@@ -86,7 +86,7 @@ def registry(
     handlers = all_handlers(app, config.commands, builtin, directory, retry, runners=runners)
     if not is_whole:
         return handlers
-    found = [*fair_faults(flow(config), handlers)]
+    found = [*limit_faults(flow(config), handlers)]
     try:
         from_config.breaker_rules(config, handlers)
     except ConfigError as error:

@@ -14,9 +14,11 @@ import pytest
 
 from tests.cli.conftest import Cli, run
 from tests.scene import Scene
+from tests.store.drive import Driver
 from tests.support import new_job
 from trioq.cli import COMMANDS, cli
 from trioq.core.formats.snapshot import Shut, Snapshot
+from trioq.core.limits import LimitSettings
 from trioq.store.inspect import tell
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +92,9 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
     scene.dead(new_job(payload=b'{"path":"a"}', id="dead"))
     scene.store.sign_off(scene.driver.engine)
     scene.store.register("e.2", engine.encode())
+    scene.store.set_limits({"all": LimitSettings(10_000, 1, 1)}, 1)
+    scene.enqueue(new_job(takes=("all",)))
+    Driver(scene.store).step(1)
     scene.enqueue(new_job(id="a"), new_job("high"), new_job(name="nooop", id="misspelt"))
     tell(scene.store, "e.2", Snapshot(shut=(Shut("noop", ("noop",), "open", 1, 2, 14, 20),)))
     file = tmp_path / "in.jsonl"
@@ -111,6 +116,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         json.loads(trioq("doctor", "--json").stdout),
         trioq.json("acl"),
         json.loads(run("config", "check", trioq.config, "--json").stdout),
+        trioq.json("limits"),
     ]
     documented = shapes()
     assert len(documented) == len(real)

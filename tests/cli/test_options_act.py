@@ -25,8 +25,9 @@ from tests.support import trioq_started as started
 from trioq.cli import cli
 from trioq.core.formats.record import decode
 from trioq.core.job import Options
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Park
-from trioq.store.inspect import record, stats
+from trioq.store.inspect import limits, record, stats
 
 #: Options that are the same wherever they are, and are tested by what they are called.
 EVERYWHERE = {"--json", "--dry-run", "--rate", "--yes"}
@@ -84,6 +85,7 @@ def place(trioq: Cli, scene: Scene, server: Server) -> Place:
     (jobs["scheduled"],) = scene.enqueue(new_job("low", delay_ms=30_000, id="scheduled"))
     for word, queue in (("low 1", "low"), ("low 2", "low"), ("high 1", "high")):
         (jobs[word],) = scene.enqueue(new_job(queue, id=word))
+    scene.store.set_limits({"stripe": LimitSettings(10_000, 1, 5)}, 1)
     return Place(trioq, scene, server, jobs)
 
 
@@ -415,6 +417,22 @@ def with_a_note(place: Place) -> None:
     assert json.loads(place.dump().pauses["low"][2])["note"] == "full"
 
 
+def sets(option: str, value: str, settings: LimitSettings) -> None:
+    """A row: the limit that allows 100/s and 5 at a time allows this."""
+
+    def act(place: Place) -> None:
+        ended = run("limits", "set", place.cli.config, "stripe", option, value)
+        assert ended.exit_code == 0, ended.output
+        assert [view.settings for view in limits(place.scene.store)] == [settings]
+
+    row("limits set", option)(act)
+
+
+sets("--rate", "5/m", LimitSettings(12_000_000, 1, 5))
+sets("--burst", "7", LimitSettings(10_000, 7, 5))
+sets("--concurrency", "none", LimitSettings(10_000, 1, 0))
+
+
 def _of_own_place(place: Place, *options: str) -> dict[str, Any]:
     ended = apart("bench", place.cli.config, *options, "--json")
     assert ended.returncode == 0, ended.stderr
@@ -505,6 +523,7 @@ ASKED = {
     "cancel": ["--name", "noop"],
     "dead show": ["dead noop full"], "dead revive": ["--all"], "dead purge": ["--all"],
     "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],
+    "limits set": ["stripe", "--burst", "2"],
 }  # fmt: skip
 
 #: What goes wrong where nobody has said yes to it.

@@ -23,8 +23,8 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
     scene.driver.step(1)
     told = trioq.json("stats")
     engine = scene.driver.engine
-    low = {"ready": 1, "scheduled": 0, "parked": 0, "running": 1, "suspects": 0, "paused": False,
-           "served": True, "fair": 0}  # fmt: skip
+    low = {"ready": 1, "limited": 0, "scheduled": 0, "parked": 0, "running": 1, "suspects": 0,
+           "paused": False, "served": True, "fair": 0}  # fmt: skip
     assert told == {
         "namespace": "t",
         "queues": {"high": low | {"ready": 0, "scheduled": 1, "running": 0}, "low": low},

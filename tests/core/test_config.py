@@ -427,16 +427,6 @@ def test_a_url_that_cannot_be_used_is_refused_without_being_shown(url: str, why:
     assert "nary@" not in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["rate", "concurrency"])
-def test_a_limit_that_no_script_keeps_yet_is_refused(key: str) -> None:
-    queue = attrs.evolve(QueueConfig("high"), **{key: 3})
-    with pytest.raises(ConfigError) as caught:
-        check(Config(queues=(queue,)))
-    assert caught.value.faults == (
-        f"queues[0].{key}: not kept by this version; leave it out, for now",
-    )
-
-
 def test_what_happens_in_a_full_queue_needs_a_length() -> None:
     queues = (QueueConfig("high", when_full="reject"), QueueConfig("low", max_length=1))
     with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""What decides when a job may start, from its queue and its payload."""
+"""What jobs take of limits, from their names, queues and payloads."""
 
 from __future__ import annotations
 
@@ -6,32 +6,104 @@ from typing import Any
 
 import pytest
 
-from trioq.core.config import Config, QueueConfig
-from trioq.core.fair import FairKey
-from trioq.core.flow import NO_PLAN, Plan, flow, told_apart
+import trioq
+from trioq.core.config import Config, LimitConfig, QueueConfig
+from trioq.core.flow import NO_PLAN, Limit, Plan, allows, flow, told_apart, value_at
+from trioq.core.limits import LimitSettings
 
 PAYLOAD = {"tenant": "acme", "order": {"customer": {"id": 7}}, "nothing": None}
 
 
-def test_the_field_of_a_fair_queue_is_what_its_jobs_take_turns_by() -> None:
-    config = Config(queues=(QueueConfig("pay", fair="order.customer.id"), QueueConfig("low")))
-    assert flow(config).plan("pay").turn(PAYLOAD) == FairKey("7")
-    assert flow(config).plan("pay").reads
-    assert flow(config).plan("low") is NO_PLAN
-    assert not NO_PLAN.reads
-    assert NO_PLAN.turn(PAYLOAD) is None
+def of(*limits: Limit) -> Plan:
+    return Plan(limits)
 
 
-@pytest.mark.parametrize("field", ["absent", "nothing", "tenant.id", "order.customer.name"])
-def test_a_job_that_lacks_the_field_has_no_key(field: str) -> None:
-    assert Plan(field).turn(PAYLOAD) is None
+# -- a limit -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("value", "key"), [("acme", '"acme"'), (7, "7"), ("7", '"7"'), (True, "true"), (1.5, "1.5")]
+    ("wrong", "said"),
+    [
+        ({}, "limits nothing: expected a rate, a concurrency, or both"),
+        ({"rate": 0}, "the limit's rate: expected a rate from 0.0001 to 1000000"),
+        ({"rate": -1}, "the limit's rate"),
+        ({"rate": "5/x"}, r"""the limit's rate: .*, such as 100 \(in a second\), "5/m" or"""),
+        ({"rate": True}, "the limit's rate"),
+        ({"concurrency": 0}, "the limit's concurrency: expected a whole number from 1"),
+        ({"concurrency": 1.5}, "the limit's concurrency"),
+        ({"rate": 1, "burst": 0}, "the limit's burst: expected a whole number from 1"),
+        ({"concurrency": 1, "burst": 2}, "has a burst, which needs a rate"),
+        ({"rate": 1, "key": ""}, "the limit's key: expected a field of the payload"),
+        ({"rate": 1, "key": "a..b"}, "the limit's key"),
+        ({"rate": 1, "key": 5}, "the limit's key"),
+    ],
 )
-def test_values_of_all_kinds_have_keys_of_their_own(value: Any, key: str) -> None:
-    assert Plan("f").turn({"f": value}) == FairKey(key)
+def test_what_cannot_be_a_limit_is_told(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        trioq.Limit("stripe", **wrong)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "x" * 65, None])
+def test_a_limit_has_a_name_that_takes_can_begin_with(name: Any) -> None:
+    with pytest.raises(ValueError, match="the limit's name: expected a name"):
+        trioq.Limit(name, rate=1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "us"), [(100, 10_000), ("100/s", 10_000), ("5/m", 12_000_000), ("1000/h", 3_600_000)]
+)
+def test_a_rate_is_kept_as_the_time_between_two_starts(rate: Any, us: int) -> None:
+    assert Limit("a", rate=rate, burst=3).settings == LimitSettings(us, 3, 0)
+    assert Limit("a", concurrency=2).settings == LimitSettings(0, 1, 2)
+
+
+def test_limits_agree_that_say_the_same_of_other_fields() -> None:
+    limit = Limit("a", rate=1, key="tenant")
+    assert limit.agrees(Limit("a", rate="60/m", key="order.tenant"))
+    assert not limit.agrees(Limit("a", rate=2, key="tenant"))
+    assert not limit.agrees(Limit("a", rate=1)), "one for all isn't one for each"
+
+
+@pytest.mark.parametrize("rate", ["100/s", "3/s", "5/m", "1000/h", "11/d"])
+def test_a_rate_is_told_as_it_was_written(rate: str) -> None:
+    assert Limit("a", rate=rate).words == f"{rate} started"
+
+
+def test_what_a_limit_allows_is_told_in_words() -> None:
+    limit = Limit("a", rate=2, burst=5, concurrency=1000, key="tenant")
+    assert limit.words == "2/s started, 5 at once and 1,000 running, for each tenant"
+    assert allows(LimitSettings()) == "any"
+
+
+# -- takes -------------------------------------------------------------------------------------
+
+
+def test_a_job_takes_of_each_limit_once_and_of_those_with_a_key_last() -> None:
+    config = Config(
+        queues=(QueueConfig("pay", concurrency=2), QueueConfig("low")),
+        limits={
+            "each": LimitConfig(name="each", jobs=("charge",), concurrency=1, key="tenant"),
+            "all": LimitConfig(name="all", queue="pay", rate=5),
+        },
+    )
+    plan = flow(config).plan("charge", "pay", [Limit("all", rate=5), Limit("own", rate=1)])
+    assert plan.takes(PAYLOAD) == ("pay", "all", "own", 'each:"acme"')
+    assert flow(config).plan("charge", "low").takes(PAYLOAD) == ('each:"acme"',)
+    assert flow(config).plan("other", "low") is NO_PLAN
+
+
+def test_the_short_form_of_a_queue_is_a_limit_of_its_name() -> None:
+    (bound,) = flow(Config(queues=(QueueConfig("pay", rate=5, concurrency=2),))).bound
+    assert bound.limit == Limit("pay", rate=5, concurrency=2)
+
+
+@pytest.mark.parametrize("key", ["absent", "nothing", "tenant.id", "order.customer.name"])
+def test_a_limit_does_not_bind_a_job_that_lacks_its_key(key: str) -> None:
+    assert of(Limit("a", rate=1, key=key), Limit("b", rate=1)).takes(PAYLOAD) == ("b",)
+
+
+def test_a_key_reaches_into_a_payload() -> None:
+    assert of(Limit("a", rate=1, key="order.customer.id")).takes(PAYLOAD) == ("a:7",)
 
 
 def test_lists_and_tables_are_told_apart_by_one_text_whatever_their_order() -> None:
@@ -41,8 +113,24 @@ def test_lists_and_tables_are_told_apart_by_one_text_whatever_their_order() -> N
 
 def test_values_of_any_length_are_told_apart() -> None:
     long, other = "x" * 10_000, "x" * 9_999 + "y"
-    turn = Plan("f").turn({"f": long})
-    assert turn is not None
-    assert len(turn.key) < 100
+    (take,) = of(Limit("a", rate=1, key="k")).takes({"k": long})
+    assert len(take) < 100
     assert told_apart(long) != told_apart(other)
     assert told_apart(long) == told_apart("x" * 10_000)
+
+
+def test_the_server_is_told_of_all_limits_of_configuration_and_handlers() -> None:
+    queues = (QueueConfig("pay", concurrency=2), QueueConfig("low"))
+    limits = {"each": LimitConfig(name="each", jobs=("x",), rate=1, key="tenant")}
+    settings = flow(Config(queues=queues, limits=limits)).settings([Limit("own", rate=4)])
+    assert settings == {
+        "own": LimitSettings(250_000),
+        "pay": LimitSettings(concurrency=2),
+        "each": LimitSettings(1_000_000),
+    }
+
+
+def test_only_a_plan_with_a_key_reads_payloads() -> None:
+    assert not of(Limit("a", rate=1)).reads
+    assert of(Limit("a", rate=1, key="x")).reads
+    assert value_at({"x": None}, "x") is None

@@ -188,6 +188,8 @@ class Fleet:
     directory: Path
     workers: int = 16
     grace: str = "5s"
+    more: str = ""
+    """What else stands in the configuration."""
     engines: list[subprocess.Popen[str]] = attrs.field(factory=list)
     hurt: list[Hurt] = attrs.field(factory=list)
     """What happened to engines."""
@@ -197,7 +199,7 @@ class Fleet:
     def __attrs_post_init__(self) -> None:
         (self.directory / "fleet_app.py").write_text(APP)
         config = CONFIG.format(url=self.server.url, workers=self.workers, grace=self.grace)
-        self.config.write_text(config)
+        self.config.write_text(config + self.more)
 
     @property
     def config(self) -> Path:
@@ -219,10 +221,12 @@ class Fleet:
             store.enqueue(sender, number, jobs[start : start + 500])
         store.lane.close()
 
-    def enqueue_from_file(self, count: int, wait_s: float) -> None:
-        """Queue ``count`` jobs as a user does who has them in a file."""
+    def enqueue_from_file(self, count: int, wait_s: float, values: int | None = None) -> None:
+        """Queue ``count`` jobs as a user does who has them in a file; ``n`` has so many values,
+        else each its own."""
         lines = self.directory / "jobs.jsonl"
-        lines.write_text("".join(f'{{"n": {n}, "wait": {wait_s}}}\n' for n in range(count)))
+        numbers = (n % (values or count) for n in range(count))
+        lines.write_text("".join(f'{{"n": {n}, "wait": {wait_s}}}\n' for n in numbers))
         told = trioq("enqueue", self.config, "work", "--from", lines, cwd=self.directory)
         assert told.returncode == 0, told.stderr
 

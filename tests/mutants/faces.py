@@ -133,10 +133,8 @@ SETTINGS = (
     ),
     Mutant(
         "the file is above the environment", "settings/read.py",
-        "        Layer(tree),\n"
-        "        from_environment(environ, commands if isinstance(commands, dict) else ()),\n",
-        "        from_environment(environ, commands if isinstance(commands, dict) else ()),\n"
-        "        Layer(tree),\n", PRECEDENCE,
+        "[Layer(tree), from_environment(environ, tree)]",
+        "[from_environment(environ, tree), Layer(tree)]", PRECEDENCE,
     ),
 )  # fmt: skip
 

@@ -285,7 +285,7 @@ AROUND = (
     ),
     Mutant(
         "a variable means the command with the first name", "settings/environ.py",
-        "sorted(commands, key=len, reverse=True)", "sorted(commands)", ENVIRON,
+        "sorted(names, key=len, reverse=True)", "sorted(names)", ENVIRON,
     ),
     Mutant(
         "of a list's keys no meaning is known", "settings/meanings.py",
@@ -320,7 +320,7 @@ AROUND = (
     ),
     Mutant(
         "many jobs are of no trace", "client/many.py",
-        "drafts.plan(place), trace,", "drafts.plan(place), {},", MANY,
+        "drafts.plan(call, place), trace,", "drafts.plan(call, place), {},", MANY,
     ),
     Mutant(
         "who was full takes no line until all is written", "lines.py",

@@ -227,6 +227,41 @@ def test_all_faults_come_at_once_each_with_its_path() -> None:
         ("redis.url = 'redis+sentinel://h'", "redis.url: redis+sentinel:// is not supported yet"),
         ("limiter.rate = 1979-05-27", "limiter.rate: expected a number from 0 to 10000000, got a"),
         ("limiter.rate = inf", "limiter.rate: expected a number from 0 to 10000000, got inf"),
+        ("queues = [{name = 'a', rate = '5/y'}]", "queues[0].rate: expected a rate from 0.0001 to"),
+        ("queues = [{name = 'a', rate = 0}]", "queues[0].rate: expected a rate from 0.0001 to"),
+        ("queues = [{name = 'a', concurrency = 0}]", "queues[0].concurrency: expected a whole"),
+        (
+            "limits.a.jobs = ['x']",
+            "limits.a: limits nothing; expected a rate, a concurrency, or both",
+        ),
+        (
+            "limits.a.rate = -1\nlimits.a.jobs = ['x']",
+            "limits.a.rate: expected a rate from 0.0001 to 1000000, such as 100 (in a second),",
+        ),
+        ("limits.a.rate = '0/s'\nlimits.a.jobs = ['x']", "limits.a.rate: expected a rate"),
+        ("limits.a = {rate = 1, burst = 0, jobs = ['x']}", "limits.a.burst: expected a whole"),
+        (
+            "limits.a = {concurrency = 1, burst = 2, jobs = ['x']}",
+            "limits.a.burst: only used with a rate",
+        ),
+        (
+            "limits.a.rate = 1",
+            "limits.a: expected jobs or a queue that it is for, neither is given",
+        ),
+        (
+            "limits.a = {rate = 1, jobs = ['x'], queue = 'low'}",
+            "limits.a: expected jobs or a queue that it is for, both are given",
+        ),
+        (
+            "limits.a = {rate = 1, queue = 'lwo'}",
+            'limits.a.queue: expected one of the queues ("high", "low"), got \'lwo\'',
+        ),
+        ("limits.'a b' = {rate = 1, queue = 'low'}", 'limits."a b": expected a name'),
+        ("limits.a = {rate = 1, queue = 'low', max = 3}", "limits.a.max: unknown key; did you"),
+        (
+            "queues = [{name = 'a', rate = 1}]\nlimits.a = {rate = 2, queue = 'a'}",
+            "queues[0].rate: the limit of a queue has its name, and limits.a is another one",
+        ),
         ("worker.timeout = 0", "worker.timeout: expected a duration above 0s"),
         ("worker.max_attempts = 0", "worker.max_attempts: expected a whole number from 1"),
         (
@@ -251,6 +286,30 @@ def test_a_combination_with_a_wrong_value_is_not_reported_as_well() -> None:
     # The typo means the lease, so the default of 5 s isn't held against the heartbeat.
     assert len(fault_lines('worker.heartbeat_interval = "5s"\nworker.leese = "30s"')) == 1
     assert len(fault_lines('default_queue = "b"\nqueues = [{name = "a b"}]')) == 1
+
+
+def test_all_faults_of_limits_come_at_once() -> None:
+    lines = fault_lines(
+        """
+        limits.empty.jobs = ["x"]
+        limits.of_nobody.rate = 1
+        limits.elsewhere = { rate = "5/m", queue = "nowhere" }
+        """
+    )
+    assert [line.split(": ")[1] for line in lines] == [
+        "limits.elsewhere.queue",
+        "limits.empty",
+        "limits.of_nobody",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "per_s"),
+    [("100", 100.0), ("'100/s'", 100.0), ("'5/m'", 5 / 60), ("'1000/h'", 1000 / 3600)],
+)
+def test_a_rate_has_a_unit_or_is_one_for_a_second(written: str, per_s: float) -> None:
+    config = read(f"limits.a = {{ rate = {written}, jobs = ['x'] }}")
+    assert config.limits["a"].rate == per_s
 
 
 def test_a_fault_in_one_queue_does_not_move_the_others() -> None:

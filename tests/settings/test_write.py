@@ -65,8 +65,7 @@ def test_the_sample_shows_every_key_and_says_why() -> None:
     keys = [line for line in text.splitlines() if " = " in line]
     assert [line for line in keys if line.rpartition("#")[2].strip() == ""] == []
     named = {line.removeprefix("# ").split(" = ")[0] for line in keys}
-    refused = {"concurrency"}  # by this version; queues' rates too, but there is another rate
-    assert named == {path[-1] for _, path in leaves(Config, ())} - refused
+    assert named == {path[-1] for _, path in leaves(Config, ())}
 
 
 def test_what_the_sample_has_commented_out_is_valid_too() -> None:
@@ -78,6 +77,7 @@ def test_what_the_sample_has_commented_out_is_valid_too() -> None:
     config = read(text)
     assert config.commands["convert"].permanent_exit_codes == ()
     assert config.queues[0].max_length == 100_000
+    assert config.limits["stripe"].rate == 100
 
 
 def test_the_page_about_the_configuration_is_the_one_that_is_drawn() -> None:

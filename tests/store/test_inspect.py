@@ -71,7 +71,7 @@ def test_an_empty_namespace_counts_nothing_and_shows_the_configured_queues(
     store: RedisStore,
 ) -> None:
     nothing = {
-        "ready": 0, "scheduled": 0, "parked": 0, "running": 0, "suspects": 0,
+        "ready": 0, "limited": 0, "scheduled": 0, "parked": 0, "running": 0, "suspects": 0,
         "paused": False, "served": False, "fair": 0,
     }  # fmt: skip
     assert stats(store, ["high", "low"]).as_json() == {

@@ -37,7 +37,7 @@ from trioq.client.many import batches
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
-from trioq.core.flow import Plan, flow
+from trioq.core.flow import Plan
 from trioq.core.job import NO_HEADERS, Headers, Options
 from trioq.cwd import why_missing
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
@@ -96,7 +96,7 @@ def enqueue(
         result = wait + CALLED_S
     options = Options(result_s=result, deadline_ms=deadline, expires_ms=expires)
     into = queue or known.queue(name) or made.default_queue
-    plan = flow(made).plan(into)
+    plan = known.plan(made, name, into)
     patience_s = math.inf if full_timeout is None else full_timeout
     wanted = _Wanted(made, name, into, delay or 0, options, plan, patience_s)
     try:
@@ -150,10 +150,11 @@ class _Wanted:
             names = self.config.queue_names
             hint = did_you_mean(self.queue, names) or f"; there are {', '.join(names)}"
             raise QueueUnknown(f"no queue {self.queue!r} is configured{hint}")
+        fields = json.loads(payload) if self.plan.reads else {}
         return Drafts(self.config, knows_queues=True).job(
             self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id,
             options=self.options, trace=trace,
-            fair=self.plan.turn(json.loads(payload) if self.plan.reads else {}),
+            takes=self.plan.takes(fields), fair=self.plan.turn(fields),
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import attrs
 from trioq.app import App, load_app
 from trioq.core.config import Config
 from trioq.core.config.rules import nearest
+from trioq.core.flow import Plan, flow
 from trioq.core.formats import engine_info
 from trioq.engine.handlers import Handler
 from trioq.errors import ConfigError
@@ -28,6 +29,11 @@ class Known:
     def queue(self, name: str) -> str | None:
         """Where the jobs of this name go that don't say; None: its handler doesn't, either."""
         return self.handlers[name].queue if name in self.handlers else None
+
+    def plan(self, config: Config, name: str, queue: str) -> Plan:
+        """What the jobs of this name take of limits in this queue."""
+        own = self.handlers[name].limits if name in self.handlers else ()
+        return flow(config).plan(name, queue, own)
 
     def warning(self, name: str, engines: frozenset[str]) -> str:
         """What to tell who enqueues a job of this name; empty: nothing.

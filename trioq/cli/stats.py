@@ -130,7 +130,9 @@ def _remarks(queue: QueueStats) -> str:
     remarks = []
     if queue.paused:
         remarks.append("paused")
-    if not queue.served and (queue.ready or queue.scheduled or queue.parked):
+    if queue.limited:
+        remarks.append(f"{queue.limited:,} limited")
+    if not queue.served and queue.waiting:
         remarks.append("no engine serves it")
     if queue.suspects:
         remarks.append(f"{queue.suspects} suspect")

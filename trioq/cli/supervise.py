@@ -6,9 +6,9 @@ A child is ``trioq serve`` again, with a word more. One of them leads: it scans,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,14 @@ class Wanted:
     def terms(self, made: Config) -> Terms:
         """What is to be kept of a configuration."""
         limits = Limits.of(made.serve)
-        return Terms(count_of(made, self.processes), limits, made.worker.grace_s)
+        read_ms = time.time_ns() // 1_000_000
+        return Terms(count_of(made, self.processes), limits, made.worker.grace_s, read_ms)
 
-    def argv(self, name: str, http: str, number: int, fd: int, leads: bool) -> list[str]:
+    def argv(self, member: Membership, leads: bool) -> list[str]:
         """How to start a child."""
         options = ["--role", self.role if leads else "worker"]
         if leads and self.horizon_s is not None:
             options += ["--drain", "--drain-horizon", str(self.horizon_s)]
-        member = Membership(number, fd, name, http)
         return [
             *python(),
             "-m",
@@ -87,8 +87,14 @@ def supervise(made: Config, wanted: Wanted) -> int:
         for line in warnings(made):
             log.warning("configuration", advice=line)
         name = engine_name()
+        http = bound.address if bound else ""
+
+        def argv(number: int, fd: int, leads: bool) -> list[str]:
+            read_ms = supervisor.terms.read_ms
+            return wanted.argv(Membership(number, fd, name, http, read_ms), leads)
+
         supervisor = Supervisor(
-            argv=partial(wanted.argv, name, bound.address if bound else ""),
+            argv=argv,
             terms=wanted.terms(made),
             reread=lambda: wanted.terms(load(wanted.path)),
             log=log,

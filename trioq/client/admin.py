@@ -29,6 +29,7 @@ from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
 from trioq.core.config import Config
 from trioq.core.job import Uid
+from trioq.core.limits import LimitSettings
 from trioq.store import inspect
 from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import (
@@ -40,6 +41,7 @@ from trioq.store.inspect import (
     Explanation,
     JobFilter,
     JobView,
+    LimitView,
     LivingPage,
     Pauses,
     Reason,
@@ -119,6 +121,14 @@ class Admin:
     def explain_queue(self, queue: str) -> tuple[tuple[Reason, ...], Stats, tuple[Door, ...]]:
         """Why nobody claims from a queue; what is counted; what its parked jobs wait behind."""
         return inspect.explain_queue(self.store, queue, self.queues)
+
+    def limits(self) -> list[LimitView]:
+        """What is limited, how much of it is in use, and who waits."""
+        return inspect.limits(self.store)
+
+    def now_ms(self) -> int:
+        """The server's time, epoch."""
+        return inspect.now_ms_of(self.store)
 
     def queue_names(self) -> tuple[str, ...]:
         """The configured queues, then all others that anything is in, maybe also empty ones."""
@@ -219,6 +229,17 @@ class Admin:
           itself only that engine knows.
         """
         return self._sender.send(RedisStore.reset_breaker, name)
+
+    def set_limit(self, name: str, settings: LimitSettings) -> bool:
+        """A limit admits this from now on, until an engine is started that says something else.
+        False: meanwhile one was.
+
+        Raises:
+          StoreUnreachable: No answer; with ``sent``, it may have been done. Again is harmless.
+          StoreBusy, StoreRefused: Nothing was changed.
+        """
+        known = max((view.version for view in self.limits() if view.name == name), default=0)
+        return name not in self.store.set_limits({name: settings}, max(self.now_ms(), known + 1))
 
     def cancel(
         self, id_or_uid: str, reason: str = "", *, by: str | None = None, wait: Seconds | None = 0.0

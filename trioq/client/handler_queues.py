@@ -1,15 +1,20 @@
-"""Which queue the jobs of a handler go to that is enqueued by its name."""
+"""Which queue the jobs of a handler go to that is enqueued by its name, and what limits them."""
 
 from __future__ import annotations
 
 import threading
 import warnings
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
 from trioq.core.config import Config
+from trioq.core.flow import Limit
 from trioq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trioq.engine.handlers import Function
 
 
 @attrs.define
@@ -22,7 +27,7 @@ class HandlerQueues:
     """
 
     config: Config
-    _of_app: Mapping[str, str | None] | None = attrs.field(default=None, init=False)
+    _of_app: Mapping[str, Function] | None = attrs.field(default=None, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def is_known(self, name: str) -> bool:
@@ -33,15 +38,22 @@ class HandlerQueues:
         """The queue that the handler of this name asks for; None: none, or nobody knows."""
         if command := self.config.commands.get(name):
             return command.queue
-        return self._known_to_app().get(name)
+        handler = self._known_to_app().get(name)
+        return None if handler is None else handler.queue
 
-    def _known_to_app(self) -> Mapping[str, str | None]:
+    def limits(self, name: str) -> tuple[Limit, ...]:
+        """What the handler of this name asks for itself, as far as that is known without importing
+        anything: what isn't known here the first engine finds out that claims the job."""
+        handler = (self._of_app or {}).get(name)
+        return () if handler is None else handler.limits
+
+    def _known_to_app(self) -> Mapping[str, Function]:
         with self._lock:
             if self._of_app is None:
                 self._of_app = self._import()
             return self._of_app
 
-    def _import(self) -> Mapping[str, str | None]:
+    def _import(self) -> Mapping[str, Function]:
         if not self.config.app:
             return {}
         from trioq.app import load_app  # it brings with it all that runs handlers
@@ -57,4 +69,4 @@ class HandlerQueues:
                 stacklevel=2,
             )
             return {}
-        return {name: handler.queue for name, handler in app.handlers.items()}
+        return app.handlers

@@ -21,7 +21,7 @@ from trioq.core.config import Config
 from trioq.core.current import deadline_here
 from trioq.core.deadline import too_late
 from trioq.core.fair import FairKey
-from trioq.core.flow import Flow, Plan, flow
+from trioq.core.flow import Flow, Limit, Plan, flow
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode, plain_header, with_payload
 from trioq.core.job import NO_HEADERS, NO_OPTIONS, Headers, Options, Record, new_uid
@@ -59,8 +59,10 @@ class Drafts:
     """A call's name and the queue that was asked for → its place, of those that were right."""
 
     flow: Flow = attrs.field(init=False)
-    _plans: dict[str, Plan] = attrs.field(factory=dict[str, Plan], init=False)
-    """A queue → what is so for its jobs."""
+    _plans: dict[tuple[Place, tuple[Limit, ...]], Plan] = attrs.field(
+        factory=dict[tuple[Place, tuple[Limit, ...]], Plan], init=False
+    )
+    """A place, and the limits that its handler asks for → what its jobs take of limits."""
 
     expected: dict[str, Expected] = attrs.field(factory=dict[str, Expected], init=False)
     """A handler's name → what is known of how its jobs end."""
@@ -70,7 +72,7 @@ class Drafts:
         return HandlerQueues(self.config)
 
     @flow.default
-    def _look_up_flow(self) -> Flow:
+    def _look_up_limits(self) -> Flow:
         return flow(self.config)
 
     @_queues.default
@@ -117,11 +119,13 @@ class Drafts:
             return self._plain(what, queue)
         call = self.call(what, payload, queue)
         encoded, place = self.encoded(call), self.place(call, queue)
+        plan = self.plan(call, place)
         return self.job(
             call.name,
             encoded,
             queue=call.queue,
-            fair=self.plan(place).turn(call.payload),
+            takes=plan.takes(call.payload),
+            fair=plan.turn(call.payload),
             delay_s=arguments.seconds("delay", delay, valid.DELAY_S),
             id=None if id is None else arguments.caller_id(id),
             options=options,
@@ -166,8 +170,11 @@ class Drafts:
         """A job that has a payload and nothing else."""
         place, payload = self.place(call, queue), self.encoded(call)
         header = plain_header(*place, time.time_ns() // 1_000_000)
-        fair = self.plan(place).turn(call.payload)
-        return NewJob(new_uid(), place[1], *with_payload(header, payload), name=place[0], fair=fair)
+        plan = self.plan(call, place)
+        return NewJob(
+            new_uid(), place[1], *with_payload(header, payload),
+            name=place[0], takes=plan.takes(call.payload), fair=plan.turn(call.payload),
+        )  # fmt: skip
 
     def call(self, what: Any, payload: Any, queue: str | None) -> Call:
         """What is to be run, whichever way it was said, and in which queue if that was asked for.
@@ -209,12 +216,14 @@ class Drafts:
                 self._places[name, asked] = place
         return place
 
-    def plan(self, place: Place) -> Plan:
-        """What is so for the jobs of a place; looked at once for many."""
-        if (plan := self._plans.get(place[1])) is None:
-            plan = self.flow.plan(place[1])
+    def plan(self, call: Call, place: Place) -> Plan:
+        """What the jobs of a call take of limits; looked at once for many."""
+        expected = call.expected
+        own = self.handler_queues.limits(call.name) if expected is None else expected.limits
+        if (plan := self._plans.get((place, own))) is None:
+            plan = self.flow.plan(*place, own)
             if len(self._plans) < MOST_PLACES:
-                self._plans[place[1]] = plan
+                self._plans[place, own] = plan
         return plan
 
     def encoded(self, call: Call) -> bytes:
@@ -239,6 +248,7 @@ class Drafts:
         id: str | None = None,
         options: Options = NO_OPTIONS,
         trace: Headers = NO_HEADERS,
+        takes: tuple[str, ...] = (),
         fair: FairKey | None = None,
     ) -> NewJob:
         """One job whose payload is encoded already.
@@ -268,7 +278,7 @@ class Drafts:
             due_ms=now_ms + delay_ms if delay_ms else 0,
         )
         stored, big = encode(record)
-        return NewJob(uid, queue, stored, big, delay_ms, id, name=name, fair=fair)
+        return NewJob(uid, queue, stored, big, delay_ms, id, name=name, takes=takes, fair=fair)
 
     def wants_result(self, handle: Any) -> bool | None:
         """Whether the result of its job was to be kept, as far as is known here; None: nobody

@@ -56,8 +56,8 @@ class _Kind:
         )
 
 
-_Drafted = tuple[_Kind, bytes, FairKey | None]
-"""A job's kind, its payload, and whose turn it is."""
+_Drafted = tuple[_Kind, bytes, tuple[str, ...], FairKey | None]
+"""A job's kind, its payload, what it takes of limits, and whose turn it is."""
 
 
 def drafted(
@@ -87,7 +87,7 @@ def drafted(
         if kind is None:
             call = drafts.call(what, None, queue)
             place = drafts.place(call, queue)
-            kind = _Kind(place, drafts.plan(place), trace, options)
+            kind = _Kind(place, drafts.plan(call, place), trace, options)
             if is_usual and len(kinds) < MOST_PLACES:
                 kinds[what.name, what.queue] = kind
         payload = encode(call.payload, most)
@@ -95,7 +95,8 @@ def drafted(
         if batch and (len(batch) >= BATCH_JOBS or size + more > BATCH_BYTES):
             yield _made(batch, kinds.values())
             batch, size = [], 0
-        batch.append((kind, payload, kind.plan.turn(call.payload)))
+        plan, fields = kind.plan, call.payload
+        batch.append((kind, payload, plan.takes(fields), plan.turn(fields)))
         size += more
     if batch:
         yield _made(batch, kinds.values())
@@ -110,9 +111,10 @@ def _made(batch: Sequence[_Drafted], kinds: Iterable[_Kind]) -> list[NewJob]:
             kind.place[1],
             *with_payload(kind.header, payload),
             name=kind.place[0],
+            takes=takes,
             fair=fair,
         )
-        for uid, (kind, payload, fair) in zip(new_uid.many(len(batch)), batch, strict=True)
+        for uid, (kind, payload, takes, fair) in zip(new_uid.many(len(batch)), batch, strict=True)
     ]
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import attrs
 
+from trioq.core.flow import Limit
+
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
@@ -27,6 +29,10 @@ class Expected(Protocol):
     @property
     def returns(self) -> Any:
         """The declared return type; ``Any`` takes JSON as it is."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """What its jobs take of, over all engines."""
 
     @property
     def raises(self) -> Sequence[type[Exception]]:

@@ -1,31 +1,133 @@
-"""What decides when a job may start, from the configuration and its payload: whose turn it is.
+"""What limits jobs, and what a job takes of that; and whose turn it is.
 
-Pure: the client works it out when it enqueues.
+A limit is known by its name; one with a key has a limit for each value that payloads have in
+that field. What a job takes of one is written ``NAME`` or ``NAME:VALUE``, the value as JSON:
+a *take* (:mod:`trioq.core.limits`). Pure: the client works takes out when it enqueues, the
+server counts them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
-from trioq.core.config.sections import Config
+from trioq.core.config.kinds import Kind
+from trioq.core.config.numbers import SECONDS
+from trioq.core.config.sections import BURST, RATE, SLOTS, Config
+from trioq.core.config.texts import FIELD, NAME
 from trioq.core.fair import FairKey, fair_key
-from trioq.core.limits import KeyValue
+from trioq.core.limiter import interval_us
+from trioq.core.limits import KeyValue, LimitSettings, take_of
 
 #: A value whose JSON is longer is told from others by its hash.
 VALUE_MAX = 200
+
+
+def _is(kind: Kind) -> Any:
+    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+        for _, message in kind.problems(value, value):
+            raise ValueError(f"the limit's {attribute.name}: {message}")
+
+    return check
+
+
+def _per_second(rate: Any) -> Any:
+    return RATE.parse(rate)
+
+
+def _or_none(kind: Kind) -> Any:
+    return attrs.validators.optional(_is(kind))
+
+
+@attrs.frozen
+class Limit:
+    """How often jobs may start, and how many may run at a time, over all engines.
+
+    Handlers that give limits of one name share it. Where several limits bind a job, it starts
+    when all of them let it; until then it holds none of them.
+
+    Args:
+      name: What it is called; 1 to 64 letters, digits, ``_``, ``-`` or ``.``.
+      rate: Jobs started per second, or ``"5/m"``, ``"1000/h"``.
+      burst: Jobs that may start at once after a quiet time.
+      concurrency: Jobs running at a time.
+      key: A field of the payload, ``"customer.id"`` for one within another: each of its values
+          has a limit of its own. A job whose payload lacks it, or has null there, isn't bound.
+
+    Raises:
+      ValueError: With what is wrong, and what would be right.
+    """
+
+    name: str = attrs.field(validator=_is(NAME))
+    rate: float | str | None = attrs.field(
+        default=None, kw_only=True, converter=_per_second, validator=_or_none(RATE)
+    )
+    burst: int = attrs.field(default=1, kw_only=True, validator=_is(BURST))
+    concurrency: int | None = attrs.field(default=None, kw_only=True, validator=_or_none(SLOTS))
+    key: str | None = attrs.field(default=None, kw_only=True, validator=_or_none(FIELD))
+
+    def __attrs_post_init__(self) -> None:
+        if self.rate is None and self.concurrency is None:
+            raise ValueError(
+                f"the limit {self.name!r} limits nothing: expected a rate, a concurrency, or both"
+            )
+        if self.rate is None and self.burst != 1:
+            raise ValueError(f"the limit {self.name!r} has a burst, which needs a rate")
+
+    @property
+    def settings(self) -> LimitSettings:
+        """As the server counts it."""
+        interval = 0 if self.rate is None else interval_us(float(self.rate))
+        return LimitSettings(interval, self.burst, self.concurrency or 0)
+
+    @property
+    def words(self) -> str:
+        """What it allows, in words."""
+        return allows(self.settings) + ("" if self.key is None else f", for each {self.key}")
+
+    def agrees(self, other: Limit) -> bool:
+        """Whether both can be one. Payloads may have the key's value in different fields."""
+        alike = attrs.evolve(self, key=None) == attrs.evolve(other, key=None)
+        return alike and (self.key is None) == (other.key is None)
+
+
+def allows(settings: LimitSettings) -> str:
+    """What a limit allows, in words."""
+    said = []
+    if settings.interval_us:
+        at_once = f", {settings.burst:,} at once" if settings.burst > 1 else ""
+        said.append(f"{rate_of(settings.interval_us)} started{at_once}")
+    if settings.concurrency:
+        said.append(f"{settings.concurrency:,} running")
+    return " and ".join(said) or "any"
+
+
+def rate_of(between_us: int) -> str:
+    """A rate as it is written, of the time between two starts: ``100/s``, ``5/m``."""
+    for unit in "smhd":
+        count = round(1_000_000 * SECONDS[unit] / between_us)
+        if count and interval_us(count / float(SECONDS[unit])) == between_us:
+            return f"{count}/{unit}"
+    return f"{1_000_000 / between_us:.6g}/s"
 
 
 @attrs.frozen
 class Plan:
     """What is so for the jobs of one handler in one queue."""
 
+    limits: tuple[Limit, ...] = ()
     fair: str | None = None
     """The field of the payload that they take turns by."""
+
+    def takes(self, payload: Mapping[str, Any]) -> tuple[str, ...]:
+        """What a job with this payload takes, those of a key last; none twice."""
+        if not self.limits:
+            return ()
+        return tuple(dict.fromkeys(filter(None, (take(limit, payload) for limit in self.limits))))
 
     def turn(self, payload: Mapping[str, Any]) -> FairKey | None:
         """Whose turn a job with this payload is; None: it has no value there."""
@@ -35,29 +137,85 @@ class Plan:
     @property
     def reads(self) -> bool:
         """Whether it depends on the payload."""
-        return self.fair is not None
+        return self.fair is not None or any(limit.key is not None for limit in self.limits)
 
 
-#: Of jobs that come as they come.
+#: Of jobs that nothing limits.
 NO_PLAN = Plan()
 
 
 @attrs.frozen
-class Flow:
-    """What a configuration says of it."""
+class Bound:
+    """A limit, and whose jobs it is for: those of these handlers, or of a queue."""
 
+    limit: Limit
+    jobs: tuple[str, ...] = ()
+    queue: str | None = None
+    where: str = ""
+    """In the configuration, for messages."""
+
+    def binds(self, name: str, queue: str) -> bool:
+        """Whether a job of this name in this queue takes of it."""
+        return name in self.jobs or queue == self.queue
+
+
+@attrs.frozen
+class Flow:
+    """What the configuration says of limits."""
+
+    bound: tuple[Bound, ...]
     fair: Mapping[str, str]
     """Queue → the field that its jobs take turns by."""
 
-    def plan(self, queue: str) -> Plan:
-        """For the jobs of one queue."""
+    def plan(self, name: str, queue: str, own: Iterable[Limit] = ()) -> Plan:
+        """For the jobs of one handler in one queue.
+
+        Args:
+          own: The limits that the handler itself asks for.
+        """
+        limits = [each.limit for each in self.bound if each.binds(name, queue)]
+        limits += own
+        limits.sort(key=lambda limit: limit.key is not None)
         fair = self.fair.get(queue)
-        return NO_PLAN if fair is None else Plan(fair)
+        return Plan(tuple(limits), fair) if limits or fair is not None else NO_PLAN
+
+    def settings(self, own: Iterable[Limit] = ()) -> Mapping[str, LimitSettings]:
+        """What the server is told of all limits, by name.
+
+        Args:
+          own: Those that handlers ask for themselves.
+        """
+        limits = [*own, *(each.limit for each in self.bound)]
+        return {limit.name: limit.settings for limit in limits}
 
 
 def flow(config: Config) -> Flow:
-    """What a configuration that has been checked says of it."""
-    return Flow({queue.name: queue.fair for queue in config.queues if queue.fair is not None})
+    """What a configuration that has been checked says of limits."""
+    bound = [
+        Bound(_short(queue), queue=queue.name, where=f"queues[{index}]")
+        for index, queue in enumerate(config.queues)
+        if queue.rate is not None or queue.concurrency is not None
+    ]
+    for name, each in config.limits.items():
+        limit = Limit(
+            name, rate=each.rate, burst=each.burst, concurrency=each.concurrency, key=each.key
+        )
+        bound.append(Bound(limit, each.jobs, each.queue, f"limits.{name}"))
+    fair = {queue.name: queue.fair for queue in config.queues if queue.fair is not None}
+    return Flow(tuple(bound), fair)
+
+
+def _short(queue: Any) -> Limit:
+    """``[[queues]] rate`` and ``concurrency``: a limit that has the queue's name."""
+    return Limit(queue.name, rate=queue.rate, concurrency=queue.concurrency)
+
+
+def take(limit: Limit, payload: Mapping[str, Any]) -> str | None:
+    """What a job takes of a limit; None: its payload has no value there."""
+    if limit.key is None:
+        return limit.name
+    value = value_at(payload, limit.key)
+    return None if value is None else take_of(limit.name, value)
 
 
 def value_at(payload: Mapping[str, Any], path: str) -> KeyValue:

@@ -10,6 +10,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import attrs
 import trio
@@ -18,7 +19,7 @@ from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.events import Report
 from trioq.core.fairness import Shares
-from trioq.core.flow import flow
+from trioq.core.flow import Flow, Plan, flow
 from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
@@ -63,6 +64,7 @@ class Given:
     name: str
     http: str
     member: tuple[str, int]
+    deployed_ms: int
     draining: trio.Event
     hurried: trio.Event
 
@@ -77,6 +79,7 @@ class Parts:
     recent: Recent = attrs.field(factory=Recent, init=False)
     turn: Turn = attrs.field(factory=Turn, init=False)
     shares: Shares = attrs.field(init=False)
+    flow: Flow = attrs.field(init=False)
     breakers: Breakers = attrs.field(init=False)
     drops: Drops = attrs.field(init=False)
     done_teller: DoneTeller = attrs.field(init=False)
@@ -90,6 +93,10 @@ class Parts:
     shards: tuple[Shard, ...] = attrs.field(init=False)
     workers: tuple[Worker, ...] = attrs.field(init=False)
     _sampler: Sampler | None = attrs.field(default=None, init=False)
+
+    @flow.default
+    def _look_up_limits(self) -> Flow:
+        return flow(self.given.config)
 
     @breakers.default
     def _make_breakers(self) -> Breakers:
@@ -149,6 +156,10 @@ class Parts:
             appetite=self.appetite,
             names=given.handlers,
             info=self._info,
+            limits=self.flow.settings(
+                limit for handler in given.handlers.values() for limit in handler.limits
+            ),
+            deployed_ms=given.deployed_ms,
             keep_ms=self._keep_ms,
             breakers=self.breakers,
             admits=self._admits,
@@ -247,7 +258,7 @@ class Parts:
             caller=given.access("scan"),
             rules=from_config.scan_rules(given.config, config),
             job=config.job,
-            plan=flow(given.config).plan,
+            plan=partial(self._plan, config.job),
             watch=config.watch,
             interval_s=config.scan_interval_s,
             outage=outage,
@@ -258,6 +269,11 @@ class Parts:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(limiter.run, receive)
             nursery.start_soon(producer.run)
+
+    def _plan(self, name: str, queue: str) -> Plan:
+        """What the jobs of this name take of limits in this queue."""
+        handler = self.given.handlers.get(name)
+        return self.flow.plan(name, queue, () if handler is None else handler.limits)
 
     # -- what they ask of each other -------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import tomli
@@ -37,16 +38,17 @@ FAILPOINT_NOTE = "TRIOQ_FAILPOINT: ignored; only trioq's own tests can make an e
 
 ANY_NAME = "<NAME>"
 
+NO_FILE: Mapping[str, Any] = MappingProxyType({})
+
 Target = tuple[Path, Kind | Section]
 
 
-def from_environment(environ: Mapping[str, str], commands: Iterable[str] = ()) -> Layer:
+def from_environment(environ: Mapping[str, str], file: Mapping[str, Any] = NO_FILE) -> Layer:
     """What the environment sets.
 
-    ``commands`` are the names that the file uses: ``MAKE_PDF`` in a variable's name
-    means the command ``make-pdf`` if there is one.
+    ``file`` is what the file says, for the names that it uses: ``MAKE_PDF`` in a variable's
+    name means the command ``make-pdf`` if there is one.
     """
-    commands = list(commands)
     tree: Tree = {}
     variables: dict[Path, str] = {}
     lines: list[str] = []
@@ -55,7 +57,7 @@ def from_environment(environ: Mapping[str, str], commands: Iterable[str] = ()) -
     notes = [FAILPOINT_NOTE] if is_idle(environ) else []
     # A section comes before its keys: TRIOQ_WORKER__COUNT wins over the count in TRIOQ_WORKER.
     for variable in sorted(_ours(environ)):
-        target = _target(Config, variable.removeprefix(PREFIX), (), commands)
+        target = _target(Config, variable.removeprefix(PREFIX), (), file)
         if target is None:
             shown = variable if variable.isprintable() else repr(variable)
             if _is_of_services(variable, environ[variable]):
@@ -86,7 +88,7 @@ def variable_of(path: Path) -> str:
 
 
 def all_variables() -> Iterator[str]:
-    """The names of all variables; a command's has ``<NAME>`` in it."""
+    """The names of all variables; that of a command or a limit has ``<NAME>`` in it."""
     return _variables(Config, PREFIX)
 
 
@@ -122,7 +124,7 @@ def _word(key: str) -> str:
     return key if key == ANY_NAME else re.sub(r"[^A-Z0-9]", "_", key.upper())
 
 
-def _target(section: type, rest: str, path: Path, commands: list[str]) -> Target | None:
+def _target(section: type, rest: str, path: Path, file: Mapping[str, Any]) -> Target | None:
     """The key that the rest of a variable's name means."""
     for entry in entries(section).values():
         here, kind = (*path, entry.key), entry.kind
@@ -132,17 +134,18 @@ def _target(section: type, rest: str, path: Path, commands: list[str]) -> Target
             continue
         below = rest[len(entry.key) + 2 :]
         if kind.shape == "one":
-            return _target(kind.of, below, here, commands)
+            return _target(kind.of, below, here, file)
         if kind.shape == "named":
-            name, below = _command(below, commands)
+            names = file.get(entry.key)
+            name, below = _named(below, names if isinstance(names, dict) else ())
             here = (*here, name)
-            return _target(kind.of, below, here, commands) if below else (here, Section(kind.of))
+            return _target(kind.of, below, here, file) if below else (here, Section(kind.of))
     return None
 
 
-def _command(rest: str, commands: list[str]) -> tuple[str, str]:
-    """A command's name and what follows it."""
-    for name in sorted(commands, key=len, reverse=True):
+def _named(rest: str, names: Iterable[str]) -> tuple[str, str]:
+    """The name that the user chose, such as a command's, and what follows it."""
+    for name in sorted(names, key=len, reverse=True):
         word = _word(name)
         if rest == word or rest.startswith(word + "__"):
             return name, rest[len(word) + 2 :]
@@ -176,7 +179,7 @@ def _meant(variable: str) -> str:
         path = key.split(".") if "." in key else [*steps[:-1], key]
         return f"; did you mean {variable_of(tuple(path))}{comma}{why}?"
     known = list(all_variables())
-    if found := re.match(f"{PREFIX}COMMANDS__(.+?)__", variable):
+    if found := re.match(f"{PREFIX}(?:COMMANDS|LIMITS|BREAKERS)__(.+?)__", variable):
         known = [name.replace(ANY_NAME, found[1]) for name in known]
     # Without what they all begin with, or anything would be close.
     rest = [name.removeprefix(PREFIX) for name in known]

@@ -98,6 +98,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "format": "log_format",
     },
     "observability.tracing": {"ratio sampling sample_rate": "sample_ratio", "url": "endpoint"},
+    "limits": {
+        "max_concurrency max_running slots capacity": "concurrency",
+        "limit rate_limit per_second max": "rate",
+        "bucket": "burst",
+        "handlers tasks job names": "jobs",
+        "group_key group partition_key field by": "key",
+    },
     "commands": {
         "command cmd args": "argv",
         "environment": "env",
@@ -111,7 +118,8 @@ def meant(path: Path) -> str:
     """What was probably meant by a key that doesn't exist: by what it means elsewhere, or by
     where else there is such a key. Empty: nobody knows."""
     section = dotted(tuple(step for step in path[:-1] if not isinstance(step, int)))
-    section = "commands" if section.startswith("commands.") else section
+    for named in ("commands", "limits"):
+        section = named if section.startswith(f"{named}.") else section
     section = "circuit_breaker" if section.startswith("breakers.") else section
     word = str(path[-1]).lower().replace("-", "_")
     for theirs, ours in WORDS.get(section, {}).items():

@@ -68,11 +68,7 @@ def parse(
       ConfigError: With all faults, one line each.
     """
     tree = _tree(text, name)
-    commands = tree.get("commands")
-    layers = [
-        Layer(tree),
-        from_environment(environ, commands if isinstance(commands, dict) else ()),
-    ]
+    layers = [Layer(tree), from_environment(environ, tree)]
     return _config(layers, name, pathlib.Path(directory))
 
 

@@ -7,7 +7,6 @@ import secrets
 import pytest
 import trio
 
-import trioq
 from tests.settings.observed.place import Place, row
 from tests.support import unwanted
 from trioq.core.events import (
@@ -20,7 +19,7 @@ from trioq.core.events import (
     ParkedExpired,
     ResultNotKept,
 )
-from trioq.errors import ConfigError, PayloadRejected, QueueFull, QueueUnknown
+from trioq.errors import PayloadRejected, QueueFull, QueueUnknown
 from trioq.store.inspect import done, stats
 
 
@@ -131,19 +130,6 @@ async def timeout_of_a_queue(place: Place) -> None:
     async with place.running():
         (failed,) = await place.reported(JobFailed)
         assert "0.05 s" in failed.error.message
-
-
-async def is_refused(place: Place) -> None:
-    place.configure()
-    for reads in (trioq.connect_sync(place.path), trioq.connect_admin(place.path)):
-        with pytest.raises(ConfigError, match="not kept by this version"), reads:
-            pass
-    with pytest.raises(ConfigError, match="not kept by this version"):
-        trioq.Engine(place.app, place.path)
-
-
-row("queues[].rate", 5)(is_refused)
-row("queues[].concurrency", 5)(is_refused)
 
 
 @row("queues[].fair", "tenant")

@@ -71,7 +71,7 @@ class Place:
             keys.setdefault("commands.told.argv", ["true"])
             keys[self.key.replace("NAME", "told")] = self.value
         else:
-            keys[self.key.replace("breakers.NAME", "breakers.told")] = self.value
+            keys[self.key.replace(".NAME.", ".told.")] = self.value
         self.path.write_text("".join(f"{k} = {toml_value(v)}\n" for k, v in keys.items()))
         return self.path
 

@@ -119,6 +119,37 @@ class Duration(Number):
         return value
 
 
+@attrs.frozen(kw_only=True)
+class Frequency(Number):
+    """So many in a second; written ``"5/m"``, or as a plain number for a second."""
+
+    noun = "a rate"
+    form = ', such as 100 (in a second), "5/m" or "1000/h"'
+    pattern: ClassVar[str] = r"[0-9]{1,15}(\.[0-9]{1,15})?/(s|m|h|d)"
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "anyOf": [
+                super().schema(),
+                {"type": "string", "pattern": f"^{self.pattern}$"},
+            ]
+        }
+
+    def parse(self, raw: Any) -> Any:
+        if isinstance(raw, str) and re.fullmatch(self.pattern, raw):
+            count, unit = raw.split("/")
+            return float(Fraction(count) / SECONDS[unit])
+        return _as_float(raw)
+
+    def write(self, value: Any) -> Any:
+        for unit in "smhd":
+            text = f"{round(Fraction(value) * SECONDS[unit])}/{unit}"
+            # By way of parse, so that a float comes back as exactly the same float.
+            if self.parse(text) == value:
+                return text if unit != "s" else int(value)
+        return value
+
+
 def seconds_of(time: Any) -> Any:
     """A time in seconds, of a text such as ``"1h"`` or a timedelta; all else as it is."""
     if isinstance(time, datetime.timedelta):

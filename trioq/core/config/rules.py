@@ -143,6 +143,9 @@ def _queue_references(config: Config) -> Iterator[tuple[Path, str]]:
     for name, command in config.commands.items():
         if command.queue is not None:
             yield ("commands", name, "queue"), command.queue
+    for name, limit in config.limits.items():
+        if limit.queue is not None:
+            yield ("limits", name, "queue"), limit.queue
 
 
 def _names(config: Config) -> tuple[Path, ...]:
@@ -155,13 +158,26 @@ def _one_of(names: Collection[str]) -> str:
 
 
 def _limits(config: Config) -> Iterator[Fault]:
-    """What no script keeps yet is refused: a limit that isn't kept is worse than none."""
+    for name, limit in config.limits.items():
+        here: Path = ("limits", name)
+        if limit.rate is None and limit.concurrency is None:
+            also = ((*here, "rate"), (*here, "concurrency"))
+            yield Fault(here, "limits nothing; expected a rate, a concurrency, or both", also)
+        if limit.rate is None and limit.burst != 1:
+            yield Fault((*here, "burst"), "only used with a rate", ((*here, "rate"),))
+        if bool(limit.jobs) == (limit.queue is not None):
+            both = "both are given" if limit.jobs else "neither is given"
+            also = ((*here, "jobs"), (*here, "queue"))
+            yield Fault(here, f"expected jobs or a queue that it is for, {both}", also)
     for index, queue in enumerate(config.queues):
-        for key in ("rate", "concurrency"):
-            if getattr(queue, key) is not None:
-                yield Fault(
-                    ("queues", index, key), "not kept by this version; leave it out, for now"
-                )
+        key = "rate" if queue.rate is not None else "concurrency"
+        if getattr(queue, key) is not None and queue.name in config.limits:
+            other: Path = ("limits", queue.name)
+            yield Fault(
+                ("queues", index, key),
+                f"the limit of a queue has its name, and {dotted(other)} is another one",
+                (other,),
+            )
 
 
 def _lengths(config: Config) -> Iterator[Fault]:

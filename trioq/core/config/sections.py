@@ -12,7 +12,16 @@ import attrs
 from trioq.core.calls import WhenFull
 from trioq.core.config.keys import Section, about, key
 from trioq.core.config.kinds import Flag, ListOf, TableOf, Text
-from trioq.core.config.numbers import CountOrAuto, Duration, Growth, Memory, Number, Size, Whole
+from trioq.core.config.numbers import (
+    CountOrAuto,
+    Duration,
+    Frequency,
+    Growth,
+    Memory,
+    Number,
+    Size,
+    Whole,
+)
 from trioq.core.config.redis import RedisConfig
 from trioq.core.config.texts import (
     ADDRESS,
@@ -20,6 +29,7 @@ from trioq.core.config.texts import (
     EXTENSION,
     FIELD,
     GLOBS,
+    HANDLER,
     NAME,
     OBJECT,
     PATH,
@@ -32,6 +42,12 @@ SOME_TIME = Duration(above=0)
 UNLIMITED = 10_000_000
 SLOWEST = 0.0001
 """Jobs per second: less than ten a day is a schedule, not a rate."""
+
+RATE = Frequency(at_least=SLOWEST, at_most=1_000_000)
+"""Permits are counted in whole microseconds."""
+
+BURST = Whole(at_least=1, at_most=100_000)
+SLOTS = Whole(at_least=1, at_most=UNLIMITED)
 
 
 @attrs.frozen
@@ -49,16 +65,8 @@ class QueueConfig:
         "One of every four claims goes to this queue first while its next job waits for longer.",
         None,
     )
-    rate: float | None = key(
-        Number(at_least=SLOWEST, at_most=UNLIMITED),
-        "Jobs started per second, over all engines. Refused: this version doesn't keep it.",
-        None,
-    )
-    concurrency: int | None = key(
-        Whole(at_least=1, at_most=UNLIMITED),
-        "Jobs running at a time, over all engines. Refused: this version doesn't keep it.",
-        None,
-    )
+    rate: float | None = key(RATE, "Its jobs started per second, over all engines.", None)
+    concurrency: int | None = key(SLOTS, "Its jobs running at a time, over all engines.", None)
     fair: str | None = key(
         FIELD, "Its jobs take turns by this field of their payloads; absent: first come.", None
     )
@@ -76,6 +84,23 @@ class QueueConfig:
     )
     timeout_s: float | None = key(
         SOME_TIME, "How long a job of this queue may run; absent: `worker.timeout`.", None
+    )
+
+
+@attrs.frozen(kw_only=True)
+class LimitConfig:
+    """How often jobs may start, and how many may run at a time, over all engines."""
+
+    name: str = ""
+    """Its key in ``[limits]``."""
+    jobs: tuple[str, ...] = key(ListOf(HANDLER), "Which handlers' jobs it is for.", ())
+    queue: str | None = key(QUEUE, "Or all jobs of this queue.", None)
+    rate: float | None = key(RATE, "Jobs started per second; absent: any.", None)
+    burst: int = key(BURST, "Jobs that may start at once after a quiet time.", 1)
+    concurrency: int | None = key(SLOTS, "Jobs running at a time; absent: any.", None)
+    key: str | None = attrs.field(
+        default=None,
+        metadata=about(FIELD, "A field of the payload: each of its values has a limit of its own."),
     )
 
 
@@ -383,6 +408,9 @@ class Config:
     reaper: ReaperConfig = key(Section(ReaperConfig), "Takes the jobs of the dead.", ReaperConfig())
     observability: ObservabilityConfig = key(
         Section(ObservabilityConfig), "What an engine tells.", ObservabilityConfig()
+    )
+    limits: Mapping[str, LimitConfig] = key(
+        Section(LimitConfig, "named"), "What jobs share over all engines.", attrs.Factory(dict)
     )
     commands: Mapping[str, CommandConfig] = key(
         Section(CommandConfig, "named"), "Handlers without Python.", attrs.Factory(dict)

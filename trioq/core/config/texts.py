@@ -30,6 +30,9 @@ ENDPOINT = Text(
     pattern=r"https?://[^\s/@]+(/[^\s@]*)?|",
     hidden=True,
 )
+HANDLER = Text(
+    noun="the name of a handler: 1 to 200 printable characters", pattern=r"[^\x00-\x1f\x7f]{1,200}"
+)
 FIELD = Text(
     noun='a field of the payload, such as "tenant", or "customer.id" for one within another',
     pattern=r"[^.\x00-\x1f\x7f]+(\.[^.\x00-\x1f\x7f]+)*",

@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from trioq.core.blame import PLAIN_ERRORS, Errors
+from trioq.core.flow import Limit
 from trioq.core.formats.record import TRACE
 from trioq.core.job import Job
 from trioq.core.outcome import DeadReason, Error
@@ -63,6 +64,7 @@ class Command:
     result_s: ClassVar[float | None] = None
     """What it returns is kept where its job asks for that."""
     errors: ClassVar[Errors] = PLAIN_ERRORS
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def arguments(self, payload: Mapping[str, Any]) -> list[str]:
         """The program and its arguments for this payload. Fields that aren't named are ignored.

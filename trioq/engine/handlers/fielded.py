@@ -1,30 +1,18 @@
-"""What is wrong between what a configuration says of payloads and the handlers that there are."""
+"""Which fields payloads may have, as far as handlers' annotations tell."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from trioq.core.flow import Flow
 from trioq.engine.handlers.binding import Binding
 from trioq.engine.handlers.function import Function
 from trioq.engine.handlers.invoke import Handler
 from trioq.engine.handlers.runners import Apart
-
-
-def fair_faults(flow: Flow, handlers: Mapping[str, Handler]) -> Iterator[str]:
-    """Queues whose jobs are to take turns by what none of them has, a line each.
-
-    Args:
-      handlers: All that there are: any job may go to any queue.
-    """
-    for queue, field in flow.fair.items():
-        if not any(may_have(handler, field) for handler in handlers.values()):
-            yield f"queues: {queue!r} is fair by {field!r}: no handler's payload has such a field"
 
 
 def may_have(handler: Handler, path: str) -> bool:

@@ -16,6 +16,7 @@ import trio
 from trioq.core.blame import Breaker, Errors
 from trioq.core.config.numbers import seconds_of
 from trioq.core.current import job_here, running_job
+from trioq.core.flow import Limit
 from trioq.core.job import Job
 from trioq.core.result import returned_by
 from trioq.core.retry import Retry
@@ -68,12 +69,10 @@ def _are_errors(_: object, attribute: attrs.Attribute[Any], value: tuple[Any, ..
             raise TypeError(f"raises has {shown(kind)}: expected classes of exceptions")
 
 
-def _kinds(raises: Any) -> tuple[Any, ...]:
-    return (
-        tuple(raises)
-        if isinstance(raises, Iterable) and not isinstance(raises, str | type)
-        else (raises,)
-    )
+def _several(given: Any) -> tuple[Any, ...]:
+    """One, or many."""
+    is_many = isinstance(given, Iterable) and not isinstance(given, str | type)
+    return tuple(given) if is_many else (given,)
 
 
 def _is_queue(_: object, attribute: attrs.Attribute[str], value: str | None) -> None:
@@ -89,6 +88,16 @@ def _is_retry(_: object, attribute: attrs.Attribute[Retry], value: Retry | None)
 def _is_breaker(_: object, attribute: attrs.Attribute[Any], value: Breaker | None) -> None:
     if not isinstance(value, Breaker | None):
         raise TypeError(f"breaker is {shown(value)}: expected a trioq.Breaker(…), or None")
+
+
+def _are_limits(_: object, attribute: attrs.Attribute[Any], value: tuple[Any, ...]) -> None:
+    names = set[str]()
+    for limit in value:
+        if not isinstance(limit, Limit):
+            raise TypeError(f"limits has {shown(limit)}: expected trioq.Limit(…), one or a list")
+        if limit.name in names:
+            raise ValueError(f"limits has two that are called {limit.name!r}")
+        names.add(limit.name)
 
 
 def _is_one_of(*words: str) -> Callable[[object, attrs.Attribute[Any], Any], None]:
@@ -117,11 +126,13 @@ class Function:
     result_s: float | None = attrs.field(default=None, converter=seconds_of, validator=_is_kept)
     """For how long what it returns is kept; None: it isn't."""
     raises: tuple[type[Exception], ...] = attrs.field(
-        default=(), converter=_kinds, validator=_are_errors
+        default=(), converter=_several, validator=_are_errors
     )
     """Errors that whoever waits for its jobs gets as themselves."""
     breaker: Breaker | None = attrs.field(default=Breaker(), validator=_is_breaker)
     """What counts for its breaker, and when that opens; None: it has none."""
+    limits: tuple[Limit, ...] = attrs.field(default=(), converter=_several, validator=_are_limits)
+    """What its jobs take of, over all engines."""
     errors: Errors = attrs.field(init=False, repr=False)
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import trio
 
 from trioq.core.blame import PLAIN_ERRORS, Errors
+from trioq.core.flow import Limit
 from trioq.core.job import Job
 from trioq.core.outcome import Outcome, Succeeded
 from trioq.core.retry import Retry
@@ -46,6 +47,8 @@ class Handler(Runnable, Protocol):
     def result_s(self) -> float | None: ...
     @property
     def errors(self) -> Errors: ...
+    @property
+    def limits(self) -> tuple[Limit, ...]: ...
 
 
 def invoke(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import attrs
@@ -24,6 +24,7 @@ from trioq.core.config import Config
 from trioq.core.events import EngineStarted, EngineStopped, EngineStopping, Report
 from trioq.core.fairness import Shares
 from trioq.core.job import Record
+from trioq.core.limits import LimitSettings
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
@@ -66,6 +67,8 @@ class Shard:
       info: What the engine says of itself to whoever asks the server; made for each boot.
       keep_ms: For how long how a job ended is kept.
       breakers: The engine's, some of which all engines share.
+      limits: What the server is told of limits before the first claim of each boot.
+      deployed_ms: When they were settled, epoch: newer ones stay.
       admits: How many jobs of a name may be claimed from its parked list now.
       shares: Whose turn it is among the engine's queues, and what each has had.
       order: Names those that are claimed from now, in that order.
@@ -86,6 +89,8 @@ class Shard:
     info: Callable[[], bytes]
     keep_ms: Callable[[Record], int]
     breakers: Shared
+    limits: Mapping[str, LimitSettings]
+    deployed_ms: int
     admits: Callable[[str], int]
     shares: Shares
     order: Callable[[], tuple[str, ...]]
@@ -151,6 +156,8 @@ class Shard:
         async def register() -> tuple[str, Pacemaker]:
             boot = f"{self.name}.{secrets.token_hex(16)}"
             pacemaker = Pacemaker(worker.heartbeat_interval_s, worker.lease_s)
+            if self.limits:
+                await caller.call(caller.store.set_limits, self.limits, self.deployed_ms)
             sent_at = self.clock()
             await caller.call(caller.store.register, boot, self.info())
             # The lease begins with the registration.

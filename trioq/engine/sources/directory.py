@@ -42,7 +42,7 @@ class Producer:
 
     Args:
       job: The handler that gets each file.
-      plan: What is so for the jobs of a queue.
+      plan: What is so for its jobs in a queue.
       found: Takes what is to be enqueued.
     """
 
@@ -161,8 +161,11 @@ class Producer:
             trace=self.tracer.found(uid, self.job, file.queue) if self.tracer else NO_HEADERS,
         )
         stored, big = encode(record)
-        fair = self.plan(file.queue).turn(payload)
-        return NewJob(uid, file.queue, stored, big, seen=(file.path, file.mark), fair=fair)
+        plan = self.plan(file.queue)
+        return NewJob(
+            uid, file.queue, stored, big,
+            seen=(file.path, file.mark), takes=plan.takes(payload), fair=plan.turn(payload),
+        )  # fmt: skip
 
     def _tell_once(self, skip: Skipped) -> None:
         """Every scan meets the same socket again; one line for it is enough."""

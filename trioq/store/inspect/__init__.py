@@ -25,8 +25,9 @@ from trioq.store.inspect.dead import (
     newest_dead,
 )
 from trioq.store.inspect.doors import Door, doors
-from trioq.store.inspect.explain import explain, explain_queue
+from trioq.store.inspect.explain import explain, explain_queue, now_ms_of
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
+from trioq.store.inspect.limits import LimitView, Taken, limits, settings_json
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.pauses import Pauses, pauses
@@ -57,6 +58,7 @@ __all__ = [
     "Glance",
     "JobFilter",
     "JobView",
+    "LimitView",
     "Living",
     "LivingPage",
     "Outstanding",
@@ -67,6 +69,7 @@ __all__ = [
     "Reason",
     "Sample",
     "Stats",
+    "Taken",
     "Trend",
     "Waiting",
     "breakers",
@@ -80,9 +83,11 @@ __all__ = [
     "find",
     "glance",
     "held",
+    "limits",
     "living_pages",
     "look",
     "newest_dead",
+    "now_ms_of",
     "oldest_ready_ms",
     "outstanding",
     "parked_names",
@@ -93,6 +98,7 @@ __all__ = [
     "record",
     "running",
     "sample",
+    "settings_json",
     "snapshots",
     "stats",
     "tell",

@@ -36,11 +36,13 @@ class QueueStats:
     """Whether a live engine claims from it."""
     fair: int = 0
     """Of the ready ones: those that have a fair key, and take turns."""
+    limited: int = 0
+    """Jobs that wait for a limit; the ready ones don't, as far as is known."""
 
     @property
     def waiting(self) -> int:
         """Jobs that don't run yet."""
-        return self.ready + self.scheduled + self.parked
+        return self.ready + self.limited + self.scheduled + self.parked
 
     @property
     def is_unused(self) -> bool:
@@ -205,6 +207,7 @@ class _Lengths:
     dropped: int
     scheduled: int
     due: int
+    limited: int
 
     @property
     def claimable(self) -> int:
@@ -246,6 +249,7 @@ class _Moment:
                 paused=name in self.pauses.queues,
                 served=name in served,
                 fair=max(0, min(lengths.keyed, lengths.claimable)),
+                limited=lengths.limited,
             )
             for name, lengths in self.lengths.items()
         }
@@ -263,7 +267,7 @@ class _Moment:
     def outstanding(self, queue: str) -> Outstanding:
         lengths, parked = self.lengths[queue], self._parked(queue)
         return Outstanding(
-            lengths.claimable,
+            lengths.claimable + lengths.limited,
             lengths.due,
             lengths.scheduled - lengths.due,
             parked,
@@ -316,6 +320,7 @@ def _questions(
             ("SCARD", keys.of("dropped", name)),
             ("ZCARD", keys.of("scheduled", name)),
             ("ZCOUNT", keys.of("scheduled", name), "-inf", horizon_ms),
+            ("ZLEXCOUNT", keys.fixed("limited"), f"[{name}\0", f"({name}\1"),
         ]
     questions += [("LLEN", keys.of("parked", door)) for door in doors]
     questions += [("SCARD", keys.of("dropped_behind", door)) for door in doors]
@@ -336,7 +341,7 @@ def _read(
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     pauses = Pauses.read(next(answers), next(answers), now_ms)
     infos = {kept.text(engine): engine_info.decode(info) for engine, info in _items(next(answers))}
-    lengths = {name: _Lengths(*(next(answers) for _ in range(6))) for name in names}
+    lengths = {name: _Lengths(*(next(answers) for _ in range(7))) for name in names}
     lying = [next(answers) for _ in doors]
     parked = {kept.door(door): n - next(answers) for door, n in zip(doors, lying, strict=True)}
     notes = next(answers) if doors else []

@@ -13,7 +13,8 @@ from trioq.store.inspect import turns
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.doors import ENGINES, Door, doors
 from trioq.store.inspect.jobs import find
-from trioq.store.inspect.reasons import Explanation, Line, Reason, of_job, of_queue
+from trioq.store.inspect.limits import before, taken, takes_of
+from trioq.store.inspect.reasons import NOT_HELD, Explanation, Held, Line, Reason, of_job, of_queue
 from trioq.store.inspect.snapshot import snapshots
 from trioq.store.inspect.summaries import done
 from trioq.store.redis import RedisStore
@@ -40,9 +41,15 @@ def explain(store: RedisStore, id_or_uid: str, queues: Sequence[str] = ()) -> Ex
     about = view.about
     name, queue = ("", "") if about is None else (about.name, about.queue)
     counted = stats(store, [*queues, queue] if queue else queues)
-    now_ms = _now_ms(store)
-    line = _line(store, queue, view.uid, now_ms) if view.state == "ready" and queue else None
-    reasons = of_job(view, counted, _told(store, counted), line, now_ms)
+    now_ms = now_ms_of(store)
+    held = (
+        _held(store, queue, view.uid)
+        if view.state in ("ready", "scheduled", "parked")
+        else NOT_HELD
+    )
+    is_in_line = view.state == "ready" and queue and held.waits_for is None
+    line = _line(store, queue, view.uid, now_ms) if is_in_line else None
+    reasons = of_job(view, counted, _told(store, counted), line, now_ms, held=held)
     return Explanation(view.uid, view.callers_id or view.uid, name, queue, view.state, reasons)
 
 
@@ -60,9 +67,17 @@ def _told(store: RedisStore, counted: Stats) -> Mapping[str, Snapshot]:
     return snapshots(store, [engine.id for engine in counted.engines[:ENGINES]])
 
 
-def _now_ms(store: RedisStore) -> int:
+def now_ms_of(store: RedisStore) -> int:
+    """The server's time, epoch."""
     seconds, micros = store.lane.call("TIME")
     return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _held(store: RedisStore, queue: str, uid: Uid) -> Held:
+    """What a job takes of limits, and in which room it lies."""
+    takes = takes_of(store, uid)
+    place = before(store, queue, takes, uid)
+    return Held(taken(store, takes), *(place or (None, 0)))
 
 
 def _line(store: RedisStore, queue: str, uid: Uid, now_ms: int) -> Line:

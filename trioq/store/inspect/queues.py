@@ -24,5 +24,10 @@ def waiting(store: RedisStore, queue: str) -> int:
     keys = store.keys
     lists = [keys.of("ready", queue), keys.of("suspects", queue)]
     lists += [keys.of("parked", queue, name) for name in parked_names(store, queue)]
-    questions = [("ZCARD", keys.of("scheduled", queue)), *(("LLEN", key) for key in lists)]
-    return sum(store.lane.transaction([*questions, turns.how_many(keys, queue)]))
+    questions: list[tuple[object, ...]] = [
+        ("ZCARD", keys.of("scheduled", queue)),
+        ("ZLEXCOUNT", keys.fixed("limited"), f"[{queue}\0", f"({queue}\1"),
+        *(("LLEN", key) for key in lists),
+        turns.how_many(keys, queue),
+    ]
+    return sum(store.lane.transaction(questions))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
 
 from trioq.core.config.rules import nearest
+from trioq.core.flow import rate_of
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.limits import limit_of
 from trioq.store.inspect.able import Engines
 from trioq.store.inspect.counts import EngineStats, QueueStats, Stats
+from trioq.store.inspect.limits import Taken
 from trioq.store.inspect.views import JobView
 
 Why = Literal[
@@ -24,6 +28,7 @@ Why = Literal[
     "draining",  # all that serve it, and know its name, are about to leave
     "unknown_name",  # none of them knows its name
     "breaker",  # all that know it have a breaker that isn't closed
+    "limited",  # a limit has nothing to give now
     "suspect",  # it ran when an engine died: such jobs run one at a time
     "busy",  # no worker is free
     "in_line",  # others of its queue come first
@@ -71,6 +76,20 @@ class Explanation:
 
 
 @attrs.frozen
+class Held:
+    """What a job takes of limits, and where it waits for that."""
+
+    takes: Sequence[Taken] = ()
+    waits_for: str | None = None
+    """The take in whose room it lies; None: none."""
+    before: int = 0
+    """How many come before it there."""
+
+
+NOT_HELD = Held()
+
+
+@attrs.frozen
 class Line:
     """Where a job stands among those that are ready in its queue."""
 
@@ -84,13 +103,20 @@ class Line:
 
 
 def of_job(
-    view: JobView, counted: Stats, told: Mapping[str, Snapshot], line: Line | None, now_ms: int
+    view: JobView,
+    counted: Stats,
+    told: Mapping[str, Snapshot],
+    line: Line | None,
+    now_ms: int,
+    *,
+    held: Held = NOT_HELD,
 ) -> tuple[Reason, ...]:
     """Why this job doesn't run now.
 
     Args:
       told: What engines have told lately.
-      line: Of a job that is ready.
+      line: Of a job that is ready, and lies in no room.
+      held: What it takes of limits.
       now_ms: By the server's clock.
     """
     if over := _over(view):
@@ -101,6 +127,7 @@ def of_job(
     reasons += _paused("" if view.record is None else view.record.name, counted)
     if view.record is not None and not any(r.why in ("no_engine", "draining") for r in reasons):
         reasons += _of_name(queue, view.record.name, counted, told)
+    reasons += _limited(held, now_ms)
     if line is not None and not reasons:
         reasons += _in_line(queue, counted.queues[queue], line, now_ms)
         reasons += _busy(queue, counted)
@@ -171,6 +198,40 @@ def _of_name(
 def _draining(who: str, engines: Sequence[EngineStats]) -> Reason:
     names = [each.name for each in engines]
     return Reason("draining", f"{who} are draining: {_named(names)}", {"engines": names})
+
+
+def _limited(held: Held, now_ms: int) -> Iterator[Reason]:
+    """Which of its limits have nothing to give; and where it waits for one that has again."""
+    for taken in held.takes:
+        if taken.take == held.waits_for or taken.is_full or taken.next_ms is not None:
+            yield _of_take(taken, held, now_ms)
+
+
+def _of_take(taken: Taken, held: Held, now_ms: int) -> Reason:
+    name = limit_of(taken.take)
+    of = "" if taken.key is None else f" for {json.dumps(taken.key, ensure_ascii=False)}"
+    settings, before = taken.settings, held.before if taken.take == held.waits_for else None
+    data = {
+        "limit": name,
+        "key": taken.key,
+        "running": taken.running,
+        "concurrency": None if settings is None else settings.concurrency or None,
+        "holders": list(taken.holders),
+        "next_ms": taken.next_ms,
+        "before": before,
+    }
+    if settings is not None and taken.is_full:
+        says = f"the limit {name}{of} is full: {taken.running:,} of {settings.concurrency:,} run,"
+        says += f" held by {_named(taken.holders)}"
+    elif settings is not None and taken.next_ms is not None:
+        in_s = max(0, taken.next_ms - now_ms) / 1000
+        says = f"the limit {name}{of} lets {rate_of(settings.interval_us)} start: the next one in"
+        says += f" {in_s:,.1f} s"
+    else:
+        says = f"the limit {name}{of} was full, and has room: those that wait for it are next"
+    if before:
+        says += f"; {before:,} that wait for it come before this one"
+    return Reason("limited", says, data)
 
 
 def _in_line(queue: str, there: QueueStats, line: Line, now_ms: int) -> Iterator[Reason]:

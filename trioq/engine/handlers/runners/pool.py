@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from trioq.core.blame import Errors
+from trioq.core.flow import Limit
 from trioq.core.job import Job
 from trioq.core.keep import Keep
 from trioq.core.outcome import Failed, Interrupted, Outcome, Succeeded
@@ -214,6 +215,10 @@ class Apart:
     @property
     def errors(self) -> Errors:
         return self.function.errors
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        return self.function.limits
 
     async def run(self, job: Job, threads: trio.CapacityLimiter, grace: Grace) -> Any:
         """Run it as :meth:`InRunner.run` does, after waiting for a runner."""

@@ -1,0 +1,106 @@
+"""Limits that don't fit the handlers: each fault in a line, all at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import attrs
+import pytest
+
+import trioq
+from trioq.core.config import Config, LimitConfig, QueueConfig
+from trioq.errors import ConfigError
+from trioq.service import registry
+
+
+@attrs.frozen
+class Customer:
+    id: int
+
+
+@dataclasses.dataclass
+class Order:
+    customer: Customer
+    note: str = ""
+
+
+def app(*limits: trioq.Limit) -> trioq.App:
+    made = trioq.App()
+
+    @made.job("charge", limits=limits)
+    async def charge(
+        tenant: str, order: Order | None = None, more: dict[str, Any] | None = None
+    ) -> None: ...
+
+    @made.job("any")
+    async def any_(**fields: Any) -> None: ...
+
+    return made
+
+
+def faults(app: trioq.App, **config: Any) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        registry(app, Config(**config))
+    return caught.value.faults
+
+
+def test_a_limit_that_fits_is_no_fault() -> None:
+    limit = LimitConfig(name="a", jobs=("charge", "fingerprint"), rate=1)
+    registry(app(trioq.Limit("a", rate=1)), Config(limits={"a": limit}))
+
+
+def test_all_that_does_not_fit_is_told_at_once() -> None:
+    told = faults(
+        app(trioq.Limit("stripe", rate=2), trioq.Limit("each", rate=1, key="tenannt")),
+        queues=(QueueConfig("high"), QueueConfig("low")),
+        limits={
+            "stripe": LimitConfig(name="stripe", jobs=("chrage",), rate=1),
+            "keyed": LimitConfig(name="keyed", jobs=("charge",), rate=1, key="order.id"),
+        },
+    )
+    assert told == (
+        "limits.stripe.jobs[0]: no handler is called 'chrage'; did you mean \"charge\"?",
+        "app: the handler 'charge' says of the limit 'stripe': 2/s started; and limits.stripe:"
+        " 1/s started",
+        "app: the limit 'each' of 'charge': its payload has no field 'tenannt'",
+        "limits.keyed.key: the payload of 'charge' has no field 'order.id'",
+    )
+
+
+def test_a_limit_of_a_queue_needs_one_handler_with_its_field() -> None:
+    limit = LimitConfig(name="a", queue="low", rate=1, key="tenant")
+    registry(app(), Config(limits={"a": limit}))
+    (told,) = faults(trioq.App(), limits={"a": limit})
+    assert told == "limits.a.key: no handler's payload has a field 'tenant'"
+
+
+def test_a_job_takes_of_no_more_limits_than_a_claim_looks_at() -> None:
+    eight = [trioq.Limit(f"l{i}", rate=1) for i in range(8)]
+    registry(app(*eight), Config())
+    one_more = LimitConfig(name="all", queue="low", rate=1)
+    (told,) = faults(app(*eight), limits={"all": one_more})
+    assert told == "limits: jobs of 'charge' in low take of 9, 8 at most"
+
+
+# -- in one app --------------------------------------------------------------------------------
+
+
+def test_two_handlers_that_differ_in_one_limit_are_refused() -> None:
+    made = app(trioq.Limit("a", rate=1))
+    with pytest.raises(ValueError, match="share the limit 'a', and say different things of it"):
+        made.job("other", limits=trioq.Limit("a", rate=2))(print_it)
+    made.job("other", limits=[trioq.Limit("a", rate="60/m")])(print_it)
+    assert made.handlers["other"].limits == (trioq.Limit("a", rate=1),)
+
+
+def test_limits_are_limits_and_no_two_have_one_name() -> None:
+    with pytest.raises(TypeError, match=r"limits has 'stripe': expected trioq.Limit\(…\)"):
+        trioq.App().job("x", limits="stripe")(print_it)  # type: ignore[call-overload]
+    twice = [trioq.Limit("a", rate=1), trioq.Limit("a", concurrency=1)]
+    with pytest.raises(ValueError, match="two that are called 'a'"):
+        trioq.App().job("x", limits=twice)(print_it)
+
+
+async def print_it(text: str = "") -> None:
+    print(text)

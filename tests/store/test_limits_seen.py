@@ -1,0 +1,120 @@
+"""Limits as they are seen: use, holders, who waits; and why a job of one doesn't run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scene import Scene
+from tests.support import new_job
+from trioq.core.limits import LimitSettings
+from trioq.core.settlements import Ack
+from trioq.store.inspect import LimitView, Reason, explain, limits, stats, waiting
+
+KEYED = ('each:"a"', "all")
+
+
+def one(scene: Scene, name: str) -> LimitView:
+    (found,) = [view for view in limits(scene.store) if view.name == name]
+    return found
+
+
+def only(scene: Scene, uid: str) -> Reason:
+    (reason,) = explain(scene.store, uid).reasons
+    return reason
+
+
+@pytest.fixture
+def limited(scene: Scene) -> Scene:
+    settings = {"all": LimitSettings(concurrency=2), "each": LimitSettings(concurrency=1)}
+    scene.store.set_limits(settings, 7)
+    return scene
+
+
+def test_nothing_is_limited_at_first(scene: Scene) -> None:
+    scene.enqueue(new_job())
+    assert limits(scene.store) == []
+
+
+def test_a_limit_is_seen_with_who_runs_and_who_waits(limited: Scene) -> None:
+    uids = sorted(limited.enqueue(*(new_job(takes=KEYED) for _ in range(3))))
+    (claim,) = limited.driver.step(3)
+    view = one(limited, "each")
+    assert (view.settings, view.version) == (LimitSettings(concurrency=1), 7)
+    assert (view.running, view.waiting, view.left_out) == (1, 2, 0)
+    (taken,) = view.takes
+    assert (taken.take, taken.key, taken.is_full) == ('each:"a"', "a", True)
+    assert taken.holders == (claim.uid,)
+    assert taken.first == tuple(uid for uid in uids if uid != claim.uid)
+    assert (one(limited, "all").running, one(limited, "all").waiting) == (1, 0)
+    (of_all,) = one(limited, "all").takes
+    assert (of_all.take, of_all.key, of_all.is_full) == ("all", None, False)
+
+
+def test_who_waits_for_a_limit_is_counted_apart(limited: Scene) -> None:
+    limited.enqueue(*(new_job(takes=KEYED) for _ in range(3)))
+    limited.driver.step(3)
+    counted = stats(limited.store)
+    low = counted.queues["low"]
+    assert (low.ready, low.limited, low.running, low.waiting) == (0, 2, 1, 2)
+    assert counted.placed == counted.records == 3
+    assert waiting(limited.store, "low") == 2
+
+
+def test_many_values_are_left_out_those_first_that_most_wait_for(limited: Scene) -> None:
+    limited.enqueue(*(new_job(takes=(f"each:{n}",)) for n in range(25)))
+    limited.enqueue(new_job(takes=("each:24",)), new_job(takes=("each:24",)))
+    limited.driver.step(27)
+    view = one(limited, "each")
+    assert (view.running, view.waiting, len(view.takes), view.left_out) == (25, 2, 20, 5)
+    assert view.takes[0].take == "each:24"
+
+
+# -- why -----------------------------------------------------------------------------------------
+
+
+def test_a_job_is_told_which_limit_is_full_and_who_holds_it(limited: Scene) -> None:
+    uids = limited.enqueue(*(new_job(takes=KEYED) for _ in range(3)))
+    (claim,) = limited.driver.step(3)
+    last = max(uid for uid in uids if uid != claim.uid)
+    reason = only(limited, last)
+    assert reason.why == "limited"
+    assert reason.says == (
+        f'the limit each for "a" is full: 1 of 1 run, held by {claim.uid}; 1 that wait for it'
+        " come before this one"
+    )
+    assert reason.as_json() == {
+        "why": "limited", "says": reason.says, "limit": "each", "key": "a", "running": 1,
+        "concurrency": 1, "holders": [claim.uid], "next_ms": None, "before": 1,
+    }  # fmt: skip
+
+
+def test_a_job_is_told_when_the_next_permit_comes(scene: Scene) -> None:
+    scene.store.set_limits({"slow": LimitSettings(3_600_000_000)}, 1)
+    scene.enqueue(new_job(takes=("slow",)), new_job(takes=("slow",)))
+    (claim,) = scene.driver.step(2)
+    (left,) = one(scene, "slow").takes[0].first
+    assert left != claim.uid
+    reason = only(scene, left)
+    assert reason.why == "limited"
+    assert reason.says.startswith("the limit slow lets 1/h start: the next one in 3,")
+    seconds, _ = scene.store.lane.call("TIME")
+    assert 3_500 < reason.data["next_ms"] / 1000 - int(seconds) < 3_601
+    assert reason.data["before"] == 0
+
+
+def test_a_job_of_a_limit_with_room_is_next(limited: Scene) -> None:
+    limited.enqueue(*(new_job(takes=("each:1",)) for _ in range(2)))
+    (claim,) = limited.driver.step(2)
+    limited.driver.step(0, Ack(claim.uid, limited.driver.n))
+    (left,) = one(limited, "each").takes[0].first
+    assert only(limited, left).says == (
+        "the limit each for 1 was full, and has room: those that wait for it are next"
+    )
+
+
+def test_a_job_that_has_not_met_its_full_limit_is_told_of_it(limited: Scene) -> None:
+    limited.enqueue(new_job(takes=("each:1",)))
+    limited.driver.step(1)
+    (uid,) = limited.enqueue(new_job(takes=("each:1",)))
+    reason = only(limited, uid)
+    assert (reason.why, reason.data["before"]) == ("limited", None)

@@ -1,0 +1,161 @@
+"""``trioq limits``: what is limited, how much of it is in use, and who waits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import attrs
+import click
+
+from trioq.cli import WRONG_USE, Group
+from trioq.cli.common import already_done, fail, first, opened, show_json, with_config, with_json
+from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
+from trioq.core.config.kinds import Kind
+from trioq.core.config.rules import did_you_mean
+from trioq.core.config.sections import BURST, RATE, SLOTS
+from trioq.core.flow import allows
+from trioq.core.limiter import interval_us
+from trioq.core.limits import LimitSettings
+from trioq.store.inspect import LimitView, Taken, settings_json
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Jobs that are named in a cell.
+NAMED = 2
+
+
+class Limits(Group):
+    """``trioq limits CONFIG`` lists; ``trioq limits set CONFIG …`` changes."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or list_
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            return "list", list_, args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Limits, subcommand_metavar="[set] CONFIG [ARGS]...")
+def limits() -> None:
+    """List limits, with what runs of each and who waits for it; `set` changes one.
+
+    `trioq limits CONFIG` lists them.
+    """
+
+
+@limits.command("list")
+@with_config
+@with_json
+def list_(config: str, as_json: bool) -> None:
+    """List limits: what each allows, how many of its jobs run and wait, and which.
+
+    Of a limit with a key its values follow, those first that most jobs wait for.
+    """
+    with opened(config) as there:
+        found = there.admin.limits()
+        now_ms = there.admin.now_ms()
+    if as_json:
+        show_json([view.as_json() for view in found])
+        return
+    if not found:
+        click.echo("nothing is limited")
+        return
+    columns = [
+        *texts("limit", "allows"), *numbers("running", "waiting"), *texts("next"),
+        *free_texts("run", "wait"),
+    ]  # fmt: skip
+    show_table(columns, [row for view in found for row in _rows(view, now_ms)])
+    for view in found:
+        if view.left_out:
+            click.echo(plain(f"{view.name}: {view.left_out:,} more values are in use"))
+
+
+def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:
+    own = next((taken for taken in view.takes if taken.take == view.name), None)
+    if own is not None:
+        yield _row(view.name, own, now_ms)
+    else:
+        yield view.name, _allows(view.settings), view.running, view.waiting, "", "", ""
+    for taken in view.takes:
+        if taken is not own:
+            yield _row(f"  {json.dumps(taken.key, ensure_ascii=False)}", taken, now_ms)
+
+
+def _row(name: str, taken: Taken, now_ms: int) -> tuple[object, ...]:
+    starts = "" if taken.next_ms is None else ago(taken.next_ms, now_ms)
+    return (
+        name, _allows(taken.settings), taken.running, taken.waiting, starts,
+        first(taken.holders, NAMED), first(taken.first, NAMED),
+    )  # fmt: skip
+
+
+def _allows(settings: LimitSettings | None) -> str:
+    return "any: nobody has told of it" if settings is None else allows(settings)
+
+
+def _written(kind: Kind, *, lifts: bool) -> Callable[..., Any]:
+    """What an option is set to; 0 for ``none``, None where it isn't given."""
+
+    def read(ctx: click.Context, param: click.Parameter, text: str | None) -> Any:
+        if text is None or (lifts and text == "none"):
+            return None if text is None else 0
+        value = kind.parse(kind.from_text(text))
+        for _, message in kind.problems(value, text):
+            raise click.BadParameter(f"{message}.")
+        return value
+
+    return read
+
+
+def _option(name: str, kind: Kind, what: str, *, lifts: bool = True) -> Callable[[F], F]:
+    read = _written(kind, lifts=lifts)
+    return click.option(name, metavar=name[2:].upper(), callback=read, help=what)
+
+
+@limits.command("set")
+@with_config
+@click.argument("name")
+@_option("--rate", RATE, 'Starts per second, or "5/m", "1000/h"; none: at any rate.')
+@_option("--burst", BURST, "Starts at once after a quiet time.", lifts=False)
+@_option("--concurrency", SLOTS, "Jobs that run at a time; none: any number.")
+@with_json
+def set_(
+    *,
+    config: str,
+    name: str,
+    rate: float | None,
+    burst: int | None,
+    concurrency: int | None,
+    as_json: bool,
+) -> None:
+    """Change the limit NAME, until an engine is started that says something else.
+
+    What isn't given stays. Who runs runs on: where more run than it allows now, none starts until
+    there is room.
+    """
+    if rate is None and burst is None and concurrency is None:
+        raise click.UsageError("Say what to change: --rate, --burst or --concurrency.")
+    with opened(config) as there:
+        views = {view.name: view for view in there.admin.limits()}
+        if name not in views:
+            told = did_you_mean(name, views) or f"; there are {first(sorted(views))}"
+            fail(f"no limit {name!r}" + (told if views else ": nothing is limited"), WRONG_USE)
+        settings = views[name].settings or LimitSettings()
+        if rate is not None:
+            settings = attrs.evolve(settings, interval_us=interval_us(rate) if rate else 0)
+        if burst is not None:
+            settings = attrs.evolve(settings, burst=burst)
+        if concurrency is not None:
+            settings = attrs.evolve(settings, concurrency=concurrency)
+        if not there.admin.set_limit(name, settings):
+            fail(f"an engine has told of {name} meanwhile: nothing was changed")
+    with already_done():
+        if as_json:
+            show_json({"name": name, **settings_json(settings)})
+        else:
+            click.echo(f"{name}: {allows(settings)}")

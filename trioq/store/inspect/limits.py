@@ -1,0 +1,297 @@
+"""Limits: how much of each is in use, by whom, and who waits for it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from trioq.core.flow import rate_of
+from trioq.core.formats import flow
+from trioq.core.job import Uid
+from trioq.core.limits import LimitSettings, limit_of
+from trioq.store import kept
+from trioq.store.redis import RedisStore
+
+#: Fields of each hash that are looked through: claims, say, or values that somebody waits for.
+LOOKED = 10_000
+
+#: Of each limit so many takes are told, and of each take so many jobs.
+SHOWN = 20
+NAMED = 10
+
+#: In one round trip.
+PAGE = 500
+
+
+@attrs.frozen
+class Taken:
+    """A take, and how much of it there is: of a limit, or of its share for one value."""
+
+    take: str
+    settings: LimitSettings | None
+    """None: nobody has told of the limit, so it limits nothing."""
+    running: int
+    holders: tuple[Uid, ...]
+    """The first of those that run."""
+    waiting: int
+    """Jobs that wait because of it."""
+    first: tuple[Uid, ...]
+    """Those of them that come next."""
+    next_ms: int | None = None
+    """When the next one may start, epoch; None: its rate holds up nothing."""
+
+    @property
+    def key(self) -> Any:
+        """The value that it is for; None: its limit has no key."""
+        _, colon, value = self.take.partition(":")
+        try:
+            return json.loads(value) if colon else None
+        except ValueError:  # somebody else's
+            return value
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may run until one of those that do has ended."""
+        return 0 < concurrency(self.settings) <= self.running
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of a take with ``--json``."""
+        return {
+            "take": self.take,
+            "key": self.key,
+            "running": self.running,
+            "holders": list(self.holders),
+            "waiting": self.waiting,
+            "first": list(self.first),
+            "next_ms": self.next_ms,
+        }
+
+
+@attrs.frozen
+class LimitView:
+    """One limit, and those of its takes that are in use or waited for."""
+
+    name: str
+    settings: LimitSettings | None
+    version: int
+    """When that was settled, epoch ms; 0: nobody has told of it."""
+    running: int
+    waiting: int
+    takes: tuple[Taken, ...]
+    """Those that most wait for come first; at most 20."""
+    left_out: int = 0
+    """So many more there are."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of a limit with ``--json``."""
+        return {
+            "name": self.name,
+            **settings_json(self.settings),
+            "known": self.settings is not None,
+            "version_ms": self.version,
+            "running": self.running,
+            "waiting": self.waiting,
+            "takes": [taken.as_json() for taken in self.takes],
+            "takes_left_out": self.left_out,
+        }
+
+
+def settings_json(settings: LimitSettings | None) -> dict[str, Any]:
+    """What a limit allows, as its configuration has it; null: anything."""
+    has_rate = settings is not None and settings.interval_us > 0
+    return {
+        "rate": rate_of(settings.interval_us) if settings is not None and has_rate else None,
+        "burst": 1 if settings is None else settings.burst,
+        "concurrency": concurrency(settings) or None,
+    }
+
+
+def concurrency(settings: LimitSettings | None) -> int:
+    """So many may run at a time; 0: any number."""
+    return 0 if settings is None else settings.concurrency
+
+
+def limits(store: RedisStore) -> list[LimitView]:
+    """All limits that are known, or that jobs take of, by name. Bounded: of more claims, or values
+    that somebody waits for, than 10,000 it tells of some."""
+    kept_as = dict(_fields(store, "limits"))
+    told = {take: decoded(text) for take, text in kept_as.items()}
+    held = {take: kept.number(count.encode()) for take, count in _fields(store, "slots")}
+    rooms = {take: tuple(queues.split("\n")) for take, queues in _fields(store, "rooms")}
+    waiting = _waiting(store, rooms)
+    holders = _holders(store)
+    by_limit: dict[str, list[str]] = {}
+    for take in dict.fromkeys((*told, *held, *rooms)):
+        by_limit.setdefault(limit_of(take), []).append(take)
+    found = []
+    for name, takes in sorted(by_limit.items()):
+        takes.sort(key=lambda take: (-waiting[take], -held.get(take, 0), take))
+        in_use = [take for take in takes if held.get(take) or waiting[take] or take != name]
+        shown = [
+            Taken(
+                take,
+                told.get(take) or told.get(name),
+                held.get(take, 0),
+                tuple(holders.get(take, ())[:NAMED]),
+                waiting[take],
+                _first(store, take, rooms.get(take, ())),
+            )
+            for take in in_use[:SHOWN]
+        ]
+        found.append(
+            LimitView(
+                name,
+                told.get(name),
+                kept.leading(kept_as.get(name, "").encode()),
+                sum(held.get(take, 0) for take in takes),
+                sum(waiting[take] for take in takes),
+                tuple(_with_permits(store, shown)),
+                len(in_use) - len(shown),
+            )
+        )
+    return found
+
+
+def taken(store: RedisStore, takes: Sequence[str]) -> list[Taken]:
+    """How much there is of each of these takes."""
+    if not takes:
+        return []
+    keys = store.keys
+    names = [limit_of(take) for take in takes]
+    told, own, held, queues = store.lane.pipeline(
+        [
+            ("HMGET", keys.fixed("limits"), *names),
+            ("HMGET", keys.fixed("limits"), *takes),
+            ("HMGET", keys.fixed("slots"), *takes),
+            ("HMGET", keys.fixed("rooms"), *takes),
+        ]
+    )
+    rooms = {
+        take: tuple(kept.text(each or b"").split("\n"))
+        for take, each in zip(takes, queues, strict=True)
+    }
+    waiting, holders = _waiting(store, rooms), _holders(store)
+    found = [
+        Taken(
+            take,
+            decoded(kept.text(mine or general or b"")),
+            kept.number(count),
+            tuple(holders.get(take, ())[:NAMED]),
+            waiting[take],
+            _first(store, take, rooms[take]),
+        )
+        for take, mine, general, count in zip(takes, own, told, held, strict=True)
+    ]
+    return list(_with_permits(store, found))
+
+
+def takes_of(store: RedisStore, uid: Uid) -> tuple[str, ...]:
+    """What a job takes of limits, as it was enqueued."""
+    row = store.lane.call("HGET", store.keys.fixed("flow"), uid)
+    return flow.takes_of(kept.text(row)) if row else ()
+
+
+def before(store: RedisStore, queue: str, takes: Sequence[str], uid: Uid) -> tuple[str, int] | None:
+    """For which of these takes a job waits, and how many do before it; None: for none."""
+    if not takes:
+        return None
+    key, members = store.keys.fixed("limited"), [f"{queue}\0{take}\0{uid}" for take in takes]
+    scores, *ranks = store.lane.pipeline(
+        [
+            ("ZMSCORE", key, *members),
+            *(
+                ("ZLEXCOUNT", key, f"[{queue}\0{take}\0", f"({member}")
+                for take, member in zip(takes, members, strict=True)
+            ),
+        ]
+    )
+    for take, score, rank in zip(takes, scores, ranks, strict=True):
+        if score is not None:
+            return take, rank
+    return None
+
+
+def decoded(text: str) -> LimitSettings | None:
+    """Settings as they are kept; None: there are none, or somebody else wrote them."""
+    parts = text.split(":")
+    if len(parts) != 4 or not all(kept.is_number(part.encode()) for part in parts):
+        return None
+    _, interval_us, burst, most = map(int, parts)
+    return LimitSettings(interval_us, burst, most)
+
+
+# -- below -------------------------------------------------------------------------------------
+
+
+def _fields(store: RedisStore, name: str) -> Iterator[tuple[str, str]]:
+    """The fields of a hash and their values, as far as is looked."""
+    cursor, looked = "0", 0
+    while True:
+        answer = store.lane.call("HSCAN", store.keys.fixed(name), cursor, "COUNT", PAGE)
+        cursor, flat = kept.text(answer[0]), answer[1]
+        looked += len(flat) // 2
+        yield from zip(kept.texts(flat[::2]), kept.texts(flat[1::2]), strict=True)
+        if cursor == "0" or looked >= LOOKED:
+            return
+
+
+def _waiting(store: RedisStore, rooms: Mapping[str, Sequence[str]]) -> Counter[str]:
+    """How many wait for each take, in all queues."""
+    key = store.keys.fixed("limited")
+    pairs = [(take, queue) for take, queues in rooms.items() for queue in queues]
+    counts: Counter[str] = Counter()
+    for start in range(0, len(pairs), PAGE):
+        page = pairs[start : start + PAGE]
+        answers = store.lane.pipeline(
+            [("ZLEXCOUNT", key, f"[{q}\0{take}\0", f"({q}\0{take}\1") for take, q in page]
+        )
+        for (take, _), count in zip(page, answers, strict=True):
+            counts[take] += count
+    return counts
+
+
+def _first(store: RedisStore, take: str, queues: Sequence[str]) -> tuple[Uid, ...]:
+    """Those who come next, the oldest of all queues first: uids are ordered by time."""
+    if not queues:
+        return ()
+    members = store.lane.pipeline(
+        [
+            ("ZRANGEBYLEX", store.keys.fixed("limited"), f"[{q}\0{take}\0", f"({q}\0{take}\1",
+             "LIMIT", 0, NAMED)
+            for q in queues
+        ]
+    )  # fmt: skip
+    uids = [member.rpartition("\0")[2] for page in members for member in kept.texts(page)]
+    return tuple(sorted(uids)[:NAMED])
+
+
+def _holders(store: RedisStore) -> dict[str, list[Uid]]:
+    """Take → the jobs that hold it, by age."""
+    found: dict[str, list[Uid]] = {}
+    for uid, row in sorted(_fields(store, "took")):
+        for take in row.split("\n"):
+            found.setdefault(take, []).append(uid)
+    return found
+
+
+def _with_permits(store: RedisStore, found: Sequence[Taken]) -> Iterator[Taken]:
+    """With the times of the next permits."""
+    rated = [each.take for each in found if each.settings and each.settings.interval_us]
+    if not rated:
+        yield from found
+        return
+    key = store.keys.fixed("tats")
+    (seconds, micros), scores = store.lane.transaction([("TIME",), ("ZMSCORE", key, *rated)])
+    now_us, tats = int(seconds) * 1_000_000 + int(micros), dict(zip(rated, scores, strict=True))
+    for each in found:
+        tat, settings = tats.get(each.take), each.settings
+        if tat is None or settings is None:
+            yield each
+            continue
+        next_us = float(tat) - (settings.burst - 1) * settings.interval_us
+        yield attrs.evolve(each, next_ms=math.ceil(next_us / 1000)) if next_us > now_us else each
