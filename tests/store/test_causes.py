@@ -10,6 +10,7 @@ from tests.support import job_wanted_since
 from trioq.core.calls import NewJob
 from trioq.core.fair import fair_key
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Park
 from trioq.store.inspect import CAUSES, Waiting, sample, tell
 from trioq.store.inspect.causes import Cause
@@ -60,6 +61,15 @@ def test_who_has_a_fair_key_waits_for_its_turn(scene: Scene) -> None:
     assert sample(scene.store, ["low"]).oldest_ready_ms["low"] // 3_600_000 == 6
     scene.store.pause(*scene.sender.next(), "low", True)
     assert seen(scene) == {"paused": (3, 6)}
+
+
+def test_who_waits_for_a_limit_is_not_what_engines_are_missing_for(scene: Scene) -> None:
+    scene.store.set_limits({"all": LimitSettings(concurrency=1)}, 1)
+    scene.enqueue(*(attrs.evolve(old("low", HOUR_S), takes=("all",)) for _ in range(3)))
+    assert len(scene.driver.step(3)) == 1
+    assert seen(scene) == {"limited": (2, None)}
+    scene.store.pause(*scene.sender.next(), "low", True)
+    assert seen(scene) == {"paused": (2, None)}
 
 
 def test_all_of_a_paused_queue_waits_for_its_resume_but_for_what_has_a_time(scene: Scene) -> None:

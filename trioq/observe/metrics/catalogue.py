@@ -267,7 +267,7 @@ WAITERS = Metric(
 OLDEST_WAITER = Metric(
     "gauge",
     "trioq_queue_oldest_waiting_seconds",
-    "How long ago the oldest of them was enqueued, or due, but for the scheduled ones.",
+    "How long ago the oldest of them was enqueued, or due; not of scheduled and limited ones.",
     ("queue", "cause"),
 )
 PAUSED = Metric("gauge", "trioq_queue_paused", "Whether the queue is paused.", ("queue",))

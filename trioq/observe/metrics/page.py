@@ -37,7 +37,7 @@ WAITS = """\
 
 Only waits whose beginning is known are told: a run after a failure only where the same engine saw
 the failure, a run after its engine died not at all. What another engine had parked, given back or
-snoozed counts as `ready`, and so does the time that a revived job lay dead. The clocks of the
+snoozed counts as `ready`, and so does waiting for a limit or for the turn of a fair key, and the time that a revived job lay dead. The clocks of the
 enqueuer and the engine are taken to agree; a negative wait counts as 0.
 
 **What waits, and for what**, is told by `trioq_queue_waiting_jobs` and `trioq_queue_oldest_waiting_seconds`, counted where
@@ -47,6 +47,7 @@ the jobs lie and costing none of them anything. `cause` is what has to come firs
 | --- | --- |
 | `ready` | a worker: nothing else keeps it, though it may be that no engine serves its queue |
 | `fair` | a worker, and its turn among those with other fair keys |
+| `limited` | a slot or a permit of one of its limits |
 | `scheduled` | its time |
 | `paused` | the resume of its queue, or of its name |
 | `breaker` | its name's breaker, which no engine that knows the name has closed |

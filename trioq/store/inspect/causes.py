@@ -17,6 +17,7 @@ from trioq.store.inspect.doors import Door
 
 Cause = Literal[
     "ready",  # a worker
+    "limited",  # a slot or a permit of one of its limits
     "fair",  # a worker, and its turn among those with other keys
     "scheduled",  # its time
     "paused",  # the resume of its queue, or of its name
@@ -66,6 +67,7 @@ def waiting(
 
     for name, queue in counted.queues.items():
         add(name, "scheduled", queue.scheduled)
+        add(name, "paused" if queue.paused else "limited", queue.limited)
         plain = queue.ready - queue.fair
         add(name, "paused" if queue.paused else "ready", plain, plain_ms.get(name))
         add(name, "paused" if queue.paused else "fair", queue.fair, keyed_ms.get(name))
