@@ -35,6 +35,7 @@ from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
+from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
 
@@ -438,3 +439,29 @@ def test_what_somebody_else_wrote_of_asks_and_notes_is_nothing(store: RedisStore
     beat = store.beat(engine.engine)
     assert isinstance(beat, Beat)
     assert beat.asked == 0
+
+
+@pytest.mark.direct
+def test_a_full_memory_drops_nothing_and_leaves_who_waits_for_room_in_line(
+    own_server: Server,
+) -> None:
+    options = StoreOptions(
+        max_lengths={"low": 1, "high": 1}, when_full={"low": "drop_oldest", "high": "wait"}
+    )
+    store = own_server.store(options=options)
+    sender, waits = Sender(store), [new_job("high")]
+    sender.enqueue(new_job("low"), new_job("high"))
+    with pytest.raises(MustWait):
+        store.enqueue(*sender.next(), waits, who=Enqueuer("c1"))
+    own_server.call("SET", "ballast", b"x" * 20_000_000)
+    own_server.call("CONFIG", "SET", "maxmemory", "10mb")
+    before = dump(store)
+    for jobs in ([new_job("low")], waits):
+        with pytest.raises(StoreBusy, match="OOM"):
+            store.enqueue(*sender.next(), jobs, who=Enqueuer("c1"))
+    assert dump(store) == before
+    assert len(Driver(store, ("high",)).step(1)) == 1, "draining goes on"
+    assert store.wait_for("c1", [(waits[0].uid, None)])[0].state == "room"
+    own_server.call("DEL", "ballast")
+    assert store.enqueue(*sender.next(), waits, who=Enqueuer("c1")).taken == 1
+    store.lane.close()
