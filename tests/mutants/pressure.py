@@ -25,6 +25,10 @@ PRESSURE = (
         "and too_many <= queue.in_line then", "then", CONTRACT,
     ),
     Mutant(
+        "who a limit has refused takes no room", ENQUEUE,
+        'redis.call("ZLEXCOUNT", limited,', '0 * redis.call("ZLEXCOUNT", limited,', LINE,
+    ),
+    Mutant(
         "who waits longer is overtaken", ENQUEUE,
         "too_many = too_many + ahead(queue.name, -too_many)", "", LINE,
     ),

@@ -251,6 +251,9 @@ def all_keys(server: Server) -> dict[bytes, bytes]:
 def stage(own_server: Server) -> Iterator[Stage]:
     clock = [NOW_MS]
     own_server.call("CONFIG", "SET", "appendonly", "no")
+    # As lists: a table's order changes while it grows, also by being read.
+    for what, most in (("value", 100_000), ("entries", 1000)):
+        own_server.call("CONFIG", "SET", f"hash-max-listpack-{what}", most)
     own_server.call("ACL", "SETUSER", "worker", "on", ">pw", *minimal_acl("t"), "+keys", "+dump",
                     "+restore", "+flushall")  # fmt: skip
     lane = Lane(partial(own_server.dial, username="worker", password="pw"), "worker")

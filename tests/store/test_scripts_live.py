@@ -64,11 +64,11 @@ class Busy:
         cancelled_by(self.store, *self.sender.next(), queued[10], "low", "noop")
         self.store.wait_for("c1", [(uid, None) for uid in queued])
         options = attrs.evolve(
-            store.options, max_lengths={"low": 2, "high": 2}, when_full={"high": "wait"}
+            store.options, max_lengths={"low": 2, "full": 2}, when_full={"full": "wait"}
         )
         self.bounded = RedisStore(store.keys, store.lane, options)
-        self.sender.enqueue(new_job("high"), new_job("high"))
-        self.in_line = new_job("high")
+        self.sender.enqueue(new_job("full"), new_job("full"))
+        self.in_line = new_job("full")
         with suppress(MustWait):
             self.bounded.enqueue(*self.sender.next(), [self.in_line], who=Enqueuer("c1"))
         with_limits(self.sender)
@@ -116,7 +116,7 @@ class Busy:
             "pause": numbered("pause", "low", True),
             "breakers": lambda: store.breakers(self.engine.engine, [BreakerNews("api", bad=1)]),
             "reset_breaker": numbered("reset_breaker", "api"),
-            "step_aside": lambda: store.step_aside("high", [self.in_line.uid]),
+            "step_aside": lambda: store.step_aside("full", [self.in_line.uid]),
             "wait_for": lambda: store.wait_for("c2", [(self.waiting, None), (self.dead, "id0")]),
         }
 

@@ -11,6 +11,8 @@ from tests.store.world import SECOND, Make, World
 from tests.support import Server, cancelled_by, new_job
 from trioq.core.calls import LINE_MS, Enqueuer, MustWait, NewJob
 from trioq.core.job import Uid
+from trioq.core.limits import LimitSettings
+from trioq.core.settlements import Ack
 from trioq.errors import QueueFull
 from trioq.store.listening import Listening
 from trioq.store.memory import MemoryStore
@@ -119,6 +121,18 @@ def test_who_has_not_asked_for_long_holds_nobody_up(world: Make) -> None:
     w.clock.ms += 900
     assert alive.asks() == "room", "it is the first one by now"
     assert in_line(w) == [alive.uid]
+    assert alive.tries()
+
+
+def test_who_was_told_and_never_came_holds_nobody_up(world: Make) -> None:
+    w = world(max_lengths={"low": 1}, when_full=WAITS)
+    w.new("low")
+    dead, alive = someone(w, client="dead"), someone(w)
+    assert not dead.tries()
+    claim(w)
+    w.clock.ms += LINE_MS - 1
+    assert not alive.tries()
+    w.clock.ms += 1
     assert alive.tries()
 
 
@@ -325,3 +339,19 @@ def test_a_promotion_makes_no_room(full: Full) -> None:
     w.clock.ms += SECOND
     w.engine("low").step(0)
     assert not one.tries()
+
+
+@pytest.mark.direct
+def test_who_a_limit_has_refused_takes_room_until_it_is_claimed(full: Full) -> None:
+    w, ear = full
+    w.store.set_limits({"all": LimitSettings(concurrency=1)}, 1)
+    claim(w, 3)
+    w.sender.enqueue(*(new_job(takes=("all",)) for _ in range(3)))
+    engine = w.engine("low")
+    (first,) = engine.step(3)
+    assert len(w.dump().rooms["low", "all"]) == 2
+    two = someone(w, 2)
+    assert not two.tries(), "there is room for one"
+    assert len(engine.step(1, Ack(first.uid, 1))) == 1, "from the room of the limit"
+    assert ear.heard() == [(two.uid, "room")]
+    assert two.tries()

@@ -72,7 +72,7 @@ class QueueConfig:
     )
     max_length: int | None = key(
         Whole(at_least=1, at_most=10**9),
-        "How many jobs may wait in it, ready or scheduled.",
+        "How many jobs may wait in it, ready, refused by a limit or scheduled.",
         None,
     )
     when_full: WhenFull | None = key(

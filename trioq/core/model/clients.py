@@ -170,7 +170,7 @@ class _Enqueuing:
             if not most or not more:
                 continue
             queue, when_full = space.queue(name), space.when_full.get(name)
-            length = queue.in_line + len(queue.scheduled)
+            length = space.length(name)
             too_many = length + more - most
             if when_full == "drop_oldest":
                 if 0 < too_many <= queue.in_line:

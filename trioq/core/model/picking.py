@@ -159,6 +159,7 @@ class Picking:
             if how == "too much":
                 break
             flow.leave(room, uid)
+            self.left[name] = True
             if how == "refused":
                 takes = self.space.jobs[uid].takes
                 other = flow.refusing(takes, name, self.now_us, is_new=False)

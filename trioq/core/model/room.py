@@ -54,8 +54,7 @@ def room_ahead(space: Namespace, queue: str, nth: int, now_ms: int) -> int:
 def make_way(space: Namespace, queues: Iterable[str], now_ms: int) -> None:
     """There may be room: tell those for whom there is. Who hasn't asked for too long is gone."""
     for name in queues:
-        queue = space.queue(name)
-        length = queue.in_line + len(queue.scheduled)
+        length = space.length(name)
         for uid, place in _first_ones(space, name, now_ms):
             length += place.jobs
             if length > place.most:

@@ -375,6 +375,11 @@ class Namespace:
         """Whether nobody is to claim from this queue, or to run this ``@name``."""
         return what in self.paused and not self.paused[what].is_over(now_ms)
 
+    def length(self, queue: str) -> int:
+        """How many jobs wait in a queue: ready, refused by a limit, or scheduled."""
+        its = self.queue(queue)
+        return its.in_line + len(self.flow.of_queue(queue)) + len(its.scheduled)
+
     def in_line(self, queue: str) -> list[tuple[Uid, InLine]]:
         """Who waits for room in a queue, the first one first."""
         line = [(uid, place) for uid, place in self.line.items() if place.queue == queue]

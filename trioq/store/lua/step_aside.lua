@@ -4,6 +4,7 @@
 -- KEYS  enqueuers  HASH  uid -> its place in line
 --       enqueuers_line  ZSET  who waits for room in queues, in order
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
+--       limited   ZSET  queue NUL take NUL uid, of those that a limit has refused
 --       then the queue's ready, scheduled, dropped
 -- ARGV  given_now int   epoch ms, or empty for the server's clock
 --       queue     name
@@ -14,8 +15,8 @@
 --   room now.
 -- Repeat: they aren't there any more.
 -- Cost: O(uids).
-local enqueuers, enqueuers_line, fair = unpack(KEYS, 1, 3)
-local ready, scheduled, dropped = unpack(KEYS, 4, 6)
+local enqueuers, enqueuers_line, fair, limited = unpack(KEYS, 1, 4)
+local ready, scheduled, dropped = unpack(KEYS, 5, 7)
 local given_now, queue = unpack(ARGV, 1, 2)
 -- @use now
 -- @use make_way_in
@@ -23,6 +24,7 @@ local given_now, queue = unpack(ARGV, 1, 2)
 redis.call("HLEN", enqueuers)
 redis.call("ZCARD", enqueuers_line)
 redis.call("ZCARD", fair)
+redis.call("ZCARD", limited)
 redis.call("LLEN", ready)
 redis.call("SCARD", dropped)
 redis.call("ZCARD", scheduled)

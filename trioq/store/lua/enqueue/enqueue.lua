@@ -10,7 +10,8 @@
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       turns     HASH  how far each queue and each key have come
 --       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell; then,
---       if one of them has a max length: history, reasons, waits, enqueuers, enqueuers_line
+--       if one of them has a max length: history, reasons, waits, enqueuers, enqueuers_line,
+--       limited
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
@@ -37,7 +38,8 @@
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow, fair, turns = unpack(KEYS, 1, 12)
 local number, interval, burst, given_now, whose, line, n_queues = unpack(ARGV, 1, 7)
 local sender, limit = KEYS[13], KEYS[14]
-local history, reasons, waits, enqueuers, enqueuers_line = unpack(KEYS, 15 + 4 * n_queues, 19 + 4 * n_queues)
+local history, reasons, waits, enqueuers, enqueuers_line, limited =
+  unpack(KEYS, 15 + 4 * n_queues, 20 + 4 * n_queues)
 -- @use bump
 -- @use line
 -- @use now
@@ -64,6 +66,7 @@ for q = 1, n_queues do
     queue.in_line = queue.in_line - redis.call("SCARD", queue.dropped)
       + redis.call("ZLEXCOUNT", fair, "[" .. queue.name .. "\0", "(" .. queue.name .. "\1")
     queue.length = queue.in_line + redis.call("ZCARD", queue.scheduled)
+      + redis.call("ZLEXCOUNT", limited, "[" .. queue.name .. "\0", "(" .. queue.name .. "\1")
   end
   place[q], names[q] = queue, queue.name
 end

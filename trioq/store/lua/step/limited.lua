@@ -294,6 +294,7 @@ local function from_room(queue, take)
     if #uids > 0 then
       sort_out(uids, from)
       put("ZREM", limited, left)
+      queue.has_left = queue.has_left or #left > 0
     end
     if left_room(name, take) then
       queue.n_open, limit.waited_in[name] = queue.n_open - 1, nil
