@@ -66,12 +66,12 @@ class Busy:
         options = attrs.evolve(
             store.options, max_lengths={"low": 2, "full": 2}, when_full={"full": "wait"}
         )
+        with_limits(self.sender)
         self.bounded = RedisStore(store.keys, store.lane, options)
         self.sender.enqueue(new_job("full"), new_job("full"))
         self.in_line = new_job("full")
         with suppress(MustWait):
             self.bounded.enqueue(*self.sender.next(), [self.in_line], who=Enqueuer("c1"))
-        with_limits(self.sender)
 
     def calls(self) -> Mapping[str, Callable[[], Any]]:
         store, held = self.store, self.held
