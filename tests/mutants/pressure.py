@@ -70,10 +70,6 @@ PRESSURE = (
         "await own.way.call(own.way.store.step_aside, queue, [uid])", "pass", FULL,
     ),
     Mutant(
-        "who has a place in line goes with others", "client/outbox.py",
-        "who is not None and who.nth > 0, who)", "False, who)", FULL,
-    ),
-    Mutant(
         "more files than ever fit are tried again and again", "engine/sources/sender.py",
         "if error.jobs > error.max_length > 0:", "if False:",
         ("tests/engine/sources/test_sender.py",),
