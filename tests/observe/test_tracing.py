@@ -221,7 +221,7 @@ def test_the_claim_that_brought_a_job_is_a_span_that_its_run_links_to(day: Day) 
         ((claim),) = run.linked("claim")
         assert claims[claim].kind == "CLIENT"
     counted = sum(span.attributes["messaging.batch.message_count"] for span in claims.values())
-    assert counted == len(runs) > 8
+    assert counted >= len(runs) > 8, "what is given back is claimed again"
 
 
 def test_baggage_and_the_run_reach_handlers_threads_and_commands(day: Day) -> None:
