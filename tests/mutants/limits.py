@@ -54,7 +54,7 @@ LIMITED = (
         "not queue_of(name) and name or nil", "nil", LIMITS,
     ),
     Mutant(
-        "older settings replace newer ones", "store/lua/set_limits.lua",
+        "settings of a version that is known replace it", "store/lua/set_limits.lua",
         "elseif known < tonumber(version) then", "else", LIMITS,
     ),
     Mutant(

@@ -256,6 +256,7 @@ def test_the_newest_settings_hold_and_a_lower_value_drains(world: Make) -> None:
     assert engine.step(4, Ack(first, 1)) == ()
     assert uids(engine.step(4, Ack(second, 1))) == [third]
     assert w.store.set_limits({"all": TWO}, 4) == frozenset()
+    assert w.store.set_limits({"all": ONE}, 4) == frozenset(), "it is known, and stays"
     assert uids(engine.step(4)) == [fourth]
 
 
