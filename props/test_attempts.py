@@ -20,7 +20,7 @@ from props.lockstep import MAX_REAPS, Call, Granted, LockStep, as_test, queue_na
 from trioq.core import retry
 from trioq.core.calls import Gone
 from trioq.core.formats.record import decode
-from trioq.core.model.state import FIRST_LINES, LAST_LINES
+from trioq.core.model.lives import FIRST_LINES, LAST_LINES
 from trioq.core.outcome import DeadReason, Error, Failed, Interrupted, Outcome, Snoozed, Succeeded
 from trioq.core.retry import Retry, decide
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement

@@ -9,6 +9,7 @@ looks first and writes after, and the time is passed in. What the scripts keep s
 can answer a call that is executed twice, it keeps too.
 """
 
+from trioq.core.model.boots import Hold, Registration, bell_of
 from trioq.core.model.breakers import breakers
 from trioq.core.model.clients import (
     cancel,
@@ -29,17 +30,10 @@ from trioq.core.model.engines import (
     set_limits,
     sign_off,
 )
+from trioq.core.model.lives import Life
+from trioq.core.model.queues import Door, Queue
 from trioq.core.model.room import step_aside
-from trioq.core.model.state import (
-    Door,
-    Ended,
-    Hold,
-    Life,
-    Namespace,
-    Queue,
-    Registration,
-    bell_of,
-)
+from trioq.core.model.state import Ended, Namespace
 from trioq.core.model.steps import step
 from trioq.core.model.waits import wait_for
 

@@ -28,9 +28,12 @@ from trioq.core.calls import (
 from trioq.core.formats.pause import is_name, name_of
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
+from trioq.core.model.boots import bell_of
 from trioq.core.model.breakers import reset
+from trioq.core.model.lives import Life
+from trioq.core.model.queues import Pause
 from trioq.core.model.room import line_up, make_way, place_of, room_ahead, who_enqueues
-from trioq.core.model.state import Ended, Life, Namespace, Pause, bell_of
+from trioq.core.model.state import Ended, Namespace
 from trioq.errors import QueueFull, TrioqBug
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from trioq.core.calls import Beat, BootId, Gone, Note, Reaped, check_batch, check_notes
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
+from trioq.core.model.boots import Hold, Registration, bell_of
 from trioq.core.model.settle import give_back
-from trioq.core.model.state import Hold, Namespace, Registration, bell_of
+from trioq.core.model.state import Namespace
 
 #: Ids and results that one beat forgets, and parked jobs that one call lets expire.
 FORGET_MAX = 500

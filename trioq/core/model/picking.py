@@ -9,8 +9,10 @@ import attrs
 
 from trioq.core.calls import Admit, Step
 from trioq.core.job import Uid
+from trioq.core.model.boots import Hold, Registration
 from trioq.core.model.limits import ROOMS_MAX
-from trioq.core.model.state import Door, Hold, Namespace, Queue, Registration
+from trioq.core.model.queues import Door, Queue
+from trioq.core.model.state import Namespace
 
 #: Of jobs that a limit refuses, a step looks at so many, and at two for each that it wants.
 LOOKS_MIN = 64

@@ -13,7 +13,9 @@ import attrs
 
 from trioq.core.calls import End, Unwanted
 from trioq.core.job import Uid
-from trioq.core.model.state import Door, Hold, Namespace
+from trioq.core.model.boots import Hold
+from trioq.core.model.queues import Door
+from trioq.core.model.state import Namespace
 from trioq.core.settlements import (
     Ack,
     Cancel,

@@ -9,11 +9,12 @@ import attrs
 from trioq.core.calls import Ask, Claim, Gone, Step, StepReply, Unwanted, check_batch
 from trioq.core.formats.pause import is_name, name_of
 from trioq.core.job import Uid
+from trioq.core.model.boots import Hold, Registration
 from trioq.core.model.limits import ROOMS_MAX
 from trioq.core.model.picking import Picking
 from trioq.core.model.room import make_way
 from trioq.core.model.settle import SETTLE, Settling
-from trioq.core.model.state import Hold, Namespace, Registration
+from trioq.core.model.state import Namespace
 from trioq.core.settlements import SETTLEMENTS, Settlement
 from trioq.errors import TrioqBug
 
