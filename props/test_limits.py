@@ -35,7 +35,14 @@ TAKES = [("all",), ("all", "key:1"), ("key:1",), ("key:2", "all"), ("rate",), ("
 TAKES += [("rate", "all"), ("unknown",)]
 SETTINGS = {
     "all": st.builds(LimitSettings, concurrency=st.sampled_from([1, 1, 2, 3])),
-    "key": st.builds(LimitSettings, concurrency=st.sampled_from([1, 1, 2])),
+    "key": st.builds(LimitSettings, concurrency=st.sampled_from([1, 1, 2]), keyed=st.just(True)),
+    # Of values of its key.
+    "key:1": st.builds(LimitSettings, concurrency=st.sampled_from([0, 1, 2, 3])),
+    "key:2": st.builds(
+        LimitSettings,
+        interval_us=st.sampled_from([0, 900_000]),
+        concurrency=st.sampled_from([1, 2]),
+    ),
     "rate": st.builds(
         LimitSettings,
         interval_us=st.sampled_from([1_500_000, 700_500]),
@@ -88,8 +95,13 @@ class Limits(LockStep):
         names = data.draw(st.sets(st.sampled_from(sorted(SETTINGS)), min_size=1), label="limits")
         settings = {name: data.draw(SETTINGS[name], label=name) for name in sorted(names)}
         self.version = max(0, self.version + data.draw(st.sampled_from([1, 1, 1, 0, -1])))
-        newer = self.execute(Call("set_limits", (settings, self.version)))
+        before = {take for take in self.model.space.flow.settings if ":" in take}
+        keeps = data.draw(st.booleans(), label="keeps values")
+        newer = self.execute(Call("set_limits", (settings, self.version, keeps)))
+        after = self.model.space.flow.settings.keys()
         self.reached["set_limits: an older one"] += bool(newer)
+        self.reached["set_limits: a value has its own"] += bool(after & {"key:1", "key:2"})
+        self.reached["set_limits: that of a value is over"] += bool(before - after)
         self.starts.clear()
 
     @precondition(lambda self: self.model.space.boots)
@@ -216,7 +228,8 @@ class Limits(LockStep):
 
     def everything_gets_done(self) -> None:
         """One slot after the other, and without waiting for permits."""
-        self.execute(Call("set_limits", ({"rate": LimitSettings()}, self.version + 9)))
+        unlimited = {"rate": LimitSettings(), "key:2": LimitSettings(concurrency=1)}
+        self.execute(Call("set_limits", (unlimited, self.version + 9, True)))
         super().everything_gets_done()
 
 
@@ -224,6 +237,7 @@ TestLimits = as_test(
     Limits,
     "a limit is full", "somebody waits for a limit", "somebody waits for a permit",
     "a room is open", "who waited starts", "cancel: in a room", "set_limits: an older one",
+    "set_limits: a value has its own", "set_limits: that of a value is over",
     "step: ok", "step: again", "reap: reaped", "step: claims a suspect", "purge: something",
     share=0.3,
 )  # fmt: skip

@@ -314,8 +314,8 @@ def dump_of_model(space: Namespace) -> Dump:
         took=dict(space.flow.took),
         slots=dict(space.flow.slots),
         limit_settings={
-            name: f"{version}:{limit.interval_us}:{limit.burst}:{limit.concurrency}"
-            for name, (version, limit) in space.flow.settings.items()
+            take: f"{version}:{limit.interval_us}:{limit.burst}:{limit.concurrency}:{limit.keyed:d}"
+            for take, (version, limit) in space.flow.settings.items()
         },
         tats=dict(space.flow.tats.items()),
         rooms={room: tuple(uids) for room, uids in space.flow.rooms.items()},

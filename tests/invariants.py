@@ -124,8 +124,8 @@ def _limits(dump: Dump) -> Iterator[str]:
     if odd_rooms := (dump.open | dump.permits.keys()) - dump.rooms.keys():
         yield f"I27: nobody is in these rooms: {odd_rooms}"
     for queue, take in dump.rooms.keys() - dump.open - dump.permits.keys():
-        settings = dump.limit_settings.get(take.partition(":")[0], "0:0:0:0")
-        most = int(settings.split(":")[3])
+        of_limit = dump.limit_settings.get(take.partition(":")[0], "0:0:0:0")
+        most = int(dump.limit_settings.get(take, of_limit).split(":")[3])
         if not 0 < most <= dump.slots.get(take, 0):
             yield f"I27: nobody will look into the room of {take} in {queue}"
 

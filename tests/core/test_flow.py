@@ -126,7 +126,7 @@ def test_the_server_is_told_of_all_limits_of_configuration_and_handlers() -> Non
     assert settings == {
         "own": LimitSettings(250_000),
         "pay": LimitSettings(concurrency=2),
-        "each": LimitSettings(1_000_000),
+        "each": LimitSettings(1_000_000, keyed=True),
     }
 
 

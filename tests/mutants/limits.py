@@ -55,7 +55,27 @@ LIMITED = (
     ),
     Mutant(
         "settings of a version that is known replace it", "store/lua/set_limits.lua",
-        "elseif known < tonumber(version) then", "else", LIMITS,
+        "elseif own < version then", "else", LIMITS,
+    ),
+    Mutant(
+        "what is set for one value of a key is never looked at", "store/lua/shared/limits_of.lua",
+        "own[t] and settings[own[t]] or settings[t]", "settings[t]", LIMITS,
+    ),
+    Mutant(
+        "settings of a value outlive a later deployment", "store/lua/set_limits.lua",
+        'keeps == "0" and known or {}', "{}", LIMITS,
+    ),
+    Mutant(
+        "a deployment ends settings of a value that are newer", "store/lua/set_limits.lua",
+        "is_told[limit_of(take)] and since < version", "is_told[limit_of(take)]", LIMITS,
+    ),
+    Mutant(
+        "settings of a value come back after a later deployment", "store/lua/set_limits.lua",
+        "math.max(own, of_limit) > version", "own > version", LIMITS,
+    ),
+    Mutant(
+        "who waits isn't told that settings of a value are over", "store/lua/set_limits.lua",
+        "over[#over + 1], is_changed[take] = take, true", "over[#over + 1] = take", LIMITS,
     ),
     Mutant(
         "a cancelled job keeps its place in a room", "store/lua/cancel.lua",

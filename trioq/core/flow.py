@@ -82,7 +82,7 @@ class Limit:
     def settings(self) -> LimitSettings:
         """As the server counts it."""
         interval = 0 if self.rate is None else interval_us(float(self.rate))
-        return LimitSettings(interval, self.burst, self.concurrency or 0)
+        return LimitSettings(interval, self.burst, self.concurrency or 0, self.key is not None)
 
     @property
     def words(self) -> str:

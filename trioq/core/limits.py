@@ -28,6 +28,8 @@ class LimitSettings:
     """So many starts may be saved up."""
     concurrency: int = 0
     """So many jobs may run at the same time; 0: any number."""
+    keyed: bool = False
+    """Whether that is so for each value of a key."""
 
 
 def take_of(limit: str, *key: KeyValue) -> str:

@@ -58,7 +58,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("turns", "HASH", "queue → its virtual time; queue, NUL, key → when its last turn is through", "enqueue, promote, claim", "claims, once that is over; all, once no job has a turn"),
     KeyDoc("took", "HASH", "uid → what its claim took of limits, a line each; of claims that are held", "claim", "whatever ends the claim"),
     KeyDoc("slots", "HASH", "take → how many claims hold it: what is in `took`, counted", "claim", "with the last of them"),
-    KeyDoc("limits", "HASH", "limit → `version:interval:burst:concurrency`, the interval in µs; 0: unlimited", "set_limits", "never"),
+    KeyDoc("limits", "HASH", "limit → `version:interval:burst:concurrency:keyed`, the interval in µs; 0: unlimited; and take → the same, where one value of a key has settings of its own", "set_limits", "never; of a value, set_limits of a later deployment"),
     KeyDoc("tats", "ZSET", "take → the theoretical arrival time of its next start, epoch µs", "claim", "claim, when it is over"),
     KeyDoc("limited", "ZSET", "`queue NUL take NUL uid`, all of one score: who was refused, in the room of the take that refused it, by age", "claim", "claim, cancel, purge"),
     KeyDoc("rooms", "HASH", "take → the queues in which somebody waits for it, a line each", "claim", "with the last who waits"),

@@ -160,9 +160,14 @@ class MemoryStore:
         with self._call() as space:
             return model.breakers(space, boot, news, now_ms=self._now_ms())
 
-    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
+    def set_limits(
+        self,
+        settings: Mapping[str, LimitSettings],
+        version: int,
+        keeps_values: bool = False,
+    ) -> frozenset[str]:
         with self._call() as space:
-            return model.set_limits(space, settings, version)
+            return model.set_limits(space, settings, version, keeps_values)
 
     def forget_queues(self, queues: Sequence[str]) -> None:
         with self._call() as space:

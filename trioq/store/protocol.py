@@ -145,9 +145,18 @@ class EngineStore(Protocol):
           news: At most ``BREAKERS_MAX``.
         """
 
-    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
-        """What limits admit from now on, by their names. Of each the newest version holds; who
+    def set_limits(
+        self,
+        settings: Mapping[str, LimitSettings],
+        version: int,
+        keeps_values: bool = False,
+    ) -> frozenset[str]:
+        """What limits admit from now on, by their names; and takes, for one value of a limit's key.
+        Of each the newest version holds, and of a value none that is older than its limit's; who
         runs runs on. Repeating it is harmless.
+
+        Args:
+          keeps_values: What is known of the values of these limits stays.
 
         Returns: Those of which newer settings are known, and stay.
         """

@@ -203,11 +203,16 @@ class RedisStore:
         keys = self.keys.of_queues(queues, "ready", "suspects", "scheduled", "dropped", "bell")
         self._run("forget_queues", keys, [len(queues), *queues])
 
-    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
+    def set_limits(
+        self,
+        settings: Mapping[str, LimitSettings],
+        version: int,
+        keeps_values: bool = False,
+    ) -> frozenset[str]:
         check_batch(len(settings))
-        args: list[Any] = [version]
-        for name, limit in settings.items():
-            args += (name, limit.interval_us, limit.burst, limit.concurrency)
+        args: list[Any] = [version, int(keeps_values)]
+        for take, limit in settings.items():
+            args += (take, limit.interval_us, limit.burst, limit.concurrency, int(limit.keyed))
         _, newer, wake = self._run("set_limits", [], args)
         self._wake(wake)
         return frozenset(kept.texts(newer))

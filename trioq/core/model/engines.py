@@ -147,16 +147,21 @@ def expire_parked(
 
 
 def set_limits(
-    space: Namespace, settings: Mapping[str, LimitSettings], version: int
+    space: Namespace,
+    settings: Mapping[str, LimitSettings],
+    version: int,
+    keeps_values: bool = False,
 ) -> frozenset[str]:
-    """A deployment says what its limits admit; of each the newest holds.
+    """Somebody says what limits admit, or single values of their keys; of each the newest holds.
+
+    Args:
+      keeps_values: What was said of single values before stays.
 
     Returns: Those of which newer settings are known, and stay.
     """
     check_batch(len(settings))
-    known = space.flow.settings
-    newer = {name for name in settings if name in known and known[name][0] > version}
-    for queue in space.flow.renew(settings, version):
+    newer = {take for take in settings if space.flow.known(take) > version}
+    for queue in space.flow.renew(settings, version, keeps_values=keeps_values):
         space.ring(queue)
     return frozenset(newer)
 

@@ -43,7 +43,7 @@ class Limits:
     settings: dict[str, tuple[int, LimitSettings]] = attrs.field(
         factory=dict[str, "tuple[int, LimitSettings]"]
     )
-    """By name, each with its version."""
+    """By name, each with its version; and by the takes that have settings of their own."""
     took: dict[Uid, tuple[str, ...]] = attrs.field(factory=dict[Uid, "tuple[str, ...]"])
     """What claims that are held took."""
     slots: Counter[str] = attrs.field(factory=Counter[str])
@@ -57,12 +57,34 @@ class Limits:
     permits: Agenda = attrs.field(factory=Agenda)
     """``queue, NUL, take`` of rooms that wait for a permit, and when it comes, epoch ms."""
 
-    def renew(self, settings: Mapping[str, LimitSettings], version: int) -> set[str]:
-        """Of each limit the newest settings hold. Returns the queues in which somebody waits whom
-        these may admit."""
-        new = {name for name in settings if self.settings.get(name, (-1,))[0] < version}
-        self.settings |= {name: (version, settings[name]) for name in new}
-        opened = {room for room in self.rooms if limit_of(room[1]) in new}
+    def known(self, take: str) -> int:
+        """The version of what holds for a limit, or for one value of its key; -1: there is none."""
+        return max(self.version(take), self.version(limit_of(take)))
+
+    def version(self, take: str) -> int:
+        return self.settings.get(take, (-1,))[0]
+
+    def renew(
+        self, settings: Mapping[str, LimitSettings], version: int, *, keeps_values: bool
+    ) -> set[str]:
+        """Of each limit the newest settings hold; those of a value end with what was said of its
+        limit later. Returns the queues in which somebody waits whom these may admit."""
+        new = {
+            take
+            for take in settings
+            if self.version(take) < version and self.known(take) <= version
+        }
+        over = set[str]()
+        if not keeps_values:
+            over = {
+                take for take, (since, _) in self.settings.items()
+                if take != limit_of(take) and limit_of(take) in settings and since < version
+            }  # fmt: skip
+        for take in over:
+            del self.settings[take]
+        self.settings |= {take: (version, settings[take]) for take in new}
+        changed = new | over
+        opened = {room for room in self.rooms if {room[1], limit_of(room[1])} & changed}
         self.open |= opened
         return {queue for queue, _ in opened}
 
@@ -70,7 +92,8 @@ class Limits:
 
     def of(self, take: str) -> LimitSettings:
         """What limits it; nothing, if nobody knows its name."""
-        return self.settings.get(limit_of(take), (0, LimitSettings()))[1]
+        of_limit = self.settings.get(limit_of(take), (0, LimitSettings()))
+        return self.settings.get(take, of_limit)[1]
 
     def is_full(self, take: str) -> bool:
         most = self.of(take).concurrency

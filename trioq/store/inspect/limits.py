@@ -219,10 +219,10 @@ def before(store: RedisStore, queue: str, takes: Sequence[str], uid: Uid) -> tup
 def decoded(text: str) -> LimitSettings | None:
     """Settings as they are kept; None: there are none, or somebody else wrote them."""
     parts = text.split(":")
-    if len(parts) != 4 or not all(kept.is_number(part.encode()) for part in parts):
+    if len(parts) not in (4, 5) or not all(kept.is_number(part.encode()) for part in parts):
         return None
-    _, interval_us, burst, most = map(int, parts)
-    return LimitSettings(interval_us, burst, most)
+    _, interval_us, burst, most, *keyed = map(int, parts)
+    return LimitSettings(interval_us, burst, most, any(keyed))
 
 
 # -- below -------------------------------------------------------------------------------------

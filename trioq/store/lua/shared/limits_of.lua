@@ -1,24 +1,30 @@
 -- @use pieces
 -- Of each take, as far as somebody has asked: its limit's settings, how many hold it, when its rate
--- admits the next start, and the queues in which somebody waits for it. Whose limit nobody knows
--- limits nothing.
+-- admits the next start, and the queues in which somebody waits for it. One value of a key may have
+-- settings of its own. Whose limit nobody knows limits nothing.
 local limit_of = {}
 local function know(takes)
-  local new, names = {}, {}
+  local new, named, own = {}, {}, {}
   for _, take in ipairs(takes) do
     if not limit_of[take] then
       limit_of[take] = { take = take }
-      new[#new + 1], names[#names + 1] = take, string.match(take, "^[^:]*")
+      new[#new + 1], named[#named + 1] = take, string.match(take, "^[^:]*")
     end
   end
   if #new == 0 then
     return
   end
-  local settings, counts = values_of("HMGET", limits, names), values_of("HMGET", slots, new)
+  for t, take in ipairs(new) do
+    if named[t] ~= take then
+      named[#named + 1], own[t] = take, #named + 1
+    end
+  end
+  local settings, counts = values_of("HMGET", limits, named), values_of("HMGET", slots, new)
   local times, waited_in = values_of("ZMSCORE", tats, new), values_of("HMGET", rooms, new)
   for t, take in ipairs(new) do
     local limit = limit_of[take]
-    local interval, burst, most = string.match(settings[t] or "", "^%d+:(%d+):(%d+):(%d+)$")
+    local told = own[t] and settings[own[t]] or settings[t] or ""
+    local interval, burst, most = string.match(told, "^%d+:(%d+):(%d+):(%d+)")
     limit.interval, limit.burst = tonumber(interval or 0), tonumber(burst or 0)
     limit.most, limit.held = tonumber(most or 0), tonumber(counts[t] or 0) or 0
     limit.tat, limit.waited_in = tonumber(times[t] or 0) or 0, {}
