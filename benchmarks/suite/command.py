@@ -25,6 +25,7 @@ from benchmarks.suite import (  # noqa: F401
     enqueues,
     handlers,
     latencies,
+    limits,
     others,
     programs,
     results,

@@ -117,18 +117,20 @@ def drained(
     *,
     workers: int = 16,
     asks: Callable[[int], dict[str, Any]] | None = None,
+    calls: Iterable[Call] | None = None,
 ) -> float:
     """Jobs per second of an engine with everything on.
 
     Args:
       register: Puts the handler into the tally's app.
       asks: What the record of the n-th job says of its own.
+      calls: Of each job, instead of the same for all.
     """
     b.clear()
     tally = Tally(jobs)
     register(tally)
     if asks is None:
-        enqueue(b, (call for _ in range(jobs)))
+        enqueue(b, (call for _ in range(jobs)) if calls is None else calls)
     else:
         enqueue_asking(b, call, jobs, asks)
     trio.run(tally.run, with_workers(with_metrics(b.config), workers))
