@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import attrs
@@ -86,6 +87,11 @@ def beside(waiting: int, jobs: int) -> float:
         return trio.run(_beside, b, waiting, jobs)
 
 
+def until_they_wait(b: Bench, count: int) -> None:
+    while b.admin.call("ZCARD", "{bench}:limited") < count:
+        time.sleep(0.1)
+
+
 async def _beside(b: Bench, waiting: int, jobs: int) -> float:
     tally = Tally(jobs)
     plain(tally)
@@ -96,8 +102,7 @@ async def _beside(b: Bench, waiting: int, jobs: int) -> float:
 
     async with trio.open_nursery() as nursery:
         await nursery.start(Engine(tally.app, with_metrics(b.config)).run)
-        while b.admin.call("ZCARD", "{bench}:limited") < waiting - 1:
-            await trio.sleep(0.1)
+        await trio.to_thread.run_sync(until_they_wait, b, waiting - 1)
         before = b.cpu_s()
         await trio.to_thread.run_sync(enqueue, b, (PLAIN for _ in range(jobs)))
         await tally.all_done.wait()

@@ -25,6 +25,10 @@ LIMITED = (
         "with_limits.free({ unpack(ARGV, uids_at + 1, uids_at + n_settled) })", LIMITS,
     ),
     Mutant(
+        "of several that hold the same, one is freed", FREE,
+        "fewer[take] = fewer[take] + alike[row]", "fewer[take] = fewer[take] + 1", LIMITS,
+    ),
+    Mutant(
         "nobody looks where somebody waits for what is free", FREE,
         'put("ZADD", open, opened)', "local _ = opened", LIMITS,
     ),
@@ -34,8 +38,7 @@ LIMITED = (
     ),
     Mutant(
         "a limit is taken where another refuses", LIMITED_LUA,
-        "for _, take in ipairs(takes) do\n    if wait_us(limit_of[take]) > 0 then",
-        "for _, take in ipairs(takes) do\n    if false then", LIMITS,
+        "if limit.interval > 0 and wait_us(limit) > 0 then", "if false then", LIMITS,
     ),
     Mutant(
         "who comes later is not refused where others wait", LIMITED_LUA,

@@ -78,6 +78,17 @@ def test_a_slot_is_handed_on_by_the_step_that_frees_it(world: Make, verb: str) -
     assert w.dump().took == {second: ("all",)}
 
 
+def test_slots_that_are_freed_together_are_handed_on_together(world: Make) -> None:
+    w = limited(world, all=TWO, some=TWO)
+    first, second = enqueued(w, 2, "all", "some")
+    third, fourth, _ = enqueued(w, 3, "all", "some")
+    engine = w.engine()
+    assert uids(engine.step(5)) == [first, second]
+    acks = (Ack(first, 1, b"{}"), Ack(second, 1, b"{}"))
+    assert uids(engine.step(5, *acks)) == [third, fourth]
+    assert w.dump().slots == {"all": 2, "some": 2}
+
+
 def test_who_is_given_back_waits_by_its_age(world: Make) -> None:
     w = limited(world, all=ONE)
     first, second = enqueued(w, 2, "all")

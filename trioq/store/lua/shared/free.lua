@@ -2,16 +2,22 @@
 -- These claims are over: what they took of limits is there for others, and the rooms are open in
 -- which somebody waits for it. Returns the takes, and of each in which queues that is.
 local function free(uids)
-  local freed, fewer, gone = {}, {}, {}
+  local freed, fewer, gone, rows, alike = {}, {}, {}, {}, {}
   for i, row in ipairs(#uids > 0 and values_of("HMGET", took, uids) or {}) do
     if row then
       gone[#gone + 1] = uids[i]
-      for take in string.gmatch(row, "[^\n]+") do
-        if not fewer[take] then
-          freed[#freed + 1], fewer[take] = take, 0
-        end
-        fewer[take] = fewer[take] + 1
+      if not alike[row] then
+        rows[#rows + 1], alike[row] = row, 0
       end
+      alike[row] = alike[row] + 1
+    end
+  end
+  for _, row in ipairs(rows) do
+    for take in string.gmatch(row, "[^\n]+") do
+      if not fewer[take] then
+        freed[#freed + 1], fewer[take] = take, 0
+      end
+      fewer[take] = fewer[take] + alike[row]
     end
   end
   if #freed == 0 then

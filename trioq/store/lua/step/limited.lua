@@ -73,17 +73,22 @@ local function goes_on()
 end
 -- How long until the rate admits one more start; 0: now. A clock that went back leaves a time too far
 -- ahead: written bounded, so that it heals.
-local timed = {}
+local changed, timed = {}, {}
+local function note(limit, list, as)
+  if not limit[as] then
+    limit[as], list[#list + 1] = true, limit
+  end
+end
 local function wait_us(limit)
   if limit.interval == 0 then
     return 0
   end
   local room = limit.burst * limit.interval
   if limit.tat > now_us + room then
-    limit.tat, timed[limit.take] = now_us + room, true
+    limit.tat = now_us + room
+    note(limit, timed, "is_timed")
   end
-  limit.next = math.max(limit.tat, now_us)
-  return math.max(0, limit.next + limit.interval - room - now_us)
+  return math.max(0, math.max(limit.tat, now_us) + limit.interval - room - now_us)
 end
 local function await_permit(limit, queue)
   local wait, room = wait_us(limit), queue.name .. "\0" .. limit.take
@@ -93,32 +98,30 @@ local function await_permit(limit, queue)
     queue.n_open = queue.n_open + redis.call("ZADD", open, 0, room)
   end
 end
--- The first take that refuses; those who have waited go before those who are new.
-local function refusing(takes, name, is_new)
-  for _, take in ipairs(takes) do
-    local limit = limit_of[take]
+-- The first limit that refuses; those who have waited go before those who are new.
+local function refusing(asked, name, is_new)
+  for _, limit in ipairs(asked) do
     if is_new and limit.waited_in[name] or is_full(limit) then
       return limit
     end
   end
-  for _, take in ipairs(takes) do
-    if wait_us(limit_of[take]) > 0 then
-      return limit_of[take]
+  for _, limit in ipairs(asked) do
+    if limit.interval > 0 and wait_us(limit) > 0 then
+      return limit
     end
   end
 end
-local changed, took_rows, n_rated = {}, {}, 0
-local function start(uid, takes)
-  if #takes > 0 then
-    took_rows[#took_rows + 1], took_rows[#took_rows + 2] = uid, table.concat(takes, "\n")
+local took_rows, n_rated = {}, 0
+local function start(uid, asked)
+  if asked[1] then
+    took_rows[#took_rows + 1], took_rows[#took_rows + 2] = uid, asked.text
   end
-  for _, take in ipairs(takes) do
-    local limit = limit_of[take]
-    limit.held, changed[take] = limit.held + 1, true
+  for _, limit in ipairs(asked) do
+    limit.held = limit.held + 1
+    note(limit, changed, "is_changed")
     if limit.interval > 0 then
-      wait_us(limit)
-      limit.tat, timed[take] = limit.next + limit.interval, true
-      n_rated = n_rated + 1
+      limit.tat, n_rated = math.max(limit.tat, now_us) + limit.interval, n_rated + 1
+      note(limit, timed, "is_timed")
     end
   end
 end
@@ -135,26 +138,43 @@ local function enter(uid, limit, queue)
   end
 end
 
+-- The limits that the rows of several jobs ask, in their order: many rows ask the same.
+local asked_by = { [""] = {} }
+local function all_asked(rows)
+  local new, takes = {}, {}
+  for i, row in ipairs(rows) do
+    local lines = row and string.match(row, "\n.*") or ""
+    if not asked_by[lines] then
+      local asked = {}
+      for take in string.gmatch(lines, "[^\n]+") do
+        asked[#asked + 1], takes[#takes + 1] = take, take
+      end
+      asked_by[lines], new[#new + 1] = asked, asked
+    end
+    rows[i] = asked_by[lines]
+  end
+  know(takes)
+  for _, asked in ipairs(new) do
+    asked.text = table.concat(asked, "\n")
+    for t, take in ipairs(asked) do
+      asked[t] = limit_of[take]
+    end
+  end
+  return rows
+end
+
 -- Several, in their order: each is claimed, passed over or refused, until there is enough. `from`: where
 -- they lie. Returns of how many that was said.
 local function sort_out(uids, from)
-  local name, rows, all = from.queue.name, {}, {}
-  local records = redis.call("HMGET", jobs, unpack(uids))
-  for i, row in ipairs(redis.call("HMGET", flow, unpack(uids))) do
-    rows[i] = {}
-    for take in string.gmatch(row or "", "\n([^\n]+)") do
-      table.insert(rows[i], take)
-      all[#all + 1] = take
-    end
-  end
-  know(all)
+  local name, records = from.queue.name, redis.call("HMGET", jobs, unpack(uids))
+  local asked_of = all_asked(redis.call("HMGET", flow, unpack(uids)))
   local before, sorted = n_claimed, 0
   for i, uid in ipairs(uids) do
-    local record, takes = records[i], rows[i]
+    local record, asked = records[i], asked_of[i]
     if not goes_on() or from.is_shut and from.is_shut() then
       break
     end
-    local refuses = record and refusing(takes, name, from.is_new)
+    local refuses = record and refusing(asked, name, from.is_new)
     if record and not refuses and n_claimed > 0 and bytes + #record > max_bytes then
       is_over = true
       break
@@ -168,7 +188,7 @@ local function sort_out(uids, from)
         bytes, n_claimed = bytes + #record, n_claimed + 1
         claims.uids[n_claimed] = uid
         claims.records[n_claimed] = #record > RECORD_MAX and string.sub(record, 1, RECORD_MAX) or record
-        start(uid, takes)
+        start(uid, asked)
       else
         pass_over(uid, from.queue, from.door)
       end
@@ -326,11 +346,11 @@ function with_limits.claim()
     end
   end
   local held, times = {}, {}
-  for take in pairs(changed) do
-    held[#held + 1], held[#held + 2] = take, string.format("%d", limit_of[take].held)
+  for _, limit in ipairs(changed) do
+    held[#held + 1], held[#held + 2] = limit.take, string.format("%d", limit.held)
   end
-  for take in pairs(timed) do
-    times[#times + 1], times[#times + 2] = string.format("%d", limit_of[take].tat), take
+  for _, limit in ipairs(timed) do
+    times[#times + 1], times[#times + 2] = string.format("%d", limit.tat), limit.take
   end
   put("HSET", took, took_rows)
   put("HSET", slots, held)
