@@ -117,6 +117,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         trioq.json("acl"),
         json.loads(run("config", "check", trioq.config, "--json").stdout),
         trioq.json("limits"),
+        json.loads(run("limits", "set", trioq.config, "all", "--rate", 9, "--json").stdout),
     ]
     documented = shapes()
     assert len(documented) == len(real)

@@ -15,7 +15,8 @@ from trioq.store.inspect import limits
 
 @pytest.fixture
 def limited(scene: Scene) -> Scene:
-    settings = {"all": LimitSettings(10_000, 2, 5), "each": LimitSettings(concurrency=1)}
+    each = LimitSettings(concurrency=1, keyed=True)
+    settings = {"all": LimitSettings(10_000, 2, 5), "each": each}
     scene.store.set_limits(settings, 1)
     return scene
 
@@ -55,13 +56,14 @@ def test_what_is_set_holds_and_the_rest_stays(trioq: Cli, limited: Scene) -> Non
     run("limits", "set", trioq.config, "all", "--concurrency", "none", "--burst", 1)
     assert of(limited, "all") == LimitSettings(12_000_000, 1, 0)
     told = json.loads(run("limits", "set", trioq.config, "all", "--rate", "none", "--json").stdout)
-    assert told == {"name": "all", "rate": None, "burst": 1, "concurrency": None}
+    assert told == {"name": "all", "key": None, "rate": None, "burst": 1, "concurrency": None}
 
 
 def test_what_is_set_holds_until_a_later_deployment(trioq: Cli, limited: Scene) -> None:
     run("limits", "set", trioq.config, "each", "--concurrency", 7)
     limited.store.set_limits({"each": LimitSettings(concurrency=2)}, 1_000_000)
-    assert of(limited, "each") == LimitSettings(concurrency=7), "that engine is older"
+    set_to_7 = LimitSettings(concurrency=7, keyed=True)
+    assert of(limited, "each") == set_to_7, "that engine is older"
     limited.store.set_limits({"each": LimitSettings(concurrency=2)}, 10**14)
     assert of(limited, "each") == LimitSettings(concurrency=2)
     run("limits", "set", trioq.config, "each", "--concurrency", 3)
@@ -78,6 +80,11 @@ def test_what_is_set_holds_until_a_later_deployment(trioq: Cli, limited: Scene) 
         (("all", "--rate", 0), 2, "expected a rate from 0.0001"),
         (("all", "--burst", "none"), 2, "expected a whole number from 1"),
         (("all", "--concurrency", "-1"), 2, "expected a whole number from 1"),
+        (("all", "--key", "acme", "--rate", 1), 2, "there is no key of the limit 'all'"),
+        (("each", "--key", "acme"), 2, "Say what to change: --rate, --burst or --concurrency."),
+        (("eac", "--key", "acme", "--rate", 1), 2, "no limit 'eac'; did you mean \"each\"?"),
+        (("each", "--key", "null", "--rate", 1), 2, "has null there isn't bound"),
+        (("each", "--key", "1e999", "--rate", 1), 2, "1e999: "),
     ],
 )
 def test_what_can_not_be_set_is_said(
@@ -87,6 +94,56 @@ def test_what_can_not_be_set_is_said(
     assert ended.exit_code == code
     assert said in ended.stderr
     assert of(limited, "all") == LimitSettings(10_000, 2, 5)
+
+
+def test_one_value_of_a_key_is_set_and_the_rest_stays(trioq: Cli, limited: Scene) -> None:
+    said = run("limits", "set", trioq.config, "each", "--key", "acme", "--concurrency", 3).stdout
+    assert lines(said) == ['each for "acme": 3 running']
+    told = run("limits", "set", trioq.config, "each", "--key", "acme", "--rate", 5, "--json").stdout
+    assert json.loads(told) == {
+        "name": "each", "key": "acme", "rate": "5/s", "burst": 1, "concurrency": 3,
+    }  # fmt: skip
+    _, each = trioq.json("limits")
+    assert each["concurrency"] == 1
+    (taken,) = each["takes"]
+    assert (taken["key"], taken["running"]) == ("acme", 0)
+    assert taken["own"] == {"rate": "5/s", "burst": 1, "concurrency": 3}
+    row = next(row for row in lines(trioq("limits").stdout) if '"acme"' in row)
+    assert "5/s started and 3 running, set for it" in row
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("7", 7), ('"7"', "7"), ("acme corp", "acme corp"), ("true", True), ("NaN", "NaN"),
+     ('{"b": 1, "a": 2}', '{"a":2,"b":1}'), ("", "")],
+)  # fmt: skip
+def test_a_value_is_json_or_a_text(trioq: Cli, limited: Scene, text: str, key: object) -> None:
+    run("limits", "set", trioq.config, "each", "--key", text, "--concurrency", 3)
+    (taken,) = trioq.json("limits")[1]["takes"]
+    assert (taken["key"], type(taken["key"])) == (key, type(key))
+
+
+def test_what_is_set_for_a_value_outlives_what_is_set_for_all(trioq: Cli, limited: Scene) -> None:
+    deployed = LimitSettings(concurrency=1, keyed=True)
+    limited.store.set_limits({"each": deployed}, 10**13)  # by a clock that is ahead
+    for n in (3, 4):
+        run("limits", "set", trioq.config, "each", "--key", "acme", "--concurrency", n)
+        run("limits", "set", trioq.config, "each", "--concurrency", 2 * n)
+    assert trioq.json("limits")[1]["concurrency"] == 8
+    (taken,) = trioq.json("limits")[1]["takes"]
+    assert taken["own"]["concurrency"] == 4
+    limited.store.set_limits({"each": deployed}, 10**14)
+    assert trioq.json("limits")[1]["takes"] == []
+
+
+def test_a_limit_that_no_engine_has_told_of_stays_one_of_a_key(trioq: Cli, limited: Scene) -> None:
+    limited.enqueue(new_job(takes=('gone:"a"',)))
+    limited.driver.step(1)
+    ended = run("limits", "set", trioq.config, "gone", "--key", "a", "--concurrency", 1)
+    assert "no engine has told of the limit 'gone'" in only_error(ended, 2)
+    run("limits", "set", trioq.config, "gone", "--concurrency", 1)
+    said = run("limits", "set", trioq.config, "gone", "--key", "a", "--concurrency", 2).stdout
+    assert lines(said) == ['gone for "a": 2 running']
 
 
 def test_a_limit_of_nothing_can_not_be_set(trioq: Cli, scene: Scene) -> None:

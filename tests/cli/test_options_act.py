@@ -428,6 +428,16 @@ def sets(option: str, value: str, settings: LimitSettings) -> None:
     row("limits set", option)(act)
 
 
+@row("limits set", "--key")
+def of_one_value(place: Place) -> None:
+    place.scene.store.set_limits({"stripe": LimitSettings(10_000, 1, 5, keyed=True)}, 2)
+    ended = run("limits", "set", place.cli.config, "stripe", "--key", "a", "--concurrency", 2)
+    assert ended.exit_code == 0, ended.output
+    (view,) = limits(place.scene.store)
+    assert view.settings == LimitSettings(10_000, 1, 5, keyed=True)
+    assert [taken.settings for taken in view.takes] == [LimitSettings(10_000, 1, 2, keyed=True)]
+
+
 sets("--rate", "5/m", LimitSettings(12_000_000, 1, 5))
 sets("--burst", "7", LimitSettings(10_000, 7, 5))
 sets("--concurrency", "none", LimitSettings(10_000, 1, 0))

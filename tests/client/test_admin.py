@@ -16,6 +16,7 @@ from tests.store.drive import Sender
 from tests.support import Server, new_job, wait_until
 from trioq.client.admin import Admin
 from trioq.client.cancel import whoami
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import DeadLetter
 from trioq.store.inspect import Pauses, stats
 from trioq.store.redis import RedisStore
@@ -38,6 +39,37 @@ def test_an_operators_program_sees_and_changes_a_namespace(admin: Admin, scene: 
     assert (admin.pause("low"), admin.pause("low"), admin.resume("low")) == (True, False, True)
     assert admin.cancel("mine").result == "cancelled"
     assert admin.stats().queues["low"].ready == 0
+
+
+def test_a_limit_is_set_for_one_value_of_its_key(admin: Admin, scene: Scene) -> None:
+    of_each = LimitSettings(concurrency=1, keyed=True)
+    scene.store.set_limits({"each": of_each, "all": LimitSettings(concurrency=1)}, 1)
+    own = LimitSettings(concurrency=9, keyed=True)
+    assert admin.limit("each", "acme") == of_each
+    assert admin.set_limit("each", own, key="acme")
+    assert admin.set_limit("each", own, key=[1, {"b": 2}])
+    assert (admin.limit("each", "acme"), admin.limit("each")) == (own, of_each)
+    assert admin.limit("each", [1, {"b": 2}]) == own
+    assert admin.limit("each", "other") == of_each
+    assert admin.limit("nowhere", "acme") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "said"),
+    [
+        ("all", "acme", "the limit 'all' has no key"),
+        ("nowhere", "acme", "the limit 'nowhere' isn't known"),
+        ("each", float("inf"), "not JSON compliant"),
+    ],
+)
+def test_what_can_not_be_set_for_a_value_is_said(
+    admin: Admin, scene: Scene, name: str, key: object, said: str
+) -> None:
+    each = LimitSettings(concurrency=1, keyed=True)
+    scene.store.set_limits({"each": each, "all": LimitSettings(concurrency=1)}, 1)
+    with pytest.raises(ValueError, match=said):
+        admin.set_limit(name, LimitSettings(concurrency=2), key=key)
+    assert all(taken.has_own is False for view in admin.limits() for taken in view.takes)
 
 
 def test_a_name_is_paused_for_a_time_and_it_is_told_by_whom_and_why(

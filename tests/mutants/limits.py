@@ -10,6 +10,8 @@ FREE = "store/lua/shared/free.lua"
 LIMITED_LUA = "store/lua/step/limited.lua"
 ROOMS = "store/lua/shared/rooms.lua"
 
+SET: Killers = ("tests/cli/test_limits.py",)
+
 LIMITED = (
     Mutant(
         "what a dead engine took of limits is gone for ever", "store/lua/reap.lua",
@@ -79,6 +81,14 @@ LIMITED = (
     Mutant(
         "who waits isn't told that settings of a value are over", "store/lua/set_limits.lua",
         "over[#over + 1], is_changed[take] = take, true", "over[#over + 1] = take", LIMITS,
+    ),
+    Mutant(
+        "what is set for all by hand ends what is set for a value", "client/admin.py",
+        "keeps_values=True", "keeps_values=False", SET,
+    ),
+    Mutant(
+        "what is set is refused where a clock was ahead", "client/admin.py",
+        "max(self.now_ms(), *(1 + version for _, version in told.values()))", "self.now_ms()", SET,
     ),
     Mutant(
         "a cancelled job keeps its place in a room", "store/lua/cancel.lua",

@@ -69,6 +69,20 @@ def test_many_values_are_left_out_those_first_that_most_wait_for(limited: Scene)
     assert view.takes[0].take == "each:24"
 
 
+def test_values_with_settings_of_their_own_are_seen_first_even_if_nobody_has_them(
+    limited: Scene,
+) -> None:
+    limited.enqueue(*(new_job(takes=(f"each:{n}",)) for n in range(25)))
+    limited.driver.step(25)
+    limited.store.set_limits({"each:99": LimitSettings(concurrency=9)}, 8)
+    view = one(limited, "each")
+    assert (view.takes[0].take, view.takes[0].has_own, view.takes[1].has_own) == (
+        "each:99", True, False,
+    )  # fmt: skip
+    assert (view.takes[0].settings, view.version) == (LimitSettings(concurrency=9), 7)
+    assert view.left_out == 6
+
+
 # -- why -----------------------------------------------------------------------------------------
 
 
@@ -83,9 +97,18 @@ def test_a_job_is_told_which_limit_is_full_and_who_holds_it(limited: Scene) -> N
         " come before this one"
     )
     assert reason.as_json() == {
-        "why": "limited", "says": reason.says, "limit": "each", "key": "a", "running": 1,
-        "concurrency": 1, "holders": [claim.uid], "next_ms": None, "before": 1,
+        "why": "limited", "says": reason.says, "limit": "each", "key": "a", "own": False,
+        "running": 1, "concurrency": 1, "holders": [claim.uid], "next_ms": None, "before": 1,
     }  # fmt: skip
+
+
+def test_a_job_is_told_what_is_set_for_its_value_alone(limited: Scene) -> None:
+    limited.store.set_limits({'each:"a"': LimitSettings(concurrency=2)}, 8)
+    uids = limited.enqueue(*(new_job(takes=('each:"a"',)) for _ in range(3)))
+    limited.driver.step(3)
+    reason = only(limited, max(uids))
+    assert reason.says.startswith('the limit each for "a" (set for it alone) is full: 2 of 2 run')
+    assert (reason.data["own"], reason.data["concurrency"]) == (True, 2)
 
 
 def test_a_job_is_told_when_the_next_permit_comes(scene: Scene) -> None:

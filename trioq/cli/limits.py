@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import attrs
 import click
@@ -15,9 +15,9 @@ from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
 from trioq.core.config.kinds import Kind
 from trioq.core.config.rules import did_you_mean
 from trioq.core.config.sections import BURST, RATE, SLOTS
-from trioq.core.flow import allows
+from trioq.core.flow import allows, told_apart
 from trioq.core.limiter import interval_us
-from trioq.core.limits import LimitSettings
+from trioq.core.limits import KeyValue, LimitSettings, take_of
 from trioq.store.inspect import LimitView, Taken, settings_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,7 +54,8 @@ def limits() -> None:
 def list_(config: str, as_json: bool) -> None:
     """List limits: what each allows, how many of its jobs run and wait, and which.
 
-    Of a limit with a key its values follow, those first that most jobs wait for.
+    Of a limit with a key its values follow: those with settings of their own, then those that most
+    jobs wait for.
     """
     with opened(config) as there:
         found = there.admin.limits()
@@ -88,8 +89,9 @@ def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:
 
 def _row(name: str, taken: Taken, now_ms: int) -> tuple[object, ...]:
     starts = "" if taken.next_ms is None else ago(taken.next_ms, now_ms)
+    allowed = _allows(taken.settings) + (", set for it" if taken.has_own else "")
     return (
-        name, _allows(taken.settings), taken.running, taken.waiting, starts,
+        name, allowed, taken.running, taken.waiting, starts,
         first(taken.holders, NAMED), first(taken.first, NAMED),
     )  # fmt: skip
 
@@ -117,9 +119,32 @@ def _option(name: str, kind: Kind, what: str, *, lifts: bool = True) -> Callable
     return click.option(name, metavar=name[2:].upper(), callback=read, help=what)
 
 
+def _value(ctx: click.Context, param: click.Parameter, text: str | None) -> KeyValue:
+    """One value of a key: JSON, or else the text itself."""
+    if text is None:
+        return None
+    try:
+        value = told_apart(json.loads(text, parse_constant=_no_constant))
+    except (ValueError, RecursionError):
+        value = told_apart(text)
+    if value is None:
+        raise click.BadParameter("a job that has null there isn't bound by the limit.")
+    try:
+        take_of("", value)
+    except ValueError as error:
+        raise click.BadParameter(f"{text}: {error}.") from None
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
 @limits.command("set")
 @with_config
 @click.argument("name")
+@click.option("--key", metavar="VALUE", callback=_value,
+              help="For jobs with this value of its key alone: JSON, or a text.")  # fmt: skip
 @_option("--rate", RATE, 'Starts per second, or "5/m", "1000/h"; none: at any rate.')
 @_option("--burst", BURST, "Starts at once after a quiet time.", lifts=False)
 @_option("--concurrency", SLOTS, "Jobs that run at a time; none: any number.")
@@ -128,6 +153,7 @@ def set_(
     *,
     config: str,
     name: str,
+    key: KeyValue,
     rate: float | None,
     burst: int | None,
     concurrency: int | None,
@@ -135,7 +161,8 @@ def set_(
 ) -> None:
     """Change the limit NAME, until an engine is started that says something else.
 
-    What isn't given stays. Who runs runs on: where more run than it allows now, none starts until
+    With --key only its share for one value is changed, until the next deployment. What isn't given
+    stays. Who runs runs on: where more run than it allows now, none starts until
     there is room.
     """
     if rate is None and burst is None and concurrency is None:
@@ -145,17 +172,23 @@ def set_(
         if name not in views:
             told = did_you_mean(name, views) or f"; there are {first(sorted(views))}"
             fail(f"no limit {name!r}" + (told if views else ": nothing is limited"), WRONG_USE)
-        settings = views[name].settings or LimitSettings()
+        limit = views[name]
+        if key is not None and (limit.settings is None or not limit.settings.keyed):
+            state = "no engine has told of" if limit.settings is None else "there is no key of"
+            fail(f"{state} the limit {name!r}: nothing can be set for one value", WRONG_USE)
+        of_values = any(taken.take != name for taken in limit.takes)
+        settings = there.admin.limit(name, key) or LimitSettings(keyed=of_values)
         if rate is not None:
             settings = attrs.evolve(settings, interval_us=interval_us(rate) if rate else 0)
         if burst is not None:
             settings = attrs.evolve(settings, burst=burst)
         if concurrency is not None:
             settings = attrs.evolve(settings, concurrency=concurrency)
-        if not there.admin.set_limit(name, settings):
+        if not there.admin.set_limit(name, settings, key=key):
             fail(f"an engine has told of {name} meanwhile: nothing was changed")
     with already_done():
         if as_json:
-            show_json({"name": name, **settings_json(settings)})
+            show_json({"name": name, "key": key, **settings_json(settings)})
         else:
-            click.echo(f"{name}: {allows(settings)}")
+            of = "" if key is None else f" for {json.dumps(key, ensure_ascii=False)}"
+            click.echo(plain(f"{name}{of}: {allows(settings)}"))

@@ -28,8 +28,9 @@ from trioq.client.status import LOOK_S, Status, status
 from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
 from trioq.core.config import Config
+from trioq.core.flow import told_apart
 from trioq.core.job import Uid
-from trioq.core.limits import LimitSettings
+from trioq.core.limits import LimitSettings, take_of
 from trioq.store import inspect
 from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import (
@@ -230,16 +231,36 @@ class Admin:
         """
         return self._sender.send(RedisStore.reset_breaker, name)
 
-    def set_limit(self, name: str, settings: LimitSettings) -> bool:
+    def limit(self, name: str, key: Any = None) -> LimitSettings | None:
+        """What a limit admits, or its share for one value of its key; None: nobody has told of it.
+
+        Raises:
+          ValueError: The value can't be one of a key.
+        """
+        told = inspect.known_limits(self.store, [name, take := _take(name, key)])
+        return told[take][0] or told[name][0]
+
+    def set_limit(self, name: str, settings: LimitSettings, *, key: Any = None) -> bool:
         """A limit admits this from now on, until an engine is started that says something else.
         False: meanwhile one was.
 
+        Args:
+          key: Of jobs with this value of the limit's key alone, until the next deployment that has
+            this limit; what is said of the limit by hand leaves it. None: of all.
+
         Raises:
+          ValueError: With a key: it can't be one, or no engine has told of this limit, or as of
+            one without a key.
           StoreUnreachable: No answer; with ``sent``, it may have been done. Again is harmless.
           StoreBusy, StoreRefused: Nothing was changed.
         """
-        known = max((view.version for view in self.limits() if view.name == name), default=0)
-        return name not in self.store.set_limits({name: settings}, max(self.now_ms(), known + 1))
+        told = inspect.known_limits(self.store, [name, take := _take(name, key)])
+        limit, _ = told[name]
+        if key is not None and (limit is None or not limit.keyed):
+            state = "isn't known" if limit is None else "has no key"
+            raise ValueError(f"the limit {name!r} {state}: there is nothing to set for one value")
+        version = max(self.now_ms(), *(1 + version for _, version in told.values()))
+        return take not in self.store.set_limits({take: settings}, version, keeps_values=True)
 
     def cancel(
         self, id_or_uid: str, reason: str = "", *, by: str | None = None, wait: Seconds | None = 0.0
@@ -320,6 +341,11 @@ class Admin:
         for read in self.dead_pages(wanted):
             for start in range(0, len(read.jobs), size):
                 yield read.jobs[start : start + size]
+
+
+def _take(limit: str, key: Any) -> str:
+    """What jobs take of a limit, those with this value of its key; None: all."""
+    return limit if key is None else take_of(limit, told_apart(key))
 
 
 def admin_of(connector: Connector, queues: Sequence[str] = ()) -> Admin:

@@ -28,6 +28,7 @@ from trioq.store.inspect.doors import Door, doors
 from trioq.store.inspect.explain import explain, explain_queue, now_ms_of
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
 from trioq.store.inspect.limits import LimitView, Taken, limits, settings_json
+from trioq.store.inspect.limits import known as known_limits
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.pauses import Pauses, pauses
@@ -83,6 +84,7 @@ __all__ = [
     "find",
     "glance",
     "held",
+    "known_limits",
     "limits",
     "living_pages",
     "look",

@@ -44,6 +44,8 @@ class Taken:
     """Those of them that come next."""
     next_ms: int | None = None
     """When the next one may start, epoch; None: its rate holds up nothing."""
+    has_own: bool = False
+    """Whether these settings are for this value of the limit's key alone."""
 
     @property
     def key(self) -> Any:
@@ -64,6 +66,7 @@ class Taken:
         return {
             "take": self.take,
             "key": self.key,
+            "own": settings_json(self.settings) if self.has_own else None,
             "running": self.running,
             "holders": list(self.holders),
             "waiting": self.waiting,
@@ -83,7 +86,7 @@ class LimitView:
     running: int
     waiting: int
     takes: tuple[Taken, ...]
-    """Those that most wait for come first; at most 20."""
+    """Those with settings of their own come first, then those that most wait for; at most 20."""
     left_out: int = 0
     """So many more there are."""
 
@@ -121,6 +124,7 @@ def limits(store: RedisStore) -> list[LimitView]:
     that somebody waits for, than 10,000 it tells of some."""
     kept_as = dict(_fields(store, "limits"))
     told = {take: decoded(text) for take, text in kept_as.items()}
+    own = {take for take, settings in told.items() if settings and take != limit_of(take)}
     held = {take: kept.number(count.encode()) for take, count in _fields(store, "slots")}
     rooms = {take: tuple(queues.split("\n")) for take, queues in _fields(store, "rooms")}
     waiting = _waiting(store, rooms)
@@ -130,7 +134,7 @@ def limits(store: RedisStore) -> list[LimitView]:
         by_limit.setdefault(limit_of(take), []).append(take)
     found = []
     for name, takes in sorted(by_limit.items()):
-        takes.sort(key=lambda take: (-waiting[take], -held.get(take, 0), take))
+        takes.sort(key=lambda take: (take not in own, -waiting[take], -held.get(take, 0), take))
         in_use = [take for take in takes if held.get(take) or waiting[take] or take != name]
         shown = [
             Taken(
@@ -140,6 +144,7 @@ def limits(store: RedisStore) -> list[LimitView]:
                 tuple(holders.get(take, ())[:NAMED]),
                 waiting[take],
                 _first(store, take, rooms.get(take, ())),
+                has_own=take in own,
             )
             for take in in_use[:SHOWN]
         ]
@@ -163,10 +168,9 @@ def taken(store: RedisStore, takes: Sequence[str]) -> list[Taken]:
         return []
     keys = store.keys
     names = [limit_of(take) for take in takes]
-    told, own, held, queues = store.lane.pipeline(
+    told = known(store, [*takes, *names])
+    held, queues = store.lane.pipeline(
         [
-            ("HMGET", keys.fixed("limits"), *names),
-            ("HMGET", keys.fixed("limits"), *takes),
             ("HMGET", keys.fixed("slots"), *takes),
             ("HMGET", keys.fixed("rooms"), *takes),
         ]
@@ -179,15 +183,26 @@ def taken(store: RedisStore, takes: Sequence[str]) -> list[Taken]:
     found = [
         Taken(
             take,
-            decoded(kept.text(mine or general or b"")),
+            told[take][0] or told[name][0],
             kept.number(count),
             tuple(holders.get(take, ())[:NAMED]),
             waiting[take],
             _first(store, take, rooms[take]),
+            has_own=take != name and told[take][0] is not None,
         )
-        for take, mine, general, count in zip(takes, own, told, held, strict=True)
+        for take, name, count in zip(takes, names, held, strict=True)
     ]
     return list(_with_permits(store, found))
+
+
+def known(
+    store: RedisStore, takes: Sequence[str]
+) -> Mapping[str, tuple[LimitSettings | None, int]]:
+    """What is told of each limit, or of single values of their keys, and its version."""
+    found = store.lane.call("HMGET", store.keys.fixed("limits"), *takes)
+    texts = (kept.text(each or b"") for each in found)
+    told = {take: (decoded(text), text) for take, text in zip(takes, texts, strict=True)}
+    return {take: (each, kept.leading(text.encode())) for take, (each, text) in told.items()}
 
 
 def takes_of(store: RedisStore, uid: Uid) -> tuple[str, ...]:

@@ -210,10 +210,12 @@ def _limited(held: Held, now_ms: int) -> Iterator[Reason]:
 def _of_take(taken: Taken, held: Held, now_ms: int) -> Reason:
     name = limit_of(taken.take)
     of = "" if taken.key is None else f" for {json.dumps(taken.key, ensure_ascii=False)}"
+    of += " (set for it alone)" if taken.has_own else ""
     settings, before = taken.settings, held.before if taken.take == held.waits_for else None
     data = {
         "limit": name,
         "key": taken.key,
+        "own": taken.has_own,
         "running": taken.running,
         "concurrency": None if settings is None else settings.concurrency or None,
         "holders": list(taken.holders),
