@@ -229,6 +229,9 @@ def test_a_fair_key_is_asked_for_with_its_weight() -> None:
     assert made.draft(call, None).fair is None
     assert made.draft(call, None, fair_key="acme").fair == FairKey('"acme"')
     assert made.draft("noop", {}, queue="low", fair_key=7, weight=2).fair == FairKey("7", 2.0)
+    for weight in (0.01, 100):
+        drafted = made.draft(call, None, fair_key="x" * 254, weight=weight)
+        assert drafted.fair == FairKey(f'"{"x" * 254}"', weight)
     with_id = made.draft(call, None, fair_key="ä\n", id="x")
     assert (with_id.fair, with_id.id) == (FairKey('"\\u00e4\\n"'), "x")
 
@@ -238,10 +241,12 @@ def test_a_fair_key_is_asked_for_with_its_weight() -> None:
     ({"fair_key": True}, TypeError, "fair_key is True"),
     ({"weight": 2}, TypeError, "a weight needs a fair_key"),
     ({"fair_key": "a", "weight": "2"}, TypeError, "weight is '2': expected a number"),
+    ({"fair_key": "a", "weight": True}, TypeError, "weight is True: expected a number"),
     ({"fair_key": "a", "weight": 0}, PayloadRejected, "a weight is from 0.01 to 100, not 0"),
     ({"fair_key": "a", "weight": 101}, PayloadRejected, "not 101"),
     ({"fair_key": "a", "weight": float("nan")}, PayloadRejected, "not nan"),
-    ({"fair_key": "x" * 300}, PayloadRejected, "256 at most"),
+    ({"fair_key": "a", "weight": 0.0099}, PayloadRejected, "not 0.0099"),
+    ({"fair_key": "x" * 255}, PayloadRejected, "has 257 bytes, 256 at most"),
 ])  # fmt: skip
 def test_a_fair_key_that_can_be_none_is_refused(
     asked: dict[str, Any], error: type[Exception], says: str

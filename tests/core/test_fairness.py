@@ -104,6 +104,13 @@ def test_where_only_one_queue_has_jobs_a_claim_has_no_bound() -> None:
     assert shares.most() == 32
 
 
+def test_what_is_of_no_known_queue_is_nobodys_turn() -> None:
+    shares = Shares([("a", 1), ("b", 1)])
+    shares.claimed(("a", "b"), {"": 3, "gone": 1, "a": 1}, is_all=False)
+    assert shares.order() == ("b", "a")
+    assert set(served(shares, 10, {"a": ENDLESS, "b": ENDLESS})) == {"a", "b"}
+
+
 # -- queues that must not starve -----------------------------------------------------------
 
 
@@ -124,6 +131,7 @@ def test_the_latest_of_several_comes_first() -> None:
 def test_a_late_queue_that_is_empty_now_is_late_no_more() -> None:
     shares = Shares([("high", None), ("low", None)])
     shares.late = {"low": 1.5}
+    assert shares.are_counted
     served(shares, 8, {"high": ENDLESS, "low": 1})
     assert shares.late == {}
     assert not shares.are_counted
@@ -134,7 +142,7 @@ def test_claims_that_brought_nothing_are_no_turns() -> None:
     shares.late = {"low": 1.5}
     for _ in range(10):
         shares.claimed(shares.order(), {}, is_all=False)
-    assert shares.order() == ("high", "low")
+        assert shares.order() == ("high", "low")
 
 
 def test_a_late_queue_pays_for_its_turn_with_its_share() -> None:

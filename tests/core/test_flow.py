@@ -8,7 +8,8 @@ import pytest
 
 import trioq
 from trioq.core.config import Config, LimitConfig, QueueConfig
-from trioq.core.flow import NO_PLAN, Limit, Plan, allows, flow, told_apart, value_at
+from trioq.core.fair import fair_key
+from trioq.core.flow import NO_PLAN, VALUE_MAX, Limit, Plan, allows, flow, told_apart, value_at
 from trioq.core.limits import LimitSettings
 
 PAYLOAD = {"tenant": "acme", "order": {"customer": {"id": 7}}, "nothing": None}
@@ -61,6 +62,8 @@ def test_limits_agree_that_say_the_same_of_other_fields() -> None:
     limit = Limit("a", rate=1, key="tenant")
     assert limit.agrees(Limit("a", rate="60/m", key="order.tenant"))
     assert not limit.agrees(Limit("a", rate=2, key="tenant"))
+    assert not limit.agrees(Limit("a", rate=1, burst=2, key="tenant"))
+    assert not limit.agrees(Limit("a", rate=1, concurrency=2, key="tenant"))
     assert not limit.agrees(Limit("a", rate=1)), "one for all isn't one for each"
 
 
@@ -111,6 +114,19 @@ def test_lists_and_tables_are_told_apart_by_one_text_whatever_their_order() -> N
     assert told_apart({"b": 1, 2: 3}) == '{"2":3,"b":1}'
 
 
+def test_values_of_other_types_are_told_apart() -> None:
+    each = of(Limit("a", rate=1, key="k"))
+    takes = [each.takes({"k": value}) for value in (True, 1, "1", "true", False, 0, "")]
+    assert takes[:2] == [("a:true",), ("a:1",)]
+    assert len(set(takes)) == len(takes)
+
+
+def test_a_value_is_told_as_it_is_until_it_is_long() -> None:
+    longest = "x" * (VALUE_MAX - 2)
+    assert told_apart(longest) == longest
+    assert told_apart(longest + "x") != longest + "x"
+
+
 def test_values_of_any_length_are_told_apart() -> None:
     long, other = "x" * 10_000, "x" * 9_999 + "y"
     (take,) = of(Limit("a", rate=1, key="k")).takes({"k": long})
@@ -121,13 +137,23 @@ def test_values_of_any_length_are_told_apart() -> None:
 
 def test_the_server_is_told_of_all_limits_of_configuration_and_handlers() -> None:
     queues = (QueueConfig("pay", concurrency=2), QueueConfig("low"))
-    limits = {"each": LimitConfig(name="each", jobs=("x",), rate=1, key="tenant")}
+    limits = {"each": LimitConfig(name="each", jobs=("x",), rate=1, burst=3, key="tenant")}
     settings = flow(Config(queues=queues, limits=limits)).settings([Limit("own", rate=4)])
     assert settings == {
         "own": LimitSettings(250_000),
         "pay": LimitSettings(concurrency=2),
-        "each": LimitSettings(1_000_000, keyed=True),
+        "each": LimitSettings(1_000_000, 3, keyed=True),
     }
+
+
+def test_whose_turn_a_job_is_its_payload_tells() -> None:
+    queue = QueueConfig("pay", fair="order.customer.id")
+    plan = flow(Config(queues=(queue,))).plan("charge", "pay")
+    assert plan.turn(PAYLOAD) == fair_key(7)
+    assert plan.turn({"order": {"customer": {"id": None}}}) is None
+    assert plan.turn({}) is None
+    assert plan.turn({"order": {"customer": {"id": 0}}}) == fair_key(0)
+    assert plan.reads
 
 
 def test_only_a_plan_with_a_key_reads_payloads() -> None:

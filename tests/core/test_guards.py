@@ -41,6 +41,13 @@ def test_who_names_it_need_not_be_listed_and_the_section_holds() -> None:
     assert made["charge"] == made["refund"] == Breaker("stripe", window=60.0, min_samples=3)
 
 
+def test_a_section_may_say_no_to_what_a_handler_says() -> None:
+    made = guards({"charge": Breaker("stripe", shared=True)}, section("stripe", shared=False))
+    assert not made["charge"].shared
+    made = guards({"charge": Breaker("stripe", shared=True)}, section("stripe", window_s=60.0))
+    assert made["charge"].shared
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     said = {"charge": Breaker("paypal"), "refund": None, "greet": Breaker()}
     sections = section("stripe", "charge", "refund", "gret") | section("idle")

@@ -53,6 +53,14 @@ PRESSURE = (
         "if has_line then", "if false then", LINE,
     ),
     Mutant(
+        "nobody hears of room that who leaves the line makes", "store/lua/step_aside.lua",
+        "make_way_in(queue, ready, scheduled, dropped, now_ms)\n", "", LINE,
+    ),
+    Mutant(
+        "who leaves the line makes room for more than a queue takes",
+        "store/lua/shared/make_way_in.lua", "{ fair, limited }", "{ fair }", LINE,
+    ),
+    Mutant(
         "who missed what it was told of room isn't told when it asks",
         "store/lua/shared/make_way.lua",
         "place.tried = 0 ", "place.tried = place.tried ", LINE,

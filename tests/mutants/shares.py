@@ -6,6 +6,8 @@ from tests.mutants.mutant import Killers, Mutant
 
 SHARES: Killers = ("tests/core/test_fairness.py", "props/test_shares.py")
 
+LATE: Killers = ("tests/engine/shard/test_lateness.py",)
+
 FAIRNESS = "core/fairness.py"
 
 SHARED = (
@@ -33,5 +35,14 @@ SHARED = (
     Mutant(
         "a late queue that is empty stays late until the next look", FAIRNESS,
         "if name not in emptied}", "}", SHARES,
+    ),
+    Mutant(
+        "a claim that brought nothing is a turn", FAIRNESS,
+        "        if not claims and not is_all:\n            return\n", "", SHARES,
+    ),
+    Mutant(
+        "who has a fair key is never late", "store/inspect/ages.py",
+        "return merged(oldest_plain_ms(store, queues), oldest_keyed_ms(store, queues))",
+        "return oldest_plain_ms(store, queues)", LATE,
     ),
 )  # fmt: skip

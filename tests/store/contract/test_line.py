@@ -10,6 +10,7 @@ import pytest
 from tests.store.world import SECOND, Make, World
 from tests.support import Server, cancelled_by, new_job
 from trioq.core.calls import LINE_MS, Enqueuer, MustWait, NewJob
+from trioq.core.fair import fair_key
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack
@@ -315,6 +316,36 @@ def test_who_gets_in_and_who_leaves_tell_the_next(full: Full) -> None:
     assert ear.heard() == []
     claim(w)
     assert ear.heard() == [(third.uid, "room")]
+
+
+@pytest.mark.direct
+def test_who_leaves_lets_the_next_have_the_room_that_it_found_too_small(full: Full) -> None:
+    w, ear = full
+    two, one = two_in_line(w)
+    claim(w)
+    assert ear.heard() == []
+    w.store.step_aside("low", [two.uid])
+    assert ear.heard() == [(one.uid, "room")]
+
+
+@pytest.mark.direct
+@pytest.mark.parametrize("what", ["scheduled", "fair", "limited"])
+def test_who_leaves_makes_no_room_whatever_the_queue_is_full_of(full: Full, what: str) -> None:
+    w, ear = full
+    w.store.set_limits({"all": LimitSettings(concurrency=1)}, 1)
+    claim(w, 3)
+    if what == "scheduled":
+        w.sender.enqueue(*(new_job(delay_ms=SECOND) for _ in range(3)))
+    elif what == "fair":
+        w.sender.enqueue(*(new_job(fair=fair_key("a")) for _ in range(3)))
+    else:
+        w.sender.enqueue(new_job("high", takes=("all",)))
+        claim(w, 1, "high")
+        w.sender.enqueue(*(new_job(takes=("all",)) for _ in range(3)))
+        assert w.engine("low").step(3) == ()
+    two, _ = two_in_line(w)
+    w.store.step_aside("low", [two.uid])
+    assert ear.heard() == []
 
 
 @pytest.mark.direct

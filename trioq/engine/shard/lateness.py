@@ -15,7 +15,13 @@ from trioq.store.redis import RedisStore
 
 #: So many looks within the shortest of the waits, and the longest time between two.
 LOOKS = 4
+OFTEN_S = 0.05
 EVERY_S = 5.0
+
+
+def every_s(max_waits_s: Mapping[str, float]) -> float:
+    """The time between two looks."""
+    return max(OFTEN_S, min(EVERY_S, min(max_waits_s.values()) / LOOKS))
 
 
 @attrs.frozen(kw_only=True)
@@ -36,10 +42,10 @@ class Lateness:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        every_s = max(0.05, min(EVERY_S, min(self.max_waits_s.values()) / LOOKS))
+        pause_s = every_s(self.max_waits_s)
         while True:
             await self.outage.until_answered("lateness", self._look)
-            await trio.sleep(every_s)
+            await trio.sleep(pause_s)
 
     async def _look(self) -> None:
         queues = tuple(self.max_waits_s)
