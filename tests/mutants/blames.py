@@ -18,6 +18,7 @@ MODEL = "core/model/breakers.py"
 SHARED = "core/shared_breaker.py"
 STORES: Killers = ("tests/store/contract/test_breakers.py",)
 ENGINES: Killers = ("tests/engine/runs/test_shared_breakers.py",)
+HEARD: Killers = ("tests/core/test_shared_breaker.py",)
 DOORS: Killers = ("tests/store/test_doors.py",)
 ENGINE: Killers = ("tests/engine/runs/test_breaker.py",)
 
@@ -113,5 +114,17 @@ BLAMES = (
     Mutant(
         "a breaker that was reset long ago is closed when it opens", BREAKERS,
         "self._resets.setdefault(guarded, resets)", "self._resets.setdefault(guarded, 0)", ENGINES,
+    ),
+    Mutant(
+        "a probe that says nothing is never given back", SHARED,
+        '(permit.is_probe or verdict != "ignored")', 'verdict != "ignored"', HEARD,
+    ),
+    Mutant(
+        "who began while it was closed counts when it is half-open", SHARED,
+        "is_of_now = permit.generation == self._generation", "is_of_now = True", HEARD,
+    ),
+    Mutant(
+        "a new boot says again what the last one has found", "engine/shard/sharing.py",
+        "        self.breakers.begin()\n", "", ENGINES,
     ),
 )  # fmt: skip

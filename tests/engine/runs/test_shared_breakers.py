@@ -7,7 +7,13 @@ import trio
 
 import trioq
 from tests.engine.virtual import Running, World, calm
-from trioq.core.events import BreakerChanged, JobStarted, JobSucceeded
+from trioq.core.events import (
+    BreakerChanged,
+    EngineStarted,
+    JobFailed,
+    JobStarted,
+    JobSucceeded,
+)
 
 pytestmark = pytest.mark.trio
 
@@ -103,6 +109,24 @@ async def test_an_engine_that_dies_with_the_probe_does_not_keep_it(
     assert world.now - killed_at < 120.0
     assert [at for at, _ in world.timed(BreakerChanged, after="half_open")][-1] > opened_at
     await world.reported(JobSucceeded, 20)
+
+
+async def test_a_new_boot_does_not_say_again_what_the_last_one_has_found(
+    autojump_clock: Clock, world: World
+) -> None:
+    api = Api(world)
+    (only,) = await api.engines(1)
+    world.enqueue("call", 3)  # fewer than open it, and so are those that are good then
+    await world.reported(JobFailed, 3)
+    api.is_broken = False
+    await world.reported(JobSucceeded, 3)
+    await trio.sleep(30.0)
+    (first,) = world.of(EngineStarted)
+    assert world.store.reap(first.boot, world.store.observe()[first.boot], 3).word == "reaped"
+    await world.reported(EngineStarted, 2)
+    await trio.sleep(30.0)
+    assert states([only]) == ["closed"]
+    assert not world.of(BreakerChanged)
 
 
 async def test_while_the_server_is_away_it_stays_as_it_was(
