@@ -78,6 +78,11 @@ def test_it_is_closed_by_hand(trioq: Cli, scene: Scene) -> None:
     assert trioq("breakers").stdout == "all breakers are closed\n"
 
 
+def test_of_one_that_is_closed_nothing_is_told_when_it_is_reset(trioq: Cli, scene: Scene) -> None:
+    shared(scene, opens=False)
+    assert trioq.json("breakers", "reset", "api") == {"name": "api", "were": []}
+
+
 def test_a_name_that_nobody_knows_is_not_reset(trioq: Cli, scene: Scene) -> None:
     assert only_error(trioq("breakers", "reset", "nop"), 2) == (
         "no breaker 'nop'; did you mean \"noop\"?"

@@ -16,6 +16,7 @@ from tests.store.drive import Sender
 from tests.support import Server, new_job, wait_until
 from trioq.client.admin import Admin
 from trioq.client.cancel import whoami
+from trioq.core.formats.pause import decode
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import DeadLetter
 from trioq.store.inspect import Pauses, stats
@@ -52,6 +53,16 @@ def test_a_limit_is_set_for_one_value_of_its_key(admin: Admin, scene: Scene) -> 
     assert admin.limit("each", [1, {"b": 2}]) == own
     assert admin.limit("each", "other") == of_each
     assert admin.limit("nowhere", "acme") is None
+
+
+def test_a_pause_of_almost_no_time_ends_and_a_note_may_be_so_long(
+    admin: Admin, scene: Scene
+) -> None:
+    assert admin.pause("low", lasts=0.0001, note="x" * 500)
+    (kept,) = scene.store.lane.call("HVALS", scene.store.keys.fixed("pauses"))
+    paused = decode(kept)
+    assert paused.until_ms == (paused.since_ms or 0) + 1
+    assert len(paused.note) == 500
 
 
 @pytest.mark.parametrize(

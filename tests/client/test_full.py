@@ -91,6 +91,7 @@ async def test_who_has_waited_for_long_enough_is_told_and_nothing_is_written(
         with pytest.raises(QueueFull) as full:
             await client.enqueue("noop", {}, full_timeout=0)
         assert full.value.waited_s is None
+        assert (full.value.jobs, full.value.length) == (1, 2)
         with pytest.raises(QueueFull, match="3 at once never fit"):
             await client.enqueue_many([trioq.Call("noop", {})] * 3)
     assert len(store.lane.call("HKEYS", store.keys.fixed("jobs"))) == 2

@@ -55,6 +55,11 @@ LIMITED = (
         "if wait > 0 then", "if false then", LIMITS,
     ),
     Mutant(
+        "nobody hears that a suspect's limit is free", LIMITED_LUA,
+        "  suspects_moved = suspects_moved or #freed > 0  -- what one was refused may be free\n",
+        "", LIMITS,
+    ),
+    Mutant(
         "another queue isn't told what is free", LIMITED_LUA,
         "not queue_of(name) and name or nil", "nil", LIMITS,
     ),

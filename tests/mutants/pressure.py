@@ -17,6 +17,10 @@ PRESSURE = (
         "if was_cancelled[i] == 1 then", "if false then", CONTRACT,
     ),
     Mutant(
+        "a full queue hides behind the next that has room", ENQUEUE,
+        "queue.n_new > 0 and not refused then", "queue.n_new > 0 then", LINE,
+    ),
+    Mutant(
         "who was cancelled makes room when the oldest go", DROP,
         "left = left - (#oldest - #passed)", "left = left - #oldest", CONTRACT,
     ),

@@ -161,6 +161,9 @@ def test_a_job_whose_name_nobody_knows_is_told_the_nearest(scene: Scene) -> None
     assert reason.why == "unknown_name"
     assert reason.says == "no engine that serves low knows nooop; noop is known"
     assert reason.data["nearest"] == "noop"
+    other = encode(EngineInfo(name="f", queues=("high",), names=("nooop", "thumbnails")))
+    assert scene.store.register(f"f.{'0' * 32}", other)
+    assert only(scene, uid).data["nearest"] == "noop", "who knows another doesn't serve its queue"
     (uid,) = scene.enqueue(new_job("low", "thumbnail"))
     assert only(scene, uid).data["nearest"] is None
 
@@ -177,6 +180,23 @@ def test_a_job_behind_an_open_breaker_is_told_until_when(scene: Scene) -> None:
     assert reason.says == "the breaker of noop is open on e"
     assert reason.data["until_ms"] == 1_900_000_000_000
     assert reason.data["breakers"] == {"e": {"state": "open", "until_ms": 1_900_000_000_000}}
+
+
+def test_of_several_open_breakers_some_are_named_and_the_first_probe_is_what_counts(
+    scene: Scene,
+) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    told = {scene.driver.engine: 1_900_000_000_000}
+    for name in ("f", "g"):
+        boot = f"{name}.{'0' * 32}"
+        scene.store.register(boot, encode(EngineInfo(name=name, queues=("low",), names=("noop",))))
+        told[boot] = 1_800_000_000_000
+    for boot, until_ms in told.items():
+        shown = Snapshot(breakers={"noop": "open"}, reopens_ms={"noop": until_ms})
+        tell(scene.store, boot, shown)
+    reason = only(scene, uid)
+    assert reason.says == "the breaker of noop is open on e, open on f, open on g"
+    assert reason.data["until_ms"] == 1_800_000_000_000
 
 
 def test_a_breaker_that_is_closed_somewhere_stops_nobody(scene: Scene) -> None:

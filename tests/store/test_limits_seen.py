@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.scene import Scene
+from tests.store.drive import Driver
 from tests.support import new_job
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack
@@ -119,10 +122,52 @@ def test_a_job_is_told_when_the_next_permit_comes(scene: Scene) -> None:
     assert left != claim.uid
     reason = only(scene, left)
     assert reason.why == "limited"
-    assert reason.says.startswith("the limit slow lets 1/h start: the next one in 3,")
+    assert re.fullmatch(
+        r"the limit slow lets 1/h start: the next one in 3,[56]\d\d\.\d s", reason.says
+    )
+    assert reason.data["concurrency"] is None
     seconds, _ = scene.store.lane.call("TIME")
     assert 3_500 < reason.data["next_ms"] / 1000 - int(seconds) < 3_601
     assert reason.data["before"] == 0
+
+
+def test_a_permit_that_is_there_is_not_waited_for(scene: Scene) -> None:
+    scene.store.set_limits({"slow": LimitSettings(3_600_000_000, 2)}, 1)
+    (first, *_) = scene.enqueue(*(new_job(takes=("slow",)) for _ in range(3)))
+    assert [claim.uid for claim in scene.driver.step(1)] == [first]
+    assert one(scene, "slow").takes[0].next_ms is None, "there is one more"
+    scene.driver.step(2)
+    seconds, _ = scene.store.lane.call("TIME")
+    next_ms = one(scene, "slow").takes[0].next_ms
+    assert next_ms is not None
+    assert 3_500 < next_ms / 1000 - int(seconds) < 3_601
+
+
+@pytest.mark.parametrize(("take", "key", "said"), [
+    ("each:false", False, " for false"), ("each:0", 0, " for 0"), ('each:""', "", ' for ""'),
+])  # fmt: skip
+def test_a_value_that_is_nothing_is_one_too(
+    limited: Scene, take: str, key: object, said: str
+) -> None:
+    limited.enqueue(*(new_job(takes=(take,)) for _ in range(2)))
+    limited.driver.step(2)
+    (taken,) = one(limited, "each").takes
+    assert (taken.key, type(taken.key)) == (key, type(key))
+    assert only(limited, taken.first[0]).says.startswith(f"the limit each{said} is full")
+
+
+def test_who_comes_next_is_told_by_age_over_all_queues(limited: Scene) -> None:
+    (holder,) = limited.enqueue(new_job("low", takes=("each:1",)))
+    limited.driver.step(1)
+    old, young = sorted(
+        limited.enqueue(new_job("high", takes=("each:1",)), new_job("low", takes=("each:1",)))
+    )
+    third = limited.enqueue(new_job("high", takes=("each:1",)))
+    other = Driver(limited.store, ("high", "low"))
+    assert other.step(3) == ()
+    (taken,) = one(limited, "each").takes
+    assert taken.holders == (holder,)
+    assert taken.first == (old, young, *third)
 
 
 def test_a_job_of_a_limit_with_room_is_next(limited: Scene) -> None:
@@ -135,9 +180,24 @@ def test_a_job_of_a_limit_with_room_is_next(limited: Scene) -> None:
     )
 
 
+def test_a_job_that_is_due_later_is_told_of_its_full_limit_too(limited: Scene) -> None:
+    limited.enqueue(new_job(takes=("each:1",)))
+    limited.driver.step(1)
+    (uid,) = limited.enqueue(new_job(takes=("each:1",), delay_ms=60_000))
+    assert [reason.why for reason in explain(limited.store, uid).reasons] == ["due", "limited"]
+
+
 def test_a_job_that_has_not_met_its_full_limit_is_told_of_it(limited: Scene) -> None:
     limited.enqueue(new_job(takes=("each:1",)))
     limited.driver.step(1)
     (uid,) = limited.enqueue(new_job(takes=("each:1",)))
     reason = only(limited, uid)
     assert (reason.why, reason.data["before"]) == ("limited", None)
+
+
+def test_nobody_rings_for_a_queue_that_nothing_was_ever_in(scene: Scene) -> None:
+    scene.enqueue(new_job())
+    assert scene.store.wait(["low"], 0.001)
+    scene.store.ring_bells(["low", "nothing"])
+    assert not scene.store.wait(["nothing"], 0.001)
+    assert scene.store.wait(["low"], 0.001)

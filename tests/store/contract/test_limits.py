@@ -350,6 +350,20 @@ def test_a_suspect_waits_for_its_limits_where_it_is(world: Make) -> None:
     assert (claim.uid, claim.suspect) == (first, True)
 
 
+def test_a_suspect_that_waits_for_a_limit_is_heard_of_when_that_is_free(world: Make) -> None:
+    w = limited(world, all=ONE)
+    dying, engine = w.engine("low"), w.engine("high", "low")
+    enqueued(w, 1, "all")
+    dying.step(1)
+    w.reap(dying)
+    (holds,) = enqueued(w, 1, "all", queue="high")
+    assert uids(engine.step(2)) == [holds]
+    while w.store.wait(["high", "low"], 0.001):
+        pass
+    engine.step(0, Ack(holds, 1))
+    assert w.dump().bells == {"low"}
+
+
 def test_a_step_looks_at_no_more_than_it_may(world: Make) -> None:
     w = limited(world, all=ONE)
     enqueued(w, 150, "all")

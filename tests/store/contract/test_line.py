@@ -196,6 +196,18 @@ def test_what_waits_for_two_queues_keeps_its_age(world: Make) -> None:
     assert (in_line(w), in_line(w, "high")) == ([], [both.uid, other.uid])
 
 
+def test_all_are_refused_where_the_first_of_their_queues_is_full_and_the_last_is_not(
+    world: Make,
+) -> None:
+    w = world(max_lengths={"low": 1, "high": 2})
+    w.new("low")
+    before = w.dump().jobs
+    with pytest.raises(QueueFull) as full:
+        w.sender.enqueue(new_job("low"), new_job("high"))
+    assert (full.value.queue, full.value.length, full.value.max_length) == ("low", 1, 1)
+    assert w.dump().jobs == before
+
+
 def test_more_than_ever_fit_are_refused_at_once(world: Make) -> None:
     w = world(max_lengths={"low": 2}, when_full=WAITS)
     with pytest.raises(QueueFull, match=r"takes at most 2 job.*3 at once never fit") as full:

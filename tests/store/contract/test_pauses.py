@@ -52,6 +52,19 @@ def test_where_jobs_of_a_paused_name_are_parked_the_bells_ring_when_it_is_resume
     assert w.dump().bells == {*queues}
 
 
+def test_the_bell_rings_for_a_name_with_a_colon(world: Make) -> None:
+    w = world()
+    (uid,) = w.new("low")
+    engine = w.engine("low")
+    engine.step(1)
+    w.store.pause(*w.sender.next(), "@mail:send", True)
+    engine.step(0, Park(uid, 1, "low", "mail:send"))
+    while w.store.wait(["low"], 0.001):
+        pass
+    w.store.pause(*w.sender.next(), "@mail:send", False)
+    assert w.dump().bells == {"low"}
+
+
 @pytest.mark.parametrize("what", ["low", "@noop"])
 def test_a_pause_for_a_time_ends_with_the_first_step_after_it(world: Make, what: str) -> None:
     w = world()

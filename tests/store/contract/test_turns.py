@@ -185,6 +185,18 @@ def test_the_rest_is_told_and_rung_for(world: Make) -> None:
     assert w.store.wait(["low"], 0.01)
 
 
+def test_where_the_oldest_go_those_go_whose_turn_comes_next(world: Make) -> None:
+    w = world(max_lengths={"low": 3}, when_full={"low": "drop_oldest"})
+    first, second = enqueue(w, "a", 2)
+    (third,) = enqueue(w, "b")
+    (plain,) = enqueue(w, None)
+    assert w.dump().reasons == {first: "dropped"}
+    enqueue(w, "a", 2)
+    found = w.dump()
+    assert found.reasons == dict.fromkeys((first, plain, third), "dropped")
+    assert second in uids(w.engine().step(9))
+
+
 def test_a_queue_that_they_wait_in_is_not_forgotten(world: Make) -> None:
     w = world()
     (uid,) = enqueue(w, "a")
