@@ -128,7 +128,8 @@ def test_what_is_set_for_a_value_outlives_what_is_set_for_all(trioq: Cli, limite
     limited.store.set_limits({"each": deployed}, 10**13)  # by a clock that is ahead
     for n in (3, 4):
         run("limits", "set", trioq.config, "each", "--key", "acme", "--concurrency", n)
-        run("limits", "set", trioq.config, "each", "--concurrency", 2 * n)
+        for all_of_it in (n, 2 * n):
+            run("limits", "set", trioq.config, "each", "--concurrency", all_of_it)
     assert trioq.json("limits")[1]["concurrency"] == 8
     (taken,) = trioq.json("limits")[1]["takes"]
     assert taken["own"]["concurrency"] == 4
