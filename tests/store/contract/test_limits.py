@@ -188,6 +188,7 @@ def test_a_late_settlement_frees_nothing(world: Make) -> None:
     assert w.dump().rooms == {("low", "all"): (second,)}
 
 
+@pytest.mark.direct  # where an answer is lost, so is what it tells of bells: a hint
 @pytest.mark.parametrize("how", ["reap", "sign_off"])
 def test_what_an_engine_took_is_free_when_it_is_gone(world: Make, how: str) -> None:
     w = limited(world, all=ONE)
@@ -213,6 +214,7 @@ def test_what_an_engine_took_is_free_when_it_is_gone(world: Make, how: str) -> N
     assert w.dump().rooms == {("low", "all"): (second,)}
 
 
+@pytest.mark.direct  # where an answer is lost, so is what it tells of bells: a hint
 def test_a_queue_of_others_hears_what_is_free(world: Make) -> None:
     w = limited(world, all=ONE)
     (mine,) = enqueued(w, 1, "all", queue="high")
@@ -274,6 +276,7 @@ def test_the_newest_settings_hold_and_a_lower_value_drains(world: Make) -> None:
 ACME, OTHER = 'tenant:"acme"', 'tenant:"other"'
 
 
+@pytest.mark.direct  # where an answer is lost, so is what it tells of bells: a hint
 def test_one_value_of_a_key_can_have_settings_of_its_own(world: Make) -> None:
     w = limited(world, tenant=ONE)
     acme, other = enqueued(w, 3, ACME), enqueued(w, 2, OTHER)
@@ -312,6 +315,7 @@ def test_settings_of_a_value_end_with_a_later_deployment_of_its_limit(world: Mak
     assert uids(engine.step(1)) == jobs[2:]
 
 
+@pytest.mark.direct  # where an answer is lost, so is what it tells of bells: a hint
 def test_settings_of_a_value_that_are_over_let_others_in(world: Make) -> None:
     w = limited(world, tenant=TWO)
     w.store.set_limits({ACME: ONE}, 5)
