@@ -1,8 +1,8 @@
 """Limits hold, whatever is asked of the store and however often; and who waits for one comes on.
 
 In words of its own: at no moment do more claims hold a take than its limit admits, nor have more
-starts been made in any time than its rate does; whoever is refused waits by its age; and when all
-that runs has ended, everybody starts.
+starts been made in any time than its rate does, nor any while it rests; whoever is refused waits by
+its age; and when all that runs has ended, everybody starts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from props.lockstep import LINE, MAX_REAPS, QUEUES, Call, Granted, LockStep, as_test, queue_names
-from trioq.core.calls import Admit, Step, Unwanted
+from trioq.core.calls import Admit, Step, StepReply, Unwanted
 from trioq.core.fair import FairKey
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import (
@@ -63,6 +63,8 @@ class Limits(LockStep):
         self.version = 0
         self.starts = dict[str, list[int]]()
         """Of each take with a rate, the times at which it was started, as long as that holds."""
+        self.rests = dict[str, int]()
+        """Takes that somebody has let rest, and until when."""
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
@@ -136,6 +138,11 @@ class Limits(LockStep):
             Ack(uid, n, b"{}"),
             Ack(uid, n, b"{}"),
             Release(uid, n),
+            *(
+                Release(uid, n, take, ms)
+                for take in self.held.took.get(uid, ())
+                for ms in (0, 1000, 9000)
+            ),
             RetryAt(uid, n, 0, 1, LINE),
             RetryAt(uid, n, 1000, 1, LINE),
             DeadLetter(uid, n, 1, "failures", LINE),
@@ -198,6 +205,8 @@ class Limits(LockStep):
     def tell_history(self, call, answer, before, after) -> None:  # type: ignore[no-untyped-def]
         super().tell_history(call, answer, before, after)
         flow = self.model.space.flow
+        if call.verb == "step" and isinstance(answer, StepReply):
+            self.let_rest(call.args[0], answer)
         new = after.took.keys() - before.took.keys() if call.verb == "step" else set[str]()
         for uid in new:
             for take in after.took[uid]:
@@ -215,8 +224,18 @@ class Limits(LockStep):
         gone = {uid for uids in before.rooms.values() for uid in uids} & new
         self.reached["who waited starts"] += bool(gone)
 
+    def let_rest(self, step: Step, answer: StepReply) -> None:
+        unheard = answer.refused | answer.cancelled
+        for each in step.settlements:
+            if isinstance(each, Release) and each.rests and each.uid not in unheard:
+                until_ms = self.now_ms + each.rest_ms
+                self.rests[each.rests] = max(until_ms, self.rests.get(each.rests, 0))
+                self.reached["a limit rests"] += 1
+
     def started(self, take: str) -> None:
-        """No more starts than burst and rate admit, in whatever time up to now."""
+        """No start while it rests; and no more than burst and rate admit, in whatever time up to
+        now."""
+        assert self.now_ms >= self.rests.get(take, 0), f"{take} was to rest"
         limit = self.model.space.flow.of(take)
         if limit.interval_us == 0:
             return
@@ -227,7 +246,8 @@ class Limits(LockStep):
             assert len(starts) - i <= admitted, f"too many starts of {take}: {starts[i:]}"
 
     def everything_gets_done(self) -> None:
-        """One slot after the other, and without waiting for permits."""
+        """One slot after the other, and without waiting for permits or the end of a rest."""
+        self.now_ms = max([self.now_ms, *self.rests.values()])
         unlimited = {"rate": LimitSettings(), "key:2": LimitSettings(concurrency=1)}
         self.execute(Call("set_limits", (unlimited, self.version + 9, True)))
         super().everything_gets_done()
@@ -236,8 +256,9 @@ class Limits(LockStep):
 TestLimits = as_test(
     Limits,
     "a limit is full", "somebody waits for a limit", "somebody waits for a permit",
-    "a room is open", "who waited starts", "cancel: in a room", "set_limits: an older one",
-    "set_limits: a value has its own", "set_limits: that of a value is over",
-    "step: ok", "step: again", "reap: reaped", "step: claims a suspect", "purge: something",
+    "a room is open", "a limit rests", "who waited starts", "cancel: in a room",
+    "set_limits: an older one", "set_limits: a value has its own",
+    "set_limits: that of a value is over", "step: ok", "step: again", "reap: reaped",
+    "step: claims a suspect", "purge: something",
     share=0.3,
 )  # fmt: skip

@@ -29,6 +29,7 @@ Raised by handlers, to say how their job goes on:
     JobControl
     |-- RetryLater(delay_s)    again in a while; counts as a failed attempt
     |-- Snooze(delay_s)        again in a while; doesn't count
+    |-- RateLimited(…)         its limit lets nobody start for a while; doesn't count
     `-- GiveUp(reason)         dead, without further attempts
 """
 
@@ -256,6 +257,30 @@ class Snooze(JobControl):
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
         super().__init__(f"snoozed for {delay_s} s")
+
+
+class RateLimited(JobControl):
+    """What this job depends on has had enough: its limit lets no job start for a while, on no
+    engine. The job runs again then, in its place; the attempt doesn't count.
+
+    Args:
+      retry_after: Seconds.
+      limit: The name of a limit that the job takes of. With another, this job waits alone, as
+          with :class:`Snooze`.
+      key: Of a limit with a key: for which value. Default: the job's own.
+    """
+
+    def __init__(
+        self,
+        retry_after: float,
+        *,
+        limit: str,
+        key: str | int | float | bool | None = None,
+    ) -> None:
+        self.retry_after = retry_after
+        self.limit = limit
+        self.key = key
+        super().__init__(f"the limit {limit!r} rests for {retry_after} s")
 
 
 class GiveUp(JobControl):

@@ -54,6 +54,9 @@ def moves(world: World, setup: Setup) -> Iterator[Move]:
             yield from _answered(world, setup, message)
     yield from _reaper(world, setup)
     yield from _rollback(world, setup)
+    if world.server.rest == "rests":
+        over = world.server._replace(rest="over")
+        yield Move(world._replace(server=over), "the limit has rested")
 
 
 def pay(world: World, what: str) -> World | None:
@@ -190,8 +193,9 @@ def _next_step(world: World, setup: Setup, who: int, process: Process) -> Iterat
     holds = sorted(process.held | process.old)
     suspect = not (setup.rules.one_suspect and any(claim.suspect for claim in process.held))
     claimable = bool(server.ready or server.parked or server.scheduled)
-    has_slots = not server.limit or server.slots < server.limit
-    claimable |= bool(server.open) or (suspect and has_slots and bool(server.suspects))
+    has_slots = not server.limit or (server.slots < server.limit and server.rest != "rests")
+    claimable |= bool(server.open) or server.rest == "over"
+    claimable |= suspect and has_slots and bool(server.suspects)
     limited = bool(server.room or server.suspects)  # what is settled here is handed on
     for settlements in _ways_to_settle(holds, process, setup):
         odd = _odd(settlements, setup)

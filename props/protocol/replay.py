@@ -166,6 +166,8 @@ class Replay:
                 return DeadLetter(uid, s.n, 1, "failures", LINE)
             case "release":
                 return Release(uid, s.n)
+            case "rest":
+                return Release(uid, s.n, "all", 1000)
             case "park":
                 return Park(uid, s.n, self.jobs[s.job].queue, NAME)
             case "cancel":

@@ -17,9 +17,10 @@ Boot = tuple[int, int]
 
 MAX_REAPS = 2
 
-Verb = Literal["ack", "retry", "dead", "release", "park", "cancel"]
+Verb = Literal["ack", "retry", "dead", "release", "park", "cancel", "rest"]
+"""``rest`` is a release that lets the limit rest."""
 VERBS: tuple[Verb, ...] = ("ack", "retry", "dead", "release", "park", "cancel")
-RETURNS: tuple[Verb, ...] = ("retry", "release", "park")
+RETURNS: tuple[Verb, ...] = ("retry", "release", "park", "rest")
 """Those that put a job back."""
 
 
@@ -47,6 +48,8 @@ class Rules(NamedTuple):
     refused_free_nothing: bool = True
     repeats_take_nothing: bool = True
     freed_is_told: bool = True
+    rest_is_kept: bool = True
+    rest_end_is_told: bool = True
     # the engines
     resends: bool = True
     register_resent: bool = False
@@ -157,6 +160,8 @@ class Server(NamedTuple):
     """Those that the limit has refused, by age."""
     open: frozenset[Queue] = frozenset()
     """Queues with somebody in the room whom somebody should look at."""
+    rest: Literal["none", "rests", "over"] = "none"
+    """Whether nobody may start for a time, whatever is free; when that is over, a step sees it."""
     running: frozenset[Entry] = frozenset()
     asks: frozenset[Ask] = frozenset()
     boots: frozenset[Registered] = frozenset()
@@ -244,9 +249,11 @@ def step(server: Server, boot: Boot, sent: Sent, rules: Rules) -> tuple[Server, 
             return server, Reply("gone"), None
     server, refused, stopped, wrong = _settle(server, boot, settlements, rules)
     ready = server.in_line(server.ready + server.scheduled)
-    server = server._replace(ready=ready, scheduled=())
+    server = _rested(server._replace(ready=ready, scheduled=()), rules)
     claim = _claim_limited if server.limit else _claim
     server, claims = claim(server, boot, sent, rules)
+    if claims and server.rest == "rests":
+        wrong = "a job was started while its limit rests"
     after = known._replace(n=n, refused=refused, beats=known.beats + 1, cancelled=stopped)
     server = _known(server, known, after)
     asks = _news(server, after, sent)
@@ -450,6 +457,7 @@ def _settle(
             server = _excused(server, job)
             server = server._replace(parked=server.in_line((*server.parked, job)))
         else:
+            server = server._replace(rest="rests") if verb == "rest" else server
             back.append(entry)
     return _put_back(server, sorted(back)), frozenset(refused), frozenset(stopped), wrong
 
@@ -461,6 +469,15 @@ def _freed(server: Server, count: int, rules: Rules) -> Server:
     waited_in = frozenset(job % server.queues for job in server.room)
     opened = server.open | waited_in if rules.freed_is_told else server.open
     return server._replace(slots=max(0, server.slots - count), open=opened)
+
+
+def _rested(server: Server, rules: Rules) -> Server:
+    """If a rest is over, whoever waits will be looked at."""
+    if server.rest != "over":
+        return server
+    waited_in = frozenset(job % server.queues for job in server.room)
+    opened = server.open | waited_in if rules.rest_end_is_told else server.open
+    return server._replace(rest="none", open=opened)
 
 
 def _claim_limited(
@@ -478,7 +495,8 @@ def _claim_limited(
         entries.append(Entry(boot, n, len(entries) + 1, job, is_suspect, counts[job]))
 
     def is_full() -> bool:
-        return server.slots + len(entries) >= most
+        rests = server.rest == "rests" and rules.rest_is_kept
+        return rests or server.slots + len(entries) >= most
 
     for queue in range(server.queues):
         first = _first(server, server.suspects, queue, 1)

@@ -53,6 +53,12 @@ QUICK = {
     "a limit of two queues, a cancel": Setup(
         queues=2, jobs=2, want=2, limit=1, budget=Budget(stops=1, cancels=1)
     ),
+    "a limit that rests": Setup(
+        jobs=2, limit=1, verbs=("ack", "rest"), budget=Budget(resends=1, odd=1)
+    ),
+    "a limit that rests, and who let it dies": Setup(
+        jobs=2, want=2, limit=2, verbs=("ack", "rest"), budget=Budget(odd=1, kills=1)
+    ),
     "jobs that run on": Setup(jobs=2, want=2, at_once=False, budget=Budget(resends=1, kills=1)),
 }
 

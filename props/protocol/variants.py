@@ -167,6 +167,21 @@ VARIANTS = {
         Setup(jobs=2, want=2, limit=1, rules=Rules(freed_is_told=False)),
         "somebody waits for what is free, and nobody will look",
     ),
+    "a rest is forgotten": Variant(
+        Setup(
+            limit=1, verbs=("ack", "rest"), budget=Budget(odd=1), rules=Rules(rest_is_kept=False)
+        ),
+        "a job was started while its limit rests",
+    ),
+    "nobody looks when a limit has rested": Variant(
+        Setup(
+            limit=1,
+            verbs=("ack", "rest"),
+            budget=Budget(odd=1),
+            rules=Rules(rest_end_is_told=False),
+        ),
+        "somebody waits for what is free, and nobody will look",
+    ),
     # Not wrong, but not enough where a connection's bytes can outlive a failover: a step that
     # was executed, rolled back and executed again by a late copy names its claims as before.
     "a claim is named by boot and step alone, and copies outlive a rollback": Variant(

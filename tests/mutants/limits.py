@@ -40,7 +40,8 @@ LIMITED = (
     ),
     Mutant(
         "a limit is taken where another refuses", LIMITED_LUA,
-        "if limit.interval > 0 and wait_us(limit) > 0 then", "if false then", LIMITS,
+        "if (limit.interval > 0 or limit.rests > 0) and wait_us(limit) > 0 then",
+        "if false then", LIMITS,
     ),
     Mutant(
         "who comes later is not refused where others wait", LIMITED_LUA,
@@ -94,6 +95,32 @@ LIMITED = (
     Mutant(
         "what is set is refused where a clock was ahead", "client/admin.py",
         "max(self.now_ms(), *(1 + version for _, version in told.values()))", "self.now_ms()", SET,
+    ),
+    Mutant(
+        "the clock of a rate cuts a rest short", LIMITED_LUA,
+        "math.max(rest, math.max(", "math.max(0, math.max(", LIMITS,
+    ),
+    Mutant(
+        "what has slots doesn't rest", LIMITED_LUA,
+        "return rest\n", "return 0\n", LIMITS,
+    ),
+    Mutant(
+        "a shorter rest ends a longer one", LIMITED_LUA,
+        '"ZADD", tats, "GT", until_us', '"ZADD", tats, until_us', LIMITS,
+    ),
+    Mutant(
+        "rests that are over stay", LIMITED_LUA,
+        "forget_times(n_rests)", "", LIMITS,
+    ),
+    Mutant(
+        "another value of a key rests", "engine/runs/settle.py",
+        "take == named or outcome.key is None", "True", ("tests/engine/runs/test_settle.py",),
+    ),
+    Mutant(
+        "who would be too late then lets nothing rest", "engine/runs/settle.py",
+        "if isinstance(verdict, retry.RetryIn) and",
+        "if isinstance(unless_late(verdict, record.options, now_ms), retry.RetryIn) and",
+        ("tests/engine/runs/test_settle.py",),
     ),
     Mutant(
         "a cancelled job keeps its place in a room", "store/lua/cancel.lua",

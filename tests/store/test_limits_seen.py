@@ -10,7 +10,7 @@ from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import new_job
 from trioq.core.limits import LimitSettings
-from trioq.core.settlements import Ack
+from trioq.core.settlements import Ack, Release
 from trioq.store.inspect import LimitView, Reason, explain, limits, stats, waiting
 
 KEYED = ('each:"a"', "all")
@@ -168,6 +168,16 @@ def test_who_comes_next_is_told_by_age_over_all_queues(limited: Scene) -> None:
     (taken,) = one(limited, "each").takes
     assert taken.holders == (holder,)
     assert taken.first == (old, young, *third)
+
+
+def test_a_job_is_told_when_a_limit_that_rests_lets_the_next_one_start(limited: Scene) -> None:
+    limited.enqueue(new_job(takes=("all",)))
+    (claim,) = limited.driver.step(1)
+    back = Release(claim.uid, limited.driver.n, rests="all", rest_ms=60_000)
+    assert limited.driver.step(1, back) == ()
+    reason = only(limited, claim.uid)
+    assert (reason.why, reason.data["before"], reason.data["holders"]) == ("limited", 0, [])
+    assert reason.says.startswith("the limit all rests, as a job was told to wait: the next one")
 
 
 def test_a_job_of_a_limit_with_room_is_next(limited: Scene) -> None:

@@ -80,6 +80,8 @@ class Claim:
     attempts: int
     """Failed attempts before this one."""
     suspect: bool
+    takes: tuple[str, ...] = ()
+    """What it took of limits."""
 
 
 @value

@@ -353,6 +353,18 @@ class RunStarved(Event):
 
 
 @value
+class LimitRests(Event):
+    """A handler has said that its limit has had enough: no job takes of it for so long. The job is
+    given back, which is told too."""
+
+    name: str
+    queue: str
+    take: str
+    """The limit, with the value if it has a key."""
+    for_s: float
+
+
+@value
 class JobParked(Event):
     """This engine may not run it now."""
 

@@ -72,6 +72,10 @@ class Snoozed:
     """The handler asked to be run later. Doesn't count."""
 
     delay_s: float
+    limit: str = ""
+    """The limit that has had enough, and rests for all; empty: it isn't one."""
+    key: str | None = None
+    """For which of its values, as JSON; None: it doesn't say."""
 
 
 @value

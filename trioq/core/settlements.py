@@ -100,9 +100,12 @@ class Release:
     in_lines: ClassVar = False
     uid: Uid
     step: int
+    rests: str = ""
+    """What its claim took, and of which nobody shall start for a while; empty: nothing."""
+    rest_ms: int = 0
 
     def fields(self) -> tuple[Field, ...]:
-        return ()
+        return self.rests, self.rest_ms
 
 
 @value

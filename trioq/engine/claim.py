@@ -102,6 +102,8 @@ class Held:
     """One that lay apart and has come; then nothing in ``stored`` says that it did."""
     noted: bytes = b""
     """What an earlier run of the job has said last."""
+    takes: tuple[str, ...] = ()
+    """What it took of limits."""
 
     @property
     def token(self) -> str:

@@ -31,6 +31,7 @@ LEVELS: dict[type[Event], str] = {
     e.LimiterWaited: "debug",
     e.JobParked: "warning",
     e.RunStarved: "warning",
+    e.LimitRests: "warning",
     e.JobFailed: "warning",
     e.JobDied: "error",
     e.JobIgnoredCancel: "warning",
@@ -59,6 +60,7 @@ STORMS: dict[type[Event], Callable[[Any], tuple[str, ...]]] = {
     e.JobParked: lambda event: (event.name, event.why),
     e.EnqueueRefused: lambda event: (),
     e.RunStarved: lambda event: (event.want,),
+    e.LimitRests: lambda event: (event.take,),
     e.ResultNotKept: lambda event: (event.name, event.why),
 }
 

@@ -59,7 +59,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("took", "HASH", "uid → what its claim took of limits, a line each; of claims that are held", "claim", "whatever ends the claim"),
     KeyDoc("slots", "HASH", "take → how many claims hold it: what is in `took`, counted", "claim", "with the last of them"),
     KeyDoc("limits", "HASH", "limit → `version:interval:burst:concurrency:keyed`, the interval in µs; 0: unlimited; and take → the same, where one value of a key has settings of its own", "set_limits", "never; of a value, set_limits of a later deployment"),
-    KeyDoc("tats", "ZSET", "take → the theoretical arrival time of its next start, epoch µs", "claim", "claim, when it is over"),
+    KeyDoc("tats", "ZSET", "take → the theoretical arrival time of its next start, and NUL take → until when it rests; epoch µs", "claim", "claim, when it is over"),
     KeyDoc("limited", "ZSET", "`queue NUL take NUL uid`, all of one score: who was refused, in the room of the take that refused it, by age", "claim", "claim, cancel, purge"),
     KeyDoc("rooms", "HASH", "take → the queues in which somebody waits for it, a line each", "claim", "with the last who waits"),
     KeyDoc("open", "ZSET", "`queue NUL take`, all of one score: rooms whose take may have something to give", "whatever frees it, set_limits", "claim"),

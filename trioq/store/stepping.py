@@ -128,7 +128,7 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
     """What the server did."""
     (
         settled, uids, records, attempts, suspects, held, left, next_due, version, index, asks,
-        notes, paused,
+        notes, paused, takes,
     ) = rest  # fmt: skip
     claims = map(
         Claim,
@@ -137,6 +137,9 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
         [record or b"" for record in records],
         kept.numbers(attempts) if attempts else repeat(0),
         [uid in suspects for uid in uids] if suspects else repeat(False),
+        [tuple(kept.text(took).split("\n")) if took else () for took in takes]
+        if takes
+        else repeat(()),
     )
     refused, _, cancelled = kept.text(settled).partition("|")
     return StepReply(

@@ -183,6 +183,12 @@ def odd_wish(kind: type) -> BaseException:
     return wish  # type: ignore[no-any-return]
 
 
+def odd_limit() -> BaseException:
+    wish = trioq.RateLimited(9, limit="a")
+    wish.limit = OddText("a")
+    return wish
+
+
 WISHES: dict[str, tuple[Callable[[], BaseException], End]] = {
     f"{kind.__name__}({repr(delay)[:20]})": (asks(kind, delay), End(JobFailed, "ValueError"))
     for kind in (trioq.RetryLater, trioq.Snooze)
@@ -194,6 +200,23 @@ WISHES: dict[str, tuple[Callable[[], BaseException], End]] = {
     "a delay that raises": (lambda: odd_wish(trioq.Snooze), End(JobFailed, "ValueError")),
     "another one": (lambda: odd_wish(trioq.RetryLater), End(JobFailed, "ValueError")),
     "Snooze(1000)": (asks(trioq.Snooze, 1000), End(JobSnoozed)),
+    **{
+        f"RateLimited({each!r})": (
+            lambda each=each: trioq.RateLimited(**{"retry_after": 1, "limit": "a"} | each),
+            End(JobFailed, "ValueError"),
+        )
+        for each in (
+            {"retry_after": -1},
+            {"retry_after": "30"},
+            {"retry_after": None},
+            {"limit": ""},
+            {"limit": 5},
+            {"limit": "a b"},
+            {"key": object},
+        )
+    },
+    "RateLimited(of nothing)": (lambda: trioq.RateLimited(9, limit="a"), End(JobSnoozed)),
+    "RateLimited(odd)": (odd_limit, End(JobSnoozed)),
     "GiveUp(odd)": (lambda: trioq.GiveUp(OddText("x")), End(JobDied, reason="gave_up")),
     "GiveUp(5)": (lambda: trioq.GiveUp(5), End(JobDied, reason="gave_up")),  # type: ignore[arg-type]
     "BadPayload(odd)": (lambda: BadPayload(OddText("x")), End(JobDied, reason="bad_payload")),

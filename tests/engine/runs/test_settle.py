@@ -19,6 +19,7 @@ from trioq.core.events import (
     JobReleased,
     JobSnoozed,
     JobSucceeded,
+    LimitRests,
     RunStarved,
 )
 from trioq.core.formats.record import decode
@@ -32,7 +33,15 @@ from trioq.core.outcome import (
     Succeeded,
 )
 from trioq.core.retry import Retry
-from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
+from trioq.core.settlements import (
+    Ack,
+    Cancel,
+    DeadLetter,
+    Park,
+    Release,
+    RetryAt,
+    Settlement,
+)
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Function
 from trioq.engine.runs.drops import Drops
@@ -61,7 +70,7 @@ class Claims(Nobody):
 
 
 def held(by: Claimer | None = None) -> Held:
-    return Held(by or Claims(), "a", 7, 2, False, STORED)
+    return Held(by or Claims(), "a", 7, 2, False, STORED, takes=("all", "each:7"))
 
 
 def run_of(outcome: Outcome, by: Claimer | None = None) -> Run:
@@ -102,6 +111,23 @@ def line_of(attempt: int = 2, **more: Any) -> dict[str, Any]:
             (JobDied(*JOB, 1.5, WANTED_MS, "gave_up", ERROR),),
         ),
         (Snoozed(5.0), RetryAt("a", 7, 5000, 1), (JobSnoozed(*JOB, 5.0),)),
+        (
+            Snoozed(5.0, "all"),
+            Release("a", 7, "all", 5000),
+            (LimitRests("noop", "low", "all", 5.0), JobReleased(*JOB)),
+        ),
+        (
+            Snoozed(5.0, "each"),
+            Release("a", 7, "each:7", 5000),
+            (LimitRests("noop", "low", "each:7", 5.0), JobReleased(*JOB)),
+        ),
+        (
+            Snoozed(5.0, "each", "7"),
+            Release("a", 7, "each:7", 5000),
+            (LimitRests("noop", "low", "each:7", 5.0), JobReleased(*JOB)),
+        ),
+        (Snoozed(5.0, "each", '"7"'), RetryAt("a", 7, 5000, 1), (JobSnoozed(*JOB, 5.0),)),
+        (Snoozed(5.0, "other"), RetryAt("a", 7, 5000, 1), (JobSnoozed(*JOB, 5.0),)),
         (Interrupted(), Release("a", 7), (JobReleased(*JOB),)),
         (
             Starved("threads"),
@@ -162,3 +188,14 @@ def test_its_claimer_is_told_first_and_how_long_the_handler_ran_if_it_did() -> N
     assert claims.told == [(end.settlement, 1.5), (back.settlement, None)]
     assert seen == [(end.events[0], 1), (back.events[0], 2)]
     assert recent.done == {"low": 1}
+
+
+def test_a_limit_rests_also_where_its_job_will_be_too_late_then() -> None:
+    run = run_of(Snoozed(60.0, "all"))
+    late = decode("a", STORED.replace(b'"due"', b'"deadline":1700000110000,"due"'))
+    run = attrs.evolve(run, stored=late)
+    end = end_of(run, RETRY, None, now_ms=NOW_MS, random=0.5)
+    assert end.settlement == Release("a", 7, "all", 60_000)
+    run = attrs.evolve(run, outcome=Snoozed(60.0))
+    end = end_of(run, RETRY, None, now_ms=NOW_MS, random=0.5)
+    assert isinstance(end.settlement, Cancel)

@@ -142,6 +142,62 @@ def test_starts_come_at_their_rate_and_burst(world: Make) -> None:
     assert len(w.dump().tats) == 1
 
 
+def test_a_limit_that_rests_lets_nobody_start_until_then(world: Make) -> None:
+    w = limited(world, all=TWO, slow=LimitSettings(interval_us=1_000_000, burst=3))
+    first, second, *rest = enqueued(w, 4, "all", "slow")
+    engine, other = w.engine(), w.engine()
+    assert [claim.takes for claim in engine.step(2)] == [("all", "slow")] * 2
+    told = engine.ask(4, Release(first, 1, "slow", 60 * SECOND))
+    # Far longer than a rate's clock may be ahead; and in their places.
+    assert (told.claims, told.next_due_ms) == ((), 60 * SECOND)
+    assert w.dump().rooms == {("low", "slow"): (first, *rest)}
+    w.clock.ms += 60 * SECOND - 1
+    assert other.step(4) == ()
+    w.clock.ms += 1
+    assert uids(other.step(4)) == [first]
+    assert uids(engine.step(4, Ack(second, 1))) == rest[:1]
+    assert w.dump().queues.get("low") is None, "no attempt, and no second life"
+
+
+def test_a_limit_of_slots_rests_too_and_a_shorter_rest_ends_no_longer_one(world: Make) -> None:
+    w = limited(world, each=TWO)
+    first, second, third = enqueued(w, 3, "each:1")
+    (elsewhere,) = enqueued(w, 1, "each:2")
+    engine = w.engine()
+    assert uids(engine.step(4)) == [first, second, elsewhere]
+    engine.step(4, Release(first, 1, "each:1", 9 * SECOND))
+    engine.step(4, Release(second, 1, "each:1", SECOND))
+    (another,) = enqueued(w, 1, "each:2")
+    assert uids(engine.step(4)) == [another], "of one value alone"
+    w.clock.ms += 9 * SECOND - 1
+    assert engine.step(4) == ()
+    w.clock.ms += 1
+    assert uids(engine.step(4)) == [first, second]
+    assert uids(engine.step(4, Ack(first, 6))) == [third]
+
+
+def test_who_holds_no_claim_lets_nothing_rest(world: Make) -> None:
+    w = limited(world, all=ONE)
+    first, second = enqueued(w, 2, "all")
+    engine, other = w.engine(), w.engine()
+    assert uids(other.step(1)) == [first]
+    told = engine.ask(1, Release(first, 1, "all", 9 * SECOND))
+    assert told.refused == {first}
+    assert uids(other.step(1, Ack(first, 1))) == [second]
+
+
+def test_rests_that_are_over_are_forgotten(world: Make) -> None:
+    w = limited(world, each=TWO)
+    engine = w.engine()
+    for n in range(20):
+        (uid,) = enqueued(w, 1, f"each:{n}")
+        engine.step(2)
+        engine.step(0, Release(uid, engine.n, f"each:{n}", SECOND))
+        w.store.cancel(*w.sender.next(), [Unwanted(uid, "low", "noop")])
+        w.clock.ms += 2 * SECOND
+    assert len(w.dump().tats) == 1
+
+
 def test_times_that_are_over_are_forgotten(world: Make) -> None:
     w = limited(world, slow=LimitSettings(interval_us=1000))
     w.sender.enqueue(*(new_job(takes=(f"slow:{n}",)) for n in range(9)))

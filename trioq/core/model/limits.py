@@ -22,6 +22,9 @@ from trioq.core.model.agenda import Agenda
 Room = tuple[str, str]
 """A queue, and the take that is waited for."""
 
+#: Stands before a take where it is until when that rests.
+RESTS = "\0"
+
 #: Of those times that are over, so many are forgotten by a step that starts jobs at a rate, beside
 #: two for each that it writes.
 SWEEP_MIN = 16
@@ -49,7 +52,8 @@ class Limits:
     slots: Counter[str] = attrs.field(factory=Counter[str])
     """How many claims hold each take."""
     tats: Agenda = attrs.field(factory=Agenda)
-    """Take → the theoretical arrival time of its next start, epoch µs."""
+    """Take → the theoretical arrival time of its next start, epoch µs; and of a take that rests,
+    with :data:`RESTS` before it, until when. A rate's clock doesn't bound that."""
     rooms: dict[Room, list[Uid]] = attrs.field(factory=dict[Room, "list[Uid]"])
     """Who waits there, the oldest first; none is empty."""
     open: set[Room] = attrs.field(factory=set[Room])
@@ -102,13 +106,24 @@ class Limits:
     def granted(self, take: str, now_us: int) -> Grant:
         """One start, or how long to wait for it. Where the clock went back, the time is noted
         bounded, so that it heals."""
-        limit = self.of(take)
+        limit, rest_us = self.of(take), self._rest_us(take, now_us)
         if limit.interval_us == 0:
-            return Grant(1, 0, 0)
+            return Grant(0, 0, rest_us) if rest_us else Grant(1, 0, 0)
         stored_us = self.tats.at(take) if take in self.tats else 0
         if stored_us > (most_us := now_us + limit.burst * limit.interval_us):
             self.tats.put(take, most_us)
-        return grant(stored_us, now_us, wanted=1, interval_us=limit.interval_us, burst=limit.burst)
+        found = grant(stored_us, now_us, wanted=1, interval_us=limit.interval_us, burst=limit.burst)
+        return found if rest_us <= found.wait_us else Grant(0, found.tat_us, rest_us)
+
+    def rest(self, take: str, until_us: int) -> None:
+        """Nobody starts with it until then, or until later, if that was said before."""
+        name = RESTS + take
+        if name not in self.tats or self.tats.at(name) < until_us:
+            self.tats.put(name, until_us)
+
+    def _rest_us(self, take: str, now_us: int) -> int:
+        name = RESTS + take
+        return max(0, self.tats.at(name) - now_us) if name in self.tats else 0
 
     def refusing(
         self, takes: Sequence[str], queue: str, now_us: int, *, is_new: bool

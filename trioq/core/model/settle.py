@@ -82,7 +82,13 @@ def dead(settling: Settling, settled: Sequence[tuple[DeadLetter, Hold]]) -> None
 
 
 def release(settling: Settling, settled: Sequence[tuple[Release, Hold]]) -> None:
-    """Back to where it was claimed from."""
+    """Back to where it was claimed from; and a limit of it may rest."""
+    flow, now_us = settling.space.flow, settling.now_ms * 1000
+    rests = [(s.rests, now_us + s.rest_ms * 1000) for s, _ in settled if s.rests]
+    if rests and flow.settings:
+        for take, until_us in rests:
+            flow.rest(take, until_us)
+        flow.sweep(len(rests), now_us)
     back = [(settlement.uid, hold) for settlement, hold in settled]
     give_back(settling.space, back, as_suspects=False)
     settling.gave_suspects |= any(hold.suspect for _, hold in back)

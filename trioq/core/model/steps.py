@@ -73,9 +73,11 @@ def _reply(
     now_ms: int,
     word: Literal["ok", "again"],
 ) -> StepReply:
+    took = space.flow.took
     claims = tuple(
-        Claim(uid, space.jobs[uid].stored[:RECORD_MAX], space.jobs[uid].attempts, hold.suspect)
+        Claim(uid, life.stored[:RECORD_MAX], life.attempts, hold.suspect, took.get(uid, ()))
         for uid, hold in boot.in_order()
+        for life in [space.jobs[uid]]
         if hold.step == asked.number
     )
     queues = [space.queue(name) for name in asked.queues]

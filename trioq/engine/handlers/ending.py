@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import attrs
 import trio
 
 from trioq.core.blame import PLAIN_ERRORS, Errors
+from trioq.core.flow import told_apart
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed, Starved
-from trioq.core.valid import DELAY_S, shown
+from trioq.core.valid import DELAY_S, QUEUE, shown
 from trioq.core.wants import NothingLeft
 from trioq.engine.handlers.binding import BadPayload
 from trioq.engine.handlers.command import CommandFailed
@@ -25,7 +28,7 @@ from trioq.engine.handlers.isolated import FOREIGN
 from trioq.engine.handlers.returned import BadHandler
 from trioq.engine.handlers.runners.ends import Ended, RunnerDied, RunnerKilled, RunnerRefused
 from trioq.engine.handlers.threads import NoThread, ThreadLeftBehind
-from trioq.errors import GiveUp, JobControl, RetryLater, Snooze
+from trioq.errors import GiveUp, JobControl, RateLimited, RetryLater, Snooze
 
 #: A job that found no thread within its timeout comes back after this.
 NO_THREAD_SNOOZE_S = 1.0
@@ -125,7 +128,7 @@ def _outcome_of(error: BaseException) -> Outcome:
     if type(leaf) is RunnerDied or type(leaf) is RunnerRefused:
         return Failed(leaf.error)
     told = describe(error)
-    if is_a(leaf, RetryLater, Snooze):
+    if is_a(leaf, RetryLater, Snooze, RateLimited):
         return _again(leaf, told)
     if is_a(leaf, GiveUp):
         return Failed(told, permanent="gave_up")
@@ -137,19 +140,35 @@ def _outcome_of(error: BaseException) -> Outcome:
 
 def _again(asked: BaseException, told: Error) -> Outcome:
     """A wish to run again later, if it's one that can be granted."""
+    field = "retry_after" if is_a(asked, RateLimited) else "delay_s"
     try:
-        wish = asked.delay_s  # type: ignore[attr-defined]
+        wish = getattr(asked, field)
         if wish is None and is_a(asked, RetryLater):
             return Failed(attrs.evolve(told, kind="retry_later"))
         what, delay_s = shown(wish), float(wish) if DELAY_S.allows(wish) else None
     except BaseException as error:  # of an object that is made to look like a number
         what, delay_s = f"something that can't be read: {describe(error).type}", None
     if delay_s is None or not DELAY_S.allows(delay_s):
-        what = f"{told.type}: delay_s is {what}: expected {DELAY_S.words}"
+        what = f"{told.type}: {field} is {what}: expected {DELAY_S.words}"
         return Failed(Error("ValueError", clip(what, MESSAGE_BYTES), told.traceback))
     if is_a(asked, Snooze):
         return Snoozed(delay_s)
+    if is_a(asked, RateLimited):
+        return _rest(asked, told, delay_s)
     return Failed(attrs.evolve(told, kind="retry_later"), delay_s=delay_s)
+
+
+def _rest(asked: BaseException, told: Error, delay_s: float) -> Outcome:
+    """A wish that a limit may rest, if it names one."""
+    try:
+        limit, key = asked.limit, asked.key  # type: ignore[attr-defined]
+        if QUEUE.allows(limit):
+            key = None if key is None else json.dumps(told_apart(key))
+            return Snoozed(delay_s, str.__str__(limit), key)
+        what = f"{told.type}: limit is {shown(limit)}: expected a limit's name"
+    except BaseException as error:  # of an object that is made to look like a text
+        what = f"{told.type}: its limit or its key can't be read: {describe(error).type}"
+    return Failed(Error("ValueError", clip(what, MESSAGE_BYTES), told.traceback))
 
 
 def _only_leaf(error: BaseException) -> BaseException | None:

@@ -23,6 +23,7 @@ from trioq.core.events import (
     JobReleased,
     JobSnoozed,
     JobSucceeded,
+    LimitRests,
     Report,
     ResultNotKept,
     RunStarved,
@@ -30,7 +31,17 @@ from trioq.core.events import (
 from trioq.core.formats import history, summary
 from trioq.core.formats.record import Stored
 from trioq.core.keep import Keep, Kept
-from trioq.core.outcome import DeadReason, Error, Failed, LateReason, Starved, Succeeded, TooLate
+from trioq.core.limits import limit_of
+from trioq.core.outcome import (
+    DeadReason,
+    Error,
+    Failed,
+    LateReason,
+    Snoozed,
+    Starved,
+    Succeeded,
+    TooLate,
+)
 from trioq.core.retry import Retry
 from trioq.core.settlements import (
     Ack,
@@ -71,6 +82,11 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
     claim, record = run.claim, run.stored.record
     attempt = claim.attempt
     verdict = retry.decide(run.outcome, attempt=attempt, retry=again, random=random)
+    if isinstance(verdict, retry.RetryIn) and (rests := _rests(run)):
+        # A job that will be too late then goes back, too: the limit rests for the others.
+        resting = LimitRests(record.name, record.queue, rests, verdict.delay_ms / 1000)
+        back = Release(claim.uid, claim.step, rests, verdict.delay_ms)
+        return End(back, (resting, *released(claim, run.stored).events))
     verdict = unless_late(verdict, record.options, now_ms)
     match verdict:
         case retry.Ack():
@@ -120,6 +136,17 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
                 how="waiting" if never else "stopped", took_s=0.0 if never else run.took_s,
             )  # fmt: skip
     assert_never(verdict)
+
+
+def _rests(run: Run) -> str:
+    """What rests after this run, of what its job took; empty: nothing, or the job took nothing of
+    the limit that is named, and waits alone."""
+    outcome = run.outcome
+    if not isinstance(outcome, Snoozed) or not outcome.limit:
+        return ""
+    takes = [take for take in run.claim.takes if limit_of(take) == outcome.limit]
+    named = outcome.limit if outcome.key is None else f"{outcome.limit}:{outcome.key}"
+    return next((take for take in takes if take == named or outcome.key is None), "")
 
 
 def not_kept(

@@ -184,7 +184,7 @@ class Boot:
             [
                 Held(
                     by, claim.uid, number, claim.attempts + 1, claim.suspect, claim.stored,
-                    noted=notes.get(claim.uid, b"") if notes else b"",
+                    noted=notes.get(claim.uid, b"") if notes else b"", takes=claim.takes,
                 )
                 for claim in reply.claims
             ]

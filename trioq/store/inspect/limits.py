@@ -43,7 +43,9 @@ class Taken:
     first: tuple[Uid, ...]
     """Those of them that come next."""
     next_ms: int | None = None
-    """When the next one may start, epoch; None: its rate holds up nothing."""
+    """When the next one may start, epoch; None: neither its rate nor a rest holds up anything."""
+    rests: bool = False
+    """Whether nobody may start until then because it rests."""
     has_own: bool = False
     """Whether these settings are for this value of the limit's key alone."""
 
@@ -295,18 +297,19 @@ def _holders(store: RedisStore) -> dict[str, list[Uid]]:
 
 
 def _with_permits(store: RedisStore, found: Sequence[Taken]) -> Iterator[Taken]:
-    """With the times of the next permits."""
-    rated = [each.take for each in found if each.settings and each.settings.interval_us]
-    if not rated:
-        yield from found
+    """With the times of the next starts: as the rate has it, or when the rest is over."""
+    if not found:
         return
-    key = store.keys.fixed("tats")
-    (seconds, micros), scores = store.lane.transaction([("TIME",), ("ZMSCORE", key, *rated)])
-    now_us, tats = int(seconds) * 1_000_000 + int(micros), dict(zip(rated, scores, strict=True))
-    for each in found:
-        tat, settings = tats.get(each.take), each.settings
-        if tat is None or settings is None:
+    names = [name for each in found for name in (each.take, f"\0{each.take}")]
+    asked = ("ZMSCORE", store.keys.fixed("tats"), *names)
+    (seconds, micros), times = store.lane.transaction([("TIME",), asked])
+    now_us = int(seconds) * 1_000_000 + int(micros)
+    for each, tat, rest in zip(found, times[::2], times[1::2], strict=True):
+        settings, rest_us, next_us = each.settings or LimitSettings(), float(rest or 0), 0.0
+        if settings.interval_us:
+            next_us = float(tat or 0) - (settings.burst - 1) * settings.interval_us
+        if (at_us := max(next_us, rest_us)) > now_us:
+            at_ms = math.ceil(at_us / 1000)
+            yield attrs.evolve(each, next_ms=at_ms, rests=rest_us >= next_us)
+        else:
             yield each
-            continue
-        next_us = float(tat) - (settings.burst - 1) * settings.interval_us
-        yield attrs.evolve(each, next_ms=math.ceil(next_us / 1000)) if next_us > now_us else each

@@ -225,10 +225,13 @@ def _of_take(taken: Taken, held: Held, now_ms: int) -> Reason:
     if settings is not None and taken.is_full:
         says = f"the limit {name}{of} is full: {taken.running:,} of {settings.concurrency:,} run,"
         says += f" held by {_named(taken.holders)}"
-    elif settings is not None and taken.next_ms is not None:
+    elif taken.next_ms is not None:
         in_s = max(0, taken.next_ms - now_ms) / 1000
-        says = f"the limit {name}{of} lets {rate_of(settings.interval_us)} start: the next one in"
-        says += f" {in_s:,.1f} s"
+        if taken.rests or settings is None:
+            how = "rests, as a job was told to wait: the next one may start"
+        else:
+            how = f"lets {rate_of(settings.interval_us)} start: the next one"
+        says = f"the limit {name}{of} {how} in {in_s:,.1f} s"
     else:
         says = f"the limit {name}{of} was full, and has room: those that wait for it are next"
     if before:

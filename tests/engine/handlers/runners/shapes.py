@@ -62,6 +62,8 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
     "a snooze": lambda: trioq.Snooze(5),
     "a snooze out of a group": lambda: ExceptionGroup("g", [trioq.Snooze(5)]),
     "a snooze that cannot be": lambda: trioq.Snooze(-1),
+    "a limit that has had enough": lambda: trioq.RateLimited(5, limit="all", key={"a": 1}),
+    "a limit without a name": lambda: trioq.RateLimited(5, limit=""),
     "a wish to give up": lambda: trioq.GiveUp("no such file"),
     "a wish among errors": lambda: ExceptionGroup("g", [trioq.GiveUp("done"), ValueError("boo")]),
 }

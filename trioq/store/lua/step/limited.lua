@@ -5,6 +5,27 @@
 -- @use rooms
 now()
 
+-- Times that are over say nothing any more: some go with those that are written.
+local function forget_times(n_written)
+  if n_written > 0 then
+    local until_us, most = string.format("%d", now_us), 16 + 2 * n_written
+    put("ZREM", tats, redis.call("ZRANGEBYSCORE", tats, "-inf", until_us, "LIMIT", 0, most))
+  end
+end
+
+-- Of these takes nobody starts for so long; longer, if that was said before.
+function with_limits.rest(takes, ms)
+  local n_rests = 0
+  for i, take in ipairs(takes) do
+    if take ~= "" then
+      local until_us = string.format("%d", now_us + tonumber(ms[i]) * 1000)
+      n_rests = n_rests + 1
+      redis.call("ZADD", tats, "GT", until_us, "\0" .. take)
+    end
+  end
+  forget_times(n_rests)
+end
+
 -- What was taken is there for others ------------------------------------------------------------
 local freed, waited_in = {}, {}
 function with_limits.free(uids)
@@ -71,8 +92,8 @@ local looks_max = 2 * want + 64
 local function goes_on()
   return not is_over and met < want and looks < looks_max
 end
--- How long until the rate admits one more start; 0: now. A clock that went back leaves a time too far
--- ahead: written bounded, so that it heals.
+-- How long until its rest is over and the rate admits one more start; 0: now. A clock that went back
+-- leaves a time of the rate too far ahead: written bounded, so that it heals.
 local changed, timed = {}, {}
 local function note(limit, list, as)
   if not limit[as] then
@@ -80,15 +101,16 @@ local function note(limit, list, as)
   end
 end
 local function wait_us(limit)
+  local rest = math.max(0, limit.rests - now_us)
   if limit.interval == 0 then
-    return 0
+    return rest
   end
   local room = limit.burst * limit.interval
   if limit.tat > now_us + room then
     limit.tat = now_us + room
     note(limit, timed, "is_timed")
   end
-  return math.max(0, math.max(limit.tat, now_us) + limit.interval - room - now_us)
+  return math.max(rest, math.max(limit.tat, now_us) + limit.interval - room - now_us)
 end
 local function await_permit(limit, queue)
   local wait, room = wait_us(limit), queue.name .. "\0" .. limit.take
@@ -106,7 +128,7 @@ local function refusing(asked, name, is_new)
     end
   end
   for _, limit in ipairs(asked) do
-    if limit.interval > 0 and wait_us(limit) > 0 then
+    if (limit.interval > 0 or limit.rests > 0) and wait_us(limit) > 0 then
       return limit
     end
   end
@@ -355,9 +377,5 @@ function with_limits.claim()
   put("HSET", took, took_rows)
   put("HSET", slots, held)
   put("ZADD", tats, times)
-  if n_rated > 0 then
-    -- Times that are over say nothing any more.
-    local until_us, most = string.format("%d", now_us), 16 + 2 * n_rated
-    put("ZREM", tats, redis.call("ZRANGEBYSCORE", tats, "-inf", until_us, "LIMIT", 0, most))
-  end
+  forget_times(n_rated)
 end

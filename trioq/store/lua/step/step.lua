@@ -19,7 +19,7 @@
 --       took      HASH  uid -> what its claim took of limits, a line each
 --       slots     HASH  take -> how many claims hold it
 --       limits    HASH  limit -> version:us between two starts:burst:concurrency
---       tats      ZSET  take -> its theoretical arrival time, epoch us
+--       tats      ZSET  take -> its theoretical arrival time, NUL take -> its rest's end, epoch us
 --       limited   ZSET  queue NUL take NUL uid, of those that a limit has refused
 --       open      ZSET  queue NUL take, of rooms that may have something to give
 --       rooms     HASH  take -> the queues in which somebody waits for it, a line each
@@ -46,7 +46,7 @@
 --       run       step, how many of these in a row it has claimed
 --       then for each verb: its name, how many, and a column for each of its fields, or a text
 --       of lines
--- REPLY ok, refused, uids, records, tries, suspects, held, left, due, version, index, asks, notes, off, wake
+-- REPLY ok, refused, uids, jobs, tries, suspects, held, left, due, known, index, asks, notes, off, took, wake
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
 --       old       a number before the last; nothing changed

@@ -1,14 +1,17 @@
--- release: the job goes back to where it was claimed from; no attempt is counted.
+-- release: the job goes back to where it was claimed from; no attempt is counted. A limit of it may rest.
 --
 -- MOVE  running -> ready
--- ARGV  nothing more
+-- ARGV  what rests of what its claim took, or empty; for how many ms
 -- @may
 -- @use give_back
 -- @use waits_in
 return {
-  fields = 0,
+  fields = 2,
   returns = true,
-  write = function(uids, origins)
+  write = function(uids, origins, rests, rest_ms)
+    if has_limits then
+      with_limits.rest(rests, rest_ms)
+    end
     for i, origin in ipairs(origins) do
       origin.uid = uids[i]
       origin.list = origin.suspect and origin.queue.suspects or origin.queue.ready
