@@ -56,6 +56,15 @@ LIMITED = (
         "if wait > 0 then", "if false then", LIMITS,
     ),
     Mutant(
+        "nobody hears of a room in which there is something left", "store/lua/step/bells.lua",
+        " or queue.n_open > 0", "", LIMITS,
+    ),
+    Mutant(
+        "a queue takes those from a room whose names begin like its own", ROOMS,
+        "line ~= name and line or nil", "string.sub(line, 1, #name) ~= name and line or nil",
+        LIMITS,
+    ),
+    Mutant(
         "nobody hears that a suspect's limit is free", LIMITED_LUA,
         "  suspects_moved = suspects_moved or #freed > 0  -- what one was refused may be free\n",
         "", LIMITS,

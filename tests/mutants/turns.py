@@ -17,6 +17,14 @@ TAKEN_IN_TURN = (
         TURNS,
     ),
     Mutant(
+        "nobody hears of a job with a key that has become due", KEYED,
+        "    queue.n_keyed = queue.n_keyed + #found.keyed\n", "", TURNS,
+    ),
+    Mutant(
+        "nobody hears of a job with a key that was given back", KEYED,
+        "      claim.queue.n_keyed = claim.queue.n_keyed + 1\n", "", TURNS,
+    ),
+    Mutant(
         "all keys weigh the same", TAGGED,
         "math.floor(TURN / weight)", "TURN", TURNS,
     ),

@@ -270,6 +270,31 @@ def test_what_an_engine_took_is_free_when_it_is_gone(world: Make, how: str) -> N
     assert w.dump().rooms == {("low", "all"): (second,)}
 
 
+def test_who_waits_for_what_a_step_leaves_free_is_heard_of(world: Make) -> None:
+    w = limited(world, all=TWO)
+    first, second, third, fourth = enqueued(w, 4, "all")
+    engine = w.engine("low")
+    assert uids(engine.step(4)) == [first, second]
+    while w.store.wait(["low"], 0.001):
+        pass
+    assert uids(engine.step(1, Ack(first, 1), Ack(second, 1))) == [third]
+    assert w.dump().bells == {"low"}
+    assert uids(w.engine("low").step(1)) == [fourth]
+
+
+def test_a_queue_that_nobody_waits_in_any_more_takes_none_with_it(world: Make) -> None:
+    w = limited(world, all=ONE)
+    (holds,) = enqueued(w, 1, "all", queue="high")
+    (gone,) = enqueued(w, 1, "all", queue="low")
+    (left,) = enqueued(w, 1, "all", queue="lower")
+    engine, other = w.engine("high", "low"), w.engine("lower")
+    assert uids(engine.step(3)) == [holds]
+    assert other.step(1) == ()
+    w.store.cancel(*w.sender.next(), [Unwanted(gone, "low", "noop")])
+    engine.step(0, Ack(holds, 1))
+    assert uids(other.step(1)) == [left]
+
+
 @pytest.mark.direct  # where an answer is lost, so is what it tells of bells: a hint
 def test_a_queue_of_others_hears_what_is_free(world: Make) -> None:
     w = limited(world, all=ONE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.scene import Scene
 from tests.store.world import SECOND, Make, World, bury, retry, uids
 from tests.support import new_job
 from trioq.core.calls import Unwanted
@@ -116,6 +117,25 @@ def test_what_is_due_comes_behind_the_others_of_its_key(world: Make) -> None:
     assert [uid for uid in claimed if uid in [*a, *late]] == [*a, *late]
     assert keys_of(w, claimed) == "ababab"
     assert [uid for uid in claimed if uid in b] == b
+
+
+def test_what_becomes_ready_in_a_step_is_claimed_by_it_or_heard_of(world: Make) -> None:
+    w = world()
+    (uid,) = enqueue(w, "a", delay_ms=SECOND)
+    engine = w.engine("low")
+    assert engine.step(1) == ()
+    while w.store.wait(["low"], 0.001):
+        pass
+    w.clock.ms += SECOND
+    assert engine.step(0) == ()
+    assert w.dump().bells == {"low"}
+    assert uids(engine.step(1)) == [uid]
+    while w.store.wait(["low"], 0.001):
+        pass
+    engine.step(0, Release(uid, engine.n))
+    assert w.dump().bells == {"low"}
+    assert uids(engine.step(1)) == [uid]
+    assert uids(engine.step(1, Release(uid, engine.n))) == [uid]
 
 
 def test_a_retry_comes_behind_the_others_of_its_key(world: Make) -> None:
@@ -235,6 +255,15 @@ def test_keys_are_forgotten_when_nobody_waits_or_runs(world: Make) -> None:
     engine.step(0, *(Ack(claim.uid, 1, b"") for claim in claims))
     assert engine.step(1) == ()
     assert w.dump().turns == {}
+
+
+def test_a_key_whose_turns_are_over_is_forgotten_while_others_go_on(scene: Scene) -> None:
+    keys = [fair_key(key) for key in ("a", "b", *["c"] * 7)]
+    scene.enqueue(*(new_job(fair=key) for key in keys))
+    scene.driver.step(3)
+    assert len(scene.driver.step(3)) == 3
+    left = scene.store.lane.call("HKEYS", scene.store.keys.fixed("turns"))
+    assert sorted(left) == [b"low", b'low\0"c"']
 
 
 def test_who_had_a_queue_for_itself_owes_nothing(world: Make) -> None:
