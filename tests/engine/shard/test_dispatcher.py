@@ -362,6 +362,23 @@ async def test_queues_are_claimed_from_by_priority_or_by_weight(
         assert 318 <= shares["high"] < 400
 
 
+async def test_many_workers_at_once_share_by_weight_too(
+    autojump_clock: Clock, world: World
+) -> None:
+    noop(world, takes_s=1.0)
+    calm_ = calm(count=200)
+    world.config = Config(
+        namespace="t", worker=calm_.worker, reaper=calm_.reaper,
+        queues=(QueueConfig("high", weight=9.0), QueueConfig("low", weight=1.0)),
+    )  # fmt: skip
+    for queue in ("high", "low"):
+        world.enqueue("noop", 1500, queue=queue)
+    await world.start()
+    await world.reported(JobStarted, 1000)
+    shares = Counter(event.queue for event in world.of(JobStarted)[:1000])
+    assert 850 <= shares["high"] <= 950
+
+
 async def test_a_door_of_another_queue_is_not_the_engines_to_open(
     autojump_clock: Clock, world: World
 ) -> None:
