@@ -150,6 +150,9 @@ class Limits(LockStep):
             Cancel(uid, n, b"{}"),
         ]
         ways += [Park(uid, n, queue, "noop")] if queue in queues else []
+        if not self.model.space.jobs[uid].takes:
+            # Whoever claimed it finds out what nobody had told.
+            ways += [Release(uid, n, takes=takes) for takes in TAKES if takes]
         return data.draw(st.sampled_from(ways), label="end")
 
     @precondition(lambda self: self.model.space.boots)

@@ -35,7 +35,8 @@ ROOMS = {
     "runs": {"runs", "handlers"},
     "shard": {
         "shard.bell", "shard.boot", "shard.demand", "shard.exchange", "shard.intake",
-        "shard.pauses", "shard.payloads", "shard.notes", "shard.telling",
+        "shard.pauses", "shard.payloads", "shard.notes", "shard.takes",
+        "shard.telling",
     },
     "sources": {"sources.scan"},
 }  # fmt: skip

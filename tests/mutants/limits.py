@@ -118,6 +118,18 @@ LIMITED = (
         '"ZADD", tats, "GT", until_us', '"ZADD", tats, until_us', LIMITS,
     ),
     Mutant(
+        "a step that is told what jobs take claims them without it", "store/lua/step/step.lua",
+        'if not has_limits and ARGV[group.at', 'if false and ARGV[group.at', LIMITS,
+    ),
+    Mutant(
+        "whose takes are told loses its turn", "store/lua/step/settle/release.lua",
+        'redis.call("HGET", flow, uids[i]) or ""', '""', LIMITS,
+    ),
+    Mutant(
+        "a job that arrives unbound runs unbound", "engine/shard/intake.py",
+        "if not self.takes:", "if True:", ("tests/engine/test_unbound.py",),
+    ),
+    Mutant(
         "rests that are over stay", LIMITED_LUA,
         "forget_times(n_rests)", "", LIMITS,
     ),

@@ -103,9 +103,12 @@ class Release:
     rests: str = ""
     """What its claim took, and of which nobody shall start for a while; empty: nothing."""
     rest_ms: int = 0
+    takes: tuple[str, ...] = ()
+    """What the job takes of limits from now on, where nobody had worked that out; none: what is
+    known holds."""
 
     def fields(self) -> tuple[Field, ...]:
-        return self.rests, self.rest_ms
+        return self.rests, self.rest_ms, "\n".join(self.takes)
 
 
 @value

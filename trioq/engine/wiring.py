@@ -160,6 +160,7 @@ class Parts:
                 limit for handler in given.handlers.values() for limit in handler.limits
             ),
             deployed_ms=given.deployed_ms,
+            plan=self._plan,
             keep_ms=self._keep_ms,
             breakers=self.breakers,
             admits=self._admits,

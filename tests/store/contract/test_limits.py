@@ -8,6 +8,7 @@ from tests.store.drive import line
 from tests.store.world import SECOND, Make, World
 from tests.support import new_job
 from trioq.core.calls import Claim, Unwanted
+from trioq.core.fair import FairKey
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt, Settlement
 
@@ -174,6 +175,33 @@ def test_a_limit_of_slots_rests_too_and_a_shorter_rest_ends_no_longer_one(world:
     w.clock.ms += 1
     assert uids(engine.step(4)) == [first, second]
     assert uids(engine.step(4, Ack(first, 6))) == [third]
+
+
+def test_what_a_job_takes_may_be_told_with_its_claim(world: Make) -> None:
+    w = limited(world, all=ONE)
+    plain = enqueued(w, 3)
+    engine = w.engine()
+    assert [claim.takes for claim in engine.step(3)] == [(), (), ()]
+    back = [Release(uid, 1, takes=("all", "other")) for uid in plain]
+    # The step that is told doesn't claim one without it; and in their places.
+    claims = engine.step(3, *back)
+    assert [(claim.uid, claim.takes, claim.attempts) for claim in claims] == [
+        (plain[0], ("all", "other"), 0)
+    ]
+    assert w.dump().rooms == {("low", "all"): tuple(plain[1:])}
+    assert w.dump().took == {plain[0]: ("all", "other")}
+
+
+def test_whose_takes_are_told_keeps_its_turn(world: Make) -> None:
+    w = limited(world, all=ONE)
+    jobs = w.sender.enqueue(*(new_job(fair=FairKey('"a"')) for _ in range(2)))
+    engine = w.engine()
+    assert uids(engine.step(1)) == jobs[:1]
+    row = w.dump().flow[jobs[0]]
+    engine.step(0, Release(jobs[0], 1, takes=("all",)))
+    assert w.dump().flow[jobs[0]] == row + "\nall"
+    assert uids(engine.step(2)) == jobs
+    assert w.dump().took == {jobs[0]: ("all",)}
 
 
 def test_who_holds_no_claim_lets_nothing_rest(world: Make) -> None:

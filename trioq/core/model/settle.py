@@ -85,6 +85,9 @@ def release(settling: Settling, settled: Sequence[tuple[Release, Hold]]) -> None
     """Back to where it was claimed from; and a limit of it may rest."""
     flow, now_us = settling.space.flow, settling.now_ms * 1000
     rests = [(s.rests, now_us + s.rest_ms * 1000) for s, _ in settled if s.rests]
+    for told, _ in settled:
+        if told.takes:
+            settling.space.jobs[told.uid].takes = told.takes
     if rests and flow.settings:
         for take, until_us in rests:
             flow.rest(take, until_us)

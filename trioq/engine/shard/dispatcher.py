@@ -37,6 +37,7 @@ from trioq.engine.shard.exchange import Exchange
 from trioq.engine.shard.intake import Intake, Lost
 from trioq.engine.shard.notes import Notes
 from trioq.engine.shard.payloads import Payloads
+from trioq.engine.shard.takes import Takes
 from trioq.engine.tracer import Tracer
 from trioq.errors import TrioqBug
 
@@ -54,6 +55,7 @@ class Dispatcher:
       notes: Makes what tells the server of these, who asks whether they are its own.
       demand: What the next step is to claim; has the pacemaker, and its clock.
       runs: Those of what it has claimed are told who wants them to end.
+      takes: What claimed jobs take of limits that arrived without.
       keep_ms: For how long how a job ended is kept.
     """
 
@@ -67,6 +69,7 @@ class Dispatcher:
         backlog: Backlog,
         demand: Demand,
         runs: Running,
+        takes: Takes,
         keep_ms: Callable[[Record], int],
         report: Report,
         tracer: Tracer | None = None,
@@ -93,6 +96,7 @@ class Dispatcher:
             payloads=self.payloads,
             runs=runs,
             settle=self.settle,
+            takes=takes,
             keep_ms=keep_ms,
             report=report,
             tracer=tracer,

@@ -22,6 +22,7 @@ from trioq.engine.shard.boot import Boot
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.pauses import Parked, parked
 from trioq.engine.shard.payloads import Payloads
+from trioq.engine.shard.takes import Takes
 from trioq.engine.shard.telling import record_of, tell, tell_cancelled
 from trioq.engine.tracer import Tracer
 from trioq.failpoints import failpoint
@@ -37,6 +38,7 @@ class Intake:
       by: Its claimer.
       runs: Those of what it has claimed are told who wants them to end.
       settle: Has the next step carry a settlement.
+      takes: What jobs take of limits that arrived without.
       keep_ms: For how long how a job ended is kept.
     """
 
@@ -48,6 +50,7 @@ class Intake:
     payloads: Payloads
     runs: Running
     settle: Callable[[Settlement], None]
+    takes: Takes
     keep_ms: Callable[[Record], int]
     report: Report
     tracer: Tracer | None
@@ -100,6 +103,7 @@ class Intake:
         # bring what is another's by now.
         if demand.may_claim:
             claims = self._not_held_up(absorbed.claims)
+            claims = self._bound(claims)
             big_bytes = self.payloads.put(claims)
             demand.ahead.claimed(big_bytes, len(claims))
             self.has_brought = bool(claims)
@@ -127,6 +131,21 @@ class Intake:
             tell_cancelled(held, ask, "waiting", report=self.report)
         if asked:
             self.runs.ask(self.by, asked)
+
+    # -- what is bound by limits -----------------------------------------------------------
+
+    def _bound(self, claims: Sequence[Held]) -> Sequence[Held]:
+        """Those that took what they take of limits. The others go back, with what nobody had
+        worked out: that is no attempt, and the server binds them from then on."""
+        if not self.takes:
+            return claims
+        bound = []
+        for held in claims:
+            if held.takes or not (takes := self.takes.of(held)):
+                bound.append(held)
+            else:
+                self.settle(Release(held.uid, held.step, takes=takes))
+        return bound
 
     # -- what is paused --------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ import trio
 from trioq.core.config import Config
 from trioq.core.events import EngineStarted, EngineStopped, EngineStopping, Report
 from trioq.core.fairness import Shares
+from trioq.core.flow import Plan
 from trioq.core.job import Record
 from trioq.core.limits import LimitSettings
 from trioq.core.pacemaker import Pacemaker
@@ -42,6 +43,7 @@ from trioq.engine.shard.lateness import Lateness
 from trioq.engine.shard.notes import Notes
 from trioq.engine.shard.reaper import Reaper
 from trioq.engine.shard.sharing import Shared, Sharing
+from trioq.engine.shard.takes import Takes
 from trioq.engine.tracer import Tracer
 
 #: What each answer may take where nothing is left to settle; the reaper has the rest.
@@ -65,6 +67,7 @@ class Shard:
       outage: Counts what this server doesn't answer.
       names: Of the handlers that there are.
       info: What the engine says of itself to whoever asks the server; made for each boot.
+      plan: What the jobs of a name take in a queue.
       keep_ms: For how long how a job ended is kept.
       breakers: The engine's, some of which all engines share.
       limits: What the server is told of limits before the first claim of each boot.
@@ -87,6 +90,7 @@ class Shard:
     appetite: Appetite
     names: Iterable[str]
     info: Callable[[], bytes]
+    plan: Callable[[str, str], Plan]
     keep_ms: Callable[[Record], int]
     breakers: Shared
     limits: Mapping[str, LimitSettings]
@@ -193,6 +197,7 @@ class Shard:
                 clock=self.clock,
             ),
             runs=self.runs,
+            takes=Takes(self.plan, bool(self.limits)),
             keep_ms=self.keep_ms,
             report=self.report,
             tracer=self.tracer,

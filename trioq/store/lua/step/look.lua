@@ -3,6 +3,18 @@
 -- Most are not, most of the time. How many are is asked for many at once, and they are looked at
 -- one by one until so many have been found: a step costs what there is, not what there could be.
 -- @use counted
+function check_limits()
+  has_limits = redis.call("HLEN", limits) > 0
+  if has_limits then
+    for _, key in ipairs({ took, slots, rooms }) do
+      redis.call("HLEN", key)
+    end
+    for _, key in ipairs({ tats, limited, open, permits }) do
+      redis.call("ZCARD", key)
+    end
+  end
+end
+
 local function read_keyed()
   has_rows = redis.call("HLEN", flow) > 0
   is_turnless = redis.call("HLEN", turns) > 0 and not has_rows
@@ -15,14 +27,8 @@ local function read_keyed()
     end
   end
   has_keyed = has_keyed or has_rows
-  has_limits = has_rows and redis.call("HLEN", limits) > 0
-  if has_limits then
-    for _, key in ipairs({ took, slots, rooms }) do
-      redis.call("HLEN", key)
-    end
-    for _, key in ipairs({ tats, limited, open, permits }) do
-      redis.call("ZCARD", key)
-    end
+  if has_rows then
+    check_limits()
   end
 end
 

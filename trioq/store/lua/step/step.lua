@@ -168,6 +168,7 @@ local function pass_over(uid, queue, door)
 end
 local parked_changed, suspects_moved = false, false
 local keyed_returned, keyed_promoted, pop_turns, had_turn, put_turns_back, note_turns
+local check_limits
 
 -- Read, and check types: nothing after the first write may fail ---------------------
 redis.call("HLEN", jobs)  -- and of the others, what is there now and then
@@ -200,6 +201,16 @@ if has_queues or forgets == "1" then
   redis.call("SCARD", named)
 end
 -- @read look
+-- What jobs take may be told by this very step, which then claims no job without it.
+for _, group in ipairs(groups) do
+  local count, field = group.last - group.first + 1, group.verb.takes_in
+  for i = 1, field and count or 0 do
+    if not has_limits and ARGV[group.at + (field - 1) * count + i] ~= "" then
+      redis.call("HLEN", flow)
+      check_limits()
+    end
+  end
+end
 if has_limits then
   -- @may limited
   -- @part limited

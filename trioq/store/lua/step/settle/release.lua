@@ -1,14 +1,32 @@
 -- release: the job goes back to where it was claimed from; no attempt is counted. A limit of it may rest.
 --
 -- MOVE  running -> ready
--- ARGV  what rests of what its claim took, or empty; for how many ms
+-- KEYS  flow
+-- ARGV  what rests of what its claim took, or empty; for how many ms; what it takes, or empty: as known
 -- @may
 -- @use give_back
 -- @use waits_in
+-- What jobs take that nobody had worked out stands behind the line for their turns.
+local function bind(uids, takes)
+  local unbound, rows = {}, {}
+  for i, lines in ipairs(takes) do
+    unbound[#unbound + 1] = lines ~= "" and i or nil
+  end
+  if #unbound == 0 then
+    return
+  end
+  for n, i in ipairs(unbound) do
+    local turn = string.match(redis.call("HGET", flow, uids[i]) or "", "^[^\n]*")
+    rows[2 * n - 1], rows[2 * n] = uids[i], turn .. "\n" .. takes[i]
+  end
+  redis.call("HSET", flow, unpack(rows))
+end
 return {
-  fields = 2,
+  fields = 3,
+  takes_in = 3,
   returns = true,
-  write = function(uids, origins, rests, rest_ms)
+  write = function(uids, origins, rests, rest_ms, takes)
+    bind(uids, takes)
     if has_limits then
       with_limits.rest(rests, rest_ms)
     end

@@ -1,0 +1,94 @@
+"""Jobs that arrive without what they take of limits: the first engine that claims one finds out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import trioq
+from tests.support import PATIENCE_S, Server
+from trioq.core.events import (
+    Event,
+    JobReleased,
+    JobSucceeded,
+)
+
+pytestmark = pytest.mark.trio
+
+CONFIG = """
+namespace = "t"
+queues = [{{ name = "low" }}]
+redis.url = "{url}"
+observability.bind = ""
+[limits.each]
+jobs = ["told"]
+key = "tenant"
+concurrency = 1
+"""
+
+
+@pytest.fixture
+def config(server: Server, tmp_path: Path) -> Path:
+    path = tmp_path / "q.toml"
+    path.write_text(CONFIG.format(url=server.url))
+    return path
+
+
+async def test_who_knows_no_limits_is_bound_by_them_all_the_same(
+    server: Server, config: Path
+) -> None:
+    together, most, attempts = dict[str, int](), dict[str, int](), set[int]()
+    app, events = trioq.App(), list[Event]()
+    done = trio.Event()
+
+    @app.job("told")
+    async def told(job: trioq.Job, tenant: str) -> None:
+        together[tenant] = together.get(tenant, 0) + 1
+        most[tenant] = max(most.get(tenant, 0), together[tenant])
+        attempts.add(job.attempt)
+        await trio.sleep(0.01)
+        together[tenant] -= 1
+
+    def report(event: Event) -> None:
+        events.append(event)
+        if sum(isinstance(each, JobSucceeded) for each in events) == 20:
+            done.set()
+
+    async with trioq.connect(url=server.url, namespace="t") as client:
+        for n in range(20):
+            payload: dict[str, Any] = {"tenant": "ab"[n % 2]}
+            await client.enqueue("told", payload, queue="low")
+    assert server.call("EXISTS", "{t}:flow") == 0
+    engines = [trioq.Engine(app, config, report=report) for _ in range(2)]
+    async with trio.open_nursery() as nursery:
+        for engine in engines:
+            await nursery.start(engine.run)
+        with trio.fail_after(PATIENCE_S):
+            await done.wait()
+        for engine in engines:
+            engine.drain()
+    assert most == {"a": 1, "b": 1}
+    assert attempts == {1}, "to find out is no attempt"
+    assert not any(isinstance(event, JobReleased) for event in events)
+    assert server.call("EXISTS", "{t}:flow", "{t}:took", "{t}:slots", "{t}:limited") == 0
+
+
+async def test_what_takes_nothing_runs_at_once(server: Server, config: Path) -> None:
+    app, done = trioq.App(), trio.Event()
+
+    @app.job("told")
+    async def told(tenant: str | None = None) -> None:
+        done.set()
+
+    async with trioq.connect(url=server.url, namespace="t") as client:
+        await client.enqueue("told", {}, queue="low")
+    engine = trioq.Engine(app, config, report=lambda event: None)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        with trio.fail_after(PATIENCE_S):
+            await done.wait()
+        engine.drain()
+    assert int(server.call("HGET", "{t}:stats", "released") or 0) == 0
