@@ -256,6 +256,7 @@ BASE: dict[str, Any] = {
     "queues": [{"name": "a"}, {"name": "b"}],
     "producer": {},
     "commands": {"c": {"argv": ["true"]}},
+    "limits": {"c": {"queue": "a", "rate": 1}},
 }
 
 

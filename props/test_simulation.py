@@ -94,7 +94,11 @@ def test_a_start_after_an_ask_is_noticed() -> None:
 @pytest.mark.parametrize("said", ["cancelled", "dead", "unknown"])
 def test_a_success_that_is_told_otherwise_is_noticed(said: EndWord) -> None:
     world = play(3)
-    at, uid, _ = next(told for told in world.told if told[1] in world.promised)
+    at, uid, _ = next(
+        (at, uid, end)
+        for at, uid, end in world.told
+        if uid in world.promised and end.state == "done"
+    )
     world.told.append((at, uid, End(said)))
     assert any(f"told End(state='{said}'" in line for line in unexplained(world))
 

@@ -15,6 +15,7 @@ from tests.store.world import SECOND, World, bury, died, retry
 from tests.support import Server, cancelled_by, new_job
 from trioq.core.calls import Admit, WhenFull
 from trioq.core.lifecycle import RULES, Move, Rule, State
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -56,6 +57,7 @@ class Walk:
         self.unwanted()
         self.crashes_and_doors()
         self.clients()
+        self.limits()
 
     def settlements(self) -> None:
         w, engine = self.world, self.world.engine("low")
@@ -129,6 +131,12 @@ class Walk:
         self.look("cancel", lambda: cancelled_by(w.store, *w.sender.next(), later, "high", "noop"))
         w.new("full")
         self.look("enqueue", lambda: w.new("full"))
+
+    def limits(self) -> None:
+        w, engine = self.world, self.world.engine("limited")
+        w.store.set_limits({"one": LimitSettings(concurrency=1)}, 1)
+        w.sender.enqueue(*(new_job("limited", takes=("one",)) for _ in range(2)))
+        self.look("step", lambda: engine.step(2))
 
     def moves(self, rules: Sequence[Rule] = RULES) -> list[Rule]:
         """All that were made."""

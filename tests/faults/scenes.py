@@ -6,12 +6,22 @@ can be compared.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import attrs
 
 from tests.support import Server, new_job
-from trioq.core.calls import BreakerNews, NewJob, Note, Step, StepReply, Unwanted
+from trioq.core.calls import (
+    BreakerNews,
+    Enqueuer,
+    MustWait,
+    NewJob,
+    Note,
+    Step,
+    StepReply,
+    Unwanted,
+)
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.store.protocol import StoreOptions
@@ -163,7 +173,12 @@ def wait_for(scene: Scene) -> Asked:
 
 
 def step_aside(scene: Scene) -> Asked:
-    return Asked("step_aside", ("low", [scene.uid("h"), "nobody"]))
+    """Somebody has found the queue full, and waits in line."""
+    options = attrs.evolve(scene.store.options, max_lengths={"low": 1}, when_full={"low": "wait"})
+    bounded = RedisStore(scene.store.keys, scene.store.lane, options)
+    with suppress(MustWait):
+        bounded.enqueue(*scene.write(), [scene.job("last")], who=Enqueuer("c1"))
+    return Asked("step_aside", ("low", [scene.uid("last"), "nobody"]))
 
 
 def note(scene: Scene) -> Asked:
@@ -221,6 +236,7 @@ def set_limits(scene: Scene) -> Asked:
 
 
 def ring_bells(scene: Scene) -> Asked:
+    scene.store.lane.call("DEL", scene.store.keys.of("bell", "low"))
     return Asked("ring_bells", (["low"],))
 
 

@@ -309,7 +309,8 @@ def written(directory: Path, asked: Asked, failpoint: str) -> None:
 def test_a_client_killed_at_a_place_has_written_all_or_nothing(server: Server, place: str) -> None:
     script, _, moment = place.partition(".")
     hurt, unhurt = new_scenes(server, "hurt", "unhurt")
-    before, asked = contents(hurt.store), SCRIPTS[script](hurt)
+    asked = SCRIPTS[script](hurt)
+    before = contents(hurt.store)
     victim = PROCESSES.Process(target=written, args=(server.directory, asked, f"{place}:kill"))
     victim.start()
     victim.join(PATIENCE_S)

@@ -35,7 +35,7 @@ HANDLER = Text(
 )
 FIELD = Text(
     noun='a field of the payload, such as "tenant", or "customer.id" for one within another',
-    pattern=r"[^.\x00-\x1f\x7f]+(\.[^.\x00-\x1f\x7f]+)*",
+    pattern=r"[^.\s\x00-\x1f\x7f][^.\x00-\x1f\x7f]*(\.[^.\s\x00-\x1f\x7f][^.\x00-\x1f\x7f]*)*",
 )
 VARIABLE = Text(noun="the name of an environment variable", pattern=r"[^=\s]+")
 
