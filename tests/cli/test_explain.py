@@ -28,7 +28,7 @@ def test_a_queue_is_told_with_what_is_parked_in_it(trioq: Cli, scene: Scene) -> 
     claims = scene.driver.step(2)
     scene.driver.step(0, Park(claims[1].uid, scene.driver.n, "low", "other"))
     assert lines(trioq("explain", "--queue", "low").stdout) == [
-        "low: 0 ready, 0 scheduled, 1 parked, 1 running",
+        "low: 0 ready, 0 limited, 0 scheduled, 1 parked, 1 running",
         "  1 × other are parked: no engine that serves low knows other",
     ]
     told = trioq.json("explain", "--queue", "low")

@@ -156,12 +156,13 @@ async def test_an_engine_with_an_open_breaker_says_so_also_if_nobody_watches(
     store.enqueue("a", 1, [new_job(name="fails") for _ in range(5)])
     async with trio.open_nursery() as nursery:
         engine = await nursery.start(trioq.Engine(app, breaking, report=quiet).run)
-        await told(store, lambda each: each.breakers == {"fails": "open"})
+        shown = await told(store, lambda each: each.breakers == {"fails": "open"})
         (door,) = await trio.to_thread.run_sync(
             # Another boot, after lost replies, says so a moment later.
             wait_until, lambda: [door for door in doors(store, stats(store)) if door.why]
         )  # fmt: skip
         engine.drain()
+    assert 0 < shown.reopens_ms["fails"] - shown.at_ms <= 60_000
     assert (door.queue, door.name, door.why) == ("low", "fails", ("breaker",))
     assert list(door.breakers.values()) == ["open"]
     assert 1 <= door.parked <= 3

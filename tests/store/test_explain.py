@@ -16,6 +16,7 @@ from trioq.core.fair import fair_key
 from trioq.core.formats.engine_info import EngineInfo, encode
 from trioq.core.formats.pause import encode as encode_pause
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Park
 from trioq.store.inspect import Reason, explain, explain_queue, glance, tell
 from trioq.store.inspect.explain import LOOKED
@@ -288,6 +289,15 @@ def test_of_a_queue_all_is_told_that_keeps_it_from_moving(scene: Scene) -> None:
     assert [(door.name, door.parked) for door in doors] == [("noop", 1)]
     (missing,), _, _ = explain_queue(scene.store, "elsewhere")
     assert missing.why == "no_engine"
+
+
+def test_of_a_queue_it_is_told_how_many_wait_for_limits(scene: Scene) -> None:
+    scene.store.set_limits({"one": LimitSettings(concurrency=1)}, 1)
+    scene.enqueue(*(new_job("low", takes=("one",)) for _ in range(3)))
+    assert len(scene.driver.step(3)) == 1
+    (reason,), counted, _ = explain_queue(scene.store, "low")
+    assert (reason.why, reason.data) == ("limited", {"queue": "low", "jobs": 2})
+    assert counted.queues["low"].limited == 2
 
 
 def test_nothing_is_changed(scene: Scene) -> None:

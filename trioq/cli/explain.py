@@ -12,7 +12,7 @@ from trioq.cli.screen import plain
 from trioq.store.inspect import Door, Explanation, QueueStats, Reason
 
 #: What is counted of a queue.
-STATES = ("ready", "scheduled", "parked", "running")
+STATES = ("ready", "limited", "scheduled", "parked", "running")
 
 
 @click.command()

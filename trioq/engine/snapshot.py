@@ -105,7 +105,12 @@ def told(
         lag_s=round(status.lag_s, 3),
         running=tuple(_run(run, now_ms, now - run.began) for run in runs[:RUNS]),
         breakers={n: state for n, state in status.breakers.items() if state != "closed"},
-        reopens_ms={n: now_ms + int(1000 * in_s) for n, in_s in status.reopens_in_s.items()},
+        reopens_ms={
+            job: breaker.until_ms
+            for breaker in shut
+            if breaker.until_ms is not None
+            for job in breaker.jobs
+        },
         shut=shut,
         done=dict(recent.done),
         failures=tuple(recent.failures),

@@ -71,8 +71,6 @@ class Status:
     """What the sampler saw last; None while Redis doesn't answer."""
     abandoned: Mapping[str, int] = NOTHING
     """Handlers that go on though their jobs were cancelled, by name; those in threads aside."""
-    reopens_in_s: Mapping[str, float] = NOTHING
-    """When breakers that are open let a probe run, by name."""
     shut: tuple[ShutBreaker, ...] = ()
     """Breakers that aren't closed, each once."""
     want: str | None = None

@@ -136,13 +136,8 @@ class Breakers:
         """The state of each job name's. May be asked in any thread."""
         return {name: breaker.last_state for name, breaker in tuple(self._breakers.items())}
 
-    def reopens_in_s(self, now: float) -> Mapping[str, float]:
-        """When those that are open let a probe run, by job name. May be asked in any thread."""
-        times = {name: breaker.reopens_at(now) for name, breaker in tuple(self._breakers.items())}
-        return {name: at - now for name, at in times.items() if at is not None}
-
-    def shut(self, now: float) -> tuple[ShutBreaker, ...]:
-        """Those that aren't closed. May be asked in any thread."""
+    def shut(self) -> tuple[ShutBreaker, ...]:
+        """Those that aren't closed. May be asked in any thread, where nobody has trio's clock."""
         of = {
             guarded: (breaker, state)
             for guarded, breaker in tuple(self._all.items())
@@ -155,7 +150,7 @@ class Breakers:
         return tuple(
             ShutBreaker(
                 guarded.name, tuple(sorted(jobs[guarded])), state, breaker.since,
-                breaker.reopens_at(now), *breaker.found, guarded in self._shared,
+                breaker.reopens_at(-math.inf), *breaker.found, guarded in self._shared,
             )
             for guarded, (breaker, state) in of.items()
         )  # fmt: skip

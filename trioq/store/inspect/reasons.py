@@ -166,6 +166,11 @@ def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterat
         yield Reason("no_engine", f"no engine that lives serves {queue}", {"queue": queue})
     elif all(map(engines.leaves, serving)):
         yield _draining(f"all engines that serve {queue}", serving)
+    there_is = counted.queues.get(queue)
+    if there_is is not None and there_is.limited:
+        jobs = "job of it waits" if there_is.limited == 1 else "jobs of it wait"
+        says = f"{there_is.limited:,} {jobs} for limits: trioq limits tells which are full"
+        yield Reason("limited", says, {"queue": queue, "jobs": there_is.limited})
 
 
 def _paused(name: str, counted: Stats) -> Iterator[Reason]:
