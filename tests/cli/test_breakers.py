@@ -44,6 +44,14 @@ def test_an_engines_own_is_told_with_what_opened_it_and_its_probe(trioq: Cli, sc
     assert "noop     e" in trioq("stats").stdout
 
 
+def test_whose_breaker_has_another_name_is_told_so(trioq: Cli, scene: Scene) -> None:
+    of_noop = Shut("mail", ("noop",), "open", 1_900_000_000_000)
+    tell(scene.store, scene.driver.engine, Snapshot(shut=(of_noop,)))
+    said = only_error(trioq("breakers", "reset", "noop"), 2)
+    assert "noop is behind the breaker mail: reset that" in said
+    assert trioq("breakers", "reset", "mail").stdout.startswith("mail is closed")
+
+
 def test_one_that_all_engines_share_is_told_once(trioq: Cli, scene: Scene) -> None:
     driver = shared(scene, opens=True)
     tell(scene.store, driver.engine, Snapshot(shut=(

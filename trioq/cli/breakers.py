@@ -41,6 +41,9 @@ def breakers(config: str, action: str | None, name: str | None, as_json: bool) -
             if name not in (known := _known(there, found)):
                 hint = did_you_mean(name, known) or f"; there are {first(sorted(known))}"
                 fail(f"no breaker {name!r}{hint}", WRONG_USE)
+            behind = sorted(each.name for each in found if name in each.jobs)
+            if behind and name not in behind:
+                fail(f"{name} is behind the breaker {first(behind)}: reset that", WRONG_USE)
             there.admin.reset_breaker(name)
     if name is None:
         _show(found, as_json)
