@@ -14,7 +14,16 @@ from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.doors import ENGINES, Door, doors
 from trioq.store.inspect.jobs import find
 from trioq.store.inspect.limits import before, taken, takes_of
-from trioq.store.inspect.reasons import NOT_HELD, Explanation, Held, Line, Reason, of_job, of_queue
+from trioq.store.inspect.reasons import (
+    NOT_HELD,
+    Explanation,
+    Held,
+    Line,
+    Reason,
+    of_job,
+    of_limits,
+    of_queue,
+)
 from trioq.store.inspect.snapshot import snapshots
 from trioq.store.inspect.summaries import done
 from trioq.store.redis import RedisStore
@@ -60,7 +69,8 @@ def explain_queue(
     counted = stats(store, [*queues, queue])
     told = _told(store, counted)
     behind = tuple(door for door in doors(store, counted) if door.queue == queue)
-    return tuple(of_queue(queue, counted, told)), counted, behind
+    reasons = (*of_queue(queue, counted, told), *of_limits(queue, counted))
+    return reasons, counted, behind
 
 
 def _told(store: RedisStore, counted: Stats) -> Mapping[str, Snapshot]:

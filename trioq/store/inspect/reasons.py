@@ -166,6 +166,10 @@ def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterat
         yield Reason("no_engine", f"no engine that lives serves {queue}", {"queue": queue})
     elif all(map(engines.leaves, serving)):
         yield _draining(f"all engines that serve {queue}", serving)
+
+
+def of_limits(queue: str, counted: Stats) -> Iterator[Reason]:
+    """How many of a queue's jobs wait for limits, whoever claims from it."""
     there_is = counted.queues.get(queue)
     if there_is is not None and there_is.limited:
         jobs = "job of it waits" if there_is.limited == 1 else "jobs of it wait"
