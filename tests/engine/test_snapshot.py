@@ -119,6 +119,7 @@ def quiet(event: Event) -> None:
     """Nobody listens."""
 
 
+@pytest.mark.direct  # what is told comes late where answers get lost
 @pytest.mark.trio
 async def test_so_does_one_with_abandoned_handlers_and_who_counts_is_told(
     server: Server, store: RedisStore

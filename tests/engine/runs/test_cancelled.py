@@ -444,6 +444,7 @@ async def test_a_thread_that_never_returns_is_left_behind(rig: Rig) -> None:
     assert not rig.of(JobSucceeded)
 
 
+@pytest.mark.direct  # where answers get lost its boot may be another by then
 async def test_one_in_a_hand_with_others_is_asked_like_any_other(rig: Rig) -> None:
     rig.config = config_of(cancel_grace_s=60.0, count=2)
     seen: list[str | None] = []
