@@ -67,7 +67,9 @@ def test_the_answers_are_those_of_the_header(script: Script) -> None:
 
 @every_file
 def test_what_is_used_is_used(path: Path) -> None:
-    body = code(path.read_text())
+    is_divided = path.parent.name == path.stem
+    parts = sorted(path.parent.glob("*.lua")) if is_divided else [path]
+    body = "".join(code(part.read_text()) for part in parts)
     for name in uses(path.read_text()):
         functions = re.findall(r"^local function (\w+)", (SHARED / f"{name}.lua").read_text(), re.M)
         assert any(re.search(rf"\b{f}\b", body) for f in functions), name

@@ -18,6 +18,7 @@
 --   still lie in a queue go with it, freed in the background.
 local queues, paused, parked, fair, limited = unpack(KEYS, 1, 5)
 local n_queues = unpack(ARGV, 1, 1)
+-- @use range
 
 redis.call("SCARD", queues)
 redis.call("SCARD", paused)
@@ -38,14 +39,14 @@ local function length(command, key)
   return type(counted) == "number" and counted or -1
 end
 local function has_rooms(name)
-  return redis.call("ZLEXCOUNT", limited, "[" .. name .. "\0", "(" .. name .. "\1") > 0
+  return redis.call("ZLEXCOUNT", limited, range_of(name)) > 0
 end
 -- @may
 for q = 1, n_queues do
   local name, k = ARGV[1 + q], 5 + (q - 1) * 5
   local ready, suspects, scheduled, dropped, bell = unpack(KEYS, k + 1, k + 5)
   local waiting = length("LLEN", ready)
-  local first, last = "[" .. name .. "\0", "(" .. name .. "\1"
+  local first, last = range_of(name)
   local keyed = n_keyed > 0 and redis.call("ZLEXCOUNT", fair, first, last) or 0
   local is_unused = waiting >= 0 and waiting + keyed == length("SCARD", dropped)
     and length("LLEN", suspects) == 0 and length("ZCARD", scheduled) == 0

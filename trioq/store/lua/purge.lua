@@ -32,6 +32,7 @@ local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 25, 29)
 -- @use bump
 -- @use now
 -- @use forget
+-- @use range
 -- @use make_way_in
 -- @use sender
 -- @use doors
@@ -77,7 +78,7 @@ local function from_list(list)
 end
 from_list(suspects)
 if room > 0 then
-  local from, till = "[" .. queue .. "\0", "(" .. queue .. "\1"
+  local from, till = range_of(queue)
   local members, takes = redis.call("ZRANGEBYLEX", limited, from, till, "LIMIT", 0, room), {}
   for i, member in ipairs(members) do
     redis.call("ZREM", limited, member)
@@ -91,7 +92,7 @@ if room > 0 then
 end
 from_list(ready)
 if room > 0 then
-  local first, last = "[" .. queue .. "\0", "(" .. queue .. "\1"
+  local first, last = range_of(queue)
   local members = redis.call("ZRANGEBYLEX", fair, first, last, "LIMIT", 0, room)
   if #members > 0 then
     redis.call("ZREM", fair, unpack(members))

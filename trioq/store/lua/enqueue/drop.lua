@@ -3,7 +3,7 @@
 -- MOVE  ready -> dead
 -- @use die
 local function first_in_turn(queue, count)
-  local first, last = "[" .. queue.name .. "\0", "(" .. queue.name .. "\1"
+  local first, last = range_of(queue.name)
   local members = redis.call("ZRANGEBYLEX", fair, first, last, "LIMIT", 0, count)
   redis.call("ZREM", fair, unpack(members))
   for m, member in ipairs(members) do

@@ -43,6 +43,7 @@ local history, reasons, waits, enqueuers, enqueuers_line, limited =
 -- @use bump
 -- @use line
 -- @use now
+-- @use range
 -- @use sender
 
 -- Read, and check types: nothing after the first write may fail. That one is of `jobs` wherever
@@ -64,9 +65,9 @@ for q = 1, n_queues do
   queue.is_rung = redis.call("LLEN", queue.bell) > 0
   if queue.max > 0 then
     queue.in_line = queue.in_line - redis.call("SCARD", queue.dropped)
-      + redis.call("ZLEXCOUNT", fair, "[" .. queue.name .. "\0", "(" .. queue.name .. "\1")
+      + redis.call("ZLEXCOUNT", fair, range_of(queue.name))
     queue.length = queue.in_line + redis.call("ZCARD", queue.scheduled)
-      + redis.call("ZLEXCOUNT", limited, "[" .. queue.name .. "\0", "(" .. queue.name .. "\1")
+      + redis.call("ZLEXCOUNT", limited, range_of(queue.name))
   end
   place[q], names[q] = queue, queue.name
 end

@@ -1,3 +1,4 @@
+-- @use range
 -- Who waits for room in a queue lies in one order of all queues, and is known by the uid of the
 -- first job that it would enqueue.
 local function in_line(queue, nth, uid)
@@ -21,9 +22,8 @@ local function as_kept(place)
 end
 -- The uids in a queue's line, the first one first.
 local function line_of(queue, from, limit)
-  local members = redis.call("ZRANGEBYLEX", enqueuers_line, "[" .. queue .. "\0", "(" .. queue .. "\1",
-    "LIMIT", from, limit)
-  local uids = {}
+  local first, last = range_of(queue)
+  local members, uids = redis.call("ZRANGEBYLEX", enqueuers_line, first, last, "LIMIT", from, limit), {}
   for i, member in ipairs(members) do
     uids[i] = string.sub(member, #queue + 19)
   end

@@ -1,7 +1,8 @@
+-- @use range
 -- Who is refused by a limit lies in `limited` as `queue NUL take NUL uid`: in the room of that take, by
 -- age. `rooms` has the queues in which somebody waits for a take, line by line.
 local function in_room(name, take)
-  return "[" .. name .. "\0" .. take .. "\0", "(" .. name .. "\0" .. take .. "\1"
+  return range_of(name .. "\0" .. take)
 end
 local function without(lines, name)
   local left = {}

@@ -33,7 +33,7 @@ end
 -- Take out whose turn it is: uids, and the tags of those that have a key.
 function pop_turns(queue, wanted)
   local name, tags, uids = queue.name, {}, {}
-  local first, last = "[" .. name .. "\0", "(" .. name .. "\1"
+  local first, last = range_of(name)
   local members = redis.call("ZRANGEBYLEX", fair, first, last, "LIMIT", 0, wanted)
   if not queue.now then
     local times = redis.call("HMGET", turns, name, name .. "\0")

@@ -34,7 +34,7 @@ function with_limits.free(uids)
 end
 
 function with_limits.wait_in(name)
-  return redis.call("ZLEXCOUNT", limited, "[" .. name .. "\0", "(" .. name .. "\1") > 0
+  return redis.call("ZLEXCOUNT", limited, range_of(name)) > 0
 end
 
 -- Rooms whose permit has come are open ----------------------------------------------------------
@@ -55,8 +55,8 @@ function with_limits.look()
   end
   for q = 1, n_queues do
     local name = ARGV[names_at + q]
-    local found = not is_paused[name]
-      and redis.call("ZRANGEBYLEX", open, "[" .. name .. "\0", "(" .. name .. "\1", "LIMIT", 0, 128) or {}
+    local first, last = range_of(name)
+    local found = not is_paused[name] and redis.call("ZRANGEBYLEX", open, first, last, "LIMIT", 0, 128) or {}
     for i, room in ipairs(found) do
       found[i] = string.sub(room, #name + 2)
     end

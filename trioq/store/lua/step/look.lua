@@ -21,7 +21,7 @@ local function read_keyed()
   has_keyed = redis.call("ZCARD", fair) > 0
   for q = 1, has_keyed and n_queues or 0 do
     local name = ARGV[names_at + q]
-    local count = redis.call("ZLEXCOUNT", fair, "[" .. name .. "\0", "(" .. name .. "\1")
+    local count = redis.call("ZLEXCOUNT", fair, range_of(name))
     if count > 0 then
       queue_at(q).n_keyed, queue_at(q).is_used = count, true
     end

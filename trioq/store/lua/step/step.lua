@@ -67,6 +67,7 @@ local running, packs, asks = unpack(KEYS, n_fixed + 1, n_fixed + 3)
 -- @use in_packs
 -- @use now
 -- @use packs
+-- @use range
 
 -- Of a record that is larger than any of ours, so much is enough to see that.
 local RECORD_MAX = 1048576
