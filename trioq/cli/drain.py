@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-from trioq.store.inspect import Outstanding
+from trioq.core.duration import roughly
+from trioq.store.inspect import Outstanding, Room
+
+#: Limits that are named.
+NAMED = 3
 
 
 @attrs.frozen
@@ -24,19 +29,30 @@ class Verdict:
 def judge(queues: Mapping[str, Outstanding], running: int, known_names: frozenset[str]) -> Verdict:
     """Whether all is done.
 
-    Jobs that are paused, due later than the horizon, or parked because no engine knows
-    their name don't hold the end back.
+    Jobs that are paused, due later than the horizon, limited by a rate whose next permit comes
+    later than that, or parked because no engine knows their name don't hold the end back. Those
+    do that wait for a slot: whoever holds it runs.
     """
-    waiting = {"ready": 0, "running": running, "scheduled": 0, "parked": 0}
+    waiting = {"ready": 0, "running": running, "scheduled": 0, "parked": 0, "limited": 0}
     behind: list[str] = []
+    soon: list[Room] = []
+    now_ms = 0
     for queue, counts in queues.items():
+        now_ms = counts.now_ms
         if counts.paused:
-            paused = counts.ready + counts.due
+            paused = counts.ready + counts.due + counts.limited
             if paused:
                 behind.append(f"{paused} in {queue} (paused)")
         else:
+            later: list[Room] = []
+            for room in counts.rooms:
+                (later if (room.next_ms or 0) > counts.horizon_ms else soon).append(room)
+            wait_longer = sum(room.jobs for room in later)
             waiting["ready"] += counts.ready
             waiting["scheduled"] += counts.due
+            waiting["limited"] += counts.limited - wait_longer
+            if wait_longer:
+                behind.append(f"{wait_longer} in {queue} (limited: {_limits(later, now_ms)})")
         if counts.later:
             behind.append(f"{counts.later} in {queue} (due later)")
         for name, parked in counts.parked.items():
@@ -46,6 +62,26 @@ def judge(queues: Mapping[str, Outstanding], running: int, known_names: frozense
             elif parked:
                 why = "paused" if is_paused else "no engine knows it"
                 behind.append(f"{parked} × {name} in {queue} ({why})")
-    return Verdict(
-        tuple(f"{count} {what}" for what, count in waiting.items() if count), tuple(behind)
-    )
+    told = {what: f"{count} {what}" for what, count in waiting.items() if count}
+    if "limited" in told and soon:
+        told["limited"] += f": {_limits(soon, now_ms)}"
+    return Verdict(tuple(told.values()), tuple(behind))
+
+
+def _limits(rooms: Sequence[Room], now_ms: int) -> str:
+    """Which ones they wait for, those first for which the most do, and when the next one starts."""
+    jobs: Counter[str] = Counter()
+    next_ms: dict[str, int] = {}
+    for room in rooms:
+        jobs[room.limit] += room.jobs
+        if room.next_ms is not None:
+            next_ms[room.limit] = min(room.next_ms, next_ms.get(room.limit, room.next_ms))
+    names = [name for name, _ in jobs.most_common()]
+    shown = [
+        f"{name}, the next in {roughly((next_ms[name] - now_ms) / 1000)}"
+        if name in next_ms
+        else name
+        for name in names[:NAMED]
+    ]
+    more = len(names) - NAMED
+    return "; ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -50,7 +50,7 @@ def _child(ctx: click.Context, param: click.Parameter, value: str | None) -> Mem
     type=Number(min=0, max=LONGEST_S),
     default=60.0,
     show_default=True,
-    help="Seconds: jobs due later than this don't hold the end back.",
+    help="Seconds: jobs that can't start before don't hold the end back.",
 )
 @click.option("--child", hidden=True, callback=_child)
 def serve(

@@ -34,6 +34,7 @@ from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.pauses import Pauses, pauses
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.reasons import Explanation, Reason
+from trioq.store.inspect.rooms import Room
 from trioq.store.inspect.sample import (
     Glance,
     Sample,
@@ -68,6 +69,7 @@ __all__ = [
     "Pauses",
     "QueueStats",
     "Reason",
+    "Room",
     "Sample",
     "Stats",
     "Taken",

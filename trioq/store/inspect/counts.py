@@ -12,9 +12,10 @@ from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.errors import StoreBusy
 from trioq.store import kept
-from trioq.store.inspect import turns
+from trioq.store.inspect import rooms, turns
 from trioq.store.inspect.pauses import Pauses
 from trioq.store.inspect.pauses import questions as paused_questions
+from trioq.store.inspect.rooms import Room
 from trioq.store.redis import RedisStore
 
 #: Which queues, engines and parked lists there are changes seldom; so often in a row, never.
@@ -145,6 +146,14 @@ class Outstanding:
     paused: bool
     paused_names: frozenset[str] = frozenset()
     """Of those that are parked, the names that nobody is to run."""
+    limited: int = 0
+    """Jobs that wait for limits; the ready ones don't, as far as is known."""
+    rooms: tuple[Room, ...] = ()
+    """Where they wait, as far as was looked."""
+    now_ms: int = 0
+    """By the server's clock, epoch."""
+    horizon_ms: int = 0
+    """Likewise: what comes later isn't waited for."""
 
 
 def stats(store: RedisStore, queues: Sequence[str] = ()) -> Stats:
@@ -167,10 +176,11 @@ def outstanding(
     Counted at one moment: a job that is promoted or claimed meanwhile isn't overlooked.
     """
     seconds, micros = store.lane.call("TIME")
-    horizon = int(seconds) * 1000 + int(micros) // 1000 + horizon_ms
-    moment = _moment(store, queues, horizon)
+    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    horizon = now_ms + horizon_ms
+    moment = _moment(store, queues, horizon, rooms.places(store, frozenset(queues)))
     return (
-        {queue: moment.outstanding(queue) for queue in queues},
+        {queue: moment.outstanding(queue, now_ms, horizon) for queue in queues},
         sum(sum(held.values()) for held in moment.running.values()),
         frozenset(name for info in moment.engines.values() for name in info.names),
     )
@@ -230,6 +240,8 @@ class _Moment:
     parked_since: Mapping[tuple[str, str], int]
     running: Mapping[str, Counter[str]]
     """Engine → queue → how many."""
+    rooms: tuple[Room, ...] = ()
+    """Those that were asked for."""
 
     def stats(self, namespace: str, configured: frozenset[str]) -> Stats:
         served = {queue for info in self.engines.values() for queue in info.queues}
@@ -264,36 +276,48 @@ class _Moment:
             tuple(name for name in queues if name not in shown), self.pauses,
         )  # fmt: skip
 
-    def outstanding(self, queue: str) -> Outstanding:
+    def outstanding(self, queue: str, now_ms: int, horizon_ms: int) -> Outstanding:
         lengths, parked = self.lengths[queue], self._parked(queue)
         return Outstanding(
-            lengths.claimable + lengths.limited,
+            lengths.claimable,
             lengths.due,
             lengths.scheduled - lengths.due,
             parked,
             queue in self.pauses.queues,
             frozenset(name for name in parked if name in self.pauses.names),
+            lengths.limited,
+            tuple(room for room in self.rooms if room.queue == queue and room.jobs),
+            now_ms,
+            horizon_ms,
         )
 
     def _parked(self, queue: str) -> dict[str, int]:
         return {name: n for (behind, name), n in self.parked.items() if behind == queue}
 
 
-def _moment(store: RedisStore, queues: Sequence[str], horizon_ms: int = 0) -> _Moment:
+def _moment(
+    store: RedisStore,
+    queues: Sequence[str],
+    horizon_ms: int = 0,
+    places: Sequence[tuple[str, str]] = (),
+) -> _Moment:
     """Count in one transaction, which also asks whether nothing was left out.
 
     Args:
       horizon_ms: Until when a scheduled job counts as due, in epoch milliseconds.
+      places: Queue and take of the rooms that are to be counted apart.
     """
     asked = _Index(frozenset(queues), frozenset(), frozenset())
     for _ in range(TRIES):
         names = [*dict.fromkeys(queues), *sorted(asked.queues - set(queues))]
         engines, doors = sorted(asked.engines), sorted(asked.doors)
         questions = _questions(store, names, engines, doors, horizon_ms)
+        questions += rooms.questions(store.keys, places)
         answers = iter(store.lane.transaction(questions))
         there = _Index.read(answers)
         if asked.covers(there):
-            return _read(answers, names, engines, doors)
+            found = _read(answers, names, engines, doors)
+            return attrs.evolve(found, rooms=rooms.read(answers, places))
         asked = attrs.evolve(there, queues=there.queues | set(queues))
     raise StoreBusy("queues and engines come and go faster than they can be counted")
 

@@ -1,16 +1,35 @@
-"""What several hashes hold of the same jobs, whoever wrote it and however much it is."""
+"""What hashes hold, whoever wrote it and however much it is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from trioq.core.job import Uid
 from trioq.errors import StoreUnreachable
+from trioq.store import kept
 from trioq.store.reader import is_too_long
 from trioq.store.redis import RedisStore
 
 #: Nothing of ours is larger, but for payloads that lie apart.
 OURS_BYTES_MAX = 1 << 20
+
+#: Fields of a hash that are looked through: claims, say, or values that somebody waits for.
+LOOKED = 10_000
+
+#: In one round trip.
+PAGE = 500
+
+
+def scanned(store: RedisStore, name: str) -> Iterator[tuple[str, str]]:
+    """The fields of a hash and their values, as far as is looked."""
+    cursor, looked = "0", 0
+    while True:
+        answer = store.lane.call("HSCAN", store.keys.fixed(name), cursor, "COUNT", PAGE)
+        cursor, flat = kept.text(answer[0]), answer[1]
+        looked += len(flat) // 2
+        yield from zip(kept.texts(flat[::2]), kept.texts(flat[1::2]), strict=True)
+        if cursor == "0" or looked >= LOOKED:
+            return
 
 
 def read(store: RedisStore, names: Sequence[str], uids: Sequence[Uid]) -> list[list[bytes | None]]:

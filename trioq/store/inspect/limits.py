@@ -15,17 +15,12 @@ from trioq.core.formats import flow
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings, limit_of
 from trioq.store import kept
+from trioq.store.inspect.fields import PAGE, scanned
 from trioq.store.redis import RedisStore
-
-#: Fields of each hash that are looked through: claims, say, or values that somebody waits for.
-LOOKED = 10_000
 
 #: Of each limit so many takes are told, and of each take so many jobs.
 SHOWN = 20
 NAMED = 10
-
-#: In one round trip.
-PAGE = 500
 
 
 @attrs.frozen
@@ -124,11 +119,11 @@ def concurrency(settings: LimitSettings | None) -> int:
 def limits(store: RedisStore) -> list[LimitView]:
     """All limits that are known, or that jobs take of, by name. Bounded: of more claims, or values
     that somebody waits for, than 10,000 it tells of some."""
-    kept_as = dict(_fields(store, "limits"))
+    kept_as = dict(scanned(store, "limits"))
     told = {take: decoded(text) for take, text in kept_as.items()}
     own = {take for take, settings in told.items() if settings and take != limit_of(take)}
-    held = {take: kept.number(count.encode()) for take, count in _fields(store, "slots")}
-    rooms = {take: tuple(queues.split("\n")) for take, queues in _fields(store, "rooms")}
+    held = {take: kept.number(count.encode()) for take, count in scanned(store, "slots")}
+    rooms = {take: tuple(queues.split("\n")) for take, queues in scanned(store, "rooms")}
     waiting = _waiting(store, rooms)
     holders = _holders(store)
     by_limit: dict[str, list[str]] = {}
@@ -245,18 +240,6 @@ def decoded(text: str) -> LimitSettings | None:
 # -- below -------------------------------------------------------------------------------------
 
 
-def _fields(store: RedisStore, name: str) -> Iterator[tuple[str, str]]:
-    """The fields of a hash and their values, as far as is looked."""
-    cursor, looked = "0", 0
-    while True:
-        answer = store.lane.call("HSCAN", store.keys.fixed(name), cursor, "COUNT", PAGE)
-        cursor, flat = kept.text(answer[0]), answer[1]
-        looked += len(flat) // 2
-        yield from zip(kept.texts(flat[::2]), kept.texts(flat[1::2]), strict=True)
-        if cursor == "0" or looked >= LOOKED:
-            return
-
-
 def _waiting(store: RedisStore, rooms: Mapping[str, Sequence[str]]) -> Counter[str]:
     """How many wait for each take, in all queues."""
     key = store.keys.fixed("limited")
@@ -290,7 +273,7 @@ def _first(store: RedisStore, take: str, queues: Sequence[str]) -> tuple[Uid, ..
 def _holders(store: RedisStore) -> dict[str, list[Uid]]:
     """Take → the jobs that hold it, by age."""
     found: dict[str, list[Uid]] = {}
-    for uid, row in sorted(_fields(store, "took")):
+    for uid, row in sorted(scanned(store, "took")):
         for take in row.split("\n"):
             found.setdefault(take, []).append(uid)
     return found

@@ -1,0 +1,96 @@
+"""What ``trioq serve --drain`` waits for, and what it leaves behind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.cli.conftest import run
+from tests.scene import Scene
+from tests.support import Server, new_job, trioq
+from trioq.cli.drain import Verdict, judge
+from trioq.core.limits import LimitSettings
+from trioq.core.settlements import Ack
+from trioq.store.inspect import outstanding
+
+HOUR_US = 3_600_000_000
+KNOWN = frozenset({"noop"})
+
+
+def verdict(scene: Scene, horizon_s: float = 60) -> Verdict:
+    left, running, _ = outstanding(scene.store, ["high", "low"], round(1000 * horizon_s))
+    return judge(left, running, KNOWN)
+
+
+def test_who_gets_a_permit_only_beyond_the_horizon_does_not_hold_up_a_drain(scene: Scene) -> None:
+    scene.store.set_limits({"one": LimitSettings(HOUR_US)}, 1)
+    scene.enqueue(*(new_job(takes=("one",)) for _ in range(3)))
+    (claim,) = scene.driver.step(3)
+    assert verdict(scene).waiting_for == ("1 running",)
+    scene.driver.step(1, Ack(claim.uid, 1))
+    found = verdict(scene)
+    assert found.is_done
+    (left,) = found.left_behind
+    assert re.fullmatch(r"2 in low \(limited: one, the next in (59|60) min\)", left)
+
+
+def test_who_gets_a_permit_soon_holds_up_a_drain_and_it_is_told_when(scene: Scene) -> None:
+    scene.store.set_limits({"one": LimitSettings(HOUR_US)}, 1)
+    scene.enqueue(*(new_job(takes=("one",)) for _ in range(3)))
+    (claim,) = scene.driver.step(3)
+    scene.driver.step(1, Ack(claim.uid, 1))
+    found = verdict(scene, horizon_s=7200)
+    (waits,) = found.waiting_for
+    assert re.fullmatch(r"2 limited: one, the next in (59|60) min", waits)
+    assert found.left_behind == ()
+
+
+def test_who_waits_for_a_slot_holds_up_a_drain_whoever_has_it(scene: Scene) -> None:
+    scene.store.set_limits({"stripe": LimitSettings(concurrency=1)}, 1)
+    scene.enqueue(*(new_job(takes=("stripe",)) for _ in range(3)))
+    (claim,) = scene.driver.step(3)
+    assert verdict(scene).waiting_for == ("1 running", "2 limited: stripe")
+    scene.driver.step(0, Ack(claim.uid, 1))
+    assert verdict(scene).waiting_for == ("2 limited: stripe",), "they haven't been asked again"
+
+
+def test_whose_queue_is_paused_is_left_behind_whatever_limits_it(scene: Scene) -> None:
+    scene.store.set_limits({"one": LimitSettings(HOUR_US)}, 1)
+    scene.enqueue(*(new_job(takes=("one",)) for _ in range(3)))
+    (claim,) = scene.driver.step(3)
+    scene.driver.step(0, Ack(claim.uid, 1))
+    scene.store.pause(*scene.sender.next(), "low", True)
+    found = verdict(scene)
+    assert found == Verdict((), ("2 in low (paused)",))
+
+
+def test_of_many_limits_those_are_named_for_which_the_most_wait(scene: Scene) -> None:
+    names = ("a", "b", "c", "d")
+    scene.store.set_limits({name: LimitSettings(concurrency=1) for name in names}, 1)
+    for count, name in enumerate(names, 2):
+        scene.enqueue(*(new_job(takes=(f"{name}:{i % 2}",)) for i in range(2 * count)))
+    scene.driver.step(100)
+    assert verdict(scene).waiting_for == ("8 running", "20 limited: d; c; b and 1 more")
+
+
+def test_a_drain_ends_where_a_rate_lets_nothing_start_for_long(
+    server: Server, tmp_path: Path
+) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(f"""
+namespace = "t"
+[redis]
+url = "{server.url}"
+[observability]
+bind = ""
+[commands.ok]
+argv = ["true"]
+[limits.one]
+jobs = ["ok"]
+rate = "1/h"
+""")
+    for _ in range(3):
+        assert run("enqueue", config, "ok").exit_code == 0
+    ended = trioq("serve", config, "--drain")
+    assert ended.returncode == 0
+    assert re.search(r"2 in low \(limited: one, the next in (59|60) min\)", ended.stderr)
