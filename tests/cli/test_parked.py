@@ -11,7 +11,7 @@ from tests.cli.conftest import Cli, write_config
 from tests.scene import Scene
 from tests.support import Server, new_job
 from trioq.core.calls import Rate
-from trioq.core.formats.snapshot import Snapshot
+from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.core.limiter import interval_us
 from trioq.core.settlements import Park
 from trioq.store.inspect import tell
@@ -35,7 +35,8 @@ def broken(scene: Scene) -> Scene:
     """Two names are parked: one for its breaker, one as nobody knows it."""
     park(scene, "noop", 7)
     park(scene, "unheard", 2)
-    tell(scene.store, scene.driver.engine, Snapshot(breakers={"noop": "open"}))
+    open_ = Snapshot(breakers={"noop": "open"}, reopens_ms={"noop": 1_900_000_000_000})
+    tell(scene.store, scene.driver.engine, open_)
     return scene
 
 
@@ -82,7 +83,7 @@ def test_peek_says_why_nothing_comes(trioq: Cli, broken: Scene) -> None:
 @pytest.mark.parametrize(
     ("id", "because", "until"),
     [
-        ("noop-3", "the breaker is open on e", "one that is tried succeeds, 30 s after it opened"),
+        ("noop-3", "the breaker is open on e", "succeeds: the next at 2030-03-17"),
         ("unheard-0", "no engine that serves low knows unheard", "or dead after 1 h to twice that"),
     ],
 )
@@ -99,6 +100,18 @@ def test_a_parked_job_tells_why_since_when_and_until_when(
     assert told["state"] == "parked"
     assert told["door"]["since_ms"] > 0
     assert told["door"]["why"]
+
+
+def test_a_parked_job_names_the_breaker_that_all_engines_share(trioq: Cli, scene: Scene) -> None:
+    park(scene, "noop", 1)
+    shut = Shut("stripe", ("noop",), "half_open", 1, shared=True)
+    tell(scene.store, scene.driver.engine, Snapshot(breakers={"noop": "half_open"}, shut=(shut,)))
+    shown = trioq("job", "noop-0").stdout
+    assert "because    the breaker stripe, which all engines share, is half-open\n" in shown
+    assert "until      those that are tried succeed\n" in shown
+    door = trioq.json("job", "noop-0")["door"]
+    assert (door["breaker"], door["shared"], door["until_ms"]) == ("stripe", True, None)
+    assert "the breaker stripe, which all engines share, is half-open" in trioq("stats").stdout
 
 
 def test_a_job_that_is_not_parked_has_no_door(trioq: Cli, scene: Scene) -> None:

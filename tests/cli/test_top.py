@@ -430,6 +430,20 @@ def test_a_process_of_a_supervisor_is_shown_as_that_and_its_number() -> None:
     assert re.search(r"^a-machine-with-a-lon\S+ #12  ", drawn, re.M)
 
 
+def test_a_breaker_that_all_engines_share_is_shown_once_and_as_the_last_has_heard() -> None:
+    stripe = snapshot.Shut("stripe", ("charge", "refund"), "open", 1, shared=True)
+    later = attrs.evolve(stripe, state="half_open", since_ms=2)
+    own = snapshot.Shut("mail", ("mail",), "open", 1)
+    engines = tuple(
+        EngineView(id, id, 4, 0, True, shut=shut)
+        for id, shut in {"e": (stripe, own), "f": (later, own), "g": (stripe,)}.items()
+    )
+    trend = Trend()
+    trend.add(attrs.evolve(overview(1.0), engines=engines))
+    drawn = "\n".join(line.plain for line in Screen(120, 24, "there").draw(trend, Ui()))
+    assert "BREAKERS mail open on 2  stripe half-open on all" in drawn
+
+
 def test_names_that_nobody_knows_are_shown_with_their_parked_jobs() -> None:
     unknown = [Door("low", f"name{n}", 9 - n, None, ("unknown_name",)) for n in range(5)]
     broken = Door("low", "broken", 7, None, ("breaker",), {"e": "open"})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from trioq import Breaker
-from trioq.core.blame import Errors
+from trioq.core.blame import Errors, in_words
 from trioq.core.breaker import Settings
 
 DEFAULT = Settings(0.5, window_s=60, cooldown_s=30, min_samples=20)
@@ -44,6 +44,15 @@ def test_only_the_classes_that_are_named_count_and_what_is_made_of_them() -> Non
     assert [breaker.counts(kind) for kind in (Away, KeyError, OSError, LookupError)] == [
         True, True, False, False,
     ]  # fmt: skip
+
+
+def test_what_counts_is_said_in_words() -> None:
+    assert in_words(Breaker().named) == (
+        "timeouts and all errors but ValueError, TypeError, LookupError, ArithmeticError,"
+        " AssertionError, AttributeError and NameError, and what ends a job for good"
+    )
+    named = Breaker(on=(OSError, json.JSONDecodeError)).named
+    assert in_words(named) == "timeouts and OSError, json.decoder.JSONDecodeError"
 
 
 def test_of_several_errors_one_that_counts_is_enough() -> None:

@@ -15,7 +15,7 @@ from trioq.core.calls import Pausing
 from trioq.core.fair import fair_key
 from trioq.core.formats.engine_info import EngineInfo, encode
 from trioq.core.formats.pause import encode as encode_pause
-from trioq.core.formats.snapshot import Snapshot
+from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Park
 from trioq.store.inspect import Reason, explain, explain_queue, glance, tell
@@ -178,7 +178,10 @@ def test_a_job_behind_an_open_breaker_is_told_until_when(scene: Scene) -> None:
     told = explain(scene.store, claim.uid)
     (reason,) = told.reasons
     assert (told.state, reason.why) == ("parked", "breaker")
-    assert reason.says == "the breaker of noop is open on e"
+    says, _, counts = reason.says.partition("; it counts ")
+    assert re.fullmatch(r"the breaker of noop is open on e: one job is tried in [\d,.]+ s", says)
+    assert counts.startswith("timeouts and all errors but ValueError, TypeError, LookupError,")
+    assert counts == reason.data["counts"]
     assert reason.data["until_ms"] == 1_900_000_000_000
     assert reason.data["breakers"] == {"e": {"state": "open", "until_ms": 1_900_000_000_000}}
 
@@ -196,8 +199,30 @@ def test_of_several_open_breakers_some_are_named_and_the_first_probe_is_what_cou
         shown = Snapshot(breakers={"noop": "open"}, reopens_ms={"noop": until_ms})
         tell(scene.store, boot, shown)
     reason = only(scene, uid)
-    assert reason.says == "the breaker of noop is open on e, open on f, open on g"
+    assert reason.says.startswith("the breaker of noop is open on e, open on f, open on g: one")
     assert reason.data["until_ms"] == 1_800_000_000_000
+
+
+def test_a_breaker_that_all_engines_share_is_told_as_theirs_by_its_name(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    shut = Shut("stripe", ("noop",), "half_open", 1, shared=True, on={"noop": ("OSError",)})
+    tell(scene.store, scene.driver.engine, Snapshot(breakers={"noop": "half_open"}, shut=(shut,)))
+    reason = only(scene, uid)
+    assert reason.says == (
+        "the breaker stripe of noop, which all engines share, is half-open: the jobs that are"
+        " tried now decide; it counts timeouts and OSError"
+    )
+    told = {key: reason.data[key] for key in ("name", "breaker", "shared", "until_ms")}
+    assert told == {"name": "noop", "breaker": "stripe", "shared": True, "until_ms": None}
+
+
+def test_until_when_a_breaker_is_open_is_told_by_the_servers_clock(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job("low"))
+    shown = Snapshot(
+        breakers={"noop": "open"}, reopens_ms={"noop": 1_900_000_000_000}, clock_offset_s=-7.5
+    )
+    tell(scene.store, scene.driver.engine, shown)
+    assert only(scene, uid).data["until_ms"] == 1_899_999_992_500
 
 
 def test_a_breaker_that_is_closed_somewhere_stops_nobody(scene: Scene) -> None:

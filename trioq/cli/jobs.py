@@ -146,8 +146,10 @@ def door_facts(door: Door, config: Config) -> Iterator[tuple[str, str]]:
     elif "no_engine" in door.why or "draining" in door.why:
         yield "until", "an engine that serves the queue starts"
     elif "breaker" in door.why:
-        cooldown_s = config.circuit_breaker.cooldown_s
-        yield "until", f"one that is tried succeeds, {lasting(cooldown_s)} after it opened or later"
+        tried = "those that are tried succeed"
+        if door.until_ms is not None:
+            tried = f"one that is tried succeeds: the next at {moment(door.until_ms)}"
+        yield "until", tried
 
 
 def show_story(view: JobView, more: Iterable[tuple[str, str]] = ()) -> None:

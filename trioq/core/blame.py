@@ -8,7 +8,7 @@ of resilience4j's ``recordExceptions``, with defaults for Python.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +22,24 @@ from trioq.core.valid import NAME, Rule, shown
 OWN_FAULT: tuple[type[BaseException], ...] = (
     ValueError, TypeError, LookupError, ArithmeticError, AssertionError, AttributeError, NameError,
 )  # fmt: skip
+
+
+def name_of(error: type[BaseException]) -> str:
+    """A class as it is written: ``httpx.TransportError``, ``OSError``."""
+    module = "" if error.__module__ == "builtins" else f"{error.__module__}."
+    return module + error.__qualname__
+
+
+def in_words(named: Sequence[str]) -> str:
+    """What counts for a breaker, as it follows "counts".
+
+    Args:
+      named: As in :attr:`Breaker.named`.
+    """
+    if named:
+        return f"timeouts and {', '.join(named)}"
+    *some, last = map(name_of, OWN_FAULT)
+    return f"timeouts and all errors but {', '.join(some)} and {last}, and what ends a job for good"
 
 
 def _number(words: str, allows: Any) -> Any:
@@ -116,6 +134,11 @@ class Breaker:
         if self.on is None:
             return not issubclass(error, OWN_FAULT)
         return issubclass(error, self.on)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The classes of which alone errors count, by name; empty: what is counted by default."""
+        return tuple(map(name_of, self.on or ()))
 
     def settings(self, default: Settings) -> Settings:
         """When it opens, with the configuration's for what it doesn't say."""

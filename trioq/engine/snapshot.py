@@ -137,6 +137,7 @@ def _shut(breaker: ShutBreaker, runs: Iterable[Shown], now: float, now_ms: int) 
         breaker.runs,
         breaker.shared,
         tuple(itertools.islice(probes, RUNS)),
+        breaker.on,
     )
 
 

@@ -41,6 +41,8 @@ class ShutBreaker:
     failures: int
     runs: int
     shared: bool
+    on: Mapping[str, tuple[str, ...]]
+    """Handler → the classes of which alone errors count, where it names some."""
 
 
 @attrs.frozen

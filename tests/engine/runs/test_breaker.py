@@ -250,9 +250,11 @@ async def test_handlers_that_name_what_they_depend_on_share_its_breaker(
         pass
 
     world.config = calm(breaker=BREAKER)
-    await world.start()
+    running = await world.start()
     world.enqueue("charge", 2)
     await world.reported(BreakerChanged, name="stripe", after="open")
+    (shut,) = running.engine.status().shut
+    assert (shut.name, shut.jobs, shut.shared) == ("stripe", ("charge", "refund"), False)
     opened_at = world.now
     world.enqueue("refund", 3)
     world.enqueue("stripe")

@@ -204,8 +204,7 @@ class Screen:
         line.append("   BREAKERS ", HEADING)
         if not now.breakers:
             line.append("all closed")
-        for name, states in sorted(now.breakers.items()):
-            told = ", ".join(f"{state.replace('_', '-')} on {n}" for state, n in states.items())
+        for name, told in sorted(now.breakers.items()):
             line.append(f"{plain(name)} {plain(told)}  ", "bold red")
         unknown = [door for door in now.doors if "unknown_name" in door.why]
         if unknown:

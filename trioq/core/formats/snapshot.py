@@ -50,7 +50,7 @@ class Shut:
     name: str
     """The job's, or what several depend on."""
     jobs: tuple[str, ...]
-    """The handlers behind it, as far as they have run."""
+    """The handlers behind it."""
     state: str
     since_ms: int
     """Epoch, by the engine's clock."""
@@ -63,6 +63,8 @@ class Shut:
     """Whether all engines have it together."""
     probes: tuple[Uid, ...] = ()
     """The jobs that try it here."""
+    on: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+    """Handler → the classes of which alone errors count, where it names some."""
 
 
 @attrs.frozen
@@ -164,4 +166,5 @@ def _shut(told: Mapping[str, Any]) -> Shut:
         lenient.count(told.get("runs")),
         told.get("shared") is True,
         lenient.texts(told.get("probes")),
+        {job: lenient.texts(named) for job, named in lenient.pairs(told.get("on")).items()},
     )

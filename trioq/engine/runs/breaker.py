@@ -143,17 +143,20 @@ class Breakers:
             for guarded, breaker in tuple(self._all.items())
             if (state := breaker.last_state) != "closed"
         }
-        jobs = {guarded: list[str]() for guarded in of}
-        for name in tuple(self._breakers) if of else ():
-            if (guarded := self._guarded(name)) in jobs:
-                jobs[guarded].append(name)
         return tuple(
             ShutBreaker(
-                guarded.name, tuple(sorted(jobs[guarded])), state, breaker.since,
+                guarded.name, jobs := self._behind(guarded), state, breaker.since,
                 breaker.reopens_at(-math.inf), *breaker.found, guarded in self._shared,
+                {job: named for job in jobs if (named := self._rule(job).named)},
             )
             for guarded, (breaker, state) in of.items()
         )  # fmt: skip
+
+    def _behind(self, guarded: Guarded) -> tuple[str, ...]:
+        """The job names that have this breaker."""
+        if not guarded.is_shared:
+            return (guarded.name,)
+        return tuple(sorted(name for name in self.rules if self._guarded(name) == guarded))
 
     # -- what the server says of them ------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import attrs
 
-from trioq.core.formats.snapshot import Snapshot
+from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.store.inspect.counts import EngineStats, Stats
 
 Hindrance = Literal["no_engine", "draining", "unknown_name", "breaker"]
@@ -20,13 +20,24 @@ Hindrance = Literal["no_engine", "draining", "unknown_name", "breaker"]
 breaker that isn't closed."""
 
 
+#: Engines that are named as those whose breaker isn't closed.
+NAMED = 3
+
+
 @attrs.frozen
 class ShutBreaker:
-    """An engine's breaker that isn't closed."""
+    """The breaker of a name that isn't closed, as an engine has it."""
 
+    name: str
+    """The job's, or what several depend on."""
     state: str
-    until_ms: int | None
-    """When it lets a probe run, if it is open and that is known; epoch, by the engine's clock."""
+    until_ms: int | None = None
+    """When it lets a probe run, if it is open and that is known; epoch, by the server's clock."""
+    shared: bool = False
+    """Whether all engines have it together."""
+    on: tuple[str, ...] = ()
+    """The classes of which alone errors count; empty: what is counted by default."""
+    since_ms: int = 0
 
 
 @attrs.frozen
@@ -41,6 +52,30 @@ class Able:
     """Of these, those that stay and have a breaker for it that isn't closed, by engine."""
     why: Hindrance | None
     """Why nobody may; None: somebody may."""
+
+    @property
+    def breaker(self) -> ShutBreaker | None:
+        """What all of them wait for: the one they share, or that of theirs which opens first."""
+        shared = [each for each in self.shut.values() if each.shared]
+        if shared:
+            return max(shared, key=lambda each: each.since_ms)  # some have heard of it later
+        return min(self.shut.values(), key=lambda each: each.until_ms or 0, default=None)
+
+    def breaker_in_words(self, job: str, of: str = "") -> str:
+        """``the breaker stripe of charge is open on a, half-open on b``.
+
+        Args:
+          of: Follows the breaker's name.
+        """
+        breaker = self.breaker
+        name = "" if breaker is None or breaker.name == job else f" {breaker.name}"
+        if breaker is not None and breaker.shared:
+            state = _written(breaker.state)
+            return f"the breaker{name}{of}, which all engines share, is {state}"
+        shown = [f"{_written(shut.state)} on {who}" for who, shut in sorted(self.shut.items())]
+        more = len(shown) - NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        return f"the breaker{name}{of} is {', '.join(shown[:NAMED])}{rest}"
 
 
 class Engines:
@@ -86,4 +121,14 @@ class Engines:
         told = self._told.get(engine.id)
         if told is None or (state := told.breakers.get(name, "closed")) == "closed":
             return None
-        return ShutBreaker(state, told.reopens_ms.get(name))
+        ahead_ms = round(1000 * told.clock_offset_s)
+        until_ms = told.reopens_ms.get(name)
+        until_ms = None if until_ms is None else until_ms + ahead_ms
+        # An engine of an older version tells no more than its state.
+        shut = next((each for each in told.shut if name in each.jobs), Shut(name, (), state, 0))
+        on, since_ms = shut.on.get(name, ()), shut.since_ms + ahead_ms
+        return ShutBreaker(shut.name, state, until_ms, shut.shared, on, since_ms)
+
+
+def _written(state: str) -> str:
+    return state.replace("_", "-")

@@ -24,9 +24,6 @@ others see there."""
 #: Engines of which snapshots are read.
 ENGINES = 200
 
-#: Engines that are named as those with an open breaker.
-BREAKERS = 3
-
 
 @attrs.frozen
 class Door:
@@ -41,6 +38,13 @@ class Door:
     """Empty: they are claimed at the next look, as far as is known."""
     breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Engine → state of its breaker, where that isn't closed."""
+    breaker: str | None = None
+    """What it is called, if it is that: the name, or what several depend on."""
+    shared: bool = False
+    """Whether all engines have it together."""
+    until_ms: int | None = None
+    """When it lets one run, if it is open; epoch, the server's clock."""
+    breaker_says: str = ""
 
     @property
     def reasons(self) -> str:
@@ -51,22 +55,13 @@ class Door:
             "no_engine": f"no engine serves {self.queue}",
             "draining": f"all engines that serve {self.queue} and know {self.name} are draining",
             "unknown_name": f"no engine that serves {self.queue} knows {self.name}",
-            "breaker": self._breakers(),
+            "breaker": self.breaker_says,
         }
         return ", ".join(told[each] for each in self.why) or "an engine takes them soon"
 
-    def _breakers(self) -> str:
-        shown = [
-            f"{state.replace('_', '-')} on {engine}"
-            for engine, state in sorted(self.breakers.items())
-        ]
-        more = len(shown) - BREAKERS
-        rest = f" and {more} more" if more > 0 else ""
-        return f"the breaker is {', '.join(shown[:BREAKERS])}{rest}"
-
     def as_json(self) -> dict[str, Any]:
         """The shape of a door with ``--json``."""
-        return attrs.asdict(self)
+        return attrs.asdict(self, filter=lambda field, _: field.name != "breaker_says")
 
 
 def doors(store: RedisStore, counted: Stats) -> list[Door]:
@@ -90,5 +85,15 @@ def explained(counted: Stats, told: Mapping[str, Snapshot]) -> list[Door]:
             why.append(able.why)
         since_ms = counted.parked_since.get((queue, name))
         breakers = {engine: shut.state for engine, shut in able.shut.items()}
-        found.append(Door(queue, name, parked, since_ms, tuple(why), breakers))
+        door = Door(queue, name, parked, since_ms, tuple(why), breakers)
+        if (breaker := able.breaker) is not None:
+            said = able.breaker_in_words(name)
+            door = attrs.evolve(
+                door,
+                breaker=breaker.name,
+                shared=breaker.shared,
+                until_ms=breaker.until_ms,
+                breaker_says=said,
+            )
+        found.append(door)
     return sorted(found, key=lambda door: (-door.parked, door.queue, door.name))

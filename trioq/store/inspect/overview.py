@@ -6,13 +6,14 @@ A look is a few round trips, however much lies in the namespace.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import attrs
 
 from trioq.core.calls import Rate
 from trioq.core.formats.history import Attempt
-from trioq.core.formats.snapshot import Failure, Run, Snapshot
+from trioq.core.formats.snapshot import Failure, Run, Shut, Snapshot
 from trioq.core.job import Uid
 from trioq.store.inspect.counts import EngineStats, Stats, stats
 from trioq.store.inspect.dead import DeadFilter, dead_pages, dead_views, newest_dead
@@ -43,7 +44,8 @@ class EngineView:
     draining: bool = False
     lag_s: float = 0.0
     runs: tuple[Run, ...] = ()
-    breakers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    shut: tuple[Shut, ...] = ()
+    """Its breakers that aren't closed."""
     done: Mapping[str, int] = attrs.field(factory=dict[str, int])
     failures: tuple[Failure, ...] = ()
     abandoned: Mapping[str, int] = attrs.field(factory=dict[str, int])
@@ -74,7 +76,7 @@ class EngineView:
             draining=told.draining,
             lag_s=told.lag_s,
             runs=told.running,
-            breakers=told.breakers,
+            shut=told.shut,
             done=told.done,
             failures=told.failures,
             abandoned=told.abandoned,
@@ -101,14 +103,20 @@ class Overview:
     """What jobs are parked behind, those with the most first."""
 
     @property
-    def breakers(self) -> dict[str, dict[str, int]]:
-        """Job → state → on how many engines; only those that aren't closed."""
-        found: dict[str, dict[str, int]] = {}
-        for engine in self.engines:
-            for name, state in engine.breakers.items():
-                states = found.setdefault(name, {})
-                states[state] = states.get(state, 0) + 1
-        return found
+    def breakers(self) -> dict[str, str]:
+        """Those that aren't closed → their state, and on how many engines, if they don't share
+        it."""
+        shared: dict[str, Shut] = {}
+        own: dict[str, Counter[str]] = {}
+        for each in (shut for engine in self.engines for shut in engine.shut):
+            if not each.shared:
+                own.setdefault(each.name, Counter())[each.state] += 1
+            elif each.name not in shared or shared[each.name].since_ms < each.since_ms:
+                shared[each.name] = each
+        found = {name: f"{each.state} on all" for name, each in shared.items()}
+        for name, states in own.items():
+            found[name] = ", ".join(f"{state} on {count}" for state, count in states.items())
+        return {name: told.replace("_", "-") for name, told in found.items()}
 
 
 def newest(failures: Iterable[Failure], count: int) -> tuple[Failure, ...]:

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import attrs
 
+from trioq.core import blame
 from trioq.core.config.rules import nearest
 from trioq.core.flow import rate_of
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.limits import limit_of
-from trioq.store.inspect.able import Engines
+from trioq.store.inspect.able import Able, Engines, ShutBreaker
 from trioq.store.inspect.counts import EngineStats, QueueStats, Stats
 from trioq.store.inspect.limits import Taken
 from trioq.store.inspect.views import JobView
@@ -126,7 +127,7 @@ def of_job(
     reasons += of_queue(queue, counted, told)
     reasons += _paused("" if view.record is None else view.record.name, counted)
     if view.record is not None and not any(r.why in ("no_engine", "draining") for r in reasons):
-        reasons += _of_name(queue, view.record.name, counted, told)
+        reasons += _of_name(queue, view.record.name, counted, told, now_ms)
     reasons += _limited(held, now_ms)
     if line is not None and not reasons:
         reasons += _in_line(queue, counted.queues[queue], line, now_ms)
@@ -184,7 +185,7 @@ def _paused(name: str, counted: Stats) -> Iterator[Reason]:
 
 
 def _of_name(
-    queue: str, name: str, counted: Stats, told: Mapping[str, Snapshot]
+    queue: str, name: str, counted: Stats, told: Mapping[str, Snapshot], now_ms: int
 ) -> Iterator[Reason]:
     """Why nobody runs jobs of this name, of a queue that somebody claims from."""
     able = Engines(counted, told).able(queue, name)
@@ -195,13 +196,31 @@ def _of_name(
         yield Reason("unknown_name", says, {"name": name, "nearest": close or None})
     elif able.why == "draining":
         yield _draining(f"all engines that serve {queue} and know {name}", able.knowing)
-    elif able.why == "breaker":
-        shown = [f"{shut.state.replace('_', '-')} on {of}" for of, shut in able.shut.items()]
-        says = f"the breaker of {name} is {_named(shown)}"
-        until = [shut.until_ms for shut in able.shut.values() if shut.until_ms]
-        breakers = {engine: attrs.asdict(shut) for engine, shut in able.shut.items()}
-        data = {"name": name, "breakers": breakers, "until_ms": min(until, default=None)}
-        yield Reason("breaker", says, data)
+    elif able.why == "breaker" and able.breaker is not None:
+        yield _breaker(name, able, able.breaker, now_ms)
+
+
+def _breaker(name: str, able: Able, breaker: ShutBreaker, now_ms: int) -> Reason:
+    counts = blame.in_words(breaker.on)
+    says = able.breaker_in_words(name, f" of {name}")
+    if breaker.until_ms is not None:
+        says += f": one job is tried in {max(0, breaker.until_ms - now_ms) / 1000:,.1f} s"
+    elif breaker.state == "half_open":
+        says += ": the jobs that are tried now decide"
+    says += f"; it counts {counts}"
+    states = {
+        engine: {"state": shut.state, "until_ms": shut.until_ms}
+        for engine, shut in able.shut.items()
+    }
+    data = {
+        "name": name,
+        "breaker": breaker.name,
+        "shared": breaker.shared,
+        "breakers": states,
+        "until_ms": breaker.until_ms,
+        "counts": counts,
+    }
+    return Reason("breaker", says, data)
 
 
 def _draining(who: str, engines: Sequence[EngineStats]) -> Reason:
