@@ -280,11 +280,11 @@ SCRIPTS = (
         "(read(next_at) and 1 or 0)", "(read(next_at) and 1 or 1)", CLAIMS,
     ),
     Mutant(
-        "the name of a paused queue that is empty goes", STEP,
+        "the name of a paused queue that is empty goes", "store/lua/step/unused.lua",
         " or is_paused[name]) then", ") then", NAMES,
     ),
     Mutant(
-        "the name of a queue goes that only parked jobs are in", STEP,
+        "the name of a queue goes that only parked jobs are in", "store/lua/step/unused.lua",
         'redis.call("EXISTS", parked) == 0', "true", MODEL,
     ),
     Mutant(

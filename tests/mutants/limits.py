@@ -8,6 +8,9 @@ LIMITS: Killers = ("tests/store/contract/test_limits.py",)
 
 FREE = "store/lua/shared/free.lua"
 LIMITED_LUA = "store/lua/step/limited.lua"
+RATES = "store/lua/step/limits/rates.lua"
+TAKEN = "store/lua/step/limits/taken.lua"
+WAITING = "store/lua/step/limits/waiting.lua"
 ROOMS = "store/lua/shared/rooms.lua"
 
 SET: Killers = ("tests/cli/test_limits.py",)
@@ -39,12 +42,12 @@ LIMITED = (
         "limit.held >= limit.most", "limit.held > limit.most", LIMITS,
     ),
     Mutant(
-        "a limit is taken where another refuses", LIMITED_LUA,
+        "a limit is taken where another refuses", TAKEN,
         "if (limit.interval > 0 or limit.rests > 0) and wait_us(limit) > 0 then",
         "if false then", LIMITS,
     ),
     Mutant(
-        "who comes later is not refused where others wait", LIMITED_LUA,
+        "who comes later is not refused where others wait", TAKEN,
         "is_new and limit.waited_in[name] or is_full(limit)", "is_full(limit)", LIMITS,
     ),
     Mutant(
@@ -52,7 +55,7 @@ LIMITED = (
         'redis.call("ZREM", open, name .. "\\0" .. take)', "local _ = open", LIMITS,
     ),
     Mutant(
-        "nobody is told when a permit comes", LIMITED_LUA,
+        "nobody is told when a permit comes", WAITING,
         "if wait > 0 then", "if false then", LIMITS,
     ),
     Mutant(
@@ -106,15 +109,15 @@ LIMITED = (
         "max(self.now_ms(), *(1 + version for _, version in told.values()))", "self.now_ms()", SET,
     ),
     Mutant(
-        "the clock of a rate cuts a rest short", LIMITED_LUA,
+        "the clock of a rate cuts a rest short", RATES,
         "math.max(rest, math.max(", "math.max(0, math.max(", LIMITS,
     ),
     Mutant(
-        "what has slots doesn't rest", LIMITED_LUA,
+        "what has slots doesn't rest", RATES,
         "return rest\n", "return 0\n", LIMITS,
     ),
     Mutant(
-        "a shorter rest ends a longer one", LIMITED_LUA,
+        "a shorter rest ends a longer one", RATES,
         '"ZADD", tats, "GT", until_us', '"ZADD", tats, until_us', LIMITS,
     ),
     Mutant(
@@ -130,7 +133,7 @@ LIMITED = (
         "if not self.takes:", "if True:", ("tests/engine/test_unbound.py",),
     ),
     Mutant(
-        "rests that are over stay", LIMITED_LUA,
+        "rests that are over stay", RATES,
         "forget_times(n_rests)", "", LIMITS,
     ),
     Mutant(

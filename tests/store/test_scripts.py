@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from trioq.store import scripts
+from trioq.store.compose import used_by
 from trioq.store.scripts import SECTIONS, Script, all_scripts, load
 
 LUA = Path(scripts.__file__).parent / "lua"
@@ -65,20 +66,26 @@ def test_the_answers_are_those_of_the_header(script: Script) -> None:
     assert set(literal) == set(script.words)
 
 
+def script_of(path: Path) -> str:
+    """The script that a file is a part of; a shared one is part of many."""
+    return path.relative_to(LUA).parts[0].removesuffix(".lua")
+
+
 @every_file
 def test_what_is_used_is_used(path: Path) -> None:
     is_divided = path.parent.name == path.stem
     parts = sorted(path.parent.glob("*.lua")) if is_divided else [path]
     body = "".join(code(part.read_text()) for part in parts)
     for name in uses(path.read_text()):
-        functions = re.findall(r"^local function (\w+)", (SHARED / f"{name}.lua").read_text(), re.M)
+        text = used_by(script_of(path), name).read_text()
+        functions = re.findall(r"^local function (\w+)", text, re.M)
         assert any(re.search(rf"\b{f}\b", body) for f in functions), name
     assert len(set(uses(path.read_text()))) == len(uses(path.read_text())), "used twice"
 
 
 def test_every_shared_piece_is_used_by_somebody() -> None:
-    used = {name for path in LUA.rglob("*.lua") for name in uses(path.read_text())}
-    assert used == {path.stem for path in SHARED.glob("*.lua")}
+    used = {used_by(script_of(p), name) for p in LUA.rglob("*.lua") for name in uses(p.read_text())}
+    assert {*SHARED.glob("*.lua")} <= used
 
 
 def test_every_file_is_part_of_a_script() -> None:

@@ -3,7 +3,8 @@
 Lines of these forms stand for something else:
 
 ``-- @use name``
-    ``lua/shared/name.lua``, once in a script, however many of its parts use it.
+    ``lua/shared/name.lua``, or a file of that name below the script's own directory: once in a
+    script, however many of its parts use it.
 ``-- @part name``
     ``name.lua`` in the script's own directory, as a block of its own.
 ``-- @read name``
@@ -174,11 +175,11 @@ def text_of(name: str, source: str, header: Header) -> str:
 
     def parts_may(line: re.Match[str]) -> str:
         parts = "".join(_part(name, part, "") for part in _listed(line[2]))
-        return _indented(_may(commands(_with_shared(parts, set())) - asked), line[1])
+        return _indented(_may(commands(_with_shared(name, parts, set())) - asked), line[1])
 
     used = set[str]()
     text = _MAY_PARTS.sub(parts_may, source)
-    text = _with_types(_with_shared(_with_parts(name, text), used), own)
+    text = _with_types(_with_shared(name, _with_parts(name, text), used), own)
     if _VERBS in text:
         text = text.replace(_VERBS, _fragments(name, used, asked))
     text = text.replace(_KEYS, _unpacked(header.fixed_keys))
@@ -191,7 +192,7 @@ def _main(name: str, source: str, keys: Sequence[str]) -> str:
     for line in _MAY_PARTS.finditer(source):
         for part in _listed(line[2]):
             source = re.sub(rf"^ *-- @part {part}\n", "", source, flags=re.MULTILINE)
-    return _with_types(_with_shared(_with_parts(name, _READ.sub("", source)), set()), keys)
+    return _with_types(_with_shared(name, _with_parts(name, _READ.sub("", source)), set()), keys)
 
 
 def _these(text: str) -> frozenset[str]:
@@ -214,15 +215,24 @@ def commands(text: str) -> frozenset[str]:
     return frozenset(called - HINTS)
 
 
-def _with_shared(text: str, used: set[str]) -> str:
+def used_by(script: str, name: str) -> Path:
+    """The file that a script uses by this name."""
+    shared = LUA / "shared" / f"{name}.lua"
+    if shared.exists():
+        return shared
+    (own,) = (LUA / script).rglob(f"{name}.lua")
+    return own
+
+
+def _with_shared(script: str, text: str, used: set[str]) -> str:
     """With what it uses put in place, but for what is used already; notes what that is."""
 
     def use(line: re.Match[str]) -> str:
         if line[2] in used:
             return ""
         used.add(line[2])
-        text = (LUA / "shared" / f"{line[2]}.lua").read_text()
-        return _indented(_with_shared(text, used), line[1])
+        text = used_by(script, line[2]).read_text()
+        return _indented(_with_shared(script, text, used), line[1])
 
     return _USE.sub(use, text)
 
@@ -247,7 +257,7 @@ def _fragments(script: str, used: set[str], asked: frozenset[str]) -> str:
     made = []
     for verb in verbs_of(script):
         source = (LUA / script / "settle" / f"{verb.name}.lua").read_text()
-        text = _with_types(_with_shared(source, {*used}), verb.header.fixed_keys)
+        text = _with_types(_with_shared(script, source, {*used}), verb.header.fixed_keys)
         text = text.replace(_MAY, _may(commands(text) - _always_called(text) - asked))
         made.append(f"verbs.{verb.name} = function()\n{_indented(text, '  ')}end\n")
     return "".join(made)

@@ -103,30 +103,7 @@ local behind_at = bells_at + n_queues
 
 local named = queues  -- the key: from here on, `queues` are those of this step
 
--- Queues by their places. Of those without a table, nothing has to be known: they are empty.
-local queues = {}
-local function queue_at(q)
-  if not queues[q] then
-    local ready = lists_at + q
-    queues[q] = {
-      name = ARGV[names_at + q], ready = KEYS[ready], suspects = KEYS[ready + n_queues],
-      scheduled = KEYS[ready + 2 * n_queues], dropped = KEYS[ready + 3 * n_queues],
-      bell = KEYS[bells_at + q], n_ready = 0, n_keyed = 0, n_suspects = 0, n_dropped = 0, n_open = 0,
-      first = {}, doors = {},
-    }
-  end
-  return queues[q]
-end
-local place
-local function queue_of(name)
-  if not place then
-    place = {}
-    for q = 1, n_queues do
-      place[ARGV[names_at + q]] = q
-    end
-  end
-  return place[name] and queue_at(place[name])
-end
+-- @use queue_at
 local doors, door_of = {}, {}
 for p = 1, n_parked do
   local q, name, limit = unpack(ARGV, doors_at + 3 * p - 2, doors_at + 3 * p)
@@ -181,14 +158,8 @@ local verbs = {}
 if n_settled > 0 then
   -- @verbs
 end
-local groups, cursor, settled, has_queues = {}, runs_at + 2 * n_runs, 0, false
-while cursor < #ARGV do
-  local name, count = ARGV[cursor + 1], tonumber(ARGV[cursor + 2])
-  local verb = verbs[name]()  -- which reads what it writes to
-  groups[#groups + 1] = { verb = verb, first = settled + 1, last = settled + count, at = cursor + 2 }
-  settled, cursor = settled + count, cursor + 2 + (verb.in_lines and 1 or count) * verb.fields
-  has_queues = has_queues or verb.returns
-end
+local groups, has_queues = {}, false
+-- @read groups
 local holds, there, loose = {}, {}, {}
 if n_packed > 0 and (n_settled > 0 or number == last_number) then
   there = packs_in(packs)
@@ -234,15 +205,7 @@ end
 local stop = n_settled > 0 and n_asked ~= "0" and verbs.cancel()
 has_queues = has_queues or next(queues) ~= nil or has_limits
 local unused, silenced = {}, {}
-if forgets == "1" and redis.call("EXISTS", parked) == 0 then
-  for q = 1, n_queues do
-    local name = ARGV[names_at + q]
-    local is_used = queues[q] and queues[q].is_used or has_limits and with_limits.wait_in(name)
-    if not (is_used or is_paused[name]) then
-      unused[#unused + 1], silenced[#silenced + 1] = name, KEYS[bells_at + q]
-    end
-  end
-end
+-- @read unused
 
 -- Small packs are none: where a step claims few, they end in any order.
 local function enough(count)
