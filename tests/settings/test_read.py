@@ -89,6 +89,18 @@ def test_a_text_that_may_be_absent_is_unset_by_an_empty_one() -> None:
     assert (config.app, config.redis.username, config.redis.password) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    "text", ['limits.a = {rate = 1, jobs = ["x"], key = ""}', 'queues = [{name = "a", fair = ""}]']
+)
+def test_what_is_meant_for_each_value_is_not_made_one_for_all_by_an_empty_text(text: str) -> None:
+    assert "expected a field of the payload, such as" in only_line(text)
+
+
+def test_nor_by_an_empty_variable() -> None:
+    text, empty = "limits.a = {rate = 1, jobs = ['x'], key = 't'}", {"TRIOQ_LIMITS__A__KEY": ""}
+    assert only_line(text, empty).startswith("TRIOQ_LIMITS__A__KEY: limits.a.key: expected a field")
+
+
 def test_load_remembers_the_file_and_its_directory(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "q.toml"
     file.write_text('[redis]\nurl = "embedded:data"')
@@ -165,7 +177,7 @@ def test_all_faults_come_at_once_each_with_its_path() -> None:
         [circuit_breaker]
         failure_threshold = 1.5
         [breakers.a]
-        jobs = ["x", "no such: name"]
+        jobs = ["x", ""]
         window = "soon"
         [breakers.b]
         jobs = ["y", "x", "y"]
@@ -254,7 +266,8 @@ def test_all_faults_come_at_once_each_with_its_path() -> None:
         ),
         (
             "limits.a = {rate = 1, queue = 'lwo'}",
-            'limits.a.queue: expected one of the queues ("high", "low"), got \'lwo\'',
+            'limits.a.queue: expected one of the queues ("high", "low"), got \'lwo\'; did you mean'
+            ' "low"?',
         ),
         ("limits.'a b' = {rate = 1, queue = 'low'}", 'limits."a b": expected a name'),
         ("limits.a = {rate = 1, queue = 'low', max = 3}", "limits.a.max: unknown key; did you"),
@@ -294,9 +307,11 @@ def test_all_faults_of_limits_come_at_once() -> None:
         limits.empty.jobs = ["x"]
         limits.of_nobody.rate = 1
         limits.elsewhere = { rate = "5/m", queue = "nowhere" }
+        limits."a b" = { rate = "5/m", queue = "low" }
         """
     )
     assert [line.split(": ")[1] for line in lines] == [
+        'limits."a b"',
         "limits.elsewhere.queue",
         "limits.empty",
         "limits.of_nobody",

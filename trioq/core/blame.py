@@ -15,8 +15,11 @@ from typing import Any
 import attrs
 
 from trioq.core.breaker import Settings
+from trioq.core.config.kinds import Flag, Kind, is_a
 from trioq.core.config.numbers import seconds_of
-from trioq.core.valid import NAME, Rule, shown
+from trioq.core.config.sections import PART, SAMPLES, SOME_TIME
+from trioq.core.config.texts import NAME
+from trioq.core.valid import shown
 
 #: Raised where a value isn't what it should be: the job's own fault.
 OWN_FAULT: tuple[type[BaseException], ...] = (
@@ -42,19 +45,12 @@ def in_words(named: Sequence[str]) -> str:
     return f"timeouts and all errors but {', '.join(some)} and {last}, and what ends a job for good"
 
 
-def _number(words: str, allows: Any) -> Any:
-    rule = Rule(words, lambda v: isinstance(v, int | float) and type(v) is not bool and allows(v))
-
-    def check(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
-        if value is not None:
-            rule.check(attribute.alias or attribute.name, value)
-
-    return check
+def _is(kind: Kind) -> Any:
+    return is_a(kind, "the breaker's")
 
 
-def _is_name(_: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
-    if value is not None:
-        NAME.check("the breaker's name", value)
+def _or_none(kind: Kind) -> Any:
+    return attrs.validators.optional(_is(kind))
 
 
 def _classes(value: Any) -> Any:
@@ -77,14 +73,15 @@ class Breaker:
     What isn't given is as ``[circuit_breaker]`` says.
 
     Args:
-      name: What the handler depends on. Handlers that give the same name share one breaker, and
-          the same settings. Default: the handler has one for itself.
+      name: What the handler depends on; 1 to 64 letters, digits, ``_``, ``-`` or ``.``. Handlers
+          that give the same name share one breaker, and the same settings. Default: the handler
+          has one for itself.
       on: Only errors of these classes count, and timeouts. Default: all but ``ValueError``,
           ``TypeError``, ``LookupError``, ``ArithmeticError``, ``AssertionError``,
           ``AttributeError`` and ``NameError``, which say that the job is wrong. Nothing that
           ends a job for good counts.
       failure_threshold: It opens at this part of failures, above 0 and at most 1.
-      window: Failures are counted over this time: seconds, ``"1m"``, a timedelta.
+      window: Failures are counted over this time, above 0: seconds, ``"1m"``, a timedelta.
       cooldown: How long it stays open before it lets a probe run, likewise.
       min_samples: Fewer runs than this prove nothing.
       shared: All engines of the namespace have one: what fails in each counts for all, and while
@@ -94,36 +91,21 @@ class Breaker:
       TypeError, ValueError: With the argument, and what it may be.
     """
 
-    name: str | None = attrs.field(default=None, validator=_is_name)
+    name: str | None = attrs.field(default=None, validator=_or_none(NAME))
     on: tuple[type[BaseException], ...] | None = attrs.field(
         default=None, kw_only=True, converter=_classes, validator=_are_errors
     )
     failure_threshold: float | None = attrs.field(
-        default=None,
-        kw_only=True,
-        validator=_number("a number above 0 and at most 1", lambda v: 0 < v <= 1),
+        default=None, kw_only=True, validator=_or_none(PART)
     )
     window: float | str | timedelta | None = attrs.field(
-        default=None,
-        kw_only=True,
-        converter=seconds_of,
-        validator=_number("a duration above 0", lambda v: 0 < v < float("inf")),
+        default=None, kw_only=True, converter=seconds_of, validator=_or_none(SOME_TIME)
     )
     cooldown: float | str | timedelta | None = attrs.field(
-        default=None,
-        kw_only=True,
-        converter=seconds_of,
-        validator=_number("a duration", lambda v: 0 <= v < float("inf")),
+        default=None, kw_only=True, converter=seconds_of, validator=_or_none(SOME_TIME)
     )
-    min_samples: int | None = attrs.field(
-        default=None,
-        kw_only=True,
-        validator=_number("a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1),
-    )
-
-    shared: bool = attrs.field(
-        default=False, kw_only=True, validator=attrs.validators.instance_of(bool)
-    )
+    min_samples: int | None = attrs.field(default=None, kw_only=True, validator=_or_none(SAMPLES))
+    shared: bool = attrs.field(default=False, kw_only=True, validator=_is(Flag()))
 
     def __attrs_post_init__(self) -> None:
         if self.shared and self.name is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from trioq.core.config.kinds import Kind
+from trioq.core.config.kinds import Kind, is_a
 from trioq.core.config.numbers import SECONDS
 from trioq.core.config.sections import BURST, RATE, SLOTS, Config
 from trioq.core.config.texts import FIELD, NAME
@@ -28,11 +28,7 @@ VALUE_MAX = 200
 
 
 def _is(kind: Kind) -> Any:
-    def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        for _, message in kind.problems(value, value):
-            raise ValueError(f"the limit's {attribute.name}: {message}")
-
-    return check
+    return is_a(kind, "the limit's")
 
 
 def _per_second(rate: Any) -> Any:

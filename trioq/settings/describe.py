@@ -34,12 +34,15 @@ is in effect, secrets masked, and `trioq config schema` a JSON Schema for editor
 seconds. **Sizes** are text, `"64kB"` or `"1MiB"`, or a plain number of bytes. **Paths** are
 relative to the directory of the file.
 
+**An empty text**, `""` or an empty variable, unsets a key that may be absent; but `key` and
+`fair` refuse it: what is meant for each value would be for all together.
+
 **The environment** can set every key and wins over the file. A variable is named like its
 key, with `__` between the steps: `TRIOQ_WORKER__COUNT=32`. Text is taken as it is, lists
-and tables are TOML: `TRIOQ_QUEUES='[{name="high"}]'`. An empty variable unsets a key that
-may be absent. A variable with `__` in it that means no key is a fault, and so is one that only
-lacks them (`TRIOQ_WORKER_COUNT`); any other `TRIOQ_…` may be somebody else's, such as what
-Kubernetes sets for a Service named `trioq`, and is told by `trioq config check` and at the start.
+and tables are TOML: `TRIOQ_QUEUES='[{name="high"}]'`. A variable with `__` in it that means no
+key is a fault, and so is one that only lacks them (`TRIOQ_WORKER_COUNT`); any other `TRIOQ_…` may
+be somebody else's, such as what Kubernetes sets for a Service named `trioq`, and is told by
+`trioq config check` and at the start.
 """
 
 SPOKEN_DEFAULTS: dict[Path, str] = {("default_queue",): "the last queue"}
@@ -89,7 +92,7 @@ def _key_schema(entry: Entry) -> dict[str, Any]:
     if entry.default not in (None, attrs.NOTHING):
         described["default"] = entry.kind.write(entry.default)
     value = entry.kind.schema()
-    if entry.unsettable:  # the empty text stands for absent
+    if entry.is_unset_by_empty:
         value = {"anyOf": [value, {"const": ""}]}
     return {**described, **value}
 

@@ -75,8 +75,7 @@ def _reader(entry: Entry, converter: Converter) -> Hook:
     """How the value of a key is read."""
     kind = entry.kind
     if isinstance(kind, Kind):
-        # TOML has no null, so an empty text unsets what may be absent.
-        return lambda raw, _: None if entry.unsettable and raw == "" else kind.read(raw)
+        return lambda raw, _: None if entry.is_unset_by_empty and raw == "" else kind.read(raw)
     if kind.shape == "one":
         return lambda raw, _: converter.structure(raw, kind.of)
     if kind.shape == "list":

@@ -39,8 +39,13 @@ class Entry:
 
     @property
     def unsettable(self) -> bool:
-        """Whether absent is a value of its own; an empty text then says so too."""
+        """Whether absent is a value of its own."""
         return self.default is None
+
+    @property
+    def is_unset_by_empty(self) -> bool:
+        """Whether an empty text says that it is absent: TOML and variables have no null."""
+        return self.unsettable and isinstance(self.kind, Kind) and self.kind.empty_is_absent
 
 
 def about(kind: Kind | Section, doc: str, example: Any = None) -> dict[str, Any]:

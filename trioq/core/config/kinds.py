@@ -66,6 +66,8 @@ class Kind:
     """Messages don't repeat what the user wrote: it may hold a password by mistake."""
     secret: bool = False
     """Nothing shows the value at all."""
+    empty_is_absent: bool = True
+    """Whether an empty text says that there is none, where there may be none."""
 
     def words(self) -> str:
         """What is expected, as it follows "expected"."""
@@ -107,6 +109,22 @@ class Kind:
         if wrong := list(self.problems(value, raw)):
             raise Wrong(wrong)
         return value
+
+
+def is_a(kind: Kind, of: str) -> Any:
+    """An attrs validator for a field that the program gives, by the configuration's rules.
+
+    It raises ``ValueError``: ``the limit's burst: expected …, got …``.
+
+    Args:
+      of: What has the field, as it stands before the field's name: ``the limit's``.
+    """
+
+    def check(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+        for _, message in kind.problems(value, value):
+            raise ValueError(f"{of} {field.name}: {message}")
+
+    return check
 
 
 @attrs.frozen(kw_only=True)

@@ -61,7 +61,7 @@ def faults(config: Config) -> Iterator[Fault]:
     if wrong:  # the rules compare values, so these have to be sound
         return
     for rule in (
-        _queues, _limits, _lengths, _extensions, _commands, _breakers, _times, _rate, _tls,
+        _names, _queues, _limits, _lengths, _extensions, _commands, _breakers, _times, _rate, _tls,
     ):  # fmt: skip
         yield from rule(config)
 
@@ -114,9 +114,15 @@ def _sections(section: Section, value: Any, path: Path) -> Iterator[Fault]:
                 yield from _values(item, (*path, index))
         case "named":
             for name, item in value.items():
-                for inside, message in NAME.problems(name, name):
-                    yield Fault((*path, name, *inside), message)
                 yield from _values(item, (*path, name))
+
+
+def _names(config: Config) -> Iterator[Fault]:
+    for entry in entries(Config).values():
+        if isinstance(entry.kind, Section) and entry.kind.shape == "named":
+            for name in getattr(config, entry.field):
+                for inside, message in NAME.problems(name, name):
+                    yield Fault((entry.key, name, *inside), message)
 
 
 def _queues(config: Config) -> Iterator[Fault]:
@@ -130,7 +136,10 @@ def _queues(config: Config) -> Iterator[Fault]:
         first.setdefault(name, index)
     for path, name in _queue_references(config):
         if config.queues and name not in first:
-            yield Fault(path, f"expected {_one_of(first)}, got {name!r}", _names(config))
+            close = did_you_mean(name, first)
+            yield Fault(
+                path, f"expected {_one_of(first)}, got {name!r}{close}", _queue_names(config)
+            )
 
 
 def _queue_references(config: Config) -> Iterator[tuple[Path, str]]:
@@ -148,7 +157,7 @@ def _queue_references(config: Config) -> Iterator[tuple[Path, str]]:
             yield ("limits", name, "queue"), limit.queue
 
 
-def _names(config: Config) -> tuple[Path, ...]:
+def _queue_names(config: Config) -> tuple[Path, ...]:
     return tuple(("queues", index, "name") for index in range(len(config.queues)))
 
 

@@ -48,6 +48,8 @@ RATE = Frequency(at_least=SLOWEST, at_most=1_000_000)
 
 BURST = Whole(at_least=1, at_most=100_000)
 SLOTS = Whole(at_least=1, at_most=UNLIMITED)
+PART = Number(above=0, at_most=1)
+SAMPLES = Whole(at_least=1, at_most=UNLIMITED)
 
 
 @attrs.frozen
@@ -241,14 +243,10 @@ class LimiterConfig:
 class BreakerConfig:
     """When handlers of one name fail too often, they are left alone for a while."""
 
-    failure_threshold: float = key(
-        Number(above=0, at_most=1), "The breaker opens at this part of failures.", 0.5
-    )
+    failure_threshold: float = key(PART, "The breaker opens at this part of failures.", 0.5)
     window_s: float = key(SOME_TIME, "Failures are counted over this time.", 60.0)
     cooldown_s: float = key(SOME_TIME, "How long it stays open before one job is tried.", 30.0)
-    min_samples: int = key(
-        Whole(at_least=1, at_most=UNLIMITED), "Fewer runs than this prove nothing.", 20
-    )
+    min_samples: int = key(SAMPLES, "Fewer runs than this prove nothing.", 20)
 
 
 @attrs.frozen(kw_only=True)
@@ -259,20 +257,16 @@ class NamedBreakerConfig:
     name: str = ""
     """Its key in ``[breakers]``."""
     jobs: tuple[str, ...] = key(
-        ListOf(NAME),
+        ListOf(HANDLER),
         "Handlers that depend on it, commands too, besides those that say so themselves.",
         (),
     )
-    failure_threshold: float | None = key(
-        Number(above=0, at_most=1), "It opens at this part of failures.", None
-    )
+    failure_threshold: float | None = key(PART, "It opens at this part of failures.", None)
     window_s: float | None = key(SOME_TIME, "Failures are counted over this time.", None)
     cooldown_s: float | None = key(
         SOME_TIME, "How long it stays open before one job is tried.", None
     )
-    min_samples: int | None = key(
-        Whole(at_least=1, at_most=UNLIMITED), "Fewer runs than this prove nothing.", None
-    )
+    min_samples: int | None = key(SAMPLES, "Fewer runs than this prove nothing.", None)
     shared: bool | None = key(
         Flag(), "All engines of the namespace have one breaker for it, and share its probes.", None
     )

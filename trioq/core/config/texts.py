@@ -36,6 +36,8 @@ HANDLER = Text(
 FIELD = Text(
     noun='a field of the payload, such as "tenant", or "customer.id" for one within another',
     pattern=r"[^.\s\x00-\x1f\x7f][^.\x00-\x1f\x7f]*(\.[^.\s\x00-\x1f\x7f][^.\x00-\x1f\x7f]*)*",
+    # What is meant for each value would be for all of them together.
+    empty_is_absent=False,
 )
 VARIABLE = Text(noun="the name of an environment variable", pattern=r"[^=\s]+")
 
