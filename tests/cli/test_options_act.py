@@ -272,6 +272,31 @@ def with_an_id(place: Place) -> None:
     assert place.dump().ids["fresh"] == uid
 
 
+@row("enqueue", "--fair-key")
+def for_somebodys_turn(place: Place) -> None:
+    for key in ("acme", "7", '"7"', "true"):
+        assert place.cli("enqueue", "noop", "--fair-key", key).exit_code == 0
+    assert turns_asked_for(place) == {'1 "acme"', "1 7", '1 "7"', '1 "true"'}
+
+
+@row("enqueue", "--weight")
+def with_a_weight(place: Place) -> None:
+    assert place.cli("enqueue", "noop", "--fair-key", "acme", "--weight", "2.5").exit_code == 0
+    assert turns_asked_for(place) == {'2.5 "acme"'}
+    refused = place.cli("enqueue", "noop", "--weight", "2")
+    assert refused.exit_code == 2
+    assert "--weight needs a --fair-key: low isn't fair" in refused.stderr
+    refused = place.cli("enqueue", "noop", "--fair-key", "acme", "--weight", "0")
+    assert refused.exit_code == 2
+    assert "a weight is from 0.01 to 100, not 0" in refused.stderr
+
+
+def turns_asked_for(place: Place) -> set[str]:
+    """Weight and key of all jobs that have some, without the tags that the server gave them."""
+    rows = place.dump().flow.values()
+    return {row.partition(" ")[2] for row in rows if not row.startswith("\n")}
+
+
 @row("enqueue", "--result")
 def with_its_result_kept(place: Place) -> None:
     uid = place.cli.json("enqueue", "noop", "--result", "2h")["uid"]

@@ -60,6 +60,19 @@ async def test_a_key_that_weighs_more_has_more_turns(config: Path) -> None:
     assert 8 <= sum(uid in heavy for uid in first) <= 9
 
 
+@pytest.mark.trio
+async def test_many_have_the_key_that_is_asked_for(config: Path, server: Server) -> None:
+    calls = [trioq.Call("noop", {}) for _ in range(2)]
+    with trioq.connect_sync(config) as client:
+        client.enqueue_many(calls, fair_key="a", weight=2)
+    async with trioq.connect(config) as own:
+        await own.enqueue_many(calls, fair_key="b")
+        with pytest.raises(PayloadRejected, match=r"the fair_key .* 256 at most"):
+            await own.enqueue_many(calls, fair_key="b" * 255)
+    rows = sorted(row.decode().partition(" ")[2] for row in server.call("HVALS", "{t}:flow"))
+    assert rows == ['1 "b"', '1 "b"', '2 "a"', '2 "a"']
+
+
 def test_what_is_refused_was_not_written(config: Path, server: Server) -> None:
     with trioq.connect_sync(config) as client, pytest.raises(PayloadRejected, match="weight"):
         client.enqueue("noop", {}, fair_key="a", weight=0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trioq.core.config import Config, QueueConfig
-from trioq.core.fair import FairKey
+from trioq.core.fair import Asked, FairKey
 from trioq.core.flow import NO_PLAN, Plan, flow, told_apart
 
 PAYLOAD = {"tenant": "acme", "order": {"customer": {"id": 7}}, "nothing": None}
@@ -20,6 +20,34 @@ def test_the_field_of_a_fair_queue_is_what_its_jobs_take_turns_by() -> None:
     assert flow(config).plan("x", "low") is NO_PLAN
     assert not NO_PLAN.reads
     assert NO_PLAN.turn(PAYLOAD) is None
+
+
+def test_keys_have_the_weights_that_are_configured_whoever_asks_for_them() -> None:
+    weights = {"acme": 3.0, "7": 0.5, "true": 2.0, "x" * 1000: 5.0}
+    queues = (QueueConfig("pay", fair="k", fair_weights=weights), QueueConfig("low"))
+    plan = flow(Config(queues=queues)).plan("x", "pay")
+    assert plan.turn({"k": "acme"}) == FairKey('"acme"', 3.0)
+    assert plan.turn({"k": 7}) == FairKey("7", 0.5)
+    assert plan.turn({"k": "7"}) == FairKey('"7"', 0.5)
+    assert plan.turn({"k": True}) == FairKey("true", 2.0)
+    assert plan.turn({"k": "other"}) == FairKey('"other"', 1.0)
+    assert (long := plan.turn({"k": "x" * 1000})) is not None
+    assert long.weight == 5.0
+    assert plan.turn({"k": "other"}, Asked("acme")) == FairKey('"acme"', 3.0)
+    assert plan.turn({"k": "acme"}, Asked(weight=4.0)) == FairKey('"acme"', 4.0)
+    assert plan.turn({"k": "acme"}, Asked(7, 4.0)) == FairKey("7", 4.0)
+    assert plan.turn({}, Asked(weight=4.0)) is None
+    assert flow(Config(queues=queues)).plan("x", "low") is NO_PLAN
+
+
+def test_weights_hold_in_a_queue_that_goes_by_no_field_too() -> None:
+    queues = (QueueConfig("pay", fair_weights={"acme": 3.0}), QueueConfig("low"))
+    plan = flow(Config(queues=queues)).plan("x", "pay")
+    assert plan.turn({"k": "acme"}, Asked("acme")) == FairKey('"acme"', 3.0)
+    assert plan.turn({"k": "acme"}) is None
+    assert not plan.reads
+    with pytest.raises(TypeError, match="needs a fair_key, or a queue that is fair"):
+        plan.turn({"k": "acme"}, Asked(weight=2.0))
 
 
 @pytest.mark.parametrize("field", ["absent", "nothing", "tenant.id", "order.customer.name"])

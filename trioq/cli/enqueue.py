@@ -37,12 +37,22 @@ from trioq.client.many import batches
 from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
+from trioq.core.fair import Asked
 from trioq.core.flow import Plan
 from trioq.core.job import NO_HEADERS, Headers, Options
 from trioq.cwd import why_missing
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
 from trioq.observe.tracing import Tracing
 from trioq.settings import load
+
+
+def _fair_key(ctx: click.Context, param: click.Parameter, text: str | None) -> str | int | None:
+    """A whole number or a text in quotes, as JSON; or else the text itself."""
+    try:
+        key = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return text
+    return key if type(key) in (str, int) else text
 
 
 @click.command()
@@ -60,6 +70,14 @@ from trioq.settings import load
     type=click.Path(allow_dash=True),
     help="One payload object on each line of this file; - is stdin.",
 )
+@click.option(
+    "--fair-key",
+    metavar="KEY",
+    callback=_fair_key,
+    help="Whose turn it is: a whole number, or a text. Default: what its queue goes by.",
+)
+@click.option("--weight", type=float, metavar="NUMBER",
+              help="How many turns its key has where another has one: 0.01 to 100.")  # fmt: skip
 @duration("--result", "Keep what its handler returns for this time.")
 @duration("--full-timeout", "Wait so long for room, where the queue is full and one waits.")
 @duration("--wait", "Wait for its end so long, and print what its handler returned.")
@@ -75,6 +93,8 @@ def enqueue(
     expires: int | None,
     id: str | None,
     source: str | None,
+    fair_key: str | int | None,
+    weight: float | None,
     result: float | None,
     full_timeout: float | None,
     wait: float | None,
@@ -97,9 +117,12 @@ def enqueue(
     options = Options(result_s=result, deadline_ms=deadline, expires_ms=expires)
     into = queue or known.queue(name) or made.default_queue
     plan = known.plan(made, name, into)
+    if weight is not None and fair_key is None and plan.fair is None:
+        raise click.UsageError(f"--weight needs a --fair-key: {into} isn't fair.")
     patience_s = math.inf if full_timeout is None else full_timeout
-    wanted = _Wanted(made, name, into, delay or 0, options, plan, patience_s)
     try:
+        asked = arguments.fair(fair_key, weight)
+        wanted = _Wanted(made, name, into, delay or 0, options, plan, asked, patience_s)
         if result is not None:
             arguments.keep("--result", result)
         content = encoded(payload or "{}", made.max_payload_bytes)
@@ -142,6 +165,7 @@ class _Wanted:
     delay_s: float
     options: Options
     plan: Plan
+    asked: Asked
     full_timeout_s: float
 
     def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
@@ -154,7 +178,7 @@ class _Wanted:
         return Drafts(self.config, knows_queues=True).job(
             self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id,
             options=self.options, trace=trace,
-            takes=self.plan.takes(fields), fair=self.plan.turn(fields),
+            takes=self.plan.takes(fields), fair=self.plan.turn(fields, self.asked),
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from trioq.core import valid
 from trioq.core.call import Call
 from trioq.core.config.numbers import seconds_of
-from trioq.core.fair import FairKey, fair_key
+from trioq.core.fair import ASKS_NOTHING, Asked, check_weight, fair_key
 from trioq.errors import PayloadRejected
 
 #: What other queues call it.
@@ -247,23 +247,30 @@ def caller_id(value: Any) -> str:
     return _text(value)
 
 
-def fair(key: Any, weight: Any) -> FairKey:
-    """Whose turn a job is.
+def fair(key: Any, weight: Any) -> Asked:
+    """What an enqueue says of turns itself.
 
     Raises:
       TypeError: The key is neither a text nor a whole number, or the weight no number.
       PayloadRejected: It is too long, or weighs too much or too little.
     """
-    if isinstance(key, bool) or not isinstance(key, str | int):
-        says = "a weight needs a fair_key" if key is None else f"fair_key is {valid.shown(key)}"
-        raise TypeError(f"{says}: expected a text or a whole number")
-    weight = 1.0 if weight is None else weight
-    if isinstance(weight, bool) or not isinstance(weight, Real):
+    if key is None and weight is None:
+        return ASKS_NOTHING
+    if isinstance(key, bool) or not isinstance(key, str | int | None):
+        raise TypeError(f"fair_key is {valid.shown(key)}: expected a text or a whole number")
+    if isinstance(weight, bool) or not isinstance(weight, Real | None):
         raise TypeError(f"weight is {valid.shown(weight)}: expected a number")
+    if key is not None:
+        key = _text(key) if isinstance(key, str) else int(key)
+    weight = None if weight is None else float(weight)
     try:
-        return fair_key(_text(key) if isinstance(key, str) else int(key), float(weight))
+        if key is not None:
+            fair_key(key)
+        if weight is not None:
+            check_weight(weight)
     except ValueError as error:
         raise PayloadRejected(str(error)) from None
+    return Asked(key, weight)
 
 
 def queue_name(value: Any) -> str | None:

@@ -138,9 +138,13 @@ class Client:
               handler's deadline where this says nothing; None: it has none.
           expires: Likewise, but only for its starts: it isn't begun after that, nor tried
               again, and is cancelled with the reason ``expired``; what runs goes on.
-          fair_key, weight: Keys of one queue take turns, whoever has how many jobs there; those
-              without one are a key of their own. One that weighs 2 (from 0.01 to 100; default
-              1) has two turns where another has one.
+          fair_key: Whose turn it is: the keys of a queue take turns, whoever has how many jobs
+              there. A text or a whole number, of at most 256 bytes as JSON; ``""`` is a key like
+              any other, and 7 another one than ``"7"``. Default: the field that the queue's
+              ``fair`` names; a job that has neither shares one more key with all such jobs.
+          weight: How many turns its key has where another has one, from 0.01 to 100, as far as
+              this job counts. Default: what the queue's ``fair_weights`` say, else 1. Of a job
+              whose payload gives it no key it says nothing.
           full_timeout: Where the queue is full, and its ``when_full`` is ``wait``: seconds to wait
               for room, or a timedelta; 0: don't; None: as long as it takes. Who waits longer
               goes first, over all clients.
@@ -199,6 +203,8 @@ class Client:
         queue: str | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
         full_timeout: Seconds | None = None,
     ) -> list[Handle[R]]:
         """Queue many jobs, in batches of 500 or 1 MiB.
@@ -208,7 +214,7 @@ class Client:
         is answered.
 
         Args:
-          queue, deadline, expires: Of all of them, as of :meth:`enqueue`.
+          queue, deadline, expires, fair_key, weight: Of all of them, as of :meth:`enqueue`.
           full_timeout: For all of them together, as of :meth:`enqueue`. A batch goes when there is
               room for all of it; more jobs than a queue's ``max_length`` never fit in one.
 
@@ -216,12 +222,15 @@ class Client:
           At once. The batch under way may or may not be queued, the earlier ones are.
         """
         options = self._drafts.options(deadline=deadline, expires=expires)
+        asked = arguments.fair(fair_key, weight)
         patience_s = arguments.patience(full_timeout, "full_timeout")
         ends = trio.current_time() + patience_s
         made: list[Handle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
-            batches = drafted(many(calls), self._drafts, queue, sending.headers, options)
+            batches = drafted(
+                many(calls), self._drafts, queue, sending.headers, options, asked=asked
+            )
             batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
                 part = await self._outbox.start(batch, self._who(batch, patience_s))

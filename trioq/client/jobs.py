@@ -20,7 +20,7 @@ from trioq.core.calls import NewJob
 from trioq.core.config import Config
 from trioq.core.current import deadline_here
 from trioq.core.deadline import too_late
-from trioq.core.fair import FairKey
+from trioq.core.fair import Asked, FairKey
 from trioq.core.flow import Flow, Limit, Plan, flow
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode, plain_header, with_payload
@@ -104,19 +104,12 @@ class Drafts:
           TypeError: An argument is of the wrong kind, or there is none of its name.
         """
         arguments.refuse_unknown(unknown)
-        if fair_key is not None or weight is not None:
-            fair = arguments.fair(fair_key, weight)
-            job = self.draft(
-                what, payload, queue=queue, delay=delay, id=id,
-                max_attempts=max_attempts, timeout=timeout, result=result,
-                deadline=deadline, expires=expires, trace=trace,
-            )  # fmt: skip
-            return attrs.evolve(job, fair=fair)
+        asked = arguments.fair(fair_key, weight)
         options = self.options(max_attempts, timeout, result, deadline, expires)
         asks = id is not None or options is not NO_OPTIONS or trace
         is_plain = not asks and payload is None and type(delay) is float and delay == 0
         if is_plain and type(what) is Call:
-            return self._plain(what, queue)
+            return self._plain(what, queue, asked)
         call = self.call(what, payload, queue)
         encoded, place = self.encoded(call), self.place(call, queue)
         plan = self.plan(call, place)
@@ -125,7 +118,7 @@ class Drafts:
             encoded,
             queue=call.queue,
             takes=plan.takes(call.payload),
-            fair=plan.turn(call.payload),
+            fair=plan.turn(call.payload, asked),
             delay_s=arguments.seconds("delay", delay, valid.DELAY_S),
             id=None if id is None else arguments.caller_id(id),
             options=options,
@@ -166,14 +159,15 @@ class Drafts:
             None if expires is None else arguments.moment("expires", expires, now_ms),
         )
 
-    def _plain(self, call: Call, queue: str | None) -> NewJob:
+    def _plain(self, call: Call, queue: str | None, asked: Asked) -> NewJob:
         """A job that has a payload and nothing else."""
         place, payload = self.place(call, queue), self.encoded(call)
         header = plain_header(*place, time.time_ns() // 1_000_000)
         plan = self.plan(call, place)
         return NewJob(
             new_uid(), place[1], *with_payload(header, payload),
-            name=place[0], takes=plan.takes(call.payload), fair=plan.turn(call.payload),
+            name=place[0], takes=plan.takes(call.payload),
+            fair=plan.turn(call.payload, asked),
         )  # fmt: skip
 
     def call(self, what: Any, payload: Any, queue: str | None) -> Call:

@@ -11,7 +11,7 @@ from trioq.client.jobs import MOST_PLACES, Drafts, Place
 from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS
 from trioq.core.call import Call
 from trioq.core.calls import NewJob
-from trioq.core.fair import FairKey
+from trioq.core.fair import ASKS_NOTHING, Asked, FairKey
 from trioq.core.flow import Plan
 from trioq.core.formats.payload import encode
 from trioq.core.formats.record import plain_header, with_payload
@@ -66,6 +66,8 @@ def drafted(
     queue: str | None,
     trace: Headers,
     options: Options = NO_OPTIONS,
+    *,
+    asked: Asked = ASKS_NOTHING,
 ) -> Iterator[list[NewJob]]:
     """Batches of the jobs of calls, checked, that all ask for the same.
 
@@ -74,7 +76,7 @@ def drafted(
 
     Raises:
       PayloadRejected, QueueUnknown: Nothing can be queued like this.
-      TypeError: One of them is no call.
+      TypeError: One of them is no call, or goes where there is no key for a weight.
     """
     kinds: dict[tuple[str, str | None], _Kind] = {}
     batch: list[_Drafted] = []
@@ -96,7 +98,7 @@ def drafted(
             yield _made(batch, kinds.values())
             batch, size = [], 0
         plan, fields = kind.plan, call.payload
-        batch.append((kind, payload, plan.takes(fields), plan.turn(fields)))
+        batch.append((kind, payload, plan.takes(fields), plan.turn(fields, asked)))
         size += more
     if batch:
         yield _made(batch, kinds.values())

@@ -150,16 +150,21 @@ class SyncClient:
         queue: str | None = None,
         deadline: When | Inherit | None = INHERIT,
         expires: When | None = None,
+        fair_key: str | int | None = None,
+        weight: float | None = None,
         full_timeout: Seconds | None = None,
     ) -> list[SyncHandle[R]]:
         """Queue many jobs, in batches; see :meth:`~trioq.client.client.Client.enqueue_many`."""
         options = self._drafts.options(deadline=deadline, expires=expires)
+        asked = arguments.fair(fair_key, weight)
         patience_s = arguments.patience(full_timeout, "full_timeout")
         ends = time.monotonic() + patience_s
         made: list[SyncHandle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
-            batches = drafted(many(calls), self._drafts, queue, sending.headers, options)
+            batches = drafted(
+                many(calls), self._drafts, queue, sending.headers, options, asked=asked
+            )
             batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
                 part = self._outbox.start(batch, self._who(batch, patience_s))

@@ -34,6 +34,19 @@ class FairKey:
         return f" {self.weight:.12g} {self.key}"
 
 
+@value
+class Asked:
+    """What an enqueue says of turns itself."""
+
+    key: str | int | None = None
+    """None: what the queue goes by."""
+    weight: float | None = None
+    """None: what the configuration gives the key."""
+
+
+ASKS_NOTHING = Asked()
+
+
 def fair_key(of: str | float, weight: float = 1.0) -> FairKey:
     """The key of jobs that have this in common.
 
@@ -42,10 +55,15 @@ def fair_key(of: str | float, weight: float = 1.0) -> FairKey:
     """
     key = json.dumps(of)
     if len(key) > KEY_BYTES:
-        raise ValueError(f"{key[:40]}… has {len(key)} bytes, {KEY_BYTES} at most")
+        raise ValueError(f"the fair_key {key[:40]}… has {len(key)} bytes, {KEY_BYTES} at most")
+    check_weight(weight)
+    return FairKey(key, weight)
+
+
+def check_weight(weight: float) -> None:
+    """Raises ValueError: it is too little or too much."""
     if not LIGHTEST <= weight <= HEAVIEST:
         raise ValueError(f"a weight is from {LIGHTEST:g} to {HEAVIEST:g}, not {weight:g}")
-    return FairKey(key, weight)
 
 
 def turn_of(weight: float) -> int:

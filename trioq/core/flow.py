@@ -19,7 +19,7 @@ from trioq.core.config.kinds import Kind, is_a
 from trioq.core.config.numbers import SECONDS
 from trioq.core.config.sections import BURST, RATE, SLOTS, Config
 from trioq.core.config.texts import FIELD, NAME
-from trioq.core.fair import FairKey, fair_key
+from trioq.core.fair import ASKS_NOTHING, Asked, FairKey, fair_key
 from trioq.core.limiter import interval_us
 from trioq.core.limits import KeyValue, LimitSettings, take_of
 
@@ -118,6 +118,8 @@ class Plan:
     limits: tuple[Limit, ...] = ()
     fair: str | None = None
     """The field of the payload that they take turns by."""
+    weights: Mapping[KeyValue, float] = attrs.field(factory=dict)
+    """Of their keys, texts and others as JSON; any other weighs 1."""
 
     def takes(self, payload: Mapping[str, Any]) -> tuple[str, ...]:
         """What a job with this payload takes, those of a key last; none twice."""
@@ -125,10 +127,27 @@ class Plan:
             return ()
         return tuple(dict.fromkeys(filter(None, (take(limit, payload) for limit in self.limits))))
 
-    def turn(self, payload: Mapping[str, Any]) -> FairKey | None:
-        """Whose turn a job with this payload is; None: it has no value there."""
-        value = None if self.fair is None else value_at(payload, self.fair)
-        return None if value is None else fair_key(value)
+    def turn(self, payload: Mapping[str, Any], asked: Asked = ASKS_NOTHING) -> FairKey | None:
+        """Whose turn a job with this payload is; None: it has no value there.
+
+        Raises:
+          ValueError: A key that was asked for can't be one, or a weight.
+          TypeError: A weight was asked for where there is no key to have it.
+        """
+        key: KeyValue = asked.key
+        if key is None:
+            if self.fair is None:
+                if asked.weight is not None:
+                    raise TypeError("a weight needs a fair_key, or a queue that is fair")
+                return None
+            if (key := value_at(payload, self.fair)) is None:
+                return None
+        return fair_key(key, self._weight(key) if asked.weight is None else asked.weight)
+
+    def _weight(self, key: KeyValue) -> float:
+        if not self.weights:
+            return 1.0
+        return self.weights.get(key if isinstance(key, str) else json.dumps(key), 1.0)
 
     @property
     def reads(self) -> bool:
@@ -162,6 +181,8 @@ class Flow:
     bound: tuple[Bound, ...]
     fair: Mapping[str, str]
     """Queue → the field that its jobs take turns by."""
+    weights: Mapping[str, Mapping[KeyValue, float]]
+    """Queue → the weights of its fair keys."""
 
     def plan(self, name: str, queue: str, own: Iterable[Limit] = ()) -> Plan:
         """For the jobs of one handler in one queue.
@@ -172,8 +193,10 @@ class Flow:
         limits = [each.limit for each in self.bound if each.binds(name, queue)]
         limits += own
         limits.sort(key=lambda limit: limit.key is not None)
-        fair = self.fair.get(queue)
-        return Plan(tuple(limits), fair) if limits or fair is not None else NO_PLAN
+        fair, weights = self.fair.get(queue), self.weights.get(queue, {})
+        if not limits and fair is None and not weights:
+            return NO_PLAN
+        return Plan(tuple(limits), fair, weights)
 
     def settings(self, own: Iterable[Limit] = ()) -> Mapping[str, LimitSettings]:
         """What the server is told of all limits, by name.
@@ -198,7 +221,12 @@ def flow(config: Config) -> Flow:
         )
         bound.append(Bound(limit, each.jobs, each.queue, f"limits.{name}"))
     fair = {queue.name: queue.fair for queue in config.queues if queue.fair is not None}
-    return Flow(tuple(bound), fair)
+    weights = {
+        queue.name: {told_apart(key): weight for key, weight in queue.fair_weights.items()}
+        for queue in config.queues
+        if queue.fair_weights
+    }
+    return Flow(tuple(bound), fair, weights)
 
 
 def _short(queue: Any) -> Limit:

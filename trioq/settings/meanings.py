@@ -51,6 +51,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "max_concurrency": "concurrency",
         "rate_limit": "rate",
         "fair_key fairness group group_by": "fair",
+        "weights key_weights": "fair_weights",
     },
     "worker": {
         "concurrency workers worker_concurrency threads max_workers"

@@ -148,6 +148,23 @@ async def fair(place: Place) -> None:
     assert order == ["a", "b", "a", "a"]
 
 
+@row("queues[].fair_weights", {"a": 2, "7": 3})
+async def fair_weights(place: Place) -> None:
+    place.configure(queues=[{"name": "high"}, {"name": "low", "fair": "tenant"}], worker__count=1)
+    order = list[object]()
+
+    @place.app.job("told")
+    async def told(tenant: str | int) -> None:
+        order.append(tenant)
+
+    for tenant in ("b", "b", "b", "a", "a", "a", "a", 7, 7, 7):
+        place.enqueue("told", {"tenant": tenant})
+    async with place.running():
+        await place.reported(JobSucceeded, 10)
+    assert order[:6].count(7) == 3
+    assert order[:6].count("a") == 2
+
+
 @row("default_queue", "high")
 async def default_queue(place: Place) -> None:
     place.configure()

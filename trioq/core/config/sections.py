@@ -27,6 +27,7 @@ from trioq.core.config.texts import (
     ADDRESS,
     ENDPOINT,
     EXTENSION,
+    FAIR_KEY,
     FIELD,
     GLOBS,
     HANDLER,
@@ -37,6 +38,7 @@ from trioq.core.config.texts import (
     VARIABLE,
     Template,
 )
+from trioq.core.fair import HEAVIEST, LIGHTEST
 
 SOME_TIME = Duration(above=0)
 UNLIMITED = 10_000_000
@@ -71,6 +73,11 @@ class QueueConfig:
     concurrency: int | None = key(SLOTS, "Its jobs running at a time, over all engines.", None)
     fair: str | None = key(
         FIELD, "Its jobs take turns by this field of their payloads; absent: first come.", None
+    )
+    fair_weights: Mapping[str, float] = key(
+        TableOf(FAIR_KEY, Number(at_least=LIGHTEST, at_most=HEAVIEST)),
+        "Fair key → how many turns it has where another has one, of jobs enqueued from now on.",
+        attrs.Factory(dict),
     )
     max_length: int | None = key(
         Whole(at_least=1, at_most=10**9),

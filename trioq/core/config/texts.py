@@ -39,6 +39,7 @@ FIELD = Text(
     # What is meant for each value would be for all of them together.
     empty_is_absent=False,
 )
+FAIR_KEY = Text(noun='a value of that field, 7 as "7"', pattern="(?s:.*)")
 VARIABLE = Text(noun="the name of an environment variable", pattern=r"[^=\s]+")
 
 
