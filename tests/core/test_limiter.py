@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trioq.core.limiter import Grant, grant, interval_us
+from trioq.core.limiter import Grant, grant, interval_us, start_us
 
 NOW = 1_764_000_000_000_000
 MS = 1000
@@ -52,3 +52,16 @@ def test_limit_heals_when_the_clock_went_back_by_years() -> None:
 def test_burst_of_one_is_an_even_flow() -> None:
     first = grant(0, NOW, wanted=9, interval_us=1000, burst=1)
     assert first == Grant(1, NOW + 1000, 1000)
+
+
+@pytest.mark.parametrize("burst", [1, 2, 5])
+@pytest.mark.parametrize("ahead", [-(10**9), 0, 1, 9_999, 10_000, 35_000, 10**12])
+def test_the_nth_start_is_told_as_it_will_be_granted(ahead: int, burst: int) -> None:
+    tat_us = grant(NOW + ahead, NOW, wanted=0, interval_us=10_000, burst=burst).tat_us
+    told = [start_us(NOW + ahead, NOW, nth=n, interval_us=10_000, burst=burst) for n in range(8)]
+    now_us, starts = NOW, []
+    while len(starts) < 8:
+        given = grant(tat_us, now_us, wanted=1, interval_us=10_000, burst=burst)
+        starts += [now_us] * given.granted
+        tat_us, now_us = given.tat_us, now_us + given.wait_us
+    assert told == starts

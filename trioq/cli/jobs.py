@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -137,9 +138,9 @@ def door_facts(door: Door, config: Config) -> Iterator[tuple[str, str]]:
     yield "parked", f"{others}none let through since {moment(door.since_ms)}"
     yield "because", door.reasons
     if "paused" in door.why:
-        yield "until", f"trioq resume {door.queue}"
+        yield "until", f"trioq resume {shlex.quote(door.queue)}"
     elif "name_paused" in door.why:
-        yield "until", f"trioq resume --job {door.name}"
+        yield "until", f"trioq resume --job {shlex.quote(door.name)}"
     elif "unknown_name" in door.why:
         after_s = config.worker.unknown_name_after_s
         yield "until", f"an engine knows it, or dead after {lasting(after_s)} to twice that"

@@ -11,10 +11,11 @@ import click
 
 from trioq.cli import WRONG_USE, Group
 from trioq.cli.common import already_done, fail, first, opened, show_json, with_config, with_json
-from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
+from trioq.cli.screen import free_texts, numbers, plain, show_table, texts
 from trioq.core.config.kinds import Kind
 from trioq.core.config.rules import did_you_mean
 from trioq.core.config.sections import BURST, RATE, SLOTS
+from trioq.core.duration import roughly
 from trioq.core.flow import allows, told_apart
 from trioq.core.limiter import interval_us
 from trioq.core.limits import KeyValue, LimitSettings, take_of
@@ -67,7 +68,7 @@ def list_(config: str, as_json: bool) -> None:
         click.echo("nothing is limited")
         return
     columns = [
-        *texts("limit", "allows"), *numbers("running", "waiting"), *texts("next"),
+        *texts("limit", "allows"), *numbers("running", "waiting"), *texts("next", "last"),
         *free_texts("run", "wait"),
     ]  # fmt: skip
     show_table(columns, [row for view in found for row in _rows(view, now_ms)])
@@ -81,19 +82,24 @@ def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:
     if own is not None:
         yield _row(view.name, own, now_ms)
     else:
-        yield view.name, _allows(view.settings), view.running, view.waiting, "", "", ""
+        yield view.name, _allows(view.settings), view.running, view.waiting, "", "", "", ""
     for taken in view.takes:
         if taken is not own:
             yield _row(f"  {json.dumps(taken.key, ensure_ascii=False)}", taken, now_ms)
 
 
 def _row(name: str, taken: Taken, now_ms: int) -> tuple[object, ...]:
-    starts = "" if taken.next_ms is None else ago(taken.next_ms, now_ms)
+    starts = [_in(at_ms, now_ms) for at_ms in (taken.next_ms, taken.last_ms)]
     allowed = _allows(taken.settings) + (", set for it" if taken.has_own else "")
     return (
-        name, allowed, taken.running, taken.waiting, starts,
-        first(taken.holders, NAMED), first(taken.first, NAMED),
+        name, allowed, taken.running, taken.waiting, *starts,
+        first(list(map(taken.id_of, taken.holders)), NAMED),
+        first(list(map(taken.id_of, taken.first)), NAMED),
     )  # fmt: skip
+
+
+def _in(at_ms: int | None, now_ms: int) -> str:
+    return "" if at_ms is None or at_ms <= now_ms else f"in {roughly((at_ms - now_ms) / 1000)}"
 
 
 def _allows(settings: LimitSettings | None) -> str:

@@ -49,3 +49,15 @@ def grant(tat_us: int, now_us: int, *, wanted: int, interval_us: int, burst: int
     tat_us += granted * interval_us
     wait_us = max(0, tat_us + interval_us - room_us - now_us) if granted < wanted else 0
     return Grant(granted, tat_us, wait_us)
+
+
+def start_us(tat_us: int, from_us: int, *, nth: int, interval_us: int, burst: int) -> int:
+    """When the nth start that comes from then on is admitted at the earliest; 0 is the next one.
+
+    Args:
+      tat_us: As the last grant left it.
+      from_us: Before that none is; epoch, like the other.
+    """
+    tat_us = min(tat_us, from_us + burst * interval_us)
+    first_us = max(from_us, tat_us - (burst - 1) * interval_us)
+    return max(first_us, max(tat_us, first_us) + (nth - burst + 1) * interval_us)

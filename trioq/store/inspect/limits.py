@@ -13,6 +13,7 @@ import attrs
 from trioq.core.flow import rate_of
 from trioq.core.formats import flow
 from trioq.core.job import Uid
+from trioq.core.limiter import start_us
 from trioq.core.limits import LimitSettings, limit_of
 from trioq.store import kept
 from trioq.store.inspect.fields import PAGE, scanned
@@ -37,12 +38,15 @@ class Taken:
     """Jobs that wait because of it."""
     first: tuple[Uid, ...]
     """Those of them that come next."""
-    next_ms: int | None = None
-    """When the next one may start, epoch; None: neither its rate nor a rest holds up anything."""
-    rests: bool = False
-    """Whether nobody may start until then because it rests."""
     has_own: bool = False
     """Whether these settings are for this value of the limit's key alone."""
+    ids: Mapping[Uid, str] = attrs.field(factory=dict[Uid, str])
+    """The callers' ids of those that are named and have one."""
+    tat_us: int = 0
+    """The theoretical arrival time of the next start; epoch, as the next two."""
+    rests_us: int = 0
+    """Until when nobody may start because it rests."""
+    now_us: int = 0
 
     @property
     def key(self) -> Any:
@@ -58,6 +62,49 @@ class Taken:
         """Whether no more may run until one of those that do has ended."""
         return 0 < concurrency(self.settings) <= self.running
 
+    @property
+    def next_ms(self) -> int | None:
+        """When the next one may start, epoch; None: neither its rate nor a rest holds up
+        anything."""
+        start_us = self._start_us(0)
+        return math.ceil(start_us / 1000) if start_us > self.now_us else None
+
+    @property
+    def rests(self) -> bool:
+        """Whether nobody may start until then because it rests."""
+        return self.now_us < self.rests_us == self._start_us(0)
+
+    def starts_ms(self, nth: int) -> int | None:
+        """When one may start that has so many before it, epoch, as far as rate and rest say.
+
+        None: they say nothing, or it takes a slot first.
+        """
+        settings = self.settings
+        if self.is_full or settings is None or not (settings.interval_us or self.next_ms):
+            return None
+        return math.ceil(self._start_us(nth) / 1000)
+
+    @property
+    def last_ms(self) -> int | None:
+        """The same of the last that waits."""
+        return self.starts_ms(self.waiting - 1) if self.waiting else None
+
+    def _start_us(self, nth: int) -> int:
+        from_us, settings = max(self.now_us, self.rests_us), self.settings
+        if settings is None or not settings.interval_us:
+            return from_us
+        return start_us(
+            self.tat_us, from_us, nth=nth, interval_us=settings.interval_us, burst=settings.burst
+        )
+
+    def id_of(self, uid: Uid) -> str:
+        """What people know a job by."""
+        return self.ids.get(uid, uid)
+
+    def ids_of(self, uids: Sequence[Uid]) -> dict[Uid, str]:
+        """Of these the callers' ids, where they have one."""
+        return {uid: self.ids[uid] for uid in uids if uid in self.ids}
+
     def as_json(self) -> dict[str, Any]:
         """The shape of a take with ``--json``."""
         return {
@@ -68,7 +115,9 @@ class Taken:
             "holders": list(self.holders),
             "waiting": self.waiting,
             "first": list(self.first),
+            "ids": self.ids_of((*self.holders, *self.first)),
             "next_ms": self.next_ms,
+            "last_ms": self.last_ms,
         }
 
 
@@ -152,7 +201,7 @@ def limits(store: RedisStore) -> list[LimitView]:
                 kept.leading(kept_as.get(name, "").encode()),
                 sum(held.get(take, 0) for take in takes),
                 sum(waiting[take] for take in takes),
-                tuple(_with_permits(store, shown)),
+                tuple(_with_times(store, shown)),
                 len(in_use) - len(shown),
             )
         )
@@ -189,7 +238,7 @@ def taken(store: RedisStore, takes: Sequence[str]) -> list[Taken]:
         )
         for take, name, count in zip(takes, names, held, strict=True)
     ]
-    return list(_with_permits(store, found))
+    return list(_with_times(store, found))
 
 
 def known(
@@ -279,20 +328,22 @@ def _holders(store: RedisStore) -> dict[str, list[Uid]]:
     return found
 
 
-def _with_permits(store: RedisStore, found: Sequence[Taken]) -> Iterator[Taken]:
-    """With the times of the next starts: as the rate has it, or when the rest is over."""
+def _with_times(store: RedisStore, found: Sequence[Taken]) -> Iterator[Taken]:
+    """With what decides when the next ones start, and the ids of those who are named."""
     if not found:
         return
     names = [name for each in found for name in (each.take, f"\0{each.take}")]
-    asked = ("ZMSCORE", store.keys.fixed("tats"), *names)
-    (seconds, micros), times = store.lane.transaction([("TIME",), asked])
-    now_us = int(seconds) * 1_000_000 + int(micros)
-    for each, tat, rest in zip(found, times[::2], times[1::2], strict=True):
-        settings, rest_us, next_us = each.settings or LimitSettings(), float(rest or 0), 0.0
-        if settings.interval_us:
-            next_us = float(tat or 0) - (settings.burst - 1) * settings.interval_us
-        if (at_us := max(next_us, rest_us)) > now_us:
-            at_ms = math.ceil(at_us / 1000)
-            yield attrs.evolve(each, next_ms=at_ms, rests=rest_us >= next_us)
-        else:
-            yield each
+    uids = list(dict.fromkeys(uid for each in found for uid in (*each.holders, *each.first)))
+    asked = [("TIME",), ("ZMSCORE", store.keys.fixed("tats"), *names)]
+    if uids:
+        asked.append(("HMGET", store.keys.fixed("id_of"), *uids))
+    (seconds, micros), times, *rest = store.lane.transaction(asked)
+    ids = {uid: kept.text(id) for uid, id in zip(uids, *rest, strict=True) if id is not None}
+    for each, tat, rests in zip(found, times[::2], times[1::2], strict=True):
+        yield attrs.evolve(
+            each,
+            ids={uid: ids[uid] for uid in (*each.holders, *each.first) if uid in ids},
+            tat_us=int(float(tat or 0)),
+            rests_us=int(float(rests or 0)),
+            now_us=int(seconds) * 1_000_000 + int(micros),
+        )

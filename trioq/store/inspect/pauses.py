@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 from typing import Any, Self
 
 import attrs
@@ -50,8 +51,10 @@ class Pauses:
 
     def in_words(self) -> list[str]:
         """A sentence for each."""
-        told = [each.in_words(queue, queue) for queue, each in self.queues.items()]
-        return told + [each.in_words(name, f"--job {name}") for name, each in self.names.items()]
+        told = [each.in_words(queue, quote(queue)) for queue, each in self.queues.items()]
+        return told + [
+            each.in_words(name, f"--job {quote(name)}") for name, each in self.names.items()
+        ]
 
 
 def questions(keys: Keys) -> list[tuple[Any, ...]]:

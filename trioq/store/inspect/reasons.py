@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -10,9 +10,9 @@ import attrs
 
 from trioq.core import blame
 from trioq.core.config.rules import nearest
-from trioq.core.flow import rate_of
+from trioq.core.duration import roughly
 from trioq.core.formats.snapshot import Snapshot
-from trioq.core.limits import limit_of
+from trioq.store.inspect import why_limited
 from trioq.store.inspect.able import Able, Engines, ShutBreaker
 from trioq.store.inspect.counts import EngineStats, QueueStats, Stats
 from trioq.store.inspect.limits import Taken
@@ -151,15 +151,16 @@ def _over(view: JobView) -> Reason | None:
 
 def _due(view: JobView, now_ms: int) -> Iterator[Reason]:
     if view.due_ms is not None and view.due_ms > now_ms:
-        failed = f" after {len(view.attempts)} failed attempts" if view.attempts else ""
-        in_s = (view.due_ms - now_ms) / 1000
-        yield Reason("due", f"it is to run in {in_s:,.1f} s{failed}", {"due_ms": view.due_ms})
+        count = len(view.attempts)
+        attempts = "a failed attempt" if count == 1 else f"{count:,} failed attempts"
+        in_words = roughly((view.due_ms - now_ms) / 1000) + (f" after {attempts}" if count else "")
+        yield Reason("due", f"it is to run in {in_words}", {"due_ms": view.due_ms})
 
 
 def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterator[Reason]:
     """Why nobody claims from this queue."""
     if (paused := counted.pauses.queues.get(queue)) is not None:
-        says = paused.in_words(queue, queue)
+        says = paused.in_words(queue, shlex.quote(queue))
         yield Reason("paused", says, {"queue": queue, **paused.as_json()})
     engines = Engines(counted, told)
     serving = engines.serving(queue)
@@ -180,7 +181,7 @@ def of_limits(queue: str, counted: Stats) -> Iterator[Reason]:
 
 def _paused(name: str, counted: Stats) -> Iterator[Reason]:
     if (paused := counted.pauses.names.get(name)) is not None:
-        says = paused.in_words(name, f"--job {name}")
+        says = paused.in_words(name, f"--job {shlex.quote(name)}")
         yield Reason("paused", says, {"job": name, **paused.as_json()})
 
 
@@ -204,7 +205,7 @@ def _breaker(name: str, able: Able, breaker: ShutBreaker, now_ms: int) -> Reason
     counts = blame.in_words(breaker.on)
     says = able.breaker_in_words(name, f" of {name}")
     if breaker.until_ms is not None:
-        says += f": one job is tried in {max(0, breaker.until_ms - now_ms) / 1000:,.1f} s"
+        says += f": one job is tried in {roughly((breaker.until_ms - now_ms) / 1000)}"
     elif breaker.state == "half_open":
         says += ": the jobs that are tried now decide"
     says += f"; it counts {counts}"
@@ -232,39 +233,8 @@ def _limited(held: Held, now_ms: int) -> Iterator[Reason]:
     """Which of its limits have nothing to give; and where it waits for one that has again."""
     for taken in held.takes:
         if taken.take == held.waits_for or taken.is_full or taken.next_ms is not None:
-            yield _of_take(taken, held, now_ms)
-
-
-def _of_take(taken: Taken, held: Held, now_ms: int) -> Reason:
-    name = limit_of(taken.take)
-    of = "" if taken.key is None else f" for {json.dumps(taken.key, ensure_ascii=False)}"
-    of += " (set for it alone)" if taken.has_own else ""
-    settings, before = taken.settings, held.before if taken.take == held.waits_for else None
-    data = {
-        "limit": name,
-        "key": taken.key,
-        "own": taken.has_own,
-        "running": taken.running,
-        "concurrency": None if settings is None else settings.concurrency or None,
-        "holders": list(taken.holders),
-        "next_ms": taken.next_ms,
-        "before": before,
-    }
-    if settings is not None and taken.is_full:
-        says = f"the limit {name}{of} is full: {taken.running:,} of {settings.concurrency:,} run,"
-        says += f" held by {_named(taken.holders)}"
-    elif taken.next_ms is not None:
-        in_s = max(0, taken.next_ms - now_ms) / 1000
-        if taken.rests or settings is None:
-            how = "rests, as a job was told to wait: the next one may start"
-        else:
-            how = f"lets {rate_of(settings.interval_us)} start: the next one"
-        says = f"the limit {name}{of} {how} in {in_s:,.1f} s"
-    else:
-        says = f"the limit {name}{of} was full, and has room: those that wait for it are next"
-    if before:
-        says += f"; {before:,} that wait for it come before this one"
-    return Reason("limited", says, data)
+            before = held.before if taken.take == held.waits_for else None
+            yield Reason("limited", *why_limited.told(taken, before, now_ms))
 
 
 def _in_line(queue: str, there: QueueStats, line: Line, now_ms: int) -> Iterator[Reason]:
@@ -282,11 +252,12 @@ def _in_line(queue: str, there: QueueStats, line: Line, now_ms: int) -> Iterator
         says = f"more than {line.looked:,} of the {there.ready:,} that are ready in {queue}"
         says += " come before it"
     else:
-        says = f"{line.place:,} of the {there.ready:,} that are ready in {queue} come before it"
+        come = "comes" if line.place == 1 else "come"
+        says = f"{line.place:,} of the {there.ready:,} that are ready in {queue} {come} before it"
     if line.per_s:
         wait_s = (line.looked if line.place is None else line.place) / line.per_s
         least = "at least " if line.place is None else "about "
-        says += f": {least}{wait_s:,.1f} s at the rate of the last minute"
+        says += f": {least}{roughly(wait_s)} at the rate of the last minute"
         data["about_ms"] = now_ms + round(1000 * wait_s)
     yield Reason("in_line", says, data)
 

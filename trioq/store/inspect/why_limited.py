@@ -1,0 +1,67 @@
+"""What a limit lacks that a job waits for, who has it, and when about there is some. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from trioq.core.duration import roughly
+from trioq.core.flow import rate_of
+from trioq.core.limits import limit_of
+from trioq.store.inspect.limits import Taken
+
+#: Jobs that are named.
+NAMED = 3
+
+
+def told(taken: Taken, before: int | None, now_ms: int) -> tuple[str, dict[str, Any]]:
+    """In words, and as data.
+
+    Args:
+      before: How many of its queue come before the job, if it waits for this take.
+    """
+    settings = taken.settings
+    about_ms = None if before is None else taken.starts_ms(before)
+    data = {
+        "limit": limit_of(taken.take),
+        "key": taken.key,
+        "own": taken.has_own,
+        "running": taken.running,
+        "concurrency": None if settings is None else settings.concurrency or None,
+        "holders": list(taken.holders),
+        "ids": taken.ids_of(taken.holders),
+        "next_ms": taken.next_ms,
+        "before": before,
+        "about_ms": about_ms,
+    }
+    says = _lacks(taken, now_ms)
+    if before:
+        wait = "waits for it comes" if before == 1 else "wait for it come"
+        says += f"; {before:,} that {wait} before this one"
+        if about_ms is not None and about_ms > now_ms:
+            says += f", which may start in about {roughly((about_ms - now_ms) / 1000)}"
+    return says, data
+
+
+def _lacks(taken: Taken, now_ms: int) -> str:
+    of = "" if taken.key is None else f" for {json.dumps(taken.key, ensure_ascii=False)}"
+    of += " (set for it alone)" if taken.has_own else ""
+    limit, settings = f"the limit {limit_of(taken.take)}{of}", taken.settings
+    if settings is not None and taken.is_full:
+        run = "runs" if taken.running == 1 else "run"
+        says = f"{limit} is full: {taken.running:,} of {settings.concurrency:,} {run}"
+        return says + (f", held by {_holders(taken)}" if taken.holders else "")
+    if taken.next_ms is None:
+        return f"{limit} was full, and has room: those that wait for it are next"
+    if taken.rests or settings is None:
+        how = "rests, as a job was told to wait: the next one may start"
+    else:
+        how = f"lets {rate_of(settings.interval_us)} start: the next one"
+    return f"{limit} {how} in {roughly((taken.next_ms - now_ms) / 1000)}"
+
+
+def _holders(taken: Taken) -> str:
+    """By their callers' ids, where they have one."""
+    shown = [taken.id_of(uid) for uid in taken.holders[:NAMED]]
+    more = taken.running - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
