@@ -13,6 +13,7 @@ from tests.support import Server, new_job
 from trioq.client.cancel import whoami
 from trioq.core.formats import history
 from trioq.core.formats.history import Attempt
+from trioq.core.limits import LimitSettings
 from trioq.core.outcome import Error
 from trioq.core.settlements import Ack, Cancel, DeadLetter, Deliver, Park, RetryAt
 from trioq.store.inspect import find
@@ -41,6 +42,20 @@ def test_people_see_a_line_for_each_job(trioq: Cli, scene: Scene) -> None:
     assert find(scene.store, "mine").uid == uid  # type: ignore[union-attr]
     assert trioq("peek", "high").stdout == "nothing is ready in high\n"
     assert trioq.json("peek", "high") == []
+
+
+def test_jobs_that_wait_for_limits_are_said_to_beside_what_is_next(
+    trioq: Cli, scene: Scene
+) -> None:
+    limits = {"stripe": LimitSettings(concurrency=1), "slow": LimitSettings(3_600_000_000)}
+    scene.store.set_limits(limits, 1)
+    scene.enqueue(*(new_job(takes=("stripe",)) for _ in range(4)))
+    scene.enqueue(*(new_job(takes=("slow",)) for _ in range(3)))
+    scene.driver.step(7)
+    shown = trioq("peek", "low")
+    assert shown.stdout == "nothing is ready in low\n"
+    said = r"trioq: 5 more wait for limits: stripe; slow, the next in (59|60) min\n"
+    assert re.fullmatch(said, shown.stderr)
 
 
 @pytest.mark.parametrize("command", ["peek", "pause", "resume", "purge"])

@@ -323,12 +323,16 @@ def test_of_a_queue_all_is_told_that_keeps_it_from_moving(scene: Scene) -> None:
     assert missing.why == "no_engine"
 
 
-def test_of_a_queue_it_is_told_how_many_wait_for_limits(scene: Scene) -> None:
+def test_of_a_queue_it_is_told_how_many_wait_for_which_limits(scene: Scene) -> None:
     scene.store.set_limits({"one": LimitSettings(concurrency=1)}, 1)
-    scene.enqueue(*(new_job("low", takes=("one",)) for _ in range(3)))
+    scene.enqueue(*(new_job("low", takes=("one:7",)) for _ in range(3)))
     assert len(scene.driver.step(3)) == 1
     (reason,), counted, _ = explain_queue(scene.store, "low")
-    assert (reason.why, reason.data) == ("limited", {"queue": "low", "jobs": 2})
+    assert (reason.why, reason.says) == ("limited", "2 jobs of it wait for limits: one")
+    assert reason.data == {
+        "queue": "low", "jobs": 2,
+        "limits": [{"limit": "one", "take": "one:7", "jobs": 2, "next_ms": None}],
+    }  # fmt: skip
     assert counted.queues["low"].limited == 2
 
 

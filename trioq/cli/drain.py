@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import attrs
 
-from trioq.core.duration import roughly
-from trioq.store.inspect import Outstanding, Room
-
-#: Limits that are named.
-NAMED = 3
+from trioq.store.inspect import Outstanding, Room, limits_in_words
 
 
 @attrs.frozen
@@ -52,7 +47,9 @@ def judge(queues: Mapping[str, Outstanding], running: int, known_names: frozense
             waiting["scheduled"] += counts.due
             waiting["limited"] += counts.limited - wait_longer
             if wait_longer:
-                behind.append(f"{wait_longer} in {queue} (limited: {_limits(later, now_ms)})")
+                behind.append(
+                    f"{wait_longer} in {queue} (limited: {limits_in_words(later, now_ms)})"
+                )
         if counts.later:
             behind.append(f"{counts.later} in {queue} (due later)")
         for name, parked in counts.parked.items():
@@ -64,24 +61,5 @@ def judge(queues: Mapping[str, Outstanding], running: int, known_names: frozense
                 behind.append(f"{parked} × {name} in {queue} ({why})")
     told = {what: f"{count} {what}" for what, count in waiting.items() if count}
     if "limited" in told and soon:
-        told["limited"] += f": {_limits(soon, now_ms)}"
+        told["limited"] += f": {limits_in_words(soon, now_ms)}"
     return Verdict(tuple(told.values()), tuple(behind))
-
-
-def _limits(rooms: Sequence[Room], now_ms: int) -> str:
-    """Which ones they wait for, those first for which the most do, and when the next one starts."""
-    jobs: Counter[str] = Counter()
-    next_ms: dict[str, int] = {}
-    for room in rooms:
-        jobs[room.limit] += room.jobs
-        if room.next_ms is not None:
-            next_ms[room.limit] = min(room.next_ms, next_ms.get(room.limit, room.next_ms))
-    names = [name for name, _ in jobs.most_common()]
-    shown = [
-        f"{name}, the next in {roughly((next_ms[name] - now_ms) / 1000)}"
-        if name in next_ms
-        else name
-        for name in names[:NAMED]
-    ]
-    more = len(names) - NAMED
-    return "; ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -23,7 +23,7 @@ from trioq.cli.follow import follow as show_changes
 from trioq.cli.screen import ago, cut, lasting, moment, numbers, plain, show_table, texts
 from trioq.core.config import Config, WorkerConfig
 from trioq.core.formats import history
-from trioq.store.inspect import Door, JobView, QueueStats
+from trioq.store.inspect import Door, JobView, QueueStats, limits_in_words
 
 #: Names of parked jobs that are told of beside what is next.
 DOORS = 5
@@ -40,7 +40,8 @@ def peek(config: str, queue: str, count: int, as_json: bool) -> None:
         found = there.admin.peek(there.known_queue(queue), count)
         counted = there.admin.stats()
         behind = [door for door in there.admin.doors(counted) if door.queue == queue]
-    for line in _besides(queue, counted.queues.get(queue), behind):
+        limits = limits_in_words(there.admin.rooms(queue), there.admin.now_ms())
+    for line in _besides(queue, counted.queues.get(queue), behind, limits):
         note(line)
     if as_json:
         show_json([view.as_json() for view in found])
@@ -56,14 +57,19 @@ def peek(config: str, queue: str, count: int, as_json: bool) -> None:
         click.echo(f"nothing is ready in {queue}")
 
 
-def _besides(queue: str, counted: QueueStats | None, behind: Sequence[Door]) -> Iterator[str]:
+def _besides(
+    queue: str, counted: QueueStats | None, behind: Sequence[Door], limits: str
+) -> Iterator[str]:
     """Why what is listed isn't all there is to come, or doesn't come."""
     if counted is None:
         return
     if counted.paused:
-        yield f"{queue} is paused: nobody claims from it until trioq resume"
+        yield f"{queue} is paused: nobody claims from it until trioq resume {shlex.quote(queue)}"
     elif not counted.served and counted.waiting:
         yield f"no engine serves {queue}"
+    if counted.limited:
+        wait = "waits for a limit" if counted.limited == 1 else "wait for limits"
+        yield plain(f"{counted.limited:,} more {wait}: {limits or 'trioq limits tells which'}")
     if counted.scheduled:
         yield f"{counted.scheduled:,} more are scheduled for later"
     for door in behind[:DOORS]:

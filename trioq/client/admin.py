@@ -46,6 +46,7 @@ from trioq.store.inspect import (
     LivingPage,
     Pauses,
     Reason,
+    Room,
     Stats,
 )
 from trioq.store.redis import RedisStore
@@ -126,6 +127,10 @@ class Admin:
     def limits(self) -> list[LimitView]:
         """What is limited, how much of it is in use, and who waits."""
         return inspect.limits(self.store)
+
+    def rooms(self, queue: str) -> tuple[Room, ...]:
+        """Which limits jobs of a queue wait for, how many, and when the next permit comes."""
+        return inspect.rooms(self.store, queue)
 
     def now_ms(self) -> int:
         """The server's time, epoch."""

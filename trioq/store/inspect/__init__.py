@@ -34,7 +34,8 @@ from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.pauses import Pauses, pauses
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.reasons import Explanation, Reason
-from trioq.store.inspect.rooms import Room
+from trioq.store.inspect.rooms import Room, rooms
+from trioq.store.inspect.rooms import in_words as limits_in_words
 from trioq.store.inspect.sample import (
     Glance,
     Sample,
@@ -88,6 +89,7 @@ __all__ = [
     "held",
     "known_limits",
     "limits",
+    "limits_in_words",
     "living_pages",
     "look",
     "newest_dead",
@@ -100,6 +102,7 @@ __all__ = [
     "permits_used",
     "queue_names",
     "record",
+    "rooms",
     "running",
     "sample",
     "settings_json",

@@ -24,6 +24,7 @@ from trioq.store.inspect.reasons import (
     of_limits,
     of_queue,
 )
+from trioq.store.inspect.rooms import rooms
 from trioq.store.inspect.snapshot import snapshots
 from trioq.store.inspect.summaries import done
 from trioq.store.redis import RedisStore
@@ -69,7 +70,8 @@ def explain_queue(
     counted = stats(store, [*queues, queue])
     told = _told(store, counted)
     behind = tuple(door for door in doors(store, counted) if door.queue == queue)
-    reasons = (*of_queue(queue, counted, told), *of_limits(queue, counted))
+    limited = of_limits(queue, counted, rooms(store, queue), now_ms_of(store))
+    reasons = (*of_queue(queue, counted, told), *limited)
     return reasons, counted, behind
 
 

@@ -16,6 +16,7 @@ from trioq.store.inspect import why_limited
 from trioq.store.inspect.able import Able, Engines, ShutBreaker
 from trioq.store.inspect.counts import EngineStats, QueueStats, Stats
 from trioq.store.inspect.limits import Taken
+from trioq.store.inspect.rooms import Room
 from trioq.store.inspect.views import JobView
 
 Why = Literal[
@@ -170,13 +171,16 @@ def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterat
         yield _draining(f"all engines that serve {queue}", serving)
 
 
-def of_limits(queue: str, counted: Stats) -> Iterator[Reason]:
-    """How many of a queue's jobs wait for limits, whoever claims from it."""
+def of_limits(queue: str, counted: Stats, found: Sequence[Room], now_ms: int) -> Iterator[Reason]:
+    """For which limits jobs of a queue wait, whoever claims from it.
+
+    Args:
+      found: Where they do, as far as was looked.
+    """
     there_is = counted.queues.get(queue)
     if there_is is not None and there_is.limited:
-        jobs = "job of it waits" if there_is.limited == 1 else "jobs of it wait"
-        says = f"{there_is.limited:,} {jobs} for limits: trioq limits tells which are full"
-        yield Reason("limited", says, {"queue": queue, "jobs": there_is.limited})
+        says, data = why_limited.told_of_many(there_is.limited, found, now_ms)
+        yield Reason("limited", says, {"queue": queue, **data})
 
 
 def _paused(name: str, counted: Stats) -> Iterator[Reason]:

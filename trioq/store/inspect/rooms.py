@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import attrs
 
+from trioq.core.duration import roughly
 from trioq.core.limits import limit_of
 from trioq.store import kept
 from trioq.store.inspect.fields import scanned
 from trioq.store.keys import Keys
 from trioq.store.redis import RedisStore
+
+#: Limits that are named.
+NAMED = 3
 
 
 @attrs.frozen
@@ -29,6 +34,33 @@ class Room:
     def limit(self) -> str:
         """Whose room it is."""
         return limit_of(self.take)
+
+
+def rooms(store: RedisStore, queue: str) -> tuple[Room, ...]:
+    """Those of a queue in which somebody waits."""
+    there = places(store, [queue])
+    found = read(iter(store.lane.transaction(questions(store.keys, there))), there) if there else ()
+    return tuple(room for room in found if room.jobs)
+
+
+def in_words(found: Sequence[Room], now_ms: int) -> str:
+    """Which limits they are of, those first for which the most wait, and when the next starts:
+    ``reports, the next in 9 min; stripe``."""
+    jobs: Counter[str] = Counter()
+    next_ms: dict[str, int] = {}
+    for room in found:
+        jobs[room.limit] += room.jobs
+        if room.next_ms is not None:
+            next_ms[room.limit] = min(room.next_ms, next_ms.get(room.limit, room.next_ms))
+    names = [name for name, _ in jobs.most_common()]
+    shown = [
+        f"{name}, the next in {roughly((next_ms[name] - now_ms) / 1000)}"
+        if name in next_ms
+        else name
+        for name in names[:NAMED]
+    ]
+    more = len(names) - NAMED
+    return "; ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def places(store: RedisStore, queues: Collection[str]) -> list[tuple[str, str]]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from trioq.core.duration import roughly
 from trioq.core.flow import rate_of
 from trioq.core.limits import limit_of
 from trioq.store.inspect.limits import Taken
+from trioq.store.inspect.rooms import Room, in_words
 
-#: Jobs that are named.
+#: Jobs that are named, and rooms that are told of as data.
 NAMED = 3
+ROOMS = 20
 
 
 def told(taken: Taken, before: int | None, now_ms: int) -> tuple[str, dict[str, Any]]:
@@ -41,6 +44,21 @@ def told(taken: Taken, before: int | None, now_ms: int) -> tuple[str, dict[str, 
         if about_ms is not None and about_ms > now_ms:
             says += f", which may start in about {roughly((about_ms - now_ms) / 1000)}"
     return says, data
+
+
+def told_of_many(jobs: int, found: Sequence[Room], now_ms: int) -> tuple[str, dict[str, Any]]:
+    """The same of so many jobs of a queue.
+
+    Args:
+      found: Where they wait, as far as was looked.
+    """
+    wait = "job of it waits for a limit" if jobs == 1 else "jobs of it wait for limits"
+    which = in_words(found, now_ms) or "trioq limits tells which are full"
+    rooms = [
+        {"limit": room.limit, "take": room.take, "jobs": room.jobs, "next_ms": room.next_ms}
+        for room in sorted(found, key=lambda room: -room.jobs)[:ROOMS]
+    ]
+    return f"{jobs:,} {wait}: {which}", {"jobs": jobs, "limits": rooms}
 
 
 def _lacks(taken: Taken, now_ms: int) -> str:
