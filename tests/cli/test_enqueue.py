@@ -177,6 +177,48 @@ def test_a_full_queue_is_waited_for_as_long_as_is_said(
     assert "none came in 0." in lines.stderr
 
 
+@pytest.mark.parametrize("source", [(), ("--from", "lines.jsonl")])
+def test_who_waits_for_room_is_told_so_and_may_end_it(
+    server: Server, store: RedisStore, tmp_path: Path, source: tuple[str, ...]
+) -> None:
+    more = '[[queues]]\nname="high"\nmax_length = 1\nwhen_full = "wait"\n[[queues]]\nname="low"\n'
+    cli = Cli(write_config(tmp_path, server, more))
+    (tmp_path / "lines.jsonl").write_text('{"n": 1}\n')
+    assert cli("enqueue", "convert").exit_code == 0
+    process = trioq_started(
+        "enqueue", cli.config, "convert", *source, cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    with process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == (
+            "trioq: high is full (1 of 1), waiting for room: Ctrl-C or --full-timeout ends that\n"
+        )
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == "trioq: interrupted: nothing was queued\n"
+    assert process.returncode == 130
+    assert enqueued(store) == 1
+    assert store.lane.call("ZCARD", store.keys.fixed("enqueuers_line")) == 0
+
+
+def test_who_waited_for_room_goes_on_when_there_is_some(
+    server: Server, store: RedisStore, tmp_path: Path
+) -> None:
+    more = '[[queues]]\nname="high"\nmax_length = 1\nwhen_full = "wait"\n[[queues]]\nname="low"\n'
+    cli = Cli(write_config(tmp_path, server, more))
+    assert cli("enqueue", "convert").exit_code == 0
+    process = trioq_started(
+        "enqueue", cli.config, "convert", stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stderr is not None
+        assert "waiting for room" in process.stderr.readline()
+        assert cli("purge", "high", "--yes").exit_code == 0
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith("queued ")
+    assert enqueued(store) == 2
+
+
 # -- names -------------------------------------------------------------------------------------
 
 

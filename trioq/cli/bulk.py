@@ -35,6 +35,8 @@ class Stop:
 
     def __init__(self) -> None:
         self.wanted = False
+        self.is_at_once = False
+        """Nothing is under way now: the first one stops at once, too."""
 
     def __enter__(self) -> Self:
         self._before = signal.signal(signal.SIGINT, self.want)
@@ -45,7 +47,7 @@ class Stop:
 
     def want(self, number: int, frame: FrameType | None) -> None:
         """A signal's handler."""
-        if self.wanted:
+        if self.wanted or self.is_at_once:
             raise KeyboardInterrupt
         self.wanted = True
 

@@ -28,6 +28,7 @@ from trioq.cli.common import (
     with_json,
 )
 from trioq.cli.handler_names import Known, known_here, known_to_engines
+from trioq.cli.patience import Patience
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
 from trioq.cli.results import client_of, result_of, tell
 from trioq.client import arguments
@@ -194,7 +195,11 @@ def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) ->
     tracing = Tracing.open(wanted.config)
     with tracing.sending(wanted.name) as sending:
         job = wanted.job(content, id, sending.headers)
-        (handle,) = client_of(there, tracing).send([job], full_timeout_s=wanted.full_timeout_s)
+        (handle,) = client_of(there, tracing).send(
+            [job],
+            full_timeout_s=wanted.full_timeout_s,
+            waiting=Patience(lambda: "nothing was queued").waiting,
+        )
         sending.sent([job.uid], {job.queue})
     return handle
 
@@ -281,9 +286,14 @@ class _Sending:
             bar(self.count, f"queueing {self.source}") as advance,
             tracing.sending(None) as sending,
         ):
+            patience = Patience(self._how_far, stop)
             try:
                 for batch in batches(self._jobs(numbers, sending.headers)):
-                    client.send(batch, full_timeout_s=self.wanted.full_timeout_s)
+                    client.send(
+                        batch,
+                        full_timeout_s=self.wanted.full_timeout_s,
+                        waiting=patience.waiting,
+                    )
                     self._sent += len(batch)
                     self._reached = [numbers.popleft() for _ in batch][-1]
                     advance(len(batch))

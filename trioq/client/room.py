@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import attrs
 
 from trioq.core.calls import Enqueuer, MustWait, NewJob
 from trioq.core.config import Config
 from trioq.errors import QueueFull
+
+Waiting = Callable[[MustWait], AbstractContextManager[object]]
+"""What is entered around each wait for room."""
 
 #: How long whoever leaves a line may take to say so; else the server finds out.
 ASIDE_S = 0.1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
@@ -24,7 +25,7 @@ from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
 from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured, opening
-from trioq.client.room import Room, none_came
+from trioq.client.room import Room, Waiting, none_came
 from trioq.client.sync_outbox import SyncOutbox
 from trioq.core import valid
 from trioq.core.call import Call
@@ -326,19 +327,21 @@ class SyncClient:
         jobs: Sequence[NewJob],
         within_s: float = math.inf,
         full_timeout_s: float = math.inf,
+        waiting: Waiting | None = None,
     ) -> list[SyncHandle]:
         """Queue one batch of jobs that are made already.
 
         Args:
           within_s: Seconds for all of it.
           full_timeout_s: How long to wait for room, where one does.
+          waiting: Is entered while that is so.
         """
         patience_s = min(full_timeout_s, within_s)
         try:
             who = self._who(jobs, patience_s)
             enqueued = all_taken(jobs, self._outbox.send(jobs, within_s, who))
         except MustWait as full:
-            enqueued = self._when_there_is_room(jobs, full, patience_s)
+            enqueued = self._when_there_is_room(jobs, full, patience_s, waiting)
         except StoreUnreachable as error:
             raise_told(error, jobs)
         return handles(SyncHandle, self, jobs, enqueued)
@@ -347,12 +350,21 @@ class SyncClient:
         return self._room.who(jobs, patience_s, lambda: self._waits.name)
 
     def _when_there_is_room(
-        self, jobs: Sequence[NewJob], full: MustWait, patience_s: float
+        self,
+        jobs: Sequence[NewJob],
+        full: MustWait,
+        patience_s: float,
+        waiting: Waiting | None = None,
     ) -> Enqueued:
         """Enqueue what is in line by now."""
         began = time.monotonic()
+
+        def room() -> bool:
+            with nullcontext() if waiting is None else waiting(full):
+                return self._waits.room(full.queue, jobs[0].uid, began + patience_s)
+
         with waits_here([full.queue]):
-            while self._waits.room(full.queue, jobs[0].uid, began + patience_s):
+            while room():
                 who = Enqueuer(self._waits.name, full.nth)
                 try:
                     return all_taken(jobs, self._outbox.send(jobs, who=who))
