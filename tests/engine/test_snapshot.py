@@ -21,7 +21,7 @@ from trioq.core.config import (
 )
 from trioq.core.events import Event, JobStarted
 from trioq.core.formats.snapshot import Snapshot
-from trioq.store.inspect import doors, running, snapshots, stats, watch, with_abandoned
+from trioq.store.inspect import doors, snapshots, stats, watch, with_abandoned
 from trioq.store.redis import RedisStore
 
 app = trioq.App()
@@ -119,15 +119,15 @@ def quiet(event: Event) -> None:
     """Nobody listens."""
 
 
-@pytest.mark.direct  # what is told comes late where answers get lost
 @pytest.mark.trio
 async def test_so_does_one_with_abandoned_handlers_and_who_counts_is_told(
     server: Server, store: RedisStore
 ) -> None:
-    busy, gate = trioq.App(), trio.Event()
+    busy, begun, gate = trioq.App(), trio.Event(), trio.Event()
 
     @busy.job("stubborn")
     async def stubborn() -> None:
+        begun.set()
         with trio.move_on_after(PATIENCE_S, shield=True):
             await gate.wait()
 
@@ -137,7 +137,7 @@ async def test_so_does_one_with_abandoned_handlers_and_who_counts_is_told(
     store.enqueue("a", 1, [job])
     async with trio.open_nursery() as nursery:
         engine = await nursery.start(trioq.Engine(busy, there, report=quiet).run)
-        await trio.to_thread.run_sync(wait_until, lambda: running(store, [job.uid]))
+        await begun.wait()  # one that is asked before it begins never does
         assert cancelled_by(store, "a", 2, job.uid, "low", "stubborn") == "asked"
         await told(store, lambda each: each.abandoned == {"stubborn": 1})
         counted = with_abandoned(store, stats(store)).engines

@@ -444,7 +444,6 @@ async def test_a_thread_that_never_returns_is_left_behind(rig: Rig) -> None:
     assert not rig.of(JobSucceeded)
 
 
-@pytest.mark.direct  # where answers get lost its boot may be another by then
 async def test_one_in_a_hand_with_others_is_asked_like_any_other(rig: Rig) -> None:
     rig.config = config_of(cancel_grace_s=60.0, count=2)
     seen: list[str | None] = []
@@ -461,7 +460,7 @@ async def test_one_in_a_hand_with_others_is_asked_like_any_other(rig: Rig) -> No
     async with rig.running() as engine:
         rig.enqueue("tiny", 50, payload={"asks": False})
         await rig.reported(JobSucceeded, 50)
-        assert rig.app.handlers["tiny"].tempo.is_quick
+        rig.app.handlers["tiny"].tempo.mean_s = 0.0  # however busy the machine was
         rig.enqueue("tiny", 4, payload={"asks": False})
         (uid,) = rig.enqueue("tiny", payload={"asks": True})
         rig.enqueue("tiny", 4, payload={"asks": False})
