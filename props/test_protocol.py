@@ -31,7 +31,7 @@ LEFT_OUT = {
     "pause": "the same",
     "forget_queues": "moves no job",
     "wait_for": "moves no job; what is told is lost or not, and asked for again",
-    "step_aside": "moves no job; who isn't waited for any more holds nobody up either",
+    "step_aside": "moves no job; who waits for room is searched by itself",
     "note": "moves no job",
     "set_limits": "moves no job: what it opens, whoever frees something opens too",
     "ring_bells": "moves no job",

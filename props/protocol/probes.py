@@ -7,9 +7,10 @@ state there is a way, on which nothing else goes wrong, to a closed breaker.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
+
+from props.protocol.walk import Found, Move, walk
 
 T = TypeVar("T")
 
@@ -96,17 +97,10 @@ class State(NamedTuple):
         return self.good >= self.setup.samples
 
 
-class Move(NamedTuple):
-    """One thing that happens."""
-
-    state: State
-    text: str
-    free: bool = True
-    """No fault: it may be relied on to happen."""
-
-
-def moves(state: State) -> Iterator[Move]:
-    """All that can happen next."""
+def moves(state: State) -> Iterator[Move[State]]:
+    """All that can happen next, until it is closed or nobody lives."""
+    if _is_over(state):
+        return
     for boot, engine in enumerate(state.engines):
         if engine.alive:
             yield from _engine(state, boot, engine)
@@ -137,8 +131,8 @@ def moves(state: State) -> Iterator[Move]:
         yield Move(half, "it turns half-open")
 
 
-def _engine(state: State, boot: int, engine: Engine) -> Iterator[Move]:
-    def now(text: str, free: bool = True, **changed: object) -> Move:
+def _engine(state: State, boot: int, engine: Engine) -> Iterator[Move[State]]:
+    def now(text: str, free: bool = True, **changed: object) -> Move[State]:
         engines = _with(state.engines, boot, engine._replace(**changed))
         return Move(state._replace(engines=engines), f"boot {boot} {text}", free)
 
@@ -237,55 +231,19 @@ def _with(all: tuple[T, ...], at: int, one: T) -> tuple[T, ...]:
     return (*all[:at], one, *all[at + 1 :])
 
 
-class Found(NamedTuple):
-    """A broken promise, and the shortest way to it."""
-
-    promise: str
-    path: tuple[str, ...]
+def _is_over(state: State) -> bool:
+    return state.is_closed or not any(each.alive for each in state.engines)
 
 
-def _is_too_much(state: State) -> bool:
+def _broken(state: State) -> str | None:
     running = sum(each.running for each in state.engines if each.turn == state.turn)
-    return not state.is_open and not state.is_closed and running > 1 + state.good
+    is_too_much = not state.is_open and not state.is_closed and running > 1 + state.good
+    return TOO_MANY if is_too_much else None
 
 
 def search(setup: Setup) -> tuple[int, Found | None]:
     """How many states can be reached, and the first of them in which a promise is broken."""
-    start = State(setup)
-    came: dict[State, tuple[State, str] | None] = {start: None}
-    free_from: dict[State, list[State]] = {start: []}
-    queue = deque([start])
-    home = set[State]()
-    while queue:
-        state = queue.popleft()
-        if _is_too_much(state):
-            return len(came), Found(TOO_MANY, _path(came, state))
-        if state.is_closed or not any(each.alive for each in state.engines):
-            home.add(state)
-            continue
-        for move in moves(state):
-            if move.state not in came:
-                came[move.state] = state, move.text
-                free_from[move.state] = []
-                queue.append(move.state)
-            if move.free:
-                free_from[move.state].append(state)
-    queue.extend(home)
-    while queue:
-        for before in free_from[queue.popleft()]:
-            if before not in home:
-                home.add(before)
-                queue.append(before)
-    stuck = next((state for state in came if state not in home), None)
-    return len(came), stuck and Found(SHUT_FOR_EVER, _path(came, stuck))
-
-
-def _path(came: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
-    path = list[str]()
-    while (step := came[state]) is not None:
-        state, text = step
-        path.append(text)
-    return tuple(reversed(path))
+    return walk(State(setup), moves, broken=_broken, is_over=_is_over, stuck=SHUT_FOR_EVER)
 
 
 #: What is searched to the end.

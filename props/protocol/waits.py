@@ -7,9 +7,11 @@ on which nothing else goes wrong, to the client's knowing the end.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal, NamedTuple
+
+from props.protocol.walk import Found, Move, walk
 
 WAITS_FOR_EVER = "somebody waits for ever, even if nothing else goes wrong"
 TOLD_UNKNOWN = "told unknown, and it has ended"
@@ -56,16 +58,7 @@ class State(NamedTuple):
     """What the server may come back as."""
 
 
-class Move(NamedTuple):
-    """One thing that happens."""
-
-    state: State
-    text: str
-    free: bool = True
-    """No fault: it may be relied on to happen."""
-
-
-def moves(state: State, setup: Setup) -> Iterator[Move]:
+def moves(state: State, setup: Setup) -> Iterator[Move[State]]:
     """All that can happen next."""
     yield from _job(state)
     if not state.told:
@@ -81,14 +74,14 @@ def moves(state: State, setup: Setup) -> Iterator[Move]:
     yield from _faults(state)
 
 
-def _job(state: State) -> Iterator[Move]:
+def _job(state: State) -> Iterator[Move[State]]:
     if not state.over:
         hears = state.noted and state.listens
         ended = state._replace(over=True, noted=False, push=state.push or hears)
         yield Move(ended, "the job ends")
 
 
-def _client(state: State, setup: Setup) -> Iterator[Move]:
+def _client(state: State, setup: Setup) -> Iterator[Move[State]]:
     if not state.listens:
         yield Move(state._replace(listens=True, asked=False), "the client listens")
     elif state.answer:
@@ -113,7 +106,7 @@ def _executed(state: State, request: Asked, setup: Setup) -> State:
     return state._replace(noted=state.noted or request != "look", answer="live")
 
 
-def _faults(state: State) -> Iterator[Move]:
+def _faults(state: State) -> Iterator[Move[State]]:
     if state.push and state.lost_pushes:
         lost = state._replace(push=False, lost_pushes=state.lost_pushes - 1)
         yield Move(lost, "what was told is lost", free=False)
@@ -136,39 +129,15 @@ def _cut(state: State) -> State:
     )  # fmt: skip
 
 
-class Found(NamedTuple):
-    """A broken promise, and the shortest way to it."""
-
-    promise: str
-    path: tuple[str, ...]
-
-
 def search(setup: Setup) -> tuple[int, Found | None]:
     """How many states can be reached, and the first of them in which a promise is broken."""
-    start = State(setup.lost_pushes, setup.lost_connections, setup.rollbacks)
-    paths: dict[State, tuple[str, ...]] = {start: ()}
-    free_from: dict[State, list[State]] = {start: []}
-    queue = deque([start])
-    while queue:
-        state = queue.popleft()
-        if state.told == "unknown":
-            return len(paths), Found(TOLD_UNKNOWN, paths[state])
-        for move in moves(state, setup):
-            if move.state not in paths:
-                paths[move.state] = (*paths[state], move.text)
-                free_from[move.state] = []
-                queue.append(move.state)
-            if move.free:
-                free_from[move.state].append(state)
-    home = {state for state in paths if state.told}
-    queue.extend(home)
-    while queue:
-        for before in free_from[queue.popleft()]:
-            if before not in home:
-                home.add(before)
-                queue.append(before)
-    stuck = next((state for state in paths if state not in home), None)
-    return len(paths), stuck and Found(WAITS_FOR_EVER, paths[stuck])
+    return walk(
+        State(setup.lost_pushes, setup.lost_connections, setup.rollbacks),
+        partial(moves, setup=setup),
+        broken=lambda state: TOLD_UNKNOWN if state.told == "unknown" else None,
+        is_over=lambda state: bool(state.told),
+        stuck=WAITS_FOR_EVER,
+    )
 
 
 #: What is searched to the end.
