@@ -18,7 +18,7 @@ from mypy import api as mypy
 import trioq
 from trioq.app import Call, all_handlers, load_app
 from trioq.builtin import built_in
-from trioq.core.config import CommandConfig
+from trioq.core.config import CommandConfig, Config
 from trioq.engine.handlers import Command
 
 
@@ -383,13 +383,13 @@ def test_names_that_are_given_twice_are_all_told() -> None:
     app, _ = make_app()
     app.job("fingerprint")(lambda: None)
 
-    with pytest.raises(trioq.ConfigError) as caught:
-        all_handlers(app, {"thumbnail": command("x")}, built_in(), Path(), trioq.Retry())
+    config = Config(commands={"thumbnail": command("x")})
 
-    clash, other = caught.value.faults
+    with pytest.raises(trioq.ConfigError) as caught:
+        trioq.Engine(app, config)
+
+    other, clash = caught.value.faults
+    assert clash.startswith("app: ")
     assert "'fingerprint', as is a built-in handler" in clash
     assert other.startswith("commands.thumbnail: the app's ")
     assert other.endswith("make_thumbnail has this name, too")
-
-    with pytest.raises(trioq.ConfigError, match=r"commands\.fingerprint: a built-in"):
-        all_handlers(trioq.App(), {"fingerprint": command("x")}, built_in(), Path(), trioq.Retry())

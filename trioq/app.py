@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,7 @@ import attrs
 from trioq.core.blame import PLAIN_ERRORS, Breaker
 from trioq.core.call import Call
 from trioq.core.config import CommandConfig
+from trioq.core.config.rules import Fault
 from trioq.core.flow import Limit
 from trioq.core.job import Job
 from trioq.core.retry import Retry
@@ -211,42 +212,12 @@ class App:
         self._add(list(other.handlers.values()))
 
     def _add(self, functions: list[Function]) -> None:
-        limits = {
-            limit.name: (limit, function)
-            for function in self._handlers.values()
-            for limit in function.limits
-        }
-        shared = [f for f in self._handlers.values() if f.breaker is not None and f.breaker.name]
         for new in functions:
             if old := self._handlers.get(new.name):
                 raise ValueError(
                     f"two handlers are called {new.name!r}: {_where(old)} and {_where(new)}"
                 )
-            for other in shared:
-                _check_share(new, other)
-            for limit in new.limits:
-                _check_limit(limit, new, *limits.setdefault(limit.name, (limit, new)))
         self._handlers |= {new.name: new for new in functions}
-
-
-def _check_share(new: Function, old: Function) -> None:
-    """Refuse two handlers that share a breaker, and differ in when it opens."""
-    one, other = new.breaker, old.breaker
-    if one is None or other is None or one.name != other.name or one.agrees(other):
-        return
-    raise ValueError(
-        f"two handlers share the breaker {one.name!r}, and say different things of it:"
-        f" {_where(old)} {other}, and {_where(new)} {one}"
-    )
-
-
-def _check_limit(limit: Limit, new: Function, other: Limit, old: Function) -> None:
-    """Refuse two handlers that share a limit, and differ in what it is."""
-    if not limit.agrees(other):
-        raise ValueError(
-            f"two handlers share the limit {limit.name!r}, and say different things of it:"
-            f" {_where(old)} {other.words}, and {_where(new)} {limit.words}"
-        )
 
 
 def _name_of(function: object) -> str:
@@ -296,27 +267,27 @@ def all_handlers(
       retry: The engine's; a command that has only ``max_attempts`` of its own waits as it says.
       runners: For those of the app's that run in a process; they say which these are.
 
-    Raises:
-      ConfigError: Two of them have one name.
+    Where two have one name, the later one is taken; :func:`name_faults` tells of it.
     """
     handlers: dict[str, AnyHandler] = dict(builtin.handlers)
-    faults = []
     for name, function in app.handlers.items():
-        if name in handlers:
-            faults.append(f"app: {_where(function)} is called {name!r}, as is a built-in handler")
         if runners is not None and name in runners.launch.names:
             handlers[name] = Apart(function, runners)
         else:
             handlers[name] = function
     for name, config in commands.items():
-        if other := app.handlers.get(name):
-            faults.append(f"commands.{name}: the app's {_where(other)} has this name, too")
-        elif name in builtin.handlers:
-            faults.append(f"commands.{name}: a built-in handler has this name, too")
         handlers[name] = _command(name, config, directory, retry)
-    if faults:
-        raise ConfigError(faults)
     return handlers
+
+
+def name_faults(app: App, commands: Mapping[str, CommandConfig], builtin: App) -> Iterator[Fault]:
+    """Handlers that have one name."""
+    for name, function in app.handlers.items():
+        if name in builtin.handlers:
+            told = f"{_where(function)} is called {name!r}, as is a built-in handler"
+            yield Fault(("app",), told)
+        if name in commands:
+            yield Fault(("commands", name), f"the app's {_where(function)} has this name, too")
 
 
 def _command(name: str, config: CommandConfig, directory: Path, retry: Retry) -> Command:

@@ -8,25 +8,25 @@ async with trio.open_nursery() as nursery:
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import attrs
 import trio
 
-from trioq.app import App, all_handlers
+from trioq.app import App, all_handlers, load_app, name_faults
 from trioq.builtin import built_in
-from trioq.core.config import Config, check
+from trioq.core.config import Config, Fault, check
 from trioq.core.events import Report
-from trioq.core.flow import flow
 from trioq.core.pacemaker import DEADLINE
 from trioq.engine import from_config
 from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
-from trioq.engine.handlers import Handler
+from trioq.engine.handlers import Handler, Runners
 from trioq.engine.handlers.limited import limit_faults
 from trioq.engine.nurseries import plain_errors
 from trioq.errors import ConfigError
@@ -76,24 +76,46 @@ def registry(
       is_whole: Whether there are no other handlers, so that who names another is wrong.
 
     Raises:
-      ConfigError: Two have one name, or the limits don't fit them, or ``[breakers]`` names who
-          isn't there: all of it.
+      ConfigError: The configuration is wrong, or doesn't fit the handlers: all of it.
     """
+    check(config, handler_faults(app, config) if is_whole else ())
+    return _handlers(app, config, runners_of(app, config, takes_over=takes_over))
+
+
+def _handlers(app: App, config: Config, runners: Runners | None) -> Mapping[str, Handler]:
     root = None if config.producer is None else config.resolve(config.producer.scan_dir)
-    retry = from_config.retry(config)
-    runners = runners_of(app, config, takes_over=takes_over)
-    builtin, directory = built_in(root), config.directory
-    handlers = all_handlers(app, config.commands, builtin, directory, retry, runners=runners)
-    if not is_whole:
-        return handlers
-    found = [*limit_faults(flow(config), handlers)]
+    retry, directory = from_config.retry(config), config.directory
+    return all_handlers(app, config.commands, built_in(root), directory, retry, runners=runners)
+
+
+def handler_faults(app: App, config: Config) -> Iterator[Fault]:
+    """What is wrong between a configuration and the handlers: two have one name, limits don't fit
+    them, ``[breakers]`` names who isn't there, or nobody can tell where they are imported from."""
+    yield from name_faults(app, config.commands, built_in(None))
     try:
-        from_config.breaker_rules(config, handlers)
+        runners_of(app, config)
     except ConfigError as error:
-        found += error.faults
-    if found:
-        raise ConfigError(found)
-    return handlers
+        yield from _of_app(error)
+    handlers = _handlers(app, config, None)
+    yield from limit_faults(config, handlers)
+    yield from from_config.breaker_faults(config, handlers)
+
+
+def app_faults(config: Config) -> Iterator[Fault]:
+    """The same for the app that a configuration names, which is imported; a program may have one
+    that no configuration names."""
+    if config.app is None:
+        return
+    try:
+        app = load_app(config.app, config.directory)
+    except ConfigError as error:
+        yield from _of_app(error)
+    else:
+        yield from handler_faults(app, config)
+
+
+def _of_app(error: ConfigError) -> Iterator[Fault]:
+    return (Fault(("app",), line.removeprefix("app: ")) for line in error.faults)
 
 
 class Engine:
@@ -117,8 +139,9 @@ class Engine:
         role: Literal["all", "worker", "producer"] = "all",
         report: Report | None = None,
     ) -> None:
-        self.config = config if isinstance(config, Config) else load(config)
-        check(self.config)
+        if not isinstance(config, Config):
+            config = load(config, also=functools.partial(handler_faults, app))
+        self.config = config
         self._handlers = registry(app, self.config)
         self._view = View(self.config, self._handlers)
         self._roles = ROLES if role == "all" else frozenset({role})

@@ -85,6 +85,88 @@ def test_the_app_is_part_of_the_check(config: Path, monkeypatch: pytest.MonkeyPa
     )
 
 
+FAULTY_APP = """
+import trioq
+app = trioq.App()
+@app.job(limits=trioq.Limit("a", rate=1), breaker=trioq.Breaker("b", window=5))
+def charge(tenant: str): ...
+@app.job(limits=trioq.Limit("a", rate=2), breaker=trioq.Breaker("b", window=9))
+def refund(tenant: str): ...
+@app.job(limits=[trioq.Limit(f"l{i}", rate=1) for i in range(9)])
+def busy(tenant: str): ...
+@app.job
+def taken(): ...
+"""
+
+FAULTY = """
+app = "{module}:app"
+[[queues]]
+name = "high"
+[worker]
+count = 0
+[limits.nothing]
+jobs = ["chrage"]
+[limits.keyed]
+jobs = ["charge"]
+key = "tennant"
+rate = "soon"
+[limits.elsewhere]
+queue = "hihg"
+rate = 1
+[breakers.c]
+jobs = ["nobdy"]
+[commands.taken]
+argv = ["true"]
+"""
+
+
+@pytest.fixture
+def faulty(config: Path, request: pytest.FixtureRequest) -> Path:
+    module = f"faulty_{abs(hash(request.node.name))}"
+    (config.parent / f"{module}.py").write_text(FAULTY_APP)
+    config.write_text(FAULTY.replace("{module}", module))
+    return config
+
+
+def test_faults_of_file_and_app_come_at_once_each_with_its_place(faulty: Path) -> None:
+    told = [
+        line.removeprefix(f"trioq: {faulty}: ").split(": ")[0]
+        for line in lines(run("config", "check", faulty).stderr)
+    ]
+    assert told == [
+        "worker.count", "limits.keyed.rate",
+        "limits.elsewhere.queue", "limits.nothing",
+        "commands.taken", "limits.nothing.jobs[0]", "app", "limits.keyed.key", "app",
+        "breakers.c.jobs[0]", "app",
+    ]  # fmt: skip
+
+
+def test_serve_tells_the_same(faulty: Path) -> None:
+    served, checked = run("serve", faulty), run("config", "check", faulty)
+    assert (served.exit_code, served.stderr) == (2, checked.stderr)
+    faulty.write_text(f'app = "{load_app_name(faulty)}"\n')
+    served, checked = run("serve", faulty), run("config", "check", faulty)
+    assert (served.exit_code, served.stderr) == (2, checked.stderr)
+    assert len(lines(served.stderr)) == 3, "also where only the app is wrong"
+
+
+def load_app_name(faulty: Path) -> str:
+    return str(tomli.loads(faulty.read_text())["app"])
+
+
+def test_what_a_variable_says_of_jobs_is_told_of_the_variable(faulty: Path) -> None:
+    faulty.write_text(f'app = "{load_app_name(faulty)}"\nlimits.n = {{rate = 1, jobs = ["x"]}}\n')
+    said = run("config", "check", faulty, env={"TRIOQ_LIMITS__N__JOBS": '["chrage"]'}).stderr
+    assert "trioq: TRIOQ_LIMITS__N__JOBS: limits.n.jobs[0]: no handler is called 'chrage'" in said
+
+
+def test_without_an_app_unknown_jobs_are_a_warning(config: Path) -> None:
+    config.write_text('limits.n = {rate = 1, jobs = ["charge"]}\n')
+    result = run("config", "check", config)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("trioq: warning: limits.n.jobs[0]: no handler is called")
+
+
 def test_show_prints_what_is_in_effect_and_where_it_comes_from(config: Path) -> None:
     config.write_text('namespace = "mine"\n')
     env = {"TRIOQ_WORKER__COUNT": "32", "TRIOQ_REDIS__PASSWORD": "canary"}

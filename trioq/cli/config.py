@@ -11,8 +11,9 @@ from trioq.app import App, load_app
 from trioq.cli import WRONG_USE, Group
 from trioq.cli.common import note, show_json, with_config, with_json
 from trioq.core.config import Config
+from trioq.core.config.rules import dotted
 from trioq.errors import ConfigError
-from trioq.service import registry
+from trioq.service import app_faults, handler_faults, registry
 from trioq.settings import as_toml, load, warnings
 from trioq.settings import schema as described
 
@@ -35,7 +36,7 @@ def check(config: str, no_app: bool, as_json: bool) -> None:
     faults: list[str] = []
     advice: list[str] = []
     try:
-        made = load(config)
+        made = load(config) if no_app else load(config, also=app_faults)
         advice += warnings(made)
         if not no_app:
             advice += _about_handlers(made)
@@ -62,6 +63,9 @@ def _about_handlers(made: Config) -> list[str]:
         for name, handler in handlers.items()
         if handler.queue is not None and handler.queue not in made.queue_names
     ]
+    if not made.app:  # a program may have one that no configuration names
+        found = handler_faults(app, made)
+        advice += [f"{dotted(fault.path)}: {fault.message}" for fault in found]
     if made.producer is not None and made.producer.job not in handlers:
         advice.append(f"producer.job: no handler {made.producer.job!r} is known here")
     return advice

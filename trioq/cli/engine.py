@@ -18,7 +18,7 @@ from trioq.cli import heed_children, leaving
 from trioq.cli.common import fail
 from trioq.cli.drain import Verdict, judge
 from trioq.cli.signals import obeyed
-from trioq.core.config import Config
+from trioq.core.config import Config, check
 from trioq.core.events import EngineStopped, Event
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
@@ -32,7 +32,7 @@ from trioq.observe.logs import LogLines
 from trioq.observe.tracing import Tracing
 from trioq.processes.inside import Inside
 from trioq.processes.membership import Membership
-from trioq.service import open_access, registry
+from trioq.service import handler_faults, open_access, registry
 from trioq.settings import warnings
 from trioq.store.checks import check_server, explain
 from trioq.store.connect import Connector, open_store
@@ -81,6 +81,7 @@ def run_engine(made: Config, asked: Asked) -> None:
         process=member.number if member else None,
     )  # fmt: skip
     app = load_app(made.app, made.directory) if made.app else App()
+    check(made, handler_faults(app, made))
     if asked.role == "producer" and made.producer is None:
         told = f"{asked.path}: producer: the producer role needs a [producer] section"
         raise ConfigError([told])

@@ -13,6 +13,7 @@ from trioq.core.config import Config, ServeConfig
 from trioq.core.config.keys import entries
 from trioq.core.config.kinds import Kind
 from trioq.core.valid import LONGEST_S
+from trioq.errors import ConfigError
 from trioq.processes.cores import usable_cores
 from trioq.processes.membership import Membership
 from trioq.settings import load
@@ -70,7 +71,7 @@ def serve(
     With several processes, SIGHUP replaces each by a fresh one, SIGUSR1 adds one, SIGUSR2
     takes one away.
     """
-    made = load(config)
+    made = _loaded(config)
     horizon_s = drain_horizon if drain else None
     # More than one producer would find the same files.
     if child is None and role != "producer" and is_supervised(made, processes):
@@ -81,6 +82,16 @@ def serve(
 
     run_engine(made, Asked(path=config, role=role, horizon_s=horizon_s, membership=child))
     return 0
+
+
+def _loaded(path: str) -> Config:
+    """The configuration; with what is wrong of it comes what is wrong of the app."""
+    try:
+        return load(path)
+    except ConfigError:
+        from trioq.service import app_faults
+
+        return load(path, also=app_faults)
 
 
 def is_supervised(made: Config, asked: int | str | None) -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 import attrs
 
 from trioq.core.blame import Breaker
-from trioq.core.config.rules import did_you_mean
+from trioq.core.config.keys import entries
+from trioq.core.config.kinds import Path
+from trioq.core.config.rules import Fault, meant_or_known
 from trioq.core.config.sections import NamedBreakerConfig
-from trioq.errors import ConfigError
 
 Sections = Mapping[str, NamedBreakerConfig]
 
@@ -23,10 +24,6 @@ def guards(handlers: Mapping[str, Breaker | None], sections: Sections) -> dict[s
 
     Args:
       handlers: What each handler says of its breaker; None: it has none.
-
-    Raises:
-      ConfigError: A section lists who doesn't exist, or has another breaker, or none; or its
-          handlers say different things of it. With all faults.
     """
     listed = {job: section for section in sections.values() for job in section.jobs}
     made = dict[str, Breaker]()
@@ -34,9 +31,26 @@ def guards(handlers: Mapping[str, Breaker | None], sections: Sections) -> dict[s
         if said is not None:
             section = listed.get(name) or sections.get(said.name or "")
             made[name] = said if section is None else _told(said, section)
-    if found := [*_faults(handlers, sections), *_disputes(made)]:
-        raise ConfigError(found)
     return made
+
+
+def guard_faults(handlers: Mapping[str, Breaker | None], sections: Sections) -> Iterator[Fault]:
+    """A section lists who doesn't exist, or has another breaker, or none, or it guards nothing; or
+    its handlers say different things of it."""
+    named = {said.name for said in handlers.values() if said is not None}
+    for section in sections.values():
+        here: Path = ("breakers", section.name)
+        for index, job in enumerate(section.jobs):
+            if told := _misfit(job, section.name, handlers):
+                yield Fault((*here, "jobs", index), told, (("commands", job),))
+        if not section.jobs and section.name not in named:
+            yield Fault(
+                here,
+                "it guards nothing; expected jobs, or a handler with"
+                f" breaker=trioq.Breaker({section.name!r})",
+                ((*here, "jobs"),),
+            )
+    yield from _disputes(guards(handlers, sections), sections)
 
 
 def _told(said: Breaker, section: NamedBreakerConfig) -> Breaker:
@@ -51,26 +65,17 @@ def _told(said: Breaker, section: NamedBreakerConfig) -> Breaker:
     return attrs.evolve(said, name=section.name, **holds)
 
 
-def _faults(handlers: Mapping[str, Breaker | None], sections: Sections) -> Iterator[str]:
-    named = {said.name for said in handlers.values() if said is not None}
-    for section in sections.values():
-        here = f"breakers.{section.name}"
-        for index, job in enumerate(section.jobs):
-            at = f"{here}.jobs[{index}]"
-            if job not in handlers:
-                yield f"{at}: no handler is called {job!r}{did_you_mean(job, handlers)}"
-            elif (said := handlers[job]) is None:
-                yield f"{at}: {job!r} says breaker=None; leave it out here, or say that no more"
-            elif said.name not in (None, section.name):
-                yield f"{at}: {job!r} says that its breaker is {said.name!r}; it can have one"
-        if not section.jobs and section.name not in named:
-            yield (
-                f"{here}: it guards nothing; expected jobs, or a handler with"
-                f" breaker=trioq.Breaker({section.name!r})"
-            )
+def _misfit(job: str, breaker: str, handlers: Mapping[str, Breaker | None]) -> str:
+    if job not in handlers:
+        return f"no handler is called {job!r}{meant_or_known(job, handlers)}"
+    if (said := handlers[job]) is None:
+        return f"{job!r} says breaker=None; leave it out here, or say that no more"
+    if said.name not in (None, breaker):
+        return f"{job!r} says that its breaker is {said.name!r}; it can have one"
+    return ""
 
 
-def _disputes(made: Mapping[str, Breaker]) -> Iterator[str]:
+def _disputes(made: Mapping[str, Breaker], sections: Sections) -> Iterator[Fault]:
     """Handlers that share a breaker, and would have it open each in its own way."""
     first = dict[str, str]()
     for name, breaker in made.items():
@@ -78,13 +83,20 @@ def _disputes(made: Mapping[str, Breaker]) -> Iterator[str]:
             continue
         other = first.setdefault(breaker.name, name)
         if not breaker.agrees(made[other]):
-            yield (
-                f"breakers.{breaker.name}: its handlers {other!r} and {name!r} say different things"
-                f" of it, {_shown(made[other])} and {_shown(breaker)}: say here what holds"
+            here: Path = ("breakers", breaker.name)
+            yield Fault(
+                here if breaker.name in sections else ("app",),
+                f"the handlers {other!r} and {name!r} say different things of the breaker"
+                f" {breaker.name!r}, {_differing(made[other], breaker)} and"
+                f" {_differing(breaker, made[other])}: let them say the same, or let"
+                f" [breakers.{breaker.name}] say what holds",
+                tuple((*here, key) for key in entries(NamedBreakerConfig)),
             )
 
 
-def _shown(breaker: Breaker) -> str:
-    fields = attrs.asdict(breaker, filter=lambda field, _: field.name not in ("name", "on"))
-    given = [f"{key}={value!r}" for key, value in fields.items() if value not in (None, False)]
+def _differing(breaker: Breaker, other: Breaker) -> str:
+    """What it says otherwise."""
+    said, others = attrs.asdict(breaker), attrs.asdict(other)
+    differ = {key: value for key, value in said.items() if value != others[key] and key != "on"}
+    given = [f"{key}={value!r}" for key, value in differ.items() if value not in (None, False)]
     return " ".join(given) or "nothing"

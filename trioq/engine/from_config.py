@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from trioq.core.blame import Breaker
 from trioq.core.breaker import Settings as BreakerSettings
 from trioq.core.calls import Rate
-from trioq.core.config import Config, ProducerConfig
-from trioq.core.guards import guards
+from trioq.core.config import Config, Fault, ProducerConfig
+from trioq.core.guards import guard_faults, guards
 from trioq.core.limiter import interval_us
 from trioq.core.retry import Retry
 from trioq.engine.handlers import Handler
@@ -49,13 +49,17 @@ def breaker_settings(config: Config) -> BreakerSettings:
 
 
 def breaker_rules(config: Config, handlers: Mapping[str, Handler]) -> Mapping[str, Breaker]:
-    """What holds for the breaker of each handler that has one.
+    """What holds for the breaker of each handler that has one."""
+    return guards(_breakers(handlers), config.breakers)
 
-    Raises:
-      ConfigError: What ``[breakers]`` says can't be.
-    """
-    said = {name: handler.errors.breaker for name, handler in handlers.items()}
-    return guards(said, config.breakers)
+
+def breaker_faults(config: Config, handlers: Mapping[str, Handler]) -> Iterator[Fault]:
+    """What can't be of what ``[breakers]`` and the handlers say."""
+    return guard_faults(_breakers(handlers), config.breakers)
+
+
+def _breakers(handlers: Mapping[str, Handler]) -> Mapping[str, Breaker | None]:
+    return {name: handler.errors.breaker for name, handler in handlers.items()}
 
 
 def rate(config: Config) -> Rate | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -23,12 +23,23 @@ from trioq.settings.structure import structure
 _URL = re.compile("embedded:|rediss?://|unix://")
 
 
-def load(path: str | pathlib.Path, *, environ: Mapping[str, str] = os.environ) -> Config:
+Also = Callable[[Config], Iterable[Fault]]
+"""Finds more that is wrong. Of the configuration only what is right is there."""
+
+
+def _nothing(_: Config) -> Iterable[Fault]:
+    return ()
+
+
+def load(
+    path: str | pathlib.Path, *, environ: Mapping[str, str] = os.environ, also: Also = _nothing
+) -> Config:
     """Read a configuration file.
 
     Arguments:
       path: The file. Relative paths in it are relative to its directory.
       environ: Where ``TRIOQ_…`` variables are looked up; they win over the file.
+      also: Looks for more faults, as in the app; they come with the others.
 
     Raises:
       ConfigError: With all faults, one line each.
@@ -51,7 +62,7 @@ def load(path: str | pathlib.Path, *, environ: Mapping[str, str] = os.environ) -
     text = _text(file, str(path))
     # Absolute, so that the program may change its directory later.
     directory = file.absolute().parent
-    config = parse(text, name=str(path), directory=directory, environ=environ)
+    config = parse(text, name=str(path), directory=directory, environ=environ, also=also)
     return attrs.evolve(config, path=file.absolute())
 
 
@@ -61,6 +72,7 @@ def parse(
     name: str,
     directory: str | pathlib.Path,
     environ: Mapping[str, str] = os.environ,
+    also: Also = _nothing,
 ) -> Config:
     """Read a configuration from its text; ``name`` is what faults call it.
 
@@ -69,7 +81,7 @@ def parse(
     """
     tree = _tree(text, name)
     layers = [Layer(tree), from_environment(environ, tree)]
-    return _config(layers, name, pathlib.Path(directory))
+    return _config(layers, name, pathlib.Path(directory), also=also)
 
 
 def from_url(
@@ -119,15 +131,22 @@ def _tree(text: str, name: str) -> Tree:
 
 
 def _config(
-    layers: Sequence[Layer], source: str, directory: pathlib.Path, *, queues_are_known: bool = True
+    layers: Sequence[Layer],
+    source: str,
+    directory: pathlib.Path,
+    *,
+    queues_are_known: bool = True,
+    also: Also = _nothing,
 ) -> Config:
     all_of_it = merged(layers)
     config, wrong_values, wrong = structure(all_of_it.tree)
+    config = attrs.evolve(config, directory=directory, source=source)
     if not queues_are_known:
         config = attrs.evolve(config, queues=())
     wrong += [path for layer in layers for path in layer.wrong]
     wrong += [fault.path for fault in all_of_it.faults]
-    found = [*all_of_it.faults, *wrong_values, *_not_about(wrong, faults(config))]
+    combined = [*faults(config), *also(config)]
+    found = [*all_of_it.faults, *wrong_values, *_not_about(wrong, combined)]
     lines = [line for layer in layers for line in layer.lines]
     quoted = {variable for layer in layers for variable in layer.quoted}
     lines += [_line(fault, source, all_of_it, quoted) for fault in found]
@@ -140,10 +159,10 @@ def _config(
         for key, name in environment.items()
         if name in quoted
     ]
-    return attrs.evolve(config, directory=directory, environment=environment, notes=tuple(notes))
+    return attrs.evolve(config, environment=environment, notes=tuple(notes))
 
 
-def _not_about(wrong: Sequence[Path], found: Iterator[Fault]) -> Iterator[Fault]:
+def _not_about(wrong: Sequence[Path], found: Iterable[Fault]) -> Iterator[Fault]:
     """Leave out combinations with values that have been reported already."""
     for fault in found:
         if not any(under(path, wrong) for path in (fault.path, *fault.also)):

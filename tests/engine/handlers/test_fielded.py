@@ -10,7 +10,7 @@ import pytest
 
 import trioq
 from trioq.core.config import CommandConfig, Config, QueueConfig
-from trioq.engine.handlers.fielded import may_have
+from trioq.engine.handlers.fielded import fields_of, may_have
 from trioq.errors import ConfigError
 from trioq.service import registry
 
@@ -24,6 +24,14 @@ class Customer:
 class Order:
     customer: Customer
     note: str = ""
+
+
+@attrs.frozen
+class Part:
+    of: Part | None = None
+
+
+async def assemble(part: Part) -> None: ...
 
 
 def app() -> trioq.App:
@@ -56,6 +64,16 @@ def test_what_a_payload_may_have_is_told_from_annotations(key: str, has: bool) -
     assert may_have(app().handlers["charge"], key) is has
 
 
+def test_the_fields_that_annotations_name_are_known_and_have_an_end() -> None:
+    made = app()
+    made.job("assemble")(assemble)
+    assert list(fields_of(made.handlers["charge"])) == [
+        "tenant", "order", "order.customer", "order.customer.id", "order.note", "more",
+    ]  # fmt: skip
+    assert list(fields_of(made.handlers["any"])) == []
+    assert list(fields_of(made.handlers["assemble"])) == ["part", "part.of", "part.of.of"]
+
+
 def test_what_takes_any_field_may_have_any() -> None:
     command = CommandConfig(name="run", argv=("true",))
     handlers = registry(app(), Config(commands={"run": command}))
@@ -71,5 +89,6 @@ def test_a_field_that_no_payload_has_makes_no_queue_fair() -> None:
     with pytest.raises(ConfigError) as caught:
         registry(trioq.App(), Config(queues=(QueueConfig("high", fair="tenant"),)))
     assert caught.value.faults == (
-        "queues: 'high' is fair by 'tenant': no handler's payload has such a field",
+        'queues[0].fair: no handler\'s payload has a field \'tenant\'; there are "path", "size",'
+        ' "mtime"',
     )

@@ -56,15 +56,19 @@ def test_all_that_does_not_fit_is_told_at_once() -> None:
         queues=(QueueConfig("high"), QueueConfig("low")),
         limits={
             "stripe": LimitConfig(name="stripe", jobs=("chrage",), rate=1),
-            "keyed": LimitConfig(name="keyed", jobs=("charge",), rate=1, key="order.id"),
+            "keyed": LimitConfig(name="keyed", jobs=("charge", "x"), rate=1, key="order.id"),
         },
     )
     assert told == (
         "limits.stripe.jobs[0]: no handler is called 'chrage'; did you mean \"charge\"?",
+        'limits.keyed.jobs[1]: no handler is called \'x\'; there are "fingerprint", "charge",'
+        ' "any"',
         "app: the handler 'charge' says of the limit 'stripe': 2/s started; and limits.stripe:"
-        " 1/s started",
-        "app: the limit 'each' of 'charge': its payload has no field 'tenannt'",
-        "limits.keyed.key: the payload of 'charge' has no field 'order.id'",
+        " 1/s started: let them say the same",
+        "app: the limit 'each' of 'charge': its payload has no field 'tenannt'; did you mean"
+        ' "tenant"?',
+        "limits.keyed.key: the payload of 'charge' has no field 'order.id'; did you mean"
+        ' "order.note"?',
     )
 
 
@@ -72,7 +76,10 @@ def test_a_limit_of_a_queue_needs_one_handler_with_its_field() -> None:
     limit = LimitConfig(name="a", queue="low", rate=1, key="tenant")
     registry(app(), Config(limits={"a": limit}))
     (told,) = faults(trioq.App(), limits={"a": limit})
-    assert told == "limits.a.key: no handler's payload has a field 'tenant'"
+    assert told == (
+        'limits.a.key: no handler\'s payload has a field \'tenant\'; there are "path", "size",'
+        ' "mtime"'
+    )
 
 
 def test_a_job_takes_of_no_more_limits_than_a_claim_looks_at() -> None:
@@ -80,18 +87,42 @@ def test_a_job_takes_of_no_more_limits_than_a_claim_looks_at() -> None:
     registry(app(*eight), Config())
     one_more = LimitConfig(name="all", queue="low", rate=1)
     (told,) = faults(app(*eight), limits={"all": one_more})
-    assert told == "limits: jobs of 'charge' in low take of 9, 8 at most"
+    assert told == (
+        "limits: jobs of 'charge' in low take of 9, 8 at most: all, l0, l1, l2, l3, l4, l5, l6, l7"
+    )
+
+
+def test_a_handler_that_asks_for_more_by_itself_is_told_where_it_is() -> None:
+    (told,) = faults(app(*(trioq.Limit(f"l{i}", rate=1) for i in range(9))))
+    assert told.startswith("app: jobs of 'charge' take of 9, 8 at most: l0, ")
 
 
 # -- in one app --------------------------------------------------------------------------------
 
 
-def test_two_handlers_that_differ_in_one_limit_are_refused() -> None:
+def test_two_handlers_that_differ_in_one_limit_are_both_named() -> None:
     made = app(trioq.Limit("a", rate=1))
-    with pytest.raises(ValueError, match="share the limit 'a', and say different things of it"):
-        made.job("other", limits=trioq.Limit("a", rate=2))(print_it)
-    made.job("other", limits=[trioq.Limit("a", rate="60/m")])(print_it)
-    assert made.handlers["other"].limits == (trioq.Limit("a", rate=1),)
+    made.job("same", limits=[trioq.Limit("a", rate="60/m")])(print_it)
+    registry(made, Config())
+    made.job("other", limits=trioq.Limit("a", rate=1, concurrency=3, key="text"))(print_it)
+    (told,) = faults(made)
+    assert told == (
+        "app: the handler 'other' says of the limit 'a': 1/s started and 3 running, for each text;"
+        " and the handler 'charge': 1/s started: let them say the same"
+    )
+
+
+def test_two_handlers_that_differ_in_one_breaker_are_told_with_the_limits() -> None:
+    made = app(trioq.Limit("a", rate=1))
+    made.job("one", breaker=trioq.Breaker("b", window=60, cooldown=5))(print_it)
+    made.job("two", breaker=trioq.Breaker("b", window="1m"))(print_it)
+    made.job("three", limits=trioq.Limit("a", rate=2))(print_it)
+    limit, breaker = faults(made)
+    assert limit.startswith("app: the handler 'three' says of the limit 'a': 2/s started; and")
+    assert breaker == (
+        "app: the handlers 'one' and 'two' say different things of the breaker 'b', cooldown=5 and"
+        " nothing: let them say the same, or let [breakers.b] say what holds"
+    )
 
 
 def test_limits_are_limits_and_no_two_have_one_name() -> None:

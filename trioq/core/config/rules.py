@@ -44,14 +44,24 @@ class Fault:
     also: tuple[Path, ...] = ()
 
 
-def check(config: Config) -> None:
+def check(config: Config, more: Iterable[Fault] = ()) -> None:
     """Check a configuration that was made by hand.
+
+    Args:
+      more: What else is wrong, as with the handlers of an app.
 
     Raises:
       ConfigError: With all faults.
     """
-    if found := list(faults(config)):
-        raise ConfigError([f"{dotted(fault.path)}: {fault.message}" for fault in found])
+    if found := [*faults(config), *more]:
+        raise ConfigError([_line(fault, config) for fault in found])
+
+
+def _line(fault: Fault, config: Config) -> str:
+    """With the variable or the file in front that the value came from, if there is one."""
+    above = (dotted(fault.path[:length]) for length in range(1, len(fault.path) + 1))
+    where = next((config.environment[key] for key in above if key in config.environment), "")
+    return ": ".join(filter(None, (where or config.source, dotted(fault.path), fault.message)))
 
 
 def faults(config: Config) -> Iterator[Fault]:
@@ -83,6 +93,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean "count"?``, or nothing."""
     found = nearest(word, known)
     return f'; did you mean "{found}"?' if found else ""
+
+
+def meant_or_known(word: str, known: Collection[str]) -> str:
+    """The same, or else what there is: ``; there are "a", "b"``."""
+    listed = _listed(known)
+    return did_you_mean(word, known) or (f"; there are {listed}" if listed else "")
 
 
 def _quoted(step: str) -> str:
@@ -162,8 +178,12 @@ def _queue_names(config: Config) -> tuple[Path, ...]:
 
 
 def _one_of(names: Collection[str]) -> str:
+    return f"one of the queues ({_listed(names)})"
+
+
+def _listed(names: Collection[str]) -> str:
     listed = ", ".join(f'"{name}"' for name in list(names)[:8])
-    return f"one of the queues ({listed}{', …' if len(names) > 8 else ''})"
+    return f"{listed}, …" if len(names) > 8 else listed
 
 
 def _limits(config: Config) -> Iterator[Fault]:

@@ -418,6 +418,8 @@ class Config:
     )
     path: pathlib.Path | None = attrs.field(default=None, eq=False)
     """The file it was read from."""
+    source: str = attrs.field(default="", eq=False)
+    """What faults call that file; empty: a program made this."""
     directory: pathlib.Path = pathlib.Path()
     """Relative paths are relative to it."""
     environment: Mapping[str, str] = attrs.field(factory=dict, eq=False)

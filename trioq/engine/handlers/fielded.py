@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -14,12 +14,31 @@ from trioq.engine.handlers.function import Function
 from trioq.engine.handlers.invoke import Handler
 from trioq.engine.handlers.runners import Apart
 
+#: Fields within fields within fields: a class may hold itself.
+DEEPEST = 2
+
 
 def may_have(handler: Handler, path: str) -> bool:
     """Whether payloads of its jobs may have a value in this field, as far as its annotations
     tell."""
     function = handler.function if isinstance(handler, Apart) else handler
     return not isinstance(function, Function) or _takes(function.binding, path.split("."))
+
+
+def fields_of(handler: Handler) -> Iterator[str]:
+    """Those that annotations name, also ``customer.id`` for one within another."""
+    function = handler.function if isinstance(handler, Apart) else handler
+    if isinstance(function, Function):
+        for name, field in function.binding.fields.items():
+            yield from _within(name, field.annotation, DEEPEST)
+
+
+def _within(path: str, annotation: Any, deeper: int) -> Iterator[str]:
+    yield path
+    of = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else [annotation]
+    for each in of if deeper else ():
+        for name, inner in (_fields(each) or {}).items():
+            yield from _within(f"{path}.{name}", inner, deeper - 1)
 
 
 def _takes(binding: Binding, steps: list[str]) -> bool:

@@ -2,82 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from trioq.core.config.rules import did_you_mean
-from trioq.core.flow import Flow, Limit
+import attrs
+
+from trioq.core.config.keys import entries
+from trioq.core.config.kinds import Path
+from trioq.core.config.rules import Fault, faults, meant_or_known
+from trioq.core.config.sections import Config, LimitConfig
+from trioq.core.flow import Flow, flow
 from trioq.core.limits import TAKES_MAX
-from trioq.engine.handlers.fielded import may_have
+from trioq.engine.handlers.fielded import fields_of, may_have
 from trioq.engine.handlers.invoke import Handler
 
+APP: Path = ("app",)
 
-def limit_faults(flow: Flow, handlers: Mapping[str, Handler]) -> Iterator[str]:
-    """All of it, a line each.
+
+def limit_faults(config: Config, handlers: Mapping[str, Handler]) -> Iterator[Fault]:
+    """All of it.
 
     Args:
+      config: What is wrong in itself is told elsewhere, and passed over here.
       handlers: All that there are: a limit that binds others binds nobody.
     """
-    yield from _unknown(flow, handlers)
-    yield from _differing(flow, handlers)
-    yield from _without_key(flow, handlers)
-    yield from _too_many(flow, handlers)
-    for queue, field in flow.fair.items():
-        if not any(may_have(handler, field) for handler in handlers.values()):
-            yield f"queues: {queue!r} is fair by {field!r}: no handler's payload has such a field"
+    told = _sound(config)
+    yield from _unknown(config, handlers)
+    yield from _differing(told, handlers)
+    yield from _without_key(config, handlers)
+    yield from _too_many(told, handlers)
+    for index, queue in enumerate(config.queues):
+        if queue.fair is not None and (hint := _lacking(queue.fair, handlers.values())):
+            where: Path = ("queues", index, "fair")
+            yield Fault(where, f"no handler's payload has a field {queue.fair!r}{hint}")
 
 
-def _unknown(flow: Flow, handlers: Mapping[str, Handler]) -> Iterator[str]:
-    for bound in flow.bound:
-        for index, name in enumerate(bound.jobs):
+def _sound(config: Config) -> Flow:
+    """What those limits say that are right in themselves."""
+    wrong = {fault.path[1] for fault in faults(config) if fault.path[0] == "limits"}
+    right = {name: limit for name, limit in config.limits.items() if name not in wrong}
+    return flow(attrs.evolve(config, limits=right))
+
+
+def _unknown(config: Config, handlers: Mapping[str, Handler]) -> Iterator[Fault]:
+    for limit, each in config.limits.items():
+        for index, name in enumerate(each.jobs):
             if name not in handlers:
-                close = did_you_mean(name, handlers)
-                yield f"{bound.where}.jobs[{index}]: no handler is called {name!r}{close}"
+                yield Fault(
+                    ("limits", limit, "jobs", index),
+                    f"no handler is called {name!r}{meant_or_known(name, handlers)}",
+                    (("commands", name),),
+                )
 
 
-def _differing(flow: Flow, handlers: Mapping[str, Handler]) -> Iterator[str]:
+def _differing(told: Flow, handlers: Mapping[str, Handler]) -> Iterator[Fault]:
     """Limits of one name that can't be one; the first that was met is what the others differ
     from."""
-    first = {bound.limit.name: (bound.limit, bound.where) for bound in flow.bound}
+    first = {bound.limit.name: (bound.limit, bound.where) for bound in told.bound}
     for handler in handlers.values():
         for limit in handler.limits:
             where = f"the handler {handler.name!r}"
             other, there = first.setdefault(limit.name, (limit, where))
             if not limit.agrees(other):
-                yield (
-                    f"app: {where} says of the limit {limit.name!r}: {limit.words}; and {there}:"
-                    f" {other.words}"
+                yield Fault(
+                    APP,
+                    f"{where} says of the limit {limit.name!r}: {limit.words}; and {there}:"
+                    f" {other.words}: let them say the same",
+                    tuple(("limits", limit.name, key) for key in entries(LimitConfig)),
                 )
 
 
-def _without_key(flow: Flow, handlers: Mapping[str, Handler]) -> Iterator[str]:
+def _without_key(config: Config, handlers: Mapping[str, Handler]) -> Iterator[Fault]:
     for handler in handlers.values():
         for limit in handler.limits:
-            if not _fits(limit, [handler]):
+            if hint := _lacking(limit.key, [handler]):
                 whose = f"the limit {limit.name!r} of {handler.name!r}"
-                yield f"app: {whose}: its payload has no field {limit.key!r}"
-    for bound in flow.bound:
-        if bound.queue is None:
-            for name in bound.jobs:
-                if name in handlers and not _fits(bound.limit, [handlers[name]]):
-                    field = bound.limit.key
-                    yield f"{bound.where}.key: the payload of {name!r} has no field {field!r}"
-    # Any job may go to any queue, so there one handler that has it is enough.
-    for bound in flow.bound:
-        if bound.queue is not None and not _fits(bound.limit, handlers.values()):
-            yield f"{bound.where}.key: no handler's payload has a field {bound.limit.key!r}"
+                yield Fault(APP, f"{whose}: its payload has no field {limit.key!r}{hint}")
+    for name, each in config.limits.items():
+        where: Path = ("limits", name, "key")
+        for job in each.jobs:
+            if job in handlers and (hint := _lacking(each.key, [handlers[job]])):
+                yield Fault(where, f"the payload of {job!r} has no field {each.key!r}{hint}")
+        # Any job may go to any queue, so there one handler that has it is enough.
+        if each.queue is not None and (hint := _lacking(each.key, handlers.values())):
+            yield Fault(where, f"no handler's payload has a field {each.key!r}{hint}")
 
 
-def _too_many(flow: Flow, handlers: Mapping[str, Handler]) -> Iterator[str]:
-    queues = [None, *dict.fromkeys(bound.queue for bound in flow.bound if bound.queue is not None)]
+def _too_many(told: Flow, handlers: Mapping[str, Handler]) -> Iterator[Fault]:
+    queues = [None, *dict.fromkeys(bound.queue for bound in told.bound if bound.queue is not None)]
     for handler in handlers.values():
-        plans = [(q, flow.plan(handler.name, q or "", handler.limits).limits) for q in queues]
+        plans = [(q, told.plan(handler.name, q or "", handler.limits).limits) for q in queues]
         queue, limits = max(plans, key=lambda plan: len(plan[1]))
         if len(limits) > TAKES_MAX:
             there = "" if queue is None else f" in {queue}"
-            count = f"{len(limits)}, {TAKES_MAX} at most"
-            yield f"limits: jobs of {handler.name!r}{there} take of {count}"
+            names = ", ".join(limit.name for limit in limits)
+            yield Fault(
+                APP if len(handler.limits) > TAKES_MAX else ("limits",),
+                f"jobs of {handler.name!r}{there} take of {len(limits)}, {TAKES_MAX} at most:"
+                f" {names}",
+            )
 
 
-def _fits(limit: Limit, handlers: Iterable[Handler]) -> bool:
-    """Whether payloads of one of these may have what the limit asks for."""
-    return limit.key is None or any(may_have(handler, limit.key) for handler in handlers)
+def _lacking(field: str | None, handlers: Collection[Handler]) -> str:
+    """What to say where none of their payloads can have this field: what may be meant."""
+    if field is None or any(may_have(handler, field) for handler in handlers):
+        return ""
+    known = dict.fromkeys(each for handler in handlers for each in fields_of(handler))
+    as_deep = [each for each in known if each.count(".") >= field.count(".")]
+    return meant_or_known(field, as_deep or known) or "; it has none"
