@@ -75,7 +75,7 @@ def test_what_an_older_version_has_paused_is_shown_too(trioq: Cli, scene: Scene)
         (["--note", "x"], "Say which: a QUEUE, or --job NAME."),
         (["--for", "1h"], "Say which: a QUEUE, or --job NAME."),
         (["low", "--for", "0"], "--for 0 is no time: say one above 0."),
-        (["low", "--note", "x" * 501], "The note has 501 characters: 500 at most."),
+        (["low", "--note", "x" * 201], "The note has 201 characters: 200 at most."),
         (["nowhere"], "no queue 'nowhere'"),
         (["--job", ""], "no job has an empty name"),
     ],

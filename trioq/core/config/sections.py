@@ -61,12 +61,15 @@ class QueueConfig:
     name: str = attrs.field(metadata=about(NAME, "What jobs and listings call it.", "high"))
     weight: float | None = key(
         Number(above=0, at_most=UNLIMITED),
-        "Its share of the claims; where no queue has a weight, priority is strict.",
+        "Its share of the claims. Where no queue has one, priority is strict; where some have, the "
+        "others weigh 1.",
         None,
     )
     max_wait_s: float | None = key(
         SOME_TIME,
-        "One of every four claims goes to this queue first while its next job waits for longer.",
+        "While its next job waits for longer, one of every four claims goes to this queue first; "
+        "where queues have weights, for as many jobs as its weight gives it at a time, and they "
+        "count as its share.",
         None,
     )
     rate: float | None = key(RATE, "Its jobs started per second, over all engines.", None)

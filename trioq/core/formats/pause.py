@@ -15,8 +15,8 @@ import attrs
 from trioq.core.formats import lenient
 from trioq.core.valid import LATEST_MS
 
-#: The note to a pause has so many characters at most.
-NOTE_MAX = 500
+#: The note to a pause has so many characters at most: it is told in one line, wherever it matters.
+NOTE_MAX = 200
 
 
 def of_name(name: str) -> str:
