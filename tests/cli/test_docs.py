@@ -19,13 +19,14 @@ from tests.support import new_job
 from trioq.cli import COMMANDS, cli
 from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.core.limits import LimitSettings
+from trioq.core.settlements import Park
 from trioq.store.inspect import tell
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cli.md").read_text()
 
-#: Objects whose keys are names of somebody's queues.
-BY_NAME = {"queues", "waiting", "purged"}
+#: Objects whose keys are names of somebody's queues, or of engines.
+BY_NAME = {"queues", "waiting", "purged", "breakers"}
 
 
 def said_commands(page: str) -> Iterator[list[str]]:
@@ -94,9 +95,16 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
     scene.store.register("e.2", engine.encode())
     scene.store.set_limits({"all": LimitSettings(10_000, 1, 1)}, 1)
     scene.enqueue(new_job(takes=("all",)))
-    Driver(scene.store).step(1)
+    driver = Driver(scene.store)
+    driver.step(1)
+    scene.enqueue(new_job(id="parked", payload=b'{"path":"e"}'))
+    driver.step(0, Park(driver.claim().uid, driver.n, "low", "noop"))
     scene.enqueue(new_job(id="a"), new_job("high"), new_job(name="nooop", id="misspelt"))
-    tell(scene.store, "e.2", Snapshot(shut=(Shut("noop", ("noop",), "open", 1, 2, 14, 20),)))
+    shut = (Shut("noop", ("noop",), "open", 1, 2, 14, 20),)
+    for engine_id in ("e.2", driver.engine):
+        of_all = shut if engine_id == "e.2" else ()
+        shown = Snapshot(breakers={"noop": "open"}, reopens_ms={"noop": 2}, shut=of_all)
+        tell(scene.store, engine_id, shown)
     file = tmp_path / "in.jsonl"
     file.write_text("{}\n")
     trioq.config.write_text(trioq.config.read_text() + MORE)
@@ -106,6 +114,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         trioq.json("stats"),
         trioq.json("stats", "--keys"),
         trioq.json("job", "dead"),
+        trioq.json("jobs", "--state", "parked"),
         trioq.json("explain", "misspelt"),
         json.loads(trioq("result", "dead", "--json").stdout),
         trioq.json("cancel", "a")[0],

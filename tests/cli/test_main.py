@@ -124,8 +124,8 @@ def test_a_url_where_a_configuration_belongs_is_told_without_its_password() -> N
 
 @pytest.mark.parametrize(
     "command",
-    ["stats", "engines", "peek", "job", "cancel", "pause", "resume", "purge", "doctor", "acl",
-     "dead list", "dead show", "dead revive", "dead purge", "dead export", "enqueue",
+    ["stats", "engines", "peek", "jobs", "job", "cancel", "pause", "resume", "purge", "doctor",
+     "acl", "dead list", "dead show", "dead revive", "dead purge", "dead export", "enqueue",
      "config check", "config show", "serve"],
 )  # fmt: skip
 def test_a_configuration_that_is_not_there_is_one_line_and_exit_code_2(
@@ -190,7 +190,7 @@ def test_credentials_come_from_the_environment_b15(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["stats"], ["engines"], ["peek", "low"], ["job", "a"], ["cancel", "a"], ["doctor"],
+    [["stats"], ["engines"], ["peek", "low"], ["jobs"], ["job", "a"], ["cancel", "a"], ["doctor"],
      ["pause", "low"], ["purge", "--all"], ["dead", "list"], ["dead", "revive", "--all", "--yes"],
      ["dead", "export"]],
     ids=str,

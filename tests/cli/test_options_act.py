@@ -210,6 +210,36 @@ def at_most_so_many_ready(place: Place) -> None:
     assert [job["id"] for job in place.cli.json("peek", "low", "-n", "1")] == ["low 1"]
 
 
+def listed(place: Place, *arguments: str) -> list[str]:
+    words = {uid: word for word, uid in place.jobs.items()}
+    return [words[job["uid"]] for job in place.cli.json("jobs", *arguments)["jobs"]]
+
+
+@row("jobs", "--state")
+def in_that_state(place: Place) -> None:
+    assert listed(place, "--state", "parked") == ["parked"]
+
+
+@row("jobs", "--queue")
+def of_that_queue(place: Place) -> None:
+    assert listed(place, "--queue", "high") == ["high 1"]
+
+
+@row("jobs", "--name")
+def of_that_name(place: Place) -> None:
+    assert listed(place, "--name", "other") == ["running", "parked"]
+
+
+@row("jobs", "-n")
+def at_most_so_many_jobs(place: Place) -> None:
+    assert listed(place, "-n", "1") == ["running"]
+
+
+@row("jobs", "--newest")
+def from_the_other_end(place: Place) -> None:
+    assert listed(place, "--queue", "low", "--state", "ready", "--newest") == ["low 2", "low 1"]
+
+
 @row("job", "--follow")
 def until_it_has_ended(place: Place) -> None:
     dead = place.jobs["dead noop full"]

@@ -251,7 +251,8 @@ async def test_what_a_dead_engine_held_is_reaped_whatever_was_written_there(serv
 @pytest.mark.parametrize(
     "command",
     [["dead list"], ["dead list", "--error", "x"], ["dead export"], ["stats"],
-     ["stats", "--keys"], ["engines"], ["doctor"], ["peek", "low"], ["job", "healthy"]],
+     ["stats", "--keys"], ["engines"], ["doctor"], ["peek", "low"], ["job", "healthy"],
+     ["jobs"], ["jobs", "--state", "dead"]],
     ids=" ".join,
 )  # fmt: skip
 @pytest.mark.parametrize("json_", [False, True], ids=["people", "json"])

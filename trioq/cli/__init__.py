@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "stats": ("trioq.cli.stats:stats", "Show how many jobs are where."),
     "engines": ("trioq.cli.stats:engines", "List the engines that live."),
     "peek": ("trioq.cli.jobs:peek", "Show the jobs that would be claimed next."),
+    "jobs": ("trioq.cli.list_jobs:jobs", "List jobs by their state, and what they wait for."),
     "job": ("trioq.cli.jobs:job", "Tell the whole story of a job."),
     "explain": ("trioq.cli.explain:explain", "Say why a job, or a queue, doesn't run."),
     "result": ("trioq.cli.results:result", "Print what a job's handler returned."),

@@ -43,12 +43,14 @@ from trioq.store.inspect import (
     JobFilter,
     JobView,
     LimitView,
+    Listing,
     LivingPage,
     Pauses,
     Reason,
     Room,
     Stats,
 )
+from trioq.store.inspect.listing import LIVING, State
 from trioq.store.redis import RedisStore
 
 #: Jobs in one write: a few milliseconds of the server's time at most.
@@ -147,6 +149,24 @@ class Admin:
     def peek(self, queue: str, count: int) -> list[JobView]:
         """The jobs of a queue that would be claimed next, in that order."""
         return inspect.peek(self.store, queue, count)
+
+    def jobs(
+        self,
+        states: Sequence[State] = LIVING,
+        wanted: JobFilter | None = None,
+        *,
+        count: int = 50,
+        newest_first: bool = False,
+    ) -> Listing:
+        """Jobs in these states, as many as are wanted; see :func:`trioq.store.inspect.listing`."""
+        return inspect.listing(
+            self.store,
+            states,
+            wanted or JobFilter(),
+            count=count,
+            newest_first=newest_first,
+            queues=self.queues,
+        )
 
     def held(self, engine: str) -> list[JobView]:
         """The jobs that an engine, named by its id, has claimed and not settled."""

@@ -29,6 +29,7 @@ from trioq.store.inspect.explain import explain, explain_queue, now_ms_of
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
 from trioq.store.inspect.limits import LimitView, Taken, limits, settings_json
 from trioq.store.inspect.limits import known as known_limits
+from trioq.store.inspect.listing import Listed, Listing, listing
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.pauses import Pauses, pauses
@@ -62,6 +63,8 @@ __all__ = [
     "JobFilter",
     "JobView",
     "LimitView",
+    "Listed",
+    "Listing",
     "Living",
     "LivingPage",
     "Outstanding",
@@ -90,6 +93,7 @@ __all__ = [
     "known_limits",
     "limits",
     "limits_in_words",
+    "listing",
     "living_pages",
     "look",
     "newest_dead",

@@ -21,6 +21,15 @@ def done(store: RedisStore) -> Iterator[Summary]:
         yield from summary.decode_all(piece)
 
 
+def ended(store: RedisStore, *, newest_first: bool) -> Iterator[Summary]:
+    """The same, from either end."""
+    if newest_first:
+        yield from done(store)
+        return
+    for piece in pieces(store, oldest_first=True):
+        yield from reversed(summary.decode_all(piece))
+
+
 def newest_done(store: RedisStore) -> bytes:
     """What was kept last, as a mark for :func:`done_since`; empty: there is nothing."""
     return next(pieces(store, first=1), b"")
@@ -41,15 +50,19 @@ def done_since(store: RedisStore, mark: bytes) -> tuple[list[Summary], bytes]:
     return found, newest
 
 
-def pieces(store: RedisStore, *, first: int = FIRST) -> Iterator[bytes]:
+def pieces(store: RedisStore, *, first: int = FIRST, oldest_first: bool = False) -> Iterator[bytes]:
     """All that is kept, as it lies there.
 
     Args:
       first: How many to read at first.
+      oldest_first: From the other end, where others are trimmed away meanwhile.
     """
     start, count, key = 0, first, store.keys.fixed("done")
-    while page := store.lane.call("LRANGE", key, start, start + count - 1):
-        yield from page
+    while True:
+        ends = (-start - count, -start - 1) if oldest_first else (start, start + count - 1)
+        if not (page := store.lane.call("LRANGE", key, *ends)):
+            return
+        yield from reversed(page) if oldest_first else page
         start += len(page)
         fit = PAGE_BYTES * len(page) // (sum(map(len, page)) or 1)
         count = max(1, min(fit, 4 * count, PIECES))
