@@ -9,6 +9,7 @@ LIMITS: Killers = ("tests/store/contract/test_limits.py",)
 FREE = "store/lua/shared/free.lua"
 LIMITED_LUA = "store/lua/step/limited.lua"
 RATES = "store/lua/step/limits/rates.lua"
+SORTING = "store/lua/step/limits/sorting.lua"
 TAKEN = "store/lua/step/limits/taken.lua"
 WAITING = "store/lua/step/limits/waiting.lua"
 ROOMS = "store/lua/shared/rooms.lua"
@@ -43,12 +44,31 @@ LIMITED = (
     ),
     Mutant(
         "a limit is taken where another refuses", TAKEN,
-        "if (limit.interval > 0 or limit.rests > 0) and wait_us(limit) > 0 then",
-        "if false then", LIMITS,
+        "left = limit.left < left and limit.left or left", "left = limit.left", LIMITS,
+    ),
+    Mutant(
+        "where one may start, so may all that ask the same", SORTING,
+        " or alike == may_start then", " then", LIMITS,
+    ),
+    Mutant(
+        "what a rate has saved up is no bound for a step", RATES,
+        "math.floor((limit.burst * interval - ahead) / interval)", "math.huge", LIMITS,
+    ),
+    Mutant(
+        "of several that start, one is counted", TAKEN,
+        "limit.left - count, limit.held + count", "limit.left - count, limit.held + 1", LIMITS,
+    ),
+    Mutant(
+        "of several that start, a rate notices one", TAKEN,
+        "+ count * limit.interval", "+ limit.interval", LIMITS,
+    ),
+    Mutant(
+        "who leaves a room takes of it without end", SORTING,
+        "if room and room.left < 1 then", "if false then", LIMITS,
     ),
     Mutant(
         "who comes later is not refused where others wait", TAKEN,
-        "is_new and limit.waited_in[name] or is_full(limit)", "is_full(limit)", LIMITS,
+        "if is_new and limit.waited_in[name] then", "if false then", LIMITS,
     ),
     Mutant(
         "a room that nobody is in any more stays", ROOMS,

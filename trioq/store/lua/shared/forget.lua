@@ -15,7 +15,7 @@ local function forget(uids, state, now_ms, retention_ms, more, told)
   if more == 0 then
     return
   end
-  if not told then
+  if not told and redis.call("HLEN", waits) > 0 then
     local ends = {}
     for i = 1, #uids do
       ends[i] = state

@@ -2,10 +2,13 @@
 -- These claims are over: what they took of limits is there for others, and the rooms are open in
 -- which somebody waits for it. Returns the takes, and of each in which queues that is.
 local function free(uids)
-  local freed, fewer, gone, rows, alike = {}, {}, {}, {}, {}
-  for i, row in ipairs(#uids > 0 and values_of("HMGET", took, uids) or {}) do
+  local freed, fewer, gone, n_gone, rows, alike = {}, {}, {}, 0, {}, {}
+  local took_of = #uids > 0 and values_of("HMGET", took, uids) or {}
+  for i = 1, #took_of do
+    local row = took_of[i]
     if row then
-      gone[#gone + 1] = uids[i]
+      n_gone = n_gone + 1
+      gone[n_gone] = uids[i]
       if not alike[row] then
         rows[#rows + 1], alike[row] = row, 0
       end

@@ -32,6 +32,7 @@ for i, claim in ipairs(mine) do
   end
 end
 if #mine > 0 then
+  claims.takes = has_limits and redis.call("HMGET", took, unpack(claims.uids)) or {}
   claims.tries = redis.call("HMGET", attempts, unpack(claims.uids))
   for i, record in ipairs(redis.call("HMGET", jobs, unpack(claims.uids))) do
     claims.records[i] = record and string.sub(record, 1, RECORD_MAX)

@@ -38,7 +38,6 @@ function reply(word, refusals)
   for i, note in ipairs(noted) do
     noted[i] = note and #note <= 20000 and note  -- what is longer is none of ours
   end
-  local takes = has_limits and #claims.uids > 0 and redis.call("HMGET", took, unpack(claims.uids)) or {}
   local index = version ~= known and redis.call("HKEYS", parked) or false
   local names = index and {}
   for name in pairs(index and is_paused or {}) do
@@ -46,6 +45,6 @@ function reply(word, refusals)
   end
   return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, n_alone + n_packed,
            left, next_due, version, index, n_asked ~= asked_known and news() or false, noted,
-           names, takes,
+           names, claims.takes,
            has_limits and word == "ok" and with_limits.wake() or {} }
 end

@@ -125,7 +125,7 @@ if n_parked > 0 then
 end
 
 -- What follows notes here what the end has to know ------------------------------------
-local claims = { uids = {}, records = {}, tries = {}, suspects = {} }
+local claims = { uids = {}, records = {}, tries = {}, suspects = {}, takes = {} }
 local n_claimed, lots, left_doors = 0, {}, {}  -- a lot: up to where in `claims.uids`, and where from
 local refused, cancelled, is_paused, lifted = {}, {}, {}, {}
 local n_alone, n_packed = nil, in_packs(last)  -- of the claims that are held, in `running` and in `packs`

@@ -1,8 +1,8 @@
 -- The places where jobs lie that may start: lines, turns, suspects, and rooms with something to give.
--- @use limits_of
 -- @use pieces
 -- @use rooms
 -- @use sorting
+-- @use taken
 -- @use waiting
 -- From the head of a list, up to so many. Returns of how many something was said.
 local function from_line(key, length, limit, from)
@@ -69,7 +69,7 @@ local function a_suspect(queue)
     end
   end
   for i = #uids, 1, -1 do
-    if is_met or sort_out({ uids[i] }, from) == 0 then
+    if is_met or not goes_on() or sort_out({ uids[i] }, from) == 0 then
       break
     end
   end
@@ -81,14 +81,11 @@ end
 
 -- Who waits for a take, the oldest first, as long as it has something to give.
 local function from_room(queue, take)
-  know({ take })
+  look_at({ take })
   local name, limit, left = queue.name, limit_of[take], {}
   local room = name .. "\0" .. take
   local first, last = in_room(name, take)
-  local function is_shut()
-    return is_full(limit) or wait_us(limit) > 0
-  end
-  local from = { queue = queue, is_shut = is_shut }
+  local from = { queue = queue, room = limit }
   function from.refused(uid, refuses)
     left[#left + 1] = room .. "\0" .. uid
     enter(uid, refuses, queue)
@@ -97,7 +94,7 @@ local function from_room(queue, take)
     left[#left + 1] = room .. "\0" .. uid
   end
   while goes_on() do
-    if is_shut() then
+    if limit.left < 1 then
       return close(limit, queue)
     end
     local uids = redis.call("ZRANGEBYLEX", limited, first, last, "LIMIT", 0, n_more())

@@ -22,9 +22,13 @@ local function wait_us(limit)
   return math.max(rest, math.max(limit.tat, now_us) + limit.interval - room - now_us)
 end
 
--- One more starts.
-local function started(limit)
-  moved(limit, math.max(limit.tat, now_us) + limit.interval)
+-- How many may start now.
+local function starts_of(limit)
+  if wait_us(limit) > 0 then
+    return 0
+  end
+  local interval, ahead = limit.interval, math.max(0, limit.tat - now_us)
+  return interval == 0 and math.huge or math.floor((limit.burst * interval - ahead) / interval)
 end
 
 -- Times that are over say nothing any more: some go with those that are written.

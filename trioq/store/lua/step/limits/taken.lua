@@ -1,10 +1,31 @@
--- What one job takes: of all limits that it asks, or of none.
+-- What one job takes: of all limits that it asks, or of none. `left` of a limit: how many more may start.
 -- @use limits_of
 -- @use pieces
 -- @use rates
-local held_more, took_rows = {}, {}
+local taken = {}
 
--- The first limit that refuses; those who have waited go before those who are new.
+local function look_at(takes)
+  know(takes)
+  for _, take in ipairs(takes) do
+    local limit = limit_of[take]
+    local slots_left = limit.most > 0 and limit.most - limit.held or math.huge
+    limit.left = limit.left or math.min(slots_left, starts_of(limit))
+  end
+end
+
+-- How many that ask the same may start in a row; those who have waited go before those who are new.
+local function fitting(asked, name, is_new)
+  local left = math.huge
+  for t = 1, #asked do
+    local limit = asked[t]
+    if is_new and limit.waited_in[name] then
+      return 0
+    end
+    left = limit.left < left and limit.left or left
+  end
+  return left
+end
+-- Where none may: the first limit that refuses.
 local function refusing(asked, name, is_new)
   for _, limit in ipairs(asked) do
     if is_new and limit.waited_in[name] or is_full(limit) then
@@ -12,55 +33,61 @@ local function refusing(asked, name, is_new)
     end
   end
   for _, limit in ipairs(asked) do
-    if (limit.interval > 0 or limit.rests > 0) and wait_us(limit) > 0 then
+    if limit.left < 1 then
       return limit
     end
   end
 end
 
-local function take(uid, asked)
-  if asked[1] then
-    took_rows[#took_rows + 1], took_rows[#took_rows + 2] = uid, asked.text
-  end
-  for _, limit in ipairs(asked) do
-    limit.held = limit.held + 1
-    if not limit.is_held_more then
-      limit.is_held_more, held_more[#held_more + 1] = true, limit
-    end
+-- So many start that ask this.
+local function take(asked, count)
+  for t = 1, count > 0 and #asked or 0 do
+    local limit = asked[t]
+    limit.left, limit.held = limit.left - count, limit.held + count
     if limit.interval > 0 then
-      started(limit)
+      moved(limit, math.max(limit.tat, now_us) + count * limit.interval)
+    end
+    if not limit.is_taken then
+      limit.is_taken, taken[#taken + 1] = true, limit
     end
   end
 end
 
 local function write_taken()
-  local held = {}
-  for _, limit in ipairs(held_more) do
-    held[#held + 1], held[#held + 2] = limit.take, string.format("%d", limit.held)
+  local held, rows, n = {}, {}, 0
+  for i, uid in ipairs(claims.uids) do
+    if claims.takes[i] then
+      rows[n + 1], rows[n + 2], n = uid, claims.takes[i], n + 2
+    end
   end
-  put("HSET", took, took_rows)
+  for t, limit in ipairs(taken) do
+    held[2 * t - 1], held[2 * t] = limit.take, string.format("%d", limit.held)
+  end
+  put("HSET", took, rows)
   put("HSET", slots, held)
   write_times()
 end
 
 -- The limits that the rows of several jobs ask, in their order: many rows ask the same.
-local asked_by = { [""] = {} }
+local asked_by = { [""] = { text = false } }
 local function all_asked(rows)
   local new, takes = {}, {}
-  for i, row in ipairs(rows) do
-    local lines = row and string.match(row, "\n.*") or ""
-    if not asked_by[lines] then
-      local asked = {}
+  for i = 1, #rows do
+    local row = rows[i]
+    local at = row and string.find(row, "\n", 1, true)
+    local lines = at and string.sub(row, at + 1) or ""
+    local asked = asked_by[lines]
+    if not asked then
+      asked = { text = lines }
       for take in string.gmatch(lines, "[^\n]+") do
         asked[#asked + 1], takes[#takes + 1] = take, take
       end
       asked_by[lines], new[#new + 1] = asked, asked
     end
-    rows[i] = asked_by[lines]
+    rows[i] = asked
   end
-  know(takes)
+  look_at(takes)
   for _, asked in ipairs(new) do
-    asked.text = table.concat(asked, "\n")
     for t, take in ipairs(asked) do
       asked[t] = limit_of[take]
     end
