@@ -13,15 +13,17 @@ import pytest
 
 from tests.cli.conftest import CONFIG, Cli, lines, write_config
 from tests.scene import Scene
-from tests.store.drive import Driver
+from tests.store.drive import Driver, Sender
 from tests.support import Server, new_job, wait_until
+from trioq.core.calls import Enqueuer, MustWait
 from trioq.core.formats.engine_info import EngineInfo, encode
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Park
 from trioq.doctor import examine
 from trioq.settings import load
 from trioq.store.checks import minimal_acl
 from trioq.store.connect import open_store
-from trioq.store.redis import RedisStore
+from trioq.store.redis import RedisStore, StoreOptions
 
 
 @pytest.fixture
@@ -238,6 +240,43 @@ def test_queues_that_nobody_serves_that_are_paused_or_full_are_named(
         "noop: these jobs are paused, 0 wait: trioq resume --job goes on",
         "low: 9 of at most 10 job(s): enqueueing is refused when it is full",
     ]
+
+
+@pytest.mark.parametrize(("when_full", "said"), [
+    ("reject", "enqueueing is refused when it is full"),
+    ("wait", "who enqueues waits when it is full"),
+    ("drop_oldest", "the oldest ready ones die when it is full"),
+])  # fmt: skip
+def test_what_comes_of_more_than_a_queue_has_room_for_is_told(
+    own_server: Server, scene_there: Scene, tmp_path: Path, when_full: str, said: str
+) -> None:
+    more = (
+        "[worker]\nheartbeat_interval = '100ms'\n"
+        f'[[queues]]\nname = "high"\nmax_length = 2\nwhen_full = "{when_full}"\n'
+    )
+    cli = Cli(write_config(tmp_path, own_server, more))
+    scene_there.store.set_limits({"one": LimitSettings(concurrency=1)}, 1)
+    scene_there.enqueue(*(new_job("high", takes=("one",)) for _ in range(3)))
+    scene_there.driver.step(3)
+    assert f"high: 2 of at most 2 job(s): {said}" in [told for _, told in findings(cli, "queues")]
+
+
+def test_who_waits_for_room_is_told_of(
+    own_server: Server, scene_there: Scene, tmp_path: Path
+) -> None:
+    more = (
+        "[worker]\nheartbeat_interval = '100ms'\n"
+        '[[queues]]\nname = "high"\nmax_length = 1\nwhen_full = "wait"\n'
+    )
+    cli = Cli(write_config(tmp_path, own_server, more))
+    options = StoreOptions(max_lengths={"high": 1}, when_full={"high": "wait"})
+    store = own_server.store(options=options)
+    scene_there.enqueue(new_job("high"))
+    with pytest.raises(MustWait):
+        store.enqueue(*Sender(store).next(), [new_job("high")], who=Enqueuer("c1"))
+    store.lane.close()
+    told = [said for _, said in findings(cli, "queues")]
+    assert told[-1].startswith("high: 1 enqueue waits for room for 1 job, for ")
 
 
 def test_jobs_that_no_engine_knows_are_named_and_dead_ones_counted(

@@ -24,7 +24,8 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
     told = trioq.json("stats")
     engine = scene.driver.engine
     low = {"ready": 1, "limited": 0, "scheduled": 0, "parked": 0, "running": 1, "suspects": 0,
-           "paused": False, "served": True, "fair": 0}  # fmt: skip
+           "paused": False, "served": True, "fair": 0,
+               "in_line": 0, "in_line_jobs": 0, "in_line_since_ms": None}  # fmt: skip
     assert told == {
         "namespace": "t",
         "queues": {"high": low | {"ready": 0, "scheduled": 1, "running": 0}, "low": low},

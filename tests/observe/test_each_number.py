@@ -16,6 +16,7 @@ from tests.support import Server, job_wanted_since, new_job
 from trioq.core import events as e
 from trioq.core.config import Config
 from trioq.core.config.sections import QueueConfig
+from trioq.core.job import new_uid
 from trioq.core.outcome import DeadReason, Error
 from trioq.core.settlements import Park
 from trioq.observe.metrics import Metrics
@@ -228,6 +229,9 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     scene.enqueue(*(job_wanted_since(1000 * AGES_S["low"]) for _ in range(3)))
     scene.enqueue(job_wanted_since(1000 * AGES_S["elsewhere"], "elsewhere"))
     scene.store.pause(*scene.sender.next(), "low", True)
+    waits = new_uid()
+    server.call("ZADD", "{t}:enqueuers_line", 0, f"low\0{1:016}\0{waits}")
+    server.call("HSET", "{t}:enqueuers", waits, f"1 {10**14} 0 1 3 c low")
     server.call("RPUSH", "{t}:strays", *(f"stray{n}" for n in range(7)))
     server.call("ZADD", "{t}:dead", *(x for n in range(6) for x in (n, f"{n:032x}")))
     server.call("HSET", "{t}:stats", *(x for item in keys.items() for x in item))
@@ -249,6 +253,7 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     assert seen("trioq_queue_oldest_waiting_seconds", queue="low", cause="ready") is None
     assert seen("trioq_queue_oldest_runnable_seconds", queue=OTHER) == oldest["elsewhere"]
     assert seen("trioq_queue_oldest_runnable_seconds", queue="low") == 0
+    assert [seen("trioq_queue_enqueues_in_line", queue=q) for q in ("low", "high")] == [1, 0]
     assert (seen("trioq_dead_jobs"), seen("trioq_stray_jobs")) == (6, 7)
     assert [seen("trioq_queue_paused", queue=q) for q in ("low", "high")] == [1, 0]
     for name, metric in c.STORE_COUNTERS.items():

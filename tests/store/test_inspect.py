@@ -73,6 +73,7 @@ def test_an_empty_namespace_counts_nothing_and_shows_the_configured_queues(
     nothing = {
         "ready": 0, "limited": 0, "scheduled": 0, "parked": 0, "running": 0, "suspects": 0,
         "paused": False, "served": False, "fair": 0,
+        "in_line": 0, "in_line_jobs": 0, "in_line_since_ms": None,
     }  # fmt: skip
     assert stats(store, ["high", "low"]).as_json() == {
         "namespace": "t",

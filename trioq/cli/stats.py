@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -132,6 +133,8 @@ def _remarks(queue: QueueStats) -> str:
         remarks.append("paused")
     if queue.limited:
         remarks.append(f"{queue.limited:,} limited")
+    if said := queue.in_line_in_words(time.time_ns() // 1_000_000):
+        remarks.append(said)
     if not queue.served and queue.waiting:
         remarks.append("no engine serves it")
     if queue.suspects:

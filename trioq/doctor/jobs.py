@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from trioq.core.calls import Rate
+from trioq.core.calls import Rate, WhenFull
 from trioq.core.config import Config
 from trioq.doctor.finding import Finding, fault, ok, some, warning
 from trioq.store.inspect import Door, Stats
@@ -18,6 +18,13 @@ LOOK_S = 0.05
 
 #: Queues or names that are told of one by one.
 LISTED = 10
+
+#: What happens to more jobs than a queue has room for.
+WHEN_FULL: Mapping[WhenFull, str] = {
+    "reject": "enqueueing is refused when it is full",
+    "wait": "who enqueues waits when it is full",
+    "drop_oldest": "the oldest ready ones die when it is full",
+}
 
 #: An engine that is silent for so many of its heartbeats is worth a word.
 BEATS = 3
@@ -71,12 +78,18 @@ def queues(config: Config, found: Stats) -> Iterator[Finding]:
         name: sum(count for (_, door), count in found.parked.items() if door == name)
         for name in found.pauses.names
     }
+    now_ms = time.time_ns() // 1_000_000
     full = [
-        f"{queue.name}: {jobs} of at most {queue.max_length} job(s): enqueueing is refused when it"
-        " is full"
+        f"{queue.name}: {jobs} of at most {queue.max_length} job(s):"
+        f" {WHEN_FULL[queue.when_full or 'reject']}"
         for queue in config.queues
         if queue.max_length and (jobs := _counted(found, queue.name)) > 0.8 * queue.max_length
     ]
+    full += [
+        f"{name}: {said}"
+        for name, queue in found.queues.items()
+        if (said := queue.in_line_in_words(now_ms))
+    ][:LISTED]
     findings = [
         *_most(unserved if found.engines else {}, "queues", "{name}: {count} job(s), and no engine"
                " serves it", "job(s) in queues that no engine serves"),
@@ -97,7 +110,7 @@ def queues(config: Config, found: Stats) -> Iterator[Finding]:
 def _counted(found: Stats, name: str) -> int:
     """Jobs that count for a queue's ``max_length``."""
     queue = found.queues[name]
-    return queue.ready + queue.scheduled
+    return queue.ready + queue.scheduled + queue.limited
 
 
 def limiter(store: RedisStore, rate: Rate | None) -> Iterator[Finding]:

@@ -270,6 +270,12 @@ OLDEST_WAITER = Metric(
     "How long ago the oldest of them was enqueued, or due; not of scheduled and limited ones.",
     ("queue", "cause"),
 )
+IN_LINE = Metric(
+    "gauge",
+    "trioq_queue_enqueues_in_line",
+    "Enqueues that wait for room in a queue that is full.",
+    ("queue",),
+)
 PAUSED = Metric("gauge", "trioq_queue_paused", "Whether the queue is paused.", ("queue",))
 SERVED = Metric(
     "gauge", "trioq_queue_served", "Whether a live engine claims from the queue.", ("queue",)
@@ -319,8 +325,8 @@ GAUGES = (
     CLOCK_OFFSET,
 )  # fmt: skip
 NAMESPACE = (
-    QUEUE_JOBS, OLDEST, RUNNABLE, WAITERS, OLDEST_WAITER, PAUSED, SERVED, DEAD_JOBS, STRAY_JOBS,
-    ENGINES, *STORE_COUNTERS.values(),
+    QUEUE_JOBS, OLDEST, RUNNABLE, WAITERS, OLDEST_WAITER, IN_LINE, PAUSED, SERVED, DEAD_JOBS,
+    STRAY_JOBS, ENGINES, *STORE_COUNTERS.values(),
 )  # fmt: skip
 ALL = (*JOB_COUNTERS, *OTHER_COUNTERS, *JOB_TIMES, *OTHER_TIMES, *GAUGES, *NAMESPACE)
 

@@ -111,6 +111,7 @@ class Gauges:
         oldest: dict[Labels, float] = {}
         paused: dict[Labels, float] = {}
         served: dict[Labels, float] = {}
+        in_line: dict[Labels, float] = defaultdict(float)
         plain: dict[c.Metric, float] = {}
         counters: dict[str, int] | None = None
         if sample is not None:
@@ -119,6 +120,7 @@ class Gauges:
                 for state in ("scheduled", "ready", "parked", "running"):
                     jobs[(*label, state)] += getattr(queue, state)
                 paused[label] = max(paused.get(label, 0.0), float(queue.paused))
+                in_line[label] += queue.in_line
                 served[label] = min(served.get(label, 1.0), float(queue.served))
             for name, age_ms in sample.oldest_ready_ms.items():
                 label = (self.allowed.queue(name),)
@@ -132,6 +134,7 @@ class Gauges:
         yield gauge(c.QUEUE_JOBS, jobs)
         yield gauge(c.OLDEST, oldest)
         yield from self._waiting({} if sample is None else sample.waiting)
+        yield gauge(c.IN_LINE, in_line)
         yield gauge(c.PAUSED, paused)
         yield gauge(c.SERVED, served)
         for metric in (c.DEAD_JOBS, c.STRAY_JOBS, c.ENGINES):

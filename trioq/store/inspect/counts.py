@@ -13,6 +13,7 @@ from trioq.core.formats.engine_info import EngineInfo
 from trioq.errors import StoreBusy
 from trioq.store import kept
 from trioq.store.inspect import rooms, turns
+from trioq.store.inspect.in_line import InLine, in_line, in_words
 from trioq.store.inspect.pauses import Pauses
 from trioq.store.inspect.pauses import questions as paused_questions
 from trioq.store.inspect.rooms import Room
@@ -39,6 +40,18 @@ class QueueStats:
     """Of the ready ones: those that have a fair key, and take turns."""
     limited: int = 0
     """Jobs that wait for a limit; the ready ones don't, as far as is known."""
+    in_line: int = 0
+    """Enqueues that wait for room in it; nothing of them is in it yet."""
+    in_line_jobs: int = 0
+    """Jobs of these."""
+    in_line_since_ms: int | None = None
+    """Since when the first of them waits, by its own clock; epoch."""
+
+    def in_line_in_words(self, now_ms: int) -> str:
+        """Who waits for room in it, and for how long; empty: nobody."""
+        if not self.in_line:
+            return ""
+        return in_words(self.in_line, self.in_line_jobs, self.in_line_since_ms, now_ms)
 
     @property
     def waiting(self) -> int:
@@ -48,7 +61,8 @@ class QueueStats:
     @property
     def is_unused(self) -> bool:
         """Whether nothing is in it, and nobody has to do with it."""
-        return not (self.waiting or self.running or self.paused or self.served)
+        in_use = self.waiting or self.running or self.in_line
+        return not (in_use or self.paused or self.served)
 
 
 @attrs.frozen
@@ -165,7 +179,9 @@ def stats(store: RedisStore, queues: Sequence[str] = ()) -> Stats:
     Raises:
       StoreBusy: Queues or engines came and went each time it was tried.
     """
-    return _moment(store, queues).stats(store.keys.namespace, frozenset(queues))
+    moment = _moment(store, queues)
+    line = in_line(store) if moment.in_line else {}
+    return moment.stats(store.keys.namespace, frozenset(queues), line)
 
 
 def outstanding(
@@ -240,10 +256,14 @@ class _Moment:
     parked_since: Mapping[tuple[str, str], int]
     running: Mapping[str, Counter[str]]
     """Engine → queue → how many."""
+    in_line: int
+    """Enqueues that wait for room anywhere."""
     rooms: tuple[Room, ...] = ()
     """Those that were asked for."""
 
-    def stats(self, namespace: str, configured: frozenset[str]) -> Stats:
+    def stats(
+        self, namespace: str, configured: frozenset[str], line: Mapping[str, InLine]
+    ) -> Stats:
         served = {queue for info in self.engines.values() for queue in info.queues}
         parked: Counter[str] = Counter()
         for (queue, _), count in self.parked.items():
@@ -265,6 +285,14 @@ class _Moment:
             )
             for name, lengths in self.lengths.items()
         }
+        for name in queues.keys() & line.keys():
+            who = line[name]
+            queues[name] = attrs.evolve(
+                queues[name],
+                in_line=who.enqueues,
+                in_line_jobs=who.jobs,
+                in_line_since_ms=who.since_ms,
+            )
         engines = sorted(
             (EngineStats(id, info, self.running[id].total()) for id, info in self.engines.items()),
             key=lambda engine: engine.group,
@@ -332,6 +360,7 @@ def _questions(
         ("ZCARD", keys.fixed("dead")),
         ("LLEN", keys.fixed("strays")),
         ("HLEN", keys.fixed("jobs")),
+        ("ZCARD", keys.fixed("enqueuers_line")),
         ("TIME",),
         *paused_questions(keys),
         ("HGETALL", keys.fixed("engines")),
@@ -360,7 +389,7 @@ def _read(
     answers: Iterator[Any], names: list[str], engines: list[str], doors: list[str]
 ) -> _Moment:
     counters = {kept.text(name): kept.number(count) for name, count in _items(next(answers))}
-    dead, strays, records = next(answers), next(answers), next(answers)
+    dead, strays, records, waiting_for_room = (next(answers) for _ in range(4))
     seconds, micros = next(answers)
     now_ms = int(seconds) * 1000 + int(micros) // 1000
     pauses = Pauses.read(next(answers), next(answers), now_ms)
@@ -374,6 +403,7 @@ def _read(
     return _Moment(
         counters, dead, strays, records, pauses, infos, lengths, parked,
         {door: ms for door, ms in since.items() if ms is not None}, running,
+        waiting_for_room,
     )  # fmt: skip
 
 

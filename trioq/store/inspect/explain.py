@@ -22,6 +22,7 @@ from trioq.store.inspect.reasons import (
     Reason,
     of_job,
     of_limits,
+    of_line,
     of_queue,
 )
 from trioq.store.inspect.rooms import rooms
@@ -70,8 +71,12 @@ def explain_queue(
     counted = stats(store, [*queues, queue])
     told = _told(store, counted)
     behind = tuple(door for door in doors(store, counted) if door.queue == queue)
-    limited = of_limits(queue, counted, rooms(store, queue), now_ms_of(store))
-    reasons = (*of_queue(queue, counted, told), *limited)
+    now_ms = now_ms_of(store)
+    reasons = (
+        *of_queue(queue, counted, told),
+        *of_limits(queue, counted, rooms(store, queue), now_ms),
+        *of_line(queue, counted, now_ms),
+    )
     return reasons, counted, behind
 
 

@@ -31,6 +31,7 @@ Why = Literal[
     "unknown_name",  # none of them knows its name
     "breaker",  # all that know it have a breaker that isn't closed
     "limited",  # a limit has nothing to give now
+    "full",  # of a queue: who enqueues waits for room
     "suspect",  # it ran when an engine died: such jobs run one at a time
     "busy",  # no worker is free
     "in_line",  # others of its queue come first
@@ -181,6 +182,19 @@ def of_limits(queue: str, counted: Stats, found: Sequence[Room], now_ms: int) ->
     if there_is is not None and there_is.limited:
         says, data = why_limited.told_of_many(there_is.limited, found, now_ms)
         yield Reason("limited", says, {"queue": queue, **data})
+
+
+def of_line(queue: str, counted: Stats, now_ms: int) -> Iterator[Reason]:
+    """Who waits for room in a queue that is full."""
+    there_is = counted.queues.get(queue)
+    if there_is is not None and (said := there_is.in_line_in_words(now_ms)):
+        data = {
+            "queue": queue,
+            "enqueues": there_is.in_line,
+            "jobs": there_is.in_line_jobs,
+            "since_ms": there_is.in_line_since_ms,
+        }
+        yield Reason("full", f"{queue} is full: {said}", data)
 
 
 def _paused(name: str, counted: Stats) -> Iterator[Reason]:

@@ -1,0 +1,89 @@
+"""Who waits for room in queues that are full, as it is seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.scene import Scene
+from tests.support import Server, new_job
+from trioq.core.calls import Enqueuer, MustWait
+from trioq.store.inspect import explain_queue, stats
+from trioq.store.inspect.in_line import InLine, in_line
+from trioq.store.redis import StoreOptions
+
+
+@pytest.fixture
+def bounded(server: Server) -> Iterator[Scene]:
+    """Two queues with room for one job each."""
+    names = ("low", "high")
+    options = StoreOptions(
+        max_lengths=dict.fromkeys(names, 1), when_full=dict.fromkeys(names, "wait")
+    )
+    store = server.store(options=options)
+    yield Scene.on(store)
+    store.lane.close()
+
+
+def lines_up(scene: Scene, count: int = 1, queue: str = "low") -> str:
+    """Its place is that of the uid returned."""
+    jobs = [new_job(queue) for _ in range(count)]
+    with pytest.raises(MustWait):
+        scene.store.enqueue(*scene.sender.next(), jobs, who=Enqueuer("c1"))
+    return jobs[0].uid
+
+
+def test_nobody_is_in_line_at_first(bounded: Scene) -> None:
+    bounded.enqueue(new_job("low"))
+    low = stats(bounded.store).queues["low"]
+    assert (low.in_line, low.in_line_jobs, low.in_line_since_ms) == (0, 0, None)
+    assert low.in_line_in_words(0) == ""
+
+
+def test_of_each_queue_it_is_seen_who_waits_for_room_and_since_when(bounded: Scene) -> None:
+    bounded.enqueue(new_job("low"), new_job("high"))
+    first = lines_up(bounded)
+    lines_up(bounded)
+    lines_up(bounded, queue="high")
+    since_ms = int(first[:12], 16)
+    assert in_line(bounded.store)["low"] == InLine(2, 2, since_ms)
+    counted = stats(bounded.store)
+    assert [counted.queues[q].in_line for q in ("low", "high")] == [2, 1]
+    assert counted.queues["low"].in_line_since_ms == since_ms
+    assert since_ms == pytest.approx(time.time_ns() // 1_000_000, abs=60_000)
+    assert counted.queues["low"].in_line_in_words(since_ms + 180_000) == (
+        "2 enqueues wait for room for 2 jobs, the first for 3 min"
+    )
+    assert (
+        counted.queues["high"].in_line_in_words(0).startswith("1 enqueue waits for room for 1 job")
+    )
+
+
+def test_who_has_not_asked_for_long_is_not_in_line(bounded: Scene) -> None:
+    bounded.enqueue(new_job("low"))
+    uid = lines_up(bounded)
+    places = bounded.store.keys.fixed("enqueuers")
+    nth, _, rest = bounded.store.lane.call("HGET", places, uid).split(b" ", 2)
+    bounded.store.lane.call("HSET", places, uid, b"%s 1 %s" % (nth, rest))
+    assert in_line(bounded.store) == {}
+
+
+def test_of_a_full_queue_it_is_explained_who_waits_for_room(bounded: Scene) -> None:
+    bounded.enqueue(new_job("low"))
+    uid = lines_up(bounded)
+    (reason,), _, _ = explain_queue(bounded.store, "low")
+    assert reason.why == "full"
+    assert reason.says.startswith("low is full: 1 enqueue waits for room for 1 job, for ")
+    since_ms = int(uid[:12], 16)
+    assert reason.data == {"queue": "low", "enqueues": 1, "jobs": 1, "since_ms": since_ms}
+
+
+def test_many_in_line_are_counted_over_pages(
+    bounded: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trioq.store.inspect.in_line.PAGE", 2)
+    bounded.enqueue(new_job("low"))
+    first, *_ = (lines_up(bounded) for _ in range(5))
+    assert in_line(bounded.store) == {"low": InLine(5, 5, int(first[:12], 16))}
