@@ -6,12 +6,13 @@ That the scripts do the same, the machine in ``props/test_store.py`` sees.
 from __future__ import annotations
 
 from collections import Counter, deque
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioq.core.fair import FairKey
+from trioq.core.fair import FairKey, turn_of
 from trioq.core.model.turns import Keyed, Turns
 
 weights = st.sampled_from([0.01, 0.3, 1.0, 2.0, 7.0, 100.0])
@@ -107,3 +108,28 @@ def test_the_order_within_a_key_is_kept(calls: list[tuple[str, float, int]]) -> 
     for key in ("", "a", "b"):
         mine = [uid for uid in claimed if key_of(uid) == key]
         assert mine == sorted(mine)
+
+
+@given(
+    enqueued=st.lists(st.tuples(st.sampled_from("abc"), weights, st.integers(0, 2)), min_size=1),
+    order=st.randoms(use_true_random=False),
+    left=st.integers(0, 5),
+)
+def test_what_a_key_is_given_next_comes_behind_those_that_had_their_turns_or_wait_for_them(
+    enqueued: list[tuple[str, float, int]], order: Random, left: int
+) -> None:
+    line, through = Line(), dict[str, tuple[str, float, int]]()
+    for key, weight, want in enqueued:
+        line.enqueue(key, weight)
+        (uid,) = [uid for uid in line.keyed.tags if uid not in through]
+        through[uid] = key, weight, line.keyed.tags[uid]
+        line.claim(want)
+    waiting = list(line.keyed.tags)
+    order.shuffle(waiting)
+    for uid in waiting[left:]:
+        key, weight, tag = through.pop(uid)
+        line.turns.give_back("q", FairKey(key, weight), tag)
+    for key in "abc":
+        ends = [tag + turn_of(weight) for of, weight, tag in through.values() if of == key]
+        now = line.turns.now.get("q", 0)
+        assert line.turns.tag("q", FairKey(key)) == max([now, *ends])

@@ -91,6 +91,8 @@ class Dump:
     """What jobs take of limits, as it lies there."""
     turns: Mapping[str, int]
     """How far each queue, and each key in it, has come; not what is over."""
+    spare: Mapping[str, frozenset[tuple[int, int]]]
+    """Queue and key → the turns of those that didn't wait for them, before others'; likewise."""
     took: Mapping[str, tuple[str, ...]]
     slots: Mapping[str, int]
     limit_settings: Mapping[str, str]
@@ -222,7 +224,10 @@ def dump(store: RedisStore) -> Dump:
         asked=fixed("asked", int),
         notes=fixed("notes", bytes),
         flow=fixed("flow", _text),
-        turns=_turns(fixed("turns", lambda value: int(value, 16))),
+        turns=_turns(
+            {of: int(at, 16) for of, at in fixed("turns", _text).items() if "-" not in at}
+        ),
+        spare=_spare(fixed("turns", _text)),
         took=fixed("took", lambda row: tuple(row.decode().split("\n"))),
         slots=fixed("slots", int),
         limit_settings=fixed("limits", _text),
@@ -311,6 +316,11 @@ def dump_of_model(space: Namespace) -> Dump:
         turns=_turns(
             space.turns.now | {"\0".join(of): end for of, end in space.turns.ends.items()}
         ),
+        spare={
+            "\0".join(of): turns
+            for of, each in space.turns.spare.items()
+            if (turns := _joined(((s, e) for e, s in each.items()), space.turns.now.get(of[0], 0)))
+        },
         took=dict(space.flow.took),
         slots=dict(space.flow.slots),
         limit_settings={
@@ -401,6 +411,29 @@ def _turns(times: Mapping[str, int]) -> dict[str, int]:
         return at <= (times.get(queue, 0) if is_key else 0)
 
     return {of: at for of, at in times.items() if not is_over(of, at)}
+
+
+def _spare(times: Mapping[str, str]) -> dict[str, frozenset[tuple[int, int]]]:
+    """Noted at each of their ends."""
+    found = dict[str, list[tuple[int, int]]]()
+    for field, noted in times.items():
+        ends, _, starts = noted.partition("-")
+        if starts:
+            of, _, at = field.rpartition("\0")
+            assert at in (ends, starts)
+            found.setdefault(of, []).append((int(starts, 16), int(ends, 16)))
+    now = {queue: int(at, 16) for queue, at in times.items() if "\0" not in queue}
+    joined = {of: _joined(each, now.get(of.split("\0")[0], 0)) for of, each in found.items()}
+    return {of: each for of, each in joined.items() if each}
+
+
+def _joined(turns: Iterable[tuple[int, int]], now: int) -> frozenset[tuple[int, int]]:
+    """What isn't over of them, those that touch as one."""
+    joined = list[tuple[int, int]]()
+    for starts, ends in sorted((max(starts, now), ends) for starts, ends in turns if ends > now):
+        touches = joined and joined[-1][1] == starts
+        joined.append((joined.pop()[0] if touches else starts, ends))
+    return frozenset(joined)
 
 
 def _line(places: Mapping[str, str], order: list[bytes]) -> dict[str, tuple[str, ...]]:

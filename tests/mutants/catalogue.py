@@ -440,8 +440,7 @@ SCRIPTS = (
     ),
     Mutant(
         "who was cancelled behind a door is counted in its queue", "store/lua/cancel.lua",
-        'redis.call("SREM", behind, uid) == 1 and KEYS[doors_at + d] or KEYS[k + 2]', "KEYS[k + 2]",
-        MODEL,
+        "is_behind and KEYS[doors_at + d] or KEYS[k + 2]", "KEYS[k + 2]", MODEL,
     ),
     Mutant(
         "who asks again takes the first one's place", "store/lua/cancel.lua",

@@ -168,6 +168,6 @@ LIMITED = (
     ),
     Mutant(
         "a cancelled job keeps its place in a room", "store/lua/cancel.lua",
-        "if left_its_room(uid, ARGV[6 + n_boots + q]) then", "if false then", LIMITS,
+        "if not left_its_room(uid, row, name) then", "if true then", LIMITS,
     ),
 )  # fmt: skip

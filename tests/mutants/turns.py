@@ -9,6 +9,7 @@ MODEL: Killers = ("props/test_store.py",)
 
 KEYED = "store/lua/step/keyed.lua"
 TAGGED = "store/lua/shared/tagged.lua"
+BACK = "store/lua/shared/turns_back.lua"
 
 TAKEN_IN_TURN = (
     Mutant(
@@ -26,7 +27,7 @@ TAKEN_IN_TURN = (
     ),
     Mutant(
         "all keys weigh the same", TAGGED,
-        "math.floor(TURN / weight)", "TURN", TURNS,
+        "starts + turn_of(job.weight)", "starts + TURN", TURNS,
     ),
     Mutant(
         "the turns of a queue's keys don't move its time on", KEYED,
@@ -43,6 +44,31 @@ TAKEN_IN_TURN = (
     Mutant(
         "what has no room in a reply goes to the head of the queue", "store/lua/step/claim.lua",
         "    if back[i].tag then\n      in_turn", "    if false then\n      in_turn", TURNS,
+    ),
+    Mutant(
+        "who is cancelled before its turn has had it", "store/lua/cancel.lua",
+        "turns_back(waited)", "", TURNS,
+    ),
+    Mutant(
+        "who is purged before its turn has had it", "store/lua/purge.lua",
+        "  turns_back(over)", "", TURNS,
+    ),
+    Mutant(
+        "who has had its turn gives it back when it is cancelled behind a door",
+        "store/lua/cancel.lua",
+        "    if is_behind then", "    if false then", TURNS,
+    ),
+    Mutant(
+        "turns that touch are given back one at a time", BACK,
+        "      if ends_before == starts then", "      if false then", TURNS,
+    ),
+    Mutant(
+        "turns that are given back don't go on with those behind them", BACK,
+        "      if starts_after == ends then", "      if false then", TURNS,
+    ),
+    Mutant(
+        "turns that wait to be given back are forgotten before they are over", KEYED,
+        'string.match(some[s + 1], "^%x+")', "some[s + 1]", TURNS,
     ),
     Mutant(
         "a queue in which jobs wait for their turns is forgotten", "store/lua/forget_queues.lua",
@@ -63,6 +89,6 @@ TAKEN_IN_TURN = (
     ),
     Mutant(
         "a key is forgotten before its turn is over", KEYED,
-        "tag_number(some[s + 1]) <= now then", "true then", MODEL,
+        'tag_number(string.match(some[s + 1], "^%x+")) <= now then', "true then", MODEL,
     ),
 )  # fmt: skip

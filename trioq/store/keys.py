@@ -55,7 +55,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("notes", "HASH", "uid → what its handler last said of how far it is, JSON", "note", "with the job"),
     KeyDoc("flow", "HASH", "uid → what decides when it may start: a line for its turn among fair keys, then what it takes of limits, a line each", "enqueue", "with the job"),
     KeyDoc("fair", "ZSET", "queue, NUL, tag, NUL, uid of ready jobs that have a fair key, all of score 0: by queue, and in the order of their turns", "enqueue, promote, release", "claim"),
-    KeyDoc("turns", "HASH", "queue → its virtual time; queue, NUL, key → when its last turn is through", "enqueue, promote, claim", "claims, once that is over; all, once no job has a turn"),
+    KeyDoc("turns", "HASH", "queue → its virtual time; queue, NUL, key → when its last turn is through; queue, NUL, key, NUL, tag → end and start of turns that nobody waits for and that others of the key come after", "enqueue, promote, claim, cancel, purge", "claims, once that is over; all, once no job has a turn"),
     KeyDoc("took", "HASH", "uid → what its claim took of limits, a line each; of claims that are held", "claim", "whatever ends the claim"),
     KeyDoc("slots", "HASH", "take → how many claims hold it: what is in `took`, counted", "claim", "with the last of them"),
     KeyDoc("limits", "HASH", "limit → `version:interval:burst:concurrency:keyed`, the interval in µs; 0: unlimited; and take → the same, where one value of a key has settings of its own", "set_limits", "never; of a value, set_limits of a later deployment"),

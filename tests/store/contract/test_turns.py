@@ -14,11 +14,17 @@ from trioq.errors import QueueFull
 
 
 def enqueue(
-    w: World, key: str | None, count: int = 1, *, weight: float = 1, delay_ms: int = 0
+    w: World,
+    key: str | None,
+    count: int = 1,
+    *,
+    weight: float = 1,
+    delay_ms: int = 0,
+    queue: str = "low",
 ) -> list[str]:
-    """Jobs of this key, in "low"; their uids."""
+    """Jobs of this key; their uids."""
     fair = None if key is None else fair_key(key, weight)
-    jobs = [new_job(fair=fair, delay_ms=delay_ms) for _ in range(count)]
+    jobs = [new_job(queue, fair=fair, delay_ms=delay_ms) for _ in range(count)]
     w.sender.enqueue(*jobs)
     return [job.uid for job in jobs]
 
@@ -185,6 +191,68 @@ def test_a_purge_takes_them_too(world: Make) -> None:
     assert w.store.purge(*w.sender.next(), "low", (), 4) == 4
     assert w.store.purge(*w.sender.next(), "low", (), 4) == 1
     assert w.dump().flow == {}
+
+
+def cancel(w: World, *these: str) -> None:
+    w.store.cancel(*w.sender.next(), [Unwanted(uid, "low", "noop", b"{}") for uid in these])
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2), (2, 0, 3, 1)])
+@pytest.mark.parametrize("at_a_time", [1, 2, 4])
+def test_who_cancels_all_of_its_jobs_has_had_no_turns(
+    world: Make, order: tuple[int, ...], at_a_time: int
+) -> None:
+    w = world()
+    a = enqueue(w, "a", 4, weight=0.5)
+    enqueue(w, "b", 3)
+    for start in range(0, 4, at_a_time):
+        cancel(w, *(a[place] for place in order[start : start + at_a_time]))
+    found = w.dump()
+    assert found.turns.keys() == {'low\0"b"'}
+    assert found.spare == {}
+    enqueue(w, "a")
+    assert keys_of(w, uids(w.engine().step(9))) == "babb"
+
+
+def test_what_comes_behind_jobs_that_were_cancelled_comes_as_if_they_had_never_been(
+    world: Make,
+) -> None:
+    w = world()
+    a = enqueue(w, "a", 6)
+    b = enqueue(w, "b", 6)
+    cancel(w, a[4], a[1])
+    (last,) = enqueue(w, "a")
+    engine = w.engine()
+    assert uids(engine.step(6)) == [a[0], b[0], b[1], a[2], b[2]], "who waits keeps its tag"
+    cancel(w, a[5], a[3])
+    assert w.dump().spare != {}, "and what comes before another is given back with that one"
+    cancel(w, last)
+    assert w.dump().spare == {}
+    again = enqueue(w, "a", 2)
+    assert uids(engine.step(20)) == [b[3], again[0], b[4], again[1], b[5]]
+
+
+def test_a_turn_that_was_had_is_not_given_back(world: Make) -> None:
+    w = world()
+    engine = w.engine()
+    retried, parked = enqueue(w, "a", 2)
+    claims = engine.step(2)
+    assert uids(claims) == [retried, parked]
+    engine.step(0, retry(claims[0], 1), Park(parked, 1, "low", "noop"))
+    before = w.dump()
+    cancel(w, retried, parked)
+    assert w.dump().turns == before.turns
+    assert w.dump().jobs == {}
+
+
+def test_a_purge_gives_all_turns_back(world: Make) -> None:
+    w = world()
+    enqueue(w, "a", 5)
+    (other,) = enqueue(w, "a", queue="high")
+    for count in (2, 2, 1):
+        assert w.store.purge(*w.sender.next(), "low", (), 2) == count
+    assert w.dump().turns.keys() == {'high\0"a"'}
+    assert w.dump().flow.keys() == {other}
 
 
 def test_they_count_for_the_length_of_their_queue(world: Make) -> None:

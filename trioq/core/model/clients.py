@@ -249,11 +249,12 @@ def _cancelled(space: Namespace, job: Unwanted, over: dict[Uid, Unwanted]) -> Ca
     elif job.uid in queue.suspects:
         queue.suspects.remove(job.uid)
     elif space.flow.take_out(job.queue, job.uid):
-        pass
+        space.give_turn_back(job.queue, job.uid)
     elif door is not None and job.uid in door.jobs:
         door.cancelled.add(job.uid)
     else:
         queue.cancelled.add(job.uid)
+        space.give_turn_back(job.queue, job.uid)
     over[job.uid] = job
     return "cancelled"
 
@@ -320,9 +321,14 @@ def purge(
         uids = lies.take_suspects(limit)
         for take, uid in space.flow.of_queue(queue)[: limit - len(uids)]:
             space.flow.leave((queue, take), uid)
+            space.give_turn_back(queue, uid)
             uids.append(uid)
         uids += lies.take_ready(limit - len(uids))
-        uids += lies.keyed.take(limit - len(uids))
+        keyed = lies.keyed.take(limit - len(uids))
+        for uid in keyed:
+            if uid not in lies.cancelled:
+                space.give_turn_back(queue, uid)
+        uids += keyed
         for name in names:
             if name in lies.parked:
                 taken = lies.parked[name].take(limit - len(uids))

@@ -220,6 +220,12 @@ class Namespace:
         else:
             self.queue(queue).keyed.put(uid, life.tag or 0)
 
+    def give_turn_back(self, queue: str, uid: Uid) -> None:
+        """A job that waited to be claimed is over."""
+        life = self.jobs[uid]
+        if life.fair is not None and life.tag is not None:
+            self.turns.give_back(queue, life.fair, life.tag)
+
     def forget_turns(self) -> None:
         """Where no job has a turn, or a limit, nobody has had one too many."""
         if self.turns.are_used and not any(life.fair or life.takes for life in self.jobs.values()):

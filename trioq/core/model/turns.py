@@ -57,6 +57,11 @@ class Turns:
     ends: dict[tuple[str, str], int] = attrs.field(factory=dict[tuple[str, str], int])
     """Queue and key → when the last one that was given a tag is through."""
 
+    spare: dict[tuple[str, str], dict[int, int]] = attrs.field(
+        factory=dict[tuple[str, str], dict[int, int]]
+    )
+    """Queue and key → the turns of those that didn't wait for them, that lie before others'."""
+
     @property
     def are_used(self) -> bool:
         """Whether anybody had one, since they were forgotten."""
@@ -67,6 +72,19 @@ class Turns:
         starts = self._next(queue, fair.key)
         self.ends[queue, fair.key] = starts + turn_of(fair.weight)
         return starts
+
+    def give_back(self, queue: str, fair: FairKey, tag: int) -> None:
+        """One that waited for its turn is over.
+
+        What its key is given next comes as if there had never been this one, unless others of
+        the key still wait that came later: they keep their tags, and the turn is given back when
+        they are over too without having had theirs.
+        """
+        who = (queue, fair.key)
+        spare = self.spare.setdefault(who, {})
+        spare[tag + turn_of(fair.weight)] = tag
+        while (starts := spare.pop(self.ends.get(who, 0), None)) is not None:
+            self.ends[who] = starts
 
     def merged(
         self, queue: str, plain: deque[Uid], keyed: Keyed, limit: int

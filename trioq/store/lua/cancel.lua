@@ -14,6 +14,7 @@
 --       flow      HASH  uid -> what it takes of limits
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       limited, open, rooms, permits
+--       turns     HASH  how far each queue and each key have come
 --       then sender:<id>; for each engine: running, packs, asks, its own bell; for each queue:
 --       scheduled, suspects, dropped, ready; for each door: dropped_behind
 -- ARGV  number    int   the sender's number of this write
@@ -35,9 +36,9 @@
 -- Cost: O(jobs * engines), and O(length) of the suspects and of what lies in packs.
 local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, dead, stats, waits, notes,
   results, results_due, done, behind, asked, enqueuers, enqueuers_line, flow, fair,
-  limited, open, rooms, permits = unpack(KEYS, 1, 27)
+  limited, open, rooms, permits, turns = unpack(KEYS, 1, 28)
 local number, retention, keep_done, given_now, n_boots, n_queues = unpack(ARGV, 1, 6)
-local sender = KEYS[28]
+local sender = KEYS[29]
 -- @use bump
 -- @use now
 -- @use cancelled
@@ -47,11 +48,12 @@ local sender = KEYS[28]
 -- @use ring
 -- @use rooms
 -- @use sender
+-- @use turns_back
 
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, stats }) do
   redis.call("HLEN", key)
 end
-for _, key in ipairs({ waits, notes, results, asked, flow, rooms }) do
+for _, key in ipairs({ waits, notes, results, asked, flow, rooms, turns }) do
   redis.call("HLEN", key)
 end
 for _, key in ipairs({ results_due, limited, open, permits }) do
@@ -77,7 +79,7 @@ for b = 1, #registered, 2 do
   end
   has_packs[registered[b]] = in_packs(registered[b + 1]) > 0
 end
-local queues_at = 28 + 4 * n_boots
+local queues_at = 29 + 4 * n_boots
 local doors_at = queues_at + 4 * n_queues
 for k = queues_at + 1, doors_at, 4 do
   redis.call("ZCARD", KEYS[k])
@@ -96,7 +98,7 @@ for a = first, #ARGV, 5 do
 end
 local claim_of = {}
 for b = 1, #uids > 0 and n_boots or 0 do
-  local k = 25 + 4 * b
+  local k = 26 + 4 * b
   local boot, step_of = ARGV[6 + b], {}
   redis.call("HLEN", KEYS[k + 2])
   for _, pack in ipairs(has_packs[boot] and packs_in(KEYS[k + 1]) or {}) do
@@ -116,7 +118,7 @@ local now_ms = math.floor(clock(given_now) / 1000)
 
 -- @may
 keep_done = tonumber(keep_done)
-local words, over, left = {}, {}, {}
+local words, over, left, waited = {}, {}, {}, {}
 local cancelled = { uids = {}, keeps = {}, summaries = {} }
 local function ask(uid, keep_ms, summary)
   local claim = claim_of[uid]
@@ -126,8 +128,7 @@ local function ask(uid, keep_ms, summary)
   end
   ring(claim.bell)
 end
-local function left_its_room(uid, name)
-  local row = redis.call("HGET", flow, uid) or ""
+local function left_its_room(uid, row, name)
   for take in string.gmatch(row, "\n([^\n]+)") do
     if redis.call("ZREM", limited, name .. "\0" .. take .. "\0" .. uid) == 1 then
       left_room(name, take)
@@ -140,11 +141,16 @@ local function take(uid, q, d)
   if redis.call("ZREM", KEYS[k], uid) == 1 or redis.call("LREM", KEYS[k + 1], 1, uid) == 1 then
     return
   end
-  if left_its_room(uid, ARGV[6 + n_boots + q]) then
-    return
+  local name, row = ARGV[6 + n_boots + q], redis.call("HGET", flow, uid) or ""
+  if not left_its_room(uid, row, name) then
+    local is_behind = redis.call("SREM", behind, uid) == 1
+    local dropped = is_behind and KEYS[doors_at + d] or KEYS[k + 2]
+    redis.call("SADD", dropped, uid)
+    if is_behind then
+      return  -- it had its turn before it was put there
+    end
   end
-  local dropped = redis.call("SREM", behind, uid) == 1 and KEYS[doors_at + d] or KEYS[k + 2]
-  redis.call("SADD", dropped, uid)
+  waited[#waited + 1] = { queue = name, row = row }
 end
 for i, uid in ipairs(uids) do
   local q, d, keep_ms, summary = unpack(ARGV, first + 5 * i - 4, first + 5 * i - 1)
@@ -170,6 +176,7 @@ if has_line then
     make_way_in(queue, KEYS[k + 3], KEYS[k], KEYS[k + 2], now_ms)
   end
 end
+turns_back(waited)
 end_cancelled(cancelled.uids, cancelled.keeps, cancelled.summaries, now_ms, tonumber(retention))
 local answer = table.concat(words, " ")
 -- Remembered whatever it is: a late copy of a request must not cancel what waits again.

@@ -9,6 +9,7 @@
 --       enqueuers  HASH  uid -> its place in line
 --       enqueuers_line  ZSET  who waits for room in queues, in order
 --       limited, open, rooms, permits
+--       turns     HASH  how far each queue and each key have come
 --       then sender:<id>; ready, suspects, scheduled, dropped of the queue; of each of its parked
 --       lists: itself, its dropped_behind
 -- ARGV  number    int   the sender's number of this write
@@ -26,9 +27,9 @@
 -- Cost: O(limit).
 local jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, parked, stats,
   waits, notes, results, results_due, behind, flow, fair, enqueuers, enqueuers_line,
-  limited, open, rooms, permits = unpack(KEYS, 1, 24)
+  limited, open, rooms, permits, turns = unpack(KEYS, 1, 25)
 local number, limit, retention, given_now, queue = unpack(ARGV, 1, 5)
-local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 25, 29)
+local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 26, 30)
 -- @use bump
 -- @use now
 -- @use forget
@@ -37,11 +38,12 @@ local sender, ready, suspects, scheduled, dropped = unpack(KEYS, 25, 29)
 -- @use sender
 -- @use doors
 -- @use rooms
+-- @use turns_back
 
 for _, key in ipairs({ jobs, big, attempts, reaps, history, reasons, id_of, ids, parked, stats }) do
   redis.call("HLEN", key)
 end
-for _, key in ipairs({ waits, notes, results, flow, rooms }) do
+for _, key in ipairs({ waits, notes, results, flow, rooms, turns }) do
   redis.call("HLEN", key)
 end
 for _, key in ipairs({ results_due, limited, open, permits }) do
@@ -54,7 +56,7 @@ redis.call("ZCARD", fair)
 redis.call("SCARD", dropped)
 redis.call("LLEN", ready)
 redis.call("LLEN", suspects)
-for k = 30, #KEYS, 2 do
+for k = 31, #KEYS, 2 do
   redis.call("LLEN", KEYS[k])
   redis.call("SCARD", KEYS[k + 1])
 end
@@ -76,6 +78,14 @@ local function from_list(list)
     gather(redis.call("RPOP", list, room))
   end
 end
+-- Those that are over already have no row.
+local function waited(found)
+  local over = {}
+  for i, row in ipairs(#found > 0 and redis.call("HMGET", flow, unpack(found)) or {}) do
+    over[i] = { queue = queue, row = row or "" }
+  end
+  turns_back(over)
+end
 from_list(suspects)
 if room > 0 then
   local from, till = range_of(queue)
@@ -86,6 +96,7 @@ if room > 0 then
     members[i], takes[take] = uid, true
   end
   gather(members)
+  waited(members)
   for take in pairs(takes) do
     left_room(queue, take)
   end
@@ -100,11 +111,12 @@ if room > 0 then
       members[m] = string.match(member, "^[^%z]*%z%x*%z(.*)$")
     end
     gather(members)
+    waited(members)
   end
 end
 local passed = 0
 for d = 1, #ARGV - 5 do
-  local k, door = 28 + 2 * d, ARGV[5 + d]
+  local k, door = 29 + 2 * d, ARGV[5 + d]
   local oldest = room > 0 and redis.call("RPOP", KEYS[k], room)
   if oldest then
     gather(oldest)

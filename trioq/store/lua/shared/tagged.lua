@@ -30,9 +30,8 @@ local function tagged(becoming)
   for _, job in ipairs(keyed) do
     local name = job.queue .. "\0" .. job.key
     local starts = math.max(times[job.queue], times[name])
-    local weight = math.min(math.max(tonumber(job.weight) or 1, 0.01), 100)
     local tag = tag_text(starts)
-    times[name], moved[name] = starts + math.floor(TURN / weight), true
+    times[name], moved[name] = starts + turn_of(job.weight), true
     table.insert(found.members, "0")
     table.insert(found.members, job.queue .. "\0" .. tag .. "\0" .. job.uid)
     table.insert(found.rows, job.uid)

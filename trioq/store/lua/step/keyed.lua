@@ -113,7 +113,7 @@ function note_turns()
   for s = 1, #some, 2 do
     local name = string.match(some[s], "^([^%z]*)%z")
     local now = name and tag_number(redis.call("HGET", turns, name) or nil)
-    if name and tag_number(some[s + 1]) <= now then
+    if name and tag_number(string.match(some[s + 1], "^%x+")) <= now then
       over[#over + 1] = some[s]
     end
   end
