@@ -241,14 +241,18 @@ def load_app(where: str, directory: Path) -> App:
     Raises:
       ConfigError: With the module, the places tried and the original traceback.
     """
-    here = working_directory()
-    places = [directory.resolve(), *([] if here is None else [here])]
-    app = import_object(where, places, key="app")
+    app = import_object(where, places_of(directory), key="app")
     if not isinstance(app, App):
         raise ConfigError(
             [f"app: {where!r} is an object of type {type(app).__name__}, not a trioq.App"]
         )
     return app
+
+
+def places_of(directory: Path) -> list[Path]:
+    """Where what a configuration names is looked for first, by the configuration's directory."""
+    here = working_directory()
+    return [directory.resolve(), *([] if here is None else [here])]
 
 
 def all_handlers(

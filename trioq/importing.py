@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import functools
 import importlib
+import importlib.util
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trioq.core.config.rules import did_you_mean
 from trioq.errors import ConfigError
 
 
@@ -26,9 +30,7 @@ def import_object(where: str, places: Sequence[Path], *, key: str) -> Any:
           original is its cause.
     """
     module_name, _, attribute = where.partition(":")
-    searched = [str(place) for place in dict.fromkeys(places)]
-    sys.path[:] = [*searched, *(place for place in sys.path if place not in searched)]
-    importlib.invalidate_caches()
+    searched = _search_first(places)
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # a script that ends itself is no module, either
@@ -46,6 +48,54 @@ def import_object(where: str, places: Sequence[Path], *, key: str) -> Any:
         raise ConfigError(
             [f"{key}: {module_name!r} ({file}) has no {attribute!r}; it was named as {where!r}"]
         ) from error
+
+
+def import_error(where: str, places: Sequence[Path], *, key: str) -> type[BaseException]:
+    """The class of exceptions that is called ``module.Name``, or ``Name`` if it is built in.
+
+    Args:
+      places: As for :func:`import_object`.
+      key: The key of the configuration that said so.
+
+    Raises:
+      ConfigError: It can't be imported, or is no such class.
+    """
+    if "." not in where and not hasattr(builtins, where):
+        known = [name for name, value in vars(builtins).items() if _is_error(value)]
+        hint = did_you_mean(where, known) or "; of others the module comes before the name"
+        raise ConfigError([f"{key}: no built-in class is called {where!r}{hint}"])
+    found = import_object(_with_module(where, places), places, key=key)
+    if not _is_error(found):
+        raise ConfigError([f"{key}: expected a class of exceptions, and {where!r} is none"])
+    kind: type[BaseException] = found
+    return kind
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def _with_module(where: str, places: Sequence[Path]) -> str:
+    """``a.b.C.D`` as ``module:attribute``: the longest that can be a module is one."""
+    parts = where.split(".")
+    if len(parts) == 1:
+        return f"builtins:{where}"
+    _search_first(places)
+    for length in range(len(parts) - 1, 1, -1):
+        # It imports what is around the module, which may raise anything; then that is told of by
+        # whoever imports the outermost.
+        with contextlib.suppress(Exception, SystemExit):
+            if importlib.util.find_spec(".".join(parts[:length])) is not None:
+                return f"{'.'.join(parts[:length])}:{'.'.join(parts[length:])}"
+    return f"{parts[0]}:{'.'.join(parts[1:])}"
+
+
+def _search_first(places: Sequence[Path]) -> list[str]:
+    """Have modules looked for here first; these places, each once."""
+    searched = [str(place) for place in dict.fromkeys(places)]
+    sys.path[:] = [*searched, *(place for place in sys.path if place not in searched)]
+    importlib.invalidate_caches()
+    return searched
 
 
 def _from_there_on(error: BaseException) -> str:

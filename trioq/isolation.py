@@ -11,6 +11,7 @@ from typing import Any
 
 from trioq.app import App
 from trioq.core.config import Config
+from trioq.core.guards import counted_by
 from trioq.engine.handlers import Function, Launch, Runners
 from trioq.errors import ConfigError
 from trioq.processes.cores import usable_cores
@@ -31,8 +32,10 @@ def runners_of(app: App, config: Config, *, takes_over: bool = False) -> Runners
         return None
     where = _named(app, config.app, apart)
     observability, worker = config.observability, config.worker
+    breakers = {handler.name: handler.breaker for handler in apart}
     first: dict[str, Any] = {
         "app": where,
+        "counted": counted_by(breakers, config.breakers),
         "path": sys.path,
         "memory": worker.runner_memory_bytes,
         "log": [observability.log_level, observability.log_format, config.namespace]

@@ -11,12 +11,14 @@ import io
 import resource
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from trioq.app import App
 from trioq.core.job import Headers
+from trioq.counted import counting
+from trioq.engine.handlers import Function
 from trioq.engine.handlers.runners.frames import encode, receive_first
 from trioq.engine.handlers.runners.inside import die_with, heed_nobody, work
 from trioq.errors import ConfigError
@@ -41,17 +43,16 @@ def main() -> None:
     except (OSError, ValueError):  # the engine has changed its mind
         return
     try:
-        app = _prepared(first)
+        handlers = _prepared(first)
     except ConfigError as error:
         line.sendall(encode({"refused": str(error)}))
         sys.exit(MISCONFIGURED)
-    apart = {name: f for name, f in app.handlers.items() if f.isolation == "process"}
-    work(line, apart, around=_in_its_trace, limits_memory=first["memory"] is not None)
+    work(line, handlers, around=_in_its_trace, limits_memory=first["memory"] is not None)
     flush()
 
 
-def _prepared(first: dict[str, Any]) -> App:
-    """What the engine has before it runs: limits, the path, where log lines go, the app."""
+def _prepared(first: dict[str, Any]) -> Mapping[str, Function]:
+    """What the engine has before it runs: limits, the path, where log lines go, the handlers."""
     sys.path[:] = first["path"]
     if first["memory"] is not None:
         _limit_memory(first["memory"])
@@ -63,7 +64,12 @@ def _prepared(first: dict[str, Any]) -> App:
     app = import_object(first["app"], [Path(place) for place in first["path"][:2]], key="app")
     if not isinstance(app, App):
         raise ConfigError([f"app: {first['app']!r} is a {type(app).__name__}, not a trioq.App"])
-    return app
+    counted = first["counted"]
+    return {
+        name: counting(function, counted[name], ()) if name in counted else function
+        for name, function in app.handlers.items()
+        if function.isolation == "process"
+    }
 
 
 def _limit_memory(most: int) -> None:

@@ -22,6 +22,7 @@ from trioq.builtin import built_in
 from trioq.core.config import Config, Fault, check
 from trioq.core.events import Report
 from trioq.core.pacemaker import DEADLINE
+from trioq.counted import counted, error_faults
 from trioq.engine import from_config
 from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
@@ -79,7 +80,7 @@ def registry(
       ConfigError: The configuration is wrong, or doesn't fit the handlers: all of it.
     """
     check(config, handler_faults(app, config) if is_whole else ())
-    return _handlers(app, config, runners_of(app, config, takes_over=takes_over))
+    return counted(_handlers(app, config, runners_of(app, config, takes_over=takes_over)), config)
 
 
 def _handlers(app: App, config: Config, runners: Runners | None) -> Mapping[str, Handler]:
@@ -99,6 +100,7 @@ def handler_faults(app: App, config: Config) -> Iterator[Fault]:
     handlers = _handlers(app, config, None)
     yield from limit_faults(config, handlers)
     yield from from_config.breaker_faults(config, handlers)
+    yield from error_faults(config)
 
 
 def app_faults(config: Config) -> Iterator[Fault]:

@@ -25,13 +25,33 @@ def guards(handlers: Mapping[str, Breaker | None], sections: Sections) -> dict[s
     Args:
       handlers: What each handler says of its breaker; None: it has none.
     """
+    told = _sections_of(handlers, sections)
+    return {
+        name: _told(said, told[name]) if name in told else said
+        for name, said in handlers.items()
+        if said is not None
+    }
+
+
+def counted_by(
+    handlers: Mapping[str, Breaker | None], sections: Sections
+) -> dict[str, tuple[str, ...]]:
+    """Of handlers of which a section says so: the classes of which alone errors count, by name."""
+    told = _sections_of(handlers, sections)
+    return {name: section.on for name, section in told.items() if section.on}
+
+
+def _sections_of(
+    handlers: Mapping[str, Breaker | None], sections: Sections
+) -> dict[str, NamedBreakerConfig]:
+    """The section that counts for each handler that has a breaker, where there is one."""
     listed = {job: section for section in sections.values() for job in section.jobs}
-    made = dict[str, Breaker]()
-    for name, said in handlers.items():
-        if said is not None:
-            section = listed.get(name) or sections.get(said.name or "")
-            made[name] = said if section is None else _told(said, section)
-    return made
+    told = {
+        name: listed.get(name) or sections.get(said.name or "")
+        for name, said in handlers.items()
+        if said is not None
+    }
+    return {name: section for name, section in told.items() if section is not None}
 
 
 def guard_faults(handlers: Mapping[str, Breaker | None], sections: Sections) -> Iterator[Fault]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import trio
 
 import trioq
@@ -86,6 +88,27 @@ async def jobs(place: Place) -> None:
     sometimes(place)
     async with place.running():
         run(place, fails=True)
+        await place.reported(BreakerChanged, name="told", after="open")
+
+
+@row("breakers.NAME.on", ["LookupError", "zipfile.BadZipFile"])
+async def named_on(place: Place) -> None:
+    place.configure(breakers__told__jobs=["sometimes"], circuit_breaker__min_samples=1)
+    unfit = [RuntimeError("no"), ValueError("no"), OSError("no")]
+    raised: list[Exception] = [*unfit, zipfile.BadZipFile("no")]
+
+    @place.app.job(
+        "sometimes", retry=trioq.Retry(max_attempts=1), breaker=trioq.Breaker(on=OSError)
+    )
+    async def sometimes(nth: int) -> None:
+        raise raised[nth]
+
+    async with place.running():
+        for nth in range(len(unfit)):
+            place.enqueue("sometimes", {"nth": nth})
+            await place.reported(JobDied, nth + 1)
+        assert place.of(BreakerChanged) == []
+        place.enqueue("sometimes", {"nth": len(unfit)})
         await place.reported(BreakerChanged, name="told", after="open")
 
 

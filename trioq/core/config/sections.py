@@ -26,6 +26,7 @@ from trioq.core.config.redis import RedisConfig
 from trioq.core.config.texts import (
     ADDRESS,
     ENDPOINT,
+    ERROR,
     EXTENSION,
     FAIR_KEY,
     FIELD,
@@ -270,6 +271,12 @@ class NamedBreakerConfig:
         ListOf(HANDLER),
         "Handlers that depend on it, commands too, besides those that say so themselves.",
         (),
+    )
+    on: tuple[str, ...] | None = key(
+        ListOf(ERROR, at_least=1),
+        "Only errors of these classes count, and timeouts; of commands, which have no classes, all "
+        "do.",
+        None,
     )
     failure_threshold: float | None = key(PART, "It opens at this part of failures.", None)
     window_s: float | None = key(SOME_TIME, "Failures are counted over this time.", None)

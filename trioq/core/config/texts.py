@@ -40,6 +40,10 @@ FIELD = Text(
     empty_is_absent=False,
 )
 FAIR_KEY = Text(noun='a value of that field, 7 as "7"', pattern="(?s:.*)")
+ERROR = Text(
+    noun='a class of exceptions as Python imports it, such as "httpx.TransportError" or "OSError"',
+    pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)*",
+)
 VARIABLE = Text(noun="the name of an environment variable", pattern=r"[^=\s]+")
 
 

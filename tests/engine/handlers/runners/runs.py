@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import trio
 import trioq
 from tests.engine.handlers.programs import children
 from trioq.core.config import Config
-from trioq.core.config.sections import WorkerConfig
+from trioq.core.config.sections import NamedBreakerConfig, WorkerConfig
 from trioq.core.keep import Keep
 from trioq.core.outcome import Failed, Outcome
 from trioq.engine.handlers import Runners, Timebox, invoke
@@ -26,9 +26,15 @@ THREADS = trio.CapacityLimiter(4)
 
 
 @asynccontextmanager
-async def runners(app: trioq.App, **worker: Any) -> AsyncIterator[Runners]:
+async def runners(
+    app: trioq.App, *, breakers: Sequence[NamedBreakerConfig] = (), **worker: Any
+) -> AsyncIterator[Runners]:
     """Those of an app, as an engine has them."""
-    made = runners_of(app, Config(worker=WorkerConfig(**{"runners": 1, **worker})))
+    config = Config(
+        worker=WorkerConfig(**{"runners": 1, **worker}),
+        breakers={breaker.name: breaker for breaker in breakers},
+    )
+    made = runners_of(app, config)
     assert made is not None
     async with trio.open_nursery() as nursery:
         await nursery.start(made.run)

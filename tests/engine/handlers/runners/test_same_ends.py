@@ -11,6 +11,7 @@ import trio
 import trioq
 from tests.engine.handlers.runners import runs
 from tests.engine.handlers.runners.shapes import CANCELLED, PAYLOADS, app
+from trioq.core.config.sections import NamedBreakerConfig
 from trioq.core.keep import Keep
 from trioq.core.outcome import Failed, Outcome, Snoozed, Succeeded
 from trioq.engine.handlers import Timebox, invoke
@@ -55,6 +56,17 @@ async def test_whatever_a_handler_raises_or_returns_means_the_same(keep: Keep | 
     assert kinds == {Succeeded, Failed, Snoozed}
     reasons = {outcome.permanent for outcome in apart.values() if isinstance(outcome, Failed)}
     assert reasons == {None, "gave_up", "bad_handler"}
+
+
+async def test_which_errors_count_for_a_breaker_is_as_the_configuration_says() -> None:
+    names = ("def raises an error", "async raises of memory")
+    section = NamedBreakerConfig(name="api", jobs=names, on=("builtins.ValueError",))
+    async with runs.runners(app, breakers=[section]) as runners:
+        counts = [(await runs.failure_of(runners, name)).counts for name in names]
+    assert counts == [True, False]
+    async with runs.runners(app) as runners:
+        counts = [(await runs.failure_of(runners, name)).counts for name in names]
+    assert counts == [False, True]
 
 
 @pytest.mark.parametrize("name", ["takes", "def takes"])
