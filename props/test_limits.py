@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from props.lockstep import LINE, MAX_REAPS, QUEUES, Call, Granted, LockStep, as_test, queue_names
-from trioq.core.calls import Admit, Step, StepReply, Unwanted
+from trioq.core.calls import Admit, Pausing, Step, StepReply, Unwanted
 from trioq.core.fair import FairKey
+from trioq.core.formats.pause import is_take, of_take
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import (
     Ack,
@@ -190,6 +191,23 @@ class Limits(LockStep):
         else:
             self.write("pause", "s2", queue, what == "pause")
 
+    @rule(
+        take=st.sampled_from(["key:1", "key:2", "all", "unknown"]),
+        pauses=st.booleans(),
+        ms=st.sampled_from([0, 0, 700, 3000]),
+    )
+    def pause_a_key(self, take: str, pauses: bool, ms: int) -> None:
+        waited_for = any(room[1] == take for room in self.model.space.flow.rooms)
+        was_paused = take in self.model.space.flow.paused
+        self.write("pause", "s2", of_take(take), pauses, Pausing(for_ms=ms))
+        self.reached["pause: somebody waits for the key"] += was_paused and waited_for
+
+    @precondition(lambda self: any(pause.until_ms for pause in self.model.space.paused.values()))
+    @rule(past=st.sampled_from([-1, 0, 0]))
+    def come_to_the_end_of_a_pause(self, past: int) -> None:
+        ends = [pause.until_ms for pause in self.model.space.paused.values() if pause.until_ms]
+        self.now_ms = max(self.now_ms, min(ends) + past)
+
     @rule(ms=st.sampled_from([1, 700, 1500, 3000, -1000]))
     def let_time_pass(self, ms: int) -> None:
         self.now_ms += ms
@@ -214,6 +232,10 @@ class Limits(LockStep):
         for uid in new:
             for take in after.took[uid]:
                 self.started(take)
+                assert of_take(take) not in after.paused, f"{take} is paused"
+        self.reached["step: lifts a pause of a key"] += call.verb == "step" and any(
+            map(is_take, before.paused - after.paused)
+        )
         held = Counter(take for takes in after.took.values() for take in takes)
         for take, count in held.items():
             most = flow.of(take).concurrency
@@ -261,6 +283,7 @@ TestLimits = as_test(
     "a limit is full", "somebody waits for a limit", "somebody waits for a permit",
     "a room is open", "a limit rests", "who waited starts", "cancel: in a room",
     "set_limits: an older one", "set_limits: a value has its own",
+    "pause: somebody waits for the key", "step: lifts a pause of a key",
     "set_limits: that of a value is over", "step: ok", "step: again", "reap: reaped",
     "step: claims a suspect", "purge: something",
     share=0.3,

@@ -16,6 +16,7 @@ from props.protocol.server import VERBS
 from props.protocol.setups import LONG, QUICK, Setup
 from props.protocol.variants import VARIANTS
 from props.protocol.world import Budget, beginning
+from tests.store.world import Clock
 from tests.support import Server
 from trioq.store.protocol import StoreOptions
 from trioq.store.scripts import all_scripts
@@ -28,7 +29,7 @@ LEFT_OUT = {
     "revive": "a client's numbered write, as enqueue and cancel are",
     "purge": "the same",
     "purge_dead": "the same",
-    "pause": "the same",
+    "pause": "the same; of a key it is searched, as what somebody does at once",
     "forget_queues": "moves no job",
     "wait_for": "moves no job; what is told is lost or not, and asked for again",
     "step_aside": "moves no job; who waits for room is searched by itself",
@@ -92,10 +93,11 @@ def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
         engines=2, queues=choose.randint(1, 2), jobs=choose.randint(2, 7),
         new=choose.randint(0, 2), want=choose.randint(1, 6), verbs=verbs, at_once=False,
         limit=choose.choice([0, 0, 1, 2, 3]),
-        budget=Budget(resends=6, kills=5, reaps=5, beats=5, stops=4, odd=40, cancels=4),
+        budget=Budget(resends=6, kills=5, reaps=5, beats=5, stops=4, odd=40, cancels=4, pauses=4),
     )  # fmt: skip
     server.call("FLUSHALL")
-    options = StoreOptions(clock_ms=lambda: 1_764_000_000_000, pack_max=choose.randint(1, 4))
+    clock = Clock()
+    options = StoreOptions(clock_ms=clock, pack_max=choose.randint(1, 4))
     store = server.store("t", options)
     replay, world = Replay(store, setup), beginning(setup)
     for _ in range(250):
@@ -104,6 +106,7 @@ def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
             break
         # Mostly no fault, so that engines come to hold something before the next.
         (move,) = choose.choices(possible, [6 if move.free else 1 for move in possible])
+        replay.pause(world.server.pause, move.world.server.pause, clock)
         world = move.world
         if move.executes is not None:
             replay.execute(move.executes)

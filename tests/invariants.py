@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.dump import Dump
+from trioq.core.formats.pause import of_take
 
 #: What an engine may hold.
 HELD_MAX = 1000
@@ -126,7 +127,7 @@ def _limits(dump: Dump) -> Iterator[str]:
     for queue, take in dump.rooms.keys() - dump.open - dump.permits.keys():
         of_limit = dump.limit_settings.get(take.partition(":")[0], "0:0:0:0")
         most = int(dump.limit_settings.get(take, of_limit).split(":")[3])
-        if not 0 < most <= dump.slots.get(take, 0):
+        if not (0 < most <= dump.slots.get(take, 0) or of_take(take) in dump.paused):
             yield f"I27: nobody will look into the room of {take} in {queue}"
 
 

@@ -57,6 +57,7 @@ def moves(world: World, setup: Setup) -> Iterator[Move]:
     if world.server.rest == "rests":
         over = world.server._replace(rest="over")
         yield Move(world._replace(server=over), "the limit has rested")
+    yield from _operator(world, setup)
 
 
 def pay(world: World, what: str) -> World | None:
@@ -193,8 +194,9 @@ def _next_step(world: World, setup: Setup, who: int, process: Process) -> Iterat
     holds = sorted(process.held | process.old)
     suspect = not (setup.rules.one_suspect and any(claim.suspect for claim in process.held))
     claimable = bool(server.ready or server.parked or server.scheduled)
-    has_slots = not server.limit or (server.slots < server.limit and server.rest != "rests")
-    claimable |= bool(server.open) or server.rest == "over"
+    may_start = server.rest != "rests" and server.pause != "paused"
+    has_slots = not server.limit or (server.slots < server.limit and may_start)
+    claimable |= bool(server.open) or server.rest == "over" or server.pause == "over"
     claimable |= suspect and has_slots and bool(server.suspects)
     limited = bool(server.room or server.suspects)  # what is settled here is handed on
     for settlements in _ways_to_settle(holds, process, setup):
@@ -493,6 +495,19 @@ def _reaper(world: World, setup: Setup) -> Iterator[Move]:
             world._replace(server=server), "the dead engine {} is reaped", (known.boot,),
             broken=broken, executes=request,
         )  # fmt: skip
+
+
+def _operator(world: World, setup: Setup) -> Iterator[Move]:
+    """Somebody pauses what takes of the limit; that is resumed, or its time is over."""
+    server = world.server
+    if server.pause == "paused":
+        resumed = scripts.resume(server, told=setup.rules.resume_is_told)
+        yield Move(world._replace(server=resumed), "somebody resumes the key")
+        over = server._replace(pause="over")
+        yield Move(world._replace(server=over), "the pause of the key is over")
+    elif paused := pay(world, "pauses"):
+        server = server._replace(pause="paused")
+        yield Move(paused._replace(server=server), "somebody pauses the key", free=False)
 
 
 def _rollback(world: World, setup: Setup) -> Iterator[Move]:

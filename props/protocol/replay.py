@@ -22,8 +22,11 @@ from props.protocol.server import (
     Settlement,
 )
 from props.protocol.world import Request, Setup
+from tests.store.drive import Sender
+from tests.store.world import Clock
 from tests.support import new_job
-from trioq.core.calls import Admit, NewJob, Step, Unwanted
+from trioq.core.calls import Admit, NewJob, Pausing, Step, Unwanted
+from trioq.core.formats.pause import of_take
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt
 from trioq.core.settlements import Settlement as RealSettlement
@@ -34,6 +37,7 @@ from trioq.store.redis import RedisStore
 
 QUEUES, NAME = ("high", "low"), "noop"
 LINE = b'{"attempt":1}'
+PAUSE_MS = 1000
 
 
 @attrs.define
@@ -42,10 +46,12 @@ class Replay:
 
     store: RedisStore
     setup: Setup
+    operator: Sender = attrs.field(init=False)
     jobs: list[NewJob] = attrs.field(factory=list[NewJob], init=False)
     uids: list[str] = attrs.field(factory=list[str], init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.operator = Sender(self.store)
         total = self.setup.jobs + self.setup.new
         takes = ("all",) if self.setup.limit else ()
         if takes:
@@ -86,6 +92,21 @@ class Replay:
                 self._knowing("reap", engine, read, engine, seen, MAX_REAPS, LOST, *store._ending())
             case "step":
                 store.step(self._step(engine, cast(Sent, request.body)))
+
+    def pause(self, before: str, after: str, clock: Clock) -> None:
+        """Let somebody pause what takes of the limit, or resume it, or let the time go by for which
+        it was paused; what a step ends it ends by itself."""
+        match before, after:
+            case "none", "paused":
+                self.store.pause(
+                    *self.operator.next(), of_take("all"), True, Pausing(for_ms=PAUSE_MS)
+                )
+            case "paused", "none":
+                self.store.pause(*self.operator.next(), of_take("all"), False)
+            case "paused", "over":
+                clock.ms += PAUSE_MS
+            case _:
+                pass
 
     def state(self, like: Server) -> Server:
         """What the real server holds; ``like`` lends what only the search knows."""

@@ -111,7 +111,7 @@ def _broken_limit(server: Server) -> str | None:
     if server.slots != len(server.running):
         return "the slots that are taken aren't those of the claims that are held"
     unseen = {job % server.queues for job in server.room} - server.open
-    if unseen and server.slots < server.limit and server.rest == "none":
+    if unseen and server.slots < server.limit and (server.rest, server.pause) == ("none", "none"):
         return "somebody waits for what is free, and nobody will look"
     return None
 

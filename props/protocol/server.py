@@ -50,6 +50,9 @@ class Rules(NamedTuple):
     freed_is_told: bool = True
     rest_is_kept: bool = True
     rest_end_is_told: bool = True
+    pause_is_kept: bool = True
+    resume_is_told: bool = True
+    pause_end_is_told: bool = True
     # the engines
     resends: bool = True
     register_resent: bool = False
@@ -162,6 +165,8 @@ class Server(NamedTuple):
     """Queues with somebody in the room whom somebody should look at."""
     rest: Literal["none", "rests", "over"] = "none"
     """Whether nobody may start for a time, whatever is free; when that is over, a step sees it."""
+    pause: Literal["none", "paused", "over"] = "none"
+    """The same of what somebody has paused: the jobs that take this value of the limit's key."""
     running: frozenset[Entry] = frozenset()
     asks: frozenset[Ask] = frozenset()
     boots: frozenset[Registered] = frozenset()
@@ -250,10 +255,14 @@ def step(server: Server, boot: Boot, sent: Sent, rules: Rules) -> tuple[Server, 
     server, refused, stopped, wrong = _settle(server, boot, settlements, rules)
     ready = server.in_line(server.ready + server.scheduled)
     server = _rested(server._replace(ready=ready, scheduled=()), rules)
+    if server.pause == "over":
+        server = resume(server, told=rules.pause_end_is_told)
     claim = _claim_limited if server.limit else _claim
     server, claims = claim(server, boot, sent, rules)
     if claims and server.rest == "rests":
         wrong = "a job was started while its limit rests"
+    if claims and server.pause == "paused":
+        wrong = "a job was started while its key is paused"
     after = known._replace(n=n, refused=refused, beats=known.beats + 1, cancelled=stopped)
     server = _known(server, known, after)
     asks = _news(server, after, sent)
@@ -315,6 +324,11 @@ def sign_off(
     server = _stopped(server, asked)
     back = [e for e in entries if e not in asked and e.job % server.queues in queues]
     return _without(_put_back(server, back), known), "ok"
+
+
+def resume(server: Server, *, told: bool) -> Server:
+    """Nothing is paused any more; whoever has waited will be looked at, if that is told."""
+    return _looked_into(server, told)._replace(pause="none")
 
 
 def enqueue(server: Server, number: int, job: Job, rules: Rules) -> Server:
@@ -466,18 +480,21 @@ def _freed(server: Server, count: int, rules: Rules) -> Server:
     """So many claims are over: whoever waits for what they had will be looked at."""
     if not (server.limit and count):
         return server
-    waited_in = frozenset(job % server.queues for job in server.room)
-    opened = server.open | waited_in if rules.freed_is_told else server.open
-    return server._replace(slots=max(0, server.slots - count), open=opened)
+    server = _looked_into(server, rules.freed_is_told)
+    return server._replace(slots=max(0, server.slots - count))
 
 
 def _rested(server: Server, rules: Rules) -> Server:
     """If a rest is over, whoever waits will be looked at."""
     if server.rest != "over":
         return server
+    return _looked_into(server, rules.rest_end_is_told)._replace(rest="none")
+
+
+def _looked_into(server: Server, told: bool) -> Server:
+    """Whoever waits in the room will be looked at, if somebody is told."""
     waited_in = frozenset(job % server.queues for job in server.room)
-    opened = server.open | waited_in if rules.rest_end_is_told else server.open
-    return server._replace(rest="none", open=opened)
+    return server._replace(open=server.open | waited_in) if told else server
 
 
 def _claim_limited(
@@ -496,7 +513,8 @@ def _claim_limited(
 
     def is_full() -> bool:
         rests = server.rest == "rests" and rules.rest_is_kept
-        return rests or server.slots + len(entries) >= most
+        is_paused = server.pause == "paused" and rules.pause_is_kept
+        return rests or is_paused or server.slots + len(entries) >= most
 
     for queue in range(server.queues):
         first = _first(server, server.suspects, queue, 1)

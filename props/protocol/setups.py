@@ -59,6 +59,13 @@ QUICK = {
     "a limit that rests, and who let it dies": Setup(
         jobs=2, want=2, limit=2, verbs=("ack", "rest"), budget=Budget(odd=1, kills=1)
     ),
+    "a key that is paused": Setup(jobs=2, limit=2, want=2, budget=Budget(resends=1, pauses=1)),
+    "a key that is paused, of two queues": Setup(
+        queues=2, jobs=2, limit=1, verbs=("ack", "release"), budget=Budget(odd=1, pauses=1)
+    ),
+    "a key that is paused, and who runs it dies": Setup(
+        jobs=2, limit=1, budget=Budget(kills=1, cancels=1, pauses=1)
+    ),
     "jobs that run on": Setup(jobs=2, want=2, at_once=False, budget=Budget(resends=1, kills=1)),
 }
 

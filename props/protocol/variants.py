@@ -182,6 +182,18 @@ VARIANTS = {
         ),
         "somebody waits for what is free, and nobody will look",
     ),
+    "a pause of a key is forgotten": Variant(
+        Setup(limit=1, budget=Budget(pauses=1), rules=Rules(pause_is_kept=False)),
+        "a job was started while its key is paused",
+    ),
+    "nobody looks when a key is resumed": Variant(
+        Setup(limit=1, budget=Budget(pauses=1), rules=Rules(resume_is_told=False)),
+        "somebody waits for what is free, and nobody will look",
+    ),
+    "nobody looks when the pause of a key is over": Variant(
+        Setup(limit=1, budget=Budget(pauses=1), rules=Rules(pause_end_is_told=False)),
+        "somebody waits for what is free, and nobody will look",
+    ),
     # Not wrong, but not enough where a connection's bytes can outlive a failover: a step that
     # was executed, rolled back and executed again by a late copy names its claims as before.
     "a claim is named by boot and step alone, and copies outlive a rollback": Variant(

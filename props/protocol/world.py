@@ -32,6 +32,8 @@ class Budget(NamedTuple):
     """A step wants jobs where there are none: it waits for a bell at the server."""
     cancels: int = 0
     """The client doesn't want a job any more, wherever that is."""
+    pauses: int = 0
+    """Somebody pauses the jobs that take of the limit, until they say so or for a time."""
 
 
 class Setup(NamedTuple):

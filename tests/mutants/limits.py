@@ -35,7 +35,7 @@ LIMITED = (
         "fewer[take] = fewer[take] + alike[row]", "fewer[take] = fewer[take] + 1", LIMITS,
     ),
     Mutant(
-        "nobody looks where somebody waits for what is free", FREE,
+        "nobody looks where somebody waits for what is free", "store/lua/shared/open_rooms.lua",
         'put("ZADD", open, opened)', "local _ = opened", LIMITS,
     ),
     Mutant(

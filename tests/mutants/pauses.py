@@ -7,6 +7,8 @@ from tests.mutants.mutant import Killers, Mutant
 PAUSE = "store/lua/pause.lua"
 LOOK = "store/lua/step/look.lua"
 LIFT = "store/lua/step/lift.lua"
+LIMITED = "store/lua/step/limited.lua"
+SHUT = "store/lua/step/limits/shut.lua"
 
 DEMAND = "engine/shard/demand.py"
 INTAKE = "engine/shard/intake.py"
@@ -27,7 +29,7 @@ PAUSED = (
     ),
     Mutant(
         "engines aren't told that the pause of a name is over", LIFT,
-        'parked_changed or string.sub(what, 1, 1) == "@"', "parked_changed", PAUSES,
+        'parked_changed or kind == "@"', "parked_changed", PAUSES,
     ),
     Mutant(
         "engines aren't told that a name is paused", PAUSE,
@@ -40,6 +42,26 @@ PAUSED = (
     Mutant(
         "the bells of queues aren't rung that whoever resumes a name didn't know", PAUSE,
         "if missing[1] then", "if false then", PAUSES,
+    ),
+    Mutant(
+        "a job of a paused key starts", SHUT,
+        "paused_takes[limit.take] or is_full(limit)", "is_full(limit)", PAUSES,
+    ),
+    Mutant(
+        "rooms stay shut of a key whose pause is over", LIMITED,
+        "resumed, open_rooms({ resumed })[1]", "nil, nil", PAUSES,
+    ),
+    Mutant(
+        "a suspect isn't heard of when the pause of its key is over", LIFT,
+        'suspects_moved or kind == "="', "suspects_moved", PAUSES,
+    ),
+    Mutant(
+        "rooms stay shut of a key that is resumed", PAUSE,
+        "open_rooms({ take })", "", PAUSES,
+    ),
+    Mutant(
+        "nobody is called to where a resumed key is waited for", PAUSE,
+        "elseif pause == \"0\" and take then", "elseif false then", PAUSES,
     ),
     Mutant(
         "a pause begins anew when it is said again", PAUSE,

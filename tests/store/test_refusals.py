@@ -27,6 +27,7 @@ from trioq.core.calls import (
     MustWait,
     NewJob,
     Note,
+    Pausing,
     Rate,
     Step,
     StepReply,
@@ -108,6 +109,7 @@ def build(store: RedisStore, clock: list[int]) -> World:
     world.uids["later"] = sender.enqueue_new(delay_ms=48 * 3_600_000, id="later")
     sender.enqueue_new(delay_ms=1000, fair=FairKey('"b"'))
     open_room(sender)
+    store.pause(*sender.next(), "=slow", True, Pausing(for_ms=1000))
     world.uids["ready"] = sender.enqueue(
         *(new_job(id=f"ready-{n}", takes=("all",)) for n in range(4))
     )
@@ -203,6 +205,8 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "pause": lambda w: w.store.pause(*w.sender.next(), "low", True),
     "pause of a name": lambda w: w.store.pause(*w.sender.next(), "@unknown", True),
     "resume": lambda w: w.store.pause(*w.sender.next(), "high", False),
+    "pause of a key": lambda w: w.store.pause(*w.sender.next(), "=one", True),
+    "resume of a key": lambda w: w.store.pause(*w.sender.next(), "=one", False),
     "forget queues": lambda w: w.store.forget_queues(["high"]),
     "set limits": lambda w: w.store.set_limits({"one": LimitSettings(concurrency=3)}, 3),
     "ring bells": lambda w: w.store.ring_bells(["low"]),

@@ -67,7 +67,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("strays", "LIST", "uids found without a record: a bug, kept for inquiry", "claim", "an operator"),
     KeyDoc("stats", "HASH", "counters, changed only by the script that accepts", "all scripts", "never"),
     KeyDoc("queues", "SET", "the names of all queues that anything is in, and of others", "whatever puts a job there", "forget_queues, or a step of many queues, when it is empty"),
-    KeyDoc("paused", "SET", "the names of paused queues; with an `@` before them, those of jobs", "pause", "resume, or a step when its time is over"),
+    KeyDoc("paused", "SET", "the names of paused queues; with an `@` before them, those of jobs; with a `=`, takes", "pause", "resume, or a step when its time is over"),
     KeyDoc("pauses", "HASH", "what is paused → `since:until:said`: epoch ms, no end is 0; who and why, JSON", "pause", "the same"),
     KeyDoc("seen", "HASH", "path → `size:mtime_ns` of each file the producer has enqueued", "enqueue", "never"),
     KeyDoc("sender:<id>", "STRING", "the number of a client's last write, and how it was answered", "enqueue and other client writes", "expires after an hour"),

@@ -223,10 +223,11 @@ class ClientStore(Protocol):
     def pause(
         self, sender: str, number: int, what: str, paused: bool, how: Pausing = PLAINLY
     ) -> bool:
-        """Stop or resume claiming from a queue, or running the jobs of a name.
+        """Stop or resume claiming from a queue, or running the jobs of a name, or those that take
+        something of a limit.
 
         Args:
-          what: A queue's name, or an ``@`` and that of jobs.
+          what: A queue's name; an ``@`` and that of jobs; or a ``=`` and a take.
 
         Returns:
           True: that was a change.

@@ -6,7 +6,9 @@ import pytest
 
 from tests.store.world import SECOND, Make, World
 from trioq.core.calls import Beat, Pausing
-from trioq.core.settlements import Park
+from trioq.core.formats.pause import of_take
+from trioq.core.limits import LimitSettings
+from trioq.core.settlements import Ack, Park
 
 
 def told(w: World) -> tuple[str, ...]:
@@ -110,3 +112,101 @@ def test_a_name_whose_pause_was_over_when_it_was_resumed_is_told_to_engines(worl
     w.store.pause(*w.sender.next(), "@noop", False)
     assert engine.ask(0, parked_version=known.parked_version).parked == ()
     assert told(w) == ()
+
+
+ACME = of_take('key:"acme"')
+OTHER = 'key:"other"'
+
+
+def limited(world: Make, **limit: int) -> World:
+    """One with a limit that has a key."""
+    w = world()
+    w.store.set_limits({"key": LimitSettings(keyed=True, **limit)}, 1)
+    return w
+
+
+def new(w: World, *takes: str, queue: str = "low") -> list[str]:
+    return [w.sender.enqueue_new(queue, takes=(take,)) for take in takes]
+
+
+def test_a_job_of_a_paused_key_holds_nothing_and_those_of_other_keys_start(world: Make) -> None:
+    w = limited(world, interval_us=1000 * SECOND, concurrency=1)
+    w.store.pause(*w.sender.next(), ACME, True)
+    first, other = new(w, 'key:"acme"', OTHER)
+    engine = w.engine()
+    (claim,) = engine.step(9)
+    assert claim.uid == other
+    held = w.dump()
+    assert [(room[1], uids) for room, uids in held.rooms.items()] == [('key:"acme"', (first,))]
+    assert (held.slots, held.took.keys()) == ({OTHER: 1}, {other})
+    assert 'key:"acme"' not in held.tats, "no permit is gone"
+    assert (held.open, held.permits) == (frozenset(), {}), "nobody looks"
+    w.store.pause(*w.sender.next(), ACME, False)
+    assert [claim.uid for claim in engine.step(9)] == [first]
+
+
+def test_a_resumed_key_loses_no_place_and_bells_ring_where_it_is_waited_for(world: Make) -> None:
+    w = limited(world)
+    w.store.pause(*w.sender.next(), ACME, True)
+    waiting = new(w, *4 * ['key:"acme"'])
+    (elsewhere,) = new(w, 'key:"acme"', queue="high")
+    engine = w.engine()
+    assert engine.step(9) == ()
+    while w.store.wait(("low", "high", "other"), 0.001):
+        pass
+    w.store.pause(*w.sender.next(), of_take(OTHER), False)
+    assert not w.dump().bells
+    late = new(w, 'key:"acme"')
+    w.store.pause(*w.sender.next(), ACME, False)
+    assert w.dump().bells >= {"low", "high"}
+    assert [claim.uid for claim in engine.step(9)] == [elsewhere, *waiting, *late]
+
+
+@pytest.mark.direct  # where an answer is lost, so is what it tells of bells: a hint
+def test_a_pause_of_a_key_ends_with_the_first_step_after_its_time_whoever_makes_it(
+    world: Make,
+) -> None:
+    w = limited(world)
+    w.store.pause(*w.sender.next(), ACME, True, Pausing(b"{}", 5 * SECOND))
+    (uid,) = new(w, 'key:"acme"')
+    engine, another = w.engine("low"), w.engine("high")
+    w.clock.ms += 5 * SECOND - 1
+    assert engine.step(1) == ()
+    while w.store.wait(("low", "high"), 0.001):
+        pass
+    w.clock.ms += 1
+    assert another.step(1) == ()
+    assert (w.dump().paused, w.dump().bells) == (frozenset(), {"low"}), "who waits there is told of"
+    assert [claim.uid for claim in engine.step(1)] == [uid]
+
+
+def test_what_a_paused_key_runs_runs_on_and_nobody_is_called_to_it_when_that_ends(
+    world: Make,
+) -> None:
+    w = limited(world, concurrency=1)
+    running, waiting = new(w, *2 * ['key:"acme"'])
+    engine = w.engine()
+    engine.step(9)
+    w.store.pause(*w.sender.next(), ACME, True)
+    assert not engine.ask(9, Ack(running, 1, b"{}")).claims
+    assert (w.dump().slots, w.dump().open) == ({}, frozenset())
+    w.store.pause(*w.sender.next(), ACME, False)
+    assert [claim.uid for claim in engine.step(9)] == [waiting]
+
+
+def test_a_suspect_of_a_paused_key_stays_one(world: Make) -> None:
+    w = limited(world)
+    new(w, 'key:"acme"')
+    lost = w.engine()
+    lost.step(1)
+    w.reap(lost)
+    w.store.pause(*w.sender.next(), ACME, True, Pausing(b"{}", SECOND))
+    engine = w.engine()
+    assert engine.step(1) == ()
+    while w.store.wait(("low", "high"), 0.001):
+        pass
+    w.clock.ms += SECOND
+    assert engine.step(0) == ()
+    assert w.dump().bells == {"low"}, "it may start now"
+    (claim,) = engine.step(1)
+    assert claim.suspect

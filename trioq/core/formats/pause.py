@@ -1,7 +1,8 @@
 """What is paused, and what is said of it: in ``pauses``, as ``since:until:said``.
 
-Said is who paused it and why, a JSON object. What is paused is a queue, or the jobs of a name:
-then an ``@`` stands before that, with which no queue's name begins.
+Said is who paused it and why, a JSON object. What is paused is a queue; or the jobs of a name, with
+an ``@`` before it; or those that take of a limit for one value of its key: that take, with a
+``=`` before it. No queue's name begins so.
 """
 
 from __future__ import annotations
@@ -34,9 +35,24 @@ def name_of(what: str) -> str:
     return what[1:]
 
 
+def of_take(take: str) -> str:
+    """What is paused where the jobs that take this of a limit are."""
+    return f"={take}"
+
+
+def is_take(what: str) -> bool:
+    """Whether it is the jobs that take something of a limit that are paused."""
+    return what.startswith("=")
+
+
+def take_of(what: str) -> str:
+    """What the paused jobs take."""
+    return what[1:]
+
+
 @attrs.frozen
 class Pause:
-    """Of one queue, or one name."""
+    """Of one queue, one name, or one value of a limit's key."""
 
     since_ms: int | None
     """By the server's clock, epoch. None: an older version paused it, which didn't tell."""

@@ -25,7 +25,7 @@ from trioq.core.calls import (
     Unwanted,
     check_batch,
 )
-from trioq.core.formats.pause import is_name, name_of
+from trioq.core.formats.pause import is_name, is_take, name_of, take_of
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
 from trioq.core.model.boots import bell_of
@@ -361,10 +361,11 @@ def pause(
     how: Pausing,
     now_ms: int,
 ) -> bool:
-    """Stop claiming from a queue, or running the jobs of a name, or go on.
+    """Stop claiming from a queue, or running the jobs of a name, or those that take something of
+    a limit; or go on.
 
     Args:
-      what: A queue, or an ``@`` and a name.
+      what: A queue; an ``@`` and a name; or a ``=`` and a take.
 
     Returns:
       True: that was a change.
@@ -375,9 +376,11 @@ def pause(
         if paused:
             since_ms = space.paused[what].since_ms if was_paused else now_ms
             space.paused[what] = Pause(since_ms, now_ms + how.for_ms if how.for_ms else 0, how.said)
+            if is_take(what):
+                space.flow.paused.add(take_of(what))
         else:
             space.paused.pop(what, None)
-            for queue in _waits(space, what):
+            for queue in _goes_on(space, what):
                 space.ring(queue)
         if is_name(what):
             space.parked_version += 1  # engines hear of it with the doors
@@ -391,8 +394,10 @@ def reset_breaker(space: Namespace, sender: str, number: int, name: str, *, now_
     return cast(bool, _once(space, sender, number, lambda: reset(space, name, now_ms)))
 
 
-def _waits(space: Namespace, what: str) -> list[str]:
-    """The queues in which something may wait for this to go on."""
+def _goes_on(space: Namespace, what: str) -> list[str]:
+    """Who has waited for this may start. Returns the queues in which somebody may."""
     if is_name(what):
         return [queue for queue, name in space.doors() if name == name_of(what)]
+    if is_take(what):
+        return sorted(space.flow.resume(take_of(what)))
     return [what] if what in space.used else []

@@ -58,6 +58,8 @@ class Limits:
     """Who waits there, the oldest first; none is empty."""
     open: set[Room] = attrs.field(factory=set[Room])
     """Those that somebody should look into."""
+    paused: set[str] = attrs.field(factory=set[str])
+    """Takes with which nobody is to start, until somebody has them go on or their time is over."""
     permits: Agenda = attrs.field(factory=Agenda)
     """``queue, NUL, take`` of rooms that wait for a permit, and when it comes, epoch ms."""
 
@@ -103,6 +105,10 @@ class Limits:
         most = self.of(take).concurrency
         return 0 < most <= self.slots[take]
 
+    def is_shut(self, take: str) -> bool:
+        """Whether it lets nobody start, whatever the time."""
+        return take in self.paused or self.is_full(take)
+
     def granted(self, take: str, now_us: int) -> Grant:
         """One start, or how long to wait for it. Where the clock went back, the time is noted
         bounded, so that it heals."""
@@ -134,7 +140,7 @@ class Limits:
           is_new: It has waited for none of them yet: those who have go first.
         """
         for take in takes:
-            if (is_new and (queue, take) in self.rooms) or self.is_full(take):
+            if (is_new and (queue, take) in self.rooms) or self.is_shut(take):
                 return take
         return next((take for take in takes if not self.granted(take, now_us).granted), None)
 
@@ -159,8 +165,18 @@ class Limits:
                 self.slots[take] -= 1
                 if not self.slots[take]:
                     del self.slots[take]
-        self.open |= {room for room in self.rooms if room[1] in freed}
+        self.look_into(freed)
         return freed
+
+    def resume(self, take: str) -> set[str]:
+        """Who waits for it may start again. Returns the queues in which somebody does."""
+        self.paused.discard(take)
+        self.look_into({take})
+        return {queue for queue, waited_for in self.rooms if waited_for == take}
+
+    def look_into(self, takes: set[str]) -> None:
+        """Open are the rooms in which somebody waits for one of these."""
+        self.open |= {room for room in self.rooms if room[1] in takes}
 
     def waiting_for(self, freed: Iterable[str]) -> set[str]:
         """Queues in which somebody waits for one of these that has something to give."""
@@ -172,7 +188,7 @@ class Limits:
     def enter(self, queue: str, take: str, uid: Uid, now_us: int) -> None:
         """It waits for what this take has not to give, before whoever is younger."""
         bisect.insort(self.rooms.setdefault((queue, take), []), uid)
-        if not self.is_full(take):
+        if not self.is_shut(take):
             self.await_permit((queue, take), now_us)
 
     def await_permit(self, room: Room, now_us: int) -> None:

@@ -151,9 +151,9 @@ class Picking:
         """Who waits for this take, the oldest first, as long as it has something to give."""
         flow, room = self.space.flow, (name, take)
         while room in flow.open and self.goes_on:
-            if flow.is_full(take) or not flow.granted(take, self.now_us).granted:
+            if flow.is_shut(take) or not flow.granted(take, self.now_us).granted:
                 flow.open.discard(room)
-                if not flow.is_full(take):
+                if not flow.is_shut(take):
                     flow.await_permit(room, self.now_us)
                 break
             uid = flow.rooms[room][0]

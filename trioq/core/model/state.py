@@ -133,7 +133,8 @@ class Namespace:
     used: set[str] = attrs.field(factory=set[str], init=False)
     """The names of queues: of each that a job waits in, and of some that are empty."""
     paused: dict[str, Pause] = attrs.field(factory=dict[str, "Pause"], init=False)
-    """Queues that nobody claims from; and names, behind an ``@``, that nobody runs."""
+    """Queues that nobody claims from; names, behind an ``@``, that nobody runs; and takes, behind
+    a ``=``, with which nobody starts."""
     bells: set[str] = attrs.field(factory=set[str], init=False)
     """The queues, and boots, whose bell has rung and that nobody has heard yet."""
     boots: dict[BootId, Registration] = attrs.field(factory=dict[BootId, Registration], init=False)

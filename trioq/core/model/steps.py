@@ -7,7 +7,7 @@ from typing import Literal
 import attrs
 
 from trioq.core.calls import Ask, Claim, Gone, Step, StepReply, Unwanted, check_batch
-from trioq.core.formats.pause import is_name, name_of
+from trioq.core.formats.pause import is_name, is_take, name_of, take_of
 from trioq.core.job import Uid
 from trioq.core.model.boots import Hold, Registration
 from trioq.core.model.limits import ROOMS_MAX
@@ -143,6 +143,9 @@ class _Acting:
         over = [what for what, pause in self.space.paused.items() if pause.is_over(self.now_ms)]
         for what in over:
             del self.space.paused[what]
+            if is_take(what):
+                self.space.flow.resume(take_of(what))
+                self.freed.add(take_of(what))
         self.lifted_name = any(map(is_name, over))
 
     def forget_names(self) -> None:
@@ -170,7 +173,7 @@ class _Acting:
                         accepted.append((settlement, hold))
             SETTLE[kind](self.settling, accepted)
         self.space.cancel(self.stopped, self.now_ms)
-        self.freed = self.space.flow.free(self.ended)
+        self.freed |= self.space.flow.free(self.ended)
 
     def _taken(self, settlement: Settlement) -> Hold | None:
         """The claim that it ends, which the engine holds no longer. None: it is refused."""

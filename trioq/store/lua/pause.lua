@@ -1,14 +1,17 @@
 #!lua flags=allow-oom
--- pause: stop claiming from a queue, or running the jobs of a name, or go on.
+-- pause: stop claiming from a queue, or running the jobs of a name, or those that take of a limit; or
+-- go on.
 --
--- KEYS  paused    SET   queues that nobody claims from, and @names that nobody runs
+-- KEYS  paused    SET   what nobody claims from: queues; runs: @names; starts with: =takes
 --       pauses    HASH  the same -> since when, until when, who and why
 --       parked    HASH  queue:name -> since when, how many
 --       queues    SET   names
 --       stats     HASH  counters
+--       rooms     HASH  take -> the queues in which somebody waits for it, a line each
+--       open      ZSET  queue NUL take, of rooms that may have something to give
 --       then sender:<id>; the bells of queues
 -- ARGV  number    int   the sender's number of this write
---       what      str   a queue, or an @ and the name of jobs
+--       what      str   a queue, an @ and the name of jobs, or a = and a take
 --       pause     0|1   0: go on
 --       for_ms    int   for how long; 0: until somebody has it go on
 --       said      str   JSON: who, and why
@@ -17,23 +20,26 @@
 -- REPLY ok, 1 if that was a change, else 0
 --       again, the same: executed before; nothing changed
 --       old       a number before the last; nothing changed
---       look again, queues: jobs of that name wait in these too; nothing changed
+--       look again, queues: what is to go on waits in these too; nothing changed
 --
 -- Invariant: jobs stay where they are; running ones run on.
 -- Repeat: the sender's number decides, so a late copy can't pause a queue again.
--- Cost: O(1); of a name, O(doors that jobs are parked behind).
-local paused, pauses, parked, queues, stats = unpack(KEYS, 1, 5)
+-- Cost: O(1); of a name, O(doors that jobs are parked behind); of a take, O(queues in which somebody
+--   waits for it).
+local paused, pauses, parked, queues, stats, rooms, open = unpack(KEYS, 1, 7)
 local number, what, pause, for_ms, said, given_now = unpack(ARGV, 1, 6)
-local sender = KEYS[6]
+local sender = KEYS[8]
 -- @use bump
 -- @use now
+-- @use open_rooms
 -- @use ring
 -- @use sender
 
 -- @types
-local is_name, bell_of, missing = string.sub(what, 1, 1) == "@", {}, {}
-for b = 7, #KEYS do
-  bell_of[ARGV[b]] = KEYS[b]
+local kind, bell_of, missing = string.sub(what, 1, 1), {}, {}
+local is_name, take = kind == "@", kind == "=" and string.sub(what, 2)
+for b = 9, #KEYS do
+  bell_of[ARGV[b - 2]] = KEYS[b]
   redis.call("LLEN", KEYS[b])
 end
 local is_member = redis.call("SISMEMBER", paused, what) == 1
@@ -44,13 +50,20 @@ if before then
   return before
 end
 local to_ring = { is_named and bell_of[what] or nil }
+local function may_start_in(queue)
+  to_ring[#to_ring + 1] = bell_of[queue]
+  missing[#missing + 1] = not bell_of[queue] and queue or nil
+end
 if pause == "0" and is_name then
   for _, door in ipairs(redis.call("HKEYS", parked)) do
     local queue, name = string.match(door, "^(.-):(.*)$")
     if name == string.sub(what, 2) then
-      to_ring[#to_ring + 1] = bell_of[queue]
-      missing[#missing + 1] = not bell_of[queue] and queue or nil
+      may_start_in(queue)
     end
+  end
+elseif pause == "0" and take then
+  for queue in string.gmatch(redis.call("HGET", rooms, take) or "", "[^\n]+") do
+    may_start_in(queue)
   end
 end
 if missing[1] then
@@ -67,6 +80,9 @@ if pause == "1" then
 else
   redis.call("SREM", paused, what)
   redis.call("HDEL", pauses, what)
+  if take then
+    open_rooms({ take })
+  end
   -- What isn't named is empty, and nobody would ever take its bell away.
   for _, bell in ipairs(to_ring) do
     ring(bell)

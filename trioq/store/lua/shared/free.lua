@@ -1,3 +1,4 @@
+-- @use open_rooms
 -- @use pieces
 -- These claims are over: what they took of limits is there for others, and the rooms are open in
 -- which somebody waits for it. Returns the takes, and of each in which queues that is.
@@ -27,7 +28,7 @@ local function free(uids)
     return freed, {}
   end
   put("HDEL", took, gone)
-  local held, unheld, opened = {}, {}, {}
+  local held, unheld = {}, {}
   for t, count in ipairs(values_of("HMGET", slots, freed)) do
     local left = (tonumber(count or "") or 0) - fewer[freed[t]]
     if left > 0 then
@@ -38,12 +39,5 @@ local function free(uids)
   end
   put("HSET", slots, held)
   put("HDEL", slots, unheld)
-  local waited_in = values_of("HMGET", rooms, freed)
-  for t, names in ipairs(waited_in) do
-    for name in string.gmatch(names or "", "[^\n]+") do
-      opened[#opened + 1], opened[#opened + 2] = "0", name .. "\0" .. freed[t]
-    end
-  end
-  put("ZADD", open, opened)
-  return freed, waited_in
+  return freed, open_rooms(freed)
 end

@@ -2,5 +2,7 @@
 for _, what in ipairs(lifted) do
   redis.call("SREM", paused, what)
   redis.call("HDEL", pauses, what)
-  parked_changed = parked_changed or string.sub(what, 1, 1) == "@"
+  local kind = string.sub(what, 1, 1)
+  parked_changed = parked_changed or kind == "@"
+  suspects_moved = suspects_moved or kind == "="  -- what one was refused may be there
 end

@@ -2,6 +2,7 @@
 -- holds nothing. Who is refused lies in the room of the first take that refused it.
 -- @use free
 -- @use limits_of
+-- @use open_rooms
 -- @use places
 -- @use rates
 -- @use taken
@@ -15,6 +16,16 @@ local freed, waited_in = {}, {}
 function with_limits.free(uids)
   freed, waited_in = free(uids)
   suspects_moved = suspects_moved or #freed > 0  -- what one was refused may be free
+end
+
+-- What was paused until now may be taken again.
+function with_limits.resume()
+  for _, what in ipairs(lifted) do
+    local resumed = string.match(what, "^=(.*)$")
+    if resumed then
+      freed[#freed + 1], waited_in[#freed + 1] = resumed, open_rooms({ resumed })[1]
+    end
+  end
 end
 
 function with_limits.wait_in(name)

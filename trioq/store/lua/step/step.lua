@@ -4,7 +4,7 @@
 -- KEYS  steps, jobs, attempts
 --       stats     HASH  counters
 --       parked    HASH  queue:name -> since when, how many
---       paused    SET   queues that nobody claims from, and @names that nobody runs
+--       paused    SET   what nobody claims from: queues; runs: @names; starts with: =takes
 --       pauses    HASH  the same -> since when, until when, who and why
 --       strays    LIST  uids without a record
 --       queues    SET   names
@@ -274,6 +274,7 @@ if is_due then
 end
 if has_queues then
   if has_limits then
+    with_limits.resume()
     with_limits.promote()
     with_limits.look()
     with_limits.claim()

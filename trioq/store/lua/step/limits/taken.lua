@@ -2,13 +2,14 @@
 -- @use limits_of
 -- @use pieces
 -- @use rates
+-- @use shut
 local taken = {}
 
 local function look_at(takes)
   know(takes)
   for _, take in ipairs(takes) do
     local limit = limit_of[take]
-    local slots_left = limit.most > 0 and limit.most - limit.held or math.huge
+    local slots_left = is_shut(limit) and 0 or limit.most > 0 and limit.most - limit.held or math.huge
     limit.left = limit.left or math.min(slots_left, starts_of(limit))
   end
 end
@@ -28,7 +29,7 @@ end
 -- Where none may: the first limit that refuses.
 local function refusing(asked, name, is_new)
   for _, limit in ipairs(asked) do
-    if is_new and limit.waited_in[name] or is_full(limit) then
+    if is_new and limit.waited_in[name] or is_shut(limit) then
       return limit
     end
   end

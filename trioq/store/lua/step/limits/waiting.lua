@@ -1,7 +1,7 @@
 -- Who is refused waits in a room: that of the queue and of the first take that refused it. A room is
 -- open while its take may have something to give; until then `permits` says when a permit comes.
--- @use limits_of
 -- @use rates
+-- @use shut
 local function await_permit(limit, queue)
   local wait, room = wait_us(limit), queue.name .. "\0" .. limit.take
   if wait > 0 then
@@ -19,7 +19,7 @@ local function enter(uid, limit, queue)
     redis.call("HSET", rooms, limit.take, lines and lines .. "\n" .. name or name)
     limit.waited_in[name] = true
   end
-  if not is_full(limit) then
+  if not is_shut(limit) then
     await_permit(limit, queue)
   end
 end
@@ -27,7 +27,7 @@ end
 local function close(limit, queue)
   redis.call("ZREM", open, queue.name .. "\0" .. limit.take)
   queue.n_open = queue.n_open - 1
-  if not is_full(limit) then
+  if not is_shut(limit) then
     await_permit(limit, queue)
   end
 end
