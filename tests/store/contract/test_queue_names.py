@@ -11,6 +11,8 @@ from tests.store.drive import Driver
 from tests.store.world import SECOND, Make, World, bury
 from tests.support import cancelled_by, new_job
 from trioq.core.calls import Admit
+from trioq.core.fair import fair_key
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 
 
@@ -24,11 +26,21 @@ def test_a_queue_that_is_empty_is_forgotten_with_its_bell(world: Make) -> None:
     assert (w.dump().used, w.dump().bells) == ({"other"}, {"other"})
 
 
+def refused(w: World) -> None:
+    """A job waits for a limit that another, of another queue, has taken all of."""
+    w.store.set_limits({"one": LimitSettings(concurrency=1)}, 1)
+    w.sender.enqueue(new_job("high", takes=("one",)), new_job("low", takes=("one",)))
+    assert len(w.engine("high", "low").step(2)) == 1
+    w.store.forget_queues(["high"])
+
+
 WAYS: dict[str, Callable[[World], object]] = {
     "ready": lambda w: w.new("low"),
     "scheduled": lambda w: w.sender.enqueue_new("low", delay_ms=SECOND),
     "suspect": lambda w: w.reap(claimed(w)[0]),
     "parked": lambda w: settled(w, lambda uid: Park(uid, 1, "low", "noop")),
+    "fair": lambda w: w.sender.enqueue(new_job("low", fair=fair_key("acme"))),
+    "limited": refused,
     "paused": lambda w: (w.store.pause(*w.sender.next(), "low", True), ended(w)),
 }
 
