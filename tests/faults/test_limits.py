@@ -1,4 +1,5 @@
-"""Limits are never passed, whatever dies: over several engines, some of which are killed.
+"""Limits are never passed, whatever dies: over three engines, which are killed one after the other,
+and five producers.
 
 What runs is told by the handlers, on the machine's clock; what has started by the server, on its
 own.
@@ -6,9 +7,11 @@ own.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +20,14 @@ import pytest
 
 from tests.faults.fleet import Fleet, Run
 from tests.support import Server, wait_until
+from trioq import SyncClient, connect_sync
 
 RATE, BURST, RUNNING, EACH = 60, 5, 8, 3
-JOBS = 300
+PRODUCERS, ENGINES = 5, 3
+
+#: All of them, a multiple of the producers; how many engines are killed, and how far apart.
+LONG = os.environ.get("TRIOQ_TEST_FAULTS") == "long"
+JOBS, KILLS, EVERY_S = (3000, 20, 2.0) if LONG else (300, 3, 0.5)
 
 LIMITS = f"""
 [limits.all]
@@ -97,22 +105,49 @@ def together(runs: list[Run], killed: dict[int, float]) -> int:
     return most
 
 
-def test_no_limit_is_passed_in_any_window_while_engines_are_killed(fleet: Fleet) -> None:
+def produce(connect: Callable[[], SyncClient]) -> None:
+    """One producer's share, at its share of twice the rate."""
+    with connect() as client:
+        for n in range(JOBS // PRODUCERS):
+            client.enqueue("work", {"n": n % 2, "wait": 0.08}, queue="low")
+            time.sleep(PRODUCERS / (2 * RATE))
+
+
+def drive(fleet: Fleet, connect: Callable[[], SyncClient]) -> Watch:
+    """Producers and engines, of which one after the other is killed, until all jobs are done."""
     watch = Watch(fleet.server)
-    with watch.watching():
-        fleet.start_engines(3)
-        fleet.enqueue_from_file(JOBS, 0.08, values=2)
-        for _ in range(3):
-            fleet.kill_when_busy(fleet.engines[-3])
+    with watch.watching(), ThreadPoolExecutor(PRODUCERS) as pool:
+        fleet.start_engines(ENGINES)
+        producers = [pool.submit(produce, connect) for _ in range(PRODUCERS)]
+        for _ in range(KILLS):
+            fleet.kill_when_busy(fleet.engines[-ENGINES])
             fleet.start_engine()
-            time.sleep(0.5)  # the interval of the kills, not a wait for anything
+            time.sleep(EVERY_S)  # the interval of the kills, not a wait for anything
+        for producer in producers:
+            producer.result()
         stats = fleet.wait_done(JOBS)
     assert (stats.counters["done"], stats.dead) == (JOBS, 0), "all ran, and none was lost"
-    assert 1 < watch.at_once() <= BURST
+    assert fleet.kills_that_hit() >= KILLS, "they hit running jobs, which held slots"
+    return watch
+
+
+def assert_slots_are_kept(fleet: Fleet, watch: Watch) -> None:
+    """Never more ran than may, by the server's count and by the handlers' own; all is free now."""
     assert watch.most == {"all": min(RUNNING, 2 * EACH), "each:0": EACH, "each:1": EACH}
     killed = {hurt.pid: hurt.from_s for hurt in fleet.hurt}
     assert together(fleet.runs(), killed) <= min(RUNNING, 2 * EACH)
-    assert fleet.kills_that_hit() >= 3, "they hit running jobs, which held slots"
     wait_until(lambda: fleet.stats().running == 0)
     for key in ("slots", "took", "limited", "rooms", "open", "flow"):
         assert fleet.server.call("EXISTS", f"{{t}}:{key}") == 0, f"{key}: all was given back"
+
+
+def test_no_limit_is_passed_in_any_window_while_engines_are_killed(fleet: Fleet) -> None:
+    watch = drive(fleet, lambda: connect_sync(fleet.config))
+    assert 1 < watch.at_once() <= BURST
+    assert_slots_are_kept(fleet, watch)
+
+
+def test_what_comes_from_who_knows_no_limits_is_bound_whoever_dies(fleet: Fleet) -> None:
+    watch = drive(fleet, lambda: connect_sync(url=fleet.server.url, namespace="t"))
+    assert_slots_are_kept(fleet, watch)
+    assert {run.attempt for run in fleet.runs()} == {1}, "to be bound is no attempt"
