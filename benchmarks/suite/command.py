@@ -31,6 +31,7 @@ from benchmarks.suite import (  # noqa: F401
     results,
     runners,
     waits,
+    wakings,
 )
 from benchmarks.suite.result import Result, laid_out, unlike
 from benchmarks.suite.row import ROWS, Row, Scale
