@@ -65,6 +65,23 @@ def test_people_see_a_line_for_each(trioq: Cli, three: list[str]) -> None:
     assert "gave_up" in third
 
 
+def test_a_job_that_was_dropped_has_failed_no_attempt_and_its_death_has_a_time(
+    server: Server, tmp_path: Path
+) -> None:
+    queue = '[[queues]]\nname="low"\nmax_length = 1\nwhen_full = "drop_oldest"\n'
+    cli = Cli(write_config(tmp_path, server, queue + '[[queues]]\nname = "high"\n'))
+    for id in ("old", "new"):
+        assert cli("enqueue", "convert", "--queue", "low", "--id", id).exit_code == 0
+    (dropped,) = cli.json("dead list")
+    (line,) = dropped["attempts"]
+    assert (dropped["id"], dropped["reason"], line["attempt"]) == ("old", "dropped", 0)
+    assert line["at_ms"] == dropped["died_ms"]
+    assert re.match("old +convert +low .* 0  dropped ", lines(cli("dead list").stdout)[1])
+    shown = cli("job", "old").stdout
+    assert re.search(r"\ndied \d{4}-\d\d-\d\d .*\n  dropped: the queue was full", shown)
+    assert "at some time" not in shown
+
+
 @pytest.mark.parametrize(
     ("filters", "found"),
     [

@@ -251,7 +251,7 @@ def _noted(view: JobView) -> Iterator[str]:
 def _history(view: JobView) -> Iterator[str]:
     """Each attempt, and between them where the job was revived."""
     before: history.Line | None = None
-    for line in view.attempts:
+    for line in view.story:
         if before is not None and history.starts_new_life(before, line):
             yield from _end(before)
         yield ""

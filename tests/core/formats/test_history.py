@@ -41,6 +41,13 @@ def test_failures_that_were_left_out_count() -> None:
     assert history.failures([FIRST, Omitted(7), LAST]) == 9
 
 
+def test_who_died_without_a_run_has_failed_no_attempt() -> None:
+    (died,) = history.decode(history.died_without_run("dropped", "the queue was full"))
+    assert history.failures([died]) == 0
+    assert history.failures([FIRST, died]) == 1
+    assert history.failures(history.decode(b"nonsense")) == 1
+
+
 def test_the_last_trace_and_the_last_error_are_those_of_the_last_line() -> None:
     lines = b"\n".join([history.encode(FIRST), history.encode(LAST)])
 

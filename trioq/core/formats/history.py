@@ -42,6 +42,11 @@ class Attempt:
     log: tuple[str, ...] = ()
     """What its handler has logged last."""
 
+    @property
+    def is_attempt(self) -> bool:
+        """Whether the job was run; what can't be read may tell of it."""
+        return self.number > 0 or self.dead is None
+
     def as_json(self) -> dict[str, Any]:
         """As ``trioq job --json`` shows it."""
         shown: dict[str, Any] = {
@@ -137,8 +142,9 @@ def last_error(history: Sequence[Line]) -> Error | None:
 
 
 def failures(history: Sequence[Line]) -> int:
-    """How many attempts have failed, those that were left out included."""
-    return sum(line.count if isinstance(line, Omitted) else 1 for line in history)
+    """How many attempts have failed, those that were left out included. Who died without a run has
+    failed none."""
+    return sum(line.count if isinstance(line, Omitted) else line.is_attempt for line in history)
 
 
 def _line(line: bytes) -> Line:

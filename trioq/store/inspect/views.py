@@ -57,6 +57,15 @@ class JobView:
         return self.record or self.summary
 
     @property
+    def story(self) -> tuple[history.Line, ...]:
+        """Its attempts, and since when it is dead where the line of a death without a run has no
+        time."""
+        last = self.attempts[-1] if self.attempts else None
+        if not isinstance(last, history.Attempt) or last.dead is None or last.at_ms is not None:
+            return self.attempts
+        return (*self.attempts[:-1], attrs.evolve(last, at_ms=self.died_ms))
+
+    @property
     def callers_id(self) -> str | None:
         """The caller's own id, if it has one."""
         return self.about.id if self.about else self.id
@@ -73,7 +82,7 @@ class JobView:
             "payload": self.payload,
             "reason": self.reason,
             "reaps": self.reaps,
-            "attempts": [line.as_json() for line in self.attempts],
+            "attempts": [line.as_json() for line in self.story],
             "enqueued_ms": about.enqueued_ms if about else None,
         }
         for field in ("due_ms", "died_ms", "engine"):
