@@ -14,12 +14,11 @@ BACK = "store/lua/shared/turns_back.lua"
 TAKEN_IN_TURN = (
     Mutant(
         "a new key begins where it would have been without a pause", TAGGED,
-        "local starts = math.max(times[job.queue], times[name])", "local starts = times[name]",
-        TURNS,
+        "math.max(times[kind.queue], times[kind.of])", "times[kind.of]", TURNS,
     ),
     Mutant(
         "nobody hears of a job with a key that has become due", KEYED,
-        "    queue.n_keyed = queue.n_keyed + #found.keyed\n", "", TURNS,
+        "    queue.n_keyed = queue.n_keyed + found.n_keyed\n", "", TURNS,
     ),
     Mutant(
         "nobody hears of a job with a key that was given back", KEYED,
@@ -27,7 +26,7 @@ TAKEN_IN_TURN = (
     ),
     Mutant(
         "all keys weigh the same", TAGGED,
-        "starts + turn_of(job.weight)", "starts + TURN", TURNS,
+        "starts + kind.turn", "starts + TURN", TURNS,
     ),
     Mutant(
         "the turns of a queue's keys don't move its time on", KEYED,

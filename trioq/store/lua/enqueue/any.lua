@@ -83,11 +83,13 @@ for j = 0, count - 1 do
     end
     granted = granted + 1
     add(records, uid, ARGV[a + 5])
+    local row = ARGV[a + 9]
+    local is_keyed = string.byte(row) == 32 and delay == 0
+    if row ~= "" and not is_keyed then  -- that of others is written with their tags
+      add(more.rows, uid, row)
+    end
     if ARGV[a + 6] ~= "" then
       add(more.bigs, uid, ARGV[a + 6])
-    end
-    if ARGV[a + 9] ~= "" then
-      add(more.rows, uid, ARGV[a + 9])
     end
     if id ~= "" then
       known_ids[id] = "live:" .. uid
@@ -101,8 +103,8 @@ for j = 0, count - 1 do
     end
     if delay > 0 then
       add(queue.due, string.format("%d", now_ms + delay), uid)
-    elseif string.sub(ARGV[a + 9], 1, 1) == " " then
-      becoming[#becoming + 1] = { uid = uid, queue = queue.name, row = ARGV[a + 9] }
+    elseif is_keyed then
+      becoming[#becoming + 1] = { uid = uid, queue = queue.name, row = row }
       queue.n_keyed = (queue.n_keyed or 0) + 1
     else
       table.insert(queue.new, uid)

@@ -25,7 +25,7 @@ function keyed_promoted(queue, due)
     redis.call("ZADD", fair, unpack(found.members))
     redis.call("HSET", flow, unpack(found.rows))
     redis.call("HSET", turns, unpack(found.moved))
-    queue.n_keyed = queue.n_keyed + #found.keyed
+    queue.n_keyed = queue.n_keyed + found.n_keyed
   end
   return found.others
 end
