@@ -16,7 +16,7 @@ weights = st.floats(0.01, 100.0)
 wants = st.lists(st.integers(1, 1000), min_size=1, max_size=20)
 
 
-@given(weights=st.lists(weights, min_size=2, max_size=6), wants=wants)
+@given(weights=st.lists(weights, min_size=2, max_size=20), wants=wants)
 def test_of_any_1000_claims_each_queue_has_its_share(
     weights: list[float], wants: list[int]
 ) -> None:

@@ -150,3 +150,19 @@ def test_a_late_queue_pays_for_its_turn_with_its_share() -> None:
     shares.late = {"b": 2.0}
     claims = served(shares, 400, {"a": ENDLESS, "b": ENDLESS})
     assert Counter(claims)["b"] == pytest.approx(100, abs=2)
+
+
+def test_many_queues_are_claimed_from_for_longer_than_their_share_of_a_turn() -> None:
+    for count, most in (2, 32), (3, 24), (50, 24):
+        assert Shares([(f"q{n}", 5) for n in range(count)]).most() == most
+    heavy = Shares([("light", 1), ("heavy", 4), *((f"q{n}", 4) for n in range(10))])
+    assert (heavy.order()[0], heavy.most()) == ("heavy", 24)
+    for _ in range(11):
+        heavy.claimed(order := heavy.order(), {order[0]: 1}, is_all=False)
+    assert (heavy.order()[0], heavy.most()) == ("light", 6)
+
+
+def test_who_may_have_something_by_now_is_claimed_from_for_a_turn_at_most() -> None:
+    shares = Shares([("a", 1), ("b", 4), ("c", 1000)])
+    served(shares, 10, {"a": ENDLESS, "b": ENDLESS})
+    assert (shares.order()[0], shares.most()) == ("c", 64)

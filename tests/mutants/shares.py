@@ -26,7 +26,11 @@ SHARED = (
     ),
     Mutant(
         "a step claims as many of a light queue as of a heavy one", FAIRNESS,
-        "int(TURN * self._weights[self.order()[0]] / of_all)", "TURN", SHARES,
+        "int(min(TURN, each * self._weights[self.order()[0]]))", "TURN", SHARES,
+    ),
+    Mutant(
+        "many queues are claimed from a few jobs at a time", FAIRNESS,
+        "max(TURN / sum(weights), LEAST_TURN / max(weights))", "TURN / sum(weights)", SHARES,
     ),
     Mutant(
         "one of five claims goes to a late queue first", FAIRNESS,

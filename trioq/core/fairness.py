@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
-#: Where several queues have jobs, as many claims in a row as one of them may be given too early:
-#: of any 1,000 claims each queue's share is then off by less than 5 %.
-TURN = 64
+#: Where several queues have jobs, so many claims in a row are shared out among them by their
+#: weights, but no fewer to the heaviest than LEAST_TURN, so that many queues don't need as many
+#: steps: of any 1,000 claims each queue's share is then off by less than 5 %.
+TURN, LEAST_TURN = 64, 24
 
 #: A queue that weighs less than this part of the heaviest weighs this part.
 LEAST = 1e-9
@@ -69,15 +70,19 @@ class Shares:
     def most(self) -> int | None:
         """How many to claim at a time, so that the others' turns come soon enough.
 
-        None: nobody else waits for a turn.
+        None: nobody else waits for a turn. Then a claim isn't bounded: what an engine claims ahead
+        is what its workers begin within a moment (:mod:`trioq.core.ahead`), and whoever comes to
+        another queue waits for no more than that.
         """
         if self._weights is None:
             return None
         contending = [name for name, _ in self.queues if name not in self._empty]
         if len(contending) < 2:
             return None
-        of_all = sum(self._weights[name] for name in contending)
-        return max(1, int(TURN * self._weights[self.order()[0]] / of_all))
+        weights = [self._weights[name] for name in contending]
+        each = max(TURN / sum(weights), LEAST_TURN / max(weights))
+        # Who is first may be one that had nothing when we last looked, and heavier.
+        return max(1, int(min(TURN, each * self._weights[self.order()[0]])))
 
     def claimed(self, order: Sequence[str], claims: Mapping[str, int], *, is_all: bool) -> None:
         """Count what a step has claimed.
