@@ -156,8 +156,10 @@ def load_app_name(faulty: Path) -> str:
 
 def test_what_a_variable_says_of_jobs_is_told_of_the_variable(faulty: Path) -> None:
     faulty.write_text(f'app = "{load_app_name(faulty)}"\nlimits.n = {{rate = 1, jobs = ["x"]}}\n')
-    said = run("config", "check", faulty, env={"TRIOQ_LIMITS__N__JOBS": '["chrage"]'}).stderr
-    assert "trioq: TRIOQ_LIMITS__N__JOBS: limits.n.jobs[0]: no handler is called 'chrage'" in said
+    line = "trioq: TRIOQ_LIMITS__N__JOBS: limits.n.jobs[0]: no handler is called 'chrage'"
+    for command in (["config", "check"], ["serve"]):
+        said = run(*command, faulty, env={"TRIOQ_LIMITS__N__JOBS": '["chrage"]'})
+        assert line in said.stderr
 
 
 def test_without_an_app_unknown_jobs_are_a_warning(config: Path) -> None:

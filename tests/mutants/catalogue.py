@@ -30,6 +30,7 @@ from tests.mutants.stops import STOPS
 from tests.mutants.told import TOLD
 from tests.mutants.turns import TAKEN_IN_TURN
 from tests.mutants.waited import WAITED
+from tests.mutants.wrong import WRONG
 
 __all__ = [
     "ENGINES", "FACES", "GOES", "IN_A_ROW", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant",
@@ -874,5 +875,5 @@ MUTANTS = (
     *NOTES_MUTANTS,
     *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
     *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *PRESSURE, *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED, *TAKEN_IN_TURN, *FOLLOWS,
+    *WRONG, *PRESSURE, *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED, *TAKEN_IN_TURN, *FOLLOWS,
 )  # fmt: skip

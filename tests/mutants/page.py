@@ -20,6 +20,7 @@ from tests.mutants.servers import SERVERS
 from tests.mutants.stops import STOPS
 from tests.mutants.told import TOLD
 from tests.mutants.waited import WAITED
+from tests.mutants.wrong import WRONG
 
 PAGE = Path(__file__).parents[2] / "docs" / "mutants.md"
 
@@ -65,7 +66,7 @@ a copy of the tree, and the part of the suite named beside each must notice.
 {_table(CLIENTS + WAITED)}
 ## What is read and allowed
 
-{_table(READ)}
+{_table(READ + WRONG)}
 ## Settings
 
 {_table(SETTINGS)}

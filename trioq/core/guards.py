@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 
 from trioq.core.blame import Breaker
-from trioq.core.config.keys import entries
 from trioq.core.config.kinds import Path
 from trioq.core.config.rules import Fault, meant_or_known
 from trioq.core.config.sections import NamedBreakerConfig
@@ -104,19 +103,22 @@ def _disputes(made: Mapping[str, Breaker], sections: Sections) -> Iterator[Fault
         other = first.setdefault(breaker.name, name)
         if not breaker.agrees(made[other]):
             here: Path = ("breakers", breaker.name)
+            ours, theirs = _differing(breaker, made[other]), _differing(made[other], breaker)
             yield Fault(
                 here if breaker.name in sections else ("app",),
                 f"the handlers {other!r} and {name!r} say different things of the breaker"
-                f" {breaker.name!r}, {_differing(made[other], breaker)} and"
-                f" {_differing(breaker, made[other])}: let them say the same, or let"
-                f" [breakers.{breaker.name}] say what holds",
-                tuple((*here, key) for key in entries(NamedBreakerConfig)),
+                f" {breaker.name!r}, {_shown(theirs)} and {_shown(ours)}: let them say the same,"
+                f" or let [breakers.{breaker.name}] say what holds",
+                tuple((*here, key) for key in ours),
             )
 
 
-def _differing(breaker: Breaker, other: Breaker) -> str:
+def _differing(breaker: Breaker, other: Breaker) -> Mapping[str, Any]:
     """What it says otherwise."""
     said, others = attrs.asdict(breaker), attrs.asdict(other)
-    differ = {key: value for key, value in said.items() if value != others[key] and key != "on"}
-    given = [f"{key}={value!r}" for key, value in differ.items() if value not in (None, False)]
+    return {key: value for key, value in said.items() if value != others[key] and key != "on"}
+
+
+def _shown(said: Mapping[str, Any]) -> str:
+    given = [f"{key}={value!r}" for key, value in said.items() if value not in (None, False)]
     return " ".join(given) or "nothing"

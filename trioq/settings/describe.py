@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -116,9 +117,8 @@ def _section_page(section: type, path: Path, doc: str) -> Iterator[str]:
     for entry in known:
         if isinstance(entry.kind, Section):
             named = (ANY_NAME,) if entry.kind.shape == "named" else ()
-            yield from _section_page(
-                entry.kind.of, (*path, entry.key, *named), entry.kind.of.__doc__ or entry.doc
-            )
+            doc = inspect.getdoc(entry.kind.of) or entry.doc
+            yield from _section_page(entry.kind.of, (*path, entry.key, *named), doc)
 
 
 def _heading(path: Path) -> str:

@@ -84,7 +84,8 @@ def test_a_limit_of_a_queue_needs_one_handler_with_its_field() -> None:
 
 def test_a_job_takes_of_no_more_limits_than_a_claim_looks_at() -> None:
     eight = [trioq.Limit(f"l{i}", rate=1) for i in range(8)]
-    registry(app(*eight), Config())
+    same = LimitConfig(name="l0", jobs=("charge",), rate=1)
+    registry(app(*eight), Config(limits={"l0": same}))
     one_more = LimitConfig(name="all", queue="low", rate=1)
     (told,) = faults(app(*eight), limits={"all": one_more})
     assert told == (

@@ -10,7 +10,7 @@ from trioq.core.config.keys import entries
 from trioq.core.config.kinds import Path
 from trioq.core.config.rules import Fault, faults, meant_or_known
 from trioq.core.config.sections import Config, LimitConfig
-from trioq.core.flow import Flow, flow
+from trioq.core.flow import Flow, Plan, flow
 from trioq.core.limits import TAKES_MAX
 from trioq.engine.handlers.fielded import fields_of, may_have
 from trioq.engine.handlers.invoke import Handler
@@ -90,16 +90,20 @@ def _without_key(config: Config, handlers: Mapping[str, Handler]) -> Iterator[Fa
 def _too_many(told: Flow, handlers: Mapping[str, Handler]) -> Iterator[Fault]:
     queues = [None, *dict.fromkeys(bound.queue for bound in told.bound if bound.queue is not None)]
     for handler in handlers.values():
-        plans = [(q, told.plan(handler.name, q or "", handler.limits).limits) for q in queues]
-        queue, limits = max(plans, key=lambda plan: len(plan[1]))
-        if len(limits) > TAKES_MAX:
+        plans = [(q, told.plan(handler.name, q or "", handler.limits)) for q in queues]
+        queue, names = max(((q, _taken(plan)) for q, plan in plans), key=lambda each: len(each[1]))
+        if len(names) > TAKES_MAX:
             there = "" if queue is None else f" in {queue}"
-            names = ", ".join(limit.name for limit in limits)
+            count = f"{len(names)}, {TAKES_MAX} at most"
             yield Fault(
                 APP if len(handler.limits) > TAKES_MAX else ("limits",),
-                f"jobs of {handler.name!r}{there} take of {len(limits)}, {TAKES_MAX} at most:"
-                f" {names}",
+                f"jobs of {handler.name!r}{there} take of {count}: {', '.join(names)}",
             )
+
+
+def _taken(plan: Plan) -> list[str]:
+    """The names, once where configuration and handler say the same of one."""
+    return [name for name, _ in dict.fromkeys((each.name, each.key) for each in plan.limits)]
 
 
 def _lacking(field: str | None, handlers: Collection[Handler]) -> str:
