@@ -83,9 +83,10 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         (20, e.BootLost("e", "gone", 0, 0)),
         (1, e.BootLost("e", "count differs", 21, 22)),
         (23, e.LoopStalled(1.0, "here")),
-        (24, e.BreakerChanged("job", "closed", "open")),
-        (25, e.BreakerChanged("job", "open", "half_open")),
-        (26, e.BreakerChanged("job", "half_open", "closed")),
+        (24, e.BreakerChanged("api", "closed", "open", ("job",), shared=False)),
+        (25, e.BreakerChanged("api", "open", "half_open", ("job",), shared=False)),
+        (26, e.BreakerChanged("api", "half_open", "closed", ("job",), shared=False)),
+        (45, e.BreakerChanged("all", "closed", "open", ("job",), shared=True)),
         (27, e.FilesEnqueued("low", 28)),
         (29, e.LimiterWaited("producer", 0.5)),
         (30, e.ScanFinished(0, 0, 0, 0.0)),
@@ -235,6 +236,10 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     server.call("RPUSH", "{t}:strays", *(f"stray{n}" for n in range(7)))
     server.call("ZADD", "{t}:dead", *(x for n in range(6) for x in (n, f"{n:032x}")))
     server.call("HSET", "{t}:stats", *(x for item in keys.items() for x in item))
+    # A shared one, and one of an engine's own that was reset.
+    server.call(
+        "HSET", "{t}:breakers", "api", "half_open 5 1 0 2 0 0\n", "own", "closed 1 1 0 1 0 0\n"
+    )
     config = configured(server, tmp_path)
     # Nobody beats for the other engine, which is to live on, nor are parked jobs to expire.
     worker = attrs.evolve(config.worker, lease_s=60.0, unknown_name_after_s=3600.0)
@@ -254,6 +259,9 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     assert seen("trioq_queue_oldest_runnable_seconds", queue=OTHER) == oldest["elsewhere"]
     assert seen("trioq_queue_oldest_runnable_seconds", queue="low") == 0
     assert [seen("trioq_queue_enqueues_in_line", queue=q) for q in ("low", "high")] == [1, 0]
+    told = {labels["state"]: value for labels, value in of_api(seen, "trioq_shared_breaker_state")}
+    assert told == {"closed": 0, "open": 0, "half_open": 1}
+    assert [value for _, value in of_api(seen, "trioq_shared_breaker_changes_total")] == [5]
     assert (seen("trioq_dead_jobs"), seen("trioq_stray_jobs")) == (6, 7)
     assert [seen("trioq_queue_paused", queue=q) for q in ("low", "high")] == [1, 0]
     for name, metric in c.STORE_COUNTERS.items():
@@ -280,3 +288,10 @@ def test_the_stores_counters_are_told_under_their_own_names() -> None:
             "released", "reaped", "parked", "revived", "purged",
         )
     }  # fmt: skip
+
+
+def of_api(seen: Scrape, name: str) -> Iterator[tuple[dict[str, str], float]]:
+    """What is told of the one breaker that is shared."""
+    for labels, value in seen.all(name).items():
+        assert dict(labels)["breaker"] == "api"
+        yield dict(labels), value

@@ -42,7 +42,7 @@ def live(made: Metrics, queue: str, name: str) -> None:
     made(JobFailed("u", name, queue, 1, 0.1, ERROR, 1.0))
     made(JobDied("u", name, queue, 1, 0.1, now_ms, "failures", ERROR))
     made(JobParked("u", name, queue, "unknown name"))
-    made(BreakerChanged(name, "closed", "open"))
+    made(BreakerChanged(name, "closed", "open", (name,), shared=False))
     made(FilesEnqueued(queue, 1))
 
 

@@ -261,6 +261,33 @@ async def test_a_breaker_shows_its_state_and_what_it_parks(server: Server, tmp_p
         assert opened >= 1.0
 
 
+@pytest.mark.trio
+async def test_a_breaker_that_all_engines_share_is_told_once_whoever_adds_up(
+    server: Server, tmp_path: Path
+) -> None:
+    app = trioq.App()
+    api = trioq.Breaker("api", shared=True)
+
+    @app.job("call", breaker=api, retry=trioq.Retry(max_attempts=1))
+    async def call() -> None:
+        raise OSError("away")
+
+    config = configured(server, tmp_path)
+    async with engine(app, config) as made, trioq.connect(config) as client:
+        for _ in range(8):
+            await client.enqueue("call", queue="low")
+        seen = await becomes(
+            made.http, 0.0, "trioq_shared_breaker_state", breaker="api", state="closed"
+        )
+    states = seen.all("trioq_shared_breaker_state")
+    assert sum(states.values()) == 1
+    changes = seen("trioq_shared_breaker_changes_total", breaker="api")
+    assert changes is not None
+    assert changes >= 1
+    assert seen.all("trioq_breaker_state") == {}
+    assert not any(seen.all("trioq_breaker_changes_total").values())
+
+
 @pytest.mark.direct  # a repeated answer has no time to wait
 @pytest.mark.trio
 async def test_producing_is_counted_and_the_limiter_shows_its_use(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioq.core.events import JobStarted
-from trioq.observe.metrics import waits
+from trioq.core.config import Config, QueueConfig
+from trioq.core.events import BreakerChanged, JobStarted
+from trioq.observe.metrics import Metrics, listener, waits
 from trioq.observe.metrics.waits import Intervals, Wait, Waits
 
 
@@ -58,6 +61,27 @@ def test_an_open_breaker_is_told_but_not_where_the_queue_was_paused_too() -> Non
     assert known.of(started(100), now=110) == Wait(0, ready=8, breaker=2)
     known.pauses.begin("low", 0)
     assert known.of(started(100), now=110) == Wait(0, ready=0, paused=10)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_wait_for_what_several_depend_on_is_one_for_their_breaker(
+    monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    metrics = Metrics(Config(queues=(QueueConfig("low"),)), {"name": "low"}, lambda: None)
+    clock = SimpleNamespace(time=lambda: 101.0, time_ns=lambda: 101_000_000_000)
+    monkeypatch.setattr(listener, "time", clock)
+    metrics(BreakerChanged("stripe", "closed", "open", ("charge", "name"), shared=shared))
+    clock.time = lambda: 103.0
+    metrics(BreakerChanged("stripe", "half_open", "closed", ("charge", "name"), shared=shared))
+    clock.time = lambda: 110.0
+    metrics(started(100))
+    waits = {
+        state: metrics.registry.get_sample_value(
+            "trioq_job_wait_seconds_sum", {"queue": "low", "state": state}
+        )
+        for state in ("breaker", "ready")
+    }
+    assert waits == {"breaker": 2.0, "ready": 8.0}
 
 
 def test_a_job_that_failed_here_is_ready_from_when_it_is_due_again() -> None:

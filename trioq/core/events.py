@@ -410,8 +410,13 @@ class ParkedExpired(Event):
 @value
 class BreakerChanged(Event):
     name: str
+    """A job's, or what several depend on."""
     before: str
     after: str
+    jobs: tuple[str, ...]
+    """The names that have it."""
+    shared: bool
+    """Whether all engines have it together; then each tells of the change."""
 
 
 @value

@@ -193,6 +193,7 @@ class Engine:
             + len(parts.backlog.aside)
             + sum(len(boot.payloads) for boot in boots if boot),
             breakers=parts.breakers.states(),
+            shared=parts.breakers.shared(),
             shut=parts.breakers.shut(),
             lag_s=sampler.lag_s() if sampler else 0.0,
             seen=None if away or sampler is None else sampler.seen,

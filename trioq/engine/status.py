@@ -75,6 +75,8 @@ class Status:
     """Handlers that go on though their jobs were cancelled, by name; those in threads aside."""
     shut: tuple[ShutBreaker, ...] = ()
     """Breakers that aren't closed, each once."""
+    shared: frozenset[str] = frozenset()
+    """The names whose breaker all engines share."""
     want: str | None = None
     """What the engine itself has too little of, so that it claims less; None: nothing."""
 

@@ -136,6 +136,10 @@ class Breakers:
         """The state of each job name's. May be asked in any thread."""
         return {name: breaker.last_state for name, breaker in tuple(self._breakers.items())}
 
+    def shared(self) -> frozenset[str]:
+        """The job names whose breaker all engines share. May be asked in any thread."""
+        return frozenset(name for name, rule in self.rules.items() if rule.shared)
+
     def shut(self) -> tuple[ShutBreaker, ...]:
         """Those that aren't closed. May be asked in any thread, where nobody has trio's clock."""
         of = {
@@ -217,7 +221,8 @@ class Breakers:
             self.stirred.set()
 
     def _tell(self, guarded: Guarded, change: Change) -> None:
-        self.report(BreakerChanged(guarded.name, change.before, change.after))
+        behind, is_shared = self._behind(guarded), guarded in self._shared
+        self.report(BreakerChanged(guarded.name, change.before, change.after, behind, is_shared))
         if change.before == "closed" and guarded not in self._shared:
             self._resets.pop(guarded, None)
             self.stirred.set()

@@ -117,7 +117,7 @@ STALLS = Metric(
 BREAKER_CHANGES = Metric(
     "counter",
     "trioq_breaker_changes",
-    "Changes of circuit breakers, by the state they changed to.",
+    "Changes of the engine's own circuit breakers, by the state they changed to.",
     ("job_name", "state"),
 )
 LIMITER_HITS = Metric(
@@ -217,7 +217,7 @@ ABANDONED = Metric(
 BREAKER = Metric(
     "gauge",
     "trioq_breaker_state",
-    "1 for the state the circuit breaker of a name is in.",
+    "1 for the state the circuit breaker of a name is in, if the engine has it for itself.",
     ("job_name", "state"),
 )
 LIMITER_USED = Metric(
@@ -280,6 +280,15 @@ PAUSED = Metric("gauge", "trioq_queue_paused", "Whether the queue is paused.", (
 SERVED = Metric(
     "gauge", "trioq_queue_served", "Whether a live engine claims from the queue.", ("queue",)
 )
+SHARED_BREAKER = Metric(
+    "gauge",
+    "trioq_shared_breaker_state",
+    "1 for the state that a circuit breaker is in that all engines share, once it was used.",
+    ("breaker", "state"),
+)
+SHARED_CHANGES = Metric(
+    "counter", "trioq_shared_breaker_changes", "Changes of its state, and resets.", ("breaker",)
+)
 DEAD_JOBS = Metric("gauge", "trioq_dead_jobs", "Jobs that are dead and kept.")
 STRAY_JOBS = Metric("gauge", "trioq_stray_jobs", "Ids found without a record: a bug.")
 ENGINES = Metric("gauge", "trioq_engines", "Engines that are registered and not found dead.")
@@ -325,8 +334,8 @@ GAUGES = (
     CLOCK_OFFSET,
 )  # fmt: skip
 NAMESPACE = (
-    QUEUE_JOBS, OLDEST, RUNNABLE, WAITERS, OLDEST_WAITER, IN_LINE, PAUSED, SERVED, DEAD_JOBS,
-    STRAY_JOBS, ENGINES, *STORE_COUNTERS.values(),
+    QUEUE_JOBS, OLDEST, RUNNABLE, WAITERS, OLDEST_WAITER, IN_LINE, PAUSED, SERVED, SHARED_BREAKER,
+    SHARED_CHANGES, DEAD_JOBS, STRAY_JOBS, ENGINES, *STORE_COUNTERS.values(),
 )  # fmt: skip
 ALL = (*JOB_COUNTERS, *OTHER_COUNTERS, *JOB_TIMES, *OTHER_TIMES, *GAUGES, *NAMESPACE)
 

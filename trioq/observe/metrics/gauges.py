@@ -19,9 +19,10 @@ from trioq.engine.handlers import abandoned_threads
 from trioq.engine.status import Status
 from trioq.lines import dropped
 from trioq.observe.metrics import catalogue as c
-from trioq.observe.metrics.labels import Allowed
+from trioq.observe.metrics.labels import NAMED, Allowed
 from trioq.observe.metrics.series import Labels, counter, gauge, info
 from trioq.store.inspect import Glance, Sample, Waiting
+from trioq.store.inspect.breakers import SharedBreaker
 from trioq.store.inspect.causes import RUNNABLE, Cause
 
 BREAKER_STATES = ("closed", "open", "half_open")
@@ -76,7 +77,7 @@ class Gauges:
         return {
             (name, state): float(state == current)
             for name, current in status.breakers.items()
-            if name in self.allowed.names
+            if name in self.allowed.names and name not in status.shared
             for state in BREAKER_STATES
         }
 
@@ -114,6 +115,7 @@ class Gauges:
         in_line: dict[Labels, float] = defaultdict(float)
         plain: dict[c.Metric, float] = {}
         counters: dict[str, int] | None = None
+        shared: dict[str, SharedBreaker] = {}
         if sample is not None:
             for name, queue in sample.stats.queues.items():
                 label = (self.allowed.queue(name),)
@@ -131,12 +133,23 @@ class Gauges:
                 c.ENGINES: len(sample.stats.engines),
             }
             counters = dict(sample.stats.counters)
+            shared = dict(sorted(sample.breakers.items())[:NAMED])
         yield gauge(c.QUEUE_JOBS, jobs)
         yield gauge(c.OLDEST, oldest)
         yield from self._waiting({} if sample is None else sample.waiting)
         yield gauge(c.IN_LINE, in_line)
         yield gauge(c.PAUSED, paused)
         yield gauge(c.SERVED, served)
+        yield gauge(
+            c.SHARED_BREAKER,
+            {
+                (name, state): float(state == each.state)
+                for name, each in shared.items()
+                for state in BREAKER_STATES
+            },
+        )
+        changes: dict[Labels, float] = {(name,): each.turn for name, each in shared.items()}
+        yield counter(c.SHARED_CHANGES, changes)
         for metric in (c.DEAD_JOBS, c.STRAY_JOBS, c.ENGINES):
             yield gauge(metric, {(): plain[metric]} if metric in plain else {})
         for name, metric in c.STORE_COUNTERS.items():

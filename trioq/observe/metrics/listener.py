@@ -293,11 +293,13 @@ class Metrics:
         self._away = False
 
     def _breaker_changed(self, event: e.BreakerChanged) -> None:
-        self._counts.add(c.BREAKER_CHANGES, (self._allowed.name(event.name), event.after))
-        if event.after == "closed":
-            self._waits.doors.end(event.name, time.time())
-        else:
-            self._waits.doors.begin(event.name, time.time())
+        for job in event.jobs:
+            if not event.shared:  # else each engine counted it
+                self._counts.add(c.BREAKER_CHANGES, (self._allowed.name(job), event.after))
+            if event.after == "closed":
+                self._waits.doors.end(job, time.time())
+            else:
+                self._waits.doors.begin(job, time.time())
 
     def _files_enqueued(self, event: e.FilesEnqueued) -> None:
         self._counts.add(c.PRODUCED, (self._allowed.queue(event.queue),), by=event.count)

@@ -18,6 +18,7 @@ from trioq.errors import StoreBusy
 from trioq.store import kept
 from trioq.store.inspect import turns
 from trioq.store.inspect.ages import merged, oldest_keyed_ms, oldest_ms, oldest_plain_ms
+from trioq.store.inspect.breakers import SharedBreaker, shared_breakers
 from trioq.store.inspect.causes import Cause, Waiting, waiting
 from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.doors import doors
@@ -63,6 +64,8 @@ class Sample:
     """Queue → how long ago the job at its head was enqueued, or due, if one is there."""
     waiting: Mapping[tuple[str, Cause], Waiting]
     """Queue and cause → who waits."""
+    breakers: Mapping[str, SharedBreaker]
+    """Those that all engines share, and that were used."""
 
 
 def glance(
@@ -139,7 +142,7 @@ def sample(store: RedisStore, queues: Sequence[str]) -> Sample:
         lists = {(d.queue, d.name): [store.keys.of("parked", d.queue, d.name)] for d in page}
         parked |= oldest_ms(store, lists)
     who = waiting(counted, behind, plain_ms=plain, keyed_ms=keyed, parked_ms=parked)
-    return Sample(counted, merged(plain, keyed), who)
+    return Sample(counted, merged(plain, keyed), who, shared_breakers(store))
 
 
 def _pages(all_: Sequence[T]) -> Iterator[Sequence[T]]:
