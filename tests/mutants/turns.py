@@ -34,7 +34,7 @@ TAKEN_IN_TURN = (
     ),
     Mutant(
         "jobs without a key have all turns before those with one", KEYED,
-        "(not tag or starts <= tag_number(tag))", "true", TURNS,
+        "(not tag or starts <= tag)", "true", TURNS,
     ),
     Mutant(
         "what is released has lost its turn", "store/lua/shared/keyed_back.lua",

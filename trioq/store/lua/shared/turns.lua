@@ -1,5 +1,6 @@
 -- Turns among the fair keys of a queue: a job's tag is the virtual time at which it may start.
 local TURN, LONGEST = 1048576, 104857600
+local TAG_LENGTH = 16
 local function tag_text(tag)
   return string.format("%016x", tag)
 end

@@ -38,9 +38,9 @@ for q = 1, n_queues do
     end
     if queue.n_keyed > 0 and wanted > 0 then
       local found, tags = pop_turns(queue, wanted)
-      for i, uid in ipairs(found) do
-        uids[#uids + 1] = uid
-        tag_of[#uids] = tags[i]
+      local before = #uids
+      for i = 1, #found do
+        uids[before + i], tag_of[before + i] = found[i], tags[i]
       end
       popped[#popped + 1] = { last = #uids, queue = queue, origin = queue.ready, flag = "", in_turn = true }
       wanted = wanted - #found

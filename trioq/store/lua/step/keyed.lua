@@ -40,23 +40,30 @@ function pop_turns(queue, wanted)
     queue.now, queue.plain_end = tag_number(times[1] or nil), tag_number(times[2] or nil)
   end
   local now, plain_end, n_plain, n_keyed = queue.now, queue.plain_end, 0, 0
-  local of_next = function()
-    return string.match(members[n_keyed + 1] or "", "^[^%z]*%z(%x+)%z(.*)$")
+  local tag_at = #name + 2
+  local function of_next()
+    local member = members[n_keyed + 1]
+    if member and string.byte(member, tag_at + TAG_LENGTH) == 0 then
+      local tag = string.sub(member, tag_at, tag_at + TAG_LENGTH - 1)
+      return tag_number(tag), string.sub(member, tag_at + TAG_LENGTH + 1)
+    end
+    local tag, uid = string.match(member or "", "^[^%z]*%z(%x+)%z(.*)$")
+    return tag and tag_number(tag), uid
   end
   local tag, uid = of_next()
   for i = 1, math.min(wanted, queue.n_ready + #members) do
-    local starts = math.max(now, plain_end)
-    if n_plain < queue.n_ready and (not tag or starts <= tag_number(tag)) then
+    local starts = now > plain_end and now or plain_end
+    if n_plain < queue.n_ready and (not tag or starts <= tag) then
       n_plain, now, plain_end = n_plain + 1, starts, starts + TURN
       uids[i] = false
     else
-      uids[i], tags[i], now = uid, tag_number(tag), math.max(now, tag_number(tag))
+      uids[i], tags[i], now = uid, tag, tag > now and tag or now
       n_keyed = n_keyed + 1
       tag, uid = of_next()
     end
   end
   local plain, p = n_plain > 0 and redis.call("RPOP", queue.ready, n_plain) or {}, 0
-  for i = 1, #uids do
+  for i = 1, n_plain > 0 and #uids or 0 do
     if not uids[i] then
       p = p + 1
       uids[i] = plain[p]
