@@ -146,7 +146,6 @@ async def test_so_does_one_with_abandoned_handlers_and_who_counts_is_told(
     assert {"stubborn": 1} in [each.abandoned for each in counted]
 
 
-@pytest.mark.direct  # a registration whose answer got lost is an engine without breakers
 @pytest.mark.trio
 async def test_an_engine_with_an_open_breaker_says_so_also_if_nobody_watches(
     server: Server, store: RedisStore

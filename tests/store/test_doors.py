@@ -35,6 +35,25 @@ LEAVES = Snapshot(draining=True)
 OPEN = {"a.boot": Snapshot(breakers={"greet": "open"})}
 
 
+def test_an_engine_that_has_begun_anew_is_one_engine() -> None:
+    first, second = (
+        EngineStats(
+            f"a.{boot}",
+            EngineInfo(name="a", queues=("low",), names=("greet",), started_ms=1000 + boot),
+            0,
+        )
+        for boot in range(2)
+    )
+    shut = Snapshot(breakers={"greet": "open"})
+    for told in ({"a.1": shut}, {"a.0": shut, "a.1": shut}):
+        (door,) = explained(of(first, second), told)
+        assert door.why == ("breaker",), "the first boot runs nothing any more"
+    (door,) = explained(of(second, first), {"a.0": shut})
+    assert door.why == (), "the second one has told nothing yet"
+    (door,) = explained(of(first, second, KNOWS_TOO), {"a.1": shut})
+    assert door.why == (), "another one knows it"
+
+
 @pytest.mark.parametrize(
     ("counted", "told", "why", "words"),
     [

@@ -6,7 +6,7 @@ breaker isn't closed stops only its own: as long as another may run the name, no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import attrs
@@ -85,7 +85,7 @@ class Engines:
         self._told = told
         self._names = {each.id: frozenset(each.info.names) for each in counted.engines}
         self._serving: dict[str, list[EngineStats]] = {}
-        for each in counted.engines:
+        for each in _current(counted.engines):
             for queue in each.info.queues:
                 self._serving.setdefault(queue, []).append(each)
 
@@ -128,6 +128,17 @@ class Engines:
         shut = next((each for each in told.shut if name in each.jobs), Shut(name, (), state, 0))
         on, since_ms = shut.on.get(name, ()), shut.since_ms + ahead_ms
         return ShutBreaker(shut.name, state, until_ms, shut.shared, on, since_ms)
+
+
+def _current(engines: Sequence[EngineStats]) -> Iterator[EngineStats]:
+    """Without those that have begun anew since: an engine has one boot at a time, and one whose
+    registration got no answer, or that was lost, is there until it is reaped."""
+    newest = {each.name: _started_ms(each) for each in sorted(engines, key=_started_ms)}
+    return (each for each in engines if _started_ms(each) == newest[each.name])
+
+
+def _started_ms(engine: EngineStats) -> int:
+    return engine.info.started_ms or 0
 
 
 def _written(state: str) -> str:
