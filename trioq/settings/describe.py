@@ -28,8 +28,9 @@ and with what would be right:
 jobqueue.toml: worker.count: expected a whole number from 1 to 1000, got 'four'
 ```
 
-`trioq config check` does so without starting anything, `trioq config show` prints what
-is in effect, secrets masked, and `trioq config schema` a JSON Schema for editors.
+`trioq config check` does so without starting anything, and tells what doesn't fit the app's
+handlers with it. `trioq config show` prints what is in effect, secrets masked, and
+`trioq config schema` a JSON Schema for editors.
 
 **Durations** are text, `"500ms"`, `"30s"`, `"5m"`, `"1h"` or `"2d"`, or a plain number of
 seconds. **Sizes** are text, `"64kB"` or `"1MiB"`, or a plain number of bytes. **Paths** are
