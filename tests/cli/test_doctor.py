@@ -236,8 +236,8 @@ def test_queues_that_nobody_serves_that_are_paused_or_full_are_named(
     assert [said for _, said in findings(cli, "queues")] == [
         "old: 1 job(s), and no engine serves it",
         "old: 1 job(s), but it isn't configured here",
-        "high: paused with 0 job(s): trioq resume goes on",
-        "noop: these jobs are paused, 0 wait: trioq resume --job goes on",
+        "high: paused with 0 job(s), until trioq resume high",
+        "noop: these jobs are paused, 0 wait, until trioq resume --job noop",
         "low: 9 of at most 10 job(s): enqueueing is refused when it is full",
     ]
 

@@ -66,7 +66,7 @@ def test_the_doctor_names_the_breaker_and_the_name_that_nobody_knows(
         "noop in low: low is paused, the breaker is open on e, and 7 job(s) are parked"
     )
     assert said["handlers", "warning"].startswith("2 unheard job(s) wait for an engine")
-    assert said["queues", "warning"] == "low: paused with 9 job(s): trioq resume goes on"
+    assert said["queues", "warning"] == "low: paused with 9 job(s), until trioq resume low"
 
 
 def test_peek_says_why_nothing_comes(trioq: Cli, broken: Scene) -> None:

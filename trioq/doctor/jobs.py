@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 
 from trioq.core.calls import Rate, WhenFull
 from trioq.core.config import Config
@@ -95,10 +96,10 @@ def queues(config: Config, found: Stats) -> Iterator[Finding]:
                " serves it", "job(s) in queues that no engine serves"),
         *_most(strange, "queues", "{name}: {count} job(s), but it isn't configured here",
                "job(s) in queues that aren't configured here"),
-        *_most(paused, "queues", "{name}: paused with {count} job(s): trioq resume goes on",
+        *_most(paused, "queues", "{name}: paused with {count} job(s), until trioq resume {quoted}",
                "job(s) in queues that are paused"),
-        *_most(names, "queues", "{name}: these jobs are paused, {count} wait: trioq resume --job"
-               " goes on", "job(s) whose names are paused"),
+        *_most(names, "queues", "{name}: these jobs are paused, {count} wait, until trioq resume"
+               " --job {quoted}", "job(s) whose names are paused"),
         *(warning("queues", each) for each in full),
     ]  # fmt: skip
     yield from findings
@@ -158,12 +159,13 @@ def _most(counted: Mapping[str, int], check: str, said: str, rest: str) -> Itera
     Clients may invent queues and names: there can be thousands.
 
     Args:
-      said: With ``{name}`` and ``{count}``.
+      said: With ``{name}``, or ``{quoted}`` for a shell, and ``{count}``.
       rest: What the jobs of the others are.
     """
     names = sorted(counted, key=lambda name: (-counted[name], name))
     for name in names[:LISTED]:
-        yield warning(check, said.replace("{count}", str(counted[name])).replace("{name}", name))
+        of = said.replace("{count}", str(counted[name])).replace("{quoted}", quote(name))
+        yield warning(check, of.replace("{name}", name))
     if more := names[LISTED:]:
         jobs = sum(counted[name] for name in more)
         yield warning(check, f"and {len(more):,} more, with {jobs:,} {rest}")
