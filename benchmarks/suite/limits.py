@@ -75,16 +75,28 @@ concurrency = 1
 @row("limited", rounds=1)
 def many_that_wait(scale: Scale) -> Figures:
     as_served()
-    jobs = scale.of(30_000, 1_000)
-    few, many = (beside(waiting, jobs) for waiting in (2, scale.of(100_000, 1_000)))
-    return {"100,000 wait for a slot: the server for other jobs": many / few}
+    jobs, many = scale.of(30_000, 1_000), scale.of(100_000, 1_000)
+    few, waiting, lying = (
+        beside(stuck, unserved, jobs) for stuck, unserved in ((2, 0), (many, 0), (2, many))
+    )
+    return {
+        "100,000 wait for a slot: the server for other jobs": waiting / few,
+        "… of that beside 100,000 in a queue that nobody serves": waiting / lying,
+    }
 
 
-def beside(waiting: int, jobs: int) -> float:
-    """The server's CPU time for jobs of a queue in which so many wait for a limit, in s."""
+def beside(waiting: int, unserved: int, jobs: int) -> float:
+    """The server's CPU time for jobs of a queue in which so many wait for a limit, in s.
+
+    Args:
+      unserved: So many lie in another queue.
+    """
     with bench(top=STUCK) as b:
-        enqueue(b, (Call("stuck", {}) for _ in range(waiting)))
-        return trio.run(_beside, b, waiting, jobs)
+        enqueue(b, (Call("stuck", {}, queue="low") for _ in range(waiting)))
+        enqueue(b, (attrs.evolve(PLAIN, queue="high") for _ in range(unserved)))
+        served = [queue for queue in b.config.queues if queue.name == "low"]
+        low = attrs.evolve(b, config=attrs.evolve(b.config, queues=tuple(served)))
+        return trio.run(_beside, low, waiting, jobs)
 
 
 def until_they_wait(b: Bench, count: int) -> None:
