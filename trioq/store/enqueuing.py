@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from trioq.core.calls import Enqueued, Enqueuer, Existing, MustWait, NewJob, Rate
+from trioq.core.fair import FairKey
 from trioq.core.formats import flow
 from trioq.errors import QueueFull
 from trioq.store.keys import Keys
@@ -50,26 +51,45 @@ def encode(
         if when_full == "drop_oldest":
             args[5] = DROPPED
     if by_queue is None:
-        args += _in_full(jobs, queues)
+        args += ("0", *_in_full(jobs, queues))
     else:
+        rows, places = _rows(jobs)
+        args.append(str(len(rows)))
         for pairs in by_queue.values():
             args += pairs
+        if rows:
+            args += rows
+            args += (" ".join(places[queue]) for queue in by_queue)
     limit = "none" if rate is None else rate.name
     return _keys(keys, sender, limit, is_bounded, *queues), args
 
 
 def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
-    """Queue → uid and record of each of its jobs; None: some have more than that."""
+    """Queue → uid and record of each of its jobs; None: some have more than that, and rows of
+    flow."""
     by_queue: dict[str, Args] = {}
     for job in jobs:
         if job.delay_ms or job.big or job.id is not None or job.seen is not None:
-            return None
-        if job.takes or job.fair is not None:
             return None
         if (pairs := by_queue.get(job.queue)) is None:
             pairs = by_queue[job.queue] = []
         pairs += (job.uid, job.stored)
     return by_queue
+
+
+def _rows(jobs: Sequence[NewJob]) -> tuple[list[str], dict[str, list[str]]]:
+    """The rows of flow that there are; and of each queue's jobs which of them they have."""
+    if not any(job.takes or job.fair is not None for job in jobs):
+        return [], {}
+    known: dict[tuple[tuple[str, ...], FairKey | None], str] = {((), None): "0"}
+    rows: list[str] = []
+    places: dict[str, list[str]] = {}
+    for job in jobs:
+        if (place := known.get(what := (job.takes, job.fair))) is None:
+            rows.append(flow.encode(*what))
+            place = known[what] = str(len(rows))
+        places.setdefault(job.queue, []).append(place)
+    return rows, places
 
 
 def _in_full(jobs: Sequence[NewJob], queues: Iterable[str]) -> Args:

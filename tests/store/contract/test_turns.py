@@ -193,6 +193,26 @@ def test_a_purge_takes_them_too(world: Make) -> None:
     assert w.dump().flow == {}
 
 
+def test_jobs_of_all_kinds_come_in_one_batch_and_keep_their_order(world: Make) -> None:
+    w = world()
+    a, b = fair_key("a", 2), fair_key("b")
+    low = [
+        new_job(takes=("x",)), new_job(), new_job(fair=a), new_job(fair=b, takes=("x", "y")),
+        new_job(takes=("x",)), new_job(fair=a), new_job(),
+    ]  # fmt: skip
+    high = [new_job("high"), new_job("high", fair=a), new_job("high", takes=("y",))]
+    w.sender.enqueue(*low[:3], *high, *low[3:])
+    found = w.dump()
+    assert found.queues["low"].in_line == [low[n].uid for n in (0, 1, 4, 6, 2, 3, 5)]
+    assert found.queues["high"].in_line == [high[n].uid for n in (0, 2, 1)]
+    tags = ("0" * 16, "0" * 11 + "80000")
+    assert found.flow == {
+        low[0].uid: "\nx", low[4].uid: "\nx", high[2].uid: "\ny",
+        low[2].uid: f'{tags[0]} 2 "a"', low[5].uid: f'{tags[1]} 2 "a"',
+        low[3].uid: f'{tags[0]} 1 "b"\nx\ny', high[1].uid: f'{tags[0]} 2 "a"',
+    }  # fmt: skip
+
+
 def cancel(w: World, *these: str) -> None:
     w.store.cancel(*w.sender.next(), [Unwanted(uid, "low", "noop", b"{}") for uid in these])
 

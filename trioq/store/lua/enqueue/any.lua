@@ -1,6 +1,5 @@
--- @use tagged
 -- Jobs that may be known already, be due later, or be more than the limit admits.
-for _, key in ipairs({ big, ids, id_of, seen, flow }) do
+for _, key in ipairs({ big, ids, id_of, seen }) do
   redis.call("HLEN", key)
 end
 redis.call("ZCARD", ended)
@@ -13,7 +12,7 @@ local now_ms = math.floor(now_us / 1000)
 local count = (#ARGV - last) / 9
 interval, burst = tonumber(interval), tonumber(burst)
 records, first_record, last_record = {}, 1, nil
-more = { bigs = {}, marks = {}, ids = {}, id_of = {}, freed = {}, rows = {} }
+more = { bigs = {}, marks = {}, ids = {}, id_of = {}, freed = {} }
 
 -- The limiter: the generic cell rate algorithm, on the server's clock, in whole us
 local permits, tat, stored_tat = count, now_us, 0
@@ -62,7 +61,7 @@ local function existing(id)
   return (redis.call("ZSCORE", dead, value) and "dead:" or "live:") .. value
 end
 
-local others, becoming = {}, {}
+local others = {}
 local function add(list, key, value)
   list[#list + 1], list[#list + 2] = key, value
 end
@@ -86,7 +85,7 @@ for j = 0, count - 1 do
     local row = ARGV[a + 9]
     local is_keyed = string.byte(row) == 32 and delay == 0
     if row ~= "" and not is_keyed then  -- that of others is written with their tags
-      add(more.rows, uid, row)
+      add(flow_rows, uid, row)
     end
     if ARGV[a + 6] ~= "" then
       add(more.bigs, uid, ARGV[a + 6])
@@ -126,9 +125,5 @@ if interval > 0 then
   if taken < count then
     wait = string.format("%d", math.max(0, tat + interval - burst * interval - now_us))
   end
-end
-if #becoming > 0 then
-  redis.call("ZCARD", fair)
-  more.turns = tagged(becoming)
 end
 -- @may ZADD, ZREM

@@ -21,7 +21,9 @@
 --       line      json  what the history of a job says that is dropped
 --       n_queues  int   how many queues follow, each as: name, max length (0: none), what happens
 --       to more (reject, wait or drop_oldest), how many plain jobs go there
---       then the plain jobs, queue by queue: uid, record; or else for each job: queue's place,
+--       n_rows    int   how many rows of flow plain jobs have
+--       then the plain jobs, queue by queue: uid, record; if they have rows: these, and for each queue
+--       the places of its jobs' rows (0: none); or else for each job: queue's place,
 --       uid, delay ms, caller's id, record, big payload, seen path, seen mark, flow (empty: none)
 -- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
 --       full, its queue, how many wait there, how many would come; nothing is queued, by this number ever
@@ -37,6 +39,7 @@
 --   its record, and Lua handles no more of it than its uid.
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow, fair, turns = unpack(KEYS, 1, 12)
 local number, interval, burst, given_now, whose, line, n_queues = unpack(ARGV, 1, 7)
+local n_rows = tonumber(ARGV[8 + 4 * n_queues])
 local sender, limit = KEYS[13], KEYS[14]
 local history, reasons, waits, enqueuers, enqueuers_line, limited =
   unpack(KEYS, 15 + 4 * n_queues, 20 + 4 * n_queues)
@@ -52,7 +55,7 @@ local before, is_new = sent_before(sender, number)
 if before then
   return before
 end
-local place, names, last = {}, {}, 7 + n_queues * 4
+local place, names, last = {}, {}, 8 + n_queues * 4
 local first = last + 1
 for q = 1, n_queues do
   local k, a = 14 + (q - 1) * 4, 7 + (q - 1) * 4
@@ -87,7 +90,8 @@ end
 -- and what only those can have, and have to be answered, that aren't plain.
 local taken, granted, records, first_record, last_record = 0, 0, ARGV, first, last
 local more, found, wait = nil, "", "0"
-if last < #ARGV or interval ~= "0" then
+local flow_rows, in_turn, becoming = {}, nil, {}
+if n_rows == 0 and last < #ARGV or interval ~= "0" then
   local now_us = clock(given_now)
   -- @part any
 else
@@ -98,6 +102,12 @@ local now_ms
 local function now()
   now_ms = now_ms or math.floor(clock(given_now) / 1000)
   return now_ms
+end
+if #flow_rows > 0 or #becoming > 0 then
+  redis.call("HLEN", flow)
+end
+if #becoming > 0 then
+  -- @part tag
 end
 local has_line = enqueuers_line and redis.call("ZCARD", enqueuers_line) > 0
 -- Where it is in line, by its first job, or was, as far as it knows.
@@ -177,7 +187,8 @@ end
 if drops then
   -- @part drop
 end
-if more and more.turns then
+put("HSET", flow, flow_rows)
+if in_turn then
   -- @part keyed
 end
 for q, queue in ipairs(place) do

@@ -1,4 +1,4 @@
 -- Those that have a fair key wait for their turns.
-put("HSET", flow, more.turns.rows)
-put("ZADD", fair, more.turns.members)
-put("HSET", turns, more.turns.moved)
+put("HSET", flow, in_turn.rows)
+put("ZADD", fair, in_turn.members)
+put("HSET", turns, in_turn.moved)

@@ -1,7 +1,6 @@
 -- What isn't plain has more than a record.
 put("HSET", big, more.bigs)
 put("HSET", seen, more.marks)
-put("HSET", flow, more.rows)
 if #more.ids > 0 then
   put("ZREM", ended, more.freed)
   put("HSET", ids, more.ids)

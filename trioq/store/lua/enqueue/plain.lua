@@ -22,3 +22,23 @@ if next(is_there) then
     end
   end
 end
+-- Of those that take of limits, or turns, the rows that are alike were told once.
+for q, queue in ipairs(n_rows > 0 and place or {}) do
+  local a, new = queue.first, {}
+  for nth in string.gmatch(ARGV[last + n_rows + q], "%d+") do
+    local uid, row = ARGV[a], nth ~= "0" and ARGV[last + nth]
+    a = a + 2
+    if is_there[uid] then
+      -- Taken before, by this very request.
+    elseif row and string.byte(row) == 32 then
+      becoming[#becoming + 1] = { uid = uid, queue = queue.name, row = row }
+      queue.n_keyed = (queue.n_keyed or 0) + 1
+    else
+      new[#new + 1] = uid
+      if row then
+        flow_rows[#flow_rows + 1], flow_rows[#flow_rows + 2] = uid, row
+      end
+    end
+  end
+  queue.new = new
+end
