@@ -40,6 +40,10 @@ the failure, a run after its engine died not at all. What another engine had par
 snoozed counts as `ready`, and so does waiting for a limit or for the turn of a fair key, and the time that a revived job lay dead. The clocks of the
 enqueuer and the engine are taken to agree; a negative wait counts as 0.
 
+A claim doesn't tell since when its job had waited for a limit, nor which of its time other keys had: to note that would cost
+a write for each job that is refused, and one that nobody claims would never be counted. So limits and fair keys are told
+by who waits now, below: where `limited` is above 0 all the time, the limit is what is short, and no engine.
+
 **What waits, and for what**, is told by `trioq_queue_waiting_jobs` and `trioq_queue_oldest_waiting_seconds`, counted where
 the jobs lie and costing none of them anything. `cause` is what has to come first:
 
