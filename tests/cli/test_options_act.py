@@ -459,6 +459,35 @@ def of_a_name_again(place: Place) -> None:
     assert place.dump().paused == frozenset()
 
 
+@row("pause", "--key")
+def jobs_with_one_value_of_a_key_wait(place: Place) -> None:
+    place.scene.store.set_limits({"each": LimitSettings(concurrency=1, keyed=True)}, 1)
+    place.cli("pause", "--key", "acme")
+    assert place.dump().paused == {'=each:"acme"'}
+
+
+@row("resume", "--key")
+def they_start_again(place: Place) -> None:
+    jobs_with_one_value_of_a_key_wait(place)
+    place.cli("resume", "--key", "acme")
+    assert place.dump().paused == frozenset()
+
+
+@row("pause", "--limit")
+def whose_key_that_is(place: Place) -> None:
+    keyed = LimitSettings(concurrency=1, keyed=True)
+    place.scene.store.set_limits({"each": keyed, "other": keyed}, 1)
+    place.cli("pause", "--key", "7", "--limit", "other")
+    assert place.dump().paused == {"=other:7"}
+
+
+@row("resume", "--limit")
+def whose_key_goes_on(place: Place) -> None:
+    whose_key_that_is(place)
+    place.cli("resume", "--key", "7", "--limit", "other")
+    assert place.dump().paused == frozenset()
+
+
 @row("pause", "--for")
 def for_a_time(place: Place) -> None:
     place.cli("pause", "low", "--for", "90s")

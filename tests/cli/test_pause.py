@@ -11,6 +11,7 @@ from tests.scene import Scene
 from tests.support import new_job
 from trioq.cli.drain import judge
 from trioq.client.cancel import whoami
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Park
 from trioq.store.inspect import Pauses, outstanding, pauses
 
@@ -71,13 +72,18 @@ def test_what_an_older_version_has_paused_is_shown_too(trioq: Cli, scene: Scene)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["low", "--job", "noop"], "Say which: a QUEUE, or --job NAME."),
-        (["--note", "x"], "Say which: a QUEUE, or --job NAME."),
-        (["--for", "1h"], "Say which: a QUEUE, or --job NAME."),
+        (["low", "--job", "noop"], "Say which: a QUEUE, --job NAME, or --key VALUE."),
+        (["--note", "x"], "Say which: a QUEUE, --job NAME, or --key VALUE."),
+        (["--for", "1h"], "Say which: a QUEUE, --job NAME, or --key VALUE."),
         (["low", "--for", "0"], "--for 0 is no time: say one above 0."),
         (["low", "--note", "x" * 201], "The note has 201 characters: 200 at most."),
         (["nowhere"], "no queue 'nowhere'"),
         (["--job", ""], "no job has an empty name"),
+        (["low", "--key", "a"], "Say which: a QUEUE, --job NAME, or --key VALUE."),
+        (["--limit", "each"], "Say which: a QUEUE, --job NAME, or --key VALUE."),
+        (["low", "--limit", "each"], "--limit says whose --key is meant: say that too."),
+        (["--key", "null"], "a job that has null there isn't bound by the limit."),
+        (["--key", "a"], "no limit has a key: give one that names the field"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -89,10 +95,59 @@ def test_what_makes_no_sense_is_refused(
     assert pauses(scene.store) == Pauses()
 
 
+def keyed(scene: Scene, *names: str) -> None:
+    limit = LimitSettings(concurrency=1, keyed=True)
+    scene.store.set_limits({"all": LimitSettings(concurrency=9), **dict.fromkeys(names, limit)}, 1)
+
+
+def test_jobs_with_one_value_of_a_key_are_paused_and_it_is_told_wherever_somebody_looks(
+    trioq: Cli, scene: Scene
+) -> None:
+    keyed(scene, "each")
+    (uid,) = scene.enqueue(new_job("low", takes=("all", 'each:"acme"')))
+    assert trioq("pause", "--key", "acme").stdout == 'each for "acme" is paused\n'
+    assert scene.driver.step(1) == ()
+    (told,) = trioq("pause").stdout.splitlines()
+    resume = "trioq resume --limit each --key '\"acme\"'"
+    assert told.startswith('each for "acme" is paused by ')
+    assert told.endswith(f", until {resume}")
+    (paused,) = trioq.json("pause")
+    assert (paused["limit"], paused["key"]) == ("each", "acme")
+    assert (paused["queue"], paused["job"]) == (None, None)
+    assert trioq.json("stats")["pauses"] == [paused]
+    assert told in trioq("stats").stdout
+    assert told in trioq("limits").stdout.splitlines()
+    (reason,) = trioq.json("explain", uid)["reasons"]
+    assert (reason["why"], reason["says"]) == ("paused", told)
+    assert (reason["limit"], reason["key"]) == ("each", "acme")
+    assert told in trioq("explain", uid).stdout
+    verdict = judge(*outstanding(scene.store, ["low"], 0))
+    assert verdict.left_behind == ("1 in low (paused: each)",)
+    assert verdict.is_done
+    assert trioq.json("resume", "--key", '"acme"') == {
+        "limit": "each", "key": "acme", "paused": False, "changed": True,
+    }  # fmt: skip
+    assert [claim.uid for claim in scene.driver.step(1)] == [uid]
+
+
+def test_where_several_limits_have_a_key_it_is_to_be_said_which(trioq: Cli, scene: Scene) -> None:
+    keyed(scene, "each", "other")
+    ended = trioq("pause", "--key", "acme")
+    assert ended.exit_code == 2
+    assert "several limits have a key: say which with --limit: each, other" in ended.stderr
+    ended = trioq("pause", "--key", "acme", "--limit", "eac")
+    assert ended.exit_code == 2
+    assert "no limit 'eac' has a key; did you mean \"each\"?" in ended.stderr
+    assert "no limit 'all' has a key" in trioq("pause", "--key", "acme", "--limit", "all").stderr
+    assert pauses(scene.store) == Pauses()
+    assert trioq("pause", "--key", "acme", "--limit", "other").exit_code == 0
+    assert trioq("resume", "--key", "acme").stdout == 'other for "acme" is not paused\n'
+
+
 def test_resume_wants_to_know_what(trioq: Cli) -> None:
     ended = trioq("resume")
     assert ended.exit_code == 2
-    assert "Say which: a QUEUE, or --job NAME." in ended.stderr
+    assert "Say which: a QUEUE, --job NAME, or --key VALUE." in ended.stderr
 
 
 def test_a_parked_job_whose_name_is_paused_says_so(trioq: Cli, scene: Scene) -> None:

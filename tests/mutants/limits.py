@@ -44,7 +44,7 @@ LIMITED = (
     ),
     Mutant(
         "a limit is taken where another refuses", TAKEN,
-        "left = limit.left < left and limit.left or left", "left = limit.left", LIMITS,
+        "left = math.min(left, left_of(asked[t]))", "left = left_of(asked[t])", LIMITS,
     ),
     Mutant(
         "where one may start, so may all that ask the same", SORTING,
@@ -64,11 +64,11 @@ LIMITED = (
     ),
     Mutant(
         "who leaves a room takes of it without end", SORTING,
-        "if room and room.left < 1 then", "if false then", LIMITS,
+        "if room and left_of(room) < 1 then", "if false then", LIMITS,
     ),
     Mutant(
         "who comes later is not refused where others wait", TAKEN,
-        "if is_new and limit.waited_in[name] then", "if false then", LIMITS,
+        "is_new and asked[t].waited_in[name] or ", "", LIMITS,
     ),
     Mutant(
         "a room that nobody is in any more stays", ROOMS,

@@ -64,6 +64,18 @@ PAUSED = (
         "elseif pause == \"0\" and take then", "elseif false then", PAUSES,
     ),
     Mutant(
+        "who waits for a paused key counts as limited", "store/inspect/causes.py",
+        "shut = min(queue.limited, paused_keys.get(name, 0))", "shut = 0", CAUSES,
+    ),
+    Mutant(
+        "a drain waits for jobs of a paused key", "cli/drain.py",
+        "if room.take in counts.paused_takes:", "if False:", SHOWN,
+    ),
+    Mutant(
+        "a job isn't said to wait for its key's resume", "store/inspect/reasons.py",
+        "counted.pauses.takes.get(taken.take)) is not None", "None) is not None", SHOWN,
+    ),
+    Mutant(
         "a pause begins anew when it is said again", PAUSE,
         "was_paused and since or", "false and since or", PAUSES,
     ),

@@ -98,3 +98,13 @@ def test_who_is_ready_where_nobody_serves_the_queue_is_what_engines_are_missing_
     scene.enqueue(old("low", 2 * HOUR_S))
     scene.store.sign_off(scene.driver.engine)
     assert seen(scene) == {"ready": (2, 4)}
+
+
+def test_who_waits_for_a_key_that_is_paused_is_paused_and_others_are_limited(scene: Scene) -> None:
+    scene.store.set_limits({"each": LimitSettings(concurrency=1, keyed=True)}, 1)
+    scene.enqueue(*(attrs.evolve(old("low", HOUR_S), takes=(f"each:{n}",)) for n in (1, 1, 2, 2)))
+    scene.store.pause(*scene.sender.next(), "=each:1", True)
+    scene.driver.step(4)
+    assert seen(scene) == {"paused": (2, None), "limited": (1, None)}
+    scene.store.pause(*scene.sender.next(), "low", True)
+    assert seen(scene) == {"paused": (3, None)}

@@ -39,17 +39,16 @@ def judge(queues: Mapping[str, Outstanding], running: int, known_names: frozense
             if paused:
                 behind.append(f"{paused} in {queue} (paused)")
         else:
-            later: list[Room] = []
-            for room in counts.rooms:
-                (later if (room.next_ms or 0) > counts.horizon_ms else soon).append(room)
-            wait_longer = sum(room.jobs for room in later)
+            held, later, first = _rooms(counts)
+            soon += first
             waiting["ready"] += counts.ready
             waiting["scheduled"] += counts.due
-            waiting["limited"] += counts.limited - wait_longer
-            if wait_longer:
-                behind.append(
-                    f"{wait_longer} in {queue} (limited: {limits_in_words(later, now_ms)})"
-                )
+            waiting["limited"] += counts.limited - sum(room.jobs for room in (*held, *later))
+            for why, found in (("paused", held), ("limited", later)):
+                if found:
+                    jobs = sum(room.jobs for room in found)
+                    limits = limits_in_words(found, now_ms)
+                    behind.append(f"{jobs} in {queue} ({why}: {limits})")
         if counts.later:
             behind.append(f"{counts.later} in {queue} (due later)")
         for name, parked in counts.parked.items():
@@ -63,3 +62,17 @@ def judge(queues: Mapping[str, Outstanding], running: int, known_names: frozense
     if "limited" in told and soon:
         told["limited"] += f": {limits_in_words(soon, now_ms)}"
     return Verdict(tuple(told.values()), tuple(behind))
+
+
+def _rooms(counts: Outstanding) -> tuple[list[Room], list[Room], list[Room]]:
+    """Where jobs wait for a value of a key that is paused; for a permit that comes later than the
+    horizon; and where for what comes sooner."""
+    held: list[Room] = []
+    later: list[Room] = []
+    soon: list[Room] = []
+    for room in counts.rooms:
+        if room.take in counts.paused_takes:
+            held.append(room)
+        else:
+            (later if (room.next_ms or 0) > counts.horizon_ms else soon).append(room)
+    return held, later, soon

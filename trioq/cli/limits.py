@@ -19,9 +19,12 @@ from trioq.core.duration import roughly
 from trioq.core.flow import allows, told_apart
 from trioq.core.limiter import interval_us
 from trioq.core.limits import KeyValue, LimitSettings, take_of
-from trioq.store.inspect import LimitView, Taken, settings_json
+from trioq.store.inspect import LimitView, Taken, settings_json, take_in_words
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: So many values of keys that are paused are told of.
+PAUSES = 20
 
 #: Jobs that are named in a cell.
 NAMED = 2
@@ -61,6 +64,7 @@ def list_(config: str, as_json: bool) -> None:
     with opened(config) as there:
         found = there.admin.limits()
         now_ms = there.admin.now_ms()
+        paused = there.admin.pauses().takes
     if as_json:
         show_json([view.as_json() for view in found])
         return
@@ -75,6 +79,10 @@ def list_(config: str, as_json: bool) -> None:
     for view in found:
         if view.left_out:
             click.echo(plain(f"{view.name}: {view.left_out:,} more values are in use"))
+    for take, pause in list(paused.items())[:PAUSES]:
+        click.echo(plain(take_in_words(take, pause)))
+    if len(paused) > PAUSES:
+        click.echo(f"and {len(paused) - PAUSES:,} more are paused")
 
 
 def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:
@@ -125,7 +133,7 @@ def _option(name: str, kind: Kind, what: str, *, lifts: bool = True) -> Callable
     return click.option(name, metavar=name[2:].upper(), callback=read, help=what)
 
 
-def _value(ctx: click.Context, param: click.Parameter, text: str | None) -> KeyValue:
+def key_value(ctx: click.Context, param: click.Parameter, text: str | None) -> KeyValue:
     """One value of a key: JSON, or else the text itself."""
     if text is None:
         return None
@@ -149,7 +157,7 @@ def _no_constant(name: str) -> NoReturn:
 @limits.command("set")
 @with_config
 @click.argument("name")
-@click.option("--key", metavar="VALUE", callback=_value,
+@click.option("--key", metavar="VALUE", callback=key_value,
               help="For jobs with this value of its key alone: JSON, or a text.")  # fmt: skip
 @_option("--rate", RATE, 'Starts per second, or "5/m", "1000/h"; none: at any rate.')
 @_option("--burst", BURST, "Starts at once after a quiet time.", lifts=False)

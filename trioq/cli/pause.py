@@ -1,6 +1,10 @@
-"""``trioq pause`` and ``resume``: a queue, or the jobs of a name."""
+"""``trioq pause`` and ``resume``: a queue, the jobs of a name, or those with one value of a key."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -17,28 +21,47 @@ from trioq.cli.common import (
     with_config,
     with_json,
 )
+from trioq.cli.limits import key_value
 from trioq.cli.screen import plain
 from trioq.core.config.rules import did_you_mean
 from trioq.core.formats.pause import NOTE_MAX
+from trioq.core.limits import KeyValue, key_of, limit_of
 
 with_queue = click.argument("queue", required=False, shell_complete=complete_queues)
 with_job = click.option("--job", metavar="NAME", help="The jobs of this name, in all queues.")
+with_key = click.option("--key", metavar="VALUE", callback=key_value,
+                        help="Jobs with this value of a limit's key: JSON, or a text.")  # fmt: skip
+with_limit = click.option("--limit", metavar="NAME",
+                          help="Whose key that is, where several limits have one.")  # fmt: skip
+
+WHICH = "Say which: a QUEUE, --job NAME, or --key VALUE."
 
 
 @click.command()
 @with_config
 @with_queue
 @with_job
+@with_key
+@with_limit
 @click.option("--for", "lasts", metavar="DURATION", callback=as_seconds,
               help="How long, by the server's clock. Default: until it is resumed.")  # fmt: skip
 @click.option("--note", "why", metavar="TEXT", default="", help="Why, for whoever wonders.")
 @with_json
 def pause(
-    *, config: str, queue: str | None, job: str | None, lasts: float | None, why: str, as_json: bool
+    *,
+    config: str,
+    queue: str | None,
+    job: str | None,
+    key: KeyValue,
+    limit: str | None,
+    lasts: float | None,
+    why: str,
+    as_json: bool,
 ) -> None:
-    """Stop claiming from QUEUE, or running the jobs of a name, on all engines.
+    """Stop claiming from QUEUE, running the jobs of a name, or those with one value of a limit's
+    key, on all engines.
 
-    Running jobs run on, and it still fills. With neither, show what is paused: by whom, since
+    Running jobs run on, and it still fills. With none of them, show what is paused: by whom, since
     when, why, and until when.
     """
     if len(why) > NOTE_MAX:
@@ -46,12 +69,12 @@ def pause(
     if lasts is not None and lasts <= 0:
         raise click.UsageError("--for 0 is no time: say one above 0.")
     with opened(config) as there:
-        if queue is None and job is None:
+        if (queue, job, key, limit) == (None, None, None, None):
             if why or lasts is not None:
-                raise click.UsageError("Say which: a QUEUE, or --job NAME.")
+                raise click.UsageError(WHICH)
             _show(there, as_json)
             return
-        what = _meant(there, queue, job)
+        what = _meant(there, queue, job, key, limit, limits=there.admin.keyed_limits)
         changed = there.admin.pause(**what, lasts=lasts, note=why)
     _tell(what, changed, "paused", as_json)
 
@@ -60,19 +83,54 @@ def pause(
 @with_config
 @with_queue
 @with_job
+@with_key
+@with_limit
 @with_json
-def resume(config: str, queue: str | None, job: str | None, as_json: bool) -> None:
-    """Claim from QUEUE, or run the jobs of a name, again."""
+def resume(
+    *,
+    config: str,
+    queue: str | None,
+    job: str | None,
+    key: KeyValue,
+    limit: str | None,
+    as_json: bool,
+) -> None:
+    """Claim from QUEUE, run the jobs of a name, or those with one value of a limit's key, again."""
     with opened(config) as there:
-        what = _meant(there, queue, job)
+
+        def limits_of_key() -> list[str]:
+            """Those for which it is paused; those with a key, if it isn't."""
+            paused = there.admin.pauses().takes
+            found = [limit_of(take) for take in paused if key_of(take) == key]
+            if found and limit is None:
+                return found
+            return list(dict.fromkeys((*found, *there.admin.keyed_limits())))
+
+        what = _meant(there, queue, job, key, limit, limits=limits_of_key)
         changed = there.admin.resume(**what)
     _tell(what, changed, "not paused", as_json)
 
 
-def _meant(there: Opened, queue: str | None, job: str | None) -> dict[str, str]:
-    """What a command is about; ends it if there is no such queue."""
-    if (queue is None) == (job is None):
-        raise click.UsageError("Say which: a QUEUE, or --job NAME.")
+def _meant(
+    there: Opened,
+    queue: str | None,
+    job: str | None,
+    key: KeyValue,
+    limit: str | None,
+    *,
+    limits: Callable[[], list[str]],
+) -> dict[str, Any]:
+    """What a command is about; ends it if there is no such queue, or limit.
+
+    Args:
+      limits: Those that may be meant where only a key's value is said.
+    """
+    if [queue, job, key].count(None) != 2:
+        raise click.UsageError(WHICH)
+    if limit is not None and key is None:
+        raise click.UsageError("--limit says whose --key is meant: say that too.")
+    if key is not None:
+        return {"limit": _limit(limit, limits()), "key": key}
     if job is None:
         return {"queue": there.known_queue(queue or "")}
     if not job:
@@ -84,12 +142,31 @@ def _meant(there: Opened, queue: str | None, job: str | None) -> dict[str, str]:
     return {"job": job}
 
 
-def _tell(what: dict[str, str], changed: bool, state: str, as_json: bool) -> None:
+def _limit(limit: str | None, found: list[str]) -> str:
+    """Whose key is meant."""
+    if not found:
+        fail(
+            "no limit has a key: give one that names the field, as"
+            ' [limits.per_tenant] key = "tenant" (docs/limits.md)', WRONG_USE,
+        )  # fmt: skip
+    if limit is None and len(found) > 1:
+        fail(f"several limits have a key: say which with --limit: {', '.join(found)}", WRONG_USE)
+    if limit is not None and limit not in found:
+        near = did_you_mean(limit, found) or f"; there are {', '.join(found)}"
+        fail(f"no limit {limit!r} has a key{near}", WRONG_USE)
+    return limit or found[0]
+
+
+def _tell(what: dict[str, Any], changed: bool, state: str, as_json: bool) -> None:
     with already_done():
         if as_json:
             show_json({**what, "paused": state == "paused", "changed": changed})
         else:
-            (name,) = what.values()
+            name = (
+                f"{what['limit']} for {json.dumps(what['key'], ensure_ascii=False)}"
+                if "key" in what
+                else next(iter(what.values()))
+            )
             click.echo(plain(f"{name} is {state}") + ("" if changed else ", as it was before"))
 
 

@@ -203,7 +203,8 @@ class Admin:
     # -- changes -----------------------------------------------------------------------------
 
     def pauses(self) -> Pauses:
-        """Which queues and which names are paused: since when, until when, by whom and why."""
+        """Which queues, names and values of limits' keys are paused: since when, until when, by
+        whom and why."""
         return inspect.pauses(self.store)
 
     def pause(
@@ -211,17 +212,23 @@ class Admin:
         queue: str | None = None,
         *,
         job: str | None = None,
+        limit: str | None = None,
+        key: Any = None,
         lasts: Seconds | None = None,
         note: str = "",
         by: str | None = None,
     ) -> bool:
-        """Nobody claims from this queue any more, or runs jobs of this name.
+        """Nobody claims from this queue any more, or runs jobs of this name, or those with this
+        value of a limit's key.
 
-        Jobs stay where they are, those of a name behind a door of their own, where they hold up
-        nobody; what runs runs on. All engines heed it with their next steps. What is paused
-        already is so since the first time, and otherwise as it was said last.
+        Jobs stay where they are, those of a name behind a door of their own, and those of a key
+        where they would wait for its limit: there they hold up nobody; what runs runs on. All
+        engines heed it with their next steps. What is paused already is so since the first time,
+        and otherwise as it was said last.
 
         Args:
+          limit: A limit that has a key.
+          key: The value of it, with whose jobs nobody starts.
           lasts: Seconds, by the server's clock, after which it ends by itself; None: it lasts until
               somebody resumes it.
           note: Why, for whoever wonders.
@@ -232,17 +239,30 @@ class Admin:
 
         Raises:
           TypeError, PayloadRejected: An argument can't be.
+          ValueError: No engine has told of this limit, or it has no key, or the value can't be
+            one.
           StoreUnreachable: No answer in 10 s; with ``sent``, it may have been done. True of all
               changes.
           StoreBusy, StoreRefused: Nothing was changed.
         """
         how = pausing(whoami() if by is None else by, note, lasts)
-        return self._sender.send(RedisStore.pause, paused(queue, job), True, how)
+        what = paused(queue, job, limit, key)
+        if limit is not None:
+            told, _ = inspect.known_limits(self.store, [limit])[limit]
+            _check_keyed(limit, told, "pause")
+        return self._sender.send(RedisStore.pause, what, True, how)
 
-    def resume(self, queue: str | None = None, *, job: str | None = None) -> bool:
-        """Engines claim from this queue, or run jobs of this name, again. False: that was so
-        already."""
-        return self._sender.send(RedisStore.pause, paused(queue, job), False)
+    def resume(
+        self,
+        queue: str | None = None,
+        *,
+        job: str | None = None,
+        limit: str | None = None,
+        key: Any = None,
+    ) -> bool:
+        """Engines claim from this queue, or run jobs of this name, or those with this value of a
+        limit's key, again. False: that was so already."""
+        return self._sender.send(RedisStore.pause, paused(queue, job, limit, key), False)
 
     def reset_breaker(self, name: str) -> bool:
         """Close the breakers of this name, whatever was found: in all engines with their next beat.
@@ -265,6 +285,10 @@ class Admin:
         told = inspect.known_limits(self.store, [name, take := _take(name, key)])
         return told[take][0] or told[name][0]
 
+    def keyed_limits(self) -> list[str]:
+        """The limits that have a key, as engines have told."""
+        return [view.name for view in self.limits() if view.settings and view.settings.keyed]
+
     def set_limit(self, name: str, settings: LimitSettings, *, key: Any = None) -> bool:
         """A limit admits this from now on, until an engine is started that says something else.
         False: meanwhile one was.
@@ -280,10 +304,8 @@ class Admin:
           StoreBusy, StoreRefused: Nothing was changed.
         """
         told = inspect.known_limits(self.store, [name, take := _take(name, key)])
-        limit, _ = told[name]
-        if key is not None and (limit is None or not limit.keyed):
-            state = "isn't known" if limit is None else "has no key"
-            raise ValueError(f"the limit {name!r} {state}: there is nothing to set for one value")
+        if key is not None:
+            _check_keyed(name, told[name][0], "set")
         version = max(self.now_ms(), *(1 + version for _, version in told.values()))
         return take not in self.store.set_limits({take: settings}, version, keeps_values=True)
 
@@ -366,6 +388,12 @@ class Admin:
         for read in self.dead_pages(wanted):
             for start in range(0, len(read.jobs), size):
                 yield read.jobs[start : start + size]
+
+
+def _check_keyed(name: str, limit: LimitSettings | None, do: str) -> None:
+    if limit is None or not limit.keyed:
+        state = "isn't known" if limit is None else "has no key"
+        raise ValueError(f"the limit {name!r} {state}: there is nothing to {do} for one value")
 
 
 def _take(limit: str, key: Any) -> str:

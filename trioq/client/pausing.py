@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trioq.client import arguments
 from trioq.client.jobs import Seconds
 from trioq.core import valid
 from trioq.core.calls import Pausing
+from trioq.core.flow import told_apart
 from trioq.core.formats import pause
+from trioq.core.limits import take_of
 from trioq.errors import PayloadRejected
 
 #: Who it was has so many characters at most.
 BY_MAX = 100
 
 
-def paused(queue: str | None, job: str | None) -> str:
-    """What is meant: a queue, or the jobs of a name.
+def paused(queue: str | None, job: str | None, limit: str | None, key: Any) -> str:
+    """What is meant: a queue, the jobs of a name, or those with one value of a limit's key.
 
     Raises:
-      TypeError: It is neither, or both, or no name.
+      TypeError: It is none of them, or more than one, or no name.
+      ValueError: The value can't be one of a key.
     """
-    if (queue is None) == (job is None):
-        raise TypeError("say which: a queue, or job=…, the name of jobs")
+    if (limit is None) != (key is None):
+        raise TypeError("limit=… and key=… belong together: a limit, and one value of its key")
+    if [queue, job, limit].count(None) != 2:
+        raise TypeError(
+            "say which: a queue; job=…, the name of jobs; or limit=… and key=…, a value of its key"
+        )
+    if limit is not None:
+        return pause.of_take(take_of(limit, told_apart(key)))
     if job is None:
         return str(queue)
     if not isinstance(job, str) or not job:

@@ -7,6 +7,7 @@ A *take* names what a job takes: a limit, ``stripe``, or its share for one value
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from trioq.core.values import value
 
@@ -50,3 +51,12 @@ def take_of(limit: str, *key: KeyValue) -> str:
 def limit_of(take: str) -> str:
     """The limit that a take is of."""
     return take.partition(":")[0]
+
+
+def key_of(take: str) -> Any:
+    """The value of a key that a take is for; None: its limit has no key."""
+    _, colon, value = take.partition(":")
+    try:
+        return json.loads(value) if colon else None
+    except ValueError:  # somebody else's
+        return value

@@ -210,3 +210,20 @@ def test_a_suspect_of_a_paused_key_stays_one(world: Make) -> None:
     assert w.dump().bells == {"low"}, "it may start now"
     (claim,) = engine.step(1)
     assert claim.suspect
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_the_clock_of_a_rate_is_left_alone_where_nobody_may_start_anyway(
+    world: Make, paused: bool
+) -> None:
+    w = limited(world, interval_us=900 * SECOND, concurrency=1)
+    new(w, 'key:"acme"')
+    engine = w.engine()
+    assert engine.step(1)
+    before = w.dump().tats
+    w.clock.ms -= SECOND
+    if paused:
+        w.store.pause(*w.sender.next(), ACME, True)
+    new(w, 'key:"acme"')
+    assert engine.step(1) == ()
+    assert w.dump().tats == before

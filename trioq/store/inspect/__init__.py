@@ -32,7 +32,7 @@ from trioq.store.inspect.limits import known as known_limits
 from trioq.store.inspect.listing import Listed, Listing, listing
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
-from trioq.store.inspect.pauses import Pauses, pauses
+from trioq.store.inspect.pauses import Pauses, pauses, take_in_words
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.reasons import Explanation, Reason
 from trioq.store.inspect.rooms import Room, rooms
@@ -112,6 +112,7 @@ __all__ = [
     "settings_json",
     "snapshots",
     "stats",
+    "take_in_words",
     "tell",
     "uids_of",
     "waiting",

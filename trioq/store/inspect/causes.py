@@ -20,7 +20,7 @@ Cause = Literal[
     "limited",  # a slot or a permit of one of its limits
     "fair",  # a worker, and its turn among those with other keys
     "scheduled",  # its time
-    "paused",  # the resume of its queue, or of its name
+    "paused",  # the resume of its queue, of its name, or of its value of a limit's key
     "breaker",  # its name's breakers, none of which is closed
     "unknown_name",  # an engine that knows its name
 ]
@@ -29,6 +29,9 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 RUNNABLE: frozenset[Cause] = frozenset({"ready", "fair"})
 """Whoever waits for these could run now, were there a worker free."""
+
+
+NOBODY: Mapping[str, int] = {}
 
 
 @attrs.frozen
@@ -52,6 +55,7 @@ def waiting(
     plain_ms: Mapping[str, int],
     keyed_ms: Mapping[str, int],
     parked_ms: Mapping[tuple[str, str], int],
+    paused_keys: Mapping[str, int] = NOBODY,
 ) -> dict[tuple[str, Cause], Waiting]:
     """Queue and cause → who waits; of each queue that is counted, for each cause.
 
@@ -59,6 +63,8 @@ def waiting(
       plain_ms: Queue → how long its next ready job has been wanted, of those without a fair key.
       keyed_ms: The same of those with one.
       parked_ms: Queue and name → the same of those behind that door.
+      paused_keys: Queue → how many of those that wait for limits do for a value of a key that is
+        paused.
     """
     found = {(queue, cause): Waiting() for queue in counted.queues for cause in CAUSES}
 
@@ -67,7 +73,9 @@ def waiting(
 
     for name, queue in counted.queues.items():
         add(name, "scheduled", queue.scheduled)
-        add(name, "paused" if queue.paused else "limited", queue.limited)
+        shut = min(queue.limited, paused_keys.get(name, 0))  # counted a moment later
+        add(name, "paused", shut)
+        add(name, "paused" if queue.paused else "limited", queue.limited - shut)
         plain = queue.ready - queue.fair
         add(name, "paused" if queue.paused else "ready", plain, plain_ms.get(name))
         add(name, "paused" if queue.paused else "fair", queue.fair, keyed_ms.get(name))

@@ -160,6 +160,8 @@ class Outstanding:
     paused: bool
     paused_names: frozenset[str] = frozenset()
     """Of those that are parked, the names that nobody is to run."""
+    paused_takes: frozenset[str] = frozenset()
+    """What jobs take of limits with which nobody starts."""
     limited: int = 0
     """Jobs that wait for limits; the ready ones don't, as far as is known."""
     rooms: tuple[Room, ...] = ()
@@ -313,6 +315,7 @@ class _Moment:
             parked,
             queue in self.pauses.queues,
             frozenset(name for name in parked if name in self.pauses.names),
+            frozenset(self.pauses.takes),
             lengths.limited,
             tuple(room for room in self.rooms if room.queue == queue and room.jobs),
             now_ms,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from trioq.core.flow import rate_of
 from trioq.core.formats import flow
 from trioq.core.job import Uid
 from trioq.core.limiter import start_us
-from trioq.core.limits import LimitSettings, limit_of
+from trioq.core.limits import LimitSettings, key_of, limit_of
 from trioq.store import kept
 from trioq.store.inspect.fields import PAGE, scanned
 from trioq.store.redis import RedisStore
@@ -51,11 +50,7 @@ class Taken:
     @property
     def key(self) -> Any:
         """The value that it is for; None: its limit has no key."""
-        _, colon, value = self.take.partition(":")
-        try:
-            return json.loads(value) if colon else None
-        except ValueError:  # somebody else's
-            return value
+        return key_of(self.take)
 
     @property
     def is_full(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 from typing import Any, Self
@@ -10,6 +11,7 @@ import attrs
 
 from trioq.core.formats import pause
 from trioq.core.formats.pause import Pause
+from trioq.core.limits import key_of, limit_of
 from trioq.store import kept
 from trioq.store.keys import Keys
 from trioq.store.redis import RedisStore
@@ -26,6 +28,8 @@ class Pauses:
     """Those that nobody claims from."""
     names: Mapping[str, Pause] = attrs.field(factory=dict[str, Pause])
     """Those of jobs that nobody runs."""
+    takes: Mapping[str, Pause] = attrs.field(factory=dict[str, Pause])
+    """What jobs take of limits with which nobody starts."""
 
     @classmethod
     def read(cls, members: Iterable[bytes], told: Sequence[bytes], now_ms: int) -> Self:
@@ -35,26 +39,34 @@ class Pauses:
         found = {kept.text(what): pause.decode(said.get(what)) for what in sorted(members)}
         holding = {what: each for what, each in found.items() if not _is_over(each, now_ms)}
         return cls(
-            {what: each for what, each in holding.items() if not pause.is_name(what)},
+            {w: each for w, each in holding.items() if not (pause.is_name(w) or pause.is_take(w))},
             {pause.name_of(w): each for w, each in holding.items() if pause.is_name(w)},
+            {pause.take_of(w): each for w, each in holding.items() if pause.is_take(w)},
         )
 
     def as_json(self) -> list[dict[str, Any]]:
         """The shape of ``pauses`` in ``trioq stats --json``."""
-        told = [
-            {"queue": queue, "job": None, **each.as_json()} for queue, each in self.queues.items()
-        ]
+        nothing = {"queue": None, "job": None, "limit": None, "key": None}
+        told = [nothing | {"queue": q} | each.as_json() for q, each in self.queues.items()]
+        told += [nothing | {"job": name} | each.as_json() for name, each in self.names.items()]
         told += [
-            {"queue": None, "job": name, **each.as_json()} for name, each in self.names.items()
+            nothing | {"limit": limit_of(take), "key": key_of(take)} | each.as_json()
+            for take, each in self.takes.items()
         ]
         return told[:LISTED]
 
     def in_words(self) -> list[str]:
         """A sentence for each."""
         told = [each.in_words(queue, quote(queue)) for queue, each in self.queues.items()]
-        return told + [
-            each.in_words(name, f"--job {quote(name)}") for name, each in self.names.items()
-        ]
+        told += [each.in_words(name, f"--job {quote(name)}") for name, each in self.names.items()]
+        return told + [take_in_words(take, each) for take, each in self.takes.items()]
+
+
+def take_in_words(take: str, paused: Pause) -> str:
+    """Of one value of a limit's key."""
+    limit, key = limit_of(take), json.dumps(key_of(take), ensure_ascii=False)
+    what = f"--limit {quote(limit)} --key {quote(key)}"
+    return paused.in_words(f"{limit} for {key}", what)
 
 
 def questions(keys: Keys) -> list[tuple[Any, ...]]:

@@ -12,10 +12,12 @@ from trioq.core import blame
 from trioq.core.config.rules import nearest
 from trioq.core.duration import roughly
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.limits import limit_of
 from trioq.store.inspect import why_limited
 from trioq.store.inspect.able import Able, Engines, ShutBreaker
 from trioq.store.inspect.counts import EngineStats, QueueStats, Stats
 from trioq.store.inspect.limits import Taken
+from trioq.store.inspect.pauses import take_in_words
 from trioq.store.inspect.rooms import Room
 from trioq.store.inspect.views import JobView
 
@@ -25,7 +27,7 @@ Why = Literal[
     "dead",  # it won't run again by itself
     "running",  # an engine has it
     "due",  # its time hasn't come
-    "paused",  # nobody claims from its queue, or is to run its name
+    "paused",  # nobody claims from its queue, or is to run its name, or its value of a limit's key
     "no_engine",  # none that lives serves its queue
     "draining",  # all that serve it, and know its name, are about to leave
     "unknown_name",  # none of them knows its name
@@ -130,7 +132,7 @@ def of_job(
     reasons += _paused("" if view.record is None else view.record.name, counted)
     if view.record is not None and not any(r.why in ("no_engine", "draining") for r in reasons):
         reasons += _of_name(queue, view.record.name, counted, told, now_ms)
-    reasons += _limited(held, now_ms)
+    reasons += _limited(held, counted, now_ms)
     if line is not None and not reasons:
         reasons += _in_line(queue, counted.queues[queue], line, now_ms)
         reasons += _busy(queue, counted)
@@ -247,10 +249,14 @@ def _draining(who: str, engines: Sequence[EngineStats]) -> Reason:
     return Reason("draining", f"{who} are draining: {_named(names)}", {"engines": names})
 
 
-def _limited(held: Held, now_ms: int) -> Iterator[Reason]:
-    """Which of its limits have nothing to give; and where it waits for one that has again."""
+def _limited(held: Held, counted: Stats, now_ms: int) -> Iterator[Reason]:
+    """Which of its limits have nothing to give, or are paused for it; and where it waits for one
+    that has again."""
     for taken in held.takes:
-        if taken.take == held.waits_for or taken.is_full or taken.next_ms is not None:
+        if (paused := counted.pauses.takes.get(taken.take)) is not None:
+            data = {"limit": limit_of(taken.take), "key": taken.key, **paused.as_json()}
+            yield Reason("paused", take_in_words(taken.take, paused), data)
+        elif taken.take == held.waits_for or taken.is_full or taken.next_ms is not None:
             before = held.before if taken.take == held.waits_for else None
             yield Reason("limited", *why_limited.told(taken, before, now_ms))
 

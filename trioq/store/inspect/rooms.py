@@ -15,6 +15,9 @@ from trioq.store.inspect.fields import scanned
 from trioq.store.keys import Keys
 from trioq.store.redis import RedisStore
 
+#: Takes that one request asks about.
+PAGE = 500
+
 #: Limits that are named.
 NAMED = 3
 
@@ -41,6 +44,24 @@ def rooms(store: RedisStore, queue: str) -> tuple[Room, ...]:
     there = places(store, [queue])
     found = read(iter(store.lane.transaction(questions(store.keys, there))), there) if there else ()
     return tuple(room for room in found if room.jobs)
+
+
+def waiting_for(store: RedisStore, takes: Sequence[str]) -> Counter[str]:
+    """Queue → how many wait there for one of these."""
+    counted = Counter[str]()
+    for page in (takes[at : at + PAGE] for at in range(0, len(takes), PAGE)):
+        lines = store.lane.call("HMGET", store.keys.fixed("rooms"), *page)
+        there = [
+            (queue, take)
+            for take, line in zip(page, lines, strict=True)
+            for queue in kept.text(line or b"").split("\n")
+            if queue
+        ]
+        if there:
+            found = read(iter(store.lane.transaction(questions(store.keys, there))), there)
+            for room in found:
+                counted[room.queue] += room.jobs
+    return counted
 
 
 def in_words(found: Sequence[Room], now_ms: int) -> str:

@@ -24,6 +24,7 @@ from trioq.store.inspect.counts import Stats, stats
 from trioq.store.inspect.doors import doors
 from trioq.store.inspect.jobs import PAGE
 from trioq.store.inspect.pauses import Pauses, questions
+from trioq.store.inspect.rooms import waiting_for
 from trioq.store.redis import RedisStore
 
 #: Behind so many doors the oldest job is looked for, where most wait.
@@ -141,7 +142,10 @@ def sample(store: RedisStore, queues: Sequence[str]) -> Sample:
     for page in _pages(behind[:DOORS]):
         lists = {(d.queue, d.name): [store.keys.of("parked", d.queue, d.name)] for d in page}
         parked |= oldest_ms(store, lists)
-    who = waiting(counted, behind, plain_ms=plain, keyed_ms=keyed, parked_ms=parked)
+    shut = waiting_for(store, list(counted.pauses.takes))
+    who = waiting(
+        counted, behind, plain_ms=plain, keyed_ms=keyed, parked_ms=parked, paused_keys=shut
+    )
     return Sample(counted, merged(plain, keyed), who, shared_breakers(store))
 
 

@@ -81,7 +81,7 @@ end
 
 -- Who waits for a take, the oldest first, as long as it has something to give.
 local function from_room(queue, take)
-  look_at({ take })
+  know({ take })
   local name, limit, left = queue.name, limit_of[take], {}
   local room = name .. "\0" .. take
   local first, last = in_room(name, take)
@@ -94,7 +94,7 @@ local function from_room(queue, take)
     left[#left + 1] = room .. "\0" .. uid
   end
   while goes_on() do
-    if limit.left < 1 then
+    if left_of(limit) < 1 then
       return close(limit, queue)
     end
     local uids = redis.call("ZRANGEBYLEX", limited, first, last, "LIMIT", 0, n_more())

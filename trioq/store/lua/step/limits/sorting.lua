@@ -23,7 +23,7 @@ local function sort_out(uids, from)
     local uid, record, refuses = uids[i], records[i], nil
     if asked_of[i] ~= asked or alike == may_start then
       take(asked, alike)
-      if room and room.left < 1 then
+      if room and left_of(room) < 1 then
         alike = 0
         break
       end

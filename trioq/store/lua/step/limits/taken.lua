@@ -5,24 +5,28 @@
 -- @use shut
 local taken = {}
 
-local function look_at(takes)
-  know(takes)
-  for _, take in ipairs(takes) do
-    local limit = limit_of[take]
-    local slots_left = is_shut(limit) and 0 or limit.most > 0 and limit.most - limit.held or math.huge
-    limit.left = limit.left or math.min(slots_left, starts_of(limit))
+-- What is shut has no need of its clock, which is healed by who looks.
+local function left_of(limit)
+  if not limit.left then
+    local slots_left = limit.most > 0 and limit.most - limit.held or math.huge
+    limit.left = is_shut(limit) and 0 or math.min(slots_left, starts_of(limit))
   end
+  return limit.left
 end
 
 -- How many that ask the same may start in a row; those who have waited go before those who are new.
 local function fitting(asked, name, is_new)
   local left = math.huge
   for t = 1, #asked do
-    local limit = asked[t]
-    if is_new and limit.waited_in[name] then
+    if is_new and asked[t].waited_in[name] or is_shut(asked[t]) then
       return 0
     end
-    left = limit.left < left and limit.left or left
+  end
+  for t = 1, #asked do
+    left = math.min(left, left_of(asked[t]))
+    if left < 1 then
+      return 0
+    end
   end
   return left
 end
@@ -34,7 +38,7 @@ local function refusing(asked, name, is_new)
     end
   end
   for _, limit in ipairs(asked) do
-    if limit.left < 1 then
+    if left_of(limit) < 1 then
       return limit
     end
   end
@@ -87,7 +91,7 @@ local function all_asked(rows)
     end
     rows[i] = asked
   end
-  look_at(takes)
+  know(takes)
   for _, asked in ipairs(new) do
     for t, take in ipairs(asked) do
       asked[t] = limit_of[take]
