@@ -22,7 +22,45 @@ HEARD: Killers = ("tests/core/test_shared_breaker.py",)
 DOORS: Killers = ("tests/store/test_doors.py",)
 ENGINE: Killers = ("tests/engine/runs/test_breaker.py",)
 
+LISTENER = "observe/metrics/listener.py"
+LISTING = "store/inspect/listing.py"
+COUNTED = "counted.py"
+NUMBERS: Killers = ("tests/observe/test_each_number.py",)
+LISTS: Killers = ("tests/cli/test_list_jobs.py",)
+CONFIGURED: Killers = ("tests/settings/test_every_key.py",)
+APART: Killers = ("tests/engine/handlers/runners/test_same_ends.py",)
+
 BLAMES = (
+    Mutant(
+        "what the configuration says of errors is ignored", COUNTED,
+        "breaker=attrs.evolve(function.breaker, on=on)", "breaker=function.breaker", CONFIGURED,
+    ),
+    Mutant(
+        "which errors count is kept from runners", "isolation.py",
+        'counted_by(breakers, config.breakers)', "{}", APART,
+    ),
+    Mutant(
+        "a change of a shared breaker is counted by each engine", LISTENER,
+        "            if not event.shared:", "            if True:", NUMBERS,
+    ),
+    Mutant(
+        "an engine's own breaker that was reset is told as a shared one",
+        "store/inspect/breakers.py",
+        "if each.turn > each.resets or each.is_used", "if each.turn or each.is_used", NUMBERS,
+    ),
+    Mutant(
+        "of a shared breaker the first engine's word holds", ABLE,
+        "return max(shared, key=lambda each: each.since_ms)", "return shared[0]", DOORS,
+    ),
+    Mutant(
+        "jobs that lie in a list are listed from one end only", LISTING,
+        "first, last = (start, start + PAGE - 1) if newest_first else (-start - PAGE, -start - 1)",
+        "first, last = (start, start + PAGE - 1)", LISTS,
+    ),
+    Mutant(
+        "jobs that aren't meant are looked at without end", LISTING,
+        "len(found) > count or passed_over > PASSED_OVER", "len(found) > count", LISTS,
+    ),
     Mutant(
         "a job's own fault counts for its breaker", BLAME,
         "return not issubclass(error, OWN_FAULT)", "return True", PURE,

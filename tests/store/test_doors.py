@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from tests.scene import Scene
 from tests.support import new_job
 from trioq.core.formats.engine_info import EngineInfo
-from trioq.core.formats.snapshot import Snapshot
+from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.core.job import Record
 from trioq.core.settlements import Ack, Park
 from trioq.store.inspect import QueueStats, Stats, doors, snapshots, stats, tell
@@ -118,6 +119,20 @@ def test_of_many_open_breakers_a_few_are_named() -> None:
     (door,) = explained(of(*many), told)
     assert len(door.breakers) == 9
     assert door.reasons == "the breaker is open on e0, open on e1, open on e2 and 6 more"
+
+
+@pytest.mark.parametrize("state", ["open", "half_open"])
+def test_of_a_shared_breaker_the_engine_that_has_heard_last_is_believed(state: str) -> None:
+    early = Shut("api", ("greet",), "half_open" if state == "open" else "open", 1, 7, shared=True)
+    late = attrs.evolve(early, state=state, since_ms=2)
+    told = {
+        "a.boot": Snapshot(breakers={"greet": early.state}, shut=(early,)),
+        "d.boot": Snapshot(breakers={"greet": late.state}, shut=(late,)),
+    }
+    (door,) = explained(of(KNOWS, KNOWS_TOO), told)
+    assert (door.breaker, door.shared) == ("api", True)
+    said = state.replace("_", "-")
+    assert door.reasons == f"the breaker api, which all engines share, is {said}"
 
 
 def test_doors_are_read_with_their_times_and_their_breakers(scene: Scene) -> None:
