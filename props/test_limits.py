@@ -62,8 +62,8 @@ class Limits(LockStep):
         super().__init__()
         self.engines: list[str] = []
         self.version = 0
-        self.starts = dict[str, list[int]]()
-        """Of each take with a rate, the times at which it was started, as long as that holds."""
+        self.starts = dict[tuple[str, int], list[int]]()
+        """Of each take with a rate, by the version of that, the times at which it was started."""
         self.rests = dict[str, int]()
         """Takes that somebody has let rest, and until when."""
 
@@ -98,14 +98,29 @@ class Limits(LockStep):
         names = data.draw(st.sets(st.sampled_from(sorted(SETTINGS)), min_size=1), label="limits")
         settings = {name: data.draw(SETTINGS[name], label=name) for name in sorted(names)}
         self.version = max(0, self.version + data.draw(st.sampled_from([1, 1, 1, 0, -1])))
-        before = {take for take in self.model.space.flow.settings if ":" in take}
-        keeps = data.draw(st.booleans(), label="keeps values")
-        newer = self.execute(Call("set_limits", (settings, self.version, keeps)))
+        newer = self.execute(Call("set_limits", (settings, self.version)))
         after = self.model.space.flow.settings.keys()
         self.reached["set_limits: an older one"] += bool(newer)
         self.reached["set_limits: a value has its own"] += bool(after & {"key:1", "key:2"})
-        self.reached["set_limits: that of a value is over"] += bool(before - after)
-        self.starts.clear()
+
+    @rule(data=st.data(), told=st.sets(st.sampled_from(["all", "key", "rate"])))
+    def declare(self, data: st.DataObject, told: set[str]) -> None:
+        """An engine of some deployment, or one that is gone."""
+        engine = data.draw(st.sampled_from(self.engines), label="engine")
+        settings = {name: data.draw(SETTINGS[name], label=name) for name in sorted(told)}
+        known = dict(self.model.space.flow.deployed.known)
+        held = dict(self.model.space.flow.settings)
+        is_known = self.execute(Call("declare_limits", (engine, settings)))
+        flow = self.model.space.flow
+        self.version = max(self.version, *(version for version, _ in flow.settings.values()))
+        self.reached["declare: by one that is gone"] += not is_known
+        for name in known.keys() | flow.deployed.known.keys():
+            before, after = known.get(name, ()), flow.deployed.known.get(name, ())
+            self.reached["declare: a limit is over"] += not after
+            self.reached["declare: an older one again"] += 0 < len(after) < len(before)
+            self.reached["declare: another one holds"] += len(after) > 1
+        values = {take for take in held if ":" in take} - flow.settings.keys()
+        self.reached["declare: what was set for a value is over"] += bool(values)
 
     @precondition(lambda self: self.model.space.boots)
     @rule(
@@ -151,9 +166,9 @@ class Limits(LockStep):
             Cancel(uid, n, b"{}"),
         ]
         ways += [Park(uid, n, queue, "noop")] if queue in queues else []
-        if not self.model.space.jobs[uid].takes:
-            # Whoever claimed it finds out what nobody had told.
-            ways += [Release(uid, n, takes=takes) for takes in TAKES if takes]
+        # Whoever claimed it finds out what nobody had told.
+        has = self.model.space.jobs[uid].takes
+        ways += [Release(uid, n, takes=(*has, *more)) for more in TAKES if {*has}.isdisjoint(more)]
         return data.draw(st.sampled_from(ways), label="end")
 
     @precondition(lambda self: self.model.space.boots)
@@ -208,7 +223,7 @@ class Limits(LockStep):
         ends = [pause.until_ms for pause in self.model.space.paused.values() if pause.until_ms]
         self.now_ms = max(self.now_ms, min(ends) + past)
 
-    @rule(ms=st.sampled_from([1, 700, 1500, 3000, -1000]))
+    @rule(ms=st.sampled_from([1, 700, 1500, 3000, 60_000, 3_600_000, -1000]))
     def let_time_pass(self, ms: int) -> None:
         self.now_ms += ms
         if ms < 0:
@@ -261,10 +276,11 @@ class Limits(LockStep):
         """No start while it rests; and no more than burst and rate admit, in whatever time up to
         now."""
         assert self.now_ms >= self.rests.get(take, 0), f"{take} was to rest"
-        limit = self.model.space.flow.of(take)
+        flow = self.model.space.flow
+        limit = flow.of(take)
         if limit.interval_us == 0:
             return
-        starts = self.starts.setdefault(take, [])
+        starts = self.starts.setdefault((take, flow.known(take)), [])
         starts.append(self.now_ms * 1000)
         for i, since in enumerate(starts):
             admitted = limit.burst + (starts[-1] - since) / limit.interval_us
@@ -274,7 +290,7 @@ class Limits(LockStep):
         """One slot after the other, and without waiting for permits or the end of a rest."""
         self.now_ms = max([self.now_ms, *self.rests.values()])
         unlimited = {"rate": LimitSettings(), "key:2": LimitSettings(concurrency=1)}
-        self.execute(Call("set_limits", (unlimited, self.version + 9, True)))
+        self.execute(Call("set_limits", (unlimited, self.version + 9)))
         super().everything_gets_done()
 
 
@@ -284,7 +300,9 @@ TestLimits = as_test(
     "a room is open", "a limit rests", "who waited starts", "cancel: in a room",
     "set_limits: an older one", "set_limits: a value has its own",
     "pause: somebody waits for the key", "step: lifts a pause of a key",
-    "set_limits: that of a value is over", "step: ok", "step: again", "reap: reaped",
+    "declare: by one that is gone", "declare: a limit is over", "declare: an older one again",
+    "declare: another one holds", "declare: what was set for a value is over",
+    "step: ok", "step: again", "reap: reaped",
     "step: claims a suspect", "purge: something",
     share=0.3,
 )  # fmt: skip

@@ -35,6 +35,7 @@ LEFT_OUT = {
     "step_aside": "moves no job; who waits for room is searched by itself",
     "note": "moves no job",
     "set_limits": "moves no job: what it opens, whoever frees something opens too",
+    "declare_limits": "moves no job; which settings hold is searched by itself",
     "ring_bells": "moves no job",
     "breakers": "moves no job; who may have a probe is searched by itself",
     "reset_breaker": "moves no job",

@@ -14,6 +14,7 @@ import attrs
 
 from trioq.core.fair import tag_text
 from trioq.core.formats import flow
+from trioq.core.limits import LimitSettings
 from trioq.core.model import Ended, Hold, Namespace
 from trioq.core.model.state import Share, SharedBreaker
 from trioq.store import kept
@@ -96,6 +97,8 @@ class Dump:
     took: Mapping[str, tuple[str, ...]]
     slots: Mapping[str, int]
     limit_settings: Mapping[str, str]
+    declared: Mapping[str, str]
+    deployed: Mapping[str, str]
     tats: Mapping[str, int]
     rooms: Mapping[tuple[str, str], tuple[str, ...]]
     """Queue and take → who was refused by it."""
@@ -231,6 +234,8 @@ def dump(store: RedisStore) -> Dump:
         took=fixed("took", lambda row: tuple(row.decode().split("\n"))),
         slots=fixed("slots", int),
         limit_settings=fixed("limits", _text),
+        declared=fixed("declared", _text),
+        deployed=fixed("deployed", _text),
         tats=fixed("tats", _number),
         rooms=_rooms(fixed("limited", _number)),
         waited_in=fixed("rooms", lambda row: frozenset(row.decode().split("\n"))),
@@ -324,8 +329,19 @@ def dump_of_model(space: Namespace) -> Dump:
         took=dict(space.flow.took),
         slots=dict(space.flow.slots),
         limit_settings={
-            take: f"{version}:{limit.interval_us}:{limit.burst}:{limit.concurrency}:{limit.keyed:d}"
+            take: f"{version}:{_limit(limit)}"
             for take, (version, limit) in space.flow.settings.items()
+        },
+        declared={
+            boot: "\n".join(f"{name}:{_limit(limit)}" for name, limit in sorted(limits.items()))
+            for boot, limits in space.flow.deployed.declared.items()
+        },
+        deployed={
+            name: "\n".join(
+                f"{_limit(d.settings)} {d.since_ms} {'-' if d.gone_ms is None else d.gone_ms}"
+                for d in declarations
+            )
+            for name, declarations in space.flow.deployed.known.items()
         },
         tats=dict(space.flow.tats.items()),
         rooms={room: tuple(uids) for room, uids in space.flow.rooms.items()},
@@ -454,6 +470,10 @@ def _oldest_first(uids: list[bytes]) -> tuple[str, ...]:
 
 def _without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
+
+
+def _limit(limit: LimitSettings) -> str:
+    return f"{limit.interval_us}:{limit.burst}:{limit.concurrency}:{limit.keyed:d}"
 
 
 def _text(value: bytes) -> str:

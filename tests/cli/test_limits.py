@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.conftest import Cli, lines, only_error, run
 from tests.scene import Scene
+from tests.store.drive import Driver
 from tests.support import new_job
 from trioq.core.limits import LimitSettings
 from trioq.store.inspect import limits
@@ -59,21 +60,33 @@ def test_what_is_set_holds_and_the_rest_stays(trioq: Cli, limited: Scene) -> Non
     assert told == {"name": "all", "key": None, "rate": None, "burst": 1, "concurrency": None}
 
 
-def test_what_is_set_holds_until_a_later_deployment(trioq: Cli, limited: Scene) -> None:
+def test_what_is_set_holds_until_the_next_deployment(trioq: Cli, scene: Scene) -> None:
+    two, set_to_7 = LimitSettings(concurrency=2), LimitSettings(concurrency=7)
+    scene.store.declare_limits(scene.driver.engine, {"each": two})
     run("limits", "set", trioq.config, "each", "--concurrency", 7)
-    limited.store.set_limits({"each": LimitSettings(concurrency=2)}, 1_000_000)
-    set_to_7 = LimitSettings(concurrency=7, keyed=True)
-    assert of(limited, "each") == set_to_7, "that engine is older"
-    limited.store.set_limits({"each": LimitSettings(concurrency=2)}, 10**14)
-    assert of(limited, "each") == LimitSettings(concurrency=2)
+    again = Driver(scene.store)
+    scene.store.declare_limits(again.engine, {"each": two})
+    assert of(scene, "each") == set_to_7, "that is no deployment"
+    row = lines(trioq("limits").stdout)[1]
+    assert "7 running, by hand, until the next deployment" in row
+    (told,) = trioq.json("limits")
+    assert (told["concurrency"], told["by_hand"]) == (7, True)
+    assert told["deployed"]["allows"] == "2 running"
+    scene.store.declare_limits(again.engine, {"each": LimitSettings(concurrency=1)})
+    assert of(scene, "each") == LimitSettings(concurrency=1)
+    said = trioq("limits").stdout
+    assert "by hand" not in said
+    assert "each: engines of an older deployment live, which say 2 running" in said
     run("limits", "set", trioq.config, "each", "--concurrency", 3)
-    assert of(limited, "each") == LimitSettings(concurrency=3), "even if a clock is ahead"
+    assert of(scene, "each") == LimitSettings(concurrency=3)
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (("all",), 2, "Say what to change: --rate, --burst or --concurrency."),
+        (("each", "--burst", 5), 2, "--burst: only used with a rate: say --rate, too"),
+        (("all", "--burst", 5, "--rate", "none"), 2, "--burst: only used with a rate"),
         (("al", "--rate", 1), 2, "no limit 'al'; did you mean \"all\"?"),
         (("nowhere", "--rate", 1), 2, "no limit 'nowhere'; there are all, each"),
         (("all", "--rate", "5/x"), 2, "expected a rate from 0.0001"),
@@ -109,7 +122,7 @@ def test_one_value_of_a_key_is_set_and_the_rest_stays(trioq: Cli, limited: Scene
     assert (taken["key"], taken["running"]) == ("acme", 0)
     assert taken["own"] == {"rate": "5/s", "burst": 1, "concurrency": 3}
     row = next(row for row in lines(trioq("limits").stdout) if '"acme"' in row)
-    assert "5/s started and 3 running, set for it" in row
+    assert "5/s started and 3 running, by hand, until the next deployment" in row
 
 
 @pytest.mark.parametrize(
@@ -133,7 +146,7 @@ def test_what_is_set_for_a_value_outlives_what_is_set_for_all(trioq: Cli, limite
     assert trioq.json("limits")[1]["concurrency"] == 8
     (taken,) = trioq.json("limits")[1]["takes"]
     assert taken["own"]["concurrency"] == 4
-    limited.store.set_limits({"each": deployed}, 10**14)
+    limited.store.declare_limits(limited.driver.engine, {"each": deployed})
     assert trioq.json("limits")[1]["takes"] == []
 
 

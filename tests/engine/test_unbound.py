@@ -37,6 +37,16 @@ def config(server: Server, tmp_path: Path) -> Path:
     return path
 
 
+def with_limits(config: Path, *names: str) -> Path:
+    """The same with these alone."""
+    head, _, each = config.read_text().partition("[limits.each]")
+    of_all = '[limits.all]\nqueue = "low"\nconcurrency = 5\n'
+    limits = {"all": of_all, "each": f"[limits.each]{each}"}
+    path = config.with_name("-".join((*names, "q.toml")))
+    path.write_text(head + "".join(limits[name] for name in names))
+    return path
+
+
 async def test_who_knows_no_limits_is_bound_by_them_all_the_same(
     server: Server, config: Path
 ) -> None:
@@ -92,3 +102,38 @@ async def test_what_takes_nothing_runs_at_once(server: Server, config: Path) -> 
             await done.wait()
         engine.drain()
     assert int(server.call("HGET", "{t}:stats", "released") or 0) == 0
+
+
+async def test_what_a_job_takes_already_is_not_all_that_it_may_lack(
+    server: Server, config: Path
+) -> None:
+    """The client knows the queue's limit, the engine that of its handler, too."""
+    known, all_of_it = with_limits(config, "all"), with_limits(config, "all", "each")
+    together, most, attempts = 0, 0, set[int]()
+    app, done = trioq.App(), trio.Semaphore(0)
+
+    @app.job("told", limits=trioq.Limit("own", concurrency=2))
+    async def told(job: trioq.Job, tenant: str) -> None:
+        nonlocal together, most
+        together += 1
+        most = max(most, together)
+        attempts.add(job.attempt)
+        await trio.sleep(0.01)
+        together -= 1
+        done.release()
+
+    async with trioq.connect(known) as client:
+        for n in range(12):
+            await client.enqueue("told", {"tenant": f"t{n}"}, queue="low")
+    rows = server.call("HVALS", "{t}:flow")
+    assert set(rows) == {b"\nall"}
+    engine = trioq.Engine(app, all_of_it, report=lambda event: None)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        with trio.fail_after(PATIENCE_S):
+            for _ in range(12):
+                await done.acquire()
+        engine.drain()
+    assert most == 2
+    assert attempts == {1}
+    assert int(server.call("HGET", "{t}:stats", "released")) == 12, "each once"

@@ -33,6 +33,7 @@ JOBS = 20
 #: The places that an engine passes, and the pass at which it comes to harm.
 OF_ENGINES = {
     "register.before": 1, "register.after": 1,
+    "declare_limits.before": 1, "declare_limits.after": 1,
     "step.before": 3, "step.after": 3, "step.used": 3,
     "job.before": 5, "job.after": 5,
     "beat.before": 2, "beat.after": 2,
@@ -57,7 +58,7 @@ OF_CLIENTS = tuple(
         "breakers",  # an engine's, where a breaker is shared or isn't closed
         "step_aside",
         "note",  # an engine's, of jobs that say how far they are
-        "set_limits",  # of a deployment
+        "set_limits",  # of an operator
         "ring_bells",  # where a limit has something to give
     )
     for moment in ("before", "after")

@@ -14,6 +14,9 @@ TAKEN = "store/lua/step/limits/taken.lua"
 WAITING = "store/lua/step/limits/waiting.lua"
 ROOMS = "store/lua/shared/rooms.lua"
 
+DEPLOYED: Killers = ("tests/store/contract/test_deployments.py",)
+TAKES: Killers = ("tests/engine/test_takes.py",)
+DECLARE = "store/lua/declare_limits.lua"
 SET: Killers = ("tests/cli/test_limits.py",)
 
 LIMITED = (
@@ -97,32 +100,78 @@ LIMITED = (
         "not queue_of(name) and name or nil", "nil", LIMITS,
     ),
     Mutant(
-        "settings of a version that is known replace it", "store/lua/set_limits.lua",
-        "elseif own < version then", "else", LIMITS,
+        "what was set by hand later is set again", "store/lua/set_limits.lua",
+        "math.max(newest[1], newest[2]) > version", "false", DEPLOYED,
     ),
     Mutant(
         "what is set for one value of a key is never looked at", "store/lua/shared/limits_of.lua",
         "own[t] and settings[own[t]] or settings[t]", "settings[t]", LIMITS,
     ),
     Mutant(
-        "settings of a value outlive a later deployment", "store/lua/set_limits.lua",
-        'keeps == "0" and known or {}', "{}", LIMITS,
+        "settings of a value outlive a deployment", DECLARE,
+        'put("HDEL", limits, over)', "local _ = over", DEPLOYED,
     ),
     Mutant(
-        "a deployment ends settings of a value that are newer", "store/lua/set_limits.lua",
-        "is_told[limit_of(take)] and since < version", "is_told[limit_of(take)]", LIMITS,
+        "what is set before a deployment is heard of ends it", DECLARE,
+        "1 + math.max(now_ms, 1 + (newest[name] or -1))", "now_ms", DEPLOYED,
     ),
     Mutant(
-        "settings of a value come back after a later deployment", "store/lua/set_limits.lua",
-        "math.max(own, of_limit) > version", "own > version", LIMITS,
+        "an engine that is started again brings its settings back", DECLARE,
+        "is_known = is_known or each.settings == own[name]", "is_known = false", DEPLOYED,
     ),
     Mutant(
-        "who waits isn't told that settings of a value are over", "store/lua/set_limits.lua",
-        "over[#over + 1], is_changed[take] = take, true", "over[#over + 1] = take", LIMITS,
+        "who is gone declares on", DECLARE,
+        "gone[#gone + 1], said[boots[b]] = boots[b], nil", "gone[#gone + 1] = boots[b]", DEPLOYED,
     ),
     Mutant(
-        "what is set for all by hand ends what is set for a value", "client/admin.py",
-        "keeps_values=True", "keeps_values=False", SET,
+        "nobody is waited for", DECLARE,
+        "is_new and own[name] and 0 or GRACE", "0", DEPLOYED,
+    ),
+    Mutant(
+        "each engine ends what isn't there for a moment", DECLARE,
+        "is_new and own[name] and 0 or GRACE", "own[name] and 0 or GRACE", DEPLOYED,
+    ),
+    Mutant(
+        "who was gone once has its minute behind it", DECLARE,
+        "each.gone = not is_alive and math.min(each.gone or now_ms, now_ms) or nil",
+        "each.gone = each.gone or not is_alive and now_ms or nil", DEPLOYED,
+    ),
+    Mutant(
+        "a clock that goes back holds up a rollback", DECLARE,
+        "math.min(each.gone or now_ms, now_ms)", "(each.gone or now_ms)", DEPLOYED,
+    ),
+    Mutant(
+        "who waits for a limit that is over isn't let out", "store/lua/shared/changed.lua",
+        'put("ZADD", open, members)', "local _ = members", DEPLOYED,
+    ),
+    Mutant(
+        "a limit that is over is forgotten, and with it who waits", DECLARE,
+        'changed[name] = holds or "0:1:0:0"', "changed[name] = holds or nil", DEPLOYED,
+    ),
+    Mutant(
+        "limits of an engine that is gone are heard", DECLARE,
+        'if redis.call("HEXISTS", steps, boot) == 0 then', "if false then", DEPLOYED,
+    ),
+    Mutant(
+        "old declarations stay for ever", DECLARE,
+        "nth > #known - KEPT and not is_over(each, KEPT_MS)", "true", DEPLOYED,
+    ),
+    Mutant(
+        "an engine says once what limits it has", "engine/shard/declaring.py",
+        "while True:", "for _ in range(0):", ("tests/engine/test_deployments.py",),
+    ),
+    Mutant(
+        "what a job takes already is all that is looked at", "engine/shard/takes.py",
+        "if not plan.limits or not held.takes:", "if held.takes:\n        return ()\n    if True:",
+        TAKES,
+    ),
+    Mutant(
+        "what an engine adds is all that a job takes", "engine/shard/takes.py",
+        "return (*held.takes, *more) if more else ()", "return more", TAKES,
+    ),
+    Mutant(
+        "a job takes of a limit by each field that was ever its key", "engine/shard/takes.py",
+        "if limit.name not in known", "if limit.key or limit.name not in known", TAKES,
     ),
     Mutant(
         "what is set is refused where a clock was ahead", "client/admin.py",

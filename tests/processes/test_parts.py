@@ -57,12 +57,9 @@ def test_without_a_limit_all_cores_are_counted(tmp_path: Path) -> None:
 
 
 def test_whose_child_it_is_is_a_word() -> None:
-    for member in (
-        Membership(3, 17, "web-1-ff", "[::1]:80", 1_700_000_000_000),
-        Membership(1, 4, "a", ""),
-    ):
+    for member in (Membership(3, 17, "web-1-ff", "[::1]:80"), Membership(1, 4, "a", "")):
         assert Membership.of_word(member.word) == member
-    for word in ("", "1,2", "x,2,a,,0", "1,2,3,4", "1,2,3,4,5,6"):
+    for word in ("", "1,2", "x,2,a,", "1,2,3,4,5"):
         with pytest.raises(ValueError, match=r"."):
             Membership.of_word(word)
 

@@ -12,6 +12,7 @@ from tests.store.drive import Driver, Sender, line, open_room
 from tests.support import cancelled_by, new_job
 from trioq.core.calls import Enqueuer, MustWait, Note, Rate
 from trioq.core.fair import FairKey
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, RetryAt
 from trioq.store.keys import CATALOGUE, FIXED, Keys, keys_md
 from trioq.store.protocol import StoreOptions
@@ -101,6 +102,7 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     cancelled_by(store, *sender.next(), cancelled, "high", "noop")
     store.pause(*sender.next(), "elsewhere", True)
     store.reset_breaker(*sender.next(), "api")
+    store.declare_limits(Driver(store).engine, {"two": LimitSettings(concurrency=2)})
     bounded = StoreOptions(max_lengths={"high": 1}, when_full={"high": "wait"})
     sender.enqueue_new("high")
     with suppress(MustWait):

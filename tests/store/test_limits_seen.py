@@ -12,6 +12,7 @@ from tests.support import new_job
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Release
 from trioq.store.inspect import LimitView, Reason, explain, limits, stats, waiting
+from trioq.store.inspect.deployed import Deployed
 
 KEYED = ('each:"a"', "all")
 
@@ -42,7 +43,7 @@ def test_a_limit_is_seen_with_who_runs_and_who_waits(limited: Scene) -> None:
     uids = sorted(limited.enqueue(*(new_job(takes=KEYED) for _ in range(3))))
     (claim,) = limited.driver.step(3)
     view = one(limited, "each")
-    assert (view.settings, view.version) == (LimitSettings(concurrency=1), 7)
+    assert (view.settings, view.since_ms) == (LimitSettings(concurrency=1), 7)
     assert (view.running, view.waiting, view.left_out) == (1, 2, 0)
     (taken,) = view.takes
     assert (taken.take, taken.key, taken.is_full) == ('each:"a"', "a", True)
@@ -82,8 +83,43 @@ def test_values_with_settings_of_their_own_are_seen_first_even_if_nobody_has_the
     assert (view.takes[0].take, view.takes[0].has_own, view.takes[1].has_own) == (
         "each:99", True, False,
     )  # fmt: skip
-    assert (view.takes[0].settings, view.version) == (LimitSettings(concurrency=9), 7)
+    assert (view.takes[0].settings, view.since_ms) == (LimitSettings(concurrency=9), 7)
     assert view.left_out == 6
+
+
+def test_it_is_seen_what_the_newest_deployment_says_and_who_else_lives(scene: Scene) -> None:
+    lower, higher = LimitSettings(concurrency=1), LimitSettings(concurrency=2)
+    scene.store.declare_limits(scene.driver.engine, {"all": lower})
+    view = one(scene, "all")
+    assert view.deployed == Deployed(lower, view.since_ms - 1)
+    assert not view.is_by_hand
+    newer = Driver(scene.store)
+    scene.store.declare_limits(newer.engine, {"all": higher})
+    view = one(scene, "all")
+    assert (view.settings, view.is_by_hand) == (higher, False)
+    assert view.deployed is not None
+    assert (view.deployed.settings, view.deployed.others) == (higher, (lower,))
+    scene.store.set_limits({"all": LimitSettings()}, 1 + view.since_ms)
+    by_hand = one(scene, "all")
+    assert (by_hand.settings, by_hand.deployed) == (LimitSettings(), view.deployed)
+    assert by_hand.is_by_hand
+    scene.store.sign_off(scene.driver.engine)
+    scene.store.declare_limits(newer.engine, {"all": higher})
+    assert one(scene, "all").deployed == Deployed(higher, view.deployed.since_ms)
+
+
+def test_a_limit_that_is_over_is_seen_while_somebody_takes_of_it(scene: Scene) -> None:
+    store, old = scene.store, Driver(scene.store)
+    store.declare_limits(old.engine, {"all": LimitSettings(concurrency=1)})
+    scene.enqueue(new_job(takes=("all",)))
+    (claim,) = scene.driver.step(1)
+    store.sign_off(old.engine)
+    store.lane.call("HSET", store.keys.fixed("deployed"), "all", "0:1:1:0 1 1")  # long ago
+    store.declare_limits(scene.driver.engine, {})
+    view = one(scene, "all")
+    assert (view.settings, view.deployed, view.running) == (LimitSettings(), None, 1)
+    scene.driver.step(0, Ack(claim.uid, 1))
+    assert limits(store) == []
 
 
 # -- why -----------------------------------------------------------------------------------------

@@ -104,6 +104,7 @@ def build(store: RedisStore, clock: list[int]) -> World:
     store.cancel(*sender.next(), [Unwanted(uid, "low", "noop", b"{}", 1000) for uid in to_end])
     cancelled_by(store, *sender.next(), world.uids["parked"][0], "low", "unknown")
     store.breakers(engine.engine, [BreakerNews("api", bad=1)])
+    store.declare_limits(engine.engine, {"two": LimitSettings(concurrency=2)})
     store.note(engine.engine, [Note(claim.uid, engine.n, b"1") for claim in reply.claims])
 
     world.uids["later"] = sender.enqueue_new(delay_ms=48 * 3_600_000, id="later")
@@ -209,6 +210,9 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "resume of a key": lambda w: w.store.pause(*w.sender.next(), "=one", False),
     "forget queues": lambda w: w.store.forget_queues(["high"]),
     "set limits": lambda w: w.store.set_limits({"one": LimitSettings(concurrency=3)}, 3),
+    "declare limits": lambda w: w.store.declare_limits(
+        w.engine.engine, {"one": LimitSettings(concurrency=3)}
+    ),
     "ring bells": lambda w: w.store.ring_bells(["low"]),
     "wait for": lambda w: w.store.wait_for("c2", [(uid, "ready-1") for uid in w.uids["ready"]]),
     "enqueue, and wait": lambda w: in_line(w, new_job("low")),

@@ -109,6 +109,9 @@ class Busy:
             "cancel": numbered("cancel", [Unwanted(uid, "low", "noop") for uid in wanted]),
             "note": lambda: store.note(self.engine.engine, [Note(held[0], 1, b"1")]),
             "set_limits": lambda: store.set_limits({"one": LimitSettings(concurrency=2)}, 2),
+            "declare_limits": lambda: store.declare_limits(
+                self.engine.engine, {"two": LimitSettings(concurrency=2)}
+            ),
             "ring_bells": lambda: store.ring_bells(["high"]),
             "revive": numbered("revive", [(self.dead, "low")]),
             "purge_dead": numbered("purge_dead", [self.dead]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-import time
 from collections.abc import Callable
 
 import attrs
@@ -136,7 +135,6 @@ class _Session:
             roles=self.roles,
             http=self.member.http if self.member else view.address,
             member=(self.member.supervisor, self.member.number) if self.member else ("", 0),
-            deployed_ms=self.member.deployed_ms if self.member else time.time_ns() // 1_000_000,
             tracer=Tracing.open(self.config).tracer(),
         )
         with obeyed() as signals, plain_errors():

@@ -11,7 +11,7 @@ import click
 
 from trioq.cli import WRONG_USE, Group
 from trioq.cli.common import already_done, fail, first, opened, show_json, with_config, with_json
-from trioq.cli.screen import free_texts, numbers, plain, show_table, texts
+from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
 from trioq.core.config.kinds import Kind
 from trioq.core.config.rules import did_you_mean
 from trioq.core.config.sections import BURST, RATE, SLOTS
@@ -28,6 +28,9 @@ PAUSES = 20
 
 #: Jobs that are named in a cell.
 NAMED = 2
+
+#: Of what isn't as the configuration has it.
+BY_HAND = ", by hand, until the next deployment"
 
 
 class Limits(Group):
@@ -72,11 +75,15 @@ def list_(config: str, as_json: bool) -> None:
         click.echo("nothing is limited")
         return
     columns = [
-        *texts("limit", "allows"), *numbers("running", "waiting"), *texts("next", "last"),
+        *texts("limit", "allows", "since"), *numbers("running", "waiting"), *texts("next", "last"),
         *free_texts("run", "wait"),
     ]  # fmt: skip
     show_table(columns, [row for view in found for row in _rows(view, now_ms)])
     for view in found:
+        if view.deployed and view.deployed.others:
+            others = "; ".join(map(allows, view.deployed.others))
+            older = "engines of an older deployment live, which say"
+            click.echo(plain(f"{view.name}: {older} {others}"))
         if view.left_out:
             click.echo(plain(f"{view.name}: {view.left_out:,} more values are in use"))
     for take, pause in list(paused.items())[:PAUSES]:
@@ -88,19 +95,33 @@ def list_(config: str, as_json: bool) -> None:
 def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:
     own = next((taken for taken in view.takes if taken.take == view.name), None)
     if own is not None:
-        yield _row(view.name, own, now_ms)
+        yield _row(view.name, own, now_ms, *_holds(view, now_ms))
     else:
-        yield view.name, _allows(view.settings), view.running, view.waiting, "", "", "", ""
+        yield view.name, *_holds(view, now_ms), view.running, view.waiting, "", "", "", ""
     for taken in view.takes:
         if taken is not own:
             yield _row(f"  {json.dumps(taken.key, ensure_ascii=False)}", taken, now_ms)
 
 
-def _row(name: str, taken: Taken, now_ms: int) -> tuple[object, ...]:
+def _holds(view: LimitView, now_ms: int) -> tuple[str, str]:
+    """What it allows, and since when."""
+    allowed, since_ms = _allows(view.settings), view.since_ms
+    if view.deployed is None and view.settings is not None:
+        allowed += ", and no engine has it"
+    elif view.is_by_hand:
+        allowed += BY_HAND
+    elif view.deployed is not None:
+        since_ms = view.deployed.since_ms
+    return allowed, ago(since_ms, now_ms) if since_ms else ""
+
+
+def _row(
+    name: str, taken: Taken, now_ms: int, allowed: str = "", since: str = ""
+) -> tuple[object, ...]:
     starts = [_in(at_ms, now_ms) for at_ms in (taken.next_ms, taken.last_ms)]
-    allowed = _allows(taken.settings) + (", set for it" if taken.has_own else "")
+    allowed = allowed or _allows(taken.settings) + (BY_HAND if taken.has_own else "")
     return (
-        name, allowed, taken.running, taken.waiting, *starts,
+        name, allowed, since, taken.running, taken.waiting, *starts,
         first(list(map(taken.id_of, taken.holders)), NAMED),
         first(list(map(taken.id_of, taken.first)), NAMED),
     )  # fmt: skip
@@ -173,11 +194,11 @@ def set_(
     concurrency: int | None,
     as_json: bool,
 ) -> None:
-    """Change the limit NAME, until an engine is started that says something else.
+    """Change the limit NAME, for all engines, until the next deployment.
 
-    With --key only its share for one value is changed, until the next deployment. What isn't given
-    stays. Who runs runs on: where more run than it allows now, none starts until
-    there is room.
+    That is one whose configuration says something else of it; engines that are started with the
+    same change nothing. With --key only its share for one value is changed. What isn't given
+    stays. Who runs runs on: where more run than it allows now, none starts until there is room.
     """
     if rate is None and burst is None and concurrency is None:
         raise click.UsageError("Say what to change: --rate, --burst or --concurrency.")
@@ -196,10 +217,12 @@ def set_(
             settings = attrs.evolve(settings, interval_us=interval_us(rate) if rate else 0)
         if burst is not None:
             settings = attrs.evolve(settings, burst=burst)
+            if burst != 1 and not settings.interval_us:
+                fail("--burst: only used with a rate: say --rate, too", WRONG_USE)
         if concurrency is not None:
             settings = attrs.evolve(settings, concurrency=concurrency)
         if not there.admin.set_limit(name, settings, key=key):
-            fail(f"an engine has told of {name} meanwhile: nothing was changed")
+            fail(f"{name} has been changed meanwhile: nothing was set")
     with already_done():
         if as_json:
             show_json({"name": name, "key": key, **settings_json(settings)})

@@ -6,7 +6,6 @@ A child is ``trioq serve`` again, with a word more. One of them leads: it scans,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -46,8 +45,7 @@ class Wanted:
     def terms(self, made: Config) -> Terms:
         """What is to be kept of a configuration."""
         limits = Limits.of(made.serve)
-        read_ms = time.time_ns() // 1_000_000
-        return Terms(count_of(made, self.processes), limits, made.worker.grace_s, read_ms)
+        return Terms(count_of(made, self.processes), limits, made.worker.grace_s)
 
     def argv(self, member: Membership, leads: bool) -> list[str]:
         """How to start a child."""
@@ -90,8 +88,7 @@ def supervise(made: Config, wanted: Wanted) -> int:
         http = bound.address if bound else ""
 
         def argv(number: int, fd: int, leads: bool) -> list[str]:
-            read_ms = supervisor.terms.read_ms
-            return wanted.argv(Membership(number, fd, name, http, read_ms), leads)
+            return wanted.argv(Membership(number, fd, name, http), leads)
 
         supervisor = Supervisor(
             argv=argv,

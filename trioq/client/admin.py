@@ -290,12 +290,12 @@ class Admin:
         return [view.name for view in self.limits() if view.settings and view.settings.keyed]
 
     def set_limit(self, name: str, settings: LimitSettings, *, key: Any = None) -> bool:
-        """A limit admits this from now on, until an engine is started that says something else.
-        False: meanwhile one was.
+        """A limit admits this from now on, until the next deployment: one whose configuration says
+        something else of this limit. False: meanwhile there was one, or somebody else has set it.
 
         Args:
-          key: Of jobs with this value of the limit's key alone, until the next deployment that has
-            this limit; what is said of the limit by hand leaves it. None: of all.
+          key: Of jobs with this value of the limit's key alone; what is set for the limit leaves
+            it. None: of all.
 
         Raises:
           ValueError: With a key: it can't be one, or no engine has told of this limit, or as of
@@ -307,7 +307,7 @@ class Admin:
         if key is not None:
             _check_keyed(name, told[name][0], "set")
         version = max(self.now_ms(), *(1 + version for _, version in told.values()))
-        return take not in self.store.set_limits({take: settings}, version, keeps_values=True)
+        return take not in self.store.set_limits({take: settings}, version)
 
     def cancel(
         self, id_or_uid: str, reason: str = "", *, by: str | None = None, wait: Seconds | None = 0.0

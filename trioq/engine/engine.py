@@ -62,8 +62,6 @@ class Engine:
     member: tuple[str, int] = ("", 0)
     """The name of the supervisor that started it, and its number there; for them, too."""
     name: str = attrs.field(factory=from_config.engine_name)
-    deployed_ms: int = attrs.field(factory=lambda: time.time_ns() // 1_000_000)
-    """When its deployment began, epoch: of those that differ in a limit the latest one's holds."""
     draining: trio.Event = attrs.field(factory=trio.Event)
     """Set by :meth:`drain`."""
 
@@ -86,7 +84,6 @@ class Engine:
                 name=self.name,
                 http=self.http,
                 member=self.member,
-                deployed_ms=self.deployed_ms,
                 draining=self.draining,
                 hurried=self._hurried,
             )

@@ -64,7 +64,6 @@ class Given:
     name: str
     http: str
     member: tuple[str, int]
-    deployed_ms: int
     draining: trio.Event
     hurried: trio.Event
 
@@ -159,7 +158,6 @@ class Parts:
             limits=self.flow.settings(
                 limit for handler in given.handlers.values() for limit in handler.limits
             ),
-            deployed_ms=given.deployed_ms,
             plan=self._plan,
             keep_ms=self._keep_ms,
             breakers=self.breakers,

@@ -18,13 +18,11 @@ class Membership:
     """The supervisor's name."""
     http: str = ""
     """Where the supervisor serves the metrics of all; empty: nowhere."""
-    deployed_ms: int = 0
-    """When the supervisor read its configuration, epoch."""
 
     @property
     def word(self) -> str:
         """As it stands on the child's command line."""
-        return f"{self.number},{self.fd},{self.supervisor},{self.http},{self.deployed_ms}"
+        return f"{self.number},{self.fd},{self.supervisor},{self.http}"
 
     @classmethod
     def of_word(cls, word: str) -> Self:
@@ -33,5 +31,5 @@ class Membership:
         Raises:
           ValueError: It isn't one.
         """
-        number, fd, supervisor, http, deployed_ms = word.split(",")
-        return cls(int(number), int(fd), supervisor, http, int(deployed_ms))
+        number, fd, supervisor, http = word.split(",")
+        return cls(int(number), int(fd), supervisor, http)

@@ -56,8 +56,6 @@ class Terms:
     """When one is replaced."""
     grace_s: float
     """What a child's handlers get when it drains."""
-    read_ms: int = 0
-    """When this was read, epoch."""
 
 
 @attrs.define(eq=False)

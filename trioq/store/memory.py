@@ -160,14 +160,13 @@ class MemoryStore:
         with self._call() as space:
             return model.breakers(space, boot, news, now_ms=self._now_ms())
 
-    def set_limits(
-        self,
-        settings: Mapping[str, LimitSettings],
-        version: int,
-        keeps_values: bool = False,
-    ) -> frozenset[str]:
+    def declare_limits(self, boot: BootId, limits: Mapping[str, LimitSettings]) -> bool:
         with self._call() as space:
-            return model.set_limits(space, settings, version, keeps_values)
+            return model.declare_limits(space, boot, limits, now_ms=self._now_ms())
+
+    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
+        with self._call() as space:
+            return model.set_limits(space, settings, version)
 
     def forget_queues(self, queues: Sequence[str]) -> None:
         with self._call() as space:

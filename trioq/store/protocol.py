@@ -145,18 +145,19 @@ class EngineStore(Protocol):
           news: At most ``BREAKERS_MAX``.
         """
 
-    def set_limits(
-        self,
-        settings: Mapping[str, LimitSettings],
-        version: int,
-        keeps_values: bool = False,
-    ) -> frozenset[str]:
-        """What limits admit from now on, by their names; and takes, for one value of a limit's key.
-        Of each the newest version holds, and of a value none that is older than its limit's; who
-        runs runs on. Repeating it is harmless.
+    def declare_limits(self, boot: BootId, limits: Mapping[str, LimitSettings]) -> bool:
+        """Say what a boot's configuration has of limits: before its first claim, and now and then.
+        Of what boots say of one limit the newest holds, as long as one that lives says it; who runs
+        runs on. What somebody has set by hand ends when something else holds. Repeating it is
+        harmless.
 
-        Args:
-          keeps_values: What is known of the values of these limits stays.
+        Returns: Whether the boot is registered; else nothing was heard.
+        """
+
+    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
+        """What limits admit until the next deployment, by their names; and takes, for one value of
+        a limit's key. Of each the newest version holds, and of a value none that is older than its
+        limit's; who runs runs on. Repeating it is harmless.
 
         Returns: Those of which newer settings are known, and stay.
         """

@@ -203,16 +203,20 @@ class RedisStore:
         keys = self.keys.of_queues(queues, "ready", "suspects", "scheduled", "dropped", "bell")
         self._run("forget_queues", keys, [len(queues), *queues])
 
-    def set_limits(
-        self,
-        settings: Mapping[str, LimitSettings],
-        version: int,
-        keeps_values: bool = False,
-    ) -> frozenset[str]:
+    def declare_limits(self, boot: BootId, limits: Mapping[str, LimitSettings]) -> bool:
+        check_batch(len(limits))
+        lines = [":".join((name, *_numbers(limit))) for name, limit in sorted(limits.items())]
+        reply = self._run("declare_limits", [], [boot, self._now(), *lines])
+        if reply[0] == "gone":
+            return False
+        self._wake(reply[1])
+        return True
+
+    def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:
         check_batch(len(settings))
-        args: list[Any] = [version, int(keeps_values)]
+        args: list[Any] = [version]
         for take, limit in settings.items():
-            args += (take, limit.interval_us, limit.burst, limit.concurrency, int(limit.keyed))
+            args += (take, *_numbers(limit))
         _, newer, wake = self._run("set_limits", [], args)
         self._wake(wake)
         return frozenset(kept.texts(newer))
@@ -406,6 +410,11 @@ class RedisStore:
             reply = self._run(name, keys, [*args, *names])
             if reply[0] != "look again":
                 return reply
+
+
+def _numbers(limit: LimitSettings) -> tuple[str, ...]:
+    numbers = limit.interval_us, limit.burst, limit.concurrency, limit.keyed
+    return tuple(str(int(number)) for number in numbers)
 
 
 def _is_too_long(error: StoreUnreachable) -> bool:

@@ -117,6 +117,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "beat": {b"ok": (number, text, digits), b"gone": ()},
     "breakers": {b"ok": (breakers,)},
     "cancel": {b"ok": (_CANCELLED,), b"again": (_CANCELLED,), b"old": (), b"look again": ()},
+    "declare_limits": {b"ok": (texts,), b"gone": ()},
     "enqueue": {
         b"ok": (_ENQUEUED, digits),
         b"full": (_ENQUEUED,),

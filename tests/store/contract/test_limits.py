@@ -407,38 +407,6 @@ def test_a_rate_of_one_value_holds_for_it_alone(world: Make) -> None:
     assert uids(w.engine().step(4)) == [acme[0], *other]
 
 
-def test_settings_of_a_value_end_with_a_later_deployment_of_its_limit(world: Make) -> None:
-    w = limited(world, tenant=ONE, all=TWO)
-    jobs = enqueued(w, 3, ACME)
-    w.store.set_limits({ACME: LimitSettings(concurrency=3)}, 5)
-    w.store.set_limits({"tenant": ONE}, 4)
-    w.store.set_limits({"tenant": ONE}, 5)
-    w.store.set_limits({"all": ONE}, 9)
-    engine = w.engine()
-    assert uids(engine.step(2)) == jobs[:2], "what is older, or another's, ends nothing"
-    w.store.set_limits({"tenant": TWO}, 6)
-    assert w.dump().limit_settings.keys() == {"tenant", "all"}
-    assert engine.step(1) == ()
-    assert w.store.set_limits({ACME: TWO}, 5) == {ACME}, "a later deployment has said otherwise"
-    w.store.set_limits({"tenant": LimitSettings(concurrency=3)}, 7)
-    assert uids(engine.step(1)) == jobs[2:]
-
-
-@pytest.mark.direct  # where an answer is lost, so is what it tells of bells: a hint
-def test_settings_of_a_value_that_are_over_let_others_in(world: Make) -> None:
-    w = limited(world, tenant=TWO)
-    w.store.set_limits({ACME: ONE}, 5)
-    w.store.set_limits({"tenant": TWO}, 7, True)
-    jobs = enqueued(w, 2, ACME)
-    engine = w.engine()
-    assert uids(engine.step(2)) == jobs[:1], "it was to be kept"
-    w.store.wait(["low"], 0.001)
-    # Its limit is known to be newer, but what was said of the value before this is over.
-    assert w.store.set_limits({"tenant": ONE}, 6) == {"tenant"}
-    assert w.dump().bells == {"low"}
-    assert uids(engine.step(2)) == jobs[1:]
-
-
 def test_a_suspect_waits_for_its_limits_where_it_is(world: Make) -> None:
     w = limited(world, all=ONE)
     dying, engine = w.engine("low"), w.engine("low")

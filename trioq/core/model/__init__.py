@@ -22,6 +22,7 @@ from trioq.core.model.clients import (
 )
 from trioq.core.model.engines import (
     beat,
+    declare_limits,
     expire_parked,
     forget_queues,
     note,
@@ -49,6 +50,7 @@ __all__ = [
     "bell_of",
     "breakers",
     "cancel",
+    "declare_limits",
     "enqueue",
     "expire_parked",
     "forget_queues",

@@ -146,22 +146,33 @@ def expire_parked(
     return len(expired)
 
 
-def set_limits(
-    space: Namespace,
-    settings: Mapping[str, LimitSettings],
-    version: int,
-    keeps_values: bool = False,
-) -> frozenset[str]:
-    """Somebody says what limits admit, or single values of their keys; of each the newest holds.
+def declare_limits(
+    space: Namespace, boot: BootId, limits: Mapping[str, LimitSettings], *, now_ms: int
+) -> bool:
+    """A boot says what its configuration has of limits: before its first claim, and now and then.
 
-    Args:
-      keeps_values: What was said of single values before stays.
+    Returns: Whether the boot is registered; else nothing was heard.
+    """
+    check_batch(len(limits))
+    if boot not in space.boots:
+        return False
+    changed = space.flow.deployed.declare(boot, limits, space.boots, now_ms)
+    for queue in space.flow.deploy(changed, now_ms):
+        space.ring(queue)
+    return True
+
+
+def set_limits(
+    space: Namespace, settings: Mapping[str, LimitSettings], version: int
+) -> frozenset[str]:
+    """Somebody sets by hand what limits admit, or single values of their keys, until the next
+    deployment; of each the newest version holds.
 
     Returns: Those of which newer settings are known, and stay.
     """
     check_batch(len(settings))
     newer = {take for take in settings if space.flow.known(take) > version}
-    for queue in space.flow.renew(settings, version, keeps_values=keeps_values):
+    for queue in space.flow.renew(settings, version):
         space.ring(queue)
     return frozenset(newer)
 

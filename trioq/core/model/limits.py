@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -18,6 +18,7 @@ from trioq.core.job import Uid
 from trioq.core.limiter import Grant, grant
 from trioq.core.limits import LimitSettings, limit_of
 from trioq.core.model.agenda import Agenda
+from trioq.core.model.deployed import Deployed
 
 Room = tuple[str, str]
 """A queue, and the take that is waited for."""
@@ -46,7 +47,10 @@ class Limits:
     settings: dict[str, tuple[int, LimitSettings]] = attrs.field(
         factory=dict[str, "tuple[int, LimitSettings]"]
     )
-    """By name, each with its version; and by the takes that have settings of their own."""
+    """What holds: by name, each with its version; and by the takes that have settings of their
+    own. Of a limit that is over, that it limits nothing."""
+    deployed: Deployed = attrs.field(factory=Deployed)
+    """What engines declare."""
     took: dict[Uid, tuple[str, ...]] = attrs.field(factory=dict[Uid, "tuple[str, ...]"])
     """What claims that are held took."""
     slots: Counter[str] = attrs.field(factory=Counter[str])
@@ -70,27 +74,33 @@ class Limits:
     def version(self, take: str) -> int:
         return self.settings.get(take, (-1,))[0]
 
-    def renew(
-        self, settings: Mapping[str, LimitSettings], version: int, *, keeps_values: bool
-    ) -> set[str]:
-        """Of each limit the newest settings hold; those of a value end with what was said of its
-        limit later. Returns the queues in which somebody waits whom these may admit."""
+    def renew(self, settings: Mapping[str, LimitSettings], version: int) -> set[str]:
+        """Somebody sets these by hand; of each the newest version holds. Returns the queues in
+        which somebody waits whom they may admit."""
         new = {
             take
             for take in settings
             if self.version(take) < version and self.known(take) <= version
         }
-        over = set[str]()
-        if not keeps_values:
-            over = {
-                take for take, (since, _) in self.settings.items()
-                if take != limit_of(take) and limit_of(take) in settings and since < version
-            }  # fmt: skip
-        for take in over:
-            del self.settings[take]
         self.settings |= {take: (version, settings[take]) for take in new}
-        changed = new | over
-        opened = {room for room in self.rooms if {room[1], limit_of(room[1])} & changed}
+        return self._opened(new)
+
+    def deploy(self, settings: Mapping[str, LimitSettings], now_ms: int) -> set[str]:
+        """A deployment brings these; what was set by hand is over, of their values too. Returns
+        the queues in which somebody waits whom that may admit."""
+        newest = dict.fromkeys(settings, now_ms)
+        of_them = {take for take in self.settings if limit_of(take) in settings}
+        for take in of_them:
+            newest[limit_of(take)] = max(newest[limit_of(take)], 1 + self.version(take))
+        for take in of_them - settings.keys():
+            del self.settings[take]
+        # Above whatever somebody who doesn't know of it yet sets by hand.
+        self.settings |= {name: (1 + newest[name], each) for name, each in settings.items()}
+        return self._opened({*settings, *of_them})
+
+    def _opened(self, changed: Container[str]) -> set[str]:
+        """Somebody should look whom these admit now."""
+        opened = {room for room in self.rooms if room[1] in changed or limit_of(room[1]) in changed}
         self.open |= opened
         return {queue for queue, _ in opened}
 

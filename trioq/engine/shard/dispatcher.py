@@ -55,7 +55,7 @@ class Dispatcher:
       notes: Makes what tells the server of these, who asks whether they are its own.
       demand: What the next step is to claim; has the pacemaker, and its clock.
       runs: Those of what it has claimed are told who wants them to end.
-      takes: What claimed jobs take of limits that arrived without.
+      takes: What claimed jobs take of limits that arrived without some of it.
       keep_ms: For how long how a job ended is kept.
     """
 

@@ -38,7 +38,7 @@ class Intake:
       by: Its claimer.
       runs: Those of what it has claimed are told who wants them to end.
       settle: Has the next step carry a settlement.
-      takes: What jobs take of limits that arrived without.
+      takes: What jobs take of limits that arrived without some of it.
       keep_ms: For how long how a job ended is kept.
     """
 
@@ -141,10 +141,10 @@ class Intake:
             return claims
         bound = []
         for held in claims:
-            if held.takes or not (takes := self.takes.of(held)):
-                bound.append(held)
-            else:
+            if takes := self.takes.of(held):
                 self.settle(Release(held.uid, held.step, takes=takes))
+            else:
+                bound.append(held)
         return bound
 
     # -- what is paused --------------------------------------------------------------------

@@ -34,6 +34,7 @@ from trioq.engine.claim import Running, Why
 from trioq.engine.fetch import Fetch
 from trioq.engine.nurseries import cancel_when, first_of
 from trioq.engine.outage import Outage
+from trioq.engine.shard.declaring import Declaring
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.dispatcher import Dispatcher
 from trioq.engine.shard.exchange import Exchange
@@ -70,8 +71,7 @@ class Shard:
       plan: What the jobs of a name take in a queue.
       keep_ms: For how long how a job ended is kept.
       breakers: The engine's, some of which all engines share.
-      limits: What the server is told of limits before the first claim of each boot.
-      deployed_ms: When they were settled, epoch: newer ones stay.
+      limits: What the server is told of limits, before the first claim of each boot.
       admits: How many jobs of a name may be claimed from its parked list now.
       shares: Whose turn it is among the engine's queues, and what each has had.
       order: Names those that are claimed from now, in that order.
@@ -94,7 +94,6 @@ class Shard:
     keep_ms: Callable[[Record], int]
     breakers: Shared
     limits: Mapping[str, LimitSettings]
-    deployed_ms: int
     admits: Callable[[str], int]
     shares: Shares
     order: Callable[[], tuple[str, ...]]
@@ -160,12 +159,11 @@ class Shard:
         async def register() -> tuple[str, Pacemaker]:
             boot = f"{self.name}.{secrets.token_hex(16)}"
             pacemaker = Pacemaker(worker.heartbeat_interval_s, worker.lease_s)
-            if self.limits:
-                await caller.call(caller.store.set_limits, self.limits, self.deployed_ms)
             sent_at = self.clock()
             await caller.call(caller.store.register, boot, self.info())
             # The lease begins with the registration.
             pacemaker.step_answered(sent_at, self.clock())
+            await caller.call(caller.store.declare_limits, boot, self.limits)
             return boot, pacemaker
 
         return self._dispatcher_of(*await self.outage.until_answered("step", register))
@@ -226,6 +224,7 @@ class Shard:
                     if (lateness := self._lateness()) is not None:
                         stepping.start_soon(lateness.run)
                     stepping.start_soon(self._sharing(dispatcher).run)
+                    stepping.start_soon(self._declaring(dispatcher).run)
                     await self._claim(dispatcher, task_status)
                     await self._let_run_out(dispatcher)
                     with trio.move_on_after(SIGN_OFF_S):
@@ -309,6 +308,14 @@ class Shard:
             breakers=self.breakers,
             caller=self.access("watch"),
             beat_s=self.config.worker.heartbeat_interval_s,
+            outage=self.outage,
+        )
+
+    def _declaring(self, dispatcher: Dispatcher) -> Declaring:
+        return Declaring(
+            boot=dispatcher.boot,
+            limits=self.limits,
+            caller=self.access("watch"),
             outage=self.outage,
         )
 

@@ -1,5 +1,9 @@
-"""What claimed jobs take of limits that arrived without: another language enqueued them, a client
-that doesn't know this configuration, or an older one."""
+"""What claimed jobs take of limits that arrived without some of it: another language enqueued them,
+a client that doesn't know this configuration or its app, or an older one.
+
+What is missing is added, and nothing is taken away. So engines of two deployments don't hand a job
+to and fro: each of them has it go back once at most.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from collections.abc import Callable
 
 import attrs
 
-from trioq.core.flow import NO_PLAN, Plan
+from trioq.core.flow import Limit, Plan
 from trioq.core.formats import payload
+from trioq.core.limits import TAKES_MAX, limit_of
 from trioq.engine.claim import Held
 from trioq.engine.shard.telling import record_of
 from trioq.errors import RecordUnreadable
@@ -38,17 +43,31 @@ class Takes:
         return self.any
 
     def of(self, held: Held) -> tuple[str, ...]:
-        """What a job takes. Of a payload that lies apart nobody looks at the fields."""
+        """What a job takes from now on, if that is more than it does; none: it lacks nothing.
+
+        Of a payload that lies apart nobody looks at the fields.
+        """
         head, at, _ = held.stored.partition(_AT)
-        if at and self._plans.get(head) is NO_PLAN:
+        plan = self._plans.get(head) if at else None
+        if plan is not None and not _missing(plan, held):
             return ()
         if (record := record_of(held)) is None:
             return ()
         plan = self.plan(record.name, record.queue)
         if at and len(self._plans) < MOST:
             self._plans[head] = plan
+        lacks = attrs.evolve(plan, limits=_missing(plan, held))
         try:
-            content = payload.decode(record.payload) if plan.reads and record.payload else {}
-            return plan.takes(content)
+            content = payload.decode(record.payload) if lacks.reads and record.payload else {}
+            more = lacks.takes(content)[: TAKES_MAX - len(held.takes)]
         except (RecordUnreadable, ValueError):
             return ()  # what can't be read dies of that
+        return (*held.takes, *more) if more else ()
+
+
+def _missing(plan: Plan, held: Held) -> tuple[Limit, ...]:
+    """Limits of which it takes nothing. Of which it does, another field may be the key by now."""
+    if not plan.limits or not held.takes:
+        return plan.limits
+    known = {limit_of(take) for take in held.takes}
+    return tuple(limit for limit in plan.limits if limit.name not in known)

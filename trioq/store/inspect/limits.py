@@ -15,6 +15,7 @@ from trioq.core.job import Uid
 from trioq.core.limiter import start_us
 from trioq.core.limits import LimitSettings, key_of, limit_of
 from trioq.store import kept
+from trioq.store.inspect.deployed import Deployed, deployed
 from trioq.store.inspect.fields import PAGE, scanned
 from trioq.store.redis import RedisStore
 
@@ -122,8 +123,10 @@ class LimitView:
 
     name: str
     settings: LimitSettings | None
-    version: int
-    """When that was settled, epoch ms; 0: nobody has told of it."""
+    since_ms: int
+    """When that was settled, epoch; 0: nobody has told of it."""
+    deployed: Deployed | None
+    """What configurations say; None: those of no engine that lives have this limit."""
     running: int
     waiting: int
     takes: tuple[Taken, ...]
@@ -131,13 +134,26 @@ class LimitView:
     left_out: int = 0
     """So many more there are."""
 
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether somebody has set something else than the configuration says."""
+        return self.deployed is not None and self.settings != self.deployed.settings
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is there no more: nobody has it, and nobody runs or waits because of it."""
+        limits_none = self.settings in (None, LimitSettings())
+        return self.deployed is None and limits_none and not self.takes
+
     def as_json(self) -> dict[str, Any]:
         """The shape of a limit with ``--json``."""
         return {
             "name": self.name,
             **settings_json(self.settings),
             "known": self.settings is not None,
-            "version_ms": self.version,
+            "since_ms": self.since_ms,
+            "by_hand": self.is_by_hand,
+            "deployed": self.deployed and self.deployed.as_json(),
             "running": self.running,
             "waiting": self.waiting,
             "takes": [taken.as_json() for taken in self.takes],
@@ -161,15 +177,15 @@ def concurrency(settings: LimitSettings | None) -> int:
 
 
 def limits(store: RedisStore) -> list[LimitView]:
-    """All limits that are known, or that jobs take of, by name. Bounded: of more claims, or values
-    that somebody waits for, than 10,000 it tells of some."""
+    """All limits that some engine has, or that jobs take of, by name. Bounded: of more claims, or
+    values that somebody waits for, than 10,000 it tells of some."""
     kept_as = dict(scanned(store, "limits"))
     told = {take: decoded(text) for take, text in kept_as.items()}
     own = {take for take, settings in told.items() if settings and take != limit_of(take)}
     held = {take: kept.number(count.encode()) for take, count in scanned(store, "slots")}
     rooms = {take: tuple(queues.split("\n")) for take, queues in scanned(store, "rooms")}
     waiting = _waiting(store, rooms)
-    holders = _holders(store)
+    holders, said = _holders(store), deployed(store)
     by_limit: dict[str, list[str]] = {}
     for take in dict.fromkeys((*told, *held, *rooms)):
         by_limit.setdefault(limit_of(take), []).append(take)
@@ -194,13 +210,14 @@ def limits(store: RedisStore) -> list[LimitView]:
                 name,
                 told.get(name),
                 kept.leading(kept_as.get(name, "").encode()),
+                said.get(name),
                 sum(held.get(take, 0) for take in takes),
                 sum(waiting[take] for take in takes),
                 tuple(_with_times(store, shown)),
                 len(in_use) - len(shown),
             )
         )
-    return found
+    return [view for view in found if not view.is_over]
 
 
 def taken(store: RedisStore, takes: Sequence[str]) -> list[Taken]:

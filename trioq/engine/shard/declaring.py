@@ -1,0 +1,45 @@
+"""Tells the server again and again what limits the configuration has.
+
+It is told with each boot's registration. But what holds depends on who lives: once no engine of a
+newer deployment does, what the others say holds, and somebody has to say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+import trio
+
+from trioq.core.calls import BootId
+from trioq.core.limits import LimitSettings
+from trioq.engine.bridge import Caller
+from trioq.engine.outage import Outage
+
+#: Between two times. An engine that has no limits says so too, to those that nobody has any more.
+EVERY_S = 20.0
+
+
+@attrs.define(kw_only=True)
+class Declaring:
+    """One boot's."""
+
+    boot: BootId
+    limits: Mapping[str, LimitSettings]
+    caller: Caller
+    outage: Outage
+
+    async def run(self) -> None:
+        """Until cancelled.
+
+        Raises:
+          StoreRefused: Redis said no.
+
+        Cancellation: ends a request that is under way; it may have been executed, or may be.
+        """
+        while True:
+            await trio.sleep(EVERY_S)
+            await self.outage.until_answered("limits", self._declare)
+
+    async def _declare(self) -> None:
+        await self.caller.call(self.caller.store.declare_limits, self.boot, self.limits)
