@@ -90,10 +90,11 @@ def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
     """A random walk through the states, with the real server beside it."""
     choose = random.Random(seed)
     verbs = tuple(choose.sample(VERBS, 2))
+    limit = choose.choice([0, 0, 1, 2, 3])
     setup = Setup(
         engines=2, queues=choose.randint(1, 2), jobs=choose.randint(2, 7),
         new=choose.randint(0, 2), want=choose.randint(1, 6), verbs=verbs, at_once=False,
-        limit=choose.choice([0, 0, 1, 2, 3]),
+        limit=limit, unbound=choose.randint(0, 2) if limit else 0,
         budget=Budget(resends=6, kills=5, reaps=5, beats=5, stops=4, odd=40, cancels=4, pauses=4),
     )  # fmt: skip
     server.call("FLUSHALL")

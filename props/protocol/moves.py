@@ -20,7 +20,7 @@ from props.protocol.world import (
 )
 
 #: Settlements that don't end a job well: each is paid for.
-ODD = (*scripts.RETURNS, "cancel")
+ODD = {*scripts.RETURNS, "cancel"} - {"bind"}
 
 
 class Move(NamedTuple):
@@ -198,6 +198,7 @@ def _next_step(world: World, setup: Setup, who: int, process: Process) -> Iterat
     has_slots = not server.limit or (server.slots < server.limit and may_start)
     claimable |= bool(server.open) or server.rest == "over" or server.pause == "over"
     claimable |= suspect and has_slots and bool(server.suspects)
+    claimable |= suspect and not server.unbound.isdisjoint(server.suspects)
     limited = bool(server.room or server.suspects)  # what is settled here is handed on
     for settlements in _ways_to_settle(holds, process, setup):
         odd = _odd(settlements, setup)
@@ -250,7 +251,7 @@ def _ways_to_settle(
 ) -> Iterator[tuple[Settlement, ...]]:
     if setup.endless:
         holds = [claim for claim in holds if (claim.job, claim.n) in process.heard]
-    choices = [[_settlement(verb, claim) for verb in setup.verbs] for claim in holds]
+    choices = [[_settlement(verb, claim) for verb in _verbs(claim, setup)] for claim in holds]
     if not setup.at_once:
         for some in product(*([*each, None] for each in choices)):
             yield tuple(filter(None, some))
@@ -258,6 +259,12 @@ def _ways_to_settle(
     if holds:
         yield ()
     yield from product(*choices)
+
+
+def _verbs(claim: Claim, setup: Setup) -> tuple[scripts.Verb, ...]:
+    """Of one that takes nothing its engine finds out what it takes."""
+    is_bound_now = claim.is_unbound and setup.rules.unbound_are_bound
+    return ("bind",) if is_bound_now else setup.verbs
 
 
 def _settlement(verb: scripts.Verb, claim: Claim) -> Settlement:
@@ -311,7 +318,10 @@ def _step_answered(world: World, setup: Setup, who: int, reply: Reply) -> Move:
     held = {c for c in process.held if (c.job, c.n, c.ghost_claim) not in settled}
     held |= set(reply.claims)
     starts = list(world.starts)
-    for claim in reply.claims:
+    started = [
+        claim for claim in reply.claims if not (claim.is_unbound and rules.unbound_are_bound)
+    ]
+    for claim in started:
         starts[claim.job] += 1
     world = world._replace(starts=tuple(starts))
     process = process._replace(
@@ -321,7 +331,7 @@ def _step_answered(world: World, setup: Setup, who: int, reply: Reply) -> Move:
         ),
         old=frozenset(c for c in process.old if (c.job, c.n, c.ghost_claim) not in settled),
     )  # fmt: skip
-    claimed, refused = [c.job for c in reply.claims], sorted(reply.refused)
+    claimed, refused = [c.job for c in started], sorted(reply.refused)
     text, about = (
         "engine {} is told {}: starts {}, refused {}",
         (boot, reply.word, claimed, refused),
@@ -332,6 +342,8 @@ def _step_answered(world: World, setup: Setup, who: int, reply: Reply) -> Move:
     else:
         world = _with(world, who, process)
     broken = _untrue(world, sent.settlements, reply)
+    if any(claim.is_unbound for claim in started):
+        broken = "a job runs without what it takes of its limit"
     return Move(world, text, about, broken=broken)
 
 

@@ -58,9 +58,12 @@ class Replay:
             self.store.set_limits({"all": LimitSettings(concurrency=self.setup.limit)}, 1)
         # Their ids remember how they ended.
         self.jobs = [
-            new_job(self.queues[job % len(self.queues)], NAME, id=f"id{job}", takes=takes)
+            new_job(
+                self.queues[job % len(self.queues)], NAME, id=f"id{job}",
+                takes=takes if job >= self.setup.unbound else (),
+            )
             for job in range(total)
-        ]
+        ]  # fmt: skip
         self.uids = [job.uid for job in self.jobs]
         self.store.enqueue("the beginning", 1, self.jobs[: self.setup.jobs])
 
@@ -125,6 +128,11 @@ class Replay:
                 job for queue in self.queues
                 for job in self._jobs_of(call("ZRANGE", keys.of("scheduled", queue), 0, -1))
             )),
+            unbound=frozenset(
+                job for job in range(self.setup.unbound)
+                if not call("HEXISTS", keys.fixed("flow"), self.uids[job])
+                and (job not in over or job in like.unbound)
+            ),
             slots=int(call("HGET", keys.fixed("slots"), "all") or 0),
             room=tuple(
                 self.uids.index(member.decode().split("\0")[2])
@@ -189,6 +197,8 @@ class Replay:
                 return Release(uid, s.n)
             case "rest":
                 return Release(uid, s.n, "all", 1000)
+            case "bind":
+                return Release(uid, s.n, takes=("all",))
             case "park":
                 return Park(uid, s.n, self.jobs[s.job].queue, NAME)
             case "cancel":
@@ -237,11 +247,14 @@ class Replay:
     def _running(self, boot: Boot, like: Server) -> list[Entry]:
         running, packs = self.store.keys.held(name(boot))
         flat = self.store.lane.call("HGETALL", running)
+        took = set(self.store.lane.call("HKEYS", self.store.keys.fixed("took")))
         entries = []
 
         def hold(uid: str, n: str, i: int, *, suspect: bool = False) -> None:
             job = self.uids.index(uid)
-            entries.append(Entry(boot, int(n), i, job, suspect, like.ghost_claims[job]))
+            is_unbound = bool(self.setup.limit) and uid.encode() not in took
+            claim = like.ghost_claims[job]
+            entries.append(Entry(boot, int(n), i, job, suspect, claim, is_unbound))
 
         for uid, text in zip(flat[::2], flat[1::2], strict=True):
             n, i, flag, _ = text.decode().split(":")

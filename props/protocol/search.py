@@ -106,9 +106,10 @@ def broken_promise(world: World, setup: Setup) -> str | None:
 def _broken_limit(server: Server) -> str | None:
     if not server.limit:
         return None
-    if len(server.running) > server.limit:
+    bound = sum(not entry.is_unbound for entry in server.running)
+    if bound > server.limit:
         return "more run than the limit admits"
-    if server.slots != len(server.running):
+    if server.slots != bound:
         return "the slots that are taken aren't those of the claims that are held"
     unseen = {job % server.queues for job in server.room} - server.open
     if unseen and server.slots < server.limit and (server.rest, server.pause) == ("none", "none"):

@@ -17,10 +17,10 @@ Boot = tuple[int, int]
 
 MAX_REAPS = 2
 
-Verb = Literal["ack", "retry", "dead", "release", "park", "cancel", "rest"]
-"""``rest`` is a release that lets the limit rest."""
+Verb = Literal["ack", "retry", "dead", "release", "park", "cancel", "rest", "bind"]
+"""``rest`` is a release that lets the limit rest, ``bind`` one that says what the job takes."""
 VERBS: tuple[Verb, ...] = ("ack", "retry", "dead", "release", "park", "cancel")
-RETURNS: tuple[Verb, ...] = ("retry", "release", "park", "rest")
+RETURNS: tuple[Verb, ...] = ("retry", "release", "park", "rest", "bind")
 """Those that put a job back."""
 
 
@@ -50,6 +50,7 @@ class Rules(NamedTuple):
     freed_is_told: bool = True
     rest_is_kept: bool = True
     rest_end_is_told: bool = True
+    bindings_are_noted: bool = True
     pause_is_kept: bool = True
     resume_is_told: bool = True
     pause_end_is_told: bool = True
@@ -62,6 +63,7 @@ class Rules(NamedTuple):
     replays_outcomes: bool = False
     one_suspect: bool = True
     self_check: bool = True
+    unbound_are_bound: bool = True
     client_renumbers: bool = False
 
 
@@ -74,6 +76,8 @@ class Entry(NamedTuple):
     job: Job
     suspect: bool
     ghost_claim: int
+    is_unbound: bool = False
+    """It takes nothing of the limit, since nobody had said what it takes."""
 
 
 class Registered(NamedTuple):
@@ -127,6 +131,7 @@ class Claim(NamedTuple):
     n: int
     suspect: bool
     ghost_claim: int
+    is_unbound: bool = False
 
 
 Word = Literal["ok", "gone", "alive", "look again"]
@@ -157,6 +162,8 @@ class Server(NamedTuple):
     scheduled: tuple[Job, ...] = ()
     limit: int = 0
     """So many jobs may run at the same time; 0: any number."""
+    unbound: frozenset[Job] = frozenset()
+    """Those of which nobody has said that they take of it."""
     slots: int = 0
     """How many claims hold one of the limit's."""
     room: tuple[Job, ...] = ()
@@ -190,6 +197,8 @@ class Server(NamedTuple):
     """The writes that have cancelled something, at once or later, and what."""
     ghost_asked: frozenset[tuple[Job, int]] = frozenset()
     """Claims that were asked to end."""
+    ghost_bound: frozenset[Job] = frozenset()
+    """Those whose takes an engine has found out."""
     ghost_stopped: frozenset[tuple[Job, int]] = frozenset()
     """Claims whose settlement would have put the job back, and cancelled it."""
 
@@ -259,9 +268,10 @@ def step(server: Server, boot: Boot, sent: Sent, rules: Rules) -> tuple[Server, 
         server = resume(server, told=rules.pause_end_is_told)
     claim = _claim_limited if server.limit else _claim
     server, claims = claim(server, boot, sent, rules)
-    if claims and server.rest == "rests":
+    takes = not all(claim.is_unbound for claim in claims)
+    if takes and server.rest == "rests":
         wrong = "a job was started while its limit rests"
-    if claims and server.pause == "paused":
+    if takes and server.pause == "paused":
         wrong = "a job was started while its key is paused"
     after = known._replace(n=n, refused=refused, beats=known.beats + 1, cancelled=stopped)
     server = _known(server, known, after)
@@ -287,7 +297,7 @@ def reap(
     if rules.looks_again and not server.queues_of(boot) <= queues:
         return server, "look again", []
     if rules.reap_frees:
-        server = _freed(server, len(entries), rules)
+        server = _freed(server, entries, rules)
     asked = [e for e in entries if rules.reap_looks_at_asks and server.ask_of(e)]
     server, alone = _stopped(server, asked), len(entries) == 1
     entries = [e for e in entries if e not in asked]
@@ -296,7 +306,8 @@ def reap(
     died = tuple(job for job in blamed if reaps[job] >= MAX_REAPS)
     back = tuple(e.job for e in entries if e.job not in died and e.job % server.queues in queues)
     for entry in entries:
-        server = _excused(server, entry.job)
+        if not entry.is_unbound:
+            server = _excused(server, entry.job)
     server = server._replace(
         suspects=server.in_line(back + server.suspects),
         dead=_sorted(server.dead + died),
@@ -319,7 +330,7 @@ def sign_off(
         return server, "look again"
     entries = server.held_by(known.boot)
     if rules.sign_off_frees:
-        server = _freed(server, len(entries), rules)
+        server = _freed(server, entries, rules)
     asked = [e for e in entries if rules.sign_off_looks_at_asks and server.ask_of(e)]
     server = _stopped(server, asked)
     back = [e for e in entries if e not in asked and e.job % server.queues in queues]
@@ -422,7 +433,7 @@ def _stopped(server: Server, entries: list[Entry]) -> Server:
 
 def _again(server: Server, known: Registered, sent: Sent, rules: Rules) -> Reply:
     entries = server.held_by(known.boot)
-    claims = tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries if e.n == known.n)
+    claims = _claims(e for e in entries if e.n == known.n)
     stopped = known.cancelled if rules.cancelled_is_remembered else frozenset[Job]()
     asks = _news(server, known, sent) if rules.asks_are_repeated else frozenset[tuple[Job, int]]()
     return Reply("again", known.refused, claims, len(entries), stopped, known.asked, asks)
@@ -440,11 +451,11 @@ def _settle(
         if entry is None or entry.n != n:
             refused.add(job)
             if not rules.refused_free_nothing:
-                server = _freed(server, 1, rules)
+                server = server._replace(slots=max(0, server.slots - 1))
             continue
         if entry.ghost_claim != ghost_claim:
             wrong = "a settlement was accepted for a claim it wasn't made for"
-        server = _freed(server, 1, rules)
+        server = _freed(server, [entry], rules)
         server = server._replace(
             running=server.running - {entry},
             ghost_accepted=server.ghost_accepted | {(job, entry.ghost_claim)},
@@ -472,12 +483,23 @@ def _settle(
             server = server._replace(parked=server.in_line((*server.parked, job)))
         else:
             server = server._replace(rest="rests") if verb == "rest" else server
+            if verb == "bind":
+                server, wrong = _bound(server, job, rules, wrong)
             back.append(entry)
     return _put_back(server, sorted(back)), frozenset(refused), frozenset(stopped), wrong
 
 
-def _freed(server: Server, count: int, rules: Rules) -> Server:
-    """So many claims are over: whoever waits for what they had will be looked at."""
+def _bound(server: Server, job: Job, rules: Rules, wrong: str | None) -> tuple[Server, str | None]:
+    """The job takes of the limit from now on."""
+    if job in server.ghost_bound:
+        wrong = "what a job takes was found out twice"
+    unbound = server.unbound - {job} if rules.bindings_are_noted else server.unbound
+    return server._replace(unbound=unbound, ghost_bound=server.ghost_bound | {job}), wrong
+
+
+def _freed(server: Server, entries: Iterable[Entry], rules: Rules) -> Server:
+    """These claims are over: whoever waits for what they had will be looked at."""
+    count = sum(not entry.is_unbound for entry in entries)
     if not (server.limit and count):
         return server
     server = _looked_into(server, rules.freed_is_told)
@@ -509,16 +531,21 @@ def _claim_limited(
         nonlocal met
         met += 1
         counts[job] += 1
-        entries.append(Entry(boot, n, len(entries) + 1, job, is_suspect, counts[job]))
+        unbound = job in server.unbound
+        entries.append(Entry(boot, n, len(entries) + 1, job, is_suspect, counts[job], unbound))
+
+    def taken() -> int:
+        return server.slots + sum(not entry.is_unbound for entry in entries)
 
     def is_full() -> bool:
         rests = server.rest == "rests" and rules.rest_is_kept
         is_paused = server.pause == "paused" and rules.pause_is_kept
-        return rests or is_paused or server.slots + len(entries) >= most
+        return rests or is_paused or taken() >= most
 
     for queue in range(server.queues):
         first = _first(server, server.suspects, queue, 1)
-        if suspect and first and met < want and not is_full():
+        may_start = first and (first[0] in server.unbound or not is_full())
+        if suspect and may_start and met < want:
             start(first[0], is_suspect=True)
             server, suspect = server._replace(suspects=_except(server.suspects, {*first})), False
         for kind in ("parked", "room", "ready"):
@@ -530,7 +557,7 @@ def _claim_limited(
                 if job in server.dropped:
                     met += 1
                     server = server._replace(dropped=server.dropped - {job})
-                elif kind == "room" or not (waits or is_full()):
+                elif kind == "room" or job in server.unbound or not (waits or is_full()):
                     start(job)
                 else:
                     server = server._replace(room=server.in_line(sorted((*server.room, job))))
@@ -538,10 +565,13 @@ def _claim_limited(
             if kind == "room" and (not waits or (met < want and is_full())):
                 server = server._replace(open=server.open - {queue})
     server = server._replace(
-        slots=server.slots + len(entries),
-        running=server.running | set(entries), ghost_claims=tuple(counts),
-    )  # fmt: skip
-    return server, tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries)
+        slots=taken(), running=server.running | set(entries), ghost_claims=tuple(counts)
+    )
+    return server, _claims(entries)
+
+
+def _claims(entries: Iterable[Entry]) -> tuple[Claim, ...]:
+    return tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim, e.is_unbound) for e in entries)
 
 
 def _claim(
@@ -568,7 +598,7 @@ def _claim(
         ready=_except(server.ready, taken), dropped=server.dropped - taken,
         running=server.running | set(entries), ghost_claims=tuple(counts),
     )  # fmt: skip
-    return server, tuple(Claim(e.job, e.n, e.suspect, e.ghost_claim) for e in entries)
+    return server, _claims(entries)
 
 
 def _first(server: Server, waiting: tuple[Job, ...], queue: Queue, count: int) -> list[Job]:
@@ -582,7 +612,8 @@ def _except(waiting: tuple[Job, ...], taken: set[Job]) -> tuple[Job, ...]:
 def _put_back(server: Server, entries: list[Entry]) -> Server:
     """To the heads of the lists, in the order of the claims."""
     for entry in entries:
-        server = _excused(server, entry.job)
+        if not entry.is_unbound:  # else nobody has started it
+            server = _excused(server, entry.job)
     ready = tuple(e.job for e in entries if not e.suspect)
     suspects = tuple(e.job for e in entries if e.suspect)
     return server._replace(

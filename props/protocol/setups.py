@@ -66,10 +66,25 @@ QUICK = {
     "a key that is paused, and who runs it dies": Setup(
         jobs=2, limit=1, budget=Budget(kills=1, cancels=1, pauses=1)
     ),
+    "a job that arrives without what it takes": Setup(
+        jobs=2, limit=1, unbound=1, budget=Budget(resends=1)
+    ),
+    "two that arrive so, and who binds them dies": Setup(
+        jobs=2, want=2, limit=1, unbound=2, budget=Budget(kills=1)
+    ),
+    "one that arrives so, and a pause": Setup(
+        limit=1, unbound=1, budget=Budget(resends=1, reaps=1)
+    ),
+    "one that arrives so, and a cancel": Setup(
+        limit=1, unbound=1, budget=Budget(resends=1, cancels=1)
+    ),
     "jobs that run on": Setup(jobs=2, want=2, at_once=False, budget=Budget(resends=1, kills=1)),
 }
 
 LONG = {
+    "two engines, jobs that arrive without what they take": Setup(
+        engines=2, jobs=2, limit=1, unbound=2, budget=Budget(stops=1)
+    ),
     "a limit, two engines, a kill": Setup(engines=2, jobs=2, limit=1, budget=Budget(kills=1)),
     "every verb, a kill": Setup(jobs=2, verbs=VERBS, budget=Budget(resends=1, odd=1, kills=1)),
     "re-sends, a kill, a pause": Setup(budget=Budget(resends=2, kills=1, reaps=1)),

@@ -194,6 +194,14 @@ VARIANTS = {
         Setup(limit=1, budget=Budget(pauses=1), rules=Rules(pause_end_is_told=False)),
         "somebody waits for what is free, and nobody will look",
     ),
+    "who finds out what a job takes runs it first": Variant(
+        Setup(limit=1, unbound=1, rules=Rules(unbound_are_bound=False)),
+        "a job runs without what it takes of its limit",
+    ),
+    "what a job takes is forgotten when it is given back": Variant(
+        Setup(limit=1, unbound=1, rules=Rules(bindings_are_noted=False)),
+        "what a job takes was found out twice",
+    ),
     # Not wrong, but not enough where a connection's bytes can outlive a failover: a step that
     # was executed, rolled back and executed again by a late copy names its claims as before.
     "a claim is named by boot and step alone, and copies outlive a rollback": Variant(

@@ -55,6 +55,8 @@ class Setup(NamedTuple):
     want: int = 1
     limit: int = 0
     """So many of the jobs may run at the same time; 0: any number."""
+    unbound: int = 0
+    """Of so many of the jobs it isn't known at first that they take of the limit."""
     copies_survive: bool = False
     """Late copies outlive a rollback of the server."""
     rules: Rules = Rules()
@@ -129,8 +131,9 @@ def beginning(setup: Setup) -> World:
     total = setup.jobs + setup.new
     none = (0,) * total
     server = Server(
-        queues=setup.queues, limit=setup.limit, reaps=none, ghost_claims=none, ghost_excused=none
-    )
+        queues=setup.queues, limit=setup.limit, unbound=frozenset(range(setup.unbound)),
+        reaps=none, ghost_claims=none, ghost_excused=none,
+    )  # fmt: skip
     server = server._replace(ready=server.in_line(range(setup.jobs)))
     return World(
         server, (Process(),) * setup.engines, Client(next=setup.jobs), frozenset(), setup.budget,
