@@ -8,16 +8,13 @@ import pytest
 import trio
 
 import trioq
+from tests.engine.limited import limited
 from tests.support import PATIENCE_S, Server
 from trioq.core.events import Event, JobFailed, JobSnoozed, LimitRests
 
 pytestmark = pytest.mark.trio
 
-CONFIG = """
-namespace = "t"
-queues = [{{ name = "low" }}]
-redis.url = "{url}"
-observability.bind = ""
+LIMITS = """
 [limits.all]
 jobs = ["told"]
 concurrency = 1
@@ -26,9 +23,7 @@ concurrency = 1
 
 @pytest.fixture
 def config(server: Server, tmp_path: Path) -> Path:
-    path = tmp_path / "q.toml"
-    path.write_text(CONFIG.format(url=server.url))
-    return path
+    return limited(server, tmp_path, LIMITS)
 
 
 async def test_a_limit_that_has_had_enough_rests_for_all_engines(config: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 import trioq
+from tests.engine.limited import limited
 from tests.support import PATIENCE_S, Server
 from trioq.core.events import (
     Event,
@@ -18,11 +19,7 @@ from trioq.core.events import (
 
 pytestmark = pytest.mark.trio
 
-CONFIG = """
-namespace = "t"
-queues = [{{ name = "low" }}]
-redis.url = "{url}"
-observability.bind = ""
+LIMITS = """
 [limits.each]
 jobs = ["told"]
 key = "tenant"
@@ -32,9 +29,7 @@ concurrency = 1
 
 @pytest.fixture
 def config(server: Server, tmp_path: Path) -> Path:
-    path = tmp_path / "q.toml"
-    path.write_text(CONFIG.format(url=server.url))
-    return path
+    return limited(server, tmp_path, LIMITS)
 
 
 def with_limits(config: Path, *names: str) -> Path:
