@@ -19,7 +19,7 @@ from tests.support import new_job
 from trioq.client import outbox
 from trioq.client.outbox import BATCH_BYTES, BATCH_JOBS, Outbox, Part
 from trioq.client.resend import PATIENCE_S
-from trioq.core.calls import Enqueued
+from trioq.core.calls import Enqueued, Enqueuer
 from trioq.errors import QueueFull, StoreBusy, StoreRefused, StoreUnreachable
 from trioq.store.memory import MemoryStore
 from trioq.store.protocol import StoreOptions
@@ -178,3 +178,21 @@ def test_what_goes_together_is_bounded_in_bytes_too() -> None:
         sent.append(len(write.parts))
         box.succeeded(Enqueued(len(write.jobs), {}, frozenset()))
     assert sent == [2, 1, 1, 1], "a third is a little more with its record, and one goes always"
+
+
+def test_who_has_a_place_in_line_goes_alone_and_with_it() -> None:
+    box = Outbox()
+    box.add([new_job()], Enqueuer("c", 3))
+    box.add([new_job()], Enqueuer("c"))
+    write = box.next(0.0)
+    assert write is not None
+    assert (len(write.parts), write.who) == (1, Enqueuer("c", 3))
+
+
+def test_in_a_write_of_several_nobody_lines_up_for_the_others() -> None:
+    box = Outbox()
+    for _ in range(2):
+        box.add([new_job()], Enqueuer("c"))
+    write = box.next(0.0)
+    assert write is not None
+    assert (len(write.parts), write.who) == (2, None)

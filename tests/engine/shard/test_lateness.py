@@ -22,14 +22,15 @@ DAY_MS = 24 * 3600 * 1000
 @pytest.mark.trio
 async def test_a_queue_is_late_by_the_age_of_its_next_job_of_whatever_kind(scene: Scene) -> None:
     shares = Shares([(name, None) for name in ("plain", "fair", "young", "empty", "free")])
-    keyed, fresh = (
-        attrs.evolve(job_wanted_since(age * DAY_MS, queue), fair=fair_key("a"))
-        for age, queue in ((3, "fair"), (1, "plain"))
+    keyed, younger, fresh = (
+        attrs.evolve(job_wanted_since(age * DAY_MS, queue), fair=fair_key(key))
+        for age, queue, key in ((3, "fair", "a"), (1, "fair", "b"), (1, "plain", "a"))
     )
     scene.enqueue(
         job_wanted_since(6 * DAY_MS, "plain"),
         job_wanted_since(DAY_MS, "plain"),
         keyed,
+        younger,
         fresh,
         job_wanted_since(DAY_MS, "young"),
         job_wanted_since(9 * DAY_MS, "free"),
