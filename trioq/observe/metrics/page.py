@@ -53,7 +53,7 @@ the jobs lie and costing none of them anything. `cause` is what has to come firs
 | `fair` | a worker, and its turn among those with other fair keys |
 | `limited` | a slot or a permit of one of its limits |
 | `scheduled` | its time |
-| `paused` | the resume of its queue, or of its name |
+| `paused` | the resume of its queue, of its name, or of its value of a limit's key |
 | `breaker` | its name's breaker, which no engine that knows the name has closed |
 | `unknown_name` | an engine that knows its name |
 
