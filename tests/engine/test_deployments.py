@@ -44,6 +44,7 @@ def concurrency(config: Path) -> int | None:
         return None if allowed is None else allowed.concurrency
 
 
+@pytest.mark.direct  # an operator whose answer is lost asks again
 async def test_an_engine_that_is_started_again_ends_nothing_that_somebody_has_set(
     server: Server, tmp_path: Path
 ) -> None:

@@ -163,10 +163,16 @@ class Shard:
             await caller.call(caller.store.register, boot, self.info())
             # The lease begins with the registration.
             pacemaker.step_answered(sent_at, self.clock())
-            await caller.call(caller.store.declare_limits, boot, self.limits)
             return boot, pacemaker
 
-        return self._dispatcher_of(*await self.outage.until_answered("step", register))
+        boot, pacemaker = await self.outage.until_answered("step", register)
+
+        async def declare() -> None:
+            await caller.call(caller.store.declare_limits, boot, self.limits)
+
+        # Before the first claim. That may be sent again.
+        await self.outage.until_answered("step", declare)
+        return self._dispatcher_of(boot, pacemaker)
 
     def _dispatcher_of(self, boot: str, pacemaker: Pacemaker) -> Dispatcher:
         return Dispatcher(
