@@ -32,9 +32,7 @@ from tests.mutants.turns import TAKEN_IN_TURN
 from tests.mutants.waited import WAITED
 from tests.mutants.wrong import WRONG
 
-__all__ = [
-    "ENGINES", "FACES", "GOES", "IN_A_ROW", "MUTANTS", "SCRIPTS", "SETTINGS", "Killers", "Mutant",
-]  # fmt: skip
+__all__ = ["CHAPTERS", "MUTANTS", "Killers", "Mutant"]  # fmt: skip
 
 MODEL: Killers = ("props/test_store.py",)
 ATTEMPTS: Killers = ("props/test_attempts.py",)
@@ -870,10 +868,28 @@ ENGINES = (
     ),
 )  # fmt: skip
 
-MUTANTS = (
-    *LIMITED,
-    *NOTES_MUTANTS,
-    *SCRIPTS, *ENGINES, *DURING, *HANDLERS, *RUNNERS, *GOES, *IN_A_ROW, *BYTES, *CLIENTS, *READ,
-    *SETTINGS, *FACES, *AROUND, *SEEN, *PROCESSES, *SERVERS, *ASKS, *STOPS, *RETURNS, *DEADLINES,
-    *WRONG, *PRESSURE, *WAITED, *BLAMES, *TOLD, *PACKED, *PAUSED, *SHARED, *TAKEN_IN_TURN, *FOLLOWS,
-)  # fmt: skip
+#: The chapters of ``docs/mutants.md``.
+CHAPTERS = {
+    "Scripts": (*SCRIPTS, *TOLD, *PACKED),
+    "Limits": LIMITED,
+    "Turns and shares": (*TAKEN_IN_TURN, *SHARED),
+    "Pauses": PAUSED,
+    "Full queues": PRESSURE,
+    "Engine": (*ENGINES, *DURING, *ASKS, *FOLLOWS, *NOTES_MUTANTS),
+    "What a failure says": BLAMES,
+    "Deadlines": DEADLINES,
+    "Handlers": (*HANDLERS, *STOPS),
+    "Handlers in processes of their own": RUNNERS,
+    "Jobs run in one go": (*GOES, *IN_A_ROW),
+    "Results": RETURNS,
+    "Big payloads": BYTES,
+    "Clients": (*CLIENTS, *WAITED),
+    "What is read and allowed": (*READ, *WRONG),
+    "Settings": SETTINGS,
+    "Commands, operators, metrics": (*FACES, *AROUND),
+    "Several processes": PROCESSES,
+    "The way to a server, and one of one's own": SERVERS,
+    "What is seen of it": SEEN,
+}
+
+MUTANTS = tuple(mutant for mutants in CHAPTERS.values() for mutant in mutants)
