@@ -95,6 +95,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
     scene.store.register("e.2", engine.encode())
     scene.store.set_limits({"all": LimitSettings(10_000, 1, 1)}, 1)
     scene.enqueue(new_job(takes=("all",)))
+    scene.store.pause(*scene.sender.next(), '=all:"evil"', True)
     driver = Driver(scene.store)
     driver.step(1)
     scene.enqueue(new_job(id="parked", payload=b'{"path":"e"}'))

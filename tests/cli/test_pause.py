@@ -13,6 +13,7 @@ from trioq.cli.drain import judge
 from trioq.client.cancel import whoami
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Park
+from trioq.settings import load
 from trioq.store.inspect import Pauses, outstanding, pauses
 
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
@@ -83,7 +84,6 @@ def test_what_an_older_version_has_paused_is_shown_too(trioq: Cli, scene: Scene)
         (["--limit", "each"], "Say which: a QUEUE, --job NAME, or --key VALUE."),
         (["low", "--limit", "each"], "--limit says whose --key is meant: say that too."),
         (["--key", "null"], "a job that has null there isn't bound by the limit."),
-        (["--key", "a"], "no limit has a key: give one that names the field"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -117,6 +117,11 @@ def test_jobs_with_one_value_of_a_key_are_paused_and_it_is_told_wherever_somebod
     assert trioq.json("stats")["pauses"] == [paused]
     assert told in trioq("stats").stdout
     assert told in trioq("limits").stdout.splitlines()
+    pause = {name: paused[name] for name in ("since_ms", "until_ms", "by", "note")}
+    (_, each) = trioq.json("limits")
+    assert (each["paused"], each["paused_left_out"]) == ([{"key": "acme", **pause}], 0)
+    assert trioq("peek", "low").stderr == f"trioq: 1 more waits: {told}\n"
+    assert f"  1 job of it waits: {told}\n" in trioq("explain", "--queue", "low").stdout
     (reason,) = trioq.json("explain", uid)["reasons"]
     assert (reason["why"], reason["says"]) == ("paused", told)
     assert (reason["limit"], reason["key"]) == ("each", "acme")
@@ -128,6 +133,66 @@ def test_jobs_with_one_value_of_a_key_are_paused_and_it_is_told_wherever_somebod
         "limit": "each", "key": "acme", "paused": False, "changed": True,
     }  # fmt: skip
     assert [claim.uid for claim in scene.driver.step(1)] == [uid]
+
+
+FAIR = """
+[[queues]]
+name = "high"
+[[queues]]
+name = "low"
+fair = "customer.id"
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("", 'no limit has a key: give the jobs one that they never reach, and restart the engines:'
+             ' [limits.each] queue = "high", key = "tenant", concurrency = 100000'),
+        (FAIR,
+         'no limit has a key, and turns (low: fair = "customer.id") can\'t be paused: give the jobs'
+         ' one that they never reach, and restart the engines:'
+         ' [limits.each] queue = "low", key = "customer.id", concurrency = 100000'),
+        ('[limits.mine]\nqueue = "low"\nkey = "tenant"\nrate = 1\n',
+         "no engine has told of a limit with a key, and the configuration has mine: start an engine"
+         " with it"),
+    ],
+)  # fmt: skip
+def test_where_no_limit_has_a_key_it_is_said_what_to_do(
+    trioq: Cli, scene: Scene, config: str, says: str
+) -> None:
+    with trioq.config.open("a") as file:
+        file.write(config)
+    ended = trioq("pause", "--key", "acme")
+    assert ended.exit_code == 2
+    assert says in ended.stderr
+    assert pauses(scene.store) == Pauses()
+
+
+def test_a_limit_that_is_there_to_be_paused_may_be_given_as_it_is_told(
+    trioq: Cli, scene: Scene
+) -> None:
+    with trioq.config.open("a") as file:
+        file.write(FAIR)
+        file.flush()
+        told = re.search(r"(\[limits.each\]) (.*) \(docs", trioq("pause", "--key", "a").stderr)
+        assert told is not None
+        file.write("\n".join((told[1], *told[2].split(", "), "")))
+    assert load(trioq.config).limits["each"].key == "customer.id"
+
+
+def test_a_paused_key_of_which_no_engine_has_told_is_listed_until_it_is_resumed(
+    trioq: Cli, scene: Scene
+) -> None:
+    for key in range(22):
+        scene.store.pause(*scene.sender.next(), f"=gone:{key}", True)
+    (gone,) = trioq.json("limits")
+    assert (gone["name"], gone["known"], gone["takes"]) == ("gone", False, [])
+    assert (len(gone["paused"]), gone["paused_left_out"]) == (20, 2)
+    assert trioq("limits").stdout.endswith("\ngone: 2 more values are paused\n")
+    for key in range(22):
+        trioq("resume", "--limit", "gone", "--key", str(key))
+    assert trioq.json("limits") == []
 
 
 def test_where_several_limits_have_a_key_it_is_to_be_said_which(trioq: Cli, scene: Scene) -> None:

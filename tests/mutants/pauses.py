@@ -76,6 +76,18 @@ PAUSED = (
         "counted.pauses.takes.get(taken.take)) is not None", "None) is not None", SHOWN,
     ),
     Mutant(
+        "of a queue who waits for a key's resume is said to wait for a limit, too",
+        "store/inspect/reasons.py", "        left -= jobs\n", "", EXPLAINED,
+    ),
+    Mutant(
+        "peek says of who waits for a key's resume that it waits for a limit, too", "cli/jobs.py",
+        "        limited -= jobs\n", "", SHOWN,
+    ),
+    Mutant(
+        "a paused key of which no engine has told isn't listed", "store/inspect/limits.py",
+        "not (self.takes or self.paused)", "not self.takes", SHOWN,
+    ),
+    Mutant(
         "a pause begins anew when it is said again", PAUSE,
         "was_paused and since or", "false and since or", PAUSES,
     ),

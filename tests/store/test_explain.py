@@ -336,6 +336,31 @@ def test_of_a_queue_it_is_told_how_many_wait_for_which_limits(scene: Scene) -> N
     assert counted.queues["low"].limited == 2
 
 
+def test_of_a_queue_it_is_told_how_many_wait_for_which_paused_key(scene: Scene) -> None:
+    scene.store.set_limits({"one": LimitSettings(concurrency=1, keyed=True)}, 1)
+    keys = range(9, 2, -1)
+    for key in keys:
+        scene.store.pause(*scene.sender.next(), f"=one:{key}", True)
+    scene.enqueue(*(new_job("low", takes=(f"one:{key}",)) for key in keys for _ in range(key)))
+    scene.enqueue(*(new_job("low", takes=("one:1",)) for _ in range(2)))
+    assert len(scene.driver.step(99)) == 1
+    reasons, counted, _ = explain_queue(scene.store, "low")
+    assert [reason.why for reason in reasons] == 6 * ["paused"] + ["limited"]
+    assert [reason.data["jobs"] for reason in reasons] == [9, 8, 7, 6, 5, 4 + 3, 1]
+    told, *_, more, limited = reasons
+    assert told.says.startswith("9 jobs of it wait: one for 9 is paused since ")
+    assert told.says.endswith(", until trioq resume --limit one --key 9")
+    assert told.data == {
+        "queue": "low", "jobs": 9, "limit": "one", "key": 9,
+        **counted.pauses.takes["one:9"].as_json(),
+    }  # fmt: skip
+    assert more.says == (
+        "7 jobs of it wait: more values of keys are paused, 2 of them; trioq pause tells which"
+    )
+    assert limited.says == "1 job of it waits for a limit: one"
+    assert [room["take"] for room in limited.data["limits"]] == ["one:1"]
+
+
 def test_nothing_is_changed(scene: Scene) -> None:
     uids = scene.enqueue(new_job("low"), new_job("low", delay_ms=10_000), new_job("elsewhere"))
     before = _all(scene)

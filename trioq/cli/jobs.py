@@ -23,7 +23,7 @@ from trioq.cli.follow import follow as show_changes
 from trioq.cli.screen import ago, cut, lasting, moment, numbers, plain, show_table, texts
 from trioq.core.config import Config, WorkerConfig
 from trioq.core.formats import history
-from trioq.store.inspect import Door, JobView, QueueStats, limits_in_words
+from trioq.store.inspect import Door, JobView, QueueStats, limits_in_words, told_of_paused
 
 #: Names of parked jobs that are told of beside what is next.
 DOORS = 5
@@ -40,8 +40,11 @@ def peek(config: str, queue: str, count: int, as_json: bool) -> None:
         found = there.admin.peek(there.known_queue(queue), count)
         counted = there.admin.stats()
         behind = [door for door in there.admin.doors(counted) if door.queue == queue]
-        limits = limits_in_words(there.admin.rooms(queue), there.admin.now_ms())
-    for line in _besides(queue, counted.queues.get(queue), behind, limits):
+        rooms, paused = there.admin.rooms(queue), counted.pauses.takes
+        others = [room for room in rooms if room.take not in paused]
+        limits = limits_in_words(others, there.admin.now_ms())
+        keys = [(jobs, why) for jobs, why, _ in told_of_paused(rooms, paused)]
+    for line in _besides(queue, counted.queues.get(queue), behind, limits, keys):
         note(line)
     if as_json:
         show_json([view.as_json() for view in found])
@@ -58,18 +61,31 @@ def peek(config: str, queue: str, count: int, as_json: bool) -> None:
 
 
 def _besides(
-    queue: str, counted: QueueStats | None, behind: Sequence[Door], limits: str
+    queue: str,
+    counted: QueueStats | None,
+    behind: Sequence[Door],
+    limits: str,
+    keys: Sequence[tuple[int, str]],
 ) -> Iterator[str]:
-    """Why what is listed isn't all there is to come, or doesn't come."""
+    """Why what is listed isn't all there is to come, or doesn't come.
+
+    Args:
+      limits: Which the jobs wait for that wait for limits.
+      keys: How many wait for the resume of a value of a key, and for which.
+    """
     if counted is None:
         return
     if counted.paused:
         yield f"{queue} is paused: nobody claims from it until trioq resume {shlex.quote(queue)}"
     elif not counted.served and counted.waiting:
         yield f"no engine serves {queue}"
-    if counted.limited:
-        wait = "waits for a limit" if counted.limited == 1 else "wait for limits"
-        yield plain(f"{counted.limited:,} more {wait}: {limits or 'trioq limits tells which'}")
+    limited = counted.limited
+    for jobs, why in keys:
+        yield plain(f"{jobs:,} more {'waits' if jobs == 1 else 'wait'}: {why}")
+        limited -= jobs
+    if limited > 0:
+        wait = "waits for a limit" if limited == 1 else "wait for limits"
+        yield plain(f"{limited:,} more {wait}: {limits or 'trioq limits tells which'}")
     if counted.scheduled:
         yield f"{counted.scheduled:,} more are scheduled for later"
     for door in behind[:DOORS]:

@@ -23,7 +23,7 @@ from trioq.store.inspect import LimitView, Taken, settings_json, take_in_words
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: So many values of keys that are paused are told of.
+#: So many values of a key that are paused are told of.
 PAUSES = 20
 
 #: Jobs that are named in a cell.
@@ -67,7 +67,6 @@ def list_(config: str, as_json: bool) -> None:
     with opened(config) as there:
         found = there.admin.limits()
         now_ms = there.admin.now_ms()
-        paused = there.admin.pauses().takes
     if as_json:
         show_json([view.as_json() for view in found])
         return
@@ -86,10 +85,11 @@ def list_(config: str, as_json: bool) -> None:
             click.echo(plain(f"{view.name}: {older} {others}"))
         if view.left_out:
             click.echo(plain(f"{view.name}: {view.left_out:,} more values are in use"))
-    for take, pause in list(paused.items())[:PAUSES]:
-        click.echo(plain(take_in_words(take, pause)))
-    if len(paused) > PAUSES:
-        click.echo(f"and {len(paused) - PAUSES:,} more are paused")
+        for take, pause in list(view.paused.items())[:PAUSES]:
+            click.echo(plain(take_in_words(take, pause)))
+        if len(view.paused) > PAUSES:
+            more = len(view.paused) - PAUSES
+            click.echo(plain(f"{view.name}: {more:,} more values are paused"))
 
 
 def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:

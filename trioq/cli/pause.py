@@ -15,6 +15,7 @@ from trioq.cli.common import (
     as_seconds,
     complete_queues,
     fail,
+    first,
     note,
     opened,
     show_json,
@@ -23,6 +24,7 @@ from trioq.cli.common import (
 )
 from trioq.cli.limits import key_value
 from trioq.cli.screen import plain
+from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
 from trioq.core.formats.pause import NOTE_MAX
 from trioq.core.limits import KeyValue, key_of, limit_of
@@ -33,6 +35,9 @@ with_key = click.option("--key", metavar="VALUE", callback=key_value,
                         help="Jobs with this value of a limit's key: JSON, or a text.")  # fmt: skip
 with_limit = click.option("--limit", metavar="NAME",
                           help="Whose key that is, where several limits have one.")  # fmt: skip
+
+#: How many may run of a limit that is there to be paused.
+NEVER_REACHED = 100000
 
 WHICH = "Say which: a QUEUE, --job NAME, or --key VALUE."
 
@@ -130,7 +135,10 @@ def _meant(
     if limit is not None and key is None:
         raise click.UsageError("--limit says whose --key is meant: say that too.")
     if key is not None:
-        return {"limit": _limit(limit, limits()), "key": key}
+        found = limits()
+        if not found:
+            fail(_no_key(there.config), WRONG_USE)
+        return {"limit": _limit(limit, found), "key": key}
     if job is None:
         return {"queue": there.known_queue(queue or "")}
     if not job:
@@ -144,17 +152,29 @@ def _meant(
 
 def _limit(limit: str | None, found: list[str]) -> str:
     """Whose key is meant."""
-    if not found:
-        fail(
-            "no limit has a key: give one that names the field, as"
-            ' [limits.per_tenant] key = "tenant" (docs/limits.md)', WRONG_USE,
-        )  # fmt: skip
     if limit is None and len(found) > 1:
         fail(f"several limits have a key: say which with --limit: {', '.join(found)}", WRONG_USE)
     if limit is not None and limit not in found:
         near = did_you_mean(limit, found) or f"; there are {', '.join(found)}"
         fail(f"no limit {limit!r} has a key{near}", WRONG_USE)
     return limit or found[0]
+
+
+def _no_key(config: Config) -> str:
+    """What to do where no limit that engines have told of has a key."""
+    if named := [name for name, limit in config.limits.items() if limit.key is not None]:
+        return (
+            f"no engine has told of a limit with a key, and the configuration has {first(named)}:"
+            " start an engine with it"
+        )
+    fair = next(((queue.name, queue.fair) for queue in config.queues if queue.fair), None)
+    queue, field = fair or (config.queues[0].name, "tenant")
+    why = f"no limit has a key, and turns ({queue}: fair = {json.dumps(field)}) can't be paused"
+    return (
+        f"{why if fair else 'no limit has a key'}: give the jobs one that they never reach, and"
+        f" restart the engines: [limits.each] queue = {json.dumps(queue)}, key ="
+        f" {json.dumps(field)}, concurrency = {NEVER_REACHED} (docs/limits.md)"
+    )
 
 
 def _tell(what: dict[str, Any], changed: bool, state: str, as_json: bool) -> None:

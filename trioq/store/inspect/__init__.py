@@ -48,6 +48,7 @@ from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch, w
 from trioq.store.inspect.summaries import done
 from trioq.store.inspect.trend import Trend
 from trioq.store.inspect.views import JobView
+from trioq.store.inspect.why_limited import told_of_paused
 
 __all__ = [
     "CAUSES",
@@ -114,6 +115,7 @@ __all__ = [
     "stats",
     "take_in_words",
     "tell",
+    "told_of_paused",
     "uids_of",
     "waiting",
     "waits_of_all",

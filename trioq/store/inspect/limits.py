@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,15 +12,17 @@ import attrs
 
 from trioq.core.flow import rate_of
 from trioq.core.formats import flow
+from trioq.core.formats.pause import Pause
 from trioq.core.job import Uid
 from trioq.core.limiter import start_us
 from trioq.core.limits import LimitSettings, key_of, limit_of
 from trioq.store import kept
 from trioq.store.inspect.deployed import Deployed, deployed
 from trioq.store.inspect.fields import PAGE, scanned
+from trioq.store.inspect.pauses import pauses
 from trioq.store.redis import RedisStore
 
-#: Of each limit so many takes are told, and of each take so many jobs.
+#: Of each limit so many takes are told, and so many that are paused; of each take so many jobs.
 SHOWN = 20
 NAMED = 10
 
@@ -133,6 +136,8 @@ class LimitView:
     """Those with settings of their own come first, then those that most wait for; at most 20."""
     left_out: int = 0
     """So many more there are."""
+    paused: Mapping[str, Pause] = attrs.field(factory=dict[str, Pause])
+    """Its takes, also those that nobody uses, with which nobody starts."""
 
     @property
     def is_by_hand(self) -> bool:
@@ -143,7 +148,7 @@ class LimitView:
     def is_over(self) -> bool:
         """Whether it is there no more: nobody has it, and nobody runs or waits because of it."""
         limits_none = self.settings in (None, LimitSettings())
-        return self.deployed is None and limits_none and not self.takes
+        return self.deployed is None and limits_none and not (self.takes or self.paused)
 
     def as_json(self) -> dict[str, Any]:
         """The shape of a limit with ``--json``."""
@@ -158,6 +163,11 @@ class LimitView:
             "waiting": self.waiting,
             "takes": [taken.as_json() for taken in self.takes],
             "takes_left_out": self.left_out,
+            "paused": [
+                {"key": key_of(take), **pause.as_json()}
+                for take, pause in itertools.islice(self.paused.items(), SHOWN)
+            ],
+            "paused_left_out": max(0, len(self.paused) - SHOWN),
         }
 
 
@@ -177,8 +187,8 @@ def concurrency(settings: LimitSettings | None) -> int:
 
 
 def limits(store: RedisStore) -> list[LimitView]:
-    """All limits that some engine has, or that jobs take of, by name. Bounded: of more claims, or
-    values that somebody waits for, than 10,000 it tells of some."""
+    """All limits that some engine has, that jobs take of, or that are paused, by name. Bounded: of
+    more claims, or values that somebody waits for, than 10,000 it tells of some."""
     kept_as = dict(scanned(store, "limits"))
     told = {take: decoded(text) for take, text in kept_as.items()}
     own = {take for take, settings in told.items() if settings and take != limit_of(take)}
@@ -189,6 +199,10 @@ def limits(store: RedisStore) -> list[LimitView]:
     by_limit: dict[str, list[str]] = {}
     for take in dict.fromkeys((*told, *held, *rooms)):
         by_limit.setdefault(limit_of(take), []).append(take)
+    paused: dict[str, dict[str, Pause]] = {}
+    for take, pause in pauses(store).takes.items():
+        paused.setdefault(limit_of(take), {})[take] = pause
+        by_limit.setdefault(limit_of(take), [])
     found = []
     for name, takes in sorted(by_limit.items()):
         takes.sort(key=lambda take: (take not in own, -waiting[take], -held.get(take, 0), take))
@@ -215,6 +229,7 @@ def limits(store: RedisStore) -> list[LimitView]:
                 sum(waiting[take] for take in takes),
                 tuple(_with_times(store, shown)),
                 len(in_use) - len(shown),
+                paused.get(name, {}),
             )
         )
     return [view for view in found if not view.is_over]

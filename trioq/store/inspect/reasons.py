@@ -175,14 +175,22 @@ def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterat
 
 
 def of_limits(queue: str, counted: Stats, found: Sequence[Room], now_ms: int) -> Iterator[Reason]:
-    """For which limits jobs of a queue wait, whoever claims from it.
+    """For which limits jobs of a queue wait, or for the resume of which keys, whoever claims from
+    it.
 
     Args:
       found: Where they do, as far as was looked.
     """
     there_is = counted.queues.get(queue)
-    if there_is is not None and there_is.limited:
-        says, data = why_limited.told_of_many(there_is.limited, found, now_ms)
+    left = 0 if there_is is None else there_is.limited
+    paused = counted.pauses.takes
+    for jobs, why, data in why_limited.told_of_paused(found, paused):
+        wait = "job of it waits" if jobs == 1 else "jobs of it wait"
+        yield Reason("paused", f"{jobs:,} {wait}: {why}", {"queue": queue, "jobs": jobs, **data})
+        left -= jobs
+    if left > 0:
+        others = [room for room in found if room.take not in paused]
+        says, data = why_limited.told_of_many(left, others, now_ms)
         yield Reason("limited", says, {"queue": queue, **data})
 
 

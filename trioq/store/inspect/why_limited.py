@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trioq.core.duration import roughly
 from trioq.core.flow import rate_of
-from trioq.core.limits import limit_of
+from trioq.core.formats.pause import Pause
+from trioq.core.limits import key_of, limit_of
 from trioq.store.inspect.limits import Taken
+from trioq.store.inspect.pauses import take_in_words
 from trioq.store.inspect.rooms import Room, in_words
 
 #: Jobs that are named, and rooms that are told of as data.
 NAMED = 3
 ROOMS = 20
+
+#: Values of keys that are paused, with their pauses.
+PAUSES = 5
 
 
 def told(taken: Taken, before: int | None, now_ms: int) -> tuple[str, dict[str, Any]]:
@@ -59,6 +64,25 @@ def told_of_many(jobs: int, found: Sequence[Room], now_ms: int) -> tuple[str, di
         for room in sorted(found, key=lambda room: -room.jobs)[:ROOMS]
     ]
     return f"{jobs:,} {wait}: {which}", {"jobs": jobs, "limits": rooms}
+
+
+def told_of_paused(
+    found: Sequence[Room], paused: Mapping[str, Pause]
+) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """How many jobs wait for the resume of a value of a key, and for which, in words and as data;
+    those first for which the most wait.
+
+    Args:
+      found: The rooms of one queue.
+      paused: Take → its pause.
+    """
+    shut = sorted((room for room in found if room.take in paused), key=lambda room: -room.jobs)
+    for room in shut[:PAUSES]:
+        pause, value = paused[room.take], {"limit": room.limit, "key": key_of(room.take)}
+        yield room.jobs, take_in_words(room.take, pause), value | pause.as_json()
+    if more := shut[PAUSES:]:
+        says = f"more values of keys are paused, {len(more):,} of them; trioq pause tells which"
+        yield sum(room.jobs for room in more), says, {}
 
 
 def _lacks(taken: Taken, now_ms: int) -> str:
