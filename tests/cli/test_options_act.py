@@ -398,7 +398,7 @@ def served(place: Place, *options: str) -> set[str]:
     (directory / "found" / "file.txt").write_text("x")
     place.cli.config.write_text(place.cli.config.read_text() + SERVED)
     place.cli("enqueue", "noop")
-    assert place.cli("enqueue", "noop", "--id", "later", "--delay", "20s").exit_code == 0
+    assert place.cli("enqueue", "noop", "--id", "later", "--delay", "50s").exit_code == 0
     ended = apart("serve", place.cli.config, *options, cwd=directory)
     assert ended.returncode == 0, ended.stderr
     return {path.name for path in directory.rglob("*")} & {"ran", "file.txt.seen"}
@@ -406,10 +406,8 @@ def served(place: Place, *options: str) -> set[str]:
 
 @row("serve", "--drain-horizon")
 def jobs_due_later_are_left(place: Place) -> None:
-    # With the default of 60 s, that would take 20 s.
-    began = time.monotonic()
+    # With the default of 60 s it would be waited for, and run.
     assert served(place, "--drain", "--drain-horizon", "1") == {"ran", "file.txt.seen"}
-    assert time.monotonic() - began < 15
     assert len(place.dump().queues["low"].scheduled) == 1
 
 
