@@ -58,6 +58,25 @@ async def test_a_limit_that_has_had_enough_rests_for_all_engines(config: Path) -
     assert not any(isinstance(event, JobFailed) for event in events)
 
 
+async def test_a_job_whose_payload_lies_apart_knows_what_it_took(config: Path) -> None:
+    app, done, events = trioq.App(), trio.Event(), list[Event]()
+
+    @app.job("told")
+    async def told(text: str) -> None:
+        if not any(isinstance(event, LimitRests) for event in events):
+            raise trioq.RateLimited(0.01, limit="all")
+        done.set()
+
+    with trioq.connect_sync(config) as client:
+        client.enqueue("told", {"text": 100_000 * "x"})
+    engine = trioq.Engine(app, config, report=events.append)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        with trio.fail_after(PATIENCE_S):
+            await done.wait()
+        engine.drain()
+
+
 async def test_who_names_a_limit_that_its_job_took_nothing_of_waits_alone(config: Path) -> None:
     app, done, events = trioq.App(), trio.Event(), list[Event]()
 

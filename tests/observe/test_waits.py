@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioq.core.config import Config, QueueConfig
-from trioq.core.events import BreakerChanged, JobStarted
+from trioq.core.events import BreakerChanged, JobsStarted, JobStarted, JobsWaited
 from trioq.observe.metrics import Metrics, listener, waits
 from trioq.observe.metrics.waits import Intervals, Wait, Waits
 
@@ -63,6 +63,30 @@ def test_an_open_breaker_is_told_but_not_where_the_queue_was_paused_too() -> Non
     assert known.of(started(100), now=110) == Wait(0, ready=0, paused=10)
 
 
+def test_what_a_claim_tells_is_what_the_rest_of_a_wait_was() -> None:
+    known = Waits()
+    known.claimed({"u": "limited", "other": "fair"})
+    assert known.only_ready(started(100), now=110) is None
+    known.pauses.begin("low", 100)
+    known.pauses.end("low", 103)
+    assert known.of(started(100), now=110) == Wait(0, 7, paused=3, rest="limited")
+    assert known.of(started(100), now=110) == Wait(0, 7, paused=3), "its next run waits anew"
+
+
+def test_each_run_has_one_of_ready_limited_and_fair() -> None:
+    metrics = Metrics(Config(queues=(QueueConfig("low"),)), {"name": "low"}, lambda: None)
+    metrics(JobsWaited({"a": "limited", "b": "fair"}))
+    starts = [(uid, 1, False, 100_000, 100_000, 110.0, 0) for uid in "abc"]
+    metrics(JobsStarted("name", "low", starts, are_plain=True))
+    counts = {
+        state: metrics.registry.get_sample_value(
+            "trioq_job_wait_seconds_count", {"queue": "low", "state": state}
+        )
+        for state in ("ready", "limited", "fair")
+    }
+    assert counts == {"ready": 1, "limited": 1, "fair": 1}
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_wait_for_what_several_depend_on_is_one_for_their_breaker(
     monkeypatch: pytest.MonkeyPatch, shared: bool
@@ -102,6 +126,9 @@ def test_what_cannot_be_known_is_not_told(job: JobStarted) -> None:
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waits, "JOBS", 3)
     known = Waits()
+    known.claimed(dict.fromkeys("abc", "fair"))
+    known.claimed(dict.fromkeys("bd", "limited"))
+    assert list(known._waited_for) == ["b", "c", "d"]
     for n in range(5):
         known.scheduled(str(n), 0, 0)
     assert list(known._due) == ["2", "3", "4"]

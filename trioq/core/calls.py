@@ -84,6 +84,11 @@ class Claim:
     """What it took of limits."""
 
 
+WaitedFor = Literal["limited", "fair"]
+"""What a claimed job had waited for, beside others: a limit that had refused it, or the turn of its
+fair key."""
+
+
 @value
 class Ask:
     """Somebody wants a claim to end: its job shall be cancelled."""
@@ -121,6 +126,8 @@ class StepReply:
     """Of the claims, what was last noted of those that have been run before."""
     paused: tuple[str, ...] = ()
     """The names that nobody is to run now; told with :attr:`parked`."""
+    waits: Mapping[Uid, WaitedFor] = attrs.field(factory=dict[Uid, WaitedFor])
+    """Of the claims, what some had waited for; told once, not of a step that is executed again."""
 
     def after(self, age_s: float) -> StepReply:
         """It, as it is so long after it was given: what is due is due the sooner."""

@@ -7,13 +7,14 @@ engine's loop. The idea is that of trio's instruments.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from typing import Literal, get_args
 
 import attrs
 
+from trioq.core.calls import WaitedFor
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason, Error
 from trioq.core.values import value
@@ -207,7 +208,7 @@ class JobsSucceeded(Event):
     def each(self) -> Iterator[Event]:
         """The same, told of each."""
         name, queue = self.name, self.queue
-        workers: Iterable[int | None] = self.workers or repeat(None)
+        workers: Iterable[int | None] = self.workers or itertools.repeat(None)
         for run, worker in zip(self.runs, workers, strict=False):
             uid, attempt, suspect, enqueued_ms, wanted_ms, took_s, _ = run
             if not self.have_begun:
@@ -227,10 +228,30 @@ class JobSucceeded(Event):
     """Which one ran it, where another task tells of it."""
 
 
+@value
+class JobWaited(Event):
+    """What a job that was claimed just now, and hasn't begun, had waited for beside others."""
+
+    uid: Uid
+    what: WaitedFor
+
+
+@value
+class JobsWaited(Event):
+    """The same of several; who doesn't listen to this is told of each."""
+
+    waits: Mapping[Uid, WaitedFor]
+
+    def each(self) -> Iterator[JobWaited]:
+        """The same, told of each."""
+        return itertools.starmap(JobWaited, self.waits.items())
+
+
 #: What tells of several at once, and of what it tells when it is told of each.
 OF_MANY: Mapping[type[Event], tuple[type[Event], ...]] = {
     JobsStarted: (JobStarted,),
     JobsSucceeded: (JobStarted, JobSucceeded),
+    JobsWaited: (JobWaited,),
 }
 
 

@@ -21,6 +21,7 @@ from trioq.core.events import Event, name_of
 LEVELS: dict[type[Event], str] = {
     e.Claimed: "debug",
     e.ClaimsReturned: "debug",
+    e.JobWaited: "debug",
     e.JobStarted: "debug",
     e.JobSucceeded: "debug",
     e.JobReleased: "debug",

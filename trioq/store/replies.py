@@ -109,7 +109,7 @@ _CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
 _ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|(?:full|wait) [^ ]+ \d{1,15} \d{1,15}")
 _CLAIMS = (
     text, texts, values, values, texts, number, number, number, text, optional(texts),
-    optional(_asks), values, optional(texts), values, texts,
+    optional(_asks), values, optional(texts), values, like(rb"[-fl]*"), texts,
 )  # fmt: skip
 
 #: Script → first word → what follows. The same words stand under REPLY in the script's header.
@@ -173,12 +173,13 @@ def _of_step(words: Mapping[bytes, Sequence[Item]]) -> Shape:
             return False
         if len(answer) == 1:
             return True
-        _, _, uids, records, attempts, suspects, *_, notes, _, takes, _ = answer
+        _, _, uids, records, attempts, suspects, *_, notes, _, takes, waits, _ = answer
         return (
             len(uids) == len(records)
             and len(attempts) in (0, len(uids))
             and len(notes) in (0, len(uids))
             and len(takes) in (0, len(uids))
+            and len(waits) in (0, len(uids))
             and not (suspects and set(suspects) - set(uids))
         )
 

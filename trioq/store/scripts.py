@@ -55,7 +55,8 @@ class Script:
     @property
     def words(self) -> tuple[str, ...]:
         """The first word of each reply."""
-        replies = self.header.sections["REPLY"]
+        # One that is long goes on in the next line, behind a comma.
+        replies = re.sub(r",\n\s*", ", ", "\n".join(self.header.sections["REPLY"])).split("\n")
         return tuple(re.split(r"[,:]|\s\s", line)[0].strip() for line in replies)
 
 

@@ -12,7 +12,8 @@ from typing import Any, Literal, cast
 
 import attrs
 
-from trioq.core.calls import Ask, Claim, Step, StepReply
+from trioq.core.calls import Ask, Claim, Step, StepReply, WaitedFor
+from trioq.core.job import Uid
 from trioq.core.settlements import SETTLEMENTS, Park, Settlement
 from trioq.store import kept
 from trioq.store.keys import Keys
@@ -20,6 +21,9 @@ from trioq.store.protocol import StoreOptions
 
 #: How often all of many queues are looked at, for what others may have put there by hand.
 LOOK_AT_ALL_S = 10.0
+
+#: The letters by which an answer tells what claims had waited for.
+WAITED_FOR: dict[int, WaitedFor] = {ord("l"): "limited", ord("f"): "fair"}
 
 _UID = attrgetter("uid")
 _STEP = attrgetter("step")
@@ -128,7 +132,7 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
     """What the server did."""
     (
         settled, uids, records, attempts, suspects, held, left, next_due, version, index, asks,
-        notes, paused, takes,
+        notes, paused, takes, waits,
     ) = rest  # fmt: skip
     claims = map(
         Claim,
@@ -156,7 +160,13 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
         () if asks is None else tuple(_asks(asks)),
         {kept.text(u): n for u, n in zip(uids, notes, strict=True) if n} if notes else {},
         () if paused is None else tuple(sorted(kept.texts(paused))),
+        _waits(uids, waits) if waits else {},
     )
+
+
+def _waits(uids: Sequence[bytes], letters: bytes) -> dict[Uid, WaitedFor]:
+    told = ((uid, WAITED_FOR.get(letter)) for uid, letter in zip(uids, letters, strict=True))
+    return {kept.text(uid): what for uid, what in told if what is not None}
 
 
 def _asks(told: Sequence[bytes]) -> Iterator[Ask]:

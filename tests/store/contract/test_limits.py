@@ -7,7 +7,7 @@ import pytest
 from tests.store.drive import line
 from tests.store.world import SECOND, Make, World
 from tests.support import new_job
-from trioq.core.calls import Claim, Unwanted
+from trioq.core.calls import Claim, StepReply, Unwanted
 from trioq.core.fair import FairKey
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt, Settlement
@@ -48,6 +48,37 @@ def test_a_job_of_a_limit_that_nobody_knows_is_not_limited(world: Make) -> None:
     assert len(engine.step(3)) == 3
     # Where there are limits, it is counted who would take of one.
     assert w.dump().slots == {"strange": 3}
+
+
+def test_a_claim_tells_that_a_limit_had_refused_its_job(world: Make) -> None:
+    w = limited(world, all=ONE)
+    first, second, third = enqueued(w, 3, "all")
+    engine = w.engine()
+    reply = engine.ask(2)
+    assert (uids(reply.claims), reply.waits) == ([first], {})
+    (plain,) = enqueued(w, 1)
+    reply = engine.ask(2, Ack(first, 1))
+    assert (uids(reply.claims), reply.waits) == ([second, plain], {second: "limited"})
+    assert engine.ask(1).waits == {}
+    keyed = new_job("low", takes=("all",), fair=FairKey('"a"'))
+    w.sender.enqueue(keyed)
+    reply = engine.ask(2, Ack(second, 2))
+    assert (uids(reply.claims), reply.waits) == ([third], {third: "limited"})
+    reply = engine.ask(2, Ack(third, 4))
+    assert (uids(reply.claims), reply.waits) == ([keyed.uid], {keyed.uid: "limited"})
+
+
+def test_what_a_job_had_waited_for_is_told_once(world: Make) -> None:
+    w = limited(world, all=ONE)
+    first, second = enqueued(w, 2, "all")
+    engine = w.engine()
+    engine.step(2)
+    step = engine.make(1, Ack(first, 1))
+    told, again = w.store.step(step), w.store.step(step)
+    assert isinstance(told, StepReply)
+    assert isinstance(again, StepReply)
+    assert told.waits == {second: "limited"}
+    assert (again.claims, again.waits) == (told.claims, {})
 
 
 def test_each_value_of_a_key_has_slots_of_its_own(world: Make) -> None:

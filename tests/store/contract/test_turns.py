@@ -9,6 +9,7 @@ from tests.store.world import SECOND, Make, World, bury, retry, uids
 from tests.support import new_job
 from trioq.core.calls import Unwanted
 from trioq.core.fair import fair_key
+from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Park, Release
 from trioq.errors import QueueFull
 
@@ -33,6 +34,18 @@ def keys_of(w: World, claims: list[str]) -> str:
     """The keys of these jobs as one text: a key is one letter, and none a dash."""
     rows = w.dump().flow
     return "".join(rows[uid].split('"')[1] if uid in rows else "-" for uid in claims)
+
+
+@pytest.mark.parametrize("limits", [False, True])
+def test_a_claim_tells_which_jobs_came_in_their_keys_turns(world: Make, limits: bool) -> None:
+    w = world()
+    if limits:
+        w.store.set_limits({"all": LimitSettings(concurrency=9)}, 1)
+    (a,) = enqueue(w, "a")
+    plain, another = enqueue(w, None, 2)
+    reply = w.engine().ask(3)
+    assert sorted(uids(reply.claims)) == sorted([a, plain, another])
+    assert reply.waits == {a: "fair"}
 
 
 def test_keys_take_turns(world: Make) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from trioq.core.calls import Admit, Step
+from trioq.core.calls import Admit, Step, WaitedFor
 from trioq.core.job import Uid
 from trioq.core.model.boots import Hold, Registration
 from trioq.core.model.limits import ROOMS_MAX
@@ -45,6 +45,8 @@ class Picking:
     rated: int = 0
     """How many starts were taken that have a rate."""
     is_full: bool = False
+    waits: dict[Uid, WaitedFor] = attrs.field(factory=dict[Uid, "WaitedFor"])
+    """What some that were taken had waited for."""
 
     def pick(self) -> None:
         """From each queue that isn't paused, in the order of the step."""
@@ -130,6 +132,8 @@ class Picking:
             left += 1
             if how == "claimed":
                 self.space.turns.claimed(name, tag)
+                if tag is not None:
+                    self.waits[uid] = "fair"
             elif how == "refused":
                 self._enter(name, uid)
         if left:
@@ -162,7 +166,9 @@ class Picking:
                 break
             flow.leave(room, uid)
             self.left[name] = True
-            if how == "refused":
+            if how == "claimed":
+                self.waits[uid] = "limited"
+            elif how == "refused":
                 takes = self.space.jobs[uid].takes
                 other = flow.refusing(takes, name, self.now_us, is_new=False)
                 assert other is not None

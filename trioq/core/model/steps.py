@@ -6,7 +6,7 @@ from typing import Literal
 
 import attrs
 
-from trioq.core.calls import Ask, Claim, Gone, Step, StepReply, Unwanted, check_batch
+from trioq.core.calls import Ask, Claim, Gone, Step, StepReply, Unwanted, WaitedFor, check_batch
 from trioq.core.formats.pause import is_name, is_take, name_of, take_of
 from trioq.core.job import Uid
 from trioq.core.model.boots import Hold, Registration
@@ -54,7 +54,7 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
     boot.last = asked.number
     boot.refused = frozenset(acting.refused)
     boot.cancelled = frozenset(unwanted.uid for unwanted in acting.stopped)
-    return _reply(space, boot, asked, now_ms, "ok")
+    return attrs.evolve(_reply(space, boot, asked, now_ms, "ok"), waits=acting.waits)
 
 
 def _again(space: Namespace, boot: Registration, asked: Step, now_ms: int) -> StepReply:
@@ -137,6 +137,8 @@ class _Acting:
     """Takes that are there for others."""
     took_suspect: bool = False
     lifted_name: bool = False
+    waits: dict[Uid, WaitedFor] = attrs.field(factory=dict[Uid, "WaitedFor"])
+    """What some of the claimed had waited for."""
 
     def lift(self) -> None:
         """What was paused until a time that has come isn't any more."""
@@ -211,7 +213,7 @@ class _Acting:
         that have something to give, then the rest."""
         picking = Picking(self.space, self.boot, self.asked, self.now_ms)
         picking.pick()
-        self.took_suspect = picking.took_suspect
+        self.took_suspect, self.waits = picking.took_suspect, picking.waits
         make_way(self.space, picking.left, self.now_ms)
         shut = [self.space.shut(admit.queue, admit.name) for admit in self.asked.admits]
         if self.settling.opened or any(shut) or self.lifted_name:

@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from trioq.core.calls import Ask, Gone, StepReply
-from trioq.core.events import ClaimsReturned, Report
+from trioq.core.events import ClaimsReturned, JobsWaited, Report
 from trioq.core.job import Record
 from trioq.core.pace import Pace
 from trioq.core.settlements import Cancel, Release, Settlement
@@ -119,6 +119,8 @@ class Intake:
             self.pace.ask()
         self.pace.scheduled(trio.current_time(), reply.next_due_ms)
         tell(absorbed, step, took_s, report=self.report, tracer=self.tracer)
+        if reply.waits:
+            self.report(JobsWaited(reply.waits))
         return absorbed.agrees
 
     def hear(self, asks: Sequence[Ask]) -> None:

@@ -140,6 +140,4 @@ class Payloads:
 
 def _with(held: Held, payload: bytes) -> Held:
     stored, _ = split_big(held.stored)
-    return Held(
-        held.by, held.uid, held.step, held.attempt, held.suspect, stored, payload, held.noted
-    )
+    return attrs.evolve(held, stored=stored, payload=payload)

@@ -153,7 +153,8 @@ RUN = Metric(
 WAIT = Metric(
     "histogram",
     "trioq_job_wait_seconds",
-    "How long jobs waited before a run, by what for: scheduled, ready, breaker, paused.",
+    "How long jobs waited before a run, by what for: scheduled, ready, limited, fair, breaker, "
+    "paused.",
     ("queue", "state"),
     WAIT_S,
 )

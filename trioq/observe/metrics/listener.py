@@ -78,6 +78,8 @@ class Metrics:
         self._on: dict[type[Event], Callable[[Any], None]] = {
             e.JobStarted: self._job_started,
             e.JobsStarted: self._jobs_started,
+            e.JobWaited: lambda event: self._waits.claimed({event.uid: event.what}),
+            e.JobsWaited: lambda event: self._waits.claimed(event.waits),
             e.JobSucceeded: self._job_succeeded,
             e.JobsSucceeded: self._jobs_succeeded,
             e.Claimed: self._claimed,
@@ -189,7 +191,7 @@ class Metrics:
         self._waits_of(event.queue, "ready").observe_many(_no_less_than_0(waited_s))
 
     def _waited_in_parts(self, queue: str, wait: Wait) -> None:
-        self._waited(queue, "ready", wait.ready)
+        self._waited(queue, wait.rest, wait.ready)
         if wait.scheduled > 0:
             self._waited(queue, "scheduled", wait.scheduled)
         if wait.breaker > 0:

@@ -32,17 +32,19 @@ WAITS = """\
 | --- | --- | --- |
 | `scheduled` | from the enqueue to its being due; after a failure or a snooze, the delay | the job's record; the engine that schedules it again |
 | `ready` | the rest: nothing held it back but other jobs | the difference |
+| `limited` | the rest, where a limit had refused it | its claim |
+| `fair` | the rest, where it came in the turn of its fair key and no limit had refused it | its claim |
 | `breaker` | while the breaker of its name was open in the engine that then ran it | that engine |
 | `paused` | while its queue or its name was paused, by the looks of that engine, every `queue_sample_interval` | that engine |
 
+So each run has one of `ready`, `limited` and `fair`, whole: that a job was refused by a limit, its claim tells; since when,
+nobody notes, as that would cost a write for each that is refused. What is short now, a limit or engines, is told below.
+
 Only waits whose beginning is known are told: a run after a failure only where the same engine saw
 the failure, a run after its engine died not at all. What another engine had parked, given back or
-snoozed counts as `ready`, and so does waiting for a limit or for the turn of a fair key, and the time that a revived job lay dead. The clocks of the
-enqueuer and the engine are taken to agree; a negative wait counts as 0.
-
-A claim doesn't tell since when its job had waited for a limit, nor which of its time other keys had: to note that would cost
-a write for each job that is refused, and one that nobody claims would never be counted. So limits and fair keys are told
-by who waits now, below: where `limited` is above 0 all the time, the limit is what is short, and no engine.
+snoozed counts as the rest, and so does the time that a revived job lay dead. While a value of a limit's key is paused, its jobs
+wait for that limit: `limited`. Of a claim whose answer was lost on its way, and that was asked for again, it isn't told what
+its jobs had waited for: `ready`. The clocks of the enqueuer and the engine are taken to agree; a negative wait counts as 0.
 
 **What waits, and for what**, is told by `trioq_queue_waiting_jobs` and `trioq_queue_oldest_waiting_seconds`, counted where
 the jobs lie and costing none of them anything. `cause` is what has to come first:

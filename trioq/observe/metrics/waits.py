@@ -1,7 +1,9 @@
-"""Of what a job's wait was made: being scheduled, being ready, a closed door, a pause.
+"""Of what a job's wait was made: being scheduled, being ready, a limit, a turn, a closed door, a
+pause.
 
 What is known: when a job was enqueued or due (its record says), when this engine saw its
-queue or its name paused and its name's breaker open, and when what failed here was to run again.
+queue or its name paused and its name's breaker open, when what failed here was to run again, and
+whether a limit had refused it, or it came in the turn of its fair key (its claim says).
 What isn't: when another engine scheduled it again. A run of which that would have to be known is
 left out rather than guessed; what another engine parked or gave back counts as ready.
 """
@@ -10,11 +12,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple
 
 import attrs
 
+from trioq.core.calls import WaitedFor
 from trioq.core.events import JobStarted
 from trioq.core.formats.pause import of_name
 from trioq.core.job import Uid
@@ -24,13 +27,19 @@ INTERVALS = 50
 JOBS = 10_000
 
 
+Rest = Literal["ready"] | WaitedFor
+"""What is left of a wait without its other parts; one of them for each run."""
+
+
 class Wait(NamedTuple):
     """Seconds."""
 
     scheduled: float
     ready: float
+    """Or what it was instead of that: :attr:`rest`."""
     breaker: float = 0.0
     paused: float = 0.0
+    rest: Rest = "ready"
 
 
 @attrs.define
@@ -80,6 +89,14 @@ class Waits:
     """Open breakers, by name."""
     _due: dict[Uid, float] = attrs.field(factory=dict[Uid, float], init=False)
     """When jobs that ran here are to run again."""
+    _waited_for: dict[Uid, WaitedFor] = attrs.field(factory=dict[Uid, "WaitedFor"], init=False)
+    """Of what was claimed here and hasn't begun, what it waited for beside others."""
+
+    def claimed(self, waits: Mapping[Uid, WaitedFor]) -> None:
+        """Some jobs that are to begin had waited for these."""
+        self._waited_for |= waits
+        while len(self._waited_for) > JOBS:  # some were given back
+            del self._waited_for[next(iter(self._waited_for))]
 
     def scheduled(self, uid: Uid, now: float, again_in_s: float) -> None:
         """A job that ran here is to run again."""
@@ -87,13 +104,10 @@ class Waits:
             del self._due[next(iter(self._due))]
         self._due[uid] = now + again_in_s
 
-    def forget(self, uid: Uid) -> None:
-        self._due.pop(uid, None)
-
     @property
     def knows_more(self) -> bool:
         """Whether a job may have waited for anything but other jobs."""
-        return bool(self._due) or self.pauses.known or self.doors.known
+        return bool(self._due or self._waited_for) or self.pauses.known or self.doors.known
 
     def only_ready(self, job: JobStarted, now: float) -> float | None:
         """Seconds, for most jobs: their first run, and no time but that in which they were ready.
@@ -118,6 +132,7 @@ class Waits:
         None: it can't be known.
         """
         wanted_ms = job.wanted_ms
+        rest: Rest = self._waited_for.pop(job.uid, "ready") if self._waited_for else "ready"
         scheduled = 0.0
         since = self._due.pop(job.uid, None) if self._due else None
         if since is None:
@@ -127,7 +142,7 @@ class Waits:
             scheduled = (wanted_ms - job.enqueued_ms) / 1000
         waited = now - since if now > since else 0.0
         if not (self.pauses.known or self.doors.known):
-            return Wait(scheduled, waited)
+            return Wait(scheduled, waited, rest=rest)
         paused = min(waited, self.pauses.overlap(since, now, job.queue, of_name(job.name)))
         breaker = min(waited - paused, self.doors.overlap(since, now, job.name))
-        return Wait(scheduled, waited - paused - breaker, breaker, paused)
+        return Wait(scheduled, waited - paused - breaker, breaker, paused, rest)

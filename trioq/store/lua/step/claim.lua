@@ -72,6 +72,7 @@ if #uids > 0 then
           claimed[n_claimed] = uid
           if lot.in_turn then
             had_turn(lot.queue, tag_of[i])
+            claims.waits[n_claimed] = tag_of[i] and "f"
           end
           kept[n_claimed] = #record > RECORD_MAX and string.sub(record, 1, RECORD_MAX) or record
         end

@@ -15,6 +15,14 @@ local function news()
   end
   return told
 end
+-- A letter for each claim, if it is known of any what it had waited for: f, its turn; l, a limit.
+local function waits()
+  local told = {}
+  for i = 1, next(claims.waits) and #claims.uids or 0 do
+    told[i] = claims.waits[i] or "-"
+  end
+  return table.concat(told)
+end
 function reply(word, refusals)
   local left, next_due = 0, -1
   for q = 1, n_queues do
@@ -45,6 +53,6 @@ function reply(word, refusals)
   end
   return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, n_alone + n_packed,
            left, next_due, version, index, n_asked ~= asked_known and news() or false, noted,
-           names, claims.takes,
+           names, claims.takes, waits(),
            has_limits and word == "ok" and with_limits.wake() or {} }
 end

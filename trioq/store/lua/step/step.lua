@@ -46,7 +46,8 @@
 --       run       step, how many of these in a row it has claimed
 --       then for each verb: its name, how many, and a column for each of its fields, or a text
 --       of lines
--- REPLY ok, refused, uids, jobs, tries, suspects, held, left, due, known, index, asks, notes, off, took, wake
+-- REPLY ok, refused, uids, jobs, tries, suspects, held, left, due, known, index, asks, notes, off,
+--       took, waits, wake
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
 --       old       a number before the last; nothing changed
@@ -56,7 +57,8 @@
 --   claim it was made for: its step is the one in `running`, or of the pack. What a claim takes of
 --   limits it takes all or none, and `slots` counts what is in `took`: of claims that are held.
 -- Repeat: the number makes the steps of an engine a strict sequence. The last one again is
---   answered as it was, from `running` and `packs`, and from what `steps` notes of refusals.
+--   answered as it was, from `running` and `packs`, and from what `steps` notes of refusals; but
+--   it isn't told again what the claimed had waited for.
 -- Cost: a constant number of commands for each verb, parked list and queue that anything is in,
 --   whatever the size of the batch; what isn't there is asked for many keys at a time.
 -- @keys
@@ -125,7 +127,7 @@ if n_parked > 0 then
 end
 
 -- What follows notes here what the end has to know ------------------------------------
-local claims = { uids = {}, records = {}, tries = {}, suspects = {}, takes = {} }
+local claims = { uids = {}, records = {}, tries = {}, suspects = {}, takes = {}, waits = {} }
 local n_claimed, lots, left_doors = 0, {}, {}  -- a lot: up to where in `claims.uids`, and where from
 local refused, cancelled, is_paused, lifted = {}, {}, {}, {}
 local n_alone, n_packed = nil, in_packs(last)  -- of the claims that are held, in `running` and in `packs`

@@ -40,6 +40,7 @@ local function from_turns(queue)
   function from.met(_, record, i)
     if record then
       had_turn(queue, tags[i])
+      claims.waits[n_claimed] = tags[i] and "f"
     end
   end
   local sorted, plain, keyed, keyed_tags = sort_out(uids, from), {}, {}, {}
@@ -90,8 +91,11 @@ local function from_room(queue, take)
     left[#left + 1] = room .. "\0" .. uid
     enter(uid, refuses, queue)
   end
-  function from.met(uid)
+  function from.met(uid, record)
     left[#left + 1] = room .. "\0" .. uid
+    if record then
+      claims.waits[n_claimed] = "l"
+    end
   end
   while goes_on() do
     if left_of(limit) < 1 then
