@@ -216,6 +216,19 @@ LIMITED = (
         ("tests/engine/runs/test_settle.py",),
     ),
     Mutant(
+        "a job whose payload lay apart forgets what it took", "engine/shard/payloads.py",
+        "payload=payload)", "payload=payload, takes=())", ("tests/engine/test_rate_limited.py",),
+    ),
+    Mutant(
+        "who comes out of a room had waited for nothing", "store/lua/step/limits/places.lua",
+        '      claims.waits[n_claimed] = "l"\n', "", LIMITS,
+    ),
+    Mutant(
+        "what claims had waited for is told of others", "store/lua/step/reply.lua",
+        'told[i] = claims.waits[i] or "-"',
+        'told[i] = claims.waits[#claims.uids + 1 - i] or "-"', LIMITS,
+    ),
+    Mutant(
         "a cancelled job keeps its place in a room", "store/lua/cancel.lua",
         "if not left_its_room(uid, row, name) then", "if true then", LIMITS,
     ),

@@ -72,7 +72,7 @@ NOTES_MUTANTS = (
     ),
     Mutant(
         "a job whose payload lay apart forgets what was said before", "engine/shard/payloads.py",
-        "stored, payload, held.noted\n", "stored, payload\n", RUNS,
+        "payload=payload)", 'payload=payload, noted=b"")', RUNS,
     ),
     Mutant(
         "a log has as many lines as were written", BOARD,

@@ -25,6 +25,10 @@ TAKEN_IN_TURN = (
         "      claim.queue.n_keyed = claim.queue.n_keyed + 1\n", "", TURNS,
     ),
     Mutant(
+        "who has no key had waited for its key's turn", "store/lua/step/claim.lua",
+        'claims.waits[n_claimed] = tag_of[i] and "f"', 'claims.waits[n_claimed] = "f"', TURNS,
+    ),
+    Mutant(
         "all keys weigh the same", TAGGED,
         "starts + kind.turn", "starts + TURN", TURNS,
     ),
