@@ -20,6 +20,8 @@ EXPLAINED: Killers = ("tests/store/test_explain.py", "-k", "pause")
 SHOWN: Killers = ("tests/cli/test_pause.py",)
 ENGINE: Killers = ("tests/engine/shard/test_pauses.py",)
 APART: Killers = ("tests/engine/runs/test_apart.py", "-k", "tried_again")
+TOLD: Killers = ("tests/engine/test_told_pauses.py",)
+LOGS: Killers = ("tests/observe/test_logs.py", "-k", "keys")
 PAUSES: Killers = ("tests/store/contract/test_pauses.py",)
 
 PAUSED = (
@@ -86,6 +88,14 @@ PAUSED = (
     Mutant(
         "a paused key of which no engine has told isn't listed", "store/inspect/limits.py",
         "not (self.takes or self.paused)", "not self.takes", SHOWN,
+    ),
+    Mutant(
+        "each engine tells at each look which keys are paused", "engine/sampler.py",
+        "seen.paused_takes - before.paused_takes", "seen.paused_takes", TOLD,
+    ),
+    Mutant(
+        "of keys that are paused while an engine runs only one is told", "observe/logs.py",
+        "(limit_of(event.take),) if event.at_first_look else None", "(limit_of(event.take),)", LOGS,
     ),
     Mutant(
         "a pause begins anew when it is said again", PAUSE,

@@ -32,6 +32,8 @@ from trioq.core.events import (
     JobParked,
     JobReleased,
     JobStarted,
+    KeyPaused,
+    KeyResumed,
     RedisAway,
     ScanFinished,
 )
@@ -337,6 +339,19 @@ def test_the_count_of_a_storm_is_told_before_the_end() -> None:
     assert len(log.of("enqueue_refused")) == 1
     log.tell(EngineStopping("e", 0, 1.0))
     assert [line.get("more") for line in log.of("enqueue_refused")] == [None, 4]
+
+
+def test_of_keys_that_were_paused_before_one_of_each_limit_is_told_and_later_ones_all() -> None:
+    log = Log()
+    for take in ("each:1", "each:2", "each:3", "other:1"):
+        log.tell(KeyPaused(take, at_first_look=True))
+    for take in ("each:4", "each:5", "each:4"):
+        log.tell(KeyPaused(take, at_first_look=False))
+    told = ["each:1", "other:1", "each:4", "each:5", "each:4"]
+    assert [line["take"] for line in log.of("key_paused")] == told
+    log.now = 31.0
+    log.tell(KeyResumed("each:1"))
+    assert [(line["take"], line["more"]) for line in log.of("key_paused")[5:]] == [("each:3", 2)]
 
 
 def test_nothing_else_is_left_out() -> None:

@@ -496,6 +496,23 @@ class NameResumed(Event):
 
 
 @value
+class KeyPaused(Event):
+    """Somebody has paused the jobs with one value of a limit's key: none of them starts."""
+
+    take: str
+    """The limit, with the value."""
+    at_first_look: bool
+    """Whether this engine has never seen it otherwise."""
+
+
+@value
+class KeyResumed(Event):
+    """The jobs with a paused value of a limit's key start again."""
+
+    take: str
+
+
+@value
 class ScanFinished(Event):
     """One look through the directory."""
 

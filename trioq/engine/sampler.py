@@ -17,6 +17,8 @@ import trio
 
 from trioq.core.calls import Rate
 from trioq.core.events import (
+    KeyPaused,
+    KeyResumed,
     NamePaused,
     NameResumed,
     QueuePaused,
@@ -181,4 +183,9 @@ class Sampler:
             self.report(NamePaused(name, is_first))
         for name in sorted(before.paused_names - seen.paused_names):
             self.report(NameResumed(name))
+        takes = seen.paused_takes if is_first else seen.paused_takes - before.paused_takes
+        for take in sorted(takes):
+            self.report(KeyPaused(take, is_first))
+        for take in sorted(before.paused_takes - seen.paused_takes):
+            self.report(KeyResumed(take))
         self._paused = seen

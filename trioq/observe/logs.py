@@ -16,6 +16,7 @@ import structlog
 
 from trioq.core import events as e
 from trioq.core.events import Event, name_of
+from trioq.core.limits import limit_of
 
 #: The level of each event; the others are ``info``.
 LEVELS: dict[type[Event], str] = {
@@ -55,14 +56,17 @@ RENAMED = {"uid": "job_id", "name": "job", "boot": "engine_id"}
 #: Where ``boot`` is another engine's than the one that tells it.
 OF_ANOTHER: dict[type[Event], str] = {e.EngineReaped: "reaped_engine_id"}
 
-#: What comes once for each job or each try: told once, and then counted for so long.
+#: What comes once for each job or each try: told once, and then counted for so long; but each time
+#: where there is no key.
 STORM_S = 30.0
-STORMS: dict[type[Event], Callable[[Any], tuple[str, ...]]] = {
+STORMS: dict[type[Event], Callable[[Any], tuple[str, ...] | None]] = {
     e.JobParked: lambda event: (event.name, event.why),
     e.EnqueueRefused: lambda event: (),
     e.RunStarved: lambda event: (event.want,),
     e.LimitRests: lambda event: (event.take,),
     e.ResultNotKept: lambda event: (event.name, event.why),
+    # A starting engine finds all that are; what somebody pauses meanwhile is told each time.
+    e.KeyPaused: lambda event: (limit_of(event.take),) if event.at_first_look else None,
 }
 
 
@@ -117,7 +121,8 @@ class LogLines:
         elif self._storms:
             self._end_storms()
         alike = STORMS.get(type(event))
-        if alike is None or self._is_first(event, alike(event)):
+        key = None if alike is None else alike(event)
+        if key is None or self._is_first(event, key):
             self._write(event)
 
     def _write(self, event: Event, **more: Any) -> None:

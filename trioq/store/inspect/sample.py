@@ -50,6 +50,8 @@ class Glance:
     """All paused queues."""
     paused_names: frozenset[str]
     """Those of jobs that nobody is to run."""
+    paused_takes: frozenset[str]
+    """What jobs take of limits with which nobody starts."""
     permits_used: float | None
     """Of a limiter's burst; None where none was asked about."""
     watched: bool
@@ -117,6 +119,7 @@ def glance(
         ),
         paused=frozenset(pauses.queues),
         paused_names=frozenset(pauses.names),
+        paused_takes=frozenset(pauses.takes),
         permits_used=_permits_used(rate, kept.number(tat), now_us) if rate else None,
         watched=bool(watched),
     )
