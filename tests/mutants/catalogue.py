@@ -150,7 +150,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a finished job keeps its record", f"{SETTLE}/ack.lua",
-        'forget(uids, "done", now_ms, retention, more)\n', "", MODEL,
+        'forget(uids, "done", now_ms, retention, has_more)\n', "", MODEL,
     ),
     Mutant(
         "failed attempts are not written down", f"{SETTLE}/retry.lua",
@@ -233,7 +233,7 @@ SCRIPTS = (
     ),
     Mutant(
         "who is done keeps what else there was of the job", f"{SETTLE}/ack.lua",
-        "if more > 0 then", "more = 0\nif more > 0 then", MODEL,
+        "has_more = n_beside > 0 or has_attempts or", "has_more = false and", MODEL,
     ),
     Mutant(
         "who is refused leaves a summary", f"{SETTLE}.lua",
@@ -246,6 +246,18 @@ SCRIPTS = (
     Mutant(
         "summaries stay where the counter has begun anew", "store/lua/shared/summarise.lua",
         "or by_then and by_then <= counted and", "or by_then and", SUMMARIES,
+    ),
+    Mutant(
+        "what an ack counts is all that was ever done", STEP,
+        'string.format("%d", before + more)', 'string.format("%d", more)', MODEL,
+    ),
+    Mutant(
+        "a counter that is none can't be counted on", STEP,
+        'string.match(counted or "", "^%d+$") or 0', 'tonumber(counted or 0)', SUMMARIES,
+    ),
+    Mutant(
+        "who runs something, and has nothing to settle, runs nothing", "store/lua/step/look.lua",
+        "if n_settled == 0 and not n_alone then\n", "if false then\n", CLAIMS,
     ),
     Mutant(
         "a step that comes again tells its claims in any order", "store/lua/step/again.lua",
@@ -276,7 +288,7 @@ SCRIPTS = (
     ),
     Mutant(
         "what alone is there is the first queue's", "store/lua/step/look.lua",
-        "(read(next_at) and 1 or 0)", "(read(next_at) and 1 or 1)", CLAIMS,
+        "(read(k) and 1 or 0)", "(read(k) and 1 or 1)", CLAIMS,
     ),
     Mutant(
         "the name of a paused queue that is empty goes", "store/lua/step/unused.lua",

@@ -1,7 +1,7 @@
 -- @use drop
 -- @use finished
--- A job's life ends: its record goes, and its caller's id remembers how it ended. `more`: how many
--- there are of the hashes that may have more of a job, where that is known. `told`: what is told and
+-- A job's life ends: its record goes, and its caller's id remembers how it ended. `more`: whether
+-- the other hashes may have more of a job, where that is known. `told`: what is told and
 -- kept of each job's end, if it is more than the state.
 local function forget(uids, state, now_ms, retention_ms, more, told)
   if #uids == 0 then
@@ -11,8 +11,10 @@ local function forget(uids, state, now_ms, retention_ms, more, told)
   if told then
     finished(uids, told.ends, told.values, told.keeps_ms, now_ms)
   end
-  more = more or redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of, waits, notes, flow)
-  if more == 0 then
+  if more == nil then
+    more = redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of, waits, notes, flow) > 0
+  end
+  if not more then
     return
   end
   if not told and redis.call("HLEN", waits) > 0 then

@@ -97,21 +97,42 @@ local function look(first, last, there)
   end
 end
 local next_at, last = lists_at + 1, math.min(lists_at + 128, bells_at)
-local there = redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns, enqueuers_line,
-                         unpack(KEYS, next_at, last))
-if there == 1 and n_queues <= 4 then
-  -- It is mostly what has just been enqueued.
-  while there > 0 and next_at <= lists_at + n_queues do
-    there = there - (read(next_at) and 1 or 0)
-    next_at = next_at + 1
+local mostly_absent = { paused, attempts, asked, notes, flow, fair, turns, enqueuers_line }
+local keys = { unpack(mostly_absent) }
+for _, more in ipairs({ beside, n_settled == 0 and { running } or {}, { unpack(KEYS, next_at, last) } }) do
+  for _, key in ipairs(more) do
+    keys[#keys + 1] = key
   end
 end
+local there = redis.call("EXISTS", unpack(keys))
+local function look_at_running()
+  n_alone = redis.call("HLEN", running)
+  there = there - (n_alone > 0 and 1 or 0)
+end
+if n_settled == 0 and there > 1 then
+  look_at_running()
+end
+if there == 1 and n_queues <= 4 then
+  -- It is mostly what has just been enqueued, and where jobs go that don't say: into the last queue.
+  local k = lists_at + n_queues
+  while there > 0 and k > lists_at do
+    there = there - (read(k) and 1 or 0)
+    k = k - 1
+  end
+  next_at = lists_at + n_queues + 1
+end
 if there > 0 then
-  local n_rare = redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns, enqueuers_line)
+  if n_settled == 0 and not n_alone then
+    look_at_running()
+  end
+  n_beside = beside[1] and redis.call("EXISTS", unpack(beside)) or 0
+  local n_rare = there > n_beside and redis.call("EXISTS", unpack(mostly_absent)) or 0
   if n_rare > 0 then
     read_rare()
   end
-  look(next_at, last, there - n_rare)
+  look(next_at, last, there - n_beside - n_rare)
+elseif n_settled == 0 then
+  n_alone = n_alone or 0
 end
 for first = last + 1, bells_at, 128 do
   last = math.min(first + 127, bells_at)

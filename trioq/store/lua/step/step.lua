@@ -152,11 +152,17 @@ local check_limits
 
 -- Read, and check types: nothing after the first write may fail ---------------------
 redis.call("HLEN", jobs)  -- and of the others, what is there now and then
-local version = redis.call("HGET", stats, "parked_version") or "0"
+local counters = redis.call("HMGET", stats, "parked_version", "done", "summaries")
+local version, n_done, n_summaries = counters[1] or "0", counters[2], counters[3]
+-- Where somebody else wrote what is no counter, it begins anew.
+local function raised(counted, more)
+  local before = #(counted or "") <= 15 and string.match(counted or "", "^%d+$") or 0
+  return string.format("%d", before + more)
+end
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
 end
-local verbs = {}
+local verbs, beside, n_beside = {}, {}, 0  -- beside: what else a verb asks for, and how much of it is there
 if n_settled > 0 then
   -- @verbs
 end
@@ -168,13 +174,16 @@ if n_packed > 0 and (n_settled > 0 or number == last_number) then
 end
 if n_settled > 0 then
   -- @read find
-else
-  n_alone = redis.call("HLEN", running)
 end
 if has_queues or forgets == "1" then
   redis.call("SCARD", named)
 end
 -- @read look
+for _, group in ipairs(groups) do
+  if group.verb.read then
+    group.verb.read()
+  end
+end
 -- What jobs take may be told by this very step, which then claims no job without it.
 for _, group in ipairs(groups) do
   local count, field = group.last - group.first + 1, group.verb.takes_in

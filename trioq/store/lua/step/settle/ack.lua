@@ -8,18 +8,26 @@
 -- @use summarise
 -- Nobody writes there before: among those that keep summaries an ack is the first to settle.
 local oldest = redis.call("LINDEX", done, -1)
-local more = redis.call("EXISTS", big, attempts, reaps, history, reasons, id_of, waits, notes, flow)
-if more > 0 then
-  now()
-  -- @types but done
-end
+local has_more
+beside = { big, reaps, history, reasons, id_of, waits }
 -- @may
 return {
   fields = 1,
   in_lines = true,
+  read = function()
+    has_more = n_beside > 0 or has_attempts or has_notes or has_rows
+    if has_more then
+      now()
+      -- @types but done
+    end
+  end,
   write = function(uids, _, summaries)
-    forget(uids, "done", now_ms, retention, more)
-    summarise(summaries, #uids, oldest)
-    bump(stats, "done", #uids)
+    forget(uids, "done", now_ms, retention, has_more)
+    local counts = { "done", raised(n_done, #uids) }
+    if is_kept(summaries) then
+      counts[3], counts[4] = "summaries", raised(n_summaries, #uids)
+      keep(summaries, #uids, tonumber(counts[4]), oldest)
+    end
+    redis.call("HSET", stats, unpack(counts))
   end,
 }
