@@ -7,11 +7,12 @@ from pathlib import Path
 
 from tests.cli.conftest import run
 from tests.scene import Scene
+from tests.store.drive import Driver
 from tests.support import Server, new_job, trioq
 from trioq.cli.drain import Verdict, judge
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack
-from trioq.store.inspect import outstanding
+from trioq.store.inspect import outstanding, stats
 
 HOUR_US = 3_600_000_000
 KNOWN = frozenset({"noop"})
@@ -71,6 +72,51 @@ def test_of_many_limits_those_are_named_for_which_the_most_wait(scene: Scene) ->
         scene.enqueue(*(new_job(takes=(f"{name}:{i % 2}",)) for i in range(2 * count)))
     scene.driver.step(100)
     assert verdict(scene).waiting_for == ("8 running", "20 limited: d; c; b and 1 more")
+
+
+def suspects(scene: Scene, *takes: str) -> list[str]:
+    """Jobs that took each of these when an engine died with them."""
+    made = scene.enqueue(*(new_job(takes=(take,)) for take in takes))
+    dies = Driver(scene.store, ("low",))
+    assert len(dies.step(len(takes))) == len(takes)
+    seen = scene.store.observe()[dies.engine]
+    assert scene.store.reap(dies.engine, seen, 9).moved == len(takes)
+    return made
+
+
+def test_suspects_that_a_rate_refuses_for_long_do_not_hold_up_a_drain(scene: Scene) -> None:
+    scene.store.set_limits({"one": LimitSettings(HOUR_US, burst=3)}, 1)
+    made = suspects(scene, "one", "one", "one")
+    (plain,) = scene.enqueue(new_job())
+    found = verdict(scene)
+    assert found.waiting_for == ("1 ready",)
+    (left,) = found.left_behind
+    assert re.fullmatch(r"3 in low \(limited: one, the next in (59|60) min\)", left)
+    low = stats(scene.store).queues["low"]
+    assert (low.ready, low.limited, low.suspects) == (1, 3, 3)
+    (claim,) = scene.driver.step(4)
+    assert claim.uid == plain
+    scene.driver.step(0, Ack(plain, 1))
+    assert verdict(scene).is_done
+    assert verdict(scene, horizon_s=7200).waiting_for[0].startswith("3 limited: one, the next in ")
+    assert stats(scene.store).placed == len(made)
+
+
+def test_suspects_that_wait_for_a_slot_or_for_nothing_hold_up_a_drain(scene: Scene) -> None:
+    scene.store.set_limits({"one": LimitSettings(concurrency=1), "free": LimitSettings()}, 1)
+    suspects(scene, "one", "free")
+    assert verdict(scene).waiting_for == ("2 ready",)
+    holder = Driver(scene.store, ("high",))
+    scene.enqueue(new_job("high", takes=("one",)))
+    assert len(holder.step(1)) == 1
+    assert verdict(scene).waiting_for == ("1 ready", "1 running", "1 limited: one")
+
+
+def test_suspects_of_a_value_that_is_paused_are_left_behind(scene: Scene) -> None:
+    scene.store.set_limits({"of": LimitSettings(concurrency=9, keyed=True)}, 1)
+    suspects(scene, 'of:"acme"')
+    scene.store.pause(*scene.sender.next(), '=of:"acme"', True)
+    assert verdict(scene).left_behind == ("1 in low (paused: of)",)
 
 
 def test_a_drain_ends_where_a_rate_lets_nothing_start_for_long(

@@ -209,7 +209,7 @@ FACES = (
         " if job.uid in running]", "]", CANCELLING,
     ),
     Mutant(
-        "engines that come are not counted with their jobs", "store/inspect/counts.py",
+        "engines that come are not counted with their jobs", "store/inspect/moment.py",
         "and other.engines <= self.engines", "", BETWEEN,
     ),
     Mutant(

@@ -142,7 +142,7 @@ PACKED = (
         "if beaten and beaten < 0 then", "if beaten then", PACKS,
     ),
     Mutant(
-        "a pack counts as one job", "store/inspect/counts.py",
+        "a pack counts as one job", "store/inspect/moment.py",
         "kept.pack_count(pack)", "1", PACKS,
     ),
     Mutant(

@@ -228,7 +228,7 @@ SEEN = (
         "key=lambda door: (door.queue, door.name)", DOORS,
     ),
     Mutant(
-        "who was cancelled behind a door is counted there", "store/inspect/counts.py",
+        "who was cancelled behind a door is counted there", "store/inspect/moment.py",
         "n - next(answers) for door, n", "n - 0 * next(answers) for door, n", INSPECT,
     ),
     Mutant(

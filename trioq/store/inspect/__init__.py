@@ -7,14 +7,8 @@ server.
 from trioq.store.inspect.ages import oldest_ready_ms
 from trioq.store.inspect.breakers import BreakerView, breakers
 from trioq.store.inspect.causes import CAUSES, Waiting
-from trioq.store.inspect.counts import (
-    EngineStats,
-    Outstanding,
-    QueueStats,
-    Stats,
-    outstanding,
-    stats,
-)
+from trioq.store.inspect.counting import outstanding, stats
+from trioq.store.inspect.counts import EngineStats, Outstanding, QueueStats, Stats
 from trioq.store.inspect.dead import (
     Dead,
     DeadFilter,

@@ -10,7 +10,8 @@ from trioq.core.formats.snapshot import Snapshot
 from trioq.core.job import Uid
 from trioq.store import kept
 from trioq.store.inspect import turns
-from trioq.store.inspect.counts import Stats, stats
+from trioq.store.inspect.counting import stats
+from trioq.store.inspect.counts import Stats
 from trioq.store.inspect.doors import ENGINES, Door, doors
 from trioq.store.inspect.jobs import find
 from trioq.store.inspect.limits import before, taken, takes_of

@@ -15,7 +15,7 @@ from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable, StoreBusy, StoreRefused
 from trioq.store import kept
 from trioq.store.inspect import fields, turns
-from trioq.store.inspect.counts import TRIES
+from trioq.store.inspect.moment import TRIES
 from trioq.store.inspect.remembered import remembered, said
 from trioq.store.inspect.snapshot import watch
 from trioq.store.inspect.views import JobView, views

@@ -18,7 +18,8 @@ from trioq.core.job import Uid
 from trioq.errors import RecordUnreadable
 from trioq.store import kept
 from trioq.store.inspect import fields
-from trioq.store.inspect.counts import Stats, stats
+from trioq.store.inspect.counting import stats
+from trioq.store.inspect.counts import Stats
 from trioq.store.inspect.doors import Door, doors
 from trioq.store.inspect.living import JobFilter
 from trioq.store.inspect.summaries import ended

@@ -15,7 +15,8 @@ from trioq.core.calls import Rate
 from trioq.core.formats.history import Attempt
 from trioq.core.formats.snapshot import Failure, Run, Shut, Snapshot
 from trioq.core.job import Uid
-from trioq.store.inspect.counts import EngineStats, Stats, stats
+from trioq.store.inspect.counting import stats
+from trioq.store.inspect.counts import EngineStats, Stats
 from trioq.store.inspect.dead import DeadFilter, dead_pages, dead_views, newest_dead
 from trioq.store.inspect.doors import ENGINES, Door, explained
 from trioq.store.inspect.sample import permits_used

@@ -20,7 +20,8 @@ from trioq.store.inspect import turns
 from trioq.store.inspect.ages import merged, oldest_keyed_ms, oldest_ms, oldest_plain_ms
 from trioq.store.inspect.breakers import SharedBreaker, shared_breakers
 from trioq.store.inspect.causes import Cause, Waiting, waiting
-from trioq.store.inspect.counts import Stats, stats
+from trioq.store.inspect.counting import stats
+from trioq.store.inspect.counts import Stats
 from trioq.store.inspect.doors import doors
 from trioq.store.inspect.jobs import PAGE
 from trioq.store.inspect.pauses import Pauses, questions
