@@ -365,7 +365,8 @@ def dump_of_model(space: Namespace) -> Dump:
         waits={uid: " ".join(clients) for uid, clients in space.waits.items()},
         line={
             queue: tuple(
-                f"{uid} {p.nth} {p.until_ms} {p.tried_ms} {p.jobs} {p.most} {p.client} {p.queue}"
+                f"{uid} {p.nth} {p.until_ms} {p.tried_ms} {p.jobs} {p.most} {p.client}"
+                f" {p.queue} {p.id}"
                 for uid, p in space.in_line(queue)
             )
             for queue in {place.queue for place in space.line.values()}
@@ -458,7 +459,7 @@ def _line(places: Mapping[str, str], order: list[bytes]) -> dict[str, tuple[str,
     for member in order[::2]:
         queue, nth, uid = member.decode().split("\0")
         place = places.get(uid, "no place")
-        assert place.split()[::6] == [str(int(nth)), queue], (member, place)
+        assert place.split()[:7:6] == [str(int(nth)), queue], (member, place)
         line[queue] = (*line.get(queue, ()), f"{uid} {place}")
     assert sum(map(len, line.values())) == len(places), (places, order)
     return line

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.conftest import Cli, lines, only_error
 from tests.scene import Scene
-from tests.support import new_job
+from tests.support import Server, new_job
+from trioq.core.calls import Enqueuer, MustWait
 from trioq.core.settlements import Park
+from trioq.store.redis import StoreOptions
 
 
 def test_a_job_is_told_line_by_line_and_as_json(trioq: Cli, scene: Scene) -> None:
@@ -46,6 +50,26 @@ def test_a_job_that_nobody_knows_is_a_failure_that_says_what_is_remembered(
 ) -> None:
     said = only_error(trioq("explain", "nothing"), 1)
     assert said.startswith("no job 'nothing': there never was one, or it has ended")
+
+
+def test_a_job_whose_enqueue_waits_for_room_is_said_to_be_in_line(
+    trioq: Cli, server: Server
+) -> None:
+    options = StoreOptions(max_lengths={"low": 1}, when_full={"low": "wait"})
+    scene = Scene.on(server.store(options=options))
+    scene.enqueue(new_job("low"))
+    with pytest.raises(MustWait):
+        scene.store.enqueue(
+            *scene.sender.next(), [new_job("low", id="order 1")], who=Enqueuer("c1")
+        )
+    scene.store.lane.close()
+    first, why = lines(trioq("explain", "order 1").stdout)
+    assert first == "order 1 is not enqueued yet"
+    assert why.startswith("  it waits for room in low for ")
+    assert why.endswith(", as the first in line")
+    for more in ((), ("--follow",)):
+        said = only_error(trioq("job", "order 1", *more), 1)
+        assert said.startswith("no job 'order 1' yet: it waits for room in low for ")
 
 
 def test_one_thing_is_explained_at_a_time(trioq: Cli, scene: Scene) -> None:

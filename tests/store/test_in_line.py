@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import pytest
 from tests.scene import Scene
 from tests.support import Server, new_job
 from trioq.core.calls import Enqueuer, MustWait
-from trioq.store.inspect import explain_queue, stats
+from trioq.store.inspect import explain, explain_queue, stats
 from trioq.store.inspect.in_line import InLine, in_line
 from trioq.store.redis import StoreOptions
 
@@ -78,6 +79,30 @@ def test_of_a_full_queue_it_is_explained_who_waits_for_room(bounded: Scene) -> N
     assert reason.says.startswith("low is full: 1 enqueue waits for room for 1 job, for ")
     since_ms = int(uid[:12], 16)
     assert reason.data == {"queue": "low", "enqueues": 1, "jobs": 1, "since_ms": since_ms}
+
+
+def test_who_waits_for_room_is_explained_by_the_id_and_the_uid_of_its_job(bounded: Scene) -> None:
+    bounded.enqueue(new_job("low"), new_job("high"))
+    lines_up(bounded, queue="high")
+    lines_up(bounded)
+    job = new_job("low", id="order: 7\n8")
+    for _ in range(2):  # and comes again, with its place
+        with pytest.raises(MustWait):
+            bounded.store.enqueue(*bounded.sender.next(), [job], who=Enqueuer("c1"))
+    for asked in (job.uid, "order: 7\n8"):
+        told = explain(bounded.store, asked)
+        assert (told.uid, told.id, told.queue, told.state) == (
+            job.uid, asked, "low", "not enqueued",
+        )  # fmt: skip
+        (reason,) = told.reasons
+        since_ms = int(job.uid[:12], 16)
+        assert reason.why == "full"
+        assert reason.data == {"queue": "low", "before": 1, "jobs": 1, "since_ms": since_ms}
+        assert re.fullmatch(
+            r"it waits for room in low for .*: 1 enqueue comes before it", reason.says
+        )
+    assert explain(bounded.store, "order").state == "unknown"
+    assert explain(bounded.store, "").state == "unknown"
 
 
 def test_many_in_line_are_counted_over_pages(

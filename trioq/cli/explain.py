@@ -55,8 +55,11 @@ def _show_job(told: Explanation, unknown: str, as_json: bool) -> None:
     if as_json:
         show_json(told.as_json())
         return
-    what = f"{told.name} in {told.queue}" if told.name else "a job that can't be read"
-    click.echo(plain(f"{told.id}, {what}, is {told.state}"))
+    if told.state == "not enqueued":
+        click.echo(plain(f"{told.id} is not enqueued yet"))
+    else:
+        what = f"{told.name} in {told.queue}" if told.name else "a job that can't be read"
+        click.echo(plain(f"{told.id}, {what}, is {told.state}"))
     for reason in told.reasons:
         click.echo(plain(f"  {reason.says}"))
 

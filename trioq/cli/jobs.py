@@ -11,6 +11,7 @@ import click
 
 from trioq.cli.common import (
     ID,
+    Opened,
     fail,
     note,
     opened,
@@ -121,14 +122,14 @@ def job(config: str, id: str, follow: bool, as_json: bool) -> None:
     if follow:
         with opened(config) as there:
             if (found := there.admin.job(id)) is None:
-                fail(f"no job {id!r}: {unknown(there.config.worker)}")
+                fail(_no_job(there, id))
             show_changes(there.admin.follow(found.uid, found.callers_id), as_json=as_json)
         return
     with opened(config) as there:
         view = there.admin.job(id)
-        door = None if view is None else there.admin.door(view)
-    if view is None:
-        fail(f"no job {id!r}: {unknown(there.config.worker)}")
+        if view is None:
+            fail(_no_job(there, id))
+        door = there.admin.door(view)
     if as_json:
         shown = view.as_json()
         show_json(shown if door is None else shown | {"door": door.as_json()})
@@ -140,6 +141,13 @@ def job(config: str, id: str, follow: bool, as_json: bool) -> None:
 HOW = {"stopped": "was stopped", "ignored": "didn't end in time, and was left to itself"}
 
 # -- a story -----------------------------------------------------------------------------------
+
+
+def _no_job(there: Opened, id: str) -> str:
+    told = there.admin.explain(id)
+    if told.state == "not enqueued":
+        return f"no job {id!r} yet: {told.reasons[0].says}"
+    return f"no job {id!r}: {unknown(there.config.worker)}"
 
 
 def unknown(worker: WorkerConfig) -> str:

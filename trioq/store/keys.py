@@ -73,7 +73,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("pauses", "HASH", "what is paused → `since:until:said`: epoch ms, no end is 0; who and why, JSON", "pause", "the same"),
     KeyDoc("seen", "HASH", "path → `size:mtime_ns` of each file the producer has enqueued", "enqueue", "never"),
     KeyDoc("sender:<id>", "STRING", "the number of a client's last write, and how it was answered", "enqueue and other client writes", "expires after an hour"),
-    KeyDoc("enqueuers", "HASH", "uid of the first job of an enqueue that waits for room → `nth until tried jobs most client queue`: its place in line, until when it is waited for and when it tried last (epoch ms; 0: there is room), how many jobs, the max_length that it knows, who is told", "enqueue", "the same, wait_for, step_aside, whatever makes room"),
+    KeyDoc("enqueuers", "HASH", "uid of the first job of an enqueue that waits for room → `nth until tried jobs most client queue id`: its place in line, until when it is waited for and when it tried last (epoch ms; 0: there is room), how many jobs, the max_length that it knows, who is told, and the caller's id of its first job, if it has one", "enqueue", "the same, wait_for, step_aside, whatever makes room"),
     KeyDoc("enqueuers_line", "ZSET", "`queue\\0nth\\0uid` of the same, all with score 0: the first is the next", "enqueue", "with the former"),
     KeyDoc("limit:<name>", "STRING", "the limiter's theoretical arrival time, epoch µs", "enqueue", "expires when the bucket is full"),
     KeyDoc("sampler", "STRING", "the engine whose turn it is to count for the metrics: a hint", "that engine", "expires when it stops"),

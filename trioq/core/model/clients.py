@@ -184,7 +184,7 @@ class _Enqueuing:
             if too_many <= 0:
                 continue
             if who and when_full == "wait" and more <= most:
-                place = line_up(space, uid, who, name, jobs=more, now_ms=self.now_ms)
+                place = line_up(space, self.jobs[0], who, name, jobs=more, now_ms=self.now_ms)
                 return MustWait(name, length, most, place.nth)
             return QueueFull(name, length, most, more)
         return None

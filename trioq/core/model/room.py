@@ -21,18 +21,20 @@ LOOK_MAX = 32
 
 
 def line_up(
-    space: Namespace, uid: Uid, who: Enqueuer, queue: str, *, jobs: int, now_ms: int
+    space: Namespace, first: NewJob, who: Enqueuer, queue: str, *, jobs: int, now_ms: int
 ) -> InLine:
     """Be in line from now on, where one was before if that is known.
 
     Args:
+      first: The first of its jobs, by which it is known.
       jobs: How many there must be room for.
     """
+    uid = first.uid
     if not (nth := place_of(space, uid, who)):
         space.stats["lined_up"] += 1
         nth = space.stats["lined_up"]
     most = space.max_lengths[queue]
-    place = InLine(nth, queue, now_ms + LINE_MS, now_ms, jobs, most, who.client)
+    place = InLine(nth, queue, now_ms + LINE_MS, now_ms, jobs, most, who.client, first.id or "")
     space.line[uid] = place
     return place
 

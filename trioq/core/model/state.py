@@ -105,6 +105,8 @@ class InLine:
     """How many may wait in the queue, as far as it knows."""
     client: str
     """Who is told."""
+    id: str = ""
+    """The caller's, of its first job."""
 
 
 @attrs.define

@@ -13,6 +13,7 @@ from trioq.store.inspect import turns
 from trioq.store.inspect.counting import stats
 from trioq.store.inspect.counts import Stats
 from trioq.store.inspect.doors import ENGINES, Door, doors
+from trioq.store.inspect.in_line import Place, place_of
 from trioq.store.inspect.jobs import find
 from trioq.store.inspect.limits import before, taken, takes_of
 from trioq.store.inspect.reasons import (
@@ -47,6 +48,8 @@ def explain(store: RedisStore, id_or_uid: str, queues: Sequence[str] = ()) -> Ex
       queues: The configured ones.
     """
     view = find(store, id_or_uid, with_big=False)
+    if view is None and (place := place_of(store, id_or_uid)) is not None:
+        return _explain_place(place, id_or_uid, now_ms_of(store))
     if view is None:
         says = "there never was such a job, or it has ended and nothing is remembered of it"
         return Explanation("", id_or_uid, "", "", "unknown", (Reason("unknown", says),))
@@ -63,6 +66,17 @@ def explain(store: RedisStore, id_or_uid: str, queues: Sequence[str] = ()) -> Ex
     line = _line(store, queue, view.uid, now_ms) if is_in_line else None
     reasons = of_job(view, counted, _told(store, counted), line, now_ms, held=held)
     return Explanation(view.uid, view.callers_id or view.uid, name, queue, view.state, reasons)
+
+
+def _explain_place(place: Place, id: str, now_ms: int) -> Explanation:
+    data = {
+        "queue": place.queue,
+        "before": place.before,
+        "jobs": place.jobs,
+        "since_ms": place.since_ms,
+    }
+    why = (Reason("full", place.in_words(now_ms), data),)
+    return Explanation(place.uid, id, "", place.queue, "not enqueued", why)
 
 
 def explain_queue(

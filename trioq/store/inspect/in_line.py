@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import attrs
 
 from trioq.core.duration import roughly
+from trioq.core.job import Uid
 from trioq.store import kept
 from trioq.store.inspect.fields import LOOKED, PAGE
 from trioq.store.redis import RedisStore
 
-#: Place, until, tried, jobs, most, client, queue, as the scripts write them.
-_PLACE = re.compile(rb"\d{1,16} (\d{1,15}) \d{1,15} (\d{1,9}) \d{1,9} \S+ (\S+)")
+#: Place, until, tried, jobs, most, client, queue, caller's id, as the scripts write them.
+_PLACE = re.compile(rb"\d{1,16} (\d{1,15}) \d{1,15} (\d{1,9}) \d{1,9} \S+ (\S+) (.*)", re.DOTALL)
 
 
 @attrs.frozen
@@ -25,6 +27,30 @@ class InLine:
     """So many they want to enqueue."""
     since_ms: int | None
     """When the first of them made its job, by its own clock, epoch; None: it can't be told."""
+
+
+@attrs.frozen
+class Place:
+    """Where one enqueue stands in line."""
+
+    uid: Uid
+    """Its first job's, by which it is known; and that one's caller's id, or nothing."""
+    id: str
+    queue: str
+    jobs: int
+    before: int
+    """How many come before it, as far as they have asked for themselves lately."""
+    since_ms: int | None
+
+    def in_words(self, now_ms: int) -> str:
+        """``it waits for room in low for 3 min: 2 enqueues come before it``."""
+        says = f"it waits for room in {self.queue}"
+        if self.since_ms is not None:
+            says += f" for {roughly((now_ms - self.since_ms) / 1000)}"
+        if not self.before:
+            return f"{says}, as the first in line"
+        come = "enqueue comes" if self.before == 1 else "enqueues come"
+        return f"{says}: {self.before:,} {come} before it"
 
 
 def in_words(enqueues: int, jobs: int, since_ms: int | None, now_ms: int) -> str:
@@ -39,17 +65,34 @@ def in_words(enqueues: int, jobs: int, since_ms: int | None, now_ms: int) -> str
 
 def in_line(store: RedisStore) -> dict[str, InLine]:
     """Queue → who waits for room in it, where somebody does; of more than 10,000, some."""
+    found: dict[str, InLine] = {}
+    for each in _live(store):
+        first = found.get(each.queue) or InLine(0, 0, each.since_ms)
+        found[each.queue] = InLine(each.before + 1, first.jobs + each.jobs, first.since_ms)
+    return found
+
+
+def place_of(store: RedisStore, id_or_uid: str) -> Place | None:
+    """Where an enqueue stands, by its first job; None: it waits for no room. Of more than 10,000,
+    some are looked through."""
+    return next(
+        (each for each in _live(store) if id_or_uid and id_or_uid in (each.uid, each.id)), None
+    )
+
+
+def _live(store: RedisStore) -> Iterator[Place]:
+    """Those who have asked for themselves lately, of each queue in order."""
     seconds, micros = store.lane.call("TIME")
     now_ms = int(seconds) * 1000 + int(micros) // 1000
-    found: dict[str, InLine] = {}
+    before = Counter[str]()
     for uid, place in _places(store):
         told = _PLACE.fullmatch(place)
         if told is None or int(told[1]) <= now_ms:
             continue
-        queue, jobs = kept.text(told[3]), int(told[2])
-        first = found.get(queue) or InLine(0, 0, _made_ms(uid, now_ms))
-        found[queue] = attrs.evolve(first, enqueues=first.enqueues + 1, jobs=first.jobs + jobs)
-    return found
+        queue = kept.text(told[3])
+        since_ms = _made_ms(uid, now_ms)
+        yield Place(uid, kept.text(told[4]), queue, int(told[2]), before[queue], since_ms)
+        before[queue] += 1
 
 
 def _places(store: RedisStore) -> Iterator[tuple[str, bytes]]:

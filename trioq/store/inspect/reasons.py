@@ -33,7 +33,7 @@ Why = Literal[
     "unknown_name",  # none of them knows its name
     "breaker",  # all that know it have a breaker that isn't closed
     "limited",  # a limit has nothing to give now
-    "full",  # of a queue: who enqueues waits for room
+    "full",  # of a queue: who enqueues waits for room; of a job: it isn't enqueued yet
     "suspect",  # it ran when an engine died: such jobs run one at a time
     "busy",  # no worker is free
     "in_line",  # others of its queue come first

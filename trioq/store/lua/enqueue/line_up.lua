@@ -11,6 +11,7 @@ if mine then
   redis.call("ZREM", enqueuers_line, in_line(mine.queue, nth, uid))
 end
 local place = { nth = nth, till = now() + 3000, tried = now(), jobs = refused.n_new, most = refused.max,
-                client = string.match(whose, "%S+$"), queue = refused.name }
+                client = string.match(whose, "%S+$"), queue = refused.name,
+                id = more and ARGV[first + 3] or "" }
 redis.call("HSET", enqueuers, uid, as_kept(place))
 redis.call("ZADD", enqueuers_line, "0", in_line(refused.name, nth, uid))

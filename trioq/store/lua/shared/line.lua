@@ -8,17 +8,17 @@ end
 local function places_of(uids)
   local places = {}
   for i, value in ipairs(#uids > 0 and redis.call("HMGET", enqueuers, unpack(uids)) or {}) do
-    local nth, till, tried, jobs, most, client, queue =
-      string.match(value or "", "^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)$")
+    local nth, till, tried, jobs, most, client, queue, id =
+      string.match(value or "", "^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (.*)$")
     places[uids[i]] = nth and { nth = tonumber(nth), till = tonumber(till), tried = tonumber(tried),
                                 jobs = tonumber(jobs), most = tonumber(most), client = client,
-                                queue = queue } or nil
+                                queue = queue, id = id } or nil
   end
   return places
 end
 local function as_kept(place)
-  return string.format("%d %d %d %d %d %s %s", place.nth, place.till, place.tried, place.jobs, place.most,
-    place.client, place.queue)
+  return string.format("%d %d %d %d %d %s %s ", place.nth, place.till, place.tried, place.jobs, place.most,
+    place.client, place.queue) .. place.id
 end
 -- The uids in a queue's line, the first one first.
 local function line_of(queue, from, limit)
