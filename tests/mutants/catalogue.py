@@ -150,7 +150,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a finished job keeps its record", f"{SETTLE}/ack.lua",
-        'forget(uids, "done", now_ms, retention, has_more)\n', "", MODEL,
+        'redis.call("HDEL", jobs, unpack(uids))\n', "", MODEL,
     ),
     Mutant(
         "failed attempts are not written down", f"{SETTLE}/retry.lua",
@@ -248,6 +248,15 @@ SCRIPTS = (
         "or by_then and by_then <= counted and", "or by_then and", SUMMARIES,
     ),
     Mutant(
+        "a single finished job keeps its record", f"{SETTLE}.lua",
+        'redis.call("HDEL", jobs, ARGV[uids_at + 1])', "local _",
+        ("tests/store/contract/test_settlements.py",),
+    ),
+    Mutant(
+        "what stands first in a queue is all that is there", "store/lua/step/look.lua",
+        "if #found == 1 then", "if found[1] then", CLAIMS,
+    ),
+    Mutant(
         "what an ack counts is all that was ever done", STEP,
         'string.format("%d", before + more)', 'string.format("%d", more)', MODEL,
     ),
@@ -288,7 +297,7 @@ SCRIPTS = (
     ),
     Mutant(
         "what alone is there is the first queue's", "store/lua/step/look.lua",
-        "(read(k) and 1 or 0)", "(read(k) and 1 or 1)", CLAIMS,
+        "(is_there(k) and 1 or 0)", "(is_there(k) and 1 or 1)", CLAIMS,
     ),
     Mutant(
         "the name of a paused queue that is empty goes", "store/lua/step/unused.lua",

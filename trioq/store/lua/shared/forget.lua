@@ -3,11 +3,7 @@
 -- A job's life ends: its record goes, and its caller's id remembers how it ended. `more`: whether
 -- the other hashes may have more of a job, where that is known. `told`: what is told and
 -- kept of each job's end, if it is more than the state.
-local function forget(uids, state, now_ms, retention_ms, more, told)
-  if #uids == 0 then
-    return
-  end
-  redis.call("HDEL", jobs, unpack(uids))
+local function forget_beside(uids, state, now_ms, retention_ms, more, told)
   if told then
     finished(uids, told.ends, told.values, told.keeps_ms, now_ms)
   end
@@ -41,5 +37,11 @@ local function forget(uids, state, now_ms, retention_ms, more, told)
     redis.call("HDEL", id_of, unpack(uids))
     redis.call("HSET", ids, unpack(tombs))
     redis.call("ZADD", ended, unpack(ends))
+  end
+end
+local function forget(uids, state, now_ms, retention_ms, more, told)
+  if #uids > 0 then
+    redis.call("HDEL", jobs, unpack(uids))
+    forget_beside(uids, state, now_ms, retention_ms, more, told)
   end
 end

@@ -83,6 +83,15 @@ local function read(k)
   end
   return length > 0
 end
+-- Of an engine that claims only: a list of one tells which.
+local function read_one(k)
+  local found = redis.call("LRANGE", KEYS[k], -2, -1)
+  if #found == 1 then
+    local queue = queue_at(k - lists_at)
+    one, queue.n_ready, queue.is_used = found[1], 1, true
+  end
+  return #found == 1 or #found > 1 and read(k)
+end
 local function look(first, last, there)
   if last - first < 8 then
     while there > 0 do
@@ -114,9 +123,12 @@ if n_settled == 0 and there > 1 then
 end
 if there == 1 and n_queues <= 4 then
   -- It is mostly what has just been enqueued, and where jobs go that don't say: into the last queue.
-  local k = lists_at + n_queues
+  local k, is_there = lists_at + n_queues, read
+  if n_settled == 0 and want > 0 and last == bells_at then
+    is_there = read_one
+  end
   while there > 0 and k > lists_at do
-    there = there - (read(k) and 1 or 0)
+    there = there - (is_there(k) and 1 or 0)
     k = k - 1
   end
   next_at = lists_at + n_queues + 1

@@ -147,11 +147,12 @@ local function pass_over(uid, queue, door)
   end
 end
 local parked_changed, suspects_moved = false, false
+local one  -- the uid of what alone is there, and will be claimed
+local ends_one = false  -- one job is done, and nothing else settled
 local keyed_returned, keyed_promoted, pop_turns, had_turn, put_turns_back, note_turns
 local check_limits
 
 -- Read, and check types: nothing after the first write may fail ---------------------
-redis.call("HLEN", jobs)  -- and of the others, what is there now and then
 local counters = redis.call("HMGET", stats, "parked_version", "done", "summaries")
 local version, n_done, n_summaries = counters[1] or "0", counters[2], counters[3]
 -- Where somebody else wrote what is no counter, it begins anew.
@@ -217,6 +218,14 @@ local stop = n_settled > 0 and n_asked ~= "0" and verbs.cancel()
 has_queues = has_queues or next(queues) ~= nil or has_limits
 local unused, silenced = {}, {}
 -- @read unused
+-- The record of one that is done goes first, and of one that is claimed it is read with the queue: either
+-- tells what `jobs` is.
+ends_one = n_settled == 1 and holds[1] and groups[1].verb.is_end
+  and not (unused[1] or lifted[1] or is_turnless)
+local record_of_one = one and redis.call("HMGET", jobs, one)
+if not (ends_one or record_of_one) then
+  redis.call("HLEN", jobs)
+end
 
 -- Small packs are none: where a step claims few, they end in any order.
 local function enough(count)

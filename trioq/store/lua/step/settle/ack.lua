@@ -14,6 +14,7 @@ beside = { big, reaps, history, reasons, id_of, waits }
 return {
   fields = 1,
   in_lines = true,
+  is_end = true,
   read = function()
     has_more = n_beside > 0 or has_attempts or has_notes or has_rows
     if has_more then
@@ -22,7 +23,10 @@ return {
     end
   end,
   write = function(uids, _, summaries)
-    forget(uids, "done", now_ms, retention, has_more)
+    if not ends_one then
+      redis.call("HDEL", jobs, unpack(uids))
+    end
+    forget_beside(uids, "done", now_ms, retention, has_more)
     local counts = { "done", raised(n_done, #uids) }
     if is_kept(summaries) then
       counts[3], counts[4] = "summaries", raised(n_summaries, #uids)
