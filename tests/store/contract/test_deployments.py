@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import attrs
 import pytest
 
 from tests.store.drive import Driver
@@ -112,6 +113,30 @@ def test_an_engine_that_is_started_with_what_is_older_need_not_wait(world: Make)
     assert holds(w) == {"all": of(TWO)}, "nobody else lives"
 
 
+def test_none_of_those_that_are_gone_holds_where_an_older_one_is_started(world: Make) -> None:
+    w = world()
+    started(w, all=TWO)
+    for limit in (THREE, ONE):
+        w.store.sign_off(started(w, all=limit).engine)
+    started(w, all=TWO)
+    assert holds(w) == {"all": of(TWO)}
+
+
+def test_what_an_engine_said_last_counts_when_others_say_something(world: Make) -> None:
+    w = world()
+    engine, other = started(w, all=ONE), started(w)
+    say(w, engine, all=TWO)
+    for _ in range(2):
+        say(w, other)
+        w.clock.ms += MINUTE
+    assert holds(w) == {"all": of(TWO)}
+    say(w, engine)
+    assert w.dump().declared == {}
+    w.clock.ms += MINUTE
+    say(w, other)
+    assert holds(w) == {"all": of(ANY)}
+
+
 def test_what_is_set_outlives_engines_that_are_started_again(world: Make) -> None:
     w = world()
     engine = started(w, all=TWO, tenant=ONE)
@@ -168,6 +193,21 @@ def test_who_waits_hears_of_what_a_deployment_admits(world: Make) -> None:
     new = started(w, all=TWO)
     assert w.dump().bells == {"low"}
     assert [claim.uid for claim in new.step(2)] == [second]
+
+
+@pytest.mark.direct  # where an answer is lost, so is what it tells of bells: a hint
+def test_who_waits_for_a_value_of_a_key_hears_of_it_in_each_of_its_queues(world: Make) -> None:
+    w = world()
+    started(w, tenant=attrs.evolve(ONE, keyed=True))
+    jobs = [new_job(queue, takes=(ACME,)) for queue in ("high", "high", "low")]
+    first, *rest = w.sender.enqueue(*jobs)
+    engine = w.engine("high", "low")
+    assert [claim.uid for claim in engine.step(3)] == [first]
+    while w.store.wait(["high", "low"], 0.001):
+        pass
+    started(w, tenant=attrs.evolve(THREE, keyed=True))
+    assert w.dump().bells == {"high", "low"}
+    assert [claim.uid for claim in engine.step(3)] == rest
 
 
 def test_an_engine_without_limits_ends_them_too(world: Make) -> None:

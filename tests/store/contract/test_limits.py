@@ -174,6 +174,28 @@ def test_starts_come_at_their_rate_and_burst(world: Make) -> None:
     assert len(w.dump().tats) == 1
 
 
+def test_a_part_of_the_time_between_two_starts_lets_nobody_start(world: Make) -> None:
+    w = limited(world, slow=LimitSettings(interval_us=1_000_000, burst=3))
+    jobs = enqueued(w, 6, "slow")
+    engine = w.engine()
+    assert uids(engine.step(6)) == jobs[:3]
+    w.clock.ms += 2 * SECOND - 1
+    assert uids(engine.step(6)) == jobs[3:4]
+    w.clock.ms += 1
+    assert uids(engine.step(6)) == jobs[4:5]
+
+
+def test_what_a_reply_has_no_room_for_takes_nothing(world: Make) -> None:
+    w = world(claim_bytes=400)
+    w.store.set_limits({"all": LimitSettings(concurrency=9)}, 1)
+    big = b'{"a":"%s"}' % (b"x" * 200)
+    jobs = w.sender.enqueue(*(new_job(payload=big, takes=("all",)) for _ in range(3)))
+    engine = w.engine()
+    for n, uid in enumerate(jobs, 1):
+        assert uids(engine.step(3)) == [uid]
+        assert w.dump().slots == {"all": n}
+
+
 def test_a_limit_that_rests_lets_nobody_start_until_then(world: Make) -> None:
     w = limited(world, all=TWO, slow=LimitSettings(interval_us=1_000_000, burst=3))
     first, second, *rest = enqueued(w, 4, "all", "slow")
@@ -368,6 +390,26 @@ def test_a_queue_of_others_hears_what_is_free(world: Make) -> None:
     engine.step(1, Ack(mine, 1))
     assert w.dump().bells == {"low"}
     assert uids(other.step(1)) == [theirs]
+
+
+def test_a_step_that_finds_a_limit_full_calls_nobody(world: Make) -> None:
+    w = limited(world, all=ONE)
+    first, second, _ = enqueued(w, 3, "all")
+    engine = w.engine("low")
+    engine.step(3)
+    w.store.wait(["low"], 0.001)
+    assert uids(engine.step(3, Ack(first, 1))) == [second]
+    assert w.dump().bells == frozenset()
+
+
+def test_a_queue_of_others_doesnt_say_when_the_next_permit_comes(world: Make) -> None:
+    w = limited(
+        world, slow=LimitSettings(interval_us=60_000_000), fast=LimitSettings(interval_us=1_000_000)
+    )
+    enqueued(w, 2, "fast", queue="high")
+    enqueued(w, 2, "slow", queue="low")
+    w.engine("high").step(2)
+    assert w.engine("low").ask(2).next_due_ms == 60 * SECOND
 
 
 def test_a_cancelled_job_leaves_its_room(world: Make) -> None:

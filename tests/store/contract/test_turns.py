@@ -265,17 +265,52 @@ def test_what_comes_behind_jobs_that_were_cancelled_comes_as_if_they_had_never_b
     assert uids(engine.step(20)) == [b[3], again[0], b[4], again[1], b[5]]
 
 
+def test_a_turn_between_others_is_spare_until_the_queue_has_come_through_it(world: Make) -> None:
+    w = world()
+    a = enqueue(w, "a", 3)
+    enqueue(w, "b", 3)
+    cancel(w, a[1])
+    engine = w.engine()
+    claims = [uid for _ in range(4) for uid in uids(engine.step(1))]
+    assert keys_of(w, claims) == "abb"
+    cancel(w, a[2])
+    assert w.dump().turns.keys() == {"low", 'low\0"b"'}, "this key owes nothing"
+    assert w.dump().spare == {}
+
+
 def test_a_turn_that_was_had_is_not_given_back(world: Make) -> None:
     w = world()
     engine = w.engine()
     retried, parked = enqueue(w, "a", 2)
-    claims = engine.step(2)
-    assert uids(claims) == [retried, parked]
-    engine.step(0, retry(claims[0], 1), Park(parked, 1, "low", "noop"))
+    enqueue(w, "b", 3)
+    claims = {claim.uid: claim for claim in engine.step(3)}
+    assert {retried, parked} < {*claims}
+    engine.step(0, retry(claims[retried], 1), Park(parked, 1, "low", "noop"))
     before = w.dump()
+    assert 'low\0"a"' in before.turns
     cancel(w, retried, parked)
     assert w.dump().turns == before.turns
-    assert w.dump().jobs == {}
+    assert w.dump().jobs.keys() == before.jobs.keys() - {retried, parked}
+
+
+@pytest.mark.parametrize("how", ["cancel", "purge"])
+def test_who_is_refused_by_a_limit_has_had_no_turn_and_gives_it_back(
+    world: Make, how: str
+) -> None:
+    w = world()
+    w.store.set_limits({"all": LimitSettings(concurrency=1)}, 1)
+    _, refused = w.sender.enqueue(
+        *(new_job(fair=fair_key("a", weight), takes=("all",)) for weight in (1, 0.5))
+    )
+    enqueue(w, "b", 3)
+    assert keys_of(w, uids(w.engine().step(3))) == "abb"
+    assert w.dump().rooms == {("low", "all"): (refused,)}
+    assert 'low\0"a"' in w.dump().turns
+    if how == "cancel":
+        cancel(w, refused)
+    else:
+        assert w.store.purge(*w.sender.next(), "low", (), 1) == 1
+    assert 'low\0"a"' not in w.dump().turns
 
 
 def test_a_purge_gives_all_turns_back(world: Make) -> None:
