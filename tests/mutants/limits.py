@@ -149,6 +149,33 @@ LIMITED = (
         'changed[name] = holds or "0:1:0:0"', "changed[name] = holds or nil", DEPLOYED,
     ),
     Mutant(
+        "who waits for a value of a key hears nothing of its limit", "store/lua/shared/changed.lua",
+        'is_changed[take] or is_changed[string.match(take, "^[^:]*")]', "is_changed[take]",
+        DEPLOYED,
+    ),
+    Mutant(
+        "of the queues in which somebody waits for what has changed, one hears of it",
+        "store/lua/shared/changed.lua",
+        "if not met[name] then", "if not names[1] then", DEPLOYED,
+    ),
+    Mutant(
+        "what somebody who is gone said holds over who is started", DECLARE,
+        "while #known > 0 and known[#known].gone do", "for _ = 1, 1 do", DEPLOYED,
+    ),
+    Mutant(
+        "a part of the time between two starts counts as one", RATES,
+        "math.floor((limit.burst * interval - ahead) / interval)",
+        "math.ceil((limit.burst * interval - ahead) / interval)", LIMITS,
+    ),
+    Mutant(
+        "claims of limits are as many bytes as there are", SORTING,
+        "alike + 1, bytes + #record, n_claimed + 1", "alike + 1, bytes, n_claimed + 1", LIMITS,
+    ),
+    Mutant(
+        "who finds a limit full calls others to it", WAITING,
+        "  queue.n_open = queue.n_open - 1\n", "", LIMITS,
+    ),
+    Mutant(
         "limits of an engine that is gone are heard", DECLARE,
         'if redis.call("HEXISTS", steps, boot) == 0 then', "if false then", DEPLOYED,
     ),

@@ -74,6 +74,14 @@ TAKEN_IN_TURN = (
         'string.match(some[s + 1], "^%x+")', "some[s + 1]", TURNS,
     ),
     Mutant(
+        "who is purged where it waits for a limit gives no turn back", "store/lua/purge.lua",
+        "  gather(members)\n  waited(members)\n  for take", "  gather(members)\n  for take", TURNS,
+    ),
+    Mutant(
+        "who had its turn before it was parked gives it back", "store/lua/cancel.lua",
+        "    if is_behind then\n      return", "    if false then\n      return", TURNS,
+    ),
+    Mutant(
         "a queue in which jobs wait for their turns is forgotten", "store/lua/forget_queues.lua",
         "waiting + keyed == length", "waiting == length", TURNS,
     ),

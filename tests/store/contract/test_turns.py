@@ -294,9 +294,7 @@ def test_a_turn_that_was_had_is_not_given_back(world: Make) -> None:
 
 
 @pytest.mark.parametrize("how", ["cancel", "purge"])
-def test_who_is_refused_by_a_limit_has_had_no_turn_and_gives_it_back(
-    world: Make, how: str
-) -> None:
+def test_who_is_refused_by_a_limit_has_had_no_turn_and_gives_it_back(world: Make, how: str) -> None:
     w = world()
     w.store.set_limits({"all": LimitSettings(concurrency=1)}, 1)
     _, refused = w.sender.enqueue(
