@@ -11,7 +11,7 @@ from tests.store.drive import Driver
 from tests.support import Server, new_job, trioq
 from trioq.cli.drain import Verdict, judge
 from trioq.core.limits import LimitSettings
-from trioq.core.settlements import Ack
+from trioq.core.settlements import Ack, Park
 from trioq.store.inspect import outstanding, stats
 
 HOUR_US = 3_600_000_000
@@ -63,6 +63,43 @@ def test_whose_queue_is_paused_is_left_behind_whatever_limits_it(scene: Scene) -
     scene.store.pause(*scene.sender.next(), "low", True)
     found = verdict(scene)
     assert found == Verdict((), ("2 in low (paused)",))
+
+
+def test_who_may_start_with_the_next_step_holds_up_a_drain(scene: Scene) -> None:
+    scene.store.set_limits({"one": LimitSettings(HOUR_US)}, 1)
+    scene.enqueue(*(new_job(takes=("one",)) for _ in range(3)))
+    (claim,) = scene.driver.step(3)
+    scene.driver.step(1, Ack(claim.uid, 1))
+    assert verdict(scene).is_done
+    scene.store.set_limits({"one": LimitSettings()}, 2)
+    assert verdict(scene) == Verdict(("2 limited: one",), ())
+
+
+def test_of_several_values_of_a_key_the_next_permit_is_told_that_comes_first(scene: Scene) -> None:
+    hours = {f"each:{n}": LimitSettings(n * HOUR_US) for n in (2, 1, 3)}
+    scene.store.set_limits({"each": LimitSettings(HOUR_US, keyed=True)} | hours, 1)
+    scene.enqueue(*(new_job(takes=(take,)) for take in hours for _ in range(2)))
+    claims = scene.driver.step(6)
+    scene.driver.step(6, *(Ack(claim.uid, 1) for claim in claims))
+    (left,) = verdict(scene).left_behind
+    assert re.fullmatch(r"3 in low \(limited: each, the next in (59|60) min\)", left)
+
+
+def test_limits_of_all_queues_are_named(scene: Scene) -> None:
+    scene.store.set_limits({name: LimitSettings(concurrency=1) for name in ("a", "b")}, 1)
+    scene.enqueue(*(new_job("high", takes=("a",)) for _ in range(3)))
+    scene.enqueue(*(new_job("low", takes=("b",)) for _ in range(2)))
+    Driver(scene.store, ("high", "low")).step(5)
+    assert verdict(scene).waiting_for == ("2 running", "3 limited: a; b")
+
+
+def test_what_is_parked_in_a_paused_queue_is_left_behind(scene: Scene) -> None:
+    (uid,) = scene.enqueue(new_job())
+    scene.driver.step(1)
+    scene.driver.step(0, Park(uid, 1, "low", "noop"))
+    assert verdict(scene).waiting_for == ("1 parked",)
+    scene.store.pause(*scene.sender.next(), "low", True)
+    assert verdict(scene) == Verdict((), ("1 × noop in low (paused)",))
 
 
 def test_of_many_limits_those_are_named_for_which_the_most_wait(scene: Scene) -> None:

@@ -128,7 +128,7 @@ def test_suspects_come_before_the_line_and_fair_keys_behind_it(trioq: Cli, scene
 
 
 @pytest.mark.parametrize("newest", [(), ("--newest",)])
-@pytest.mark.parametrize("kind", ["ready", "fair", "scheduled", "parked", "done"])
+@pytest.mark.parametrize("kind", ["ready", "fair", "scheduled", "running", "parked", "done"])
 def test_more_than_a_page_are_listed_each_once(
     trioq: Cli, scene: Scene, kind: str, newest: tuple[str, ...]
 ) -> None:
@@ -137,7 +137,7 @@ def test_more_than_a_page_are_listed_each_once(
     delay_ms = 30_000 if kind == "scheduled" else 0
     uids = scene.enqueue(*(new_job("low", fair=fair, delay_ms=delay_ms) for _ in range(count)))
     state = "ready" if kind == "fair" else kind
-    if kind in ("parked", "done"):
+    if kind in ("running", "parked", "done"):
         claims = scene.driver.step(count)
         n = scene.driver.n
         ends: dict[str, Any] = {
@@ -146,7 +146,7 @@ def test_more_than_a_page_are_listed_each_once(
                 Ack(c.uid, n, b'{"uid":"%s","at_ms":1}' % c.uid.encode()) for c in claims
             ],
         }  # fmt: skip
-        for start in range(0, count, 100):
+        for start in range(0, count if kind in ends else 0, 100):
             scene.driver.step(0, *ends[kind][start : start + 100])
     found = ids(trioq, "-n", 1000, "--state", state, *newest)
     assert sorted(found) == sorted(uids)

@@ -11,6 +11,7 @@ from tests.scene import Scene
 from tests.support import new_job
 from trioq.cli.drain import judge
 from trioq.client.cancel import whoami
+from trioq.core.formats.pause import NOTE_MAX
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Park
 from trioq.settings import load
@@ -207,6 +208,19 @@ def test_where_several_limits_have_a_key_it_is_to_be_said_which(trioq: Cli, scen
     assert pauses(scene.store) == Pauses()
     assert trioq("pause", "--key", "acme", "--limit", "other").exit_code == 0
     assert trioq("resume", "--key", "acme").stdout == 'other for "acme" is not paused\n'
+
+
+def test_an_empty_text_is_a_value_of_a_key_too(trioq: Cli, scene: Scene) -> None:
+    keyed(scene, "each")
+    assert trioq("pause", "--key", "").stdout == 'each for "" is paused\n'
+    assert pauses(scene.store).takes.keys() == {'each:""'}
+    assert trioq("resume", "--key", "").stdout == 'each for "" is not paused\n'
+
+
+def test_a_note_may_be_as_long_as_is_said(trioq: Cli, scene: Scene) -> None:
+    assert trioq("pause", "low", "--note", "x" * NOTE_MAX).exit_code == 0
+    ended = trioq("pause", "low", "--note", "x" * (NOTE_MAX + 1))
+    assert "The note has 201 characters: 200 at most." in ended.stderr
 
 
 def test_resume_wants_to_know_what(trioq: Cli) -> None:

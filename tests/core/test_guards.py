@@ -58,7 +58,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_handlers_that_would_have_it_open_differently_are_told_so() -> None:
-    said = {"charge": Breaker(window=5), "refund": Breaker(cooldown=9)}
+    said = {"charge": Breaker(window=5, on=OSError), "refund": Breaker(cooldown=9)}
     assert faults(said, section("stripe", "charge", "refund", min_samples=3)) == [
         "breakers.stripe: the handlers 'charge' and 'refund' say different things of the breaker"
         " 'stripe', window=5 and cooldown=9: let them say the same, or let [breakers.stripe] say"

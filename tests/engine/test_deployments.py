@@ -10,6 +10,7 @@ import trio
 import trioq
 from tests.support import PATIENCE_S, Server
 from trioq.core.limits import LimitSettings
+from trioq.core.model.deployed import GRACE_MS
 from trioq.engine.shard import declaring
 
 pytestmark = pytest.mark.trio
@@ -58,6 +59,10 @@ async def test_an_engine_that_is_started_again_ends_nothing_that_somebody_has_se
     assert concurrency(old) == 4
     await run_once(old)
     assert concurrency(old) == 3, "nobody else lives: it was rolled back"
+
+
+async def test_an_engine_says_so_several_times_in_which_another_may_come_back() -> None:
+    assert 2 * declaring.EVERY_S * 1000 < GRACE_MS
 
 
 async def test_an_engine_says_again_what_limits_it_has(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from tests.support import new_job
 from trioq.core.flow import NO_PLAN, Limit, Plan
 from trioq.core.limits import TAKES_MAX, limit_of
 from trioq.engine.claim import Claimer, Held
+from trioq.engine.shard import takes as module
 from trioq.engine.shard.takes import Takes
 
 NAMES = [f"limit{n}" for n in range(12)]
@@ -40,6 +42,24 @@ def test_who_lacks_nothing_runs() -> None:
     for _ in range(2):
         assert takes.of(claimed(("a", 'b:"acme"'))) == ()
         assert takes.of(claimed(("x", 'b:"another"', "a"))) == (), "by whatever field"
+
+
+def test_what_jobs_of_a_kind_take_is_asked_once_for_as_many_kinds_as_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    asked = list[str]()
+
+    def plan(name: str, queue: str) -> Plan:
+        asked.append(name)
+        return NO_PLAN
+
+    takes = Takes(plan, any=True)
+    for name in ("a", "b", "c", "a", "b", "c"):
+        stored = new_job("low", name).stored
+        held = Held(cast(Claimer, None), "1" * 32, 1, 1, suspect=False, stored=stored)
+        assert takes.of(held) == ()
+    assert asked == ["a", "b", "c", "c"]
 
 
 def test_the_most_that_a_job_can_take_is_kept() -> None:

@@ -6,14 +6,15 @@ import attrs
 import pytest
 
 from tests.scene import Scene
-from tests.support import job_wanted_since
+from tests.store.drive import Driver
+from tests.support import job_wanted_since, new_job
 from trioq.core.calls import NewJob
 from trioq.core.fair import fair_key
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Park
-from trioq.store.inspect import CAUSES, Waiting, sample, tell
-from trioq.store.inspect.causes import Cause
+from trioq.store.inspect import CAUSES, Waiting, sample, stats, tell
+from trioq.store.inspect.causes import Cause, waiting
 
 HOUR_S = 3600
 
@@ -108,3 +109,22 @@ def test_who_waits_for_a_key_that_is_paused_is_paused_and_others_are_limited(sce
     assert seen(scene) == {"paused": (2, None), "limited": (1, None)}
     scene.store.pause(*scene.sender.next(), "low", True)
     assert seen(scene) == {"paused": (3, None)}
+
+
+def test_who_waits_for_paused_keys_is_counted_over_all_keys_in_each_queue(scene: Scene) -> None:
+    scene.store.set_limits({"each": LimitSettings(concurrency=1, keyed=True)}, 1)
+    for n, queue in ((1, "low"), (1, "low"), (2, "low"), (1, "high")):
+        scene.enqueue(attrs.evolve(old(queue, HOUR_S), takes=(f"each:{n}",)))
+    for n in (1, 2):
+        scene.store.pause(*scene.sender.next(), f"=each:{n}", True)
+    assert Driver(scene.store, ("high", "low")).step(4) == ()
+    assert seen(scene) == {"paused": (3, None)}
+    assert seen(scene, "high") == {"paused": (1, None)}
+
+
+def test_who_waits_for_a_paused_key_by_now_is_not_counted_twice(scene: Scene) -> None:
+    scene.enqueue(new_job())
+    found = waiting(
+        stats(scene.store), (), plain_ms={}, keyed_ms={}, parked_ms={}, paused_keys={"low": 2}
+    )
+    assert {each.jobs for (_, cause), each in found.items() if cause != "ready"} == {0}

@@ -62,6 +62,16 @@ def test_of_each_queue_it_is_seen_who_waits_for_room_and_since_when(bounded: Sce
     )
 
 
+def test_an_enqueue_of_many_jobs_is_one_in_line(server: Server) -> None:
+    options = StoreOptions(max_lengths={"low": 5}, when_full={"low": "wait"})
+    store = server.store(options=options)
+    scene = Scene.on(store)
+    scene.enqueue(*(new_job("low") for _ in range(4)))
+    uid = lines_up(scene, 3)
+    assert in_line(store) == {"low": InLine(1, 3, int(uid[:12], 16))}
+    store.lane.close()
+
+
 def test_who_has_not_asked_for_long_is_not_in_line(bounded: Scene) -> None:
     bounded.enqueue(new_job("low"))
     uid = lines_up(bounded)

@@ -11,7 +11,15 @@ from tests.store.drive import Driver
 from tests.support import new_job
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Release
-from trioq.store.inspect import LimitView, Reason, explain, limits, stats, waiting
+from trioq.store.inspect import (
+    LimitView,
+    Reason,
+    explain,
+    explain_queue,
+    limits,
+    stats,
+    waiting,
+)
 from trioq.store.inspect.deployed import Deployed
 
 KEYED = ('each:"a"', "all")
@@ -122,6 +130,21 @@ def test_a_limit_that_is_over_is_seen_while_somebody_takes_of_it(scene: Scene) -
     assert limits(store) == []
 
 
+def test_what_is_set_where_no_configuration_says_anything_is_not_by_hand(limited: Scene) -> None:
+    limited.enqueue(new_job(takes=("all",)))
+    limited.driver.step(1)
+    view = one(limited, "all")
+    assert (view.deployed, view.is_by_hand) == (None, False)
+
+
+def test_declarations_are_read_as_they_are_kept(scene: Scene) -> None:
+    scene.store.declare_limits(scene.driver.engine, {"all": LimitSettings(concurrency=1)})
+    kept_as = "0:1:1:0 5 -\n0:1:9:0 6 7\n60000000:3:2:1 8 -"
+    scene.store.lane.call("HSET", scene.store.keys.fixed("deployed"), "all", kept_as)
+    newest = LimitSettings(60_000_000, 3, 2, keyed=True)
+    assert one(scene, "all").deployed == Deployed(newest, 8, (LimitSettings(concurrency=1),))
+
+
 # -- why -----------------------------------------------------------------------------------------
 
 
@@ -154,6 +177,35 @@ def test_who_holds_a_limit_is_told_by_the_callers_ids(limited: Scene) -> None:
     assert reason.data["ids"] == {uids[0]: "order 1"}
     (taken,) = one(limited, "all").takes
     assert taken.as_json()["ids"] == {uids[0]: "order 1", uids[2]: "order 2"}
+
+
+def test_of_many_who_hold_a_limit_some_are_named_and_all_counted(scene: Scene) -> None:
+    scene.store.set_limits({"all": LimitSettings(concurrency=12)}, 1)
+    uids = scene.enqueue(*(new_job(takes=("all",)) for _ in range(13)))
+    scene.driver.step(13)
+    assert only(scene, max(uids)).says.endswith(" and 9 more")
+
+
+def test_of_a_queue_those_limits_come_first_for_which_the_most_wait(scene: Scene) -> None:
+    waiting_for = {"b": 2, "a": 3, "c": 1}
+    scene.store.set_limits({name: LimitSettings(concurrency=1) for name in waiting_for}, 1)
+    for name, count in waiting_for.items():
+        scene.enqueue(*(new_job(takes=(name,)) for _ in range(1 + count)))
+    scene.driver.step(9)
+    reasons, _, _ = explain_queue(scene.store, "low")
+    (reason,) = [each for each in reasons if each.why == "limited"]
+    assert [room["take"] for room in reason.data["limits"]] == ["a", "b", "c"]
+
+
+def test_a_rest_that_ends_before_the_next_permit_comes_is_not_what_is_waited_for(
+    scene: Scene,
+) -> None:
+    scene.store.set_limits({"slow": LimitSettings(3_600_000_000)}, 1)
+    scene.enqueue(new_job(takes=("slow",)))
+    (claim,) = scene.driver.step(1)
+    back = Release(claim.uid, scene.driver.n, rests="slow", rest_ms=60_000)
+    assert scene.driver.step(1, back) == ()
+    assert only(scene, claim.uid).says.startswith("the limit slow lets 1/h start: the next one in ")
 
 
 def test_a_job_is_told_when_about_its_own_permit_comes(scene: Scene) -> None:
