@@ -65,6 +65,15 @@ def test_one_that_all_engines_share_is_told_once(trioq: Cli, scene: Scene) -> No
     assert "api      all engines  open" in trioq("breakers").stdout
 
 
+def test_of_a_shared_one_that_is_tried_no_time_is_told_at_which_it_was_to_be(
+    trioq: Cli, scene: Scene
+) -> None:
+    kept_as = "half_open 2 1900000000000 1900000030000 0 1 3\n"
+    scene.store.lane.call("HSET", scene.store.keys.fixed("breakers"), "api", kept_as)
+    (told,) = trioq.json("breakers")
+    assert (told["state"], told["until_ms"]) == ("half_open", None)
+
+
 def test_a_shared_one_that_is_closed_is_listed_but_no_news_for_stats(
     trioq: Cli, scene: Scene
 ) -> None:

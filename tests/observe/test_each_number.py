@@ -230,9 +230,11 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     scene.enqueue(*(job_wanted_since(1000 * AGES_S["low"]) for _ in range(3)))
     scene.enqueue(job_wanted_since(1000 * AGES_S["elsewhere"], "elsewhere"))
     scene.store.pause(*scene.sender.next(), "low", True)
-    waits = new_uid()
-    server.call("ZADD", "{t}:enqueuers_line", 0, f"low\0{1:016}\0{waits}")
-    server.call("HSET", "{t}:enqueuers", waits, f"1 {10**14} 0 1 3 c low")
+    for queue in ("low", "elsewhere", "nowhere"):
+        waits = new_uid()
+        server.call("ZADD", "{t}:enqueuers_line", 0, f"{queue}\0{1:016}\0{waits}")
+        server.call("HSET", "{t}:enqueuers", waits, f"1 {10**14} 0 1 3 c {queue}")
+    server.call("SADD", "{t}:queues", "nowhere")
     server.call("RPUSH", "{t}:strays", *(f"stray{n}" for n in range(7)))
     server.call("ZADD", "{t}:dead", *(x for n in range(6) for x in (n, f"{n:032x}")))
     server.call("HSET", "{t}:stats", *(x for item in keys.items() for x in item))
@@ -258,7 +260,8 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     assert seen("trioq_queue_oldest_waiting_seconds", queue="low", cause="ready") is None
     assert seen("trioq_queue_oldest_runnable_seconds", queue=OTHER) == oldest["elsewhere"]
     assert seen("trioq_queue_oldest_runnable_seconds", queue="low") == 0
-    assert [seen("trioq_queue_enqueues_in_line", queue=q) for q in ("low", "high")] == [1, 0]
+    in_line = [seen("trioq_queue_enqueues_in_line", queue=q) for q in ("low", "high", OTHER)]
+    assert in_line == [1, 0, 2]
     told = {labels["state"]: value for labels, value in of_api(seen, "trioq_shared_breaker_state")}
     assert told == {"closed": 0, "open": 0, "half_open": 1}
     assert [value for _, value in of_api(seen, "trioq_shared_breaker_changes_total")] == [5]

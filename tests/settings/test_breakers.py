@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -10,6 +11,9 @@ import trioq
 from tests.settings.observed.place import Place
 from tests.support import Server
 from trioq.core.events import BreakerChanged, JobDied, JobParked
+from trioq.counted import counted
+from trioq.engine.handlers import Apart
+from trioq.engine.handlers.runners import Runners
 from trioq.errors import ConfigError
 from trioq.settings import load
 
@@ -75,6 +79,19 @@ def test_a_class_that_can_not_be_imported_is_a_fault_with_its_place(
     assert said[4] == "expected a class of exceptions, and 'int' is none"
     assert said[5].startswith("no built-in class is called 'json'")
     assert said[6].endswith("RuntimeError: no such thing")
+
+
+def test_what_counts_does_so_for_a_handler_in_a_process_too(server: Server, tmp_path: Path) -> None:
+    place = Place(server, tmp_path, "breakers.NAME.on", ["OSError", "KeyError"])
+
+    @place.app.job("charge")
+    async def charge() -> None: ...
+
+    config = load(place.configure(breakers__told__jobs=["charge"]))
+    apart = Apart(place.app.handlers["charge"], cast(Runners, None))
+    breaker = counted({"charge": apart}, config)["charge"].errors.breaker
+    assert breaker is not None
+    assert breaker.on == (OSError, KeyError)
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,8 @@ def test_of_several_open_breakers_some_are_named_and_the_first_probe_is_what_cou
 
 def test_a_breaker_that_all_engines_share_is_told_as_theirs_by_its_name(scene: Scene) -> None:
     (uid,) = scene.enqueue(new_job("low"))
-    shut = Shut("stripe", ("noop",), "half_open", 1, shared=True, on={"noop": ("OSError",)})
+    counts = {"charge": ("KeyError",), "noop": ("OSError",)}
+    shut = Shut("stripe", ("charge", "noop"), "half_open", 1, shared=True, on=counts)
     tell(scene.store, scene.driver.engine, Snapshot(breakers={"noop": "half_open"}, shut=(shut,)))
     reason = only(scene, uid)
     assert reason.says == (

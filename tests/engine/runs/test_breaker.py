@@ -8,6 +8,7 @@ import trio
 import trioq
 from tests.engine.virtual import World, calm
 from tests.support import cancelled_by
+from trioq.core import blame
 from trioq.core.breaker import UNLIMITED, Settings
 from trioq.core.events import (
     BreakerChanged,
@@ -68,6 +69,22 @@ async def test_a_name_that_fails_is_left_alone_and_the_others_run(
     await world.reported(JobSucceeded, 20, within_s=1.0)
     assert world.of(JobParked, why="breaker open")
     assert {event.name for event in world.of(JobSucceeded)} == {"steady"}
+
+
+async def test_it_is_told_which_errors_count_for_each_handler_that_names_some(
+    autojump_clock: Clock,
+) -> None:
+    rules = {
+        "charge": blame.Breaker("api", on=[ConnectionError, KeyError]),
+        "refund": blame.Breaker("api"),
+    }
+    breakers = Breakers(SETTINGS, lambda event: None, lambda: None, rules)
+    now = trio.current_time()
+    permit = breakers.admit("refund", now)
+    assert permit is not None
+    breakers.record("refund", permit, "failure", now)
+    (shut,) = breakers.shut()
+    assert shut.on == {"charge": ("ConnectionError", "KeyError")}
 
 
 async def test_one_probe_runs_after_each_cooldown_and_good_ones_let_all_run(
