@@ -50,5 +50,6 @@ def test_ctrl_c_ends_a_wait_at_once_and_a_request_when_it_is_through() -> None:
         with pytest.raises(KeyboardInterrupt):
             stop.want(2, None)
         assert not stop.wanted
+    assert not stop.is_at_once
     stop.want(2, None)
     assert stop.wanted
