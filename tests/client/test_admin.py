@@ -16,6 +16,7 @@ from tests.store.drive import Sender
 from tests.support import Server, new_job, wait_until
 from trioq.client.admin import Admin
 from trioq.client.cancel import whoami
+from trioq.core.flow import Limit, take
 from trioq.core.formats.pause import decode
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import DeadLetter
@@ -80,7 +81,19 @@ def test_what_can_not_be_set_for_a_value_is_said(
     scene.store.set_limits({"each": each, "all": LimitSettings(concurrency=1)}, 1)
     with pytest.raises(ValueError, match=said):
         admin.set_limit(name, LimitSettings(concurrency=2), key=key)
+    with pytest.raises(ValueError, match=said):
+        admin.pause(limit=name, key=key)
+    assert admin.pauses().takes == {}
     assert all(taken.has_own is False for view in admin.limits() for taken in view.takes)
+
+
+def test_a_key_is_paused_by_a_value_as_jobs_take_it(admin: Admin, scene: Scene) -> None:
+    scene.store.set_limits({"each": LimitSettings(concurrency=1, keyed=True)}, 1)
+    value = {"b": [1], "a": "x"}
+    limit = Limit("each", concurrency=1, key="of")
+    assert admin.pause(limit="each", key=value)
+    assert admin.pauses().takes.keys() == {take(limit, {"of": value})}
+    assert admin.resume(limit="each", key=value)
 
 
 def test_a_name_is_paused_for_a_time_and_it_is_told_by_whom_and_why(

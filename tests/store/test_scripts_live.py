@@ -338,6 +338,15 @@ def test_a_forgotten_request_that_is_repeated_queues_what_isnt_there_and_nothing
     assert dump(store) == found
 
 
+def test_a_forgotten_request_that_is_repeated_gives_nobody_another_turn(store: RedisStore) -> None:
+    jobs = [new_job(fair=FairKey(key)) for key in ('"a"', '"b"', '"a"')]
+    store.enqueue("s", 1, jobs)
+    before = dump(store)
+    store.lane.call("DEL", store.keys.of("sender", "s"))
+    store.enqueue("s", 1, jobs)
+    assert dump(store) == before
+
+
 @pytest.mark.direct
 def test_a_job_by_itself_costs_few_commands(store: RedisStore) -> None:
     sender, engine = Sender(store), Driver(store)

@@ -7,7 +7,7 @@ import pytest
 from tests.store.drive import line
 from tests.store.world import SECOND, Make, World
 from tests.support import new_job
-from trioq.core.calls import Claim, StepReply, Unwanted
+from trioq.core.calls import Admit, Claim, StepReply, Unwanted
 from trioq.core.fair import FairKey
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Cancel, DeadLetter, Park, Release, RetryAt, Settlement
@@ -400,6 +400,17 @@ def test_a_step_that_finds_a_limit_full_calls_nobody(world: Make) -> None:
     w.store.wait(["low"], 0.001)
     assert uids(engine.step(3, Ack(first, 1))) == [second]
     assert w.dump().bells == frozenset()
+
+
+def test_who_starts_from_behind_its_door_isnt_there_any_more(world: Make) -> None:
+    w = limited(world, all=TWO)
+    jobs = enqueued(w, 2, "all")
+    engine = w.engine("low")
+    engine.step(2)
+    engine.step(0, *(Park(uid, 1, "low", "noop") for uid in jobs))
+    assert w.dump().behind == {*jobs}
+    assert uids(engine.step(2, admits=(Admit("low", "noop", 2),))) == jobs
+    assert w.dump().behind == frozenset()
 
 
 def test_a_queue_of_others_doesnt_say_when_the_next_permit_comes(world: Make) -> None:
