@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,12 @@ async def test_many_have_the_key_that_is_asked_for(config: Path, server: Server)
             await own.enqueue_many(calls, fair_key="b" * 255)
     rows = sorted(row.decode().partition(" ")[2] for row in server.call("HVALS", "{t}:flow"))
     assert rows == ['1 "b"', '1 "b"', '2 "a"', '2 "a"']
+
+
+@pytest.mark.parametrize("weight", [True, "2"])
+def test_a_weight_is_a_number(config: Path, weight: Any) -> None:
+    with trioq.connect_sync(config) as client, pytest.raises(TypeError, match="weight"):
+        client.enqueue("noop", {}, fair_key="a", weight=weight)
 
 
 def test_what_is_refused_was_not_written(config: Path, server: Server) -> None:

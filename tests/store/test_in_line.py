@@ -72,6 +72,14 @@ def test_an_enqueue_of_many_jobs_is_one_in_line(server: Server) -> None:
     store.lane.close()
 
 
+def test_a_queue_is_told_of_in_which_nothing_is_but_somebody_waits(bounded: Scene) -> None:
+    bounded.enqueue(new_job("high"))
+    lines_up(bounded, queue="high")
+    bounded.store.lane.call("DEL", bounded.store.keys.of("ready", "high"))
+    bounded.store.sign_off(bounded.driver.engine)
+    assert stats(bounded.store).queues["high"].in_line == 1
+
+
 def test_who_has_not_asked_for_long_is_not_in_line(bounded: Scene) -> None:
     bounded.enqueue(new_job("low"))
     uid = lines_up(bounded)

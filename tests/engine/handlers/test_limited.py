@@ -72,6 +72,12 @@ def test_all_that_does_not_fit_is_told_at_once() -> None:
     )
 
 
+def test_each_handler_that_a_limit_lists_has_its_field() -> None:
+    limit = LimitConfig(name="a", jobs=("any", "charge", "fingerprint"), rate=1, key="tenant")
+    (told,) = faults(app(), limits={"a": limit})
+    assert told.startswith("limits.a.key: the payload of 'fingerprint' has no field 'tenant'")
+
+
 def test_a_limit_of_a_queue_needs_one_handler_with_its_field() -> None:
     limit = LimitConfig(name="a", queue="low", rate=1, key="tenant")
     registry(app(), Config(limits={"a": limit}))

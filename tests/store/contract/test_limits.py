@@ -230,6 +230,20 @@ def test_a_limit_of_slots_rests_too_and_a_shorter_rest_ends_no_longer_one(world:
     assert uids(engine.step(4, Ack(first, 6))) == [third]
 
 
+def test_all_limits_rest_that_one_step_says_so_of(world: Make) -> None:
+    w = limited(world, a=TWO, b=TWO)
+    jobs = [*enqueued(w, 1, "a"), *enqueued(w, 1, "b")]
+    engine = w.engine("low")
+    engine.step(2)
+    back = [
+        Release(uid, 1, rests=take, rest_ms=SECOND)
+        for uid, take in zip(jobs, ("a", "b"), strict=True)
+    ]
+    assert engine.step(2, *back) == ()
+    w.clock.ms += SECOND
+    assert uids(engine.step(2)) == jobs
+
+
 def test_what_a_job_takes_may_be_told_with_its_claim(world: Make) -> None:
     w = limited(world, all=ONE)
     plain = enqueued(w, 3)
