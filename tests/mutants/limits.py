@@ -229,6 +229,15 @@ LIMITED = (
         "if not self.takes:", "if True:", ("tests/engine/test_unbound.py",),
     ),
     Mutant(
+        "of several limits that are to rest, one does", RATES,
+        'if take ~= "" then', 'if take ~= "" and n_rests == 0 then', LIMITS,
+    ),
+    Mutant(
+        "the last one that leaves its door is noted behind it", "store/lua/step/limits/places.lua",
+        "for i = 1, from.door and sorted or 0 do", "for i = 1, from.door and sorted - 1 or 0 do",
+        LIMITS,
+    ),
+    Mutant(
         "rests that are over stay", RATES,
         "forget_times(n_rests)", "", LIMITS,
     ),
