@@ -30,7 +30,7 @@ from trioq.core.calls import (
     StepReply,
     Unwanted,
 )
-from trioq.core.fair import FairKey
+from trioq.core.fair import LONGEST, TURN, FairKey
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
@@ -345,6 +345,14 @@ def test_a_forgotten_request_that_is_repeated_gives_nobody_another_turn(store: R
     store.lane.call("DEL", store.keys.of("sender", "s"))
     store.enqueue("s", 1, jobs)
     assert dump(store) == before
+
+
+@pytest.mark.parametrize(("weight", "turn"), [(0.0, LONGEST), (1e9, TURN // 100)])
+def test_whatever_weight_somebody_else_writes_a_key_waits_for_some_time(
+    store: RedisStore, weight: float, turn: int
+) -> None:
+    store.enqueue("s", 1, [new_job("low", fair=FairKey('"a"', weight))])
+    assert dump(store).turns == {'low\0"a"': turn}
 
 
 @pytest.mark.direct
