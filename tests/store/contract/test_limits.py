@@ -50,6 +50,7 @@ def test_a_job_of_a_limit_that_nobody_knows_is_not_limited(world: Make) -> None:
     assert w.dump().slots == {"strange": 3}
 
 
+@pytest.mark.direct  # where an answer is lost, so is what it tells of waits
 def test_a_claim_tells_that_a_limit_had_refused_its_job(world: Make) -> None:
     w = limited(world, all=ONE)
     first, second, third = enqueued(w, 3, "all")
@@ -68,6 +69,7 @@ def test_a_claim_tells_that_a_limit_had_refused_its_job(world: Make) -> None:
     assert (uids(reply.claims), reply.waits) == ([keyed.uid], {keyed.uid: "limited"})
 
 
+@pytest.mark.direct  # where an answer is lost, so is what it tells of waits
 def test_what_a_job_had_waited_for_is_told_once(world: Make) -> None:
     w = limited(world, all=ONE)
     first, second = enqueued(w, 2, "all")
