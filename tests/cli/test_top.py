@@ -444,6 +444,18 @@ def test_a_breaker_that_all_engines_share_is_shown_once_and_as_the_last_has_hear
     assert "BREAKERS mail open on 2  stripe half-open on all" in drawn
 
 
+def test_of_a_queue_it_is_shown_how_many_wait_for_limits_and_for_room() -> None:
+    made = overview(1.0)
+    (name, queue), *_ = made.stats.queues.items()
+    queue = attrs.evolve(queue, paused=False, served=True, limited=12, in_line=3)
+    trend = Trend()
+    trend.add(attrs.evolve(made, stats=attrs.evolve(made.stats, queues={name: queue})))
+    drawn = [line.plain for line in Screen(100, 24, "there").draw(trend, Ui())]
+    (row,) = (line for line in drawn if line.startswith(f"{name} "))
+    assert row[61:].startswith("12 limited 3 in line for room ")
+    assert len(row) <= 100
+
+
 def test_names_that_nobody_knows_are_shown_with_their_parked_jobs() -> None:
     unknown = [Door("low", f"name{n}", 9 - n, None, ("unknown_name",)) for n in range(5)]
     broken = Door("low", "broken", 7, None, ("breaker",), {"e": "open"})

@@ -233,9 +233,10 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     for queue in ("low", "elsewhere", "nowhere"):
         waits = new_uid()
         server.call("ZADD", "{t}:enqueuers_line", 0, f"{queue}\0{1:016}\0{waits}")
-        server.call("HSET", "{t}:enqueuers", waits, f"1 {10**14} 0 1 3 c {queue}")
+        server.call("HSET", "{t}:enqueuers", waits, f"1 {10**14} 0 1 3 c {queue} ")
     server.call("SADD", "{t}:queues", "nowhere")
     server.call("RPUSH", "{t}:strays", *(f"stray{n}" for n in range(7)))
+    server.call("ZADD", "{t}:limited", *(x for n in range(9) for x in (0, f"low\0one\0{n:032x}")))
     server.call("ZADD", "{t}:dead", *(x for n in range(6) for x in (n, f"{n:032x}")))
     server.call("HSET", "{t}:stats", *(x for item in keys.items() for x in item))
     # A shared one, and one of an engine's own that was reset.
@@ -248,9 +249,10 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     config = attrs.evolve(config, worker=worker)
     async with engine(trioq.App(), config) as made:
         seen: Scrape = await becomes(made.http, 2.0, "trioq_engines")
-    for state, count in {"scheduled": 2, "ready": 3, "parked": 4, "running": 5}.items():
+    states = {"scheduled": 2, "ready": 3, "limited": 9, "parked": 4, "running": 5}
+    for state, count in states.items():
         assert seen("trioq_queue_jobs", queue="low", state=state) == count, state
-    for cause, count in {"scheduled": 2, "paused": 7, "ready": 0, "breaker": 0}.items():
+    for cause, count in {"scheduled": 2, "paused": 16, "ready": 0, "breaker": 0}.items():
         assert seen("trioq_queue_waiting_jobs", queue="low", cause=cause) == count, cause
     oldest = {
         "low": seen("trioq_queue_oldest_waiting_seconds", queue="low", cause="paused"),

@@ -161,8 +161,11 @@ class Screen:
             elif not queue.served and (queue.ready or queue.parked):
                 text.append("no engine serves it", "bold red")
             else:
-                bars = sparkline(trend.ready(name), max(1, self.width - 61))
-                text.append(bars, "green")
+                if queue.limited:
+                    text.append(f"{short(queue.limited)} limited ", "yellow")
+                if queue.in_line:
+                    text.append(f"{short(queue.in_line)} in line for room ", "yellow")
+                text.append(sparkline(trend.ready(name), max(1, self.width - len(text))), "green")
             yield self._cursor(text, ui, "queues", i)
 
     def _engines(self, now: Overview, ui: Ui, room: int) -> Iterator[Text]:

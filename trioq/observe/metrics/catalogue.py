@@ -243,7 +243,7 @@ CLOCK_OFFSET = Metric(
 QUEUE_JOBS = Metric(
     "gauge",
     "trioq_queue_jobs",
-    "Jobs in a queue, by state; parked ones wait behind a closed door.",
+    "Jobs in a queue, by state; limited ones wait for a limit, parked ones behind a closed door.",
     ("queue", "state"),
 )
 OLDEST = Metric(

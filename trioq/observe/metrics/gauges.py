@@ -119,7 +119,7 @@ class Gauges:
         if sample is not None:
             for name, queue in sample.stats.queues.items():
                 label = (self.allowed.queue(name),)
-                for state in ("scheduled", "ready", "parked", "running"):
+                for state in ("scheduled", "ready", "limited", "parked", "running"):
                     jobs[(*label, state)] += getattr(queue, state)
                 paused[label] = max(paused.get(label, 0.0), float(queue.paused))
                 in_line[label] += queue.in_line
