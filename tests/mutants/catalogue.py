@@ -15,6 +15,7 @@ from tests.mutants.follows import FOLLOWS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
 from tests.mutants.limits import LIMITED
+from tests.mutants.looked import LOOKED
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.packs import PACKED
@@ -910,7 +911,7 @@ CHAPTERS = {
     "Commands, operators, metrics": (*FACES, *AROUND),
     "Several processes": PROCESSES,
     "The way to a server, and one of one's own": SERVERS,
-    "What is seen of it": SEEN,
+    "What is seen of it": (*SEEN, *LOOKED),
 }
 
 MUTANTS = tuple(mutant for mutants in CHAPTERS.values() for mutant in mutants)

@@ -123,6 +123,15 @@ def test_who_waits_for_room_is_explained_by_the_id_and_the_uid_of_its_job(bounde
     assert explain(bounded.store, "").state == "unknown"
 
 
+def test_who_has_been_told_of_room_is_known_by_its_id_still(bounded: Scene) -> None:
+    bounded.enqueue(new_job("low"))
+    job = new_job("low", id="order 1")
+    with pytest.raises(MustWait):
+        bounded.store.enqueue(*bounded.sender.next(), [job], who=Enqueuer("c1"))
+    assert bounded.driver.step(1)
+    assert explain(bounded.store, "order 1").uid == job.uid
+
+
 def test_many_in_line_are_counted_over_pages(
     bounded: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
