@@ -36,6 +36,7 @@ def keys_of(w: World, claims: list[str]) -> str:
     return "".join(rows[uid].split('"')[1] if uid in rows else "-" for uid in claims)
 
 
+@pytest.mark.direct  # it is told once, and an answer may be lost
 @pytest.mark.parametrize("limits", [False, True])
 def test_a_claim_tells_which_jobs_came_in_their_keys_turns(world: Make, limits: bool) -> None:
     w = world()
