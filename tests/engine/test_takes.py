@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import new_job
+from trioq.core.events import Event, LimitLeftOut, Report
 from trioq.core.flow import NO_PLAN, Limit, Plan
-from trioq.core.limits import TAKES_MAX, limit_of
+from trioq.core.limits import TAKES_KEPT, TAKES_MAX, limit_of
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.shard import takes as module
 from trioq.engine.shard.takes import Takes
@@ -26,9 +27,10 @@ def claimed(takes: tuple[str, ...] = ()) -> Held:
     return Held(cast(Claimer, None), "1" * 32, 1, 1, suspect=False, stored=stored, takes=takes)
 
 
-def engine(limits: Mapping[str, str | None]) -> Takes:
+def engine(limits: Mapping[str, str | None], told: list[Event] | None = None) -> Takes:
     plan = Plan(tuple(Limit(name, concurrency=1, key=key) for name, key in limits.items()))
-    return Takes(lambda name, queue: plan if limits else NO_PLAN, bool(limits))
+    report: Report = list[Event]().append if told is None else told.append
+    return Takes(lambda name, queue: plan if limits else NO_PLAN, bool(limits), report)
 
 
 def test_what_is_missing_is_added_behind_what_is_there() -> None:
@@ -54,7 +56,7 @@ def test_what_jobs_of_a_kind_take_is_asked_once_for_as_many_kinds_as_are_remembe
         asked.append(name)
         return NO_PLAN
 
-    takes = Takes(plan, any=True)
+    takes = Takes(plan, any=True, report=list[Event]().append)
     for name in ("a", "b", "c", "a", "b", "c"):
         stored = new_job("low", name).stored
         held = Held(cast(Claimer, None), "1" * 32, 1, 1, suspect=False, stored=stored)
@@ -62,11 +64,23 @@ def test_what_jobs_of_a_kind_take_is_asked_once_for_as_many_kinds_as_are_remembe
     assert asked == ["a", "b", "c", "c"]
 
 
-def test_the_most_that_a_job_can_take_is_kept() -> None:
-    full = tuple(f"old{n}" for n in range(TAKES_MAX - 1))
-    takes = engine({"a": None, "b": None})
-    assert takes.of(claimed(full)) == (*full, "a")
-    assert takes.of(claimed((*full, "more"))) == ()
+def test_limits_that_are_gone_hinder_none_that_holds() -> None:
+    gone = tuple(f"gone{n}" for n in range(TAKES_MAX))
+    holds = {f"new{n}": None for n in range(TAKES_MAX)}
+    assert engine(holds).of(claimed(gone)) == (*gone, *holds)
+
+
+def test_it_is_told_which_limit_finds_no_place_and_never_to_and_fro() -> None:
+    told = list[Event]()
+    gone = tuple(f"gone{n}" for n in range(TAKES_KEPT - 1))
+    takes = engine({"a": None, "b": "tenant", "c": "none"}, told)
+    had = takes.of(claimed(gone))
+    assert had == (*gone, "a")
+    assert told == [], "it goes back, and doesn't run yet"
+    assert takes.of(claimed(had)) == ()
+    assert told == [LimitLeftOut("1" * 32, "charge", "low", "b")]
+    assert takes.of(claimed((*gone, "a", 'b:"acme"'))) == ()
+    assert len(told) == 1, "it has what it needs"
 
 
 @given(
@@ -87,4 +101,6 @@ def test_each_engine_has_a_job_go_back_once_at_most(
             held = attrs.evolve(held, takes=takes)
     assert len(back) == len(set(back))
     names = [limit_of(take) for take in held.takes]
-    assert len(names) == len(set(names)) <= TAKES_MAX
+    assert len(names) == len(set(names))
+    asked = {name for who in back for name, key in configurations[who].items() if key != "none"}
+    assert asked <= {*names}, "whoever ran it ran it with all of its limits"

@@ -132,3 +132,33 @@ async def test_what_a_job_takes_already_is_not_all_that_it_may_lack(
     assert most == 2
     assert attempts == {1}
     assert int(server.call("HGET", "{t}:stats", "released")) == 12, "each once"
+
+
+async def test_limits_that_are_gone_hinder_none_that_holds(server: Server, config: Path) -> None:
+    """A deployment has renamed all of its eight limits while jobs waited."""
+    old = "".join(f'[limits.old{n}]\nqueue = "low"\nconcurrency = 5\n' for n in range(8))
+    before = config.with_name("before.toml")
+    before.write_text(with_limits(config).read_text() + old)
+    async with trioq.connect(before) as client:
+        for _ in range(6):
+            await client.enqueue("told", {}, queue="low")
+    together, most = 0, 0
+    app, done = trioq.App(), trio.Semaphore(0)
+
+    @app.job("told", limits=trioq.Limit("new", concurrency=1))
+    async def told() -> None:
+        nonlocal together, most
+        together += 1
+        most = max(most, together)
+        await trio.sleep(0.01)
+        together -= 1
+        done.release()
+
+    engine = trioq.Engine(app, with_limits(config), report=lambda event: None)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(engine.run)
+        with trio.fail_after(PATIENCE_S):
+            for _ in range(6):
+                await done.acquire()
+        engine.drain()
+    assert most == 1

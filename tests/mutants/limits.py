@@ -194,7 +194,15 @@ LIMITED = (
     ),
     Mutant(
         "what an engine adds is all that a job takes", "engine/shard/takes.py",
-        "return (*held.takes, *more) if more else ()", "return more", TAKES,
+        "return (*held.takes, *more[:room]) if more else ()", "return more[:room]", TAKES,
+    ),
+    Mutant(
+        "limits that are gone leave no place for those that hold", "core/limits.py",
+        "TAKES_KEPT = 32", "TAKES_KEPT = 8", TAKES,
+    ),
+    Mutant(
+        "a job runs without a limit, and nobody is told", "engine/shard/takes.py",
+        "for take in more:", "for take in ():", TAKES,
     ),
     Mutant(
         "a job takes of a limit by each field that was ever its key", "engine/shard/takes.py",

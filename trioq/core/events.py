@@ -496,6 +496,16 @@ class NameResumed(Event):
 
 
 @value
+class LimitLeftOut(Event):
+    """A job runs without one of its limits: it takes of too many others, of which most are gone."""
+
+    uid: Uid
+    name: str
+    queue: str
+    limit: str
+
+
+@value
 class KeyPaused(Event):
     """Somebody has paused the jobs with one value of a limit's key: none of them starts."""
 

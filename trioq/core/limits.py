@@ -15,6 +15,8 @@ KeyValue = str | int | float | bool | None
 
 #: More than that of one job nobody needs; each costs the claim a look.
 TAKES_MAX = 8
+#: A job that waits over deployments takes of the limits of each, so of more: up to that.
+TAKES_KEPT = 32
 #: A take in bytes: a key's value is told to the server with each job.
 TAKE_BYTES = 512
 

@@ -34,6 +34,7 @@ LEVELS: dict[type[Event], str] = {
     e.JobParked: "warning",
     e.RunStarved: "warning",
     e.LimitRests: "warning",
+    e.LimitLeftOut: "error",
     e.JobFailed: "warning",
     e.JobDied: "error",
     e.JobIgnoredCancel: "warning",
@@ -64,6 +65,7 @@ STORMS: dict[type[Event], Callable[[Any], tuple[str, ...] | None]] = {
     e.EnqueueRefused: lambda event: (),
     e.RunStarved: lambda event: (event.want,),
     e.LimitRests: lambda event: (event.take,),
+    e.LimitLeftOut: lambda event: (event.limit,),
     e.ResultNotKept: lambda event: (event.name, event.why),
     # A starting engine finds all that are; what somebody pauses meanwhile is told each time.
     e.KeyPaused: lambda event: (limit_of(event.take),) if event.at_first_look else None,

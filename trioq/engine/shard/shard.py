@@ -201,7 +201,7 @@ class Shard:
                 clock=self.clock,
             ),
             runs=self.runs,
-            takes=Takes(self.plan, bool(self.limits)),
+            takes=Takes(self.plan, bool(self.limits), self.report),
             keep_ms=self.keep_ms,
             report=self.report,
             tracer=self.tracer,

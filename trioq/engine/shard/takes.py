@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import attrs
 
+from trioq.core.events import LimitLeftOut, Report
 from trioq.core.flow import Limit, Plan
 from trioq.core.formats import payload
-from trioq.core.limits import TAKES_MAX, limit_of
+from trioq.core.limits import TAKES_KEPT, limit_of
 from trioq.engine.claim import Held
 from trioq.engine.shard.telling import record_of
 from trioq.errors import RecordUnreadable
@@ -32,10 +33,12 @@ class Takes:
     Args:
       plan: What the jobs of a name take in a queue.
       any: Whether there is any limit.
+      report: Told of a limit that no place is left for.
     """
 
     plan: Callable[[str, str], Plan]
     any: bool
+    report: Report
     _plans: dict[bytes, Plan] = attrs.field(factory=dict[bytes, Plan], init=False)
     """What stands in a record before its time → the plan of its jobs."""
 
@@ -59,10 +62,16 @@ class Takes:
         lacks = attrs.evolve(plan, limits=_missing(plan, held))
         try:
             content = payload.decode(record.payload) if lacks.reads and record.payload else {}
-            more = lacks.takes(content)[: TAKES_MAX - len(held.takes)]
+            more = lacks.takes(content)
         except (RecordUnreadable, ValueError):
             return ()  # what can't be read dies of that
-        return (*held.takes, *more) if more else ()
+        # Limits that are gone may well fill the places of one deployment: they hinder no other's.
+        room = max(0, TAKES_KEPT - len(held.takes))
+        if room:
+            return (*held.takes, *more[:room]) if more else ()
+        for take in more:
+            self.report(LimitLeftOut(held.uid, record.name, record.queue, limit_of(take)))
+        return ()
 
 
 def _missing(plan: Plan, held: Held) -> tuple[Limit, ...]:
