@@ -56,7 +56,10 @@ SETTINGS = {
 class Limits(LockStep):
     """Few jobs, few slots, several queues and engines."""
 
-    options = StoreOptions(keep_done=2, pack_max=3, claim_bytes=700, many_queues=1)
+    options = StoreOptions(
+        keep_done=2, pack_max=3, claim_bytes=700, many_queues=1,
+        max_lengths={"low": 9}, when_full={"low": "drop_oldest"},
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
@@ -261,8 +264,10 @@ class Limits(LockStep):
         self.reached["somebody waits for a limit"] += bool(after.rooms)
         self.reached["somebody waits for a permit"] += bool(after.permits)
         self.reached["a room is open"] += bool(after.open)
-        gone = {uid for uids in before.rooms.values() for uid in uids} & new
-        self.reached["who waited starts"] += bool(gone)
+        waited = {uid for uids in before.rooms.values() for uid in uids}
+        self.reached["who waited starts"] += bool(waited & new)
+        if call.verb == "enqueue":
+            self.reached["who waited is dropped"] += bool(waited & after.dead.keys())
 
     def let_rest(self, step: Step, answer: StepReply) -> None:
         unheard = answer.refused | answer.cancelled
@@ -298,6 +303,7 @@ TestLimits = as_test(
     Limits,
     "a limit is full", "somebody waits for a limit", "somebody waits for a permit",
     "a room is open", "a limit rests", "who waited starts", "cancel: in a room",
+    "who waited is dropped",
     "set_limits: an older one", "set_limits: a value has its own",
     "pause: somebody waits for the key", "step: lifts a pause of a key",
     "declare: by one that is gone", "declare: a limit is over", "declare: an older one again",

@@ -245,7 +245,7 @@ def test_queues_that_nobody_serves_that_are_paused_or_full_are_named(
 @pytest.mark.parametrize(("when_full", "said"), [
     ("reject", "enqueueing is refused when it is full"),
     ("wait", "who enqueues waits when it is full"),
-    ("drop_oldest", "the oldest ready ones die when it is full"),
+    ("drop_oldest", "the oldest ones die when it is full"),
 ])  # fmt: skip
 def test_what_comes_of_more_than_a_queue_has_room_for_is_told(
     own_server: Server, scene_there: Scene, tmp_path: Path, when_full: str, said: str

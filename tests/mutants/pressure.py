@@ -25,8 +25,25 @@ PRESSURE = (
         "left = left - (#oldest - #passed)", "left = left - #oldest", CONTRACT,
     ),
     Mutant(
-        "more are dropped than are ready", ENQUEUE,
-        "and too_many <= queue.in_line then", "then", CONTRACT,
+        "more are dropped than are ready or refused by a limit", ENQUEUE,
+        "and too_many <= queue.in_line + queue.n_limited then", "then", CONTRACT,
+    ),
+    Mutant(
+        "who a limit has refused isn't dropped", ENQUEUE,
+        "queue.in_line + queue.n_limited then", "queue.in_line then", CONTRACT,
+    ),
+    Mutant(
+        "who is ready is dropped before who a limit has refused for longer", DROP,
+        "if queue.n_limited > 0 then", "if queue.n_limited > 0 and queue.in_line == 0 then",
+        CONTRACT,
+    ),
+    Mutant(
+        "of those that limits have refused any is dropped", DROP,
+        "at = first.uid < firsts[at].uid and f or at", "", CONTRACT,
+    ),
+    Mutant(
+        "a room that the last one was dropped from stays", DROP,
+        "      left_room(queue.name, oldest.take)\n", "", CONTRACT,
     ),
     Mutant(
         "who a limit has refused takes no room", ENQUEUE,

@@ -24,7 +24,7 @@ LISTED = 10
 WHEN_FULL: Mapping[WhenFull, str] = {
     "reject": "enqueueing is refused when it is full",
     "wait": "who enqueues waits when it is full",
-    "drop_oldest": "the oldest ready ones die when it is full",
+    "drop_oldest": "the oldest ones die when it is full",
 }
 
 #: An engine that is silent for so many of its heartbeats is worth a word.

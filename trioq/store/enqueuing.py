@@ -16,7 +16,10 @@ from trioq.store.protocol import DROPPED, StoreOptions
 Args = list[str | bytes]
 
 #: Keys that are needed only where a queue has a max length.
-_OF_BOUNDED = ("history", "reasons", "waits", "enqueuers", "enqueuers_line", "limited")
+_OF_BOUNDED = (
+    "history", "reasons", "waits", "enqueuers", "enqueuers_line", "limited", "open", "rooms",
+    "permits",
+)  # fmt: skip
 
 
 def encode(

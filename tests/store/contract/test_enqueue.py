@@ -10,8 +10,12 @@ from tests.store.world import SECOND, Make, World, bury
 from tests.support import cancelled_by, new_job
 from trioq.core.calls import Enqueued, Existing, Rate
 from trioq.core.formats import history
+from trioq.core.limits import LimitSettings
+from trioq.core.model.limits import OLDEST_OF
 from trioq.core.settlements import Ack, DeadLetter
 from trioq.errors import QueueFull, TrioqBug
+
+ONE = LimitSettings(concurrency=1)
 
 # -- enqueue -----------------------------------------------------------------------------------
 
@@ -252,6 +256,47 @@ def test_who_was_cancelled_there_is_passed_over_when_the_oldest_go(world: Make) 
     w.sender.enqueue(new_job(), new_job())
     assert w.dump().dead.keys() == {oldest}
     assert w.queue("low").ready[0] == newest
+
+
+def test_where_the_oldest_go_those_go_first_who_have_waited_for_a_limit(world: Make) -> None:
+    w = world(max_lengths={"low": 4}, when_full={"low": "drop_oldest"})
+    w.store.set_limits({"b": ONE, "a": ONE}, 1)
+    w.sender.enqueue(new_job("high", takes=("b", "a")))
+    assert len(w.engine("high").step(1)) == 1
+    of_b, *of_a = w.sender.enqueue(*(new_job(takes=(take,)) for take in "baa"))
+    assert w.engine("low").step(3) == ()
+    (ready,) = w.new("low")
+    w.sender.enqueue(new_job(), new_job(delay_ms=SECOND))
+    found = w.dump()
+    assert found.reasons == {of_b: "dropped", of_a[0]: "dropped"}
+    assert found.rooms == {("low", "a"): (of_a[1],)}
+    assert found.queues["low"].ready[0] == ready
+    w.sender.enqueue(new_job(), new_job())
+    found = w.dump()
+    assert found.reasons.keys() == {of_b, *of_a, ready}
+    assert found.rooms == {}
+    with pytest.raises(QueueFull, match="room for 0 more"):
+        w.sender.enqueue(*(new_job() for _ in range(4)))
+    w.new("low", "low", "low")
+    assert w.store.revive(*w.sender.next(), [(of_b, "low")]) == 1
+    assert w.queue("low").ready[-1] == of_b
+
+
+def test_the_oldest_who_has_waited_for_a_limit_is_looked_for_among_so_many_rooms(
+    world: Make,
+) -> None:
+    w = world(max_lengths={"low": 200}, when_full={"low": "drop_oldest"})
+    w.store.set_limits({"key": LimitSettings(concurrency=1, keyed=True)}, 1)
+    keys = [f"key:{n:03}" for n in reversed(range(150))]
+    w.sender.enqueue(*(new_job("high", takes=(key,)) for key in keys))
+    assert len(w.engine("high").step(150)) == 150
+    old = w.sender.enqueue(*(new_job(takes=(key,)) for key in keys))
+    assert w.engine("low").step(150) == ()
+    w.sender.enqueue(*(new_job() for _ in range(51)))
+    assert w.dump().dead.keys() == {old[150 - OLDEST_OF]}
+    w.sender.enqueue(*(new_job() for _ in range(149)))
+    assert w.dump().dead.keys() == {*old}
+    assert w.dump().rooms == {}
 
 
 def test_what_is_due_later_does_not_go_for_a_new_one(world: Make) -> None:

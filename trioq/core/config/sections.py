@@ -91,7 +91,7 @@ class QueueConfig:
     when_full: WhenFull | None = key(
         Text(choices=("reject", "wait", "drop_oldest")),
         "What happens to jobs for which there is no room: they are refused, or whoever enqueues "
-        "them waits, or the oldest ready ones die for them with the reason `dropped`. "
+        "them waits, or the oldest ones die for them with the reason `dropped`. "
         "Absent: `reject`.",
         None,
     )

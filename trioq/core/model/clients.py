@@ -176,7 +176,7 @@ class _Enqueuing:
             length = space.length(name)
             too_many = length + more - most
             if when_full == "drop_oldest":
-                if 0 < too_many <= queue.in_line:
+                if 0 < too_many <= length - len(queue.scheduled):
                     self.too_many[name] = too_many
                     continue
             else:
@@ -190,15 +190,17 @@ class _Enqueuing:
         return None
 
     def _drop_oldest(self, name: str, count: int) -> None:
-        queue = self.space.queue(name)
+        """Who waits in a room came before who is ready."""
+        queue, flow = self.space.queue(name), self.space.flow
         while count:
-            (uid,) = queue.take_ready(1) or queue.keyed.take(1)
-            if uid in queue.cancelled:
-                queue.cancelled.remove(uid)
-            else:
-                self.space.die(uid, "dropped", self.dropped, self.now_ms)
-                self.space.stats["dropped"] += 1
-                count -= 1
+            oldest = flow.take_oldest(name, count) or queue.take_ready(1) or queue.keyed.take(1)
+            for uid in oldest:
+                if uid in queue.cancelled:
+                    queue.cancelled.remove(uid)
+                else:
+                    self.space.die(uid, "dropped", self.dropped, self.now_ms)
+                    self.space.stats["dropped"] += 1
+                    count -= 1
 
     def _write(self, job: NewJob) -> None:
         space, queue = self.space, self.space.waits_in(job.queue)

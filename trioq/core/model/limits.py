@@ -33,6 +33,9 @@ SWEEP_MIN = 16
 #: Open rooms of one queue that one step looks into.
 ROOMS_MAX = 128
 
+#: Rooms of one queue among which the oldest is looked for when somebody has to go.
+OLDEST_OF = 128
+
 #: Rooms whose permit has come that one step opens.
 DUE_MAX = 256
 
@@ -222,6 +225,14 @@ class Limits:
         if room is not None:
             self.leave(room, uid)
         return room is not None
+
+    def take_oldest(self, queue: str, limit: int) -> list[Uid]:
+        """Take out the oldest of those that wait in the first rooms of a queue."""
+        rooms = sorted(room for room in self.rooms if room[0] == queue)[:OLDEST_OF]
+        oldest = sorted((uid, room) for room in rooms for uid in self.rooms[room])[:limit]
+        for uid, room in oldest:
+            self.leave(room, uid)
+        return [uid for uid, _ in oldest]
 
     def of_queue(self, queue: str) -> list[tuple[str, Uid]]:
         """All who wait in a queue's rooms: take and uid, room by room."""

@@ -11,7 +11,7 @@
 --       turns     HASH  how far each queue and each key have come
 --       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell; then,
 --       if one of them has a max length: history, reasons, waits, enqueuers, enqueuers_line,
---       limited
+--       limited, open, rooms, permits
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
@@ -36,13 +36,14 @@
 -- Repeat: the sender's number decides; where that was forgotten because the clock jumped, no
 --   job that is still there is written again.
 -- Cost: a constant number of commands for each queue, and O(jobs). A plain job has nothing but
---   its record, and Lua handles no more of it than its uid.
+--   its record, and Lua handles no more of it than its uid. Where jobs are dropped that a limit had
+--   refused, one of each of up to 128 rooms is read, and then one for each that is dropped.
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow, fair, turns = unpack(KEYS, 1, 12)
 local number, interval, burst, given_now, whose, line, n_queues = unpack(ARGV, 1, 7)
 local n_rows = tonumber(ARGV[8 + 4 * n_queues])
 local sender, limit = KEYS[13], KEYS[14]
-local history, reasons, waits, enqueuers, enqueuers_line, limited =
-  unpack(KEYS, 15 + 4 * n_queues, 20 + 4 * n_queues)
+local history, reasons, waits, enqueuers, enqueuers_line, limited, open, rooms, permits =
+  unpack(KEYS, 15 + 4 * n_queues, 23 + 4 * n_queues)
 -- @use bump
 -- @use line
 -- @use now
@@ -69,8 +70,8 @@ for q = 1, n_queues do
   if queue.max > 0 then
     queue.in_line = queue.in_line - redis.call("SCARD", queue.dropped)
       + redis.call("ZLEXCOUNT", fair, range_of(queue.name))
-    queue.length = queue.in_line + redis.call("ZCARD", queue.scheduled)
-      + redis.call("ZLEXCOUNT", limited, range_of(queue.name))
+    queue.n_limited = redis.call("ZLEXCOUNT", limited, range_of(queue.name))
+    queue.length = queue.in_line + queue.n_limited + redis.call("ZCARD", queue.scheduled)
   end
   place[q], names[q] = queue, queue.name
 end
@@ -138,7 +139,7 @@ for _, queue in ipairs(place) do
   if queue.max > 0 and queue.n_new > 0 and not refused then
     local too_many = queue.length + queue.n_new - queue.max
     if queue.when_full == "drop_oldest" then
-      if too_many > 0 and too_many <= queue.in_line then
+      if too_many > 0 and too_many <= queue.in_line + queue.n_limited then
         drops, queue.too_many, too_many = true, too_many, 0
       end
     elseif has_line then
@@ -148,10 +149,12 @@ for _, queue in ipairs(place) do
   end
 end
 if refused or drops or has_line then
-  for _, key in ipairs({ history, reasons, waits, enqueuers, stats }) do
+  for _, key in ipairs({ history, reasons, waits, enqueuers, rooms, stats }) do
     redis.call("HLEN", key)
   end
-  redis.call("ZCARD", dead)
+  for _, key in ipairs({ dead, open, permits }) do
+    redis.call("ZCARD", key)
+  end
   now()  -- asked for before the first write, or never
 end
 
