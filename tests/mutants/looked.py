@@ -60,6 +60,11 @@ LOOKED = (
         "if _started_ms(each) == newest[each.name])", "if newest)", DOORS,
     ),
     Mutant(
+        "of engines that drain it isn't told that none knew the name", "store/inspect/able.py",
+        "elif not knowing:", "elif serving and all(map(self.leaves, serving)):\n"
+        '            why = "draining"\n        elif not knowing:', DOORS,
+    ),
+    Mutant(
         "of an engine that has begun anew the first boot counts", "store/inspect/able.py",
         "sorted(engines, key=_started_ms)}",
         "sorted(engines, key=_started_ms, reverse=True)}", DOORS,

@@ -85,6 +85,12 @@ def test_an_engine_that_has_begun_anew_is_one_engine() -> None:
             "all engines that serve low and know greet are draining",
         ),
         (
+            of(OTHER),
+            {"b.boot": LEAVES},
+            ("unknown_name",),
+            "no engine that serves low knows greet",
+        ),
+        (
             of(KNOWS, paused=True),
             {"a.boot": Snapshot(breakers={"greet": "half_open"})},
             ("paused", "breaker"),
@@ -101,7 +107,16 @@ def test_a_door_is_closed_for_what_its_engines_say(
 
 
 @pytest.mark.parametrize("engines", [(KNOWS,), (KNOWS, OTHER), (KNOWS, KNOWS_TOO), (OTHER,), ()])
-@pytest.mark.parametrize("told", [{}, OPEN, {"a.boot": LEAVES}, {**OPEN, "d.boot": LEAVES}])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        OPEN,
+        {"a.boot": LEAVES},
+        {**OPEN, "d.boot": LEAVES},
+        dict.fromkeys(("a.boot", "b.boot"), LEAVES),
+    ],
+)
 def test_a_parked_job_is_told_what_its_door_is(
     engines: tuple[EngineStats, ...], told: dict[str, Snapshot]
 ) -> None:

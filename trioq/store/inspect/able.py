@@ -16,8 +16,8 @@ from trioq.store.inspect.counts import EngineStats, Stats
 
 Hindrance = Literal["no_engine", "draining", "unknown_name", "breaker"]
 """``no_engine``: none that lives serves the queue. ``draining``: all that could are about to leave.
-``unknown_name``: of those that serve it none knows the name. ``breaker``: all that know it have a
-breaker that isn't closed."""
+``unknown_name``: of those that serve it, also where they leave, none knows the name. ``breaker``:
+all that know it have a breaker that isn't closed."""
 
 
 #: Engines that are named as those whose breaker isn't closed.
@@ -107,10 +107,8 @@ class Engines:
         why: Hindrance | None = None
         if not serving:
             why = "no_engine"
-        elif all(map(self.leaves, serving)):
-            why = "draining"
         elif not knowing:
-            why = "unknown_name"
+            why = "unknown_name"  # whoever comes after those that drain has to know it
         elif not staying:
             why = "draining"
         elif len(shut) == len(staying):

@@ -129,9 +129,14 @@ def of_job(
     queue = "" if view.record is None else view.record.queue
     reasons = list(_due(view, now_ms))
     reasons += of_queue(queue, counted, told)
-    reasons += _paused("" if view.record is None else view.record.name, counted)
-    if view.record is not None and not any(r.why in ("no_engine", "draining") for r in reasons):
-        reasons += _of_name(queue, view.record.name, counted, told, now_ms)
+    if view.record is not None:
+        reasons += _paused(view.record.name, counted)
+        of_name = tuple(_of_name(queue, view.record.name, counted, told, now_ms))
+        if any(reason.why == "unknown_name" for reason in of_name):
+            # Whoever comes after those that drain has to know it.
+            reasons = [reason for reason in reasons if reason.why != "draining"]
+        if not any(reason.why == "draining" for reason in reasons):
+            reasons += of_name
     reasons += _limited(held, counted, now_ms)
     if line is not None and not reasons:
         reasons += _in_line(queue, counted.queues[queue], line, now_ms)
