@@ -17,7 +17,8 @@ OTHER = Nobody()
 
 
 def job(uid: str, by: Claimer = NOBODY) -> Held:
-    return Held(by, uid, 1, 1, False, b"")
+    """One that has come now."""
+    return Held(by, uid, 1, 1, False, b"", at=trio.current_time())
 
 
 async def take(backlog: Backlog) -> Held | None:
@@ -25,7 +26,7 @@ async def take(backlog: Backlog) -> Held | None:
     if not await backlog.wait():
         return None
     held = backlog.jobs.popleft()
-    backlog.taken(trio.current_time())
+    backlog.taken()
     return held
 
 
@@ -108,18 +109,41 @@ async def test_a_boot_takes_back_what_none_had_started_of_its_own() -> None:
 
 
 @pytest.mark.trio
-async def test_what_nobody_takes_is_stale_and_what_is_being_taken_is_not(
+async def test_what_has_waited_for_too_long_is_stale_though_others_were_taken(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     backlog = Backlog()
     backlog.put(job(str(n)) for n in range(4))
-    for _ in range(3):
-        await trio.sleep(STALE_S * 0.9)
-        assert backlog.take_back_stale(NOBODY) == []
-        await take(backlog)
-    await trio.sleep(STALE_S)
-    assert [held.uid for held in backlog.take_back_stale(NOBODY)] == ["3"]
+    await trio.sleep(STALE_S * 0.9)
+    await take(backlog)
+    assert backlog.take_back_stale(NOBODY) == []
+    backlog.put([job("late")])
+    await trio.sleep(STALE_S * 0.2)
+    await take(backlog)
+    assert [held.uid for held in backlog.take_back_stale(NOBODY)] == ["2", "3", "late"]
     assert len(backlog) == 0
+
+
+@pytest.mark.trio
+async def test_what_is_put_back_is_as_old_as_it_was(autojump_clock: trio.testing.MockClock) -> None:
+    backlog = Backlog()
+    first = job("first")
+    await trio.sleep(STALE_S)
+    backlog.put([job("second")])
+    backlog.put_back([first])
+    assert [held.uid for held in backlog.take_back_stale(NOBODY)] == ["first", "second"]
+
+
+@pytest.mark.trio
+async def test_what_is_aside_waits_for_something_else_and_is_not_stale(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    backlog = Backlog()
+    backlog.aside.append(job("aside"))
+    backlog.put([job("a")])
+    await trio.sleep(STALE_S)
+    assert [held.uid for held in backlog.take_back_stale(NOBODY)] == ["a"]
+    assert [held.uid for held in backlog.aside] == ["aside"]
 
 
 @pytest.mark.trio
@@ -260,7 +284,7 @@ async def test_who_waits_for_few_jobs_is_told_when_they_are_taken_out() -> None:
 async def test_what_is_put_back_comes_first_in_its_order() -> None:
     backlog = Backlog()
     backlog.put([job("c")])
-    backlog.put_back([job("a"), job("b")], trio.current_time())
+    backlog.put_back([job("a"), job("b")])
     assert [held.uid for held in backlog.jobs] == ["a", "b", "c"]
 
 

@@ -797,7 +797,7 @@ ENGINES = (
     ),
     Mutant(
         "what a worker comes for is given back", "engine/backlog.py",
-        "self.jobs and not self._called", "self.jobs", ("tests/engine/test_backlog.py",),
+        "not self.jobs or self._called or", "not self.jobs or", ("tests/engine/test_backlog.py",),
     ),
     Mutant(
         "a failure is told of before those that were good before it", "engine/runs/worker.py",

@@ -45,7 +45,7 @@ GOES = (
     ),
     Mutant(
         "a handler that waits has the others wait too", SPREE,
-        "            self.backlog.taken(taken_at)\n", "", GO,
+        "            self.backlog.taken()\n", "", GO,
     ),
     Mutant(
         "a lease is asked for once for all that is run in one go", SPREE,

@@ -35,7 +35,7 @@ IN_A_ROW = (
     ),
     Mutant(
         "what is behind a job that takes long is forgotten", HANDS,
-        "            self.backlog.put_back(behind, hand.began)\n", "", ROWS,
+        "            self.backlog.put_back(behind)\n", "", ROWS,
     ),
     Mutant(
         "what is behind a job that takes long waits for its end", HANDS,
@@ -87,7 +87,7 @@ IN_A_ROW = (
     ),
     Mutant(
         "a boot that ends gives back nothing of what threads haven't begun", "engine/backlog.py",
-        "jobs = lent + [held", "jobs = [held", ("tests/engine/test_backlog.py",),
+        "return lent + jobs", "return jobs", ("tests/engine/test_backlog.py",),
     ),
     Mutant(
         "a boot doesn't wait for what threads run in a row", "engine/runs/run.py",
@@ -100,7 +100,7 @@ IN_A_ROW = (
     ),
     Mutant(
         "jobs are lost where there is no place for a thread", HANDS,
-        "            self.backlog.put_back([job.held for job in jobs][1:], trio.current_time())\n",
+        "            self.backlog.put_back([job.held for job in jobs][1:])\n",
         "", ROWS,
     ),
     Mutant(

@@ -21,7 +21,7 @@ import trio
 
 from trioq.engine.claim import Claimer, Held, Token
 
-#: A job that waits here for longer than this is given back.
+#: When the next job has waited for a worker for so long, all are given back.
 STALE_S = 0.5
 
 
@@ -57,7 +57,6 @@ class Backlog:
         self._called = False
         """One of the idle workers is on its way here."""
         self._closed = False
-        self._since = 0.0
         self._few = -1
         """Somebody waits until there are no more than so many jobs."""
         self._are_few = trio.Event()
@@ -69,8 +68,6 @@ class Backlog:
     def put(self, jobs: Iterable[Held]) -> None:
         """Add jobs. Never waits."""
         assert not self._closed, "nobody is there to run them"
-        if not self.jobs:
-            self._since = trio.current_time()
         self.jobs.extend(jobs)
         self._call()
 
@@ -85,18 +82,17 @@ class Backlog:
             await self._wait()
         return True
 
-    def taken(self, now: float) -> None:
-        """Some were taken out, the last one now, and what is left may want another worker."""
-        self._since = now
+    def taken(self) -> None:
+        """Some were taken out, and what is left may want another worker."""
         if not self._called:
             self._call()
         if len(self.jobs) <= self._few:
             self._are_few.set()
 
-    def put_back(self, jobs: Sequence[Held], since: float) -> None:
-        """Some that were taken out weren't begun: they are next; the last one was begun then."""
+    def put_back(self, jobs: Sequence[Held]) -> None:
+        """Some that were taken out weren't begun: they are next."""
         self.jobs.extendleft(reversed(jobs))
-        self.taken(since)
+        self.taken()
 
     async def rest(self) -> None:
         """A worker has had its turn: others may run now. It goes on when it is called."""
@@ -116,17 +112,10 @@ class Backlog:
 
     def take_back(self, by: Claimer) -> list[Held]:
         """Take out what this boot has claimed and nobody has started."""
-        lent = [held for lent in self.lent if lent.by is by for held in lent.take_back()]
         # What is aside of others comes back: what it was to follow may be among these.
-        there = [*self.jobs, *self.aside]
+        self.jobs.extend(self.aside)
         self.aside.clear()
-        jobs = lent + [held for held in there if held.by is by]
-        left = [held for held in there if held.by is not by]
-        self.jobs.clear()  # it stays the one that everybody knows
-        self.jobs.extend(left)
-        self._call()
-        self._are_few.set()
-        return jobs
+        return self._take_back(by)
 
     def take_out(self, by: Claimer, claims: Container[Token]) -> list[Held]:
         """Take out those of these claims of a boot that nobody has started."""
@@ -144,11 +133,21 @@ class Backlog:
         return taken
 
     def take_back_stale(self, by: Claimer) -> list[Held]:
-        """The same, where nobody has started anything for too long, nor is on the way to do so."""
-        is_waited_for = self.jobs and not self._called
-        if not is_waited_for or trio.current_time() - self._since < STALE_S:
+        """The same, but for what is aside, where the next one has waited for too long: for it, not
+        for any that ends meanwhile. Not while a worker is on the way to it."""
+        if not self.jobs or self._called or trio.current_time() - self.jobs[0].at < STALE_S:
             return []
-        return self.take_back(by)
+        return self._take_back(by)
+
+    def _take_back(self, by: Claimer) -> list[Held]:
+        lent = [held for lent in self.lent if lent.by is by for held in lent.take_back()]
+        jobs = [held for held in self.jobs if held.by is by]
+        left = [held for held in self.jobs if held.by is not by]
+        self.jobs.clear()  # it stays the one that everybody knows
+        self.jobs.extend(left)
+        self._call()
+        self._are_few.set()
+        return lent + jobs
 
     def close(self) -> None:
         """No worker gets another job, nor waits for one."""

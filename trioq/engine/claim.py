@@ -104,6 +104,8 @@ class Held:
     """What an earlier run of the job has said last."""
     takes: tuple[str, ...] = ()
     """What it took of limits."""
+    at: float = 0.0
+    """When it came, by the loop's clock."""
 
     @property
     def token(self) -> str:

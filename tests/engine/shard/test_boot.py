@@ -31,12 +31,12 @@ def boot_with(*uids: str, suspects: tuple[str, ...] = ()) -> Boot:
     """A boot that has claimed these in its first step."""
     boot = Boot("host.b00t", NOBODY)
     step_of(boot)
-    boot.absorb(reply(*(claim(u, suspect=u in suspects) for u in uids), held=len(uids)))
+    boot.absorb(reply(*(claim(u, suspect=u in suspects) for u in uids), held=len(uids)), now=0.0)
     return boot
 
 
 def absorb(boot: Boot, *claims: Claim, held: int, refused: tuple[str, ...] = ()) -> Absorbed:
-    return boot.absorb(reply(*claims, held=held, refused=refused))
+    return boot.absorb(reply(*claims, held=held, refused=refused), now=0.0)
 
 
 def test_numbers_are_a_strict_sequence() -> None:
@@ -65,7 +65,7 @@ def test_what_follows_a_step_is_in_flight_when_that_is_answered() -> None:
     second = following(boot)
     boot.settle(Ack("b", 1))
     assert (boot.in_flight, second.number) == (first, first.number + 1)
-    absorbed = boot.absorb(reply(claim("c"), held=3), is_followed=True)
+    absorbed = boot.absorb(reply(claim("c"), held=3), now=0.0, is_followed=True)
     assert absorbed.agrees
     assert (boot.in_flight, boot.following, boot.sends) == (second, None, 1)
     assert absorb(boot, held=2).agrees
@@ -251,7 +251,7 @@ def ask(uid: str, step: int = 1) -> Ask:
 
 def hear(boot: Boot, *asks: Ask, asked: int) -> tuple[Ask, ...]:
     step_of(boot)
-    return boot.absorb(reply(held=len(boot.held), asked=asked, asks=asks)).asks
+    return boot.absorb(reply(held=len(boot.held), asked=asked, asks=asks), now=0.0).asks
 
 
 def test_what_is_asked_of_a_claim_is_heard_once() -> None:
@@ -273,7 +273,7 @@ def test_what_was_asked_of_another_claim_of_the_job_is_not_asked_of_this_one() -
 def test_a_claim_may_be_asked_to_end_by_the_answer_that_brings_it() -> None:
     boot = Boot("host.b00t", NOBODY)
     step_of(boot)
-    absorbed = boot.absorb(reply(claim("a"), held=1, asked=1, asks=(ask("a"),)))
+    absorbed = boot.absorb(reply(claim("a"), held=1, asked=1, asks=(ask("a"),)), now=0.0)
     assert absorbed.asks == (ask("a"),)
 
 
@@ -292,6 +292,6 @@ def test_who_was_cancelled_instead_of_going_back_is_named_with_who_asked_if_that
     for uid in "abc":
         boot.settle(Release(uid, 1))
     step_of(boot)
-    absorbed = boot.absorb(reply(held=0, cancelled=frozenset("ab"), asked=2))
+    absorbed = boot.absorb(reply(held=0, cancelled=frozenset("ab"), asked=2), now=0.0)
     assert [(held.uid, who) for held, who in absorbed.cancelled] == [("a", ask("a")), ("b", None)]
     assert boot.asks == {}, "what has ended isn't remembered"

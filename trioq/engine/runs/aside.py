@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import attrs
-import trio
 
 from trioq.core.formats.record import decode
 from trioq.engine.backlog import Backlog
@@ -52,7 +51,7 @@ class Aside:
         count = min(self.runners.free, len(waiting))
         if count > 0:
             called = [waiting.popleft() for _ in range(count)]
-            self.backlog.put_back(called, trio.current_time())
+            self.backlog.put_back(called)
 
     def claimable(self, queues: Sequence[str]) -> tuple[str, ...]:
         """Those of these queues of which not enough jobs wait."""

@@ -93,7 +93,7 @@ class Hands:
         except trio.WouldBlock:
             if pile is not None:
                 return None
-            self.backlog.put_back([job.held for job in jobs][1:], trio.current_time())
+            self.backlog.put_back([job.held for job in jobs][1:])
             return held
         if is_quick:
             pile = self._quick = Pile(held.by, jobs)
@@ -150,15 +150,15 @@ class Hands:
                     hand.call()
 
     def _feed(self, pile: Pile) -> None:
-        jobs, now = self.backlog.jobs, trio.current_time()
+        jobs = self.backlog.jobs
         before = len(jobs)
         if self._short is pile:
             pile.add(self._next(pile.by, is_quick=False))
         if len(jobs) < before:
-            self.backlog.taken(now)
+            self.backlog.taken()
         # A worker that is free comes for the first one, with one more thread.
         if len(pile.hands) < self.threads.total_tokens and (held := pile.take_first()):
-            self.backlog.put_back([held], now)
+            self.backlog.put_back([held])
 
     def _begin(self, pile: Pile, place: ThreadPlace, nursery: trio.Nursery) -> Hand:
         clock = trio.lowlevel.current_clock().current_time
@@ -192,7 +192,7 @@ class Hands:
                 return behind.pop(0)  # the thread has stopped at it, or couldn't be started
             return None
         finally:
-            self.backlog.put_back(behind, hand.began)
+            self.backlog.put_back(behind)
             self.runs.hand_ended(pile.by)
 
     def _tell(self, pile: Pile) -> None:

@@ -82,7 +82,7 @@ class Spree:
         jobs, task, tracer = self.backlog.jobs, timebox.task, self.tracer
         clock, may_start = trio.lowlevel.current_clock().current_time, by.may_start
         is_off = self.is_off or failpoints.armed()
-        taken_at = now = self.now
+        now = self.now
         done: list[Done] = []
         header: Header | None = None
         plan: Plan | None = None
@@ -90,7 +90,6 @@ class Spree:
         try:
             while jobs:
                 held = jobs.popleft()
-                taken_at = now
                 if is_off or held.by is not by:
                     return held
 
@@ -172,7 +171,7 @@ class Spree:
                     return None
         finally:
             self.now = clock()
-            self.backlog.taken(taken_at)
+            self.backlog.taken()
             self._tell(done, by)
         return None
 

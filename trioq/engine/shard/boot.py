@@ -154,10 +154,11 @@ class Boot:
             self.result_bytes -= sum(map(_result_bytes, taken))
         return taken
 
-    def absorb(self, reply: StepReply, *, is_followed: bool = False) -> Absorbed:
+    def absorb(self, reply: StepReply, *, now: float, is_followed: bool = False) -> Absorbed:
         """The step in flight was answered: forget what it settled, hold what it claimed.
 
         Args:
+          now: By the loop's clock, for what it claimed.
           is_followed: The step that was to follow it is sent, and in flight now.
         """
         step = self.in_flight
@@ -184,7 +185,7 @@ class Boot:
             [
                 Held(
                     by, claim.uid, number, claim.attempts + 1, claim.suspect, claim.stored,
-                    noted=notes.get(claim.uid, b"") if notes else b"", takes=claim.takes,
+                    noted=notes.get(claim.uid, b"") if notes else b"", takes=claim.takes, at=now,
                 )
                 for claim in reply.claims
             ]

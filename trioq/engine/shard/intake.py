@@ -94,7 +94,7 @@ class Intake:
         paused = demand.paused
         demand.answered(step, reply)
         unsettled = boot.unsettled
-        absorbed = boot.absorb(reply, is_followed=is_followed)
+        absorbed = boot.absorb(reply, now=trio.current_time(), is_followed=is_followed)
         assert boot.unsettled == unsettled - settled + len(absorbed.claims)
         self.claimed += len(absorbed.claims)
         if demand.paused - paused:
