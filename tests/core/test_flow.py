@@ -8,7 +8,7 @@ import pytest
 
 import trioq
 from trioq.core.config import Config, LimitConfig, QueueConfig
-from trioq.core.fair import fair_key
+from trioq.core.fair import Asked, FairKey, fair_key
 from trioq.core.flow import NO_PLAN, VALUE_MAX, Limit, Plan, allows, flow, told_apart, value_at
 from trioq.core.limits import LimitSettings
 
@@ -160,3 +160,11 @@ def test_only_a_plan_with_a_key_reads_payloads() -> None:
     assert not of(Limit("a", rate=1)).reads
     assert of(Limit("a", rate=1, key="x")).reads
     assert value_at({"x": None}, "x") is None
+
+
+def test_a_weight_is_the_enqueues_then_the_keys_then_one() -> None:
+    plan = Plan(fair="of", weights={"a": 3.0, "true": 2.0})
+    assert plan.turn({"of": "a"}, Asked(weight=5.0)) == FairKey('"a"', 5.0)
+    assert plan.turn({"of": "a"}) == FairKey('"a"', 3.0)
+    assert plan.turn({"of": True}) == FairKey("true", 2.0)
+    assert plan.turn({"of": "b"}) == FairKey('"b"')
