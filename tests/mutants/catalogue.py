@@ -258,11 +258,11 @@ SCRIPTS = (
         "if #found == 1 then", "if found[1] then", CLAIMS,
     ),
     Mutant(
-        "what an ack counts is all that was ever done", STEP,
+        "what an ack counts is all that was ever done", f"{SETTLE}/ack.lua",
         'string.format("%d", before + more)', 'string.format("%d", more)', MODEL,
     ),
     Mutant(
-        "a counter that is none can't be counted on", STEP,
+        "a counter that is none can't be counted on", f"{SETTLE}/ack.lua",
         'string.match(counted or "", "^%d+$") or 0', 'tonumber(counted or 0)', SUMMARIES,
     ),
     Mutant(

@@ -106,14 +106,18 @@ local function look(first, last, there)
   end
 end
 local next_at, last = lists_at + 1, math.min(lists_at + 128, bells_at)
-local mostly_absent = { paused, attempts, asked, notes, flow, fair, turns, enqueuers_line }
-local keys = { unpack(mostly_absent) }
-for _, more in ipairs({ beside, n_settled == 0 and { running } or {}, { unpack(KEYS, next_at, last) } }) do
-  for _, key in ipairs(more) do
-    keys[#keys + 1] = key
-  end
+-- Of what is mostly absent, and of these.
+local function count(...)
+  return redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns, enqueuers_line, ...)
 end
-local there = redis.call("EXISTS", unpack(keys))
+local there
+if n_settled == 0 then
+  there = count(running, unpack(KEYS, next_at, last))
+elseif has_beside then
+  there = count(big, reaps, history, reasons, id_of, waits, unpack(KEYS, next_at, last))
+else
+  there = count(unpack(KEYS, next_at, last))
+end
 local function look_at_running()
   n_alone = redis.call("HLEN", running)
   there = there - (n_alone > 0 and 1 or 0)
@@ -137,8 +141,8 @@ if there > 0 then
   if n_settled == 0 and not n_alone then
     look_at_running()
   end
-  n_beside = beside[1] and redis.call("EXISTS", unpack(beside)) or 0
-  local n_rare = there > n_beside and redis.call("EXISTS", unpack(mostly_absent)) or 0
+  n_beside = has_beside and redis.call("EXISTS", big, reaps, history, reasons, id_of, waits) or 0
+  local n_rare = there > n_beside and count() or 0
   if n_rare > 0 then
     read_rare()
   end

@@ -155,15 +155,10 @@ local check_limits
 -- Read, and check types: nothing after the first write may fail ---------------------
 local counters = redis.call("HMGET", stats, "parked_version", "done", "summaries")
 local version, n_done, n_summaries = counters[1] or "0", counters[2], counters[3]
--- Where somebody else wrote what is no counter, it begins anew.
-local function raised(counted, more)
-  local before = #(counted or "") <= 15 and string.match(counted or "", "^%d+$") or 0
-  return string.format("%d", before + more)
-end
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
 end
-local verbs, beside, n_beside = {}, {}, 0  -- beside: what else a verb asks for, and how much of it is there
+local verbs, has_beside, n_beside = {}, false, 0  -- what an ack asks for besides, and how much of it is there
 if n_settled > 0 then
   -- @verbs
 end
