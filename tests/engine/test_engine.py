@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 
@@ -33,6 +34,19 @@ async def test_who_waits_for_the_start_may_enqueue_at_once(rig: Rig) -> None:
         assert [e.info.names for e in rig.stats().engines] == [("noop",)]
         rig.enqueue("noop")
         await rig.reported(JobSucceeded)
+
+
+@pytest.mark.parametrize("weight", [None, 1.0])
+async def test_an_engine_tells_whether_a_higher_queue_always_goes_first(
+    rig: Rig, weight: float | None
+) -> None:
+    noop(rig)
+    high, low = rig.config.queues
+    rig.config = attrs.evolve(rig.config, queues=(high, attrs.evolve(low, weight=weight)))
+    async with rig.running():
+        (engine,) = rig.stats().engines
+        assert engine.info.queues == (high.name, low.name)
+        assert engine.info.strict == (weight is None)
 
 
 async def test_an_engine_waits_at_its_start_for_a_server_that_stands_still(own_rig: Rig) -> None:

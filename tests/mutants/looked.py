@@ -7,10 +7,12 @@ from tests.mutants.mutant import Killers, Mutant
 DRAINS: Killers = ("tests/cli/test_drain.py",)
 IN_LINE: Killers = ("tests/store/test_in_line.py",)
 WAITS: Killers = ("tests/observe/test_waits.py",)
+EXPLAIN: Killers = ("tests/store/test_explain.py",)
 DOORS: Killers = ("tests/store/test_doors.py",)
 
 DRAIN = "cli/drain.py"
 LINE = "store/inspect/in_line.py"
+BUSY = "store/inspect/why_busy.py"
 SUSPECTS = "store/inspect/suspects.py"
 
 LOOKED = (
@@ -68,6 +70,23 @@ LOOKED = (
         "of an engine that has begun anew the first boot counts", "store/inspect/able.py",
         "sorted(engines, key=_started_ms)}",
         "sorted(engines, key=_started_ms, reverse=True)}", DOORS,
+    ),
+    Mutant(
+        "a queue that has its share comes after higher ones", BUSY,
+        "if not serving or not all(each.info.strict for each in serving):", "if not serving:",
+        EXPLAIN,
+    ),
+    Mutant(
+        "what is higher in one engine is in all", BUSY,
+        "if all(name in those for those in others)]", "]", EXPLAIN,
+    ),
+    Mutant(
+        "jobs of a paused queue go before others", BUSY,
+        "if jobs and name not in counted.pauses.queues", "if jobs", EXPLAIN,
+    ),
+    Mutant(
+        "nothing but limits is known to stop a queue", "store/inspect/explain.py",
+        "*(of_ready(queue, counted) if has_ready else ()),", "", EXPLAIN,
     ),
     Mutant(
         "what a job waited for once it waits for ever", "observe/metrics/waits.py",

@@ -311,6 +311,50 @@ def test_where_all_workers_are_busy_it_is_said(scene: Scene) -> None:
     assert told.reasons[1].says == "all 2 workers of the engine that serves low are busy"
 
 
+def serves(scene: Scene, boot: str, *queues: str, strict: bool = True) -> None:
+    info = EngineInfo(boot, queues=queues, names=("noop",), workers=1, strict=strict)
+    scene.store.lane.call("HSET", "{t}:engines", boot, encode(info))
+
+
+def test_of_a_queue_it_is_told_that_workers_are_busy_with_jobs_of_others(scene: Scene) -> None:
+    serves(scene, scene.driver.engine, "high", "low")
+    scene.enqueue(new_job("high"))
+    scene.driver.step(1)
+    assert explain_queue(scene.store, "low")[0] == (), "nobody is ready"
+    scene.enqueue(new_job("low"))
+    (reason,), _, _ = explain_queue(scene.store, "low")
+    assert reason.says == "the only worker of the engine that serves low is busy"
+    assert (reason.why, reason.data) == ("busy", {"workers": 1, "held": 1})
+
+
+def test_what_is_ready_in_higher_queues_is_told_of(scene: Scene) -> None:
+    queues = ("a", "b", "c", "d", "e", "low", "f")
+    serves(scene, scene.driver.engine, *queues)
+    (uid,) = scene.enqueue(new_job("low"))
+    scene.enqueue(new_job("f"), new_job("d", delay_ms=9_000_000), new_job("b"), new_job("c"))
+    scene.store.pause(*scene.sender.next(), "c", True)
+    told = only(scene, uid)
+    assert told.says == "higher queues go first: 1 ready in b"
+    assert (told.why, told.data) == ("higher", {"queues": {"b": 1}})
+    assert explain_queue(scene.store, "low")[0] == (told,)
+    scene.enqueue(*(new_job(queue) for queue in "addee"))
+    assert only(scene, uid).says == (
+        "higher queues go first: 1 ready in a, 1 ready in b, 2 ready in d and more in 1 other"
+    )
+
+
+def test_a_queue_that_is_first_somewhere_or_has_its_share_comes_after_none(scene: Scene) -> None:
+    (uid, _) = scene.enqueue(new_job("low"), new_job("high"))
+    serves(scene, scene.driver.engine, "high", "low")
+    assert why(scene, uid) == ["higher"]
+    serves(scene, "other", "low", "high")
+    assert why(scene, uid) == ["none"]
+    serves(scene, "other", "more", "high", "low")
+    assert why(scene, uid) == ["higher"]
+    serves(scene, "other", "more", "high", "low", strict=False)
+    assert why(scene, uid) == ["none"]
+
+
 def test_of_a_queue_all_is_told_that_keeps_it_from_moving(scene: Scene) -> None:
     scene.enqueue(new_job("low"), new_job("low"))
     claim = scene.driver.claim()

@@ -316,5 +316,6 @@ class Parts:
                 lease_s=given.config.worker.lease_s,
                 supervisor=given.member[0],
                 process=given.member[1],
+                strict=all(queue.weight is None for queue in given.config.queues),
             )
         )

@@ -19,7 +19,7 @@ class EngineInfo:
     pid: int = 0
     started_ms: int | None = None
     queues: tuple[str, ...] = ()
-    """Those that it claims from."""
+    """Those that it claims from, the highest first."""
     names: tuple[str, ...] = ()
     """The handlers that it knows."""
     workers: int = 0
@@ -31,6 +31,8 @@ class EngineInfo:
     """Who started it and replaces it; empty: nobody."""
     process: int = 0
     """Its number among the processes of its supervisor, from 1."""
+    strict: bool = False
+    """Whether a higher queue always goes first: none has a weight. False: that isn't known, too."""
     is_readable: bool = True
     """Whether it says what an engine of this version says."""
 
@@ -47,6 +49,7 @@ class EngineInfo:
             "lease_s": self.lease_s,
             "supervisor": self.supervisor,
             "process": self.process,
+            "strict": self.strict,
         }
 
 
@@ -71,5 +74,6 @@ def decode(encoded: bytes | None) -> EngineInfo:
         lease_s=lenient.seconds(told.get("lease_s")),
         supervisor=lenient.text(told.get("supervisor")),
         process=lenient.count(told.get("process")),
+        strict=told.get("strict") is True,
         is_readable=isinstance(told.get("names"), list) and isinstance(told.get("queues"), list),
     )

@@ -26,6 +26,7 @@ from trioq.store.inspect.reasons import (
     of_limits,
     of_line,
     of_queue,
+    of_ready,
 )
 from trioq.store.inspect.rooms import rooms
 from trioq.store.inspect.snapshot import snapshots
@@ -87,8 +88,11 @@ def explain_queue(
     told = _told(store, counted)
     behind = tuple(door for door in doors(store, counted) if door.queue == queue)
     now_ms = now_ms_of(store)
+    stops = tuple(of_queue(queue, counted, told))
+    has_ready = not stops and queue in counted.queues and counted.queues[queue].ready > 0
     reasons = (
-        *of_queue(queue, counted, told),
+        *stops,
+        *(of_ready(queue, counted) if has_ready else ()),
         *of_limits(queue, counted, rooms(store, queue), now_ms),
         *of_line(queue, counted, now_ms),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from trioq.core.config.rules import nearest
 from trioq.core.duration import roughly
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.limits import limit_of
-from trioq.store.inspect import why_limited
+from trioq.store.inspect import why_busy, why_limited
 from trioq.store.inspect.able import Able, Engines, ShutBreaker
 from trioq.store.inspect.counts import EngineStats, QueueStats, Stats
 from trioq.store.inspect.limits import Taken
@@ -35,8 +36,9 @@ Why = Literal[
     "limited",  # a limit has nothing to give now
     "full",  # of a queue: who enqueues waits for room; of a job: it isn't enqueued yet
     "suspect",  # it ran when an engine died: such jobs run one at a time
-    "busy",  # no worker is free
     "in_line",  # others of its queue come first
+    "higher",  # ready jobs of a higher queue do
+    "busy",  # no worker is free
     "none",  # nothing stops it
 ]
 
@@ -140,7 +142,7 @@ def of_job(
     reasons += _limited(held, counted, now_ms)
     if line is not None and not reasons:
         reasons += _in_line(queue, counted.queues[queue], line, now_ms)
-        reasons += _busy(queue, counted)
+        reasons += of_ready(queue, counted)
     return tuple(reasons) or (_none(view),)
 
 
@@ -177,6 +179,12 @@ def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterat
         yield Reason("no_engine", f"no engine that lives serves {queue}", {"queue": queue})
     elif all(map(engines.leaves, serving)):
         yield _draining(f"all engines that serve {queue}", serving)
+
+
+def of_ready(queue: str, counted: Stats) -> Iterator[Reason]:
+    """Who goes before the ready jobs of a queue that somebody claims from."""
+    serving = Engines(counted, {}).serving(queue)
+    return itertools.starmap(Reason, why_busy.told(queue, serving, counted))
 
 
 def of_limits(queue: str, counted: Stats, found: Sequence[Room], now_ms: int) -> Iterator[Reason]:
@@ -297,16 +305,6 @@ def _in_line(queue: str, there: QueueStats, line: Line, now_ms: int) -> Iterator
         says += f": {least}{roughly(wait_s)} at the rate of the last minute"
         data["about_ms"] = now_ms + round(1000 * wait_s)
     yield Reason("in_line", says, data)
-
-
-def _busy(queue: str, counted: Stats) -> Iterator[Reason]:
-    serving = Engines(counted, {}).serving(queue)
-    workers = sum(each.info.workers for each in serving)
-    running = sum(each.running for each in serving)
-    if workers and running >= workers:
-        engines = "the engine that serves" if len(serving) == 1 else "all engines that serve"
-        says = f"all {workers:,} workers of {engines} {queue} are busy"
-        yield Reason("busy", says, {"workers": workers, "held": running})
 
 
 def _none(view: JobView) -> Reason:
