@@ -6,6 +6,7 @@ from tests.cli.conftest import Cli, only_error
 from tests.scene import Scene
 from tests.store.drive import Driver
 from trioq.core.calls import BreakerNews
+from trioq.core.formats.engine_info import EngineInfo, encode
 from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.store.inspect import tell
 
@@ -106,3 +107,17 @@ def test_a_name_that_nobody_knows_is_not_reset(trioq: Cli, scene: Scene) -> None
     )
     assert scene.store.lane.call("EXISTS", scene.store.keys.fixed("breakers")) == 0
     assert trioq("breakers", "reset").exit_code == 2
+
+
+def test_only_what_has_a_breaker_of_its_own_is_reset_or_offered(trioq: Cli, scene: Scene) -> None:
+    store, behind = scene.store, {"fail": "stripe", "plain": ""}
+    info = EngineInfo(name="e", names=("fail", "noop", "plain"), behind=behind)
+    assert store.register("e.1", encode(info))
+    for name, said in (
+        ("plain", "plain has no breaker: its handler says breaker=None"),
+        ("fail", "fail is behind the breaker stripe: reset that"),
+        ("xyz", "no breaker 'xyz'; there are noop, stripe"),
+    ):
+        assert only_error(trioq("breakers", "reset", name), 2) == said
+    assert store.lane.call("EXISTS", store.keys.fixed("breakers")) == 0
+    assert trioq("breakers", "reset", "stripe").exit_code == 0

@@ -34,7 +34,7 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
         "breakers": [],
         "engines": [{"id": engine, "name": "e", "pid": 1, "started_ms": None,
                      "queues": ["high", "low"], "names": ["noop"], "workers": 0, "http": "",
-                     "lease_s": 0.0, "supervisor": "", "process": 0, "strict": False,
+                     "lease_s": 0.0, "supervisor": "", "process": 0, "strict": False, "behind": {},
                      "running": 1}],
     }  # fmt: skip
 

@@ -6,6 +6,7 @@ import attrs
 import pytest
 import trio
 
+import trioq
 from tests.engine.rig import Rig, boot_of, config_of, gated, noop
 from tests.support import PATIENCE_S
 from trioq.core.events import (
@@ -47,6 +48,22 @@ async def test_an_engine_tells_whether_a_higher_queue_always_goes_first(
         (engine,) = rig.stats().engines
         assert engine.info.queues == (high.name, low.name)
         assert engine.info.strict == (weight is None)
+
+
+@pytest.mark.direct
+async def test_an_engine_tells_which_breakers_guard_its_handlers(rig: Rig) -> None:
+    def handler() -> None: ...
+
+    for name, breaker in (
+        ("plain", trioq.Breaker()),
+        ("api", trioq.Breaker("api")),
+        ("call", trioq.Breaker("api")),
+        ("never", None),
+    ):
+        rig.app.job(name, breaker=breaker)(handler)
+    async with rig.running():
+        (engine,) = rig.stats().engines
+        assert engine.info.behind == {"call": "api", "never": ""}
 
 
 async def test_an_engine_waits_at_its_start_for_a_server_that_stands_still(own_rig: Rig) -> None:

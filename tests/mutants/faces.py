@@ -300,6 +300,14 @@ FACES = (
         'queues=lenient.texts(told.get("queues"))', 'queues=tuple(told.get("queues"))', ANYTHING,
     ),
     Mutant(
+        "what has no breaker is told as what has its own", "engine/from_config.py",
+        'if job in rules else ""', "if job in rules else job", ("tests/engine/test_engine.py",),
+    ),
+    Mutant(
+        "a breaker is offered that a handler doesn't have", "cli/breakers.py",
+        "engine.info.behind.get(job, job)", "job", ("tests/cli/test_breakers.py",),
+    ),
+    Mutant(
         "a time may be anything", "core/formats/lenient.py",
         "return value if _is_whole(value) and 0 <= value <= LATEST_MS else None", "return value",
         ANYTHING,

@@ -38,12 +38,7 @@ def breakers(config: str, action: str | None, name: str | None, as_json: bool) -
     with opened(config) as there:
         found = there.admin.breakers()
         if name is not None:
-            if name not in (known := _known(there, found)):
-                hint = did_you_mean(name, known) or f"; there are {first(sorted(known))}"
-                fail(f"no breaker {name!r}{hint}", WRONG_USE)
-            behind = sorted(each.name for each in found if name in each.jobs)
-            if behind and name not in behind:
-                fail(f"{name} is behind the breaker {first(behind)}: reset that", WRONG_USE)
+            _must_be_known(there, name, found)
             there.admin.reset_breaker(name)
     if name is None:
         _show(found, as_json)
@@ -58,10 +53,26 @@ def breakers(config: str, action: str | None, name: str | None, as_json: bool) -
         click.echo(plain(f"{name} is closed, in all engines within {beat_s:g} s{was}"))
 
 
-def _known(there: Opened, found: Collection[BreakerView]) -> set[str]:
-    """Names that there may be a breaker of."""
-    names = {name for engine in there.admin.stats().engines for name in engine.info.names}
-    return names | {each.name for each in found} | {*there.config.breakers}
+def _must_be_known(there: Opened, name: str, found: Collection[BreakerView]) -> None:
+    """Fails where nothing is known of a breaker of this name, with what is meant, maybe."""
+    guards = dict[str, set[str]]()  # handler → its breakers, of several deployments; "": none
+    for engine in there.admin.stats().engines:
+        for job in engine.info.names:
+            guards.setdefault(job, set()).add(engine.info.behind.get(job, job))
+    shut = dict[str, set[str]]()  # an engine of an older version tells it of these alone
+    for each in found:
+        for job in each.jobs:
+            shut.setdefault(job, set()).add(each.name)
+    guards |= shut
+    known = {each.name for each in found}.union(there.config.breakers, *guards.values()) - {""}
+    if name in known:
+        return
+    if behind := sorted(guards.get(name, set()) - {""}):
+        fail(f"{name} is behind the breaker {first(behind)}: reset that", WRONG_USE)
+    if name in guards:
+        fail(f"{name} has no breaker: its handler says breaker=None", WRONG_USE)
+    others = f"; there are {first(sorted(known))}" if known else ": nothing has one"
+    fail(f"no breaker {name!r}{did_you_mean(name, known) or others}", WRONG_USE)
 
 
 def _show(found: Collection[BreakerView], as_json: bool) -> None:

@@ -53,6 +53,13 @@ def breaker_rules(config: Config, handlers: Mapping[str, Handler]) -> Mapping[st
     return guards(_breakers(handlers), config.breakers)
 
 
+def behind(config: Config, handlers: Mapping[str, Handler]) -> dict[str, str]:
+    """Of handlers that a breaker of another name guards, that name; of those without one, none."""
+    rules = breaker_rules(config, handlers)
+    names = {job: (rules[job].name or job) if job in rules else "" for job in handlers}
+    return {job: name for job, name in names.items() if name != job}
+
+
 def breaker_faults(config: Config, handlers: Mapping[str, Handler]) -> Iterator[Fault]:
     """What can't be of what ``[breakers]`` and the handlers say."""
     return guard_faults(_breakers(handlers), config.breakers)

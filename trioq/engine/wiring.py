@@ -317,5 +317,6 @@ class Parts:
                 supervisor=given.member[0],
                 process=given.member[1],
                 strict=all(queue.weight is None for queue in given.config.queues),
+                behind=from_config.behind(given.config, given.handlers),
             )
         )

@@ -21,7 +21,7 @@ from trioq.errors import RecordUnreadable
 
 UID = "0" * 32
 
-INFO = EngineInfo("e", 7, 1_000, ("low",), ("noop",), 4, "localhost:1")
+INFO = EngineInfo("e", 7, 1_000, ("low",), ("noop",), 4, "localhost:1", behind={"noop": "api"})
 SNAPSHOT = Snapshot(
     1_000, 2, 3, True, 0.5, (Run(UID, "n", "q", 1, 900, 0.5, "half"),), {"n": "open"},
     {"n": 4_000}, {"q": 3},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -33,6 +34,8 @@ class EngineInfo:
     """Its number among the processes of its supervisor, from 1."""
     strict: bool = False
     """Whether a higher queue always goes first: none has a weight. False: that isn't known, too."""
+    behind: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Handler → the breaker that guards it, where that isn't called as it is; empty: none does."""
     is_readable: bool = True
     """Whether it says what an engine of this version says."""
 
@@ -50,6 +53,7 @@ class EngineInfo:
             "supervisor": self.supervisor,
             "process": self.process,
             "strict": self.strict,
+            "behind": dict(self.behind),
         }
 
 
@@ -75,5 +79,6 @@ def decode(encoded: bytes | None) -> EngineInfo:
         supervisor=lenient.text(told.get("supervisor")),
         process=lenient.count(told.get("process")),
         strict=told.get("strict") is True,
+        behind={job: lenient.text(name) for job, name in lenient.pairs(told.get("behind")).items()},
         is_readable=isinstance(told.get("names"), list) and isinstance(told.get("queues"), list),
     )
