@@ -349,6 +349,15 @@ def test_who_forgets_to_open_a_client_is_told_how(
     assert str(told.value).endswith(" as client: client.enqueue")
 
 
+@pytest.mark.parametrize("options", [{}, {"namespace": "a"}])
+def test_a_url_that_is_given_as_a_configuration_is_shown_its_place(options: dict[str, Any]) -> None:
+    with (
+        pytest.raises(trioq.ConfigError, match="takes it as url="),
+        trioq.connect_sync("embedded:.trioq", **options),
+    ):
+        pass
+
+
 def test_who_is_not_in_trio_is_told_where_a_client_is_opened(config: Path) -> None:
     async def main() -> None:
         async with trioq.connect(config):

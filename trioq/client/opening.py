@@ -27,13 +27,14 @@ def configured(
     if url is not None:
         made = from_url(url, namespace=namespace)
         return made, bool(made.queues)
-    if namespace is not None:
-        raise TypeError("the namespace is in the configuration")
     if isinstance(config, Config):
         check(config)
-        return config, True
-    assert config is not None
-    return load(config), True
+    else:
+        assert config is not None
+        config = load(config)  # tells who means a URL where that goes
+    if namespace is not None:
+        raise TypeError("the namespace is in the configuration")
+    return config, True
 
 
 P = ParamSpec("P")

@@ -55,7 +55,8 @@ def fair_key(of: str | float, weight: float = 1.0) -> FairKey:
     """
     key = json.dumps(of)
     if len(key) > KEY_BYTES:
-        raise ValueError(f"the fair_key {key[:40]}… has {len(key)} bytes, {KEY_BYTES} at most")
+        start = json.dumps(of[:40]) if isinstance(of, str) else key[:40]
+        raise ValueError(f"the fair_key {start}… has {len(key)} bytes, {KEY_BYTES} at most")
     check_weight(weight)
     return FairKey(key, weight)
 

@@ -129,7 +129,7 @@ class LimitView:
     since_ms: int
     """When that was settled, epoch; 0: nobody has told of it."""
     deployed: Deployed | None
-    """What configurations say; None: those of no engine that lives have this limit."""
+    """What configurations say; while no engine lives, what the last ones said. None: nothing."""
     running: int
     waiting: int
     takes: tuple[Taken, ...]
