@@ -49,6 +49,24 @@ def test_limits_are_listed_with_who_runs_and_who_waits(trioq: Cli, limited: Scen
     assert (taken["key"], taken["holders"], len(taken["first"])) == ("a", [claim.uid], 1)
 
 
+def test_of_a_job_that_waits_for_a_limit_all_say_the_same(trioq: Cli, limited: Scene) -> None:
+    uids = set(limited.enqueue(*(new_job(takes=("all", 'each:"a"')) for _ in range(2))))
+    (claim,) = limited.driver.step(2)
+    (uid,) = uids - {claim.uid}
+    (listed,) = trioq.json("jobs", "--state", "limited")["jobs"]
+    told = trioq.json("job", uid)
+    assert (told["state"], told["take"]) == (listed["state"], listed["take"])
+    assert told["take"] == 'each:"a"'
+    explained = trioq.json("explain", uid)
+    assert explained["state"] == "limited"
+    assert lines(trioq("explain", uid).stdout)[0].endswith("is limited")
+    shown = lines(trioq("job", uid).stdout)
+    facts = {line[:10].rstrip(): line[11:] for line in shown[: shown.index("")]}
+    assert (facts["state"], facts["waits for"]) == ("limited", 'each:"a"')
+    assert facts["because"] == explained["reasons"][0]["says"]
+    assert "take" not in trioq.json("job", claim.uid)
+
+
 def test_what_is_set_holds_and_the_rest_stays(trioq: Cli, limited: Scene) -> None:
     assert lines(run("limits", "set", trioq.config, "all", "--rate", "5/m").stdout) == [
         "all: 5/m started, 2 at once and 5 running"

@@ -62,6 +62,11 @@ LOOKED = (
         "if _started_ms(each) == newest[each.name])", "if newest)", DOORS,
     ),
     Mutant(
+        "of a job that waits for a limit it is said that it is ready", "store/inspect/explain.py",
+        'state = "limited" if is_limited else view.state', "state = view.state",
+        ("tests/cli/test_limits.py",),
+    ),
+    Mutant(
         "of engines that drain it isn't told that none knew the name", "store/inspect/able.py",
         "elif not knowing:", "elif serving and all(map(self.leaves, serving)):\n"
         '            why = "draining"\n        elif not knowing:', DOORS,

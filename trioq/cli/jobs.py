@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import attrs
 import click
 
 from trioq.cli.common import (
@@ -24,7 +25,14 @@ from trioq.cli.follow import follow as show_changes
 from trioq.cli.screen import ago, cut, lasting, moment, numbers, plain, show_table, texts
 from trioq.core.config import Config, WorkerConfig
 from trioq.core.formats import history
-from trioq.store.inspect import Door, JobView, QueueStats, limits_in_words, told_of_paused
+from trioq.store.inspect import (
+    Door,
+    Explanation,
+    JobView,
+    QueueStats,
+    limits_in_words,
+    told_of_paused,
+)
 
 #: Names of parked jobs that are told of beside what is next.
 DOORS = 5
@@ -129,12 +137,17 @@ def job(config: str, id: str, follow: bool, as_json: bool) -> None:
         view = there.admin.job(id)
         if view is None:
             fail(_no_job(there, id))
-        door = there.admin.door(view)
+        door, take = there.admin.door(view), there.admin.waits_for(view)
+        more = [*door_facts(door, there.config)] if door else []
+        if take is not None:
+            view = attrs.evolve(view, state="limited")
+            more = [("waits for", take), *_limited_facts(there.admin.explain(view.uid))]
     if as_json:
         shown = view.as_json()
+        shown |= {} if take is None else {"take": take}
         show_json(shown if door is None else shown | {"door": door.as_json()})
     else:
-        show_story(view, door_facts(door, there.config) if door else ())
+        show_story(view, more)
 
 
 #: What became of the handler of a job that was cancelled.
@@ -181,6 +194,13 @@ def door_facts(door: Door, config: Config) -> Iterator[tuple[str, str]]:
         if door.until_ms is not None:
             tried = f"one that is tried succeeds: the next at {moment(door.until_ms)}"
         yield "until", tried
+
+
+def _limited_facts(told: Explanation) -> Iterator[tuple[str, str]]:
+    """What a job that waits for a limit waits for, if it still does."""
+    for reason in told.reasons:
+        if reason.why in ("limited", "paused"):
+            yield "because", reason.says
 
 
 def show_story(view: JobView, more: Iterable[tuple[str, str]] = ()) -> None:

@@ -118,6 +118,10 @@ class Admin:
         there = (door for door in self.doors() if door.queue == record.queue)
         return next((door for door in there if door.name == record.name), None)
 
+    def waits_for(self, view: JobView) -> str | None:
+        """What this job waits for of a limit, ``per_tenant:"acme"``; None: it waits for none."""
+        return inspect.waits_for(self.store, view)
+
     def explain(self, id_or_uid: str) -> Explanation:
         """Why a job doesn't run now: each reason as a sentence and as data."""
         return inspect.explain(self.store, id_or_uid, self.queues)

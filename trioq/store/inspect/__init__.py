@@ -19,7 +19,7 @@ from trioq.store.inspect.dead import (
     newest_dead,
 )
 from trioq.store.inspect.doors import Door, doors
-from trioq.store.inspect.explain import explain, explain_queue, now_ms_of
+from trioq.store.inspect.explain import explain, explain_queue, now_ms_of, waits_for
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
 from trioq.store.inspect.limits import LimitView, Taken, limits, settings_json
 from trioq.store.inspect.limits import known as known_limits
@@ -112,6 +112,7 @@ __all__ = [
     "told_of_paused",
     "uids_of",
     "waiting",
+    "waits_for",
     "waits_of_all",
     "watch",
     "with_abandoned",

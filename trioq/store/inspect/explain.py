@@ -31,6 +31,7 @@ from trioq.store.inspect.reasons import (
 from trioq.store.inspect.rooms import rooms
 from trioq.store.inspect.snapshot import snapshots
 from trioq.store.inspect.summaries import done
+from trioq.store.inspect.views import JobView
 from trioq.store.redis import RedisStore
 
 #: So many of those that are ready are looked through for one.
@@ -63,10 +64,20 @@ def explain(store: RedisStore, id_or_uid: str, queues: Sequence[str] = ()) -> Ex
         if view.state in ("ready", "scheduled", "parked")
         else NOT_HELD
     )
-    is_in_line = view.state == "ready" and queue and held.waits_for is None
+    is_limited = view.state == "ready" and held.waits_for is not None
+    is_in_line = view.state == "ready" and queue and not is_limited
     line = _line(store, queue, view.uid, now_ms) if is_in_line else None
+    state = "limited" if is_limited else view.state
     reasons = of_job(view, counted, _told(store, counted), line, now_ms, held=held)
-    return Explanation(view.uid, view.callers_id or view.uid, name, queue, view.state, reasons)
+    return Explanation(view.uid, view.callers_id or view.uid, name, queue, state, reasons)
+
+
+def waits_for(store: RedisStore, view: JobView) -> str | None:
+    """What a job waits for of a limit; None: for nothing of any."""
+    if view.state != "ready" or (record := view.record) is None:
+        return None
+    place = before(store, record.queue, takes_of(store, view.uid), view.uid)
+    return None if place is None else place[0]
 
 
 def _explain_place(place: Place, id: str, now_ms: int) -> Explanation:
