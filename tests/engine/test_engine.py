@@ -37,6 +37,7 @@ async def test_who_waits_for_the_start_may_enqueue_at_once(rig: Rig) -> None:
         await rig.reported(JobSucceeded)
 
 
+@pytest.mark.direct  # a lost registration is another boot
 @pytest.mark.parametrize("weight", [None, 1.0])
 async def test_an_engine_tells_whether_a_higher_queue_always_goes_first(
     rig: Rig, weight: float | None
