@@ -145,16 +145,15 @@ def test_a_line_that_the_stream_cannot_spell_is_written_all_the_same(tmp_path: P
 
 
 def test_there_is_one_way_to_a_stream_and_it_ends_with_it(tmp_path: Path) -> None:
-    def threads() -> int:
-        return sum(thread.name == "trioq:lines" for thread in threading.enumerate())
+    def threads() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "trioq:lines"}
 
-    before = threads()
-    stream = (tmp_path / "log").open("w")
-    assert lines_to(stream) is lines_to(stream)
-    assert threads() == before + 1
-    stream.close()
+    before = threads()  # of earlier tests, which may end meanwhile
+    with (tmp_path / "log").open("w") as stream:
+        assert lines_to(stream) is lines_to(stream)
+        (ours,) = threads() - before
     del stream
-    wait_until(lambda: threads() <= before)
+    wait_until(lambda: not ours.is_alive())
 
 
 END = """
