@@ -100,7 +100,7 @@ class Replay:
         """Let somebody pause what takes of the limit, or resume it, or let the time go by for which
         it was paused; what a step ends it ends by itself."""
         match before, after:
-            case "none", "paused":
+            case (("none" | "over"), "paused"):
                 self.store.pause(
                     *self.operator.next(), of_take("all"), True, Pausing(for_ms=PAUSE_MS)
                 )

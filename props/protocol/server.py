@@ -23,6 +23,9 @@ VERBS: tuple[Verb, ...] = ("ack", "retry", "dead", "release", "park", "cancel")
 RETURNS: tuple[Verb, ...] = ("retry", "release", "park", "rest", "bind")
 """Those that put a job back."""
 
+#: So many suspects of a queue are looked at, the next ones first.
+LOOKED = 16
+
 
 class Rules(NamedTuple):
     """What the server and the engines do; the defaults are trioq's, all else is a variant."""
@@ -543,11 +546,11 @@ def _claim_limited(
         return rests or is_paused or taken() >= most
 
     for queue in range(server.queues):
-        first = _first(server, server.suspects, queue, 1)
-        may_start = first and (first[0] in server.unbound or not is_full())
-        if suspect and may_start and met < want:
-            start(first[0], is_suspect=True)
-            server, suspect = server._replace(suspects=_except(server.suspects, {*first})), False
+        suspects = _first(server, server.suspects, queue, LOOKED)
+        found = [job for job in suspects if job in server.unbound or not is_full()][:1]
+        if suspect and found and met < want:
+            start(found[0], is_suspect=True)
+            server, suspect = server._replace(suspects=_except(server.suspects, {*found})), False
         for kind in ("parked", "room", "ready"):
             for job in _first(server, getattr(server, kind), queue, len(counts)):
                 waits = {each for each in server.room if each % server.queues == queue}
