@@ -23,9 +23,21 @@ from props.reached import Counting, meets
 from tests.dump import Dump, dump, dump_of_model
 from tests.invariants import assert_sound
 from tests.support import Server
-from trioq.core.calls import Admit, Enqueued, Enqueuer, Gone, NewJob, Rate, Reaped, Step, StepReply
+from trioq.core.calls import (
+    Admit,
+    Enqueued,
+    Enqueuer,
+    Existing,
+    Gone,
+    NewJob,
+    Rate,
+    Reaped,
+    Step,
+    StepReply,
+)
 from trioq.core.formats.record import encode
 from trioq.core.job import Record
+from trioq.core.schedules.tick import Ticked
 from trioq.core.settlements import Ack, Settlement
 from trioq.errors import QueueFull
 from trioq.store.memory import MemoryStore
@@ -209,16 +221,18 @@ class LockStep(Counting, RuleBasedStateMachine):
         return self.held
 
     def tell_history(self, call: Call, answer: Any, before: Dump, after: Dump) -> None:
-        if (
-            call.verb == "enqueue"
-            and isinstance(answer, Enqueued)
-            and before.senders != after.senders
-        ):
+        is_new = before.senders != after.senders
+        if call.verb == "enqueue" and isinstance(answer, Enqueued) and is_new:
             jobs = call.args[2]
             new = self.history.enqueued(jobs, answer, call.rate, self.now_ms)
             self.history.line_grew_at_its_end(new, before, after)
             self.line_was_kept(call, {job.queue for job in new}, before, after)
             self.reached["enqueue: drops"] += before.dead.keys() != after.dead.keys()
+        job = call.args[3] if call.verb == "tick" else None
+        if job is not None and isinstance(answer, Ticked) and is_new:
+            existing = {0: Existing(answer.uid, "live")} if answer.word == "known" else {}
+            enqueued = Enqueued(1, existing, frozenset())
+            self.history.enqueued([job], enqueued, None, self.now_ms)
         if call.verb == "cancel":
             self.history.cancelled(call.args[2], answer)
         if call.verb == "step" and isinstance(answer, StepReply):
@@ -229,7 +243,8 @@ class LockStep(Counting, RuleBasedStateMachine):
                 for claim in answer.claims
             )
         settlements = call.args[0].settlements if call.verb == "step" else ()
-        self.history.called(call.verb, before, after, self.now_ms, settlements)
+        script = "enqueue" if call.verb == "tick" else call.verb
+        self.history.called(script, before, after, self.now_ms, settlements)
 
     def line_was_kept(self, call: Call, queues: set[str], before: Dump, after: Dump) -> None:
         """By these jobs that were queued now, in the queues for which one waits."""
@@ -281,6 +296,8 @@ def _kinds(call: Call, answer: Any) -> Iterator[str]:
             yield from (f"enqueue: {other.state}" for other in answer.existing.values())
             yield from ("enqueue: seen" for _ in answer.seen)
             yield from ["enqueue: waits"] if answer.wait_us else []
+        case Ticked(word=word):
+            yield f"tick: {word}"
         case list() if call.verb == "cancel":
             yield from (f"cancel: {word}" for word in answer)
         case frozenset() if call.verb == "note":
@@ -298,6 +315,8 @@ def _changed_nothing(call: Call, answer: Any) -> bool:
             return True
         case False:
             return call.verb == "register"
+        case Ticked(word="moved" | "alive"):
+            return True
         case StepReply(word="again") | Reaped("alive" | "gone"):
             return True
         case list() if call.verb == "cancel":

@@ -130,6 +130,11 @@ class Dump:
     senders: Mapping[str, int]
     """Their last numbers."""
     limits: Mapping[str, int]
+    schedules: Mapping[str, bytes]
+    ticks: Mapping[str, int]
+    runs: Mapping[str, tuple[str, ...]]
+    ticked: Mapping[str, tuple[str, ...]]
+    """What became of the last ticks of each schedule, a line each."""
     breakers: Mapping[str, SharedBreaker]
     bells: frozenset[str]
     unknown: tuple[str, ...] = ()
@@ -264,6 +269,10 @@ def dump(store: RedisStore) -> Dump:
         seen={_path(path): _text(mark) for path, mark in _flat(raw.get("seen", []))},
         senders={name: int(value.split()[0]) for name, value in each("sender").items()},
         limits={name: int(value) for name, value in each("limit").items()},
+        schedules=fixed("schedules", bytes),
+        ticks=fixed("ticks", _number),
+        runs=fixed("runs", lambda row: tuple(row.decode().split())),
+        ticked=fixed("ticked", lambda row: tuple(row.decode().split("\n"))),
         breakers=fixed("breakers", _breaker),
         bells=frozenset(name for name, tokens in each("bell").items() if len(tokens) == 1),
         unknown=tuple(unknown + [f"bell:{n}" for n, tokens in each("bell").items() if tokens[1:]]),
@@ -379,6 +388,13 @@ def dump_of_model(space: Namespace) -> Dump:
         seen=dict(space.seen),
         senders={name: n for name, (n, _) in space.senders.items()},
         limits=dict(space.limits),
+        schedules=dict(space.schedules.rows),
+        ticks=dict(space.schedules.ticks.items()),
+        runs=dict(space.schedules.runs),
+        ticked={
+            name: tuple(mark.stored for mark in marks)
+            for name, marks in space.schedules.marks.items()
+        },
         breakers={name: copy.deepcopy(each) for name, each in space.breakers.items()},
         bells=frozenset(space.bells),
     )

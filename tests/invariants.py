@@ -37,6 +37,19 @@ def broken_invariants(
     yield from _asks(dump)
     yield from _lines(dump)
     yield from _limits(dump)
+    yield from _schedules(dump)
+
+
+def _schedules(dump: Dump) -> Iterator[str]:
+    """I29: only schedules that are there have a next tick, runs, and ticks that came."""
+    of = {"ticks": dump.ticks, "runs": dump.runs, "ticked": dump.ticked}
+    for what, names in of.items():
+        if odd := names.keys() - dump.schedules.keys():
+            yield f"I29: {what} of schedules that aren't there: {odd}"
+    for name, marks in dump.ticked.items():
+        came = [int(mark.split()[0]) for mark in marks]
+        if came != sorted(set(came)) or (name in dump.ticks and came[-1] >= dump.ticks[name]):
+            yield f"I29: {name} stands at {dump.ticks.get(name)}, and has come at {came}"
 
 
 def _one_place(dump: Dump) -> Iterator[str]:

@@ -9,17 +9,19 @@ from typing import Any, cast
 from trioq.core.calls import Enqueued, Enqueuer, Existing, MustWait, NewJob, Rate
 from trioq.core.fair import FairKey
 from trioq.core.formats import flow
+from trioq.core.schedules.tick import Tick, Ticked
 from trioq.errors import QueueFull
 from trioq.store.keys import Keys
 from trioq.store.protocol import DROPPED, StoreOptions
 
 Args = list[str | bytes]
 
-#: Keys that are needed only where a queue has a max length.
+#: Keys that are needed only where a queue has a max length, and where a schedule moves.
 _OF_BOUNDED = (
     "history", "reasons", "waits", "enqueuers", "enqueuers_line", "limited", "open", "rooms",
     "permits",
 )  # fmt: skip
+_OF_TICKS = ("ticks", "runs", "ticked")
 
 
 def encode(
@@ -32,6 +34,7 @@ def encode(
     who: Enqueuer | None,
     now: str,
     options: StoreOptions,
+    tick: Tick | None = None,
 ) -> tuple[list[str], Args]:
     """The KEYS that follow those that a namespace has one of, and ARGV.
 
@@ -41,10 +44,10 @@ def encode(
     by_queue = _plain(jobs) if rate is None else None
     queues = dict.fromkeys(job.queue for job in jobs) if by_queue is None else by_queue
     whose = "" if who is None else f"{who.nth} {who.client}"
-    args: Args = [str(number), "0", "0", now, whose, b"", str(len(queues))]
+    args: Args = [str(number), "0", "0", now, whose, b"", _tick(tick), str(len(queues))]
     if rate is not None:
         args[1:3] = (str(rate.interval_us), str(rate.burst))
-    is_bounded = False
+    is_bounded = tick is not None  # what is needed then is needed with it
     for queue in queues:
         count = "0" if by_queue is None else str(len(by_queue[queue]) // 2)
         most = options.max_lengths.get(queue, 0)
@@ -64,7 +67,8 @@ def encode(
             args += rows
             args += (" ".join(places[queue]) for queue in by_queue)
     limit = "none" if rate is None else rate.name
-    return _keys(keys, sender, limit, is_bounded, *queues), args
+    named = _keys(keys, sender, limit, is_bounded, *queues)
+    return named if tick is None else named + [keys.fixed(name) for name in _OF_TICKS], args
 
 
 def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
@@ -114,6 +118,14 @@ def _keys(keys: Keys, sender: str, limit: str, is_bounded: bool, *queues: str) -
     return named + [keys.fixed(name) for name in _OF_BOUNDED if is_bounded]
 
 
+def _tick(tick: Tick | None) -> str:
+    if tick is None:
+        return ""
+    most = "" if tick.alive_max is None else tick.alive_max
+    moves = f"{tick.seen_ms} {tick.next_ms or 0} {most} {tick.schedule}"
+    return "\n".join([moves, *(mark.stored for mark in tick.marks)])
+
+
 def decode(answer: str, wait_us: int, max_lengths: Mapping[str, int]) -> Enqueued:
     """What became of an enqueue.
 
@@ -138,3 +150,17 @@ def decode(answer: str, wait_us: int, max_lengths: Mapping[str, int]) -> Enqueue
         else:
             existing[int(position)] = Existing(uid, cast(Any, state))
     return Enqueued(int(taken), existing, frozenset(seen), wait_us)
+
+
+def decode_tick(answer: str, max_lengths: Mapping[str, int]) -> Ticked:
+    """What became of a schedule's move.
+
+    Raises:
+      QueueFull: A queue's max length would have been passed.
+    """
+    if answer == "moved":
+        return Ticked("moved")
+    if answer.startswith("alive "):
+        return Ticked("alive", answer.removeprefix("alive "))
+    existing = decode(answer, 0, max_lengths).existing.get(0)
+    return Ticked("ok") if existing is None else Ticked("known", existing.uid)

@@ -80,6 +80,10 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine; forget_queues"),
     KeyDoc("bell:@<boot>", "LIST", "at most one token: somebody asks something of this engine", "cancel", "that engine; sign-off, reap"),
     KeyDoc("breakers", "HASH", "breaker → its state and what engines have said of it, where all share it, and of others how often they were reset; a line each", "breakers, reset_breaker", "never"),
+    KeyDoc("schedules", "HASH", "schedule → what it says of itself, JSON", "schedule", "the same"),
+    KeyDoc("ticks", "ZSET", "schedule → when it comes next, epoch ms; one that has no next tick isn't there", "schedule, enqueue", "the same"),
+    KeyDoc("runs", "HASH", "schedule → the uids of its last two runs, the newest first", "enqueue", "schedule"),
+    KeyDoc("ticked", "HASH", "schedule → what became of its last 20 ticks, the earliest first, a line each: `tick outcome late_ms uid`", "enqueue", "schedule"),
     KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),
     KeyDoc("shown:<boot>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched, a breaker isn't closed, handlers are abandoned or all workers wait", "expires when it stops"),
 )  # fmt: skip

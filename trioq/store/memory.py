@@ -34,6 +34,7 @@ from trioq.core.calls import (
 )
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.tick import Tick, Ticked
 from trioq.store.protocol import DROPPED, LOST, StoreOptions
 
 
@@ -188,6 +189,19 @@ class MemoryStore:
                 space, sender, number, jobs,
                 now_us=self._now_us(), rate=rate, who=who, dropped=DROPPED,
             )  # fmt: skip
+
+    def tick(self, sender: str, number: int, tick: Tick, job: NewJob | None) -> Ticked:
+        with self._call() as space:
+            now_us = self._now_us()
+            return model.tick(space, sender, number, tick, job, now_us=now_us, dropped=DROPPED)
+
+    def put_schedule(
+        self, sender: str, number: int, name: str, row: bytes, next_ms: int | None
+    ) -> bool:
+        with self._call() as space:
+            return model.put_schedule(
+                space, sender, number, name, row, next_ms=next_ms, now_ms=self._now_ms()
+            )
 
     def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:
         with self._call() as space:

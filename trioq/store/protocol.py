@@ -40,6 +40,7 @@ from trioq.core.calls import (
 from trioq.core.formats import history
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.tick import Tick, Ticked
 
 #: What the history of a job says that died of being a suspect too often.
 LOST = history.died_without_run(
@@ -188,6 +189,24 @@ class ClientStore(Protocol):
         Raises:
           QueueFull: A queue's ``max_length`` would be passed; nothing was written.
           MustWait: Likewise, and ``who`` is in line.
+        """
+
+    def tick(self, sender: str, number: int, tick: Tick, job: NewJob | None) -> Ticked:
+        """A schedule moves on from the tick that was seen, and its job is enqueued: both, or
+        neither. Of all who try, the first one does; the others find that it has moved.
+
+        Raises:
+          QueueFull: There is no room for the job; the schedule stays where it is.
+        """
+
+    def put_schedule(
+        self, sender: str, number: int, name: str, row: bytes, next_ms: int | None
+    ) -> bool:
+        """From now on a schedule is as this says; a tick that has come stays. False: no change.
+
+        Args:
+          row: What it says of itself, for engines; empty: there is no such schedule any more.
+          next_ms: Its next tick, epoch; None: there is none.
         """
 
     def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:

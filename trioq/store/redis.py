@@ -40,6 +40,7 @@ from trioq.core.calls import (
 from trioq.core.formats.pause import is_name, is_take
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.tick import Tick, Ticked
 from trioq.errors import RecordUnreadable, StoreRefused, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import enqueuing, kept, shared, unwanted
@@ -257,6 +258,20 @@ class RedisStore:
         failpoint("enqueue", "before")
         finish = self.lane.start_script(script, [*fixed, *keys], args)
         return lambda: self._enqueued(_not_old(_after("enqueue", finish()), number))
+
+    def tick(self, sender: str, number: int, tick: Tick, job: NewJob | None) -> Ticked:
+        keys, args = enqueuing.encode(
+            self.keys, sender, number, [] if job is None else [job],
+            rate=None, who=None, now=str(self._now()), options=self.options, tick=tick,
+        )  # fmt: skip
+        _, answer, *_ = self._write("enqueue", keys, args)
+        return enqueuing.decode_tick(kept.text(answer), self.options.max_lengths)
+
+    def put_schedule(
+        self, sender: str, number: int, name: str, row: bytes, next_ms: int | None
+    ) -> bool:
+        args = [number, name, row, next_ms or 0, self._now()]
+        return int(self._write("schedule", [self.keys.of("sender", sender)], args)[1]) == 1
 
     def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:
         keys = self.keys.of_queues([queue], "ready", "scheduled", "dropped")

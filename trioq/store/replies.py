@@ -73,6 +73,10 @@ def optional(other: Item) -> Item:
     return lambda item: item is None or other(item)
 
 
+def either(one: Item, other: Item) -> Item:
+    return lambda item: one(item) or other(item)
+
+
 def one_of(*words: bytes) -> Item:
     return lambda item: type(item) is bytes and item in words
 
@@ -107,6 +111,7 @@ def _asks(item: Any) -> bool:
 
 _CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
 _ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|(?:full|wait) [^ ]+ \d{1,15} \d{1,15}")
+_STAYS = like(rb"moved|alive [^ ]+")
 _CLAIMS = (
     text, texts, values, values, texts, number, number, number, text, optional(texts),
     optional(_asks), values, optional(texts), values, like(rb"[-fl]*"), texts,
@@ -122,7 +127,8 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
         b"ok": (_ENQUEUED, digits),
         b"full": (_ENQUEUED,),
         b"wait": (_ENQUEUED,),
-        b"again": (_ENQUEUED,),
+        b"stays": (_STAYS,),
+        b"again": (either(_ENQUEUED, _STAYS),),
         b"old": (),
     },
     "expire_parked": {b"ok": (texts,)},
@@ -142,6 +148,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "revive": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "step_aside": {b"ok": ()},
     "ring_bells": {b"ok": ()},
+    "schedule": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "set_limits": {b"ok": (texts, texts)},
     "sign_off": {b"ok": (number, texts), b"gone": (), b"look again": (texts,)},
     "wait_for": {b"ok": (ends, texts)},

@@ -36,6 +36,7 @@ from trioq.core.model.queues import Door, Queue
 from trioq.core.model.room import step_aside
 from trioq.core.model.state import Ended, Namespace
 from trioq.core.model.steps import step
+from trioq.core.model.ticks import put_schedule, tick
 from trioq.core.model.waits import wait_for
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "pause",
     "purge",
     "purge_dead",
+    "put_schedule",
     "reap",
     "register",
     "reset_breaker",
@@ -66,5 +68,6 @@ __all__ = [
     "sign_off",
     "step",
     "step_aside",
+    "tick",
     "wait_for",
 ]

@@ -37,7 +37,7 @@ from trioq.core.model.state import Ended, Namespace
 from trioq.errors import QueueFull, TrioqBug
 
 
-def _once(space: Namespace, sender: str, number: int, write: Callable[[], Any]) -> Any:
+def once(space: Namespace, sender: str, number: int, write: Callable[[], Any]) -> Any:
     """Answer what the number was answered before, or write and remember the answer."""
     last, answer = space.senders.get(sender, (0, None))
     if number < last:
@@ -69,9 +69,9 @@ def enqueue(
       QueueFull: A queue's max length would be passed; nothing is queued, by this number ever.
       MustWait: Likewise, and ``who`` is in line.
     """
-    write = _Enqueuing(space, jobs, rate, who, now_us, dropped).run
+    write = Enqueuing(space, jobs, rate, who, now_us, dropped).run
     before = space.senders.get(sender, (0, None))[0]
-    answer = _once(space, sender, number, write)
+    answer = once(space, sender, number, write)
     if isinstance(answer, QueueFull):
         raise copy(answer)
     answer = cast(Enqueued, answer)
@@ -80,7 +80,7 @@ def enqueue(
 
 
 @attrs.define
-class _Enqueuing:
+class Enqueuing:
     space: Namespace
     jobs: Sequence[NewJob]
     rate: Rate | None
@@ -231,7 +231,7 @@ def cancel(
         make_way(space, dict.fromkeys(job.queue for job in over.values()), now_ms)
         return words
 
-    return cast("list[CancelWord]", _once(space, sender, number, write))
+    return cast("list[CancelWord]", once(space, sender, number, write))
 
 
 def _cancelled(space: Namespace, job: Unwanted, over: dict[Uid, Unwanted]) -> CancelWord:
@@ -279,7 +279,7 @@ def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid,
         space.stats["revived"] += revived
         return revived
 
-    return cast(int, _once(space, sender, number, write))
+    return cast(int, once(space, sender, number, write))
 
 
 def purge_dead(
@@ -297,7 +297,7 @@ def purge_dead(
         space.stats["purged"] += purged
         return purged
 
-    return cast(int, _once(space, sender, number, write))
+    return cast(int, once(space, sender, number, write))
 
 
 def purge(
@@ -350,7 +350,7 @@ def purge(
             make_way(space, [queue], now_ms)
         return purged
 
-    return cast(int, _once(space, sender, number, write))
+    return cast(int, once(space, sender, number, write))
 
 
 def pause(
@@ -388,12 +388,12 @@ def pause(
             space.parked_version += 1  # engines hear of it with the doors
         return was_paused != paused
 
-    return cast(bool, _once(space, sender, number, write))
+    return cast(bool, once(space, sender, number, write))
 
 
 def reset_breaker(space: Namespace, sender: str, number: int, name: str, *, now_ms: int) -> bool:
     """Close a breaker in all engines. True: it is one that they share, and wasn't closed."""
-    return cast(bool, _once(space, sender, number, lambda: reset(space, name, now_ms)))
+    return cast(bool, once(space, sender, number, lambda: reset(space, name, now_ms)))
 
 
 def _goes_on(space: Namespace, what: str) -> list[str]:

@@ -15,6 +15,7 @@ from trioq.core.model.boots import Registration
 from trioq.core.model.limits import Limits
 from trioq.core.model.lives import Life
 from trioq.core.model.queues import Pause, Queue
+from trioq.core.model.schedules import Schedules
 from trioq.core.model.turns import Turns
 from trioq.core.outcome import DeadReason
 
@@ -171,6 +172,7 @@ class Namespace:
     turns: Turns = attrs.field(factory=Turns, init=False)
     line: dict[Uid, InLine] = attrs.field(factory=dict[Uid, InLine], init=False)
     """Who waits for room in queues, under the uid of the first job."""
+    schedules: Schedules = attrs.field(factory=Schedules, init=False)
     strays: list[Uid] = attrs.field(factory=list[Uid], init=False)
     stats: Counter[str] = attrs.field(factory=Counter[str], init=False)
     parked_version: int = attrs.field(default=0, init=False)

@@ -10,8 +10,8 @@
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       turns     HASH  how far each queue and each key have come
 --       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell; then,
---       if one of them has a max length: history, reasons, waits, enqueuers, enqueuers_line,
---       limited, open, rooms, permits
+--       if one of them has a max length or a schedule moves: history, reasons, waits, enqueuers,
+--       enqueuers_line, limited, open, rooms, permits; and if a schedule moves: ticks, runs, ticked
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
@@ -19,6 +19,9 @@
 --       whose     str   place in line (0: none yet) and name of who waits where there is no room;
 --       empty: nobody waits
 --       line      json  what the history of a job says that is dropped
+--       tick      str   which schedule moves: the tick that was seen to be its next, the one after
+--       it (0: none), how many of its runs may be alive, its name; then what becomes of its ticks,
+--       a line each. Empty: none
 --       n_queues  int   how many queues follow, each as: name, max length (0: none), what happens
 --       to more (reject, wait or drop_oldest), how many plain jobs go there
 --       n_rows    int   how many rows of flow plain jobs have
@@ -28,6 +31,7 @@
 -- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
 --       full, its queue, how many wait there, how many would come; nothing is queued, by this number ever
 --       wait, its queue, how many wait there, the place in line; likewise
+--       stays, moved or alive and a uid: the schedule can't move so; likewise
 --       again, the same answer; executed before, nothing changed
 --       old       a number before the last; nothing changed
 --
@@ -39,11 +43,12 @@
 --   its record, and Lua handles no more of it than its uid. Where jobs are dropped that a limit had
 --   refused, one of each of up to 128 rooms is read, and then one for each that is dropped.
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow, fair, turns = unpack(KEYS, 1, 12)
-local number, interval, burst, given_now, whose, line, n_queues = unpack(ARGV, 1, 7)
-local n_rows = tonumber(ARGV[8 + 4 * n_queues])
+local number, interval, burst, given_now, whose, line, tick, n_queues = unpack(ARGV, 1, 8)
+local n_rows = tonumber(ARGV[9 + 4 * n_queues])
 local sender, limit = KEYS[13], KEYS[14]
-local history, reasons, waits, enqueuers, enqueuers_line, limited, open, rooms, permits =
-  unpack(KEYS, 15 + 4 * n_queues, 23 + 4 * n_queues)
+local history, reasons, waits, enqueuers, enqueuers_line, limited, open, rooms, permits,
+  ticks, runs, ticked =
+  unpack(KEYS, 15 + 4 * n_queues, 26 + 4 * n_queues)
 -- @use bump
 -- @use line
 -- @use now
@@ -56,10 +61,10 @@ local before, is_new = sent_before(sender, number)
 if before then
   return before
 end
-local place, names, last = {}, {}, 8 + n_queues * 4
+local place, names, last = {}, {}, 9 + n_queues * 4
 local first = last + 1
 for q = 1, n_queues do
-  local k, a = 14 + (q - 1) * 4, 7 + (q - 1) * 4
+  local k, a = 14 + (q - 1) * 4, 8 + (q - 1) * 4
   local queue = { name = ARGV[a + 1], max = tonumber(ARGV[a + 2]), ready = KEYS[k + 1],
                   when_full = ARGV[a + 3], scheduled = KEYS[k + 2], dropped = KEYS[k + 3],
                   bell = KEYS[k + 4], new = {}, first = last + 1 }
@@ -76,6 +81,11 @@ for q = 1, n_queues do
   place[q], names[q] = queue, queue.name
 end
 local is_known = n_queues ~= "0" and redis.call("SMISMEMBER", queues, unpack(names))
+
+local moves, stays
+if tick ~= "" then
+  -- @part tick
+end
 
 -- Sort out what is there already ----------------------------------------------------------------
 local is_there = {}
@@ -159,6 +169,10 @@ if refused or drops or has_line then
 end
 
 -- @may
+if stays then
+  remember(sender, number, stays)
+  return { "stays", stays }
+end
 if refused then
   -- What is answered is remembered: an old copy of this request must not queue anything later.
   if whose ~= "" and refused.when_full == "wait" and refused.n_new <= refused.max then
@@ -173,6 +187,9 @@ if refused then
 end
 if drops then
   -- @may drop
+end
+if moves then
+  -- @may ticked
 end
 if has_line then
   -- @may way
@@ -193,6 +210,9 @@ end
 put("HSET", flow, flow_rows)
 if in_turn then
   -- @part keyed
+end
+if moves then
+  -- @part ticked
 end
 for q, queue in ipairs(place) do
   put("LPUSH", queue.ready, queue.new)

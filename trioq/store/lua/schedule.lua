@@ -1,0 +1,52 @@
+#!lua flags=allow-oom
+-- schedule: from now on a schedule is as this says, or there is none.
+--
+-- KEYS  schedules  HASH  name -> what it says of itself
+--       ticks      ZSET  name -> its next tick, epoch ms
+--       runs       HASH  name -> the uids of its last runs
+--       ticked     HASH  name -> what became of its last ticks, a line each
+--       then sender:<id>
+-- ARGV  number    int   the sender's number of this write
+--       name      str
+--       row       str   what it says of itself; empty: there is none
+--       following int   its next tick; 0: none
+--       given_now int   epoch ms, or empty for the server's clock
+-- REPLY ok, 1 if that was a change, else 0
+--       again, the same: executed before; nothing changed
+--       old       a number before the last; nothing changed
+--
+-- Invariant: a tick that has come stays, whatever the schedule says from now on.
+-- Repeat: the sender's number decides, so a late copy can't put back what was.
+-- Cost: O(1), and O(log(schedules)) for the tick.
+local schedules, ticks, runs, ticked = unpack(KEYS, 1, 4)
+local number, name, row, following, given_now = unpack(ARGV, 1, 5)
+local sender = KEYS[5]
+-- @use now
+-- @use sender
+
+-- @types
+local known = redis.call("HGET", schedules, name)
+local at = tonumber(redis.call("ZSCORE", ticks, name) or nil)
+local has_come = at and at * 1000 <= clock(given_now)
+local before = sent_before(sender, number)
+if before then
+  return before
+end
+-- @may
+local changed = 0
+if row == "" then
+  changed = redis.call("HDEL", schedules, name)
+  redis.call("ZREM", ticks, name)
+  redis.call("HDEL", runs, name)
+  redis.call("HDEL", ticked, name)
+elseif row ~= known then
+  changed = 1
+  redis.call("HSET", schedules, name, row)
+  if not has_come and following == "0" then
+    redis.call("ZREM", ticks, name)
+  elseif not has_come then
+    redis.call("ZADD", ticks, following, name)
+  end
+end
+remember(sender, number, changed)
+return { "ok", changed }
