@@ -456,6 +456,26 @@ class FilesEnqueued(Event):
 
 
 @value
+class ScheduleTicked(Event):
+    """A schedule moved on over ticks that had come."""
+
+    schedule: str
+    outcomes: tuple[tuple[str, int], ...]
+    """What became of each, and how many ms after its tick."""
+    uid: str = ""
+    """Of the job that came with it; empty: none did."""
+
+
+@value
+class TickRefused(Event):
+    """A tick has come and its job can't be enqueued, or its schedule can't be read; this is told
+    once for as long as it is so."""
+
+    schedule: str
+    why: str
+
+
+@value
 class LimiterWaited(Event):
     """There was no permit for the next job, so its producer waits."""
 

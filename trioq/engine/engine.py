@@ -1,7 +1,7 @@
 """The nursery: what an engine is made of, in what order it starts and in what order it ends.
 
-    services: breakers, producer, sampler,     outlive all else
-            runners
+    services: breakers, producer, ticker,      outlive all else
+            sampler, runners
       workers × N                              one run at a time each; outlive every boot
         shards: one boot after the other       claim, drain, settle and sign off
       (the backlog closes, and the workers end)
@@ -125,6 +125,7 @@ class Engine:
             async with trio.open_nursery() as services:
                 services.start_soon(self._parts.breakers.run)
                 services.start_soon(self._parts.ends.run)
+                services.start_soon(self._tick)
                 if "producer" in self.roles and self.config.producer is not None:
                     services.start_soon(self._produce)
                 else:
@@ -137,6 +138,10 @@ class Engine:
                     task_status.started(self)
                     await self.draining.wait()
                 services.cancel_scope.cancel()
+
+    async def _tick(self) -> None:
+        (shard,) = self.shards
+        await self._parts.ticker(outage=shard.outage).run()
 
     async def _start_runners(self, services: trio.Nursery) -> None:
         """Before anything is claimed: an app that they can't import is no job's fault."""

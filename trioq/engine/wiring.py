@@ -48,6 +48,7 @@ from trioq.engine.shard.shard import Shard
 from trioq.engine.snapshot import Recent
 from trioq.engine.sources.directory import Producer
 from trioq.engine.sources.sender import Limiter
+from trioq.engine.sources.ticker import Ticker
 from trioq.engine.tracer import Tracer
 
 
@@ -240,6 +241,17 @@ class Parts:
         """Where handlers run that have a process of their own; None: there are no such."""
         found = (h.runners for h in self.given.handlers.values() if isinstance(h, Apart))
         return next(found, None)
+
+    def ticker(self, *, outage: Outage) -> Ticker:
+        """Makes the ticks of schedules."""
+        given = self.given
+        return Ticker(
+            caller=given.access("tick"),
+            plan=self._plan,
+            engine=given.name,
+            outage=outage,
+            report=given.report,
+        )
 
     async def produce(self, *, outage: Outage) -> None:
         """Scan, and enqueue at the shared rate, until the producer is through."""

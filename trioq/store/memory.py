@@ -32,9 +32,10 @@ from trioq.core.calls import (
     StepReply,
     Unwanted,
 )
+from trioq.core.formats.pause import of_schedule
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
-from trioq.core.schedules.tick import Tick, Ticked
+from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 from trioq.store.protocol import DROPPED, LOST, StoreOptions
 
 
@@ -194,6 +195,23 @@ class MemoryStore:
         with self._call() as space:
             now_us = self._now_us()
             return model.tick(space, sender, number, tick, job, now_us=now_us, dropped=DROPPED)
+
+    def next_ticks(self, limit: int) -> Clock:
+        with self._call() as space:
+            ticks = sorted(space.schedules.ticks.items(), key=lambda each: (each[1], each[0]))
+            return Clock(self._now_ms(), tuple(ticks[:limit]))
+
+    def schedules(self, names: Sequence[str]) -> list[Known]:
+        with self._call() as space:
+            its = space.schedules
+            return [
+                Known(
+                    its.rows.get(name, b""),
+                    pause.stored if (pause := space.paused.get(of_schedule(name))) else b"",
+                    its.runs.get(name, ()),
+                )
+                for name in names
+            ]
 
     def put_schedule(
         self, sender: str, number: int, name: str, row: bytes, next_ms: int | None

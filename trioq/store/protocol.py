@@ -40,7 +40,7 @@ from trioq.core.calls import (
 from trioq.core.formats import history
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
-from trioq.core.schedules.tick import Tick, Ticked
+from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 
 #: What the history of a job says that died of being a suspect too often.
 LOST = history.died_without_run(
@@ -198,6 +198,12 @@ class ClientStore(Protocol):
         Raises:
           QueueFull: There is no room for the job; the schedule stays where it is.
         """
+
+    def next_ticks(self, limit: int) -> Clock:
+        """Which schedules come next, ``limit`` at most."""
+
+    def schedules(self, names: Sequence[str]) -> list[Known]:
+        """What is known of these."""
 
     def put_schedule(
         self, sender: str, number: int, name: str, row: bytes, next_ms: int | None

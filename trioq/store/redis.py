@@ -37,10 +37,10 @@ from trioq.core.calls import (
     check_batch,
     check_notes,
 )
-from trioq.core.formats.pause import is_name, is_take
+from trioq.core.formats.pause import is_name, is_take, of_schedule
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
-from trioq.core.schedules.tick import Tick, Ticked
+from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 from trioq.errors import RecordUnreadable, StoreRefused, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import enqueuing, kept, shared, unwanted
@@ -266,6 +266,25 @@ class RedisStore:
         )  # fmt: skip
         _, answer, *_ = self._write("enqueue", keys, args)
         return enqueuing.decode_tick(kept.text(answer), self.options.max_lengths)
+
+    def next_ticks(self, limit: int) -> Clock:
+        ticks = self.keys.fixed("ticks")
+        asked = [("TIME",), ("ZRANGE", ticks, 0, limit - 1, "WITHSCORES")]
+        (seconds, micros), flat = self.lane.pipeline(asked)
+        now_ms = self._now() or int(seconds) * 1000 + int(micros) // 1000
+        names, times = kept.texts(flat[::2]), (int(float(at)) for at in flat[1::2])
+        return Clock(int(now_ms), tuple(zip(names, times, strict=True)))
+
+    def schedules(self, names: Sequence[str]) -> list[Known]:
+        if not names:
+            return []
+        whats = [of_schedule(name) for name in names]
+        asked = [("HMGET", self.keys.fixed(key), *names) for key in ("schedules", "runs")]
+        asked.append(("HMGET", self.keys.fixed("pauses"), *whats))
+        return [
+            Known(row or b"", paused or b"", tuple(kept.text(runs or b"").split()))
+            for row, runs, paused in zip(*self.lane.pipeline(asked), strict=True)
+        ]
 
     def put_schedule(
         self, sender: str, number: int, name: str, row: bytes, next_ms: int | None

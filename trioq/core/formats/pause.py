@@ -25,6 +25,11 @@ def of_name(name: str) -> str:
     return f"@{name}"
 
 
+def of_schedule(name: str) -> str:
+    """What is paused where a schedule is."""
+    return f"~{name}"
+
+
 def is_name(what: str) -> bool:
     """Whether it is the jobs of a name that are paused, and not a queue."""
     return what.startswith("@")

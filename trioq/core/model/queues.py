@@ -87,6 +87,11 @@ class Pause:
     """0: until somebody has it go on."""
     said: bytes
 
+    @property
+    def stored(self) -> bytes:
+        """As it is kept."""
+        return b"%d:%d:%s" % (self.since_ms, self.until_ms, self.said)
+
     def is_over(self, now_ms: int) -> bool:
         """Whether its time has come, though nobody has looked yet."""
         return 0 < self.until_ms <= now_ms

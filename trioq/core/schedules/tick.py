@@ -62,6 +62,27 @@ class Tick:
 
 
 @attrs.frozen
+class Clock:
+    """When schedules come next, by the server's clock."""
+
+    now_ms: int
+    ticks: tuple[tuple[str, int], ...]
+    """Schedule and tick, the earliest first."""
+
+
+@attrs.frozen
+class Known:
+    """What is known of a schedule."""
+
+    row: bytes
+    """Empty: there is none."""
+    paused: bytes = b""
+    """As :mod:`trioq.core.formats.pause` has it; empty: it isn't paused."""
+    runs: tuple[Uid, ...] = ()
+    """Its last runs, the newest first."""
+
+
+@attrs.frozen
 class Ticked:
     """What became of the move.
 

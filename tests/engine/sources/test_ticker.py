@@ -1,0 +1,227 @@
+"""Engines that make the ticks of schedules, in virtual time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from tests.engine.virtual import EPOCH_S, Running, World, calm
+from trioq.app import App
+from trioq.core.calls import Pausing
+from trioq.core.config import QueueConfig
+from trioq.core.events import ScheduleTicked, TickRefused
+from trioq.core.formats import schedule as rows
+from trioq.core.schedules.schedule import Schedule
+from trioq.core.schedules.when import Every, Once
+
+pytestmark = pytest.mark.trio
+
+START_MS = EPOCH_S * 1000
+MINUTE = 60_000
+
+
+def noop_app(takes_s: float = 0.0, starts: list[float] | None = None) -> App:
+    app = App()
+
+    @app.job("report")
+    async def report() -> None:
+        if starts is not None:
+            starts.append(trio.current_time())
+        await trio.sleep(takes_s)
+
+    return app
+
+
+def put(w: World, schedule: Schedule, next_ms: int | None = None, row: bytes | None = None) -> None:
+    now_ms = START_MS + round(w.now * 1000)
+    w.store.put_schedule(
+        f"put.{w.now}.{schedule.name}.{row}", 1, schedule.name,
+        rows.encode(schedule) if row is None else row,
+        schedule.when.after(now_ms) if next_ms is None else next_ms,
+    )  # fmt: skip
+
+
+def each(ms: int, name: str = "m", **options: Any) -> Schedule:
+    return Schedule(name, Every(ms), "report", "low", **{"overlap": "allow", **options})
+
+
+def fired(w: World, name: str = "m") -> list[int]:
+    """The ticks that brought a job, from the ids of these."""
+    ids = [life.id for life in w.store.space.jobs.values()]
+    ids += list(w.store.space.ids)
+    return sorted(
+        {int(id.split(":")[2]) for id in ids if id and id.startswith(f"schedule:{name}:")}
+    )
+
+
+def outcomes(w: World, name: str = "m") -> Counter[str]:
+    events = w.of(ScheduleTicked, schedule=name)
+    return Counter(outcome for event in events for outcome, _ in event.outcomes)
+
+
+async def test_each_tick_brings_a_job_at_its_time(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        starts, began = list[float](), trio.current_time()
+        w = World(nursery, noop_app(starts=starts))
+        put(w, each(MINUTE))
+        await w.start()
+        await trio.sleep(600.5)
+        first = each(MINUTE).when.after(START_MS)
+        assert first is not None
+        expected = list(range(first, START_MS + 600_500, MINUTE))
+        assert fired(w) == expected
+        at = [START_MS + round((start - began) * 1000) for start in starts]
+        assert at == expected, "not a moment late"
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_second_after_a_second_none_is_late(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        put(w, each(250))
+        await w.start()
+        await trio.sleep(10.1)
+        late = [ms for event in w.of(ScheduleTicked) for _, ms in event.outcomes]
+        assert len(late) == 40
+        assert set(late) == {0}
+        nursery.cancel_scope.cancel()
+
+
+async def test_of_three_engines_that_are_killed_each_tick_is_made_once(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        put(w, each(1000))
+        engines: list[Running] = [await w.start() for _ in range(3)]
+        began = w.now
+        for round_ in range(24):
+            await trio.sleep(5)
+            engines.pop(round_ % 3 if len(engines) == 3 else 0).kill()
+            engines.append(await w.start())
+        ticks = fired(w)
+        since = START_MS + round(began * 1000)
+        assert ticks == list(range(ticks[0], ticks[0] + 1000 * len(ticks), 1000)), "one is missing"
+        assert len(ticks) >= 120 - 1
+        assert ticks[0] <= since + 1000
+        assert w.store.space.stats["enqueued"] == len(ticks), "one fired twice"
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("misfire", "fires"), [("skip", 0), ("last", 1), ("all", 9)])
+async def test_what_nobody_was_there_for_ends_as_is_said(
+    autojump_clock: Any, misfire: Any, fires: int
+) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        first = EPOCH_S * 1000 + MINUTE - EPOCH_S * 1000 % MINUTE
+        put(w, each(MINUTE, misfire=misfire, grace_ms=10_000))
+        await trio.sleep((first - START_MS) / 1000 + 8 * 60 + 30)  # the last is 30 s ago
+        await w.start()
+        await trio.sleep(20)
+        assert len(fired(w)) == fires
+        assert outcomes(w) == {k: v for k, v in {"fired": fires, "missed": 9 - fires}.items() if v}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_run_that_hasnt_ended_has_the_next_passed_over(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app(takes_s=150))
+        put(w, each(MINUTE, overlap="skip"))
+        await w.start()
+        await trio.sleep(60 * 10)
+        assert outcomes(w)["fired"] == 4
+        assert outcomes(w)["overlap"] == 6
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_paused_schedule_has_its_ticks_passed_over(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        put(w, each(MINUTE))
+        await w.start()
+        w.store.pause("me", 1, "~m", True, Pausing(for_ms=5 * MINUTE))
+        await trio.sleep(600)
+        assert outcomes(w) == {"fired": 5, "paused": 5}
+        nursery.cancel_scope.cancel()
+
+
+async def test_where_there_is_no_room_it_is_tried_until_there_is(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        config = attrs.evolve(
+            calm(), queues=(QueueConfig("high"), QueueConfig("low", max_length=1))
+        )
+        w = World(nursery, noop_app(), config=config)
+        put(w, each(MINUTE, misfire="all"))
+        put(w, Schedule("other", Every(MINUTE), "report", "high", overlap="allow"))
+        w.store.pause("me", 1, "low", True)
+        await w.start()
+        w.enqueue("report")
+        await trio.sleep(200)
+        assert fired(w) == []
+        assert len(fired(w, "other")) >= 3, "it holds up the others"
+        refused = w.of(TickRefused)
+        assert [event.schedule for event in refused] == ["m"], "told once"
+        w.store.pause("me", 2, "low", False)
+        await trio.sleep(100)
+        assert len(fired(w)) >= 4
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_row_that_cant_be_read_is_left_alone(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        put(w, each(MINUTE, name="newer"), row=b'{"v":99}')
+        put(w, each(MINUTE))
+        await w.start()
+        await trio.sleep(190)
+        (refused,) = w.of(TickRefused)
+        assert refused.schedule == "newer"
+        assert "another version" in refused.why
+        assert w.store.space.schedules.rows["newer"] == b'{"v":99}'
+        assert len(fired(w)) == 3
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_comes_once_comes_once(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        put(w, Schedule("m", Once(START_MS + 5000), "report", "low"))
+        await w.start()
+        await w.start()
+        await trio.sleep(600)
+        assert fired(w) == [START_MS + 5000]
+        assert "m" not in w.store.space.schedules.ticks
+        nursery.cancel_scope.cancel()
+
+
+async def test_jitter_makes_the_job_due_later(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        starts, began = list[float](), trio.current_time()
+        w = World(nursery, noop_app(starts=starts))
+        its = each(MINUTE, jitter_ms=20_000)
+        put(w, its)
+        await w.start()
+        await trio.sleep(600)
+        at = [START_MS + round((start - began) * 1000) for start in starts]
+        assert at[:8] == [tick + its.delay_ms(tick) for tick in fired(w)[:8]]
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_appears_is_seen_and_one_that_goes_is_not(
+    autojump_clock: Any,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        await w.start()
+        await trio.sleep(30)
+        put(w, each(2000))
+        await trio.sleep(10)
+        seen = len(fired(w))
+        assert seen >= 4
+        put(w, each(2000), row=b"")
+        await trio.sleep(10)
+        assert len(fired(w)) == seen
+        nursery.cancel_scope.cancel()
