@@ -235,6 +235,10 @@ def set_limits(scene: Scene) -> Asked:
     return Asked("set_limits", ({"all": LimitSettings(concurrency=2)}, 1))
 
 
+def schedule(scene: Scene) -> Asked:
+    return Asked("put_schedule", (*scene.write(), "nightly", b"{}", BEGINNING_MS))
+
+
 def declare_limits(scene: Scene) -> Asked:
     return Asked("declare_limits", ("e.1", {"all": LimitSettings(concurrency=2)}))
 
@@ -249,7 +253,7 @@ SCRIPTS = {
     for f in (
         step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
         expire_parked, forget_queues, wait_for, step_aside, note, breakers, reset_breaker,
-        set_limits, declare_limits, ring_bells,
+        set_limits, declare_limits, ring_bells, schedule,
     )
 }  # fmt: skip
 

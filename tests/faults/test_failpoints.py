@@ -59,6 +59,7 @@ OF_CLIENTS = tuple(
         "step_aside",
         "note",  # an engine's, of jobs that say how far they are
         "set_limits",  # of an operator
+        "schedule",
         "ring_bells",  # where a limit has something to give
     )
     for moment in ("before", "after")

@@ -35,6 +35,7 @@ from trioq.core.calls import (
 )
 from trioq.core.fair import FairKey
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.tick import Mark, Tick, Ticked
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -53,6 +54,7 @@ from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
 
 NOW_MS = 10_000_000
+TICK_MS = NOW_MS // 2
 
 
 @attrs.define
@@ -125,7 +127,7 @@ def build(store: RedisStore, clock: list[int]) -> World:
     in_line(world, new_job("low"))
     clock[0] += 25 * 3_600_000
     world.uids["in line"] = in_line(world, new_job("low"))
-    return world
+    return with_schedules(world)
 
 
 def step_of(world: World) -> None:
@@ -176,6 +178,20 @@ def in_line(world: World, job: NewJob) -> str:
     return job.uid
 
 
+def with_schedules(world: World) -> World:
+    """One of them has a run."""
+    for n, name in enumerate(("nightly", "hourly"), 1):
+        world.store.put_schedule(*world.sender.next(), name, b"1", n * TICK_MS)
+    ticked(world, "nightly", TICK_MS)
+    return world
+
+
+def ticked(world: World, name: str, at_ms: int) -> None:
+    job = new_job(id=f"schedule:{name}:{at_ms}")
+    move = Tick(name, at_ms, 3 * TICK_MS, (Mark(at_ms, "fired", 0, job.uid),), 1)
+    assert world.store.tick(*world.sender.next(), move, job) == Ticked("ok")
+
+
 def enqueue_bounded(*queues: str) -> Callable[[World], Any]:
     return lambda w: bounded(w).enqueue(*w.sender.next(), [new_job(queue) for queue in queues])
 
@@ -220,6 +236,11 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "enqueue where others wait": enqueue_bounded("roomy"),
     "wait for room": lambda w: w.store.wait_for("c1", [(w.uids["in line"], None)]),
     "step aside": lambda w: w.store.step_aside("low", [w.uids["in line"]]),
+    "tick": lambda w: ticked(w, "hourly", 2 * TICK_MS),
+    "tick after a run": lambda w: ticked(w, "nightly", 3 * TICK_MS),
+    "put a schedule": lambda w: w.store.put_schedule(*w.sender.next(), "new", b"1", 5),
+    "change a schedule": lambda w: w.store.put_schedule(*w.sender.next(), "hourly", b"2", 5),
+    "remove a schedule": lambda w: w.store.put_schedule(*w.sender.next(), "nightly", b"", None),
     "expire": lambda w: w.store.expire_parked("low", "unknown", 1, line("unknown")),
 }
 

@@ -32,6 +32,7 @@ from trioq.core.calls import (
 )
 from trioq.core.fair import LONGEST, TURN, FairKey
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.tick import Mark, Tick
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
@@ -69,6 +70,7 @@ class Busy:
         with_limits(self.sender)
         self.bounded = RedisStore(store.keys, store.lane, options)
         self.sender.enqueue(new_job("full"), new_job("full"))
+        self.store.put_schedule(*self.sender.next(), "nightly", b"1", 1000)
         self.in_line = new_job("full")
         with suppress(MustWait):
             self.bounded.enqueue(*self.sender.next(), [self.in_line], who=Enqueuer("c1"))
@@ -90,6 +92,9 @@ class Busy:
             new_job(delay_ms=5),
             new_job(seen=("a", "1:1")),
         ]
+
+        ticked = new_job(id="ticked")
+        tick = Tick("nightly", 1000, 2000, (Mark(1000, "fired", 0, ticked.uid),), 1)
 
         def numbered(verb: str, *args: Any, **more: Any) -> Callable[[], Any]:
             number = self.sender.next()
@@ -119,6 +124,8 @@ class Busy:
             "pause": numbered("pause", "low", True),
             "breakers": lambda: store.breakers(self.engine.engine, [BreakerNews("api", bad=1)]),
             "reset_breaker": numbered("reset_breaker", "api"),
+            "schedule": numbered("put_schedule", "nightly", b"2", 2000),
+            "tick": numbered("tick", tick, ticked),
             "step_aside": lambda: store.step_aside("full", [self.in_line.uid]),
             "wait_for": lambda: store.wait_for("c2", [(self.waiting, None), (self.dead, "id0")]),
         }
@@ -150,7 +157,7 @@ def outcome(call: Callable[[], Any]) -> str:
 
 
 SCRIPTS = {script.name for script in all_scripts()}
-VERBS = sorted(SCRIPTS | {"step that only claims", "enqueue of plain jobs"})
+VERBS = sorted(SCRIPTS | {"step that only claims", "enqueue of plain jobs", "tick"})
 
 
 def everything(store: RedisStore) -> dict[bytes, Any]:

@@ -18,7 +18,7 @@ from trioq.core.config.sections import BURST, RATE, SLOTS
 from trioq.core.duration import roughly
 from trioq.core.flow import allows, told_apart
 from trioq.core.limiter import interval_us
-from trioq.core.limits import KeyValue, LimitSettings, take_of
+from trioq.core.limits import KeyValue, LimitSettings, is_own, take_of
 from trioq.store.inspect import LimitView, Taken, settings_json, take_in_words
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -106,6 +106,8 @@ def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:
 def _holds(view: LimitView, now_ms: int) -> tuple[str, str]:
     """What it allows, and since when."""
     allowed, since_ms = _allows(view.settings), view.since_ms
+    if is_own(view.name):
+        return f"{allowed}, of trioq's own", ""
     if view.deployed is None and view.settings is not None:
         allowed += ", and no engine has it"
     elif view.is_by_hand:
@@ -207,6 +209,8 @@ def set_(
         if name not in views:
             told = did_you_mean(name, views) or f"; there are {first(sorted(views))}"
             fail(f"no limit {name!r}" + (told if views else ": nothing is limited"), WRONG_USE)
+        if is_own(name):
+            fail(f"the limit {name!r} is trioq's own: nobody sets it", WRONG_USE)
         limit = views[name]
         if key is not None and (limit.settings is None or not limit.settings.keyed):
             state = "no engine has told of" if limit.settings is None else "there is no key of"

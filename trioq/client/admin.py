@@ -30,7 +30,7 @@ from trioq.client.sync_waits import SyncWaits
 from trioq.core.config import Config
 from trioq.core.flow import told_apart
 from trioq.core.job import Uid
-from trioq.core.limits import LimitSettings, take_of
+from trioq.core.limits import LimitSettings, is_own, take_of
 from trioq.store import inspect
 from trioq.store.connect import Connector, open_store
 from trioq.store.inspect import (
@@ -302,11 +302,13 @@ class Admin:
             it. None: of all.
 
         Raises:
-          ValueError: With a key: it can't be one, or no engine has told of this limit, or as of
-            one without a key.
+          ValueError: It is one of trioq's own, whose name begins with ``@``. With a key: it can't
+            be one, or no engine has told of this limit, or as of one without a key.
           StoreUnreachable: No answer; with ``sent``, it may have been done. Again is harmless.
           StoreBusy, StoreRefused: Nothing was changed.
         """
+        if is_own(name):
+            raise ValueError(f"the limit {name} is trioq's own: nobody sets it")
         told = inspect.known_limits(self.store, [name, take := _take(name, key)])
         if key is not None:
             _check_keyed(name, told[name][0], "set")

@@ -21,6 +21,12 @@ TAKES_KEPT = 32
 TAKE_BYTES = 512
 
 
+#: Names that begin so are trioq's own: no configuration has them, and nobody sets them by hand.
+OWN = "@"
+#: Runs of a schedule that wait for one another take its name of this.
+SCHEDULE = "@schedule"
+
+
 @value
 class LimitSettings:
     """What a limit admits; without any of it, everything."""
@@ -33,6 +39,15 @@ class LimitSettings:
     """So many jobs may run at the same time; 0: any number."""
     keyed: bool = False
     """Whether that is so for each value of a key."""
+
+
+#: Of trioq's own limits: each schedule has one run at a time.
+OF_SCHEDULES = LimitSettings(concurrency=1, keyed=True)
+
+
+def is_own(limit: str) -> bool:
+    """Whether a limit is trioq's own."""
+    return limit.startswith(OWN)
 
 
 def take_of(limit: str, *key: KeyValue) -> str:

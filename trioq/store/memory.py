@@ -209,6 +209,7 @@ class MemoryStore:
                     its.rows.get(name, b""),
                     pause.stored if (pause := space.paused.get(of_schedule(name))) else b"",
                     its.runs.get(name, ()),
+                    its.ticks.at(name) if name in its.ticks else None,
                 )
                 for name in names
             ]

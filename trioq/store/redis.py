@@ -281,10 +281,14 @@ class RedisStore:
         whats = [of_schedule(name) for name in names]
         asked = [("HMGET", self.keys.fixed(key), *names) for key in ("schedules", "runs")]
         asked.append(("HMGET", self.keys.fixed("pauses"), *whats))
+        asked.append(("ZMSCORE", self.keys.fixed("ticks"), *names))  # last: see Known
         return [
-            Known(row or b"", paused or b"", tuple(kept.text(runs or b"").split()))
-            for row, runs, paused in zip(*self.lane.pipeline(asked), strict=True)
-        ]
+            Known(
+                row or b"", paused or b"", tuple(kept.text(runs or b"").split()),
+                None if at is None else int(float(at)),
+            )
+            for row, runs, paused, at in zip(*self.lane.pipeline(asked), strict=True)
+        ]  # fmt: skip
 
     def put_schedule(
         self, sender: str, number: int, name: str, row: bytes, next_ms: int | None

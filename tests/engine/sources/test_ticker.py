@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import inf
 from typing import Any
 
 import attrs
@@ -10,12 +11,19 @@ import pytest
 import trio
 
 from tests.engine.virtual import EPOCH_S, Running, World, calm
+from trioq import GiveUp, Job
 from trioq.app import App
 from trioq.core.calls import Pausing
 from trioq.core.config import QueueConfig
-from trioq.core.events import ScheduleTicked, TickRefused
+from trioq.core.events import (
+    JobCancelled,
+    JobDied,
+    ScheduleTicked,
+    TickRefused,
+)
 from trioq.core.formats import schedule as rows
 from trioq.core.schedules.schedule import Schedule
+from trioq.core.schedules.tick import Clock
 from trioq.core.schedules.when import Every, Once
 
 pytestmark = pytest.mark.trio
@@ -134,6 +142,130 @@ async def test_a_run_that_hasnt_ended_has_the_next_passed_over(autojump_clock: A
         await trio.sleep(60 * 10)
         assert outcomes(w)["fired"] == 4
         assert outcomes(w)["overlap"] == 6
+        nursery.cancel_scope.cancel()
+
+
+@attrs.define
+class Runs:
+    """What has run: each from when to when, by the test's clock, and its uid."""
+
+    app: App
+    takes_s: float
+    ends_s: float = 0.0
+    """It needs so long to end once it is cancelled."""
+    began: list[tuple[float, str]] = attrs.field(factory=list[tuple[float, str]])
+    ended: dict[str, float] = attrs.field(factory=dict[str, float])
+
+    def __attrs_post_init__(self) -> None:
+        @self.app.job("report")
+        async def report(job: Job) -> None:
+            self.began.append((trio.current_time(), job.uid))
+            try:
+                await trio.sleep(self.takes_s)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(self.ends_s)
+                self.ended[job.uid] = trio.current_time()
+
+    @property
+    def uids(self) -> list[str]:
+        """In the order in which they began."""
+        return [uid for _, uid in self.began]
+
+    @property
+    def overlap(self) -> bool:
+        ends = [self.ended.get(uid, inf) for uid in self.uids]
+        return any(end > at for end, (at, _) in zip(ends, self.began[1:], strict=False))
+
+
+async def test_one_run_at_most_waits_behind_another_and_they_come_one_by_one(
+    autojump_clock: Any,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        runs = Runs(App(), takes_s=150)
+        w = World(nursery, runs.app)
+        put(w, each(MINUTE, overlap="queue_one"))
+        await w.start()
+        await w.start()
+        await trio.sleep(MINUTE / 1000 + 12 * 60)
+        assert not runs.overlap
+        starts = [at - runs.began[0][0] for at, _ in runs.began]
+        assert starts == pytest.approx([0, 150, 300, 450, 600], abs=0.5), "no time between them"
+        uids = [event.uid for event in w.of(ScheduleTicked) if event.uid]
+        assert runs.uids == uids[: len(starts)], "the first to come is the first to run"
+        found = outcomes(w)
+        assert found["fired"] <= len(starts) + 1, "one at most waits"
+        assert found["overlap"] >= 5
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_run_that_is_replaced_is_cancelled_and_the_next_starts_after_its_end(
+    autojump_clock: Any,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        runs = Runs(App(), takes_s=150, ends_s=2)
+        w = World(nursery, runs.app)
+        put(w, each(MINUTE, overlap="replace"))
+        await w.start()
+        await w.start()
+        await trio.sleep(600)
+        cancelled = w.of(JobCancelled)
+        assert len(runs.uids) == outcomes(w)["fired"] == 10
+        assert not runs.overlap
+        assert [event.uid for event in cancelled] == runs.uids[:-1]
+        assert {event.reason for event in cancelled} == {
+            "replaced by the next run of the schedule m"
+        }
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_sees_a_tick_too_late_cancels_no_run_that_is_new(autojump_clock: Any) -> None:
+    """What one engine hears of where schedules stand is always old."""
+    async with trio.open_nursery() as nursery:
+        runs = Runs(App(), takes_s=30)
+        w = World(nursery, runs.app)
+        put(w, each(MINUTE, overlap="replace"))
+        await w.start()
+        late = await w.start()
+
+        def long_ago(limit: int) -> Clock:
+            heard = w.store.next_ticks(limit)
+            return Clock(heard.now_ms, tuple((name, at - MINUTE) for name, at in heard.ticks))
+
+        late.link.next_ticks = long_ago  # type: ignore[attr-defined]
+        await trio.sleep(300)
+        assert w.of(JobCancelled) == []
+        assert len(runs.uids) == outcomes(w)["fired"] == 5
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue_one", "replace"])
+async def test_runs_that_died_hold_nobody_up(autojump_clock: Any, overlap: Any) -> None:
+    app = App()
+
+    @app.job("report")
+    async def report() -> None:
+        raise GiveUp("no")
+
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, app)
+        put(w, each(MINUTE, overlap=overlap))
+        await w.start()
+        await trio.sleep(600)
+        assert outcomes(w) == {"fired": 10}
+        assert len(w.of(JobDied)) == 10
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_payload_that_nobody_can_read_ends_no_engine(autojump_clock: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        put(w, each(MINUTE, name="odd", payload=b"{"))
+        put(w, each(MINUTE))
+        await w.start()
+        await trio.sleep(190)
+        assert [event.schedule for event in w.of(TickRefused)] == ["odd"]
+        assert len(fired(w)) == 3
         nursery.cancel_scope.cancel()
 
 

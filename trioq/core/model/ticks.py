@@ -6,6 +6,7 @@ from copy import copy
 from typing import cast
 
 from trioq.core.calls import NewJob
+from trioq.core.limits import OF_SCHEDULES, SCHEDULE
 from trioq.core.model.clients import Enqueuing, once
 from trioq.core.model.state import Namespace
 from trioq.core.schedules.tick import Tick, Ticked
@@ -64,6 +65,7 @@ def put_schedule(
     def write() -> bool:
         if not row:
             return space.schedules.remove(name)
+        space.flow.settings.setdefault(SCHEDULE, (1, OF_SCHEDULES))
         return space.schedules.put(name, row, next_ms, now_ms)
 
     return cast(bool, once(space, sender, number, write))

@@ -80,6 +80,8 @@ class Known:
     """As :mod:`trioq.core.formats.pause` has it; empty: it isn't paused."""
     runs: tuple[Uid, ...] = ()
     """Its last runs, the newest first."""
+    next_ms: int | None = None
+    """Its next tick, which was looked at after these."""
 
 
 @attrs.frozen

@@ -24,12 +24,13 @@ from trioq.core.formats.payload import loads
 from trioq.core.formats.record import encode
 from trioq.core.formats.summary import encode_cancelled
 from trioq.core.job import Record, Uid, new_uid
+from trioq.core.limits import SCHEDULE, take_of
 from trioq.core.numbering import Numbering
 from trioq.core.schedules.schedule import Move, Schedule
 from trioq.core.schedules.tick import Known, Tick, Ticked
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
-from trioq.errors import QueueFull
+from trioq.errors import QueueFull, RecordUnreadable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -94,7 +95,12 @@ class Ticker:
 
     async def _move(self, name: str, tick_ms: int, known: Known, now_ms: int) -> int | None:
         if not known.row:
+            self._refused.pop(name, None)
             return None  # removed since we looked
+        if known.next_ms != tick_ms:
+            # Another engine has made it: what ran last may be its run, which nobody is to cancel.
+            self._refused.pop(name, None)
+            return known.next_ms
         try:
             its = schedule.decode(name, known.row)
         except ValueError as error:
@@ -105,7 +111,7 @@ class Ticker:
             return None
         try:
             ticked, tick = await self._written(its, move, known)
-        except QueueFull as error:
+        except (QueueFull, RecordUnreadable, ValueError) as error:
             self._refuse(name, str(error))
             return None
         self._refused.pop(name, None)
@@ -144,9 +150,12 @@ class Ticker:
         )
         stored, big = encode(record)
         plan, payload = self.plan(its.job, its.queue), loads(its.payload)
+        takes = plan.takes(payload)
+        if its.is_serial:
+            takes += (take_of(SCHEDULE, its.name),)
         return NewJob(
             record.uid, its.queue, stored, big, max(0, due_ms - now_ms), record.id,
-            name=its.job, takes=plan.takes(payload), fair=plan.turn(payload),
+            name=its.job, takes=takes, fair=plan.turn(payload),
         )  # fmt: skip
 
     async def _tick(self, tick: Tick, job: NewJob | None) -> Ticked:

@@ -5,6 +5,7 @@
 --       ticks      ZSET  name -> its next tick, epoch ms
 --       runs       HASH  name -> the uids of its last runs
 --       ticked     HASH  name -> what became of its last ticks, a line each
+--       limits     HASH  limit, or take -> version:us between two starts:burst:concurrency:keyed
 --       then sender:<id>
 -- ARGV  number    int   the sender's number of this write
 --       name      str
@@ -15,12 +16,13 @@
 --       again, the same: executed before; nothing changed
 --       old       a number before the last; nothing changed
 --
--- Invariant: a tick that has come stays, whatever the schedule says from now on.
+-- Invariant: a tick that has come stays, whatever the schedule says from now on. Of runs that wait
+--   for one another, one of each schedule runs: a limit that no configuration has.
 -- Repeat: the sender's number decides, so a late copy can't put back what was.
 -- Cost: O(1), and O(log(schedules)) for the tick.
-local schedules, ticks, runs, ticked = unpack(KEYS, 1, 4)
+local schedules, ticks, runs, ticked, limits = unpack(KEYS, 1, 5)
 local number, name, row, following, given_now = unpack(ARGV, 1, 5)
-local sender = KEYS[5]
+local sender = KEYS[6]
 -- @use now
 -- @use sender
 
@@ -39,7 +41,10 @@ if row == "" then
   redis.call("ZREM", ticks, name)
   redis.call("HDEL", runs, name)
   redis.call("HDEL", ticked, name)
-elseif row ~= known then
+else
+  redis.call("HSETNX", limits, "@schedule", "1:0:1:1:1")
+end
+if row ~= "" and row ~= known then
   changed = 1
   redis.call("HSET", schedules, name, row)
   if not has_come and following == "0" then
