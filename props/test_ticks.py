@@ -35,8 +35,8 @@ class Ticks(LockStep):
     def __init__(self) -> None:
         super().__init__()
         self.whens: dict[str, When] = {}
-        self.seen: dict[tuple[str, str], int] = {}
-        """Where an engine has seen a schedule stand."""
+        self.seen: dict[tuple[str, str], tuple[bytes, int]] = {}
+        """What an engine has seen a schedule say, and where."""
         self.fired = set[tuple[str, int]]()
         self.execute(Call("register", ("e.0", b"{}")))
 
@@ -74,7 +74,7 @@ class Ticks(LockStep):
     @rule(engine=st.sampled_from(ENGINES), name=names)
     def see(self, engine: str, name: str) -> None:
         if name in self.held.ticks and name in self.whens:
-            self.seen[engine, name] = self.held.ticks[name]
+            self.seen[engine, name] = self.held.schedules[name], self.held.ticks[name]
 
     @precondition(lambda self: self.seen)
     @rule(
@@ -91,7 +91,7 @@ class Ticks(LockStep):
             self.see(engine, name)
         if name not in self.whens:
             return
-        seen, when = self.seen[engine, name], self.whens[name]
+        (row, seen), when = self.seen[engine, name], self.whens[name]
         found = due(when, seen, self.now_ms, misfire, GRACE)
         if found is None:
             return
@@ -108,11 +108,11 @@ class Ticks(LockStep):
             next_ms = min(
                 (t for t in (*found.fires, *found.misfired) if t > tick), default=found.next
             )
-        move = Tick(name, seen, next_ms, tuple(marks[-20:]), alive_max)
-        stood = self.held.ticks.get(name)
+        move = Tick(name, row, seen, next_ms, tuple(marks[-20:]), alive_max)
+        stood, says = self.held.ticks.get(name), self.held.schedules.get(name)
         answer = self.write("tick", engine, move, job)
         if answer == Ticked("ok"):
-            assert stood == seen
+            assert (stood, says) == (seen, row)
             assert self.held.ticks.get(name) == next_ms
             if tick is not None:
                 assert (name, tick) not in self.fired, "a tick fires once"

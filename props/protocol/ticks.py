@@ -2,9 +2,9 @@
 
 They look where it stands, read what it says, and ask the server to move it on; each of these may
 come at any later moment. A request may be executed again and late, an answer may be lost, an engine
-may die. Meanwhile somebody changes the schedule, removes it, puts it back, or pauses it. Never does a
-tick fire twice, and each that came is told of, once, while an engine lives. What a move is, is the
-schedule's own decision.
+may die. Meanwhile somebody changes the schedule, removes it, puts it back, or pauses it. Never does
+a tick fire twice, and each that came is told of, once, while an engine lives. What a move is, is
+the schedule's own decision.
 """
 
 from __future__ import annotations
@@ -177,6 +177,9 @@ def _engine(state: State, setup: Setup, who: int, engine: Engine) -> Iterator[Mo
             yield Move(_with(state, who, reads), f"engine {who} reads who ran last")
         else:
             yield _reads(state, setup, who, engine._replace(last_run=last_run))
+    elif engine.stage == "has seen" and state.next != engine.seen:
+        idle = engine._replace(stage="idle", seen=0)
+        yield Move(_with(state, who, idle), f"engine {who} is to look again")
     elif engine.stage == "reads":
         yield _reads(state, setup, who, engine)
     if paid := _pay(state, "deaths"):

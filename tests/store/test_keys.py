@@ -106,7 +106,7 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     store.declare_limits(Driver(store).engine, {"two": LimitSettings(concurrency=2)})
     store.put_schedule(*sender.next(), "nightly", b"{}", 1000)
     ticked = new_job()
-    tick = Tick("nightly", 1000, 2000, (Mark(1000, "fired", 0, ticked.uid),))
+    tick = Tick("nightly", b"{}", 1000, 2000, (Mark(1000, "fired", 0, ticked.uid),))
     store.tick(*sender.next(), tick, ticked)
     bounded = StoreOptions(max_lengths={"high": 1}, when_full={"high": "wait"})
     sender.enqueue_new("high")

@@ -94,7 +94,7 @@ class Busy:
         ]
 
         ticked = new_job(id="ticked")
-        tick = Tick("nightly", 1000, 2000, (Mark(1000, "fired", 0, ticked.uid),), 1)
+        tick = Tick("nightly", b"1", 1000, 2000, (Mark(1000, "fired", 0, ticked.uid),), 1)
 
         def numbered(verb: str, *args: Any, **more: Any) -> Callable[[], Any]:
             number = self.sender.next()

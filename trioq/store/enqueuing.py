@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
@@ -21,7 +22,7 @@ _OF_BOUNDED = (
     "history", "reasons", "waits", "enqueuers", "enqueuers_line", "limited", "open", "rooms",
     "permits",
 )  # fmt: skip
-_OF_TICKS = ("ticks", "runs", "ticked")
+_OF_TICKS = ("ticks", "runs", "ticked", "schedules")
 
 
 def encode(
@@ -122,7 +123,8 @@ def _tick(tick: Tick | None) -> str:
     if tick is None:
         return ""
     most = "" if tick.alive_max is None else tick.alive_max
-    moves = f"{tick.seen_ms} {tick.next_ms or 0} {most} {tick.schedule}"
+    row = hashlib.sha1(tick.row, usedforsecurity=False).hexdigest()
+    moves = f"{tick.seen_ms} {tick.next_ms or 0} {most} {row} {tick.schedule}"
     return "\n".join([moves, *(mark.stored for mark in tick.marks)])
 
 

@@ -86,17 +86,19 @@ def test_what_was_passed_over_is_told_with_what_fires() -> None:
     passed = tuple(Mark(t * MINUTE, "missed", (8 - t) * MINUTE + 1) for t in (5, 6))
     in_time = Mark(7 * MINUTE, "missed", MINUTE + 1)
     fired = Mark(8 * MINUTE, "fired", 1, "u")
-    assert move.tick("u") == Tick("m", 5 * MINUTE, 9 * MINUTE, (*passed, in_time, fired), 0)
+    assert move.tick(b"1", "u") == Tick(
+        "m", b"1", 5 * MINUTE, 9 * MINUTE, (*passed, in_time, fired), 0
+    )
     overlapped = Mark(8 * MINUTE, "overlap", 1, "w")
-    assert move.passed_over("w").marks[-1] == overlapped
-    assert move.passed_over("w").alive_max is None
+    assert move.passed_over(b"1", "w").marks[-1] == overlapped
+    assert move.passed_over(b"1", "w").alive_max is None
 
 
 def test_while_it_is_paused_all_are_passed_over() -> None:
     move = EACH_MINUTE.move(5 * MINUTE, 6 * MINUTE, is_paused=True)
     assert move is not None
     assert (move.fires, move.next_ms) == (None, 7 * MINUTE)
-    assert [mark.outcome for mark in move.tick().marks] == ["paused", "paused"]
+    assert [mark.outcome for mark in move.tick(b"1").marks] == ["paused", "paused"]
 
 
 @given(
@@ -108,4 +110,4 @@ def test_no_move_tells_of_more_than_are_kept(interval: int, ticks: int, misfire:
     schedule = Schedule("m", Every(interval), "j", "q", misfire=misfire)  # type: ignore[arg-type]
     move = schedule.move(0, ticks * interval)
     assert move is not None
-    assert len(move.tick("u").marks) <= 20
+    assert len(move.tick(b"1", "u").marks) <= 20

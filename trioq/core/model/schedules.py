@@ -26,8 +26,9 @@ class Schedules:
     """What became of the last ticks of each, the earliest first."""
 
     def stands_at(self, tick: Tick) -> bool:
-        """Whether a schedule is still where it was seen."""
-        return tick.schedule in self.ticks and self.ticks.at(tick.schedule) == tick.seen_ms
+        """Whether a schedule is still where it was seen, and says what it said."""
+        is_there = tick.schedule in self.ticks and self.ticks.at(tick.schedule) == tick.seen_ms
+        return is_there and self.rows.get(tick.schedule) == tick.row
 
     def move(self, tick: Tick, uid: Uid, is_known: bool) -> None:
         """On to the next tick.

@@ -86,23 +86,24 @@ class Move:
     next_ms: int | None
     """Where it leads; None: nowhere."""
 
-    def tick(self, uid: Uid = "") -> Tick:
+    def tick(self, row: bytes, uid: Uid = "") -> Tick:
         """What is asked of the server.
 
         Args:
+          row: What the schedule was read from.
           uid: Of the job, if one fires.
         """
         marks = self.passed
         if self.fires is not None:
             marks += (Mark(self.fires, "fired", self.now_ms - self.fires, uid),)
-        return self._made(marks, ALIVE_MAX[self.schedule.overlap])
+        return self._made(row, marks, ALIVE_MAX[self.schedule.overlap])
 
-    def passed_over(self, alive: Uid) -> Tick:
+    def passed_over(self, row: bytes, alive: Uid) -> Tick:
         """Instead, where an earlier run hasn't ended."""
         assert self.fires is not None
         mark = Mark(self.fires, "overlap", self.now_ms - self.fires, alive)
-        return self._made((*self.passed, mark), None)
+        return self._made(row, (*self.passed, mark), None)
 
-    def _made(self, marks: tuple[Mark, ...], alive_max: int | None) -> Tick:
+    def _made(self, row: bytes, marks: tuple[Mark, ...], alive_max: int | None) -> Tick:
         name = self.schedule.name
-        return Tick(name, self.seen_ms, self.next_ms, marks[-MARKS_MAX:], alive_max)
+        return Tick(name, row, self.seen_ms, self.next_ms, marks[-MARKS_MAX:], alive_max)

@@ -50,6 +50,8 @@ class Tick:
     """From which tick a schedule moves on to which."""
 
     schedule: str
+    row: bytes
+    """What it was seen to say: where it says something else by now, other ticks may come next."""
     seen_ms: int
     """The tick that was seen to be the next."""
     next_ms: int | None
@@ -88,8 +90,8 @@ class Known:
 class Ticked:
     """What became of the move.
 
-    ``moved``: the schedule isn't where it was seen; ``alive``: too many of its runs haven't ended.
-    Both have changed nothing.
+    ``moved``: the schedule isn't where it was seen, or says something else; ``alive``: too many of
+    its runs haven't ended. Both have changed nothing.
     """
 
     word: Literal["ok", "known", "moved", "alive"]

@@ -125,15 +125,15 @@ class Ticker:
 
     async def _written(self, its: Schedule, move: Move, known: Known) -> tuple[Ticked, Tick]:
         if move.fires is None:
-            tick = move.tick()
+            tick = move.tick(known.row)
             return await self._tick(tick, None), tick
         if its.overlap == "replace" and known.runs:
             await self._cancel(its, known.runs[0], move.now_ms)
         job = self._job(its, move.fires, move.now_ms)
-        tick = move.tick(job.uid)
+        tick = move.tick(known.row, job.uid)
         ticked = await self._tick(tick, job)
         if ticked.word == "alive":
-            tick = move.passed_over(ticked.uid)
+            tick = move.passed_over(known.row, ticked.uid)
             ticked = await self._tick(tick, None)
         return ticked, tick
 

@@ -11,7 +11,8 @@
 --       turns     HASH  how far each queue and each key have come
 --       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell; then,
 --       if one of them has a max length or a schedule moves: history, reasons, waits, enqueuers,
---       enqueuers_line, limited, open, rooms, permits; and if a schedule moves: ticks, runs, ticked
+--       enqueuers_line, limited, open, rooms, permits; and if a schedule moves: ticks, runs, ticked,
+--       schedules
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
@@ -20,7 +21,7 @@
 --       empty: nobody waits
 --       line      json  what the history of a job says that is dropped
 --       tick      str   which schedule moves: the tick that was seen to be its next, the one after
---       it (0: none), how many of its runs may be alive, its name; then what becomes of its ticks,
+--       it (0: none), how many of its runs may be alive, SHA1 of its row, its name; then what becomes of its ticks,
 --       a line each. Empty: none
 --       n_queues  int   how many queues follow, each as: name, max length (0: none), what happens
 --       to more (reject, wait or drop_oldest), how many plain jobs go there
@@ -47,8 +48,8 @@ local number, interval, burst, given_now, whose, line, tick, n_queues = unpack(A
 local n_rows = tonumber(ARGV[9 + 4 * n_queues])
 local sender, limit = KEYS[13], KEYS[14]
 local history, reasons, waits, enqueuers, enqueuers_line, limited, open, rooms, permits,
-  ticks, runs, ticked =
-  unpack(KEYS, 15 + 4 * n_queues, 26 + 4 * n_queues)
+  ticks, runs, ticked, schedules =
+  unpack(KEYS, 15 + 4 * n_queues, 27 + 4 * n_queues)
 -- @use bump
 -- @use line
 -- @use now

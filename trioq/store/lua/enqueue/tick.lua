@@ -1,11 +1,13 @@
--- Whether a schedule is where it was seen, and may move on from there.
+-- Whether a schedule is where it was seen, says what it said then, and may move on from there.
 for _, key in ipairs({ runs, ticked }) do
   redis.call("HLEN", key)
 end
-local seen, following, alive_max, name, marks = string.match(tick, "^(%d+) (%d+) (%d*) ([^\n]+)\n(.*)$")
+local seen, following, alive_max, row, name, marks =
+  string.match(tick, "^(%d+) (%d+) (%d*) (%x+) ([^\n]+)\n(.*)$")
 moves = { name = name, following = following, marks = marks }
 moves.runs = redis.call("HGET", runs, name) or ""
-if redis.call("ZSCORE", ticks, name) ~= seen then
+local says = redis.sha1hex(redis.call("HGET", schedules, name) or "")
+if redis.call("ZSCORE", ticks, name) ~= seen or says ~= row then
   stays = "moved"
 elseif alive_max ~= "" then
   local alive = {}
