@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -97,6 +98,10 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         (42, e.JobCancelled(*who, 1, "no", "me", "waiting", ran)),
         (43, e.JobCancelled(*who, 1, "no", "me", "stopped", ran)),
         (44, e.JobCancelled(*who, 1, "no", "me", "ignored", ran)),
+        (47, e.ScheduleTicked("nightly", (("missed", 9), ("fired", 500)), "u")),
+        (48, e.ScheduleTicked("nightly", (("overlap", 7),))),
+        (49, e.ScheduleTicked("nightly", (("paused", 7),))),
+        (50, e.ScheduleTicked("nightly", (("known", 7),))),
     ]
     for count, event in told:
         for _ in range(count):
@@ -147,6 +152,13 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         ("trioq_scans_total", ()): 30,
         ("trioq_scans_failed_total", ()): 31,
         ("trioq_files_skipped_total", ("special",)): 32,
+        ("trioq_schedule_ticks_total", ("nightly", "missed")): 47,
+        ("trioq_schedule_ticks_total", ("nightly", "fired")): 47,
+        ("trioq_schedule_ticks_total", ("nightly", "overlap")): 48,
+        ("trioq_schedule_ticks_total", ("nightly", "paused")): 49,
+        ("trioq_schedule_ticks_total", ("nightly", "known")): 50,
+        ("trioq_schedule_lateness_seconds_count", ()): 47,
+        ("trioq_schedule_lateness_seconds_sum", ()): 47 * 0.5,
         ("trioq_jobs_claimed_total", ()): 35 * 36,
         ("trioq_job_run_seconds_count", of): runs,
         ("trioq_job_run_seconds_sum", of): runs * ran,
@@ -178,6 +190,7 @@ OBSERVES: dict[Metric, Callable[[float], e.Event]] = {
     c.WAIT: lambda v: e.JobSnoozed("u", "job", "low", 1, v),
     c.STEP: lambda v: e.Claimed(1, 1, v),
     c.STEP_CLAIMED: lambda v: e.Claimed(int(v), 1, 0.0),
+    c.LATENESS: lambda v: e.ScheduleTicked("s", (("fired", v * 1000),)),  # type: ignore[arg-type]
     c.STEP_SETTLED: lambda v: e.Claimed(1, int(v), 0.0),
 }
 
@@ -243,12 +256,17 @@ async def test_the_namespaces_numbers_are_the_servers_each_its_own(
     server.call(
         "HSET", "{t}:breakers", "api", "half_open 5 1 0 2 0 0\n", "own", "closed 1 1 0 1 0 0\n"
     )
+    next_year_ms = round(time.time() + 365 * 86_400) * 1000
+    scene.store.put_schedule(*scene.sender.next(), "yearly", b"{}", next_year_ms)
     config = configured(server, tmp_path)
     # Nobody beats for the other engine, which is to live on, nor are parked jobs to expire.
     worker = attrs.evolve(config.worker, lease_s=60.0, unknown_name_after_s=3600.0)
     config = attrs.evolve(config, worker=worker)
     async with engine(trioq.App(), config) as made:
         seen: Scrape = await becomes(made.http, 2.0, "trioq_engines")
+    assert seen("trioq_schedule_next_seconds", schedule="yearly") == pytest.approx(
+        365 * 86_400, abs=60
+    )
     states = {"scheduled": 2, "ready": 3, "limited": 9, "parked": 4, "running": 5}
     for state, count in states.items():
         assert seen("trioq_queue_jobs", queue="low", state=state) == count, state

@@ -16,6 +16,7 @@ from trioq.core.events import (
     JobParked,
     JobStarted,
     JobSucceeded,
+    ScheduleTicked,
 )
 from trioq.core.outcome import DeadReason, Error
 from trioq.observe.metrics import Metrics
@@ -44,6 +45,19 @@ def live(made: Metrics, queue: str, name: str) -> None:
     made(JobParked("u", name, queue, "unknown name"))
     made(BreakerChanged(name, "closed", "open", (name,), shared=False))
     made(FilesEnqueued(queue, 1))
+
+
+def test_of_many_schedules_some_are_named() -> None:
+    made = metrics(["job"])
+    for n in range(3 * NAMED):
+        made(ScheduleTicked(f"s{n}", (("fired", 1),)))
+    ticks = {
+        sample.labels["schedule"]: sample.value
+        for family in made.collect()
+        for sample in family.samples
+        if sample.name == "trioq_schedule_ticks_total" and sample.labels["outcome"] == "fired"
+    }
+    assert ticks == {**{f"s{n}": 1 for n in range(NAMED)}, OTHER: 2 * NAMED}
 
 
 def test_names_that_no_handler_has_and_queues_that_are_not_configured_are_other() -> None:

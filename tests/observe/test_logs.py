@@ -36,6 +36,8 @@ from trioq.core.events import (
     KeyResumed,
     RedisAway,
     ScanFinished,
+    ScheduleTicked,
+    TickRefused,
 )
 from trioq.core.outcome import Error
 from trioq.lines import flush
@@ -368,6 +370,19 @@ def test_looking_without_finding_is_no_news() -> None:
     log.tell(ScanFinished(found=9, enqueued=0, skipped=0, took_s=0.1))
     log.tell(ScanFinished(found=9, enqueued=1, skipped=0, took_s=0.1))
     assert [line["level"] for line in log.lines] == ["debug", "info"]
+
+
+def test_a_tick_that_fires_is_no_news_and_one_that_was_missed_is() -> None:
+    log = Log()
+    log.tell(ScheduleTicked("nightly", (("fired", 2),), "u1"))
+    log.tell(ScheduleTicked("nightly", (("overlap", 2),)))
+    log.tell(ScheduleTicked("nightly", (("missed", 90_000), ("fired", 1500)), "u2"))
+    log.tell(TickRefused("nightly", "queue 'low' is full"))
+    assert [line["level"] for line in log.lines] == ["debug", "info", "warning", "warning"]
+    missed, refused = log.lines[2:]
+    assert (missed["outcomes"], missed["late_s"], missed["job_id"]) == ("missed fired", 90, "u2")
+    assert "job_id" not in log.lines[1]
+    assert (refused["schedule"], refused["why"]) == ("nightly", "queue 'low' is full")
 
 
 def test_what_is_told_names_the_engine_that_tells_it() -> None:

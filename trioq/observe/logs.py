@@ -49,6 +49,8 @@ LEVELS: dict[type[Event], str] = {
     e.EnqueueRefused: "warning",
     e.LoopStalled: "error",
     e.WaitsForItself: "error",
+    e.ScheduleTicked: "warning",
+    e.TickRefused: "warning",
 }
 
 #: Fields are named as in metrics and traces, whatever the event calls them.
@@ -131,7 +133,8 @@ class LogLines:
         fields = _fields(event) | more
         if self._engine is not None:
             fields.setdefault("engine_id", self._engine)
-        level = "debug" if _is_no_news(event) else _level(type(event))
+        level = _tick_level(event) if isinstance(event, e.ScheduleTicked) else _level(type(event))
+        level = "debug" if _is_no_news(event) else level
         getattr(self.log, level)(name_of(type(event)), **fields)
 
     def _is_first(self, event: Event, key: tuple[str, ...]) -> bool:
@@ -158,6 +161,14 @@ def _level(kind: type[Event]) -> str:
     return LEVELS.get(kind, "info")
 
 
+def _tick_level(event: e.ScheduleTicked) -> str:
+    """Of what somebody counts on and didn't happen it is told, of all else quietly."""
+    found = {outcome for outcome, _ in event.outcomes}
+    if found & {"missed", "known"}:
+        return "warning"
+    return "info" if "overlap" in found else "debug"
+
+
 def _is_no_news(event: Event) -> bool:
     """A look through the directory, every few seconds, that found nothing to do."""
     return isinstance(event, e.ScanFinished) and not (event.enqueued or event.skipped)
@@ -170,6 +181,11 @@ def _fields(event: Event) -> dict[str, Any]:
             continue
         if name == "error" and not isinstance(value, str):
             fields["error"] = f"{value.type}: {value.message}"
+        elif name == "outcomes":
+            fields["outcomes"] = " ".join(outcome for outcome, _ in value)
+            fields["late_s"] = max(late_ms for _, late_ms in value) / 1000
+        elif name == "uid" and not value:
+            pass  # no job came with it
         elif name == "boot" and type(event) in OF_ANOTHER:
             fields[OF_ANOTHER[type(event)]] = value
         elif name == "worker" and value is None:

@@ -11,11 +11,13 @@ from typing import Literal, get_args
 import attrs
 
 from trioq.core.outcome import DeadReason
+from trioq.core.schedules.tick import Outcome
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 
 RUN_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 WAIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+LATE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30, 60, 300, 3600)
 STEP_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 STEP_JOBS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 
@@ -134,6 +136,12 @@ FILES_SKIPPED = Metric(
     "Files the producer passed over, each once, by reason.",
     ("reason",),
 )
+TICKS = Metric(
+    "counter",
+    "trioq_schedule_ticks",
+    "Ticks of schedules that this engine made, by what became of them: fired, or why not.",
+    ("schedule", "outcome"),
+)
 
 LINES_DROPPED = Metric(
     "counter",
@@ -178,6 +186,13 @@ STEP_CLAIMED = Metric(
 )
 STEP_SETTLED = Metric(
     "histogram", "trioq_step_settled_jobs", "Jobs settled by one step.", (), STEP_JOBS
+)
+LATENESS = Metric(
+    "histogram",
+    "trioq_schedule_lateness_seconds",
+    "How much later than its tick a job was enqueued, of those that fired.",
+    (),
+    LATE_S,
 )
 
 # -- this engine now -------------------------------------------------------------------------------
@@ -290,6 +305,13 @@ SHARED_BREAKER = Metric(
 SHARED_CHANGES = Metric(
     "counter", "trioq_shared_breaker_changes", "Changes of its state, and resets.", ("breaker",)
 )
+NEXT_TICK = Metric(
+    "gauge",
+    "trioq_schedule_next_seconds",
+    "In how many seconds a schedule's next tick comes; below 0: so long ago it came, and nobody "
+    "has made it.",
+    ("schedule",),
+)
 DEAD_JOBS = Metric("gauge", "trioq_dead_jobs", "Jobs that are dead and kept.")
 STRAY_JOBS = Metric("gauge", "trioq_stray_jobs", "Ids found without a record: a bug.")
 ENGINES = Metric("gauge", "trioq_engines", "Engines that are registered and not found dead.")
@@ -326,9 +348,9 @@ JOB_COUNTERS = (COMPLETED, RETRIED, SNOOZED, FAILED, DEAD, PARKED, CANCELLED, UN
 JOB_TIMES = (RUN, END_TO_END)
 OTHER_COUNTERS = (
     PRODUCED, CLAIMED, RELEASED, REAPED, ENGINES_REAPED, REFUSED, UNKNOWN, BOOTS_LOST, OUTAGES,
-    STALLS, BREAKER_CHANGES, LIMITER_HITS, LIMITER_WAIT, SCANS, SCANS_FAILED, FILES_SKIPPED,
+    STALLS, BREAKER_CHANGES, LIMITER_HITS, LIMITER_WAIT, SCANS, SCANS_FAILED, FILES_SKIPPED, TICKS,
 )  # fmt: skip
-OTHER_TIMES = (WAIT, STEP, STEP_CLAIMED, STEP_SETTLED)
+OTHER_TIMES = (WAIT, STEP, STEP_CLAIMED, STEP_SETTLED, LATENESS)
 GAUGES = (
     LINES_DROPPED, BUILD, ENGINE, WORKERS, RUNNING, WAITING, REGISTERED, DRAINING, STANDSTILL, LAG,
     THREADS_LEFT, ABANDONED, BREAKER, LIMITER_USED, LIMITER_BURST, REDIS_UP, REDIS_LATENCY,
@@ -336,7 +358,7 @@ GAUGES = (
 )  # fmt: skip
 NAMESPACE = (
     QUEUE_JOBS, OLDEST, RUNNABLE, WAITERS, OLDEST_WAITER, IN_LINE, PAUSED, SERVED, SHARED_BREAKER,
-    SHARED_CHANGES, DEAD_JOBS, STRAY_JOBS, ENGINES, *STORE_COUNTERS.values(),
+    SHARED_CHANGES, NEXT_TICK, DEAD_JOBS, STRAY_JOBS, ENGINES, *STORE_COUNTERS.values(),
 )  # fmt: skip
 ALL = (*JOB_COUNTERS, *OTHER_COUNTERS, *JOB_TIMES, *OTHER_TIMES, *GAUGES, *NAMESPACE)
 
@@ -355,6 +377,9 @@ FAILURES = (
 
 DEATHS = tuple(reason for reason in get_args(DeadReason) if reason != "dropped")
 """Why a job died, as far as an engine saw it: who enqueues into a full queue tells none."""
+
+OUTCOMES = get_args(Outcome)
+"""What became of a tick."""
 
 DOORS = ("breaker_open", "paused", "unknown_name")
 """Why a job was parked."""

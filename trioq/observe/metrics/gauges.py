@@ -15,11 +15,12 @@ import attrs
 from prometheus_client.core import Metric as Family
 
 from trioq.core.config import Config
+from trioq.core.schedules.tick import Clock
 from trioq.engine.handlers import abandoned_threads
 from trioq.engine.status import Status
 from trioq.lines import dropped
 from trioq.observe.metrics import catalogue as c
-from trioq.observe.metrics.labels import NAMED, Allowed
+from trioq.observe.metrics.labels import NAMED, Allowed, FirstCome
 from trioq.observe.metrics.series import Labels, counter, gauge, info
 from trioq.store.inspect import Glance, Sample, Waiting
 from trioq.store.inspect.breakers import SharedBreaker
@@ -35,6 +36,7 @@ class Gauges:
 
     config: Config
     allowed: Allowed
+    schedules: FirstCome
     status: Callable[[], Status | None]
 
     def collect(self) -> Iterator[Family]:
@@ -107,6 +109,13 @@ class Gauges:
         yield gauge(c.WAITERS, jobs)
         yield gauge(c.OLDEST_WAITER, oldest)
 
+    def _next_ticks(self, ticks: Clock) -> dict[Labels, float]:
+        comes: dict[Labels, float] = {}
+        for name, tick_ms in ticks.ticks:
+            in_s, label = (tick_ms - ticks.now_ms) / 1000, (self.schedules(name),)
+            comes[label] = min(in_s, comes.get(label, in_s))
+        return comes
+
     def _namespace(self, sample: Sample | None) -> Iterator[Family]:
         jobs: dict[Labels, float] = defaultdict(float)
         oldest: dict[Labels, float] = {}
@@ -150,6 +159,7 @@ class Gauges:
         )
         changes: dict[Labels, float] = {(name,): each.turn for name, each in shared.items()}
         yield counter(c.SHARED_CHANGES, changes)
+        yield gauge(c.NEXT_TICK, {} if sample is None else self._next_ticks(sample.ticks))
         for metric in (c.DEAD_JOBS, c.STRAY_JOBS, c.ENGINES):
             yield gauge(metric, {(): plain[metric]} if metric in plain else {})
         for name, metric in c.STORE_COUNTERS.items():

@@ -40,6 +40,19 @@ class Allowed:
         return name if name in self.names else OTHER
 
 
+@attrs.define
+class FirstCome:
+    """Names that nobody can know beforehand: those that came first are named."""
+
+    _names: set[str] = attrs.field(factory=set[str], init=False)
+
+    def __call__(self, name: str) -> str:
+        """The label for it."""
+        if name not in self._names and len(self._names) < NAMED:
+            self._names.add(name)
+        return name if name in self._names else OTHER
+
+
 def why_failed(error: Error, dead: DeadReason | None = None) -> str:
     """One of :data:`~trioq.observe.metrics.catalogue.FAILURES`.
 

@@ -17,7 +17,7 @@ from trioq.core.formats.pause import of_name
 from trioq.engine.status import Status
 from trioq.observe.metrics import catalogue as c
 from trioq.observe.metrics.gauges import Gauges
-from trioq.observe.metrics.labels import OTHER, PAIRS, Allowed, why_failed
+from trioq.observe.metrics.labels import OTHER, PAIRS, Allowed, FirstCome, why_failed
 from trioq.observe.metrics.series import Counts, Histogram, Labels, counter, histogram
 from trioq.observe.metrics.waits import Wait, Waits
 
@@ -63,7 +63,8 @@ class Metrics:
         self, config: Config, queues: Mapping[str, str], status: Callable[[], Status | None]
     ) -> None:
         self._allowed = Allowed(config.queue_names, queues)
-        self._gauges = Gauges(config, self._allowed, status)
+        self._schedules = FirstCome()
+        self._gauges = Gauges(config, self._allowed, self._schedules, status)
         self._waits = Waits()
         self._counts = Counts()
         self._jobs: dict[Labels, _OfJob] = {(OTHER, OTHER): _OfJob()}
@@ -75,6 +76,7 @@ class Metrics:
         self._step = Histogram(c.STEP)
         self._step_claimed = Histogram(c.STEP_CLAIMED)
         self._step_settled = Histogram(c.STEP_SETTLED)
+        self._lateness = Histogram(c.LATENESS)
         self._on: dict[type[Event], Callable[[Any], None]] = {
             e.JobStarted: self._job_started,
             e.JobsStarted: self._jobs_started,
@@ -104,6 +106,7 @@ class Metrics:
             e.ScanFinished: lambda event: self._counts.add(c.SCANS),
             e.ScanFailed: lambda event: self._counts.add(c.SCANS_FAILED),
             e.FileSkipped: lambda event: self._counts.add(c.FILES_SKIPPED, (event.reason,)),
+            e.ScheduleTicked: self._schedule_ticked,
             e.QueuePaused: self._queue_paused,
             e.QueueResumed: lambda event: self._waits.pauses.end(event.queue, time.time()),
             e.NamePaused: self._name_paused,
@@ -135,6 +138,7 @@ class Metrics:
         yield histogram(c.STEP, [((), self._step)])
         yield histogram(c.STEP_CLAIMED, [((), self._step_claimed)])
         yield histogram(c.STEP_SETTLED, [((), self._step_settled)])
+        yield histogram(c.LATENESS, [((), self._lateness)])
         yield from self._gauges.collect()
 
     def _collect_jobs(self) -> Iterator[Family]:
@@ -309,6 +313,15 @@ class Metrics:
     def _limiter_waited(self, event: e.LimiterWaited, hits: int = 1) -> None:
         self._counts.add(c.LIMITER_HITS, (event.limiter,), by=hits)
         self._counts.add(c.LIMITER_WAIT, (event.limiter,), by=event.for_s)
+
+    def _schedule_ticked(self, event: e.ScheduleTicked) -> None:
+        schedule = self._schedules(event.schedule)
+        for outcome in c.OUTCOMES:
+            self._counts.add(c.TICKS, (schedule, outcome), by=0)
+        for outcome, late_ms in event.outcomes:
+            self._counts.add(c.TICKS, (schedule, outcome))
+            if outcome == "fired":
+                self._lateness.observe(late_ms / 1000)
 
     def _queue_paused(self, event: e.QueuePaused) -> None:
         self._waits.pauses.begin(event.queue, 0.0 if event.at_first_look else time.time())

@@ -18,7 +18,8 @@ Every engine serves them for Prometheus at `/metrics`, on the address of `observ
 Of several processes under one `trioq serve`, their supervisor serves one page: [processes.md](processes.md).
 
 **Labels are bounded.** `queue` is a configured queue and `job_name` the name of a handler, the
-first {NAMED} of each and at most {PAIRS} pairs; all else is `{OTHER}`. (`job` and `instance` are
+first {NAMED} of each and at most {PAIRS} pairs; all else is `{OTHER}`. So are schedules after the
+first {NAMED} that an engine sees; of more, those that come next have a gauge. (`job` and `instance` are
 Prometheus's own labels, so a job's name is `job_name`.)
 
 **Sums are right.** What an engine did, it counts itself: `sum` over engines. What lies in Redis is
@@ -66,7 +67,9 @@ it may be too small where jobs came back behind younger ones. After a pause it i
 
 `reason` of `trioq_jobs_failed_total` is one of {failures}; of `trioq_jobs_dead_total` one of
 {dead}; of `trioq_jobs_parked_total` one of {doors}; of
-`trioq_results_not_kept_total` one of {unfit}.
+`trioq_results_not_kept_total` one of {unfit}; `outcome` of
+`trioq_schedule_ticks_total` one of {outcomes}: whose job
+was there already, as the schedule was put back in time; for which nobody was there in time; whose run before hadn't ended.
 """
 
 QUESTIONS = """\
@@ -82,6 +85,7 @@ QUESTIONS = """\
 | part of the runs that fail | `sum(rate(trioq_jobs_failed_total[5m])) / sum(rate(trioq_job_run_seconds_count[5m]))` |
 | 95 % are through within | `histogram_quantile(0.95, sum by (le) (rate(trioq_job_end_to_end_seconds_bucket[5m])))` |
 | has something died | `sum(increase(trioq_jobs_dead_total[10m])) > 0` |
+| which schedules are late | `min by (schedule) (trioq_schedule_next_seconds) < -60` |
 | how busy are the workers | `sum(trioq_jobs_running) / sum(trioq_workers)` |
 | who works for which namespace | `trioq_engine_info` |
 
@@ -102,6 +106,7 @@ def metrics_md() -> str:
         dead=_words(c.DEATHS),
         doors=_words(c.DOORS),
         unfit=_words(c.UNFIT),
+        outcomes=_words(c.OUTCOMES),
     )
     done, took, now, namespace = (_group(*group) for group in groups)
     return "\n".join((HEAD, done, took, waits, now, namespace, QUESTIONS))

@@ -14,6 +14,7 @@ from typing import TypeVar
 import attrs
 
 from trioq.core.calls import Rate
+from trioq.core.schedules.tick import Clock
 from trioq.errors import StoreBusy
 from trioq.store import kept
 from trioq.store.inspect import turns
@@ -30,6 +31,9 @@ from trioq.store.redis import RedisStore
 
 #: Behind so many doors the oldest job is looked for, where most wait.
 DOORS = 1000
+
+#: Of so many schedules it is told when they come next.
+TICKS = 100
 
 
 T = TypeVar("T")
@@ -70,6 +74,8 @@ class Sample:
     """Queue and cause → who waits."""
     breakers: Mapping[str, SharedBreaker]
     """Those that all engines share, and that were used."""
+    ticks: Clock
+    """When schedules come next, as far as that is soon."""
 
 
 def glance(
@@ -150,7 +156,8 @@ def sample(store: RedisStore, queues: Sequence[str]) -> Sample:
     who = waiting(
         counted, behind, plain_ms=plain, keyed_ms=keyed, parked_ms=parked, paused_keys=shut
     )
-    return Sample(counted, merged(plain, keyed), who, shared_breakers(store))
+    ticks = store.next_ticks(TICKS)
+    return Sample(counted, merged(plain, keyed), who, shared_breakers(store), ticks)
 
 
 def _pages(all_: Sequence[T]) -> Iterator[Sequence[T]]:
