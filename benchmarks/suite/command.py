@@ -30,6 +30,7 @@ from benchmarks.suite import (  # noqa: F401
     programs,
     results,
     runners,
+    schedules,
     waits,
     wakings,
 )
