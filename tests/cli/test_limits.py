@@ -10,6 +10,7 @@ from tests.cli.conftest import Cli, lines, only_error, run
 from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import new_job
+from trioq import connect_admin
 from trioq.core.limits import LimitSettings
 from trioq.store.inspect import limits
 
@@ -65,6 +66,23 @@ def test_of_a_job_that_waits_for_a_limit_all_say_the_same(trioq: Cli, limited: S
     assert (facts["state"], facts["waits for"]) == ("limited", 'each:"a"')
     assert facts["because"] == explained["reasons"][0]["says"]
     assert "take" not in trioq.json("job", claim.uid)
+
+
+def test_a_limit_of_trioqs_own_is_told_while_it_is_in_use_and_nobody_sets_it(
+    trioq: Cli, scene: Scene
+) -> None:
+    scene.store.put_schedule(*scene.sender.next(), "nightly", b"{}", None)
+    assert lines(trioq("limits").stdout) == ["nothing is limited"]
+    scene.enqueue(*(new_job(takes=('@schedule:"nightly"',)) for _ in range(2)))
+    (claim,) = scene.driver.step(2)
+    of_all, of_one = lines(trioq("limits").stdout)[1:]
+    assert "1 running, of trioq's own" in of_all
+    assert '"nightly"' in of_one
+    assert claim.uid in of_one
+    result = run("limits", "set", trioq.config, "@schedule", "--concurrency", 2)
+    assert "the limit '@schedule' is trioq's own: nobody sets it" in only_error(result, 2)
+    with connect_admin(trioq.config) as admin, pytest.raises(ValueError, match="trioq's own"):
+        admin.set_limit("@schedule", LimitSettings(concurrency=2))
 
 
 def test_what_is_set_holds_and_the_rest_stays(trioq: Cli, limited: Scene) -> None:

@@ -28,6 +28,7 @@ from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
 from tests.mutants.shares import SHARED
 from tests.mutants.stops import STOPS
+from tests.mutants.ticks import TICKED
 from tests.mutants.told import TOLD
 from tests.mutants.turns import TAKEN_IN_TURN
 from tests.mutants.waited import WAITED
@@ -894,6 +895,7 @@ ENGINES = (
 CHAPTERS = {
     "Scripts": (*SCRIPTS, *TOLD, *PACKED),
     "Limits": LIMITED,
+    "Schedules": TICKED,
     "Turns and shares": (*TAKEN_IN_TURN, *SHARED),
     "Pauses": PAUSED,
     "Full queues": PRESSURE,

@@ -204,13 +204,13 @@ def set_(
     """
     if rate is None and burst is None and concurrency is None:
         raise click.UsageError("Say what to change: --rate, --burst or --concurrency.")
+    if is_own(name):
+        fail(f"the limit {name!r} is trioq's own: nobody sets it", WRONG_USE)
     with opened(config) as there:
         views = {view.name: view for view in there.admin.limits()}
         if name not in views:
             told = did_you_mean(name, views) or f"; there are {first(sorted(views))}"
             fail(f"no limit {name!r}" + (told if views else ": nothing is limited"), WRONG_USE)
-        if is_own(name):
-            fail(f"the limit {name!r} is trioq's own: nobody sets it", WRONG_USE)
         limit = views[name]
         if key is not None and (limit.settings is None or not limit.settings.keyed):
             state = "no engine has told of" if limit.settings is None else "there is no key of"

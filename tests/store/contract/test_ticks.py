@@ -186,6 +186,14 @@ def test_a_tick_that_has_come_stays_whatever_changes(world: Make) -> None:
     assert w.dump().ticks == {"nightly": at}
 
 
+def test_with_a_schedule_the_limit_of_runs_that_wait_for_one_another_is_known(world: Make) -> None:
+    w = world()
+    put(w)
+    takes = tuple(('@schedule:"nightly"', '@schedule:"other"')[n % 2] for n in range(4))
+    w.sender.enqueue(*(new_job("low", takes=(take,)) for take in takes))
+    assert len(w.engine().step(4)) == 2, "one of each"
+
+
 def test_of_a_removed_schedule_nothing_stays(world: Make) -> None:
     w = world()
     at = w.clock()

@@ -15,7 +15,7 @@ from trioq.core.formats import flow
 from trioq.core.formats.pause import Pause
 from trioq.core.job import Uid
 from trioq.core.limiter import start_us
-from trioq.core.limits import LimitSettings, key_of, limit_of
+from trioq.core.limits import LimitSettings, is_own, key_of, limit_of
 from trioq.store import kept
 from trioq.store.inspect.deployed import Deployed, deployed
 from trioq.store.inspect.fields import PAGE, scanned
@@ -146,8 +146,9 @@ class LimitView:
 
     @property
     def is_over(self) -> bool:
-        """Whether it is there no more: nobody has it, and nobody runs or waits because of it."""
-        limits_none = self.settings in (None, LimitSettings())
+        """Whether it is of no interest: nobody runs or waits because of it, and nobody has it, or
+        it is trioq's own."""
+        limits_none = self.settings in (None, LimitSettings()) or is_own(self.name)
         return self.deployed is None and limits_none and not (self.takes or self.paused)
 
     def as_json(self) -> dict[str, Any]:
