@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from datetime import timedelta
+import itertools
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
@@ -13,14 +14,18 @@ import attrs
 
 from trioq.core.blame import PLAIN_ERRORS, Breaker
 from trioq.core.call import Call
-from trioq.core.config import CommandConfig
+from trioq.core.config import CommandConfig, ScheduleConfig
 from trioq.core.config.rules import Fault
+from trioq.core.config.schedules import Seconds, said
 from trioq.core.flow import Limit
 from trioq.core.job import Job
 from trioq.core.retry import Retry
+from trioq.core.schedules.due import Misfire
+from trioq.core.schedules.schedule import Overlap
 from trioq.cwd import working_directory
 from trioq.engine.handlers import Apart, Command, Function, Runners, check_cancelled, current_job
 from trioq.engine.handlers import Handler as AnyHandler
+from trioq.engine.handlers.binding import BadPayload
 from trioq.engine.handlers.function import Isolation, LeaseLoss
 from trioq.errors import ConfigError
 from trioq.importing import import_object
@@ -31,6 +36,7 @@ F = ParamSpec("F")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+H = TypeVar("H", bound="Handler[..., ..., Any, Any]")
 
 
 class Handler(Generic[F, P, R, T]):
@@ -102,11 +108,17 @@ class App:
     def __init__(self, *, isolation: Isolation = "none") -> None:
         self._isolation = isolation
         self._handlers: dict[str, Function] = {}
+        self._schedules: dict[str, ScheduleConfig] = {}
 
     @property
     def handlers(self) -> Mapping[str, Function]:
         """The registered handlers by name."""
         return MappingProxyType(self._handlers)
+
+    @property
+    def schedules(self) -> Mapping[str, ScheduleConfig]:
+        """What :meth:`schedule` has said, by name."""
+        return MappingProxyType(self._schedules)
 
     @overload
     def job(
@@ -203,13 +215,106 @@ class App:
         }
         return _Register(self, name, options)
 
+    def schedule(
+        self,
+        cron: str | None = None,
+        *,
+        every: Seconds | None = None,
+        at: datetime | str | None = None,
+        tz: str | None = None,
+        anchor: datetime | str | None = None,
+        name: str | None = None,
+        queue: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        misfire: Misfire = "last",
+        misfire_grace: Seconds = 60.0,
+        overlap: Overlap = "skip",
+        jitter: Seconds = 0.0,
+    ) -> Callable[[H], H]:
+        """Run a handler by the clock: stands above ``@app.job``, also several times.
+
+        Engines of this app put the schedule where all can see it, and any engine that lives makes
+        its ticks, each once.
+
+        Args:
+          cron: Five fields (minute, hour, day, month, weekday), or six, seconds first.
+          every: A tick after each such time (seconds, ``"15m"``, a timedelta), counted from
+              ``anchor``, whenever engines are started.
+          at: One tick: an aware datetime, or a text with its offset.
+          tz: Whose clocks ``cron`` goes by, such as ``"Europe/Berlin"``. Default: UTC.
+          anchor: Default: 1970-01-01T00:00:00Z.
+          name: What the schedule is called: its history goes on by it. Default: the handler's
+              name; of several, from the lowest up, ``report``, ``report-2``, ``report-3``.
+          queue: Default: the handler's.
+          payload: What the handler is given.
+          misfire: Of ticks that no engine was there for, ``skip`` runs none, ``last`` the last one,
+              ``all`` each of the last 100.
+          misfire_grace: A tick that is made so late at most wasn't missed.
+          overlap: Where the run before hasn't ended: ``allow`` runs beside it, ``skip`` doesn't,
+              ``queue_one`` runs after it, one at most, ``replace`` cancels it and runs.
+          jitter: Its jobs are due so much later at most, at random.
+
+        Raises:
+          TypeError: It doesn't stand above ``@app.job`` of this app.
+          ValueError: There is such a schedule, what is said can't be, or the payload doesn't fit
+              the handler: all of it.
+        """
+        if callable(cron):
+            raise TypeError('app.schedule: say when: @app.schedule("0 3 * * *")')
+
+        def add(handler: H) -> H:
+            if not isinstance(handler, Handler):
+                raise TypeError(
+                    f"app.schedule: stands above @app.job; got {_kind(handler)}, no handler"
+                )
+            function = handler.registered
+            if self._handlers.get(function.name) is not function:
+                raise TypeError(f"app.schedule: {function.name!r} is no handler of this app")
+            made = said(
+                name=self._free_name(function.name) if name is None else name,
+                job=function.name, cron=cron, every=every, at=at, tz=tz, anchor=anchor,
+                queue=queue, payload=payload, misfire=misfire, misfire_grace=misfire_grace,
+                overlap=overlap, jitter=jitter,
+            )  # fmt: skip
+            try:
+                function.binding.bind(made.payload)
+            except BadPayload as error:
+                raise ValueError(
+                    f"the schedule {made.name!r}: its payload doesn't fit"
+                    f" {function.binding.where}: {error}"
+                ) from None
+            self._add_schedules([made])
+            return handler
+
+        return add
+
     def include(self, other: App) -> None:
-        """Take over the handlers that another app has by now.
+        """Take over the handlers and schedules that another app has by now.
 
         Raises:
           ValueError: A name is in both; nothing was taken over.
         """
+        self._refuse_schedules(other.schedules)
         self._add(list(other.handlers.values()))
+        self._add_schedules(other.schedules.values())
+
+    def _free_name(self, handler: str) -> str:
+        if handler not in self._schedules:
+            return handler
+        names = (f"{handler}-{number}" for number in itertools.count(2))
+        return next(name for name in names if name not in self._schedules)
+
+    def _add_schedules(self, new: Iterable[ScheduleConfig]) -> None:
+        made = {schedule.name: schedule for schedule in new}
+        self._refuse_schedules(made)
+        self._schedules |= made
+
+    def _refuse_schedules(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._schedules:
+                raise ValueError(
+                    f"two schedules are called {name!r}: say which is which, with name=…"
+                )
 
     def _add(self, functions: list[Function]) -> None:
         for new in functions:

@@ -29,6 +29,7 @@ from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
 from trioq.engine.handlers import Handler, Runners
 from trioq.engine.handlers.limited import limit_faults
+from trioq.engine.handlers.scheduled import schedule_faults, schedules
 from trioq.engine.nurseries import plain_errors
 from trioq.errors import ConfigError
 from trioq.isolation import runners_of
@@ -100,6 +101,7 @@ def handler_faults(app: App, config: Config) -> Iterator[Fault]:
     handlers = _handlers(app, config, None)
     yield from limit_faults(config, handlers)
     yield from from_config.breaker_faults(config, handlers)
+    yield from schedule_faults(config, app.schedules, handlers)
     yield from error_faults(config)
 
 
@@ -145,6 +147,7 @@ class Engine:
             config = load(config, also=functools.partial(handler_faults, app))
         self.config = config
         self._handlers = registry(app, self.config)
+        self._schedules = schedules(self.config, app.schedules, self._handlers)
         self._view = View(self.config, self._handlers)
         self._roles = ROLES if role == "all" else frozenset({role})
         observability = self.config.observability
@@ -196,6 +199,7 @@ class Engine:
                 open_access(connector, self.config),
                 report,
                 roles=self._roles,
+                schedules=self._schedules,
                 http=view.address,
                 draining=self._draining,
                 tracer=tracing.tracer(),

@@ -21,6 +21,7 @@ from trioq.core.config import Config, check
 from trioq.core.events import EngineStopped, Event
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
+from trioq.engine.handlers.scheduled import schedules
 from trioq.engine.nurseries import plain_errors
 from trioq.errors import ConfigError, StoreBusy, StoreError, StoreUnreachable
 from trioq.lines import flush
@@ -133,6 +134,7 @@ class _Session:
             open_access(self.connector, self.config),
             report,
             roles=self.roles,
+            schedules=schedules(self.config, self.app.schedules, handlers),
             http=self.member.http if self.member else view.address,
             member=(self.member.supervisor, self.member.number) if self.member else ("", 0),
             tracer=Tracing.open(self.config).tracer(),

@@ -23,6 +23,7 @@ import trio
 from trioq.core.config import Config
 from trioq.core.events import Report
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.schedules.schedule import Schedule
 from trioq.engine import from_config
 from trioq.engine.bridge import Access
 from trioq.engine.forks import no_copies
@@ -46,6 +47,7 @@ class Engine:
       access: Opens a lane for each purpose.
       report: Is told all events, in the engine's loop.
       roles: ``worker`` claims and runs, ``producer`` scans.
+      schedules: What its configuration and its app say that there is.
       clock: A monotonic clock for the lease, in seconds; it goes on while the loop is blocked.
       tracer: Makes spans of what the engine does; None: there are none.
     """
@@ -55,6 +57,7 @@ class Engine:
     access: Access
     report: Report
     roles: frozenset[str] = ROLES
+    schedules: tuple[Schedule, ...] = ()
     clock: Callable[[], float] = time.monotonic
     tracer: Tracer | None = None
     http: str = ""
@@ -82,6 +85,7 @@ class Engine:
                 clock=self.clock,
                 tracer=self.tracer,
                 name=self.name,
+                schedules=self.schedules,
                 http=self.http,
                 member=self.member,
                 draining=self.draining,

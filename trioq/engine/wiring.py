@@ -24,6 +24,7 @@ from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.job import Record
+from trioq.core.schedules.schedule import Schedule
 from trioq.engine import from_config
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
@@ -63,6 +64,7 @@ class Given:
     clock: Callable[[], float]
     tracer: Tracer | None
     name: str
+    schedules: tuple[Schedule, ...]
     http: str
     member: tuple[str, int]
     draining: trio.Event

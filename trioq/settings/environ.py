@@ -179,7 +179,7 @@ def _meant(variable: str) -> str:
         path = key.split(".") if "." in key else [*steps[:-1], key]
         return f"; did you mean {variable_of(tuple(path))}{comma}{why}?"
     known = list(all_variables())
-    if found := re.match(f"{PREFIX}(?:COMMANDS|LIMITS|BREAKERS)__(.+?)__", variable):
+    if found := re.match(f"{PREFIX}(?:COMMANDS|LIMITS|BREAKERS|SCHEDULES)__(.+?)__", variable):
         known = [name.replace(ANY_NAME, found[1]) for name in known]
     # Without what they all begin with, or anything would be close.
     rest = [name.removeprefix(PREFIX) for name in known]

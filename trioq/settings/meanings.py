@@ -106,6 +106,17 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "handlers tasks job names": "jobs",
         "group_key group partition_key field by": "key",
     },
+    "schedules": {
+        "crontab expression pattern schedule": "cron",
+        "interval seconds": "every",
+        "run_at run_date eta": "at",
+        "timezone zone time_zone": "tz",
+        "handler task func function": "job",
+        "args kwargs arguments": "payload",
+        "misfire_policy coalesce catchup": "misfire",
+        "misfire_grace_time": "misfire_grace",
+        "max_instances concurrency_policy": "overlap",
+    },
     "commands": {
         "command cmd args": "argv",
         "environment": "env",
@@ -119,7 +130,7 @@ def meant(path: Path) -> str:
     """What was probably meant by a key that doesn't exist: by what it means elsewhere, or by
     where else there is such a key. Empty: nobody knows."""
     section = dotted(tuple(step for step in path[:-1] if not isinstance(step, int)))
-    for named in ("commands", "limits"):
+    for named in ("commands", "limits", "schedules"):
         section = named if section.startswith(f"{named}.") else section
     section = "circuit_breaker" if section.startswith("breakers.") else section
     word = str(path[-1]).lower().replace("-", "_")

@@ -18,9 +18,10 @@ import attrs
 from trioq.core.config.keys import Section, entries
 from trioq.core.config.kinds import Kind, Path
 from trioq.core.config.numbers import Duration
-from trioq.core.config.sections import SLOWEST, Config
+from trioq.core.config.sections import SLOWEST, Config, ScheduleConfig
 from trioq.core.config.texts import NAME, placeholders
-from trioq.errors import ConfigError
+from trioq.core.formats.payload import encode
+from trioq.errors import ConfigError, PayloadRejected
 
 BUILT_IN = ("fingerprint",)
 """Handlers that every engine has."""
@@ -71,7 +72,8 @@ def faults(config: Config) -> Iterator[Fault]:
     if wrong:  # the rules compare values, so these have to be sound
         return
     for rule in (
-        _names, _queues, _limits, _lengths, _extensions, _commands, _breakers, _times, _rate, _tls,
+        _names, _queues, _limits, _lengths, _extensions, _commands, _breakers, _schedules, _times,
+        _rate, _tls,
     ):  # fmt: skip
         yield from rule(config)
 
@@ -171,6 +173,9 @@ def _queue_references(config: Config) -> Iterator[tuple[Path, str]]:
     for name, limit in config.limits.items():
         if limit.queue is not None:
             yield ("limits", name, "queue"), limit.queue
+    for name, schedule in config.schedules.items():
+        if schedule.queue is not None:
+            yield ("schedules", name, "queue"), schedule.queue
 
 
 def _queue_names(config: Config) -> tuple[Path, ...]:
@@ -256,6 +261,33 @@ def _breakers(config: Config) -> Iterator[Fault]:
                 yield Fault(
                     here, f'"{job}" is already {dotted(other)}; a handler has one breaker', (other,)
                 )
+
+
+def _schedules(config: Config) -> Iterator[Fault]:
+    for name, schedule in config.schedules.items():
+        here: Path = ("schedules", name)
+        yield from schedule_faults(here, schedule)
+        try:
+            encode(dict(schedule.payload), config.max_payload_bytes)
+        except PayloadRejected as error:
+            yield Fault((*here, "payload"), str(error), (("max_payload",),))
+
+
+def schedule_faults(here: Path, schedule: ScheduleConfig) -> Iterator[Fault]:
+    """What can't be between the values of one, each of which is right by itself."""
+    given = [key for key, value in schedule.times.items() if value is not None]
+    if len(given) != 1:
+        also = tuple((*here, key) for key in schedule.times)
+        got = " and ".join(given) or "none of them"
+        yield Fault(here, f"expected one of cron, every and at, got {got}", also)
+    for key, other in (("tz", "cron"), ("anchor", "every")):
+        if getattr(schedule, key) is not None and other not in given:
+            yield Fault((*here, key), f"only used with {other}", ((*here, other),))
+
+
+def values_faults(section: Any) -> Iterator[Fault]:
+    """What is wrong with the values of a section, each by itself."""
+    return _values(section, ())
 
 
 def _times(config: Config) -> Iterator[Fault]:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import datetime
 import pathlib
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -13,6 +14,7 @@ from trioq.core.calls import WhenFull
 from trioq.core.config.keys import Section, about, key
 from trioq.core.config.kinds import Flag, ListOf, TableOf, Text
 from trioq.core.config.numbers import (
+    YEAR_S,
     CountOrAuto,
     Duration,
     Frequency,
@@ -39,9 +41,14 @@ from trioq.core.config.texts import (
     VARIABLE,
     Template,
 )
+from trioq.core.config.times import CronText, Json, Moment, Zone
 from trioq.core.fair import HEAVIEST, LIGHTEST
+from trioq.core.schedules.due import Misfire
+from trioq.core.schedules.schedule import Overlap
 
 SOME_TIME = Duration(above=0)
+EVERY = Duration(at_least=0.1)
+"""Ticks that are closer are a loop, not a schedule."""
 UNLIMITED = 10_000_000
 SLOWEST = 0.0001
 """Jobs per second: less than ten a day is a schedule, not a rate."""
@@ -384,6 +391,55 @@ class CommandConfig:
 
 
 @attrs.frozen(kw_only=True)
+class ScheduleConfig:
+    """A rule that makes jobs: by `cron`, by `every`, or `at` one time."""
+
+    name: str = ""
+    """Its key in ``[schedules]``."""
+    cron: str | None = key(
+        CronText(), "Five fields (minute, hour, day, month, weekday), or six, seconds first.", None
+    )
+    every_s: float | None = key(EVERY, "A tick after each such time, counted from `anchor`.", None)
+    at: datetime.datetime | None = key(Moment(), "One tick, at this time.", None)
+    tz: str | None = key(Zone(), "Whose clocks `cron` goes by; absent: UTC.", None)
+    anchor: datetime.datetime | None = key(
+        Moment(), "Where `every` counts from; absent: 1970-01-01T00:00:00Z.", None
+    )
+    job: str = attrs.field(metadata=about(HANDLER, "Which handler runs.", "fingerprint"))
+    queue: str | None = key(
+        QUEUE, "Where its jobs go; absent: the handler's queue, or `default_queue`.", None
+    )
+    payload: Mapping[str, Any] = key(
+        TableOf(Text(noun="a field", pattern="(?s:.*)"), Json()),
+        "What the handler is given.",
+        attrs.Factory(dict),
+    )
+    misfire: Misfire = key(
+        Text(choices=("skip", "last", "all")),
+        "Of ticks that no engine was there for: none runs, the last one does, or each of the last "
+        "100.",
+        "last",
+    )
+    misfire_grace_s: float = key(
+        Duration(at_most=YEAR_S), "A tick that is made so late at most wasn't missed.", 60.0
+    )
+    overlap: Overlap = key(
+        Text(choices=("allow", "skip", "queue_one", "replace")),
+        "Where the run before hasn't ended: it runs beside that, not at all, after it (one at "
+        "most), or it replaces that.",
+        "skip",
+    )
+    jitter_s: float = key(
+        Duration(at_most=86400), "Its jobs are due so much later at most, at random.", 0.0
+    )
+
+    @property
+    def times(self) -> Mapping[str, Any]:
+        """The keys of which one says when."""
+        return {"cron": self.cron, "every": self.every_s, "at": self.at}
+
+
+@attrs.frozen(kw_only=True)
 class Config:
     """A whole configuration."""
 
@@ -425,6 +481,9 @@ class Config:
     )
     commands: Mapping[str, CommandConfig] = key(
         Section(CommandConfig, "named"), "Handlers without Python.", attrs.Factory(dict)
+    )
+    schedules: Mapping[str, ScheduleConfig] = key(
+        Section(ScheduleConfig, "named"), "What makes jobs by the clock.", attrs.Factory(dict)
     )
     path: pathlib.Path | None = attrs.field(default=None, eq=False)
     """The file it was read from."""
