@@ -36,6 +36,7 @@ LEFT_OUT = {
     "note": "moves no job",
     "set_limits": "moves no job: what it opens, whoever frees something opens too",
     "declare_limits": "moves no job; which settings hold is searched by itself",
+    "list_schedules": "moves no job",
     "ring_bells": "moves no job",
     "breakers": "moves no job; who may have a probe is searched by itself",
     "reset_breaker": "moves no job",

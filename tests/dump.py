@@ -131,6 +131,10 @@ class Dump:
     """Their last numbers."""
     limits: Mapping[str, int]
     schedules: Mapping[str, bytes]
+    listing: Mapping[str, str]
+    lists: Mapping[str, str]
+    owners: Mapping[str, str]
+    unlisted: Mapping[str, str]
     ticks: Mapping[str, int]
     runs: Mapping[str, tuple[str, ...]]
     ticked: Mapping[str, tuple[str, ...]]
@@ -270,6 +274,10 @@ def dump(store: RedisStore) -> Dump:
         senders={name: int(value.split()[0]) for name, value in each("sender").items()},
         limits={name: int(value) for name, value in each("limit").items()},
         schedules=fixed("schedules", bytes),
+        listing=fixed("listing", _text),
+        lists=fixed("lists", _text),
+        owners=fixed("owners", _text),
+        unlisted=fixed("unlisted", _text),
         ticks=fixed("ticks", _number),
         runs=fixed("runs", lambda row: tuple(row.decode().split())),
         ticked=fixed("ticked", lambda row: tuple(row.decode().split("\n"))),
@@ -389,6 +397,13 @@ def dump_of_model(space: Namespace) -> Dump:
         senders={name: n for name, (n, _) in space.senders.items()},
         limits=dict(space.limits),
         schedules=dict(space.schedules.rows),
+        listing={boot: " ".join(told) for boot, told in space.listing.boots.items()},
+        lists={
+            app: "\n".join((space.listing.held.get(app, "-"), *(each.stored for each in known)))
+            for app, known in space.listing.known.items()
+        },
+        owners=dict(space.listing.owners),
+        unlisted=space.listing.stored,
         ticks=dict(space.schedules.ticks.items()),
         runs=dict(space.schedules.runs),
         ticked={

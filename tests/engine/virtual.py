@@ -20,6 +20,7 @@ from trioq.app import App
 from trioq.core.config import Config
 from trioq.core.events import Event, Report
 from trioq.engine.engine import Engine
+from trioq.engine.handlers.scheduled import schedules
 from trioq.engine.inline import InlineCaller
 from trioq.engine.tracer import Tracer
 from trioq.errors import StoreUnreachable
@@ -129,6 +130,7 @@ class World:
             handlers,
             access,
             to_all(self.report, *self.listeners),
+            schedules=schedules(config or self.config, (app or self.app).schedules, handlers),
             clock=trio.lowlevel.current_clock().current_time,  # in threads too
             tracer=self.tracer,
         )

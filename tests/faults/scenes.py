@@ -23,6 +23,7 @@ from trioq.core.calls import (
     Unwanted,
 )
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.listed import Listed, SaidList
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
@@ -243,6 +244,11 @@ def declare_limits(scene: Scene) -> Asked:
     return Asked("declare_limits", ("e.1", {"all": LimitSettings(concurrency=2)}))
 
 
+def list_schedules(scene: Scene) -> Asked:
+    listed = Listed("nightly", b"{}", BEGINNING_MS)
+    return Asked("list_schedules", ("e.1", SaidList("", "1", (listed,))))
+
+
 def ring_bells(scene: Scene) -> Asked:
     scene.store.lane.call("DEL", scene.store.keys.of("bell", "low"))
     return Asked("ring_bells", (["low"],))
@@ -254,6 +260,7 @@ SCRIPTS = {
         step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
         expire_parked, forget_queues, wait_for, step_aside, note, breakers, reset_breaker,
         set_limits, declare_limits, ring_bells, schedule,
+        list_schedules,
     )
 }  # fmt: skip
 

@@ -34,6 +34,7 @@ JOBS = 20
 OF_ENGINES = {
     "register.before": 1, "register.after": 1,
     "declare_limits.before": 1, "declare_limits.after": 1,
+    "list_schedules.before": 1, "list_schedules.after": 1,
     "step.before": 3, "step.after": 3, "step.used": 3,
     "job.before": 5, "job.after": 5,
     "beat.before": 2, "beat.after": 2,

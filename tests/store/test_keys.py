@@ -13,6 +13,7 @@ from tests.support import cancelled_by, new_job
 from trioq.core.calls import Enqueuer, MustWait, Note, Rate
 from trioq.core.fair import FairKey
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.listed import Listed, SaidList
 from trioq.core.schedules.tick import Mark, Tick
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, RetryAt
 from trioq.store.keys import CATALOGUE, FIXED, Keys, keys_md
@@ -104,6 +105,9 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
     store.pause(*sender.next(), "elsewhere", True)
     store.reset_breaker(*sender.next(), "api")
     store.declare_limits(Driver(store).engine, {"two": LimitSettings(concurrency=2)})
+    for digest, names in ("1", ["a"]), ("2", ["b"]):
+        listed = SaidList("app", digest, tuple(Listed(name, b"{}", 1000) for name in names))
+        store.list_schedules(Driver(store).engine, listed)
     store.put_schedule(*sender.next(), "nightly", b"{}", 1000)
     ticked = new_job()
     tick = Tick("nightly", b"{}", 1000, 2000, (Mark(1000, "fired", 0, ticked.uid),))

@@ -35,6 +35,7 @@ from trioq.core.calls import (
 )
 from trioq.core.fair import FairKey
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.listed import Listed, SaidList
 from trioq.core.schedules.tick import Mark, Tick, Ticked
 from trioq.core.settlements import (
     Ack,
@@ -183,6 +184,8 @@ def with_schedules(world: World) -> World:
     for n, name in enumerate(("nightly", "hourly"), 1):
         world.store.put_schedule(*world.sender.next(), name, b"1", n * TICK_MS)
     ticked(world, "nightly", TICK_MS)
+    said = SaidList("one", "1", (Listed("listed", b"1", 5),))
+    assert world.store.list_schedules(world.engine.engine, said).word == "ok"
     return world
 
 
@@ -241,6 +244,12 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "put a schedule": lambda w: w.store.put_schedule(*w.sender.next(), "new", b"1", 5),
     "change a schedule": lambda w: w.store.put_schedule(*w.sender.next(), "hourly", b"2", 5),
     "remove a schedule": lambda w: w.store.put_schedule(*w.sender.next(), "nightly", b"", None),
+    "list schedules": lambda w: w.store.list_schedules(
+        w.engine.engine, SaidList("", "1", (Listed("new", b"1", 5),))
+    ),
+    "unlist schedules": lambda w: w.store.list_schedules(
+        w.engine.engine, SaidList("one", "2", (Listed("another", b"1", 5),))
+    ),
     "expire": lambda w: w.store.expire_parked("low", "unknown", 1, line("unknown")),
 }
 

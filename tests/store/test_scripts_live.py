@@ -32,6 +32,7 @@ from trioq.core.calls import (
 )
 from trioq.core.fair import LONGEST, TURN, FairKey
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.listed import Listed, SaidList
 from trioq.core.schedules.tick import Mark, Tick
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
@@ -124,6 +125,9 @@ class Busy:
             "pause": numbered("pause", "low", True),
             "breakers": lambda: store.breakers(self.engine.engine, [BreakerNews("api", bad=1)]),
             "reset_breaker": numbered("reset_breaker", "api"),
+            "list_schedules": lambda: store.list_schedules(
+                self.engine.engine, SaidList("", "1", (Listed("new", b"1", 5),))
+            ),
             "schedule": numbered("put_schedule", "nightly", b"2", 2000),
             "tick": numbered("tick", tick, ticked),
             "step_aside": lambda: store.step_aside("full", [self.in_line.uid]),

@@ -467,6 +467,29 @@ class ScheduleTicked(Event):
 
 
 @value
+class ScheduleTaken(Event):
+    """This engine lists a schedule whose name a client's, or another app's, has; that stays as it
+    is."""
+
+    schedule: str
+
+
+@value
+class ScheduleUnlisted(Event):
+    """The newest deployment doesn't list a schedule any more: it is retired in an hour, unless one
+    does again."""
+
+    schedule: str
+
+
+@value
+class ScheduleRetired(Event):
+    """No deployment has listed a schedule for an hour: it makes no ticks from now on."""
+
+    schedule: str
+
+
+@value
 class TickRefused(Event):
     """A tick has come and its job can't be enqueued, or its schedule can't be read; this is told
     once for as long as it is so."""

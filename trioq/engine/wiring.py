@@ -161,6 +161,7 @@ class Parts:
             limits=self.flow.settings(
                 limit for handler in given.handlers.values() for limit in handler.limits
             ),
+            schedules=given.schedules,
             plan=self._plan,
             keep_ms=self._keep_ms,
             breakers=self.breakers,

@@ -35,6 +35,7 @@ from trioq.core.calls import (
 from trioq.core.formats.pause import of_schedule
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 from trioq.store.protocol import DROPPED, LOST, StoreOptions
 
@@ -221,6 +222,10 @@ class MemoryStore:
             return model.put_schedule(
                 space, sender, number, name, row, next_ms=next_ms, now_ms=self._now_ms()
             )
+
+    def list_schedules(self, boot: BootId, said: SaidList) -> Heard:
+        with self._call() as space:
+            return model.list_schedules(space, boot, said, now_ms=self._now_ms())
 
     def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:
         with self._call() as space:

@@ -40,6 +40,7 @@ from trioq.core.calls import (
 from trioq.core.formats import history
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 
 #: What the history of a job says that died of being a suspect too often.
@@ -153,6 +154,14 @@ class EngineStore(Protocol):
         harmless.
 
         Returns: Whether the boot is registered; else nothing was heard.
+        """
+
+    def list_schedules(self, boot: BootId, said: SaidList) -> Heard:
+        """Say which schedules a boot's configuration and its app list: first, and now and then.
+
+        Of what boots of one app say the newest list holds, as long as a boot lives that says it.
+        What it lists is put where it differs; what it doesn't list any more makes no ticks after an
+        hour. What a client or another app has put stays as it is. Repeating it is harmless.
         """
 
     def set_limits(self, settings: Mapping[str, LimitSettings], version: int) -> frozenset[str]:

@@ -40,6 +40,7 @@ from trioq.core.calls import (
 from trioq.core.formats.pause import is_name, is_take, of_schedule
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 from trioq.errors import RecordUnreadable, StoreRefused, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
@@ -295,6 +296,15 @@ class RedisStore:
     ) -> bool:
         args = [number, name, row, next_ms or 0, self._now()]
         return int(self._write("schedule", [self.keys.of("sender", sender)], args)[1]) == 1
+
+    def list_schedules(self, boot: BootId, said: SaidList) -> Heard:
+        args: list[Any] = [boot, self._now(), said.app, said.digest]
+        args.append(int(said.schedules is not None))
+        for each in said.schedules or ():
+            args += (each.name, each.row, each.next_ms or 0)
+        word, *told = self._run("list_schedules", [], args)
+        retired, taken, unlisted = (tuple(map(kept.text, names)) for names in (told + [[]] * 3)[:3])
+        return Heard(cast(Any, word), taken, unlisted, retired)
 
     def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:
         keys = self.keys.of_queues([queue], "ready", "scheduled", "dropped")

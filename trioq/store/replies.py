@@ -133,6 +133,12 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     },
     "expire_parked": {b"ok": (texts,)},
     "forget_queues": {b"ok": ()},
+    "list_schedules": {
+        b"ok": (texts, texts, texts),
+        b"rows": (texts,),
+        b"older": (texts,),
+        b"gone": (),
+    },
     "note": {b"ok": (texts,)},
     "pause": {b"ok": (number,), b"again": (digits,), b"old": (), b"look again": (texts,)},
     "purge": {b"ok": (number,), b"again": (digits,), b"old": ()},

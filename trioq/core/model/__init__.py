@@ -36,7 +36,7 @@ from trioq.core.model.queues import Door, Queue
 from trioq.core.model.room import step_aside
 from trioq.core.model.state import Ended, Namespace
 from trioq.core.model.steps import step
-from trioq.core.model.ticks import put_schedule, tick
+from trioq.core.model.ticks import list_schedules, put_schedule, tick
 from trioq.core.model.waits import wait_for
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "enqueue",
     "expire_parked",
     "forget_queues",
+    "list_schedules",
     "note",
     "pause",
     "purge",

@@ -13,6 +13,7 @@ from trioq.core.job import Uid
 from trioq.core.model.agenda import Agenda
 from trioq.core.model.boots import Registration
 from trioq.core.model.limits import Limits
+from trioq.core.model.listing import Listing
 from trioq.core.model.lives import Life
 from trioq.core.model.queues import Pause, Queue
 from trioq.core.model.schedules import Schedules
@@ -173,6 +174,7 @@ class Namespace:
     line: dict[Uid, InLine] = attrs.field(factory=dict[Uid, InLine], init=False)
     """Who waits for room in queues, under the uid of the first job."""
     schedules: Schedules = attrs.field(factory=Schedules, init=False)
+    listing: Listing = attrs.field(factory=Listing, init=False)
     strays: list[Uid] = attrs.field(factory=list[Uid], init=False)
     stats: Counter[str] = attrs.field(factory=Counter[str], init=False)
     parked_version: int = attrs.field(default=0, init=False)

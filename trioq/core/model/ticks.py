@@ -5,10 +5,11 @@ from __future__ import annotations
 from copy import copy
 from typing import cast
 
-from trioq.core.calls import NewJob
+from trioq.core.calls import BootId, NewJob
 from trioq.core.limits import OF_SCHEDULES, SCHEDULE
 from trioq.core.model.clients import Enqueuing, once
 from trioq.core.model.state import Namespace
+from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Tick, Ticked
 from trioq.errors import QueueFull
 
@@ -63,12 +64,23 @@ def put_schedule(
     """
 
     def write() -> bool:
+        space.listing.forget(name)
         if not row:
             return space.schedules.remove(name)
         space.flow.settings.setdefault(SCHEDULE, (1, OF_SCHEDULES))
         return space.schedules.put(name, row, next_ms, now_ms)
 
     return cast(bool, once(space, sender, number, write))
+
+
+def list_schedules(space: Namespace, boot: BootId, said: SaidList, *, now_ms: int) -> Heard:
+    """A boot says which schedules its configuration and its app list: first, and now and then."""
+    if boot not in space.boots:
+        return Heard("gone")
+    heard = space.listing.hear(boot, said, space.boots, space.schedules, now_ms)
+    if heard.has_put and said.schedules:
+        space.flow.settings.setdefault(SCHEDULE, (1, OF_SCHEDULES))
+    return heard
 
 
 def _refusal(space: Namespace, tick: Tick) -> Ticked | None:

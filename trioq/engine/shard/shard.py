@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -27,6 +27,7 @@ from trioq.core.flow import Plan
 from trioq.core.job import Record
 from trioq.core.limits import LimitSettings
 from trioq.core.pacemaker import Pacemaker
+from trioq.core.schedules.schedule import Schedule
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.bridge import Access
@@ -41,6 +42,7 @@ from trioq.engine.shard.exchange import Exchange
 from trioq.engine.shard.expiry import Expiry
 from trioq.engine.shard.heartbeat import Heartbeat
 from trioq.engine.shard.lateness import Lateness
+from trioq.engine.shard.listing import Listing
 from trioq.engine.shard.notes import Notes
 from trioq.engine.shard.reaper import Reaper
 from trioq.engine.shard.sharing import Shared, Sharing
@@ -72,6 +74,7 @@ class Shard:
       keep_ms: For how long how a job ended is kept.
       breakers: The engine's, some of which all engines share.
       limits: What the server is told of limits, before the first claim of each boot.
+      schedules: What the configuration and the app have of them.
       admits: How many jobs of a name may be claimed from its parked list now.
       shares: Whose turn it is among the engine's queues, and what each has had.
       order: Names those that are claimed from now, in that order.
@@ -94,6 +97,7 @@ class Shard:
     keep_ms: Callable[[Record], int]
     breakers: Shared
     limits: Mapping[str, LimitSettings]
+    schedules: Sequence[Schedule]
     admits: Callable[[str], int]
     shares: Shares
     order: Callable[[], tuple[str, ...]]
@@ -231,6 +235,7 @@ class Shard:
                         stepping.start_soon(lateness.run)
                     stepping.start_soon(self._sharing(dispatcher).run)
                     stepping.start_soon(self._declaring(dispatcher).run)
+                    stepping.start_soon(self._listing(dispatcher).run)
                     await self._claim(dispatcher, task_status)
                     await self._let_run_out(dispatcher)
                     with trio.move_on_after(SIGN_OFF_S):
@@ -323,6 +328,16 @@ class Shard:
             limits=self.limits,
             caller=self.access("watch"),
             outage=self.outage,
+        )
+
+    def _listing(self, dispatcher: Dispatcher) -> Listing:
+        return Listing(
+            boot=dispatcher.boot,
+            app=self.config.app or "",
+            schedules=self.schedules,
+            caller=self.access("watch"),
+            outage=self.outage,
+            report=self.report,
         )
 
     def _expiry(self, dispatcher: Dispatcher) -> Expiry:

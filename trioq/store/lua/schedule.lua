@@ -6,6 +6,8 @@
 --       runs       HASH  name -> the uids of its last runs
 --       ticked     HASH  name -> what became of its last ticks, a line each
 --       limits     HASH  limit, or take -> version:us between two starts:burst:concurrency:keyed
+--       owners     HASH  name -> the app that lists it, or did
+--       unlisted   HASH  name -> since when it isn't listed any more, and since when it is retired
 --       then sender:<id>
 -- ARGV  number    int   the sender's number of this write
 --       name      str
@@ -20,9 +22,9 @@
 --   for one another, one of each schedule runs: a limit that no configuration has.
 -- Repeat: the sender's number decides, so a late copy can't put back what was.
 -- Cost: O(1), and O(log(schedules)) for the tick.
-local schedules, ticks, runs, ticked, limits = unpack(KEYS, 1, 5)
+local schedules, ticks, runs, ticked, limits, owners, unlisted = unpack(KEYS, 1, 7)
 local number, name, row, following, given_now = unpack(ARGV, 1, 5)
-local sender = KEYS[6]
+local sender = KEYS[8]
 -- @use now
 -- @use sender
 
@@ -36,6 +38,8 @@ if before then
 end
 -- @may
 local changed = 0
+redis.call("HDEL", owners, name)
+redis.call("HDEL", unlisted, name)
 if row == "" then
   changed = redis.call("HDEL", schedules, name)
   redis.call("ZREM", ticks, name)

@@ -1,0 +1,165 @@
+"""Both stores: which schedules deployments list, and when those end that none does any more."""
+
+from __future__ import annotations
+
+from tests.store.drive import Driver
+from tests.store.world import SECOND, Make, World
+from trioq.core.schedules.listed import NOTHING, Heard, Listed, SaidList
+
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+
+
+def listed(w: World, *names: str, app: str = "app", row: bytes = b"{}") -> SaidList:
+    """What an app lists: each comes next in a minute."""
+    schedules = tuple(Listed(name, row + name.encode(), w.clock() + MINUTE) for name in names)
+    digest = "+".join(names) + row.hex() if names else NOTHING
+    return SaidList(app, digest, schedules)
+
+
+def say(w: World, engine: Driver, said: SaidList) -> Heard:
+    """As engines do: what it lists is told when it is asked for."""
+    heard = w.store.list_schedules(engine.engine, SaidList(said.app, said.digest))
+    return w.store.list_schedules(engine.engine, said) if heard.word == "rows" else heard
+
+
+def started(w: World, *names: str, app: str = "app", row: bytes = b"{}") -> Driver:
+    engine = w.engine("low")
+    assert say(w, engine, listed(w, *names, app=app, row=row)).word == "ok"
+    return engine
+
+
+def test_what_an_engine_lists_is_there_and_comes(world: Make) -> None:
+    w = world()
+    engine = started(w, "a", "b")
+    found = w.dump()
+    assert found.schedules == {"a": b"{}a", "b": b"{}b"}
+    assert found.ticks == dict.fromkeys(["a", "b"], w.clock() + MINUTE)
+    w.clock.ms += 30 * SECOND
+    assert say(w, engine, listed(w, "a", "b")).word == "ok"
+    assert w.dump().ticks == found.ticks, "whoever says the same again moves nothing"
+
+
+def test_who_lists_nothing_and_never_did_leaves_no_trace(world: Make) -> None:
+    w = world()
+    engine = w.engine("low")
+    before = w.dump()
+    assert say(w, engine, listed(w)) == Heard("ok")
+    assert w.dump() == before
+
+
+def test_of_an_engine_that_isnt_known_nothing_is_heard(world: Make) -> None:
+    w = world()
+    gone = w.engine("low")
+    w.store.sign_off(gone.engine)
+    assert say(w, gone, listed(w, "a")) == Heard("gone")
+    assert w.dump().schedules == {}
+
+
+def test_the_newest_list_holds_and_an_old_engine_brings_nothing_back(world: Make) -> None:
+    w = world()
+    started(w, "a", row=b"1")
+    started(w, "a", row=b"2")
+    assert w.dump().schedules == {"a": b"2a"}
+    again = w.engine("low")
+    assert say(w, again, listed(w, "a", row=b"1")).word == "older"
+    assert w.dump().schedules == {"a": b"2a"}
+
+
+def test_what_isnt_listed_any_more_is_retired_after_an_hour(world: Make) -> None:
+    w = world()
+    old = started(w, "a", "b")
+    new = w.engine("low")
+    assert say(w, new, listed(w, "a")).unlisted == ("b",)
+    assert say(w, old, listed(w, "a", "b")).word == "older"
+    w.clock.ms += 3599 * SECOND
+    assert say(w, new, listed(w, "a")).retired == ()
+    assert "b" in w.dump().ticks
+    w.clock.ms += 1 * SECOND
+    assert say(w, old, listed(w, "a", "b")) == Heard("older", retired=("b",))
+    found = w.dump()
+    assert (set(found.ticks), set(found.schedules)) == ({"a"}, {"a", "b"}), "it stays listed"
+    assert say(w, new, listed(w, "a")).retired == (), "it is told once"
+
+
+def test_all_that_an_app_listed_ends_where_it_lists_nothing(world: Make) -> None:
+    w = world()
+    started(w, "a")
+    new = w.engine("low")
+    assert say(w, new, listed(w)).unlisted == ("a",)
+    w.clock.ms += 3600 * SECOND
+    assert say(w, new, listed(w)).retired == ("a",)
+    assert w.dump().ticks == {}
+
+
+def test_what_is_listed_again_comes_again(world: Make) -> None:
+    w = world()
+    started(w, "a")
+    new = started(w)
+    w.clock.ms += 3600 * SECOND
+    say(w, new, listed(w))
+    started(w, "a", "b")
+    assert w.dump().unlisted == {}
+    assert w.dump().ticks["a"] == w.clock() + MINUTE
+
+
+def test_once_no_engine_of_the_newer_lives_the_older_list_holds(world: Make) -> None:
+    w = world()
+    old = started(w, "a")
+    new = started(w, "b")
+    w.store.sign_off(new.engine)
+    assert say(w, old, listed(w, "a")).word == "older", "it may be on its way back"
+    w.clock.ms += 60 * SECOND
+    assert say(w, old, listed(w, "a")) == Heard("ok", unlisted=("b",))
+
+
+def test_who_is_started_with_the_older_after_the_newer_has_gone_brings_it_back(
+    world: Make,
+) -> None:
+    w = world()
+    started(w, "a")
+    new = started(w, "b")
+    w.store.sign_off(new.engine)
+    started(w, "a")
+    assert set(w.dump().unlisted) == {"b"}
+
+
+def test_what_a_client_has_put_stays_as_it_is(world: Make) -> None:
+    w = world()
+    w.store.put_schedule(*w.sender.next(), "a", b"mine", w.clock() + HOUR)
+    engine = w.engine("low")
+    assert say(w, engine, listed(w, "a", "b")).taken == ("a",)
+    found = w.dump()
+    assert (found.schedules["a"], found.ticks["a"]) == (b"mine", w.clock() + HOUR)
+    say(w, engine, listed(w))
+    w.clock.ms += 2 * 3600 * SECOND
+    say(w, engine, listed(w))
+    assert w.dump().ticks["a"] == w.clock() - HOUR, "nobody retires it"
+
+
+def test_apps_that_share_a_namespace_leave_each_others(world: Make) -> None:
+    w = world()
+    started(w, "a", app="one")
+    other = w.engine("low")
+    assert say(w, other, listed(w, "a", "b", app="two")).taken == ("a",)
+    w.clock.ms += 3600 * SECOND
+    assert say(w, other, listed(w, "a", "b", app="two")).retired == ()
+    assert w.dump().owners == {"a": "one", "b": "two"}
+
+
+def test_a_tick_that_has_come_stays_where_its_schedule_changes(world: Make) -> None:
+    w = world()
+    started(w, "a", row=b"1")
+    come = w.dump().ticks["a"]
+    w.clock.ms += 60 * SECOND
+    started(w, "a", row=b"2")
+    assert w.dump().ticks["a"] == come
+
+
+def test_what_a_client_removes_is_nobodys(world: Make) -> None:
+    w = world()
+    started(w, "a")
+    started(w)
+    assert w.store.put_schedule(*w.sender.next(), "a", b"", None)
+    found = w.dump()
+    assert (found.owners, found.unlisted, found.schedules) == ({}, {}, {})

@@ -1,0 +1,89 @@
+"""Tells the server at once, and again and again, which schedules there are by the configuration and
+the app.
+
+Which list holds depends on who lives, as with limits: see :mod:`trioq.engine.shard.declaring`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from trioq.core.calls import BootId
+from trioq.core.events import Report, ScheduleRetired, ScheduleTaken, ScheduleUnlisted
+from trioq.core.formats import schedule as rows
+from trioq.core.schedules.listed import NOTHING, Heard, Listed, SaidList
+from trioq.core.schedules.schedule import Schedule
+from trioq.engine.bridge import Caller
+from trioq.engine.outage import Outage
+
+#: Between two times. An engine that has none says so too, to what nobody lists any more.
+EVERY_S = 20.0
+
+
+def digest_of(schedules: Sequence[Schedule]) -> str:
+    """Of all that is listed, in whichever order."""
+    if not schedules:
+        return NOTHING
+    told = sorted(f"{each.name}\n".encode() + rows.encode(each) for each in schedules)
+    return hashlib.sha256(b"\0".join(told)).hexdigest()[:32]
+
+
+@attrs.define(kw_only=True)
+class Listing:
+    """One boot's.
+
+    Args:
+      app: Whose schedules they are: what deployments of other apps list is left alone.
+    """
+
+    boot: BootId
+    app: str
+    schedules: Sequence[Schedule]
+    caller: Caller
+    outage: Outage
+    report: Report
+    _taken: set[str] = attrs.field(factory=set[str], init=False)
+    """Those of which it was told that somebody else has them."""
+
+    async def run(self) -> None:
+        """Until cancelled.
+
+        Raises:
+          StoreRefused: Redis said no.
+
+        Cancellation: ends a request that is under way; it may have been executed, or may be.
+        """
+        digest = digest_of(self.schedules)
+        while True:
+            heard = await self._say(SaidList(self.app, digest))
+            if heard.word == "rows":
+                await self._say(SaidList(self.app, digest, await self._listed()))
+            await trio.sleep(EVERY_S)
+
+    async def _say(self, said: SaidList) -> Heard:
+        heard = await self.outage.until_answered(
+            "schedules", lambda: self.caller.call(self.caller.store.list_schedules, self.boot, said)
+        )
+        for name in heard.taken:
+            if name not in self._taken:
+                self._taken.add(name)
+                self.report(ScheduleTaken(name))
+        for name in heard.unlisted:
+            self.report(ScheduleUnlisted(name))
+        for name in heard.retired:
+            self.report(ScheduleRetired(name))
+        return heard
+
+    async def _listed(self) -> tuple[Listed, ...]:
+        """What it lists, from now on, by the server's clock."""
+        clock = await self.outage.until_answered(
+            "schedules", lambda: self.caller.call(self.caller.store.next_ticks, 1)
+        )
+        return tuple(
+            Listed(each.name, rows.encode(each), each.when.after(clock.now_ms))
+            for each in self.schedules
+        )

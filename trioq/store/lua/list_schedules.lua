@@ -1,0 +1,178 @@
+#!lua flags=allow-oom
+-- list_schedules: a boot says which schedules its configuration and its app list.
+--
+-- KEYS  steps      HASH  boot -> its last step
+--       schedules  HASH  name -> what it says of itself
+--       ticks      ZSET  name -> its next tick, epoch ms
+--       limits     HASH  limit, or take -> version:us between two starts:burst:concurrency:keyed
+--       listing    HASH  boot -> the digest of its list, and whose it is
+--       lists      HASH  app -> whose list is put, then its deployments, a line each
+--       owners     HASH  name -> the app that lists it, or did
+--       unlisted   HASH  name -> since when it isn't listed any more, and since when it is retired
+-- ARGV  boot       str
+--       given_now  int   epoch ms, or empty for the server's clock
+--       app        str
+--       digest     str   of all that it lists
+--       told       int   1: what it lists follows; 0: it is told if it is asked for
+--       then of each: name; what it says of itself; its next tick, epoch ms, 0: none
+-- REPLY ok, names that are retired now; that others have; that aren't listed any more
+--       rows, names that are retired now: the list holds, and is asked for
+--       older, names that are retired now: another list holds
+--       gone      not registered; nothing changed
+--
+-- Invariant: of each app the newest list holds that a boot lives with, or did less than a minute
+--   ago, unless one is started with what is older. What it doesn't list makes no ticks after an
+--   hour. What somebody else has put stays as it is. A tick that has come stays, but of what is
+--   retired.
+-- Repeat: says nothing new, but doesn't tell again what isn't listed any more, or is retired.
+-- Cost: O(boots + what isn't listed any more), and O(schedules) where another list holds.
+local steps, schedules, ticks, limits, listing, lists, owners, unlisted = unpack(KEYS, 1, 8)
+local boot, given_now, app, digest, told = unpack(ARGV, 1, 5)
+-- @use now
+-- @use pieces
+local GRACE, KEPT_MS, KEPT, RETIRED_AFTER = 60000, 3600000, 8, 3600000
+
+-- @types but schedules, owners
+local now_ms = math.floor(clock(given_now) / 1000)
+if redis.call("HEXISTS", steps, boot) == 0 then
+  return { "gone" }
+end
+if digest == "-" and redis.call("HEXISTS", lists, app) == 0 then
+  return { "ok", {}, {}, {} }
+end
+
+-- Which lists boots live with.
+local boots, said, gone, alive = {}, {}, {}, {}
+local stored = redis.call("HGETALL", listing)
+for b = 1, #stored, 2 do
+  boots[#boots + 1], said[stored[b]] = stored[b], stored[b + 1]
+end
+local is_new, mine = not said[boot], digest .. " " .. app
+for b, last in ipairs(#boots > 0 and values_of("HMGET", steps, boots) or {}) do
+  if not last then
+    gone[#gone + 1], said[boots[b]] = boots[b], nil
+  end
+end
+said[boot] = mine
+for _, text in pairs(said) do
+  local its, whose = string.match(text, "^(%S+) (.*)$")
+  alive[its] = alive[its] or whose == app
+end
+
+local function is_over(each, after)
+  return each.gone and now_ms - each.gone >= after
+end
+local before = redis.call("HGET", lists, app) or "-"
+local held, known, is_known = string.match(before, "^[^\n]*"), {}, false
+for its, since, left in string.gmatch(before, "\n(%S+) (%S+) (%S+)") do
+  known[#known + 1] = { digest = its, since = since, gone = tonumber(left) }
+  is_known = is_known or its == digest
+end
+if not is_known then
+  known[#known + 1] = { digest = digest, since = string.format("%d", now_ms) }
+end
+for _, each in ipairs(known) do
+  each.gone = not alive[each.digest] and math.min(each.gone or now_ms, now_ms) or nil
+end
+-- Who is started with another one says more than who may come back.
+if is_over(known[#known], is_new and 0 or GRACE) then
+  while #known > 0 and known[#known].gone do
+    known[#known] = nil
+  end
+end
+local holds = known[#known].digest == digest
+local is_asked_for = holds and held ~= digest
+local is_put = is_asked_for and told == "1"
+local lines = { is_put and digest or held }
+for nth, each in ipairs(known) do
+  if nth == #known or not each.gone or (nth > #known - KEPT and not is_over(each, KEPT_MS)) then
+    lines[#lines + 1] = string.format("%s %s %s", each.digest, each.since,
+                                      each.gone and string.format("%d", each.gone) or "-")
+  end
+end
+local after = table.concat(lines, "\n")
+
+-- Of what isn't listed any more.
+local ends, retired = {}, {}
+local left = redis.call("HGETALL", unlisted)
+for u = 1, #left, 2 do
+  ends[left[u]] = left[u + 1]
+  local since = tonumber(string.match(left[u + 1], "^(%d+) %-$") or nil)
+  if since and now_ms - since >= RETIRED_AFTER then
+    retired[#retired + 1] = left[u]
+    ends[left[u]] = string.format("%d %d", since, now_ms)
+  end
+end
+table.sort(retired)
+
+local taken, missing, names = {}, {}, {}
+local rows, owned, back, come, off = {}, {}, {}, {}, {}
+if is_put then
+  local whose, has, at = {}, {}, {}
+  local all = redis.call("HGETALL", owners)
+  for o = 1, #all, 2 do
+    whose[all[o]] = all[o + 1]
+  end
+  all = redis.call("HGETALL", schedules)
+  for s = 1, #all, 2 do
+    has[all[s]] = all[s + 1]
+  end
+  for a = 6, #ARGV, 3 do
+    local name, row, following = ARGV[a], ARGV[a + 1], ARGV[a + 2]
+    names[name] = true
+    if has[name] and whose[name] ~= app and not (whose[name] and ends[name]) then
+      taken[#taken + 1] = name
+    else
+      local is_retired = ends[name] and not string.find(ends[name], " -", 1, true)
+      local tick = not is_retired and tonumber(redis.call("ZSCORE", ticks, name) or nil)
+      if (has[name] ~= row or is_retired) and not (tick and tick <= now_ms) then
+        if following == "0" then
+          off[#off + 1] = name
+        else
+          come[#come + 1], come[#come + 2] = following, name
+        end
+      end
+      if has[name] ~= row then
+        rows[#rows + 1], rows[#rows + 2] = name, row
+      end
+      owned[#owned + 1], owned[#owned + 2] = name, app
+      back[#back + 1] = ends[name] and name or nil
+    end
+  end
+  for name, its in pairs(whose) do
+    if its == app and not names[name] and not ends[name] then
+      missing[#missing + 1] = name
+    end
+  end
+  table.sort(missing)
+end
+-- @may
+put("HDEL", listing, gone)
+if is_new then
+  redis.call("HSET", listing, boot, mine)
+end
+if after ~= before then
+  redis.call("HSET", lists, app, after)
+end
+put("ZREM", ticks, retired)
+for _, name in ipairs(retired) do
+  redis.call("HSET", unlisted, name, ends[name])
+end
+if not is_put then
+  if not is_asked_for and holds then
+    return { "ok", retired, {}, {} }
+  end
+  return { is_asked_for and "rows" or "older", retired }
+end
+if #ARGV > 5 then
+  redis.call("HSETNX", limits, "@schedule", "1:0:1:1:1")
+end
+put("HSET", schedules, rows)
+put("HSET", owners, owned)
+put("HDEL", unlisted, back)
+put("ZREM", ticks, off)
+put("ZADD", ticks, come)
+for _, name in ipairs(missing) do
+  redis.call("HSET", unlisted, name, string.format("%d -", now_ms))
+end
+return { "ok", retired, taken, missing }
