@@ -184,8 +184,9 @@ def with_schedules(world: World) -> World:
     for n, name in enumerate(("nightly", "hourly"), 1):
         world.store.put_schedule(*world.sender.next(), name, b"1", n * TICK_MS)
     ticked(world, "nightly", TICK_MS)
-    said = SaidList("one", "1", (Listed("listed", b"1", 5),))
-    assert world.store.list_schedules(world.engine.engine, said).word == "ok"
+    for digest, name in ("0", "left out"), ("1", "listed"):
+        said = SaidList("one", digest, (Listed(name, b"1", 5),))
+        assert world.store.list_schedules(world.engine.engine, said).word == "ok"
     return world
 
 

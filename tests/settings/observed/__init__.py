@@ -9,6 +9,7 @@ from tests.settings.observed import (
     of_limits,
     of_processes,
     of_runners,
+    of_schedules,
     of_servers,
     of_telling,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "of_limits",
     "of_processes",
     "of_runners",
+    "of_schedules",
     "of_servers",
     "of_telling",
 ]

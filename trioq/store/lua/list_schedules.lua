@@ -48,6 +48,7 @@ for b = 1, #stored, 2 do
   boots[#boots + 1], said[stored[b]] = stored[b], stored[b + 1]
 end
 local is_new, mine = not said[boot], digest .. " " .. app
+local is_news = said[boot] ~= mine
 for b, last in ipairs(#boots > 0 and values_of("HMGET", steps, boots) or {}) do
   if not last then
     gone[#gone + 1], said[boots[b]] = boots[b], nil
@@ -148,7 +149,7 @@ if is_put then
 end
 -- @may
 put("HDEL", listing, gone)
-if is_new then
+if is_news then
   redis.call("HSET", listing, boot, mine)
 end
 if after ~= before then
