@@ -42,6 +42,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "purge": ("trioq.cli.queues:purge", "Forget the jobs that wait in a queue."),
     "limits": ("trioq.cli.limits:limits", "List what is limited, and change it."),
+    "schedules": (
+        "trioq.cli.schedules:schedules",
+        "List what makes jobs by the clock, run it, pause it.",
+    ),
     "top": ("trioq.cli.top:top", "Watch queues, engines and failures live."),
     "bench": ("trioq.cli.bench:bench", "Measure throughput and latency."),
     "doctor": ("trioq.cli.doctor:doctor", "Look for what is wrong, and say what to do."),

@@ -27,6 +27,8 @@ from trioq.client.opening import configured, trio_opening
 from trioq.client.room import Room, none_came
 from trioq.client.status import LOOK_S, Status, status
 from trioq.client.task_outbox import TaskOutbox
+from trioq.client.task_schedules import TaskSchedules
+from trioq.client.task_sender import TaskSender
 from trioq.client.task_waits import Ends, TaskWaits
 from trioq.client.task_wishes import TaskWishes
 from trioq.core import valid
@@ -60,6 +62,10 @@ class Client:
             connector.listening,
             deadline_s,
         )
+        self.schedules = TaskSchedules(
+            drafts, TaskSender(lambda: connector.store("schedules"), deadline_s), self.enqueue
+        )
+        """Those that this program puts, and what there is of all."""
         self._wishes = TaskWishes(lambda: connector.store("wish"), self._waits, deadline_s)
 
     @overload

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from trioq.app import Handler
     from trioq.client.cancel import CancelOutcome
     from trioq.client.status import Status
+    from trioq.client.sync_schedules import SyncSchedules
     from trioq.client.sync_waits import SyncWaits
     from trioq.client.sync_wishes import SyncWishes
     from trioq.store.connect import Connector
@@ -321,6 +322,15 @@ class SyncClient:
         from trioq.client.sync_wishes import SyncWishes
 
         return SyncWishes(lambda: self._connector.store("wish"), self._waits)
+
+    @cached_property
+    def schedules(self) -> SyncSchedules:
+        """Those that this program puts, and what there is of all."""
+        from trioq.client.sync_schedules import SyncSchedules
+        from trioq.client.sync_sender import SyncSender
+
+        sender = SyncSender(lambda: self._connector.store("schedules"))
+        return SyncSchedules(self._drafts, sender, self.enqueue)
 
     def send(
         self,

@@ -37,7 +37,7 @@ from trioq.core.calls import (
     check_batch,
     check_notes,
 )
-from trioq.core.formats.pause import is_name, is_take, of_schedule
+from trioq.core.formats.pause import is_name, is_schedule, is_take, of_schedule
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Heard, SaidList
@@ -358,7 +358,7 @@ class RedisStore:
     def pause(
         self, sender: str, number: int, what: str, paused: bool, how: Pausing = PLAINLY
     ) -> bool:
-        queues = set[str]() if is_name(what) or is_take(what) else {what}
+        queues = set[str]() if is_name(what) or is_take(what) or is_schedule(what) else {what}
         while True:
             names = sorted(queues)
             keys = [self.keys.of("sender", sender), *self.keys.of_queues(names, "bell")]

@@ -2,7 +2,7 @@
 
 Said is who paused it and why, a JSON object. What is paused is a queue; or the jobs of a name, with
 an ``@`` before it; or those that take of a limit for one value of its key: that take, with a
-``=`` before it. No queue's name begins so.
+``=`` before it; or a schedule, with a ``~``. No queue's name begins so.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ def of_name(name: str) -> str:
 def of_schedule(name: str) -> str:
     """What is paused where a schedule is."""
     return f"~{name}"
+
+
+def is_schedule(what: str) -> bool:
+    """Whether it is a schedule that is paused."""
+    return what.startswith("~")
 
 
 def is_name(what: str) -> bool:
@@ -70,11 +75,12 @@ class Pause:
         """What is told of it in JSON; times are epoch milliseconds."""
         return attrs.asdict(self)
 
-    def in_words(self, what: str, resumed: str) -> str:
+    def in_words(self, what: str, resumed: str, command: str = "trioq resume") -> str:
         """By whom, since when, why and until when, as a sentence.
 
         Args:
-          resumed: How ``trioq resume`` is told of it.
+          resumed: How the command is told of it.
+          command: What has it go on.
         """
         parts = [f"{what} is paused"]
         if self.by:
@@ -84,7 +90,7 @@ class Pause:
         if self.note:
             parts.append(f" ({self.note})")
         until = "" if self.until_ms is None else f" {_moment(self.until_ms)} or"
-        return "".join((*parts, f", until{until} trioq resume {resumed}"))
+        return "".join((*parts, f", until{until} {command} {resumed}"))
 
 
 def encode(by: str, note: str) -> bytes:

@@ -23,7 +23,7 @@ _TIMES = ("grace_ms", "jitter_ms")
 def encode(schedule: Schedule) -> bytes:
     """As it is kept; equal ones are kept alike."""
     row: dict[str, Any] = {"v": VERSION, "job": schedule.job, "queue": schedule.queue}
-    row |= _when(schedule.when)
+    row |= when_json(schedule.when)
     row |= {name: getattr(schedule, name) for name in (*_CHOICES, *_TIMES)}
     head = json.dumps(row, separators=(",", ":")).encode("ascii")
     return head + b"\n" + schedule.payload
@@ -56,7 +56,14 @@ def decode(name: str, row: bytes) -> Schedule:
         raise ValueError(f"it lacks {error}") from None
 
 
-def _when(when: When) -> dict[str, Any]:
+def payload_of(schedule: Schedule) -> dict[str, Any]:
+    """What its jobs are given."""
+    given: dict[str, Any] = loads(schedule.payload)
+    return given
+
+
+def when_json(when: When) -> dict[str, Any]:
+    """When it comes, as it is kept."""
     match when:
         case Cron(expression, zone):
             return {"cron": expression, "tz": zone.key}

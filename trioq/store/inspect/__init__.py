@@ -38,6 +38,7 @@ from trioq.store.inspect.sample import (
     permits_used,
     sample,
 )
+from trioq.store.inspect.schedules import ScheduleView, TickView, schedules
 from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch, with_abandoned
 from trioq.store.inspect.summaries import done
 from trioq.store.inspect.trend import Trend
@@ -70,8 +71,10 @@ __all__ = [
     "Reason",
     "Room",
     "Sample",
+    "ScheduleView",
     "Stats",
     "Taken",
+    "TickView",
     "Trend",
     "Waiting",
     "breakers",
@@ -104,6 +107,7 @@ __all__ = [
     "rooms",
     "running",
     "sample",
+    "schedules",
     "settings_json",
     "snapshots",
     "stats",

@@ -39,7 +39,7 @@ class Pauses:
         found = {kept.text(what): pause.decode(said.get(what)) for what in sorted(members)}
         holding = {what: each for what, each in found.items() if not _is_over(each, now_ms)}
         return cls(
-            {w: each for w, each in holding.items() if not (pause.is_name(w) or pause.is_take(w))},
+            {w: each for w, each in holding.items() if w[:1] not in ("@", "=", "~")},
             {pause.name_of(w): each for w, each in holding.items() if pause.is_name(w)},
             {pause.take_of(w): each for w, each in holding.items() if pause.is_take(w)},
         )
