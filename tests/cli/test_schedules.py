@@ -67,9 +67,7 @@ def test_what_is_asked_may_follow_the_configuration(trioq: Cli, scheduled: Scene
     asked = ("schedules", trioq.config, "next", "often")
     told = lines(run(*asked, "-n", 2).stdout)
     assert told == ["Tue 2096-10-02 07:06:40 UTC", "Tue 2096-10-02 07:15:00 UTC"]
-    assert (
-        json.loads(run(*asked, "--json").stdout)[0] == TICK_MS
-    )
+    assert json.loads(run(*asked, "--json").stdout)[0] == TICK_MS
 
 
 def test_one_is_run_now_and_its_ticks_come_as_before(trioq: Cli, scheduled: Scene) -> None:
