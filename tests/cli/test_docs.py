@@ -17,8 +17,13 @@ from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import new_job
 from trioq.cli import COMMANDS, cli
+from trioq.core.formats.schedule import encode as encode_schedule
 from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.listed import Listed, SaidList
+from trioq.core.schedules.schedule import Schedule
+from trioq.core.schedules.tick import Mark, Tick
+from trioq.core.schedules.when import Cron
 from trioq.core.settlements import Park
 from trioq.store.inspect import tell
 
@@ -106,6 +111,13 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         of_all = shut if engine_id == "e.2" else ()
         shown = Snapshot(breakers={"noop": "open"}, reopens_ms={"noop": 2}, shut=of_all)
         tell(scene.store, engine_id, shown)
+    nightly = Schedule("nightly", Cron("0 3 * * *"), "noop", "low", b'{"kind":"daily"}')
+    listed = Listed("nightly", encode_schedule(nightly), 1000)
+    scene.store.list_schedules(driver.engine, SaidList("app", "1", (listed,)))
+    ticked = new_job()
+    mark = Mark(1000, "fired", 1, ticked.uid)
+    tick = Tick("nightly", listed.row, 1000, 4_000_000_000_000, (mark,))
+    scene.store.tick(*scene.sender.next(), tick, ticked)
     file = tmp_path / "in.jsonl"
     file.write_text("{}\n")
     trioq.config.write_text(trioq.config.read_text() + MORE)
@@ -128,6 +140,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         json.loads(run("config", "check", trioq.config, "--json").stdout),
         trioq.json("limits"),
         json.loads(run("limits", "set", trioq.config, "all", "--rate", 9, "--json").stdout),
+        trioq.json("schedules"),
     ]
     documented = shapes()
     assert len(documented) == len(real)

@@ -24,8 +24,11 @@ from tests.support import trioq as apart
 from tests.support import trioq_started as started
 from trioq.cli import cli
 from trioq.core.formats.record import decode
+from trioq.core.formats.schedule import encode as encode_schedule
 from trioq.core.job import Options
 from trioq.core.limits import LimitSettings
+from trioq.core.schedules.schedule import Schedule
+from trioq.core.schedules.when import Cron
 from trioq.core.settlements import Park
 from trioq.store.inspect import limits, record, stats
 
@@ -86,6 +89,10 @@ def place(trioq: Cli, scene: Scene, server: Server) -> Place:
     for word, queue in (("low 1", "low"), ("low 2", "low"), ("high 1", "high")):
         (jobs[word],) = scene.enqueue(new_job(queue, id=word))
     scene.store.set_limits({"stripe": LimitSettings(10_000, 1, 5)}, 1)
+    nightly = Schedule("nightly", Cron("0 3 * * *"), "convert", "high", b'{"path":"a"}')
+    scene.store.put_schedule(
+        *scene.sender.next(), "nightly", encode_schedule(nightly), 4_000_000_000_000
+    )
     return Place(trioq, scene, server, jobs)
 
 
@@ -499,6 +506,24 @@ def with_a_note(place: Place) -> None:
     assert json.loads(place.dump().pauses["low"][2])["note"] == "full"
 
 
+@row("schedules pause", "--for")
+def a_schedule_for_a_time(place: Place) -> None:
+    place.cli("schedules pause", "nightly", "--for", "90s")
+    since_ms, until_ms, _ = place.dump().pauses["~nightly"]
+    assert until_ms - since_ms == 90_000
+
+
+@row("schedules pause", "--note")
+def a_schedule_with_a_note(place: Place) -> None:
+    place.cli("schedules pause", "nightly", "--note", "full")
+    assert json.loads(place.dump().pauses["~nightly"][2])["note"] == "full"
+
+
+@row("schedules next", "-n")
+def so_many_ticks(place: Place) -> None:
+    assert len(lines(place.cli("schedules next", "nightly", "-n", 7).stdout)) == 7
+
+
 def sets(option: str, value: str, settings: LimitSettings) -> None:
     """A row: the limit that allows 100/s and 5 at a time allows this."""
 
@@ -615,6 +640,7 @@ ASKED = {
     "cancel": ["--name", "noop"],
     "dead show": ["dead noop full"], "dead revive": ["--all"], "dead purge": ["--all"],
     "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],
+    **{f"schedules {word}": ["nightly"] for word in ("show", "next", "run", "pause", "resume")},
     "limits set": ["stripe", "--burst", "2"],
 }  # fmt: skip
 

@@ -19,6 +19,12 @@ from trioq.core.schedules.when import Cron, Every, Once, When
 from trioq.store import kept
 from trioq.store.redis import RedisStore
 
+#: What a schedule says of itself, in JSON.
+SAID = (
+    "cron", "tz", "every_ms", "anchor_ms", "at_ms", "job", "queue", "payload", "misfire",
+    "misfire_grace_ms", "overlap", "jitter_ms",
+)  # fmt: skip
+
 #: So many are asked for at once.
 PAGE = 500
 
@@ -107,7 +113,7 @@ class ScheduleView:
         return {
             "name": self.name,
             "when": self.when,
-            **({} if its is None else _said(its)),
+            **_said(its),
             "owner": self.owner or None,
             "app": self.app,
             "state": self.state or "live",
@@ -184,16 +190,21 @@ def _view(name: str, row: bytes, told: Sequence[bytes | None], now_ms: int) -> S
     )
 
 
-def _said(its: Schedule) -> dict[str, Any]:
-    told: dict[str, Any] = {"cron": None, "tz": None, "every_ms": None, "at_ms": None}
-    told |= schedule.when_json(its.when)
-    return {
-        **told,
-        "job": its.job,
-        "queue": its.queue,
-        "payload": its.payload.decode("ascii"),
-        "misfire": its.misfire,
-        "misfire_grace_ms": its.grace_ms,
-        "overlap": its.overlap,
-        "jitter_ms": its.jitter_ms,
-    }
+def _said(its: Schedule | None) -> dict[str, Any]:
+    """What it says of itself; all of it is null where that can't be read."""
+    told: dict[str, Any] = dict.fromkeys(SAID)
+    if its is None:
+        return told
+    return (
+        told
+        | schedule.when_json(its.when)
+        | {
+            "job": its.job,
+            "queue": its.queue,
+            "payload": schedule.payload_of(its),
+            "misfire": its.misfire,
+            "misfire_grace_ms": its.grace_ms,
+            "overlap": its.overlap,
+            "jitter_ms": its.jitter_ms,
+        }
+    )
