@@ -90,6 +90,11 @@ class Listing:
         return Heard("ok", taken, unlisted, retired, has_put=True)
 
     @property
+    def retired(self) -> set[str]:
+        """Those that make no ticks."""
+        return {name for name, (_, at_ms) in self.unlisted.items() if at_ms is not None}
+
+    @property
     def stored(self) -> dict[str, str]:
         """What isn't listed any more, as it is kept."""
         return {
