@@ -15,6 +15,7 @@ from tests.mutants.follows import FOLLOWS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
 from tests.mutants.limits import LIMITED
+from tests.mutants.listing import LISTING
 from tests.mutants.looked import LOOKED
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.notes import NOTES_MUTANTS
@@ -895,7 +896,7 @@ ENGINES = (
 CHAPTERS = {
     "Scripts": (*SCRIPTS, *TOLD, *PACKED),
     "Limits": LIMITED,
-    "Schedules": TICKED,
+    "Schedules": (*TICKED, *LISTING),
     "Turns and shares": (*TAKEN_IN_TURN, *SHARED),
     "Pauses": PAUSED,
     "Full queues": PRESSURE,

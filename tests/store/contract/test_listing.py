@@ -142,9 +142,11 @@ def test_apps_that_share_a_namespace_leave_each_others(world: Make) -> None:
     started(w, "a", app="one")
     other = w.engine("low")
     assert say(w, other, listed(w, "a", "b", app="two")).taken == ("a",)
+    started(w, "c", app="three")
+    assert w.dump().unlisted == {}
     w.clock.ms += 3600 * SECOND
     assert say(w, other, listed(w, "a", "b", app="two")).retired == ()
-    assert w.dump().owners == {"a": "one", "b": "two"}
+    assert w.dump().owners == {"a": "one", "b": "two", "c": "three"}
 
 
 def test_a_tick_that_has_come_stays_where_its_schedule_changes(world: Make) -> None:

@@ -1,0 +1,52 @@
+"""Mutants of schedules: which deployment's list holds."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+LISTS: Killers = ("tests/store/contract/test_listing.py",)
+LISTED = "store/lua/list_schedules.lua"
+
+LISTING = (
+    Mutant(
+        "an engine of an older deployment puts back what it lists", LISTED,
+        "local holds = known[#known].digest == digest", "local holds = true", LISTS,
+    ),
+    Mutant(
+        "whoever says something ends the list of who was there a moment ago", LISTED,
+        "is_new and 0 or GRACE", "0", LISTS,
+    ),
+    Mutant(
+        "who is started with an older list waits", LISTED,
+        "is_new and 0 or GRACE", "GRACE", LISTS,
+    ),
+    Mutant(
+        "what isn't listed any more is never retired", LISTED,
+        "now_ms - since >= RETIRED_AFTER", "false", LISTS,
+    ),
+    Mutant(
+        "an app takes what a client has put", LISTED,
+        "whose[name] ~= app and not (whose[name] and ends[name])",
+        "whose[name] and whose[name] ~= app and not ends[name]", LISTS,
+    ),
+    Mutant(
+        "an app retires what another lists", LISTED,
+        "if its == app and not names[name]", "if not names[name]", LISTS,
+    ),
+    Mutant(
+        "what is retired makes ticks", LISTED,
+        'put("ZREM", ticks, retired)', "local _ = retired", LISTS,
+    ),
+    Mutant(
+        "what is listed again doesn't come again", LISTED,
+        "(has[name] ~= row or is_retired)", "has[name] ~= row", LISTS,
+    ),
+    Mutant(
+        "a tick that has come is lost where its schedule changes", LISTED,
+        "not (tick and tick <= now_ms)", "true", LISTS,
+    ),
+    Mutant(
+        "what a client removes is an app's for ever", "store/lua/schedule.lua",
+        'redis.call("HDEL", owners, name)\n', "", LISTS,
+    ),
+)  # fmt: skip
