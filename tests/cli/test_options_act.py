@@ -26,14 +26,21 @@ from trioq.cli import cli
 from trioq.core.formats.record import decode
 from trioq.core.formats.schedule import encode as encode_schedule
 from trioq.core.job import Options
-from trioq.core.limits import LimitSettings
+from trioq.core.limits import LimitSettings, is_own
 from trioq.core.schedules.schedule import Schedule
 from trioq.core.schedules.when import Cron
 from trioq.core.settlements import Park
-from trioq.store.inspect import limits, record, stats
+from trioq.store import inspect
+from trioq.store.inspect import LimitView, record, stats
+from trioq.store.redis import RedisStore
 
 #: Options that are the same wherever they are, and are tested by what they are called.
 EVERYWHERE = {"--json", "--dry-run", "--rate", "--yes"}
+
+
+def limits(store: RedisStore) -> list[LimitView]:
+    """Without trioq's own."""
+    return [view for view in inspect.limits(store) if not is_own(view.name)]
 
 
 @attrs.define

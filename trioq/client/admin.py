@@ -291,7 +291,8 @@ class Admin:
 
     def keyed_limits(self) -> list[str]:
         """The limits that have a key, as engines have told."""
-        return [view.name for view in self.limits() if view.settings and view.settings.keyed]
+        found = [view for view in self.limits() if view.settings and view.settings.keyed]
+        return [view.name for view in found if not is_own(view.name)]
 
     def set_limit(self, name: str, settings: LimitSettings, *, key: Any = None) -> bool:
         """A limit admits this from now on, until the next deployment: one whose configuration says
