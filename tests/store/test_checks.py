@@ -19,6 +19,8 @@ from tests.support import PATIENCE_S, Server, cancelled_by, new_job, wait_until
 from trioq.core.calls import Admit, BreakerNews, Note, Rate, Step, StepReply
 from trioq.core.fair import FairKey
 from trioq.core.outcome import DeadReason
+from trioq.core.schedules.listed import NOTHING, Listed, SaidList
+from trioq.core.schedules.tick import Mark, Tick, Ticked
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.store import inspect
@@ -31,6 +33,7 @@ from trioq.store.inspect import (
     living_pages,
     outstanding,
     peek,
+    schedules,
     stats,
 )
 from trioq.store.keys import Keys
@@ -87,6 +90,7 @@ def use_everything(store: RedisStore) -> None:
     ask(store, sender)
     operate(store, sender)
     take_turns(store, sender)
+    keep_time(store, sender, engine)
     store.beat(engine.engine)
 
 
@@ -101,6 +105,23 @@ def take_turns(store: RedisStore, sender: Sender) -> None:
     cancelled_by(store, *sender.next(), over, "fair", "noop")
     store.forget_queues(["fair"])
     store.sign_off(engine.engine)
+
+
+def keep_time(store: RedisStore, sender: Sender, engine: Driver) -> None:
+    listed = (Listed("listed", b"{}", 1), Listed("never", b"{}", None))
+    assert store.list_schedules(engine.engine, SaidList("app", "1", listed)).word == "ok"
+    assert store.put_schedule(*sender.next(), "put", b"{}", 1)
+    assert len(store.next_ticks(9).ticks) == 2
+    job = new_job("tick", id="schedule:put:1")
+    marks = (Mark(1, "fired", 0, job.uid),)
+    assert store.tick(*sender.next(), Tick("put", b"{}", 1, 9, marks, 0), job) == Ticked("ok")
+    last = Tick("put", b"{}", 9, None, (Mark(9, "overlap", 0, job.uid),))
+    assert store.tick(*sender.next(), last, None) == Ticked("ok")
+    assert [each.row for each in store.schedules(["put", "gone"])] == [b"{}", b""]
+    assert [each.name for each in schedules(store)] == ["listed", "never", "put"]
+    nothing = SaidList("app", NOTHING, ())
+    assert store.list_schedules(engine.engine, nothing).unlisted == ("listed", "never")
+    assert store.put_schedule(*sender.next(), "put", b"", None)
 
 
 def tell(store: RedisStore, sender: Sender) -> None:

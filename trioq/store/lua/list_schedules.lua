@@ -159,11 +159,12 @@ put("ZREM", ticks, retired)
 for _, name in ipairs(retired) do
   redis.call("HSET", unlisted, name, ends[name])
 end
-if not is_put then
-  if not is_asked_for and holds then
-    return { "ok", retired, {}, {} }
-  end
-  return { is_asked_for and "rows" or "older", retired }
+if is_asked_for and not is_put then
+  return { "rows", retired }
+elseif not holds then
+  return { "older", retired }
+elseif not is_put then
+  return { "ok", retired, {}, {} }
 end
 if #ARGV > 5 then
   redis.call("HSETNX", limits, "@schedule", "1:0:1:1:1")

@@ -21,8 +21,8 @@
 --       empty: nobody waits
 --       line      json  what the history of a job says that is dropped
 --       tick      str   which schedule moves: the tick that was seen to be its next, the one after
---       it (0: none), how many of its runs may be alive, SHA1 of its row, its name; then what becomes of its ticks,
---       a line each. Empty: none
+--       it (0: none), how many of its runs may be alive, SHA1 of its row, its name; then what
+--       becomes of its ticks, a line each. Empty: none
 --       n_queues  int   how many queues follow, each as: name, max length (0: none), what happens
 --       to more (reject, wait or drop_oldest), how many plain jobs go there
 --       n_rows    int   how many rows of flow plain jobs have
