@@ -165,6 +165,19 @@ def test_a_job_is_told_which_limit_is_full_and_who_holds_it(limited: Scene) -> N
     }  # fmt: skip
 
 
+def test_a_run_of_a_schedule_is_told_to_wait_for_the_one_before_it(scene: Scene) -> None:
+    scene.store.put_schedule(*scene.sender.next(), "nightly", b"{}", None)
+    takes = ('@schedule:"nightly"',)
+    _, last = scene.enqueue(
+        *(new_job(takes=takes, id=f"schedule:nightly:{n}000") for n in range(2))
+    )
+    scene.driver.step(2)
+    reason = only(scene, last)
+    assert reason.why == "limited"
+    says = "one run of schedule nightly at a time: it waits for schedule:nightly:0000 to end"
+    assert reason.says == says
+
+
 def test_who_holds_a_limit_is_told_by_the_callers_ids(limited: Scene) -> None:
     uids = limited.enqueue(
         new_job(takes=("all",), id="order 1"),
