@@ -257,6 +257,7 @@ BASE: dict[str, Any] = {
     "producer": {},
     "commands": {"c": {"argv": ["true"]}},
     "limits": {"c": {"queue": "a", "rate": 1}},
+    "schedules": {"c": {"job": "report", "cron": "0 3 * * *"}},
 }
 
 
