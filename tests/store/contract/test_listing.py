@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.store.drive import Driver
 from tests.store.world import SECOND, Make, World
 from trioq.core.schedules.listed import NOTHING, Heard, Listed, SaidList
@@ -66,6 +68,7 @@ def test_the_newest_list_holds_and_an_old_engine_brings_nothing_back(world: Make
     assert w.dump().schedules == {"a": b"2a"}
 
 
+@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_what_isnt_listed_any_more_is_retired_after_an_hour(world: Make) -> None:
     w = world()
     old = started(w, "a", "b")
@@ -82,6 +85,7 @@ def test_what_isnt_listed_any_more_is_retired_after_an_hour(world: Make) -> None
     assert say(w, new, listed(w, "a")).retired == (), "it is told once"
 
 
+@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_all_that_an_app_listed_ends_where_it_lists_nothing(world: Make) -> None:
     w = world()
     started(w, "a")
@@ -103,6 +107,7 @@ def test_what_is_listed_again_comes_again(world: Make) -> None:
     assert w.dump().ticks["a"] == w.clock() + MINUTE
 
 
+@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_once_no_engine_of_the_newer_lives_the_older_list_holds(world: Make) -> None:
     w = world()
     old = started(w, "a")
@@ -124,6 +129,7 @@ def test_who_is_started_with_the_older_after_the_newer_has_gone_brings_it_back(
     assert set(w.dump().unlisted) == {"b"}
 
 
+@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_what_a_client_has_put_stays_as_it_is(world: Make) -> None:
     w = world()
     w.store.put_schedule(*w.sender.next(), "a", b"mine", w.clock() + HOUR)
@@ -137,6 +143,7 @@ def test_what_a_client_has_put_stays_as_it_is(world: Make) -> None:
     assert w.dump().ticks["a"] == w.clock() - HOUR, "nobody retires it"
 
 
+@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_apps_that_share_a_namespace_leave_each_others(world: Make) -> None:
     w = world()
     started(w, "a", app="one")
