@@ -354,10 +354,7 @@ def dump_of_model(space: Namespace) -> Dump:
             for boot, limits in space.flow.deployed.declared.items()
         },
         deployed={
-            name: "\n".join(
-                f"{_limit(d.settings)} {d.since_ms} {'-' if d.gone_ms is None else d.gone_ms}"
-                for d in declarations
-            )
+            name: "\n".join(f"{_limit(d.said)} {d.times}" for d in declarations)
             for name, declarations in space.flow.deployed.known.items()
         },
         tats=dict(space.flow.tats.items()),
@@ -399,7 +396,9 @@ def dump_of_model(space: Namespace) -> Dump:
         schedules=dict(space.schedules.rows),
         listing={boot: " ".join(told) for boot, told in space.listing.boots.items()},
         lists={
-            app: "\n".join((space.listing.held.get(app, "-"), *(each.stored for each in known)))
+            app: "\n".join(
+                (space.listing.held.get(app, "-"), *(f"{each.said} {each.times}" for each in known))
+            )
             for app, known in space.listing.known.items()
         },
         owners=dict(space.listing.owners),

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import attrs
 
 from trioq.core.limits import LimitSettings
-from trioq.core.model.deployed import GRACE_MS, Declaration, Deployed
+from trioq.core.model.declarations import GRACE_MS, Declaration
+from trioq.core.model.deployed import Deployed
 
 #: What a deployment without the limit has of it.
 NONE = 0
@@ -143,7 +144,7 @@ def _declared(state: State, engine: Engine, declare: Declare, how: str = "") -> 
         ),
         known=tuple(
             (
-                each.settings.concurrency,
+                each.said.concurrency,
                 each.gone_ms if each.gone_ms is None else state.now - _age(each, state),
             )
             for each in deployed.known.get("a", ())
@@ -168,7 +169,7 @@ def _live(state: State) -> set[str]:
     return {str(each.boot) for each in state.engines}
 
 
-def _age(each: Declaration, state: State) -> int:
+def _age(each: Declaration[LimitSettings], state: State) -> int:
     assert each.gone_ms is not None
     return state.now - each.gone_ms // GRACE_MS
 
@@ -264,7 +265,7 @@ def _never_back(
     before = deployed.known.get("a", ())
     has_changed = model(deployed, boot, limits, live, now_ms)
     after = deployed.known.get("a", ())
-    if before and (not after or after[-1].settings in [each.settings for each in before[:-1]]):
+    if before and (not after or after[-1].said in [each.said for each in before[:-1]]):
         deployed.known = {"a": [attrs.evolve(each, gone_ms=None) for each in before]}
         return False
     return has_changed

@@ -10,7 +10,7 @@ import trio
 import trioq
 from tests.support import PATIENCE_S, Server
 from trioq.core.limits import LimitSettings
-from trioq.core.model.deployed import GRACE_MS
+from trioq.core.model.declarations import GRACE_MS
 from trioq.engine.shard import declaring
 
 pytestmark = pytest.mark.trio

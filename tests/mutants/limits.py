@@ -17,6 +17,7 @@ ROOMS = "store/lua/shared/rooms.lua"
 DEPLOYED: Killers = ("tests/store/contract/test_deployments.py",)
 TAKES: Killers = ("tests/engine/test_takes.py",)
 DECLARE = "store/lua/declare_limits.lua"
+DECLARED = "store/lua/shared/declared.lua"
 SET: Killers = ("tests/cli/test_limits.py",)
 
 LIMITED = (
@@ -116,28 +117,28 @@ LIMITED = (
         "1 + math.max(now_ms, 1 + (newest[name] or -1))", "now_ms", DEPLOYED,
     ),
     Mutant(
-        "an engine that is started again brings its settings back", DECLARE,
-        "is_known = is_known or each.settings == own[name]", "is_known = false", DEPLOYED,
+        "an engine that is started again brings its settings back", DECLARED,
+        "is_known = is_known or each.what == mine", "is_known = false", DEPLOYED,
     ),
     Mutant(
-        "who is gone declares on", DECLARE,
+        "who is gone declares on", DECLARED,
         "gone[#gone + 1], said[boots[b]] = boots[b], nil", "gone[#gone + 1] = boots[b]", DEPLOYED,
     ),
     Mutant(
-        "nobody is waited for", DECLARE,
-        "is_new and own[name] and 0 or GRACE", "0", DEPLOYED,
+        "nobody is waited for", DECLARED,
+        "is_new and mine and 0 or GRACE", "0", DEPLOYED,
     ),
     Mutant(
-        "each engine ends what isn't there for a moment", DECLARE,
-        "is_new and own[name] and 0 or GRACE", "own[name] and 0 or GRACE", DEPLOYED,
+        "each engine ends what isn't there for a moment", DECLARED,
+        "is_new and mine and 0 or GRACE", "mine and 0 or GRACE", DEPLOYED,
     ),
     Mutant(
-        "who was gone once has its minute behind it", DECLARE,
-        "each.gone = not is_alive and math.min(each.gone or now_ms, now_ms) or nil",
-        "each.gone = each.gone or not is_alive and now_ms or nil", DEPLOYED,
+        "who was gone once has its minute behind it", DECLARED,
+        "each.gone = not alive[each.what] and math.min(each.gone or now_ms, now_ms) or nil",
+        "each.gone = each.gone or not alive[each.what] and now_ms or nil", DEPLOYED,
     ),
     Mutant(
-        "a clock that goes back holds up a rollback", DECLARE,
+        "a clock that goes back holds up a rollback", DECLARED,
         "math.min(each.gone or now_ms, now_ms)", "(each.gone or now_ms)", DEPLOYED,
     ),
     Mutant(
@@ -159,7 +160,7 @@ LIMITED = (
         "if not met[name] then", "if not names[1] then", DEPLOYED,
     ),
     Mutant(
-        "what somebody who is gone said holds over who is started", DECLARE,
+        "what somebody who is gone said holds over who is started", DECLARED,
         "while #known > 0 and known[#known].gone do", "for _ = 1, 1 do", DEPLOYED,
     ),
     Mutant(
@@ -180,8 +181,8 @@ LIMITED = (
         'if redis.call("HEXISTS", steps, boot) == 0 then', "if false then", DEPLOYED,
     ),
     Mutant(
-        "old declarations stay for ever", DECLARE,
-        "nth > #known - KEPT and not is_over(each, KEPT_MS)", "true", DEPLOYED,
+        "old declarations stay for ever", DECLARED,
+        "nth > #known - KEPT and not is_over(each, KEPT_MS, now_ms)", "true", DEPLOYED,
     ),
     Mutant(
         "an engine says once what limits it has", "engine/shard/declaring.py",

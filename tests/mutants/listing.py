@@ -6,19 +6,20 @@ from tests.mutants.mutant import Killers, Mutant
 
 LISTS: Killers = ("tests/store/contract/test_listing.py",)
 LISTED = "store/lua/list_schedules.lua"
+DECLARED = "store/lua/shared/declared.lua"
 
 LISTING = (
     Mutant(
         "an engine of an older deployment puts back what it lists", LISTED,
-        "local holds = known[#known].digest == digest", "local holds = true", LISTS,
+        "local holds = known[#known].what == digest", "local holds = true", LISTS,
     ),
     Mutant(
-        "whoever says something ends the list of who was there a moment ago", LISTED,
-        "is_new and 0 or GRACE", "0", LISTS,
+        "whoever says something ends the list of who was there a moment ago", DECLARED,
+        "is_new and mine and 0 or GRACE", "0", LISTS,
     ),
     Mutant(
-        "who is started with an older list waits", LISTED,
-        "is_new and 0 or GRACE", "GRACE", LISTS,
+        "who is started with an older list waits", DECLARED,
+        "is_new and mine and 0 or GRACE", "GRACE", LISTS,
     ),
     Mutant(
         "what isn't listed any more is never retired", LISTED,

@@ -1,8 +1,7 @@
 """Which schedules deployments list, and when those end that none does any more.
 
 Each boot says what its configuration and its app list, as a whole. Of what boots of one app say
-the newest holds: what nobody has said before. What is known and older doesn't come back by a boot
-that is started with it, but once no boot that lives says the newer any more.
+the newest holds (:mod:`trioq.core.model.declarations`).
 """
 
 from __future__ import annotations
@@ -12,25 +11,11 @@ from collections.abc import Container, Sequence
 import attrs
 
 from trioq.core.calls import BootId
-from trioq.core.model.deployed import GRACE_MS, KEPT, KEPT_MS
+from trioq.core.model.declarations import Declaration, after
 from trioq.core.model.schedules import Schedules
 from trioq.core.schedules.listed import NOTHING, RETIRED_AFTER_MS, Heard, Listed, SaidList
 
-
-@attrs.frozen
-class Deployment:
-    """With one list."""
-
-    digest: str
-    since_ms: int
-    """When it was first heard of."""
-    gone_ms: int | None = None
-    """Since when no boot that lives is of it."""
-
-    @property
-    def stored(self) -> str:
-        """As it is kept."""
-        return f"{self.digest} {self.since_ms} {'-' if self.gone_ms is None else self.gone_ms}"
+Known = Sequence[Declaration[str]]
 
 
 @attrs.define
@@ -39,10 +24,9 @@ class Listing:
 
     boots: dict[BootId, tuple[str, str]] = attrs.field(factory=dict[BootId, tuple[str, str]])
     """Of those that have said something: the digest, and whose."""
-    known: dict[str, tuple[Deployment, ...]] = attrs.field(
-        factory=dict[str, tuple[Deployment, ...]]
-    )
-    """App → its deployments, in the order in which they began; the last one's list holds."""
+    known: dict[str, Known] = attrs.field(factory=dict[str, Known])
+    """App → the digests of its deployments' lists, in the order in which they began; the last one
+    holds."""
     held: dict[str, str] = attrs.field(factory=dict[str, str])
     """App → of which list the schedules are."""
     owners: dict[str, str] = attrs.field(factory=dict[str, str])
@@ -66,9 +50,11 @@ class Listing:
         is_new = boot not in self.boots
         told = {**self.boots, boot: (said.digest, said.app)}
         self.boots = {each: has for each, has in told.items() if each in live}
-        self.known[said.app] = self._after(said, is_new, now_ms)
+        alive = {digest for digest, app in self.boots.values() if app == said.app}
+        known = after(self.known.get(said.app, ()), alive, said.digest, is_new, now_ms)
+        self.known[said.app] = known
         retired = self._retire(schedules, now_ms)
-        if self.known[said.app][-1].digest != said.digest:
+        if known[-1].said != said.digest:
             return Heard("older", retired=retired)
         if self.held.get(said.app) == said.digest:
             return Heard("ok", retired=retired)
@@ -130,37 +116,3 @@ class Listing:
             self.unlisted[name] = self.unlisted[name][0], now_ms
             schedules.ticks.drop(name)
         return tuple(sorted(over))
-
-    def _after(self, said: SaidList, is_new: bool, now_ms: int) -> tuple[Deployment, ...]:
-        known = list(self.known.get(said.app, ()))
-        if said.digest not in [each.digest for each in known]:
-            known.append(Deployment(said.digest, now_ms))
-        alive = {digest for digest, app in self.boots.values() if app == said.app}
-        known = [_seen(each, each.digest in alive, now_ms) for each in known]
-        # Who is started with another one says more than who may come back.
-        if _is_over(known[-1], 0 if is_new else GRACE_MS, now_ms):
-            while known and known[-1].gone_ms is not None:
-                known.pop()
-        return _without_old(known, now_ms)
-
-
-def _seen(each: Deployment, is_alive: bool, now_ms: int) -> Deployment:
-    if is_alive:
-        return attrs.evolve(each, gone_ms=None)
-    gone_ms = now_ms if each.gone_ms is None else min(each.gone_ms, now_ms)
-    return attrs.evolve(each, gone_ms=gone_ms)
-
-
-def _is_over(each: Deployment, after_ms: int, now_ms: int) -> bool:
-    return each.gone_ms is not None and now_ms - each.gone_ms >= after_ms
-
-
-def _without_old(known: Sequence[Deployment], now_ms: int) -> tuple[Deployment, ...]:
-    n_over = len(known) - KEPT
-    return tuple(
-        each
-        for nth, each in enumerate(known)
-        if each is known[-1]
-        or each.gone_ms is None
-        or (nth >= n_over and not _is_over(each, KEPT_MS, now_ms))
-    )

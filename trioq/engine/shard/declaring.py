@@ -1,12 +1,12 @@
-"""Tells the server again and again what limits the configuration has.
+"""Tells the server again and again what limits there are by the configuration, and what schedules.
 
-It is told with each boot's registration. But what holds depends on who lives: once no engine of a
-newer deployment does, what the others say holds, and somebody has to say it.
+The limits are told with each boot's registration. But what holds depends on who lives: once no
+engine of a newer deployment does, what the others say holds, and somebody has to say it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import attrs
 import trio
@@ -16,16 +16,21 @@ from trioq.core.limits import LimitSettings
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 
-#: Between two times. An engine that has no limits says so too, to those that nobody has any more.
+#: Between two times. An engine that has none says so too, to what nobody has any more.
 EVERY_S = 20.0
 
 
 @attrs.define(kw_only=True)
 class Declaring:
-    """One boot's."""
+    """One boot's.
+
+    Args:
+      list_schedules: Says once which schedules there are.
+    """
 
     boot: BootId
     limits: Mapping[str, LimitSettings]
+    list_schedules: Callable[[], Awaitable[None]]
     caller: Caller
     outage: Outage
 
@@ -38,6 +43,7 @@ class Declaring:
         Cancellation: ends a request that is under way; it may have been executed, or may be.
         """
         while True:
+            await self.list_schedules()
             await trio.sleep(EVERY_S)
             await self.outage.until_answered("limits", self._declare)
 

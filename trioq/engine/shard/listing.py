@@ -1,8 +1,4 @@
-"""Tells the server at once, and again and again, which schedules there are by the configuration and
-the app.
-
-Which list holds depends on who lives, as with limits: see :mod:`trioq.engine.shard.declaring`.
-"""
+"""Tells the server which schedules there are by the configuration and the app."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 
 import attrs
-import trio
 
 from trioq.core.calls import BootId
 from trioq.core.events import Report, ScheduleRetired, ScheduleTaken, ScheduleUnlisted
@@ -19,9 +14,6 @@ from trioq.core.schedules.listed import NOTHING, Heard, Listed, SaidList
 from trioq.core.schedules.schedule import Schedule
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
-
-#: Between two times. An engine that has none says so too, to what nobody lists any more.
-EVERY_S = 20.0
 
 
 def digest_of(schedules: Sequence[Schedule]) -> str:
@@ -46,23 +38,24 @@ class Listing:
     caller: Caller
     outage: Outage
     report: Report
+    _digest: str = attrs.field(init=False)
     _taken: set[str] = attrs.field(factory=set[str], init=False)
     """Those of which it was told that somebody else has them."""
 
-    async def run(self) -> None:
-        """Until cancelled.
+    def __attrs_post_init__(self) -> None:
+        self._digest = digest_of(self.schedules)
+
+    async def say(self) -> None:
+        """Say it, and tell what has become of others.
 
         Raises:
           StoreRefused: Redis said no.
 
         Cancellation: ends a request that is under way; it may have been executed, or may be.
         """
-        digest = digest_of(self.schedules)
-        while True:
-            heard = await self._say(SaidList(self.app, digest))
-            if heard.word == "rows":
-                await self._say(SaidList(self.app, digest, await self._listed()))
-            await trio.sleep(EVERY_S)
+        heard = await self._say(SaidList(self.app, self._digest))
+        if heard.word == "rows":
+            await self._say(SaidList(self.app, self._digest, await self._listed()))
 
     async def _say(self, said: SaidList) -> Heard:
         heard = await self.outage.until_answered(

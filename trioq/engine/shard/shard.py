@@ -235,7 +235,6 @@ class Shard:
                         stepping.start_soon(lateness.run)
                     stepping.start_soon(self._sharing(dispatcher).run)
                     stepping.start_soon(self._declaring(dispatcher).run)
-                    stepping.start_soon(self._listing(dispatcher).run)
                     await self._claim(dispatcher, task_status)
                     await self._let_run_out(dispatcher)
                     with trio.move_on_after(SIGN_OFF_S):
@@ -326,6 +325,7 @@ class Shard:
         return Declaring(
             boot=dispatcher.boot,
             limits=self.limits,
+            list_schedules=self._listing(dispatcher).say,
             caller=self.access("watch"),
             outage=self.outage,
         )

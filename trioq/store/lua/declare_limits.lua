@@ -24,8 +24,8 @@
 local steps, limits, declared, deployed, rooms, open = unpack(KEYS, 1, 6)
 local boot, given_now = unpack(ARGV, 1, 2)
 -- @use changed
+-- @use declared
 -- @use now
-local GRACE, KEPT_MS, KEPT = 60000, 3600000, 8
 
 redis.call("HLEN", limits)
 redis.call("HLEN", rooms)
@@ -36,18 +36,11 @@ if redis.call("HEXISTS", steps, boot) == 0 then
 end
 
 -- What boots that live declare; most say the same.
-local mine, boots, said, gone = table.concat(ARGV, "\n", 3), {}, {}, {}
-local told = redis.call("HGETALL", declared)
-for b = 1, #told, 2 do
-  boots[#boots + 1], said[told[b]] = told[b], told[b + 1]
-end
+local mine = table.concat(ARGV, "\n", 3)
+local said, gone = said_last(declared)
 local is_new = not said[boot]
 local is_news = mine ~= "" and said[boot] ~= mine
-for b, last in ipairs(#boots > 0 and values_of("HMGET", steps, boots) or {}) do
-  if not last or (boots[b] == boot and mine == "") then
-    gone[#gone + 1], said[boots[b]] = boots[b], nil
-  end
-end
+gone[#gone + 1] = mine == "" and said[boot] and boot or nil
 said[boot] = mine
 local texts, alive, own = {}, {}, {}
 for _, text in pairs(said) do
@@ -61,46 +54,6 @@ for text in pairs(texts) do
   end
 end
 
-local function declarations_of(text)
-  local known = {}
-  for settings, since, left in string.gmatch(text, "(%S+) (%S+) (%S+)") do
-    known[#known + 1] = { settings = settings, since = since, gone = tonumber(left) }
-  end
-  return known
-end
-local function is_over(each, after)
-  return each.gone and now_ms - each.gone >= after
-end
-local function see(name, known)
-  local is_known = not own[name]
-  for _, each in ipairs(known) do
-    is_known = is_known or each.settings == own[name]
-  end
-  if not is_known then
-    known[#known + 1] = { settings = own[name], since = string.format("%d", now_ms) }
-  end
-  for _, each in ipairs(known) do
-    local is_alive = alive[name] and alive[name][each.settings]
-    each.gone = not is_alive and math.min(each.gone or now_ms, now_ms) or nil
-  end
-  -- Who is started with another one says more than who may come back.
-  if is_over(known[#known], is_new and own[name] and 0 or GRACE) then
-    while #known > 0 and known[#known].gone do
-      known[#known] = nil
-    end
-  end
-end
-local function without_old(known)
-  local left = {}
-  for nth, each in ipairs(known) do
-    if nth == #known or not each.gone or (nth > #known - KEPT and not is_over(each, KEPT_MS)) then
-      left[#left + 1] = string.format("%s %s %s", each.settings, each.since,
-                                      each.gone and string.format("%d", each.gone) or "-")
-    end
-  end
-  return table.concat(left, "\n")
-end
-
 local before, names, forgotten, kept, changed = {}, {}, {}, {}, {}
 local stored = redis.call("HGETALL", deployed)
 for s = 1, #stored, 2 do
@@ -110,10 +63,10 @@ for name in pairs(own) do
   names[#names + 1] = not before[name] and name or nil
 end
 for _, name in ipairs(names) do
-  local known = declarations_of(before[name] or "")
-  local held = #known > 0 and known[#known].settings
-  see(name, known)
-  local holds, text = #known > 0 and known[#known].settings, without_old(known)
+  local known = declarations_in(before[name] or "")
+  local held = #known > 0 and known[#known].what
+  declare(known, alive[name] or {}, own[name], is_new, now_ms)
+  local holds, text = #known > 0 and known[#known].what, lines_of(known, now_ms)
   if text == "" then
     forgotten[#forgotten + 1] = name
   elseif text ~= before[name] then

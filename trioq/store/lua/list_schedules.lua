@@ -28,9 +28,9 @@
 -- Cost: O(boots + what isn't listed any more), and O(schedules) where another list holds.
 local steps, schedules, ticks, limits, listing, lists, owners, unlisted = unpack(KEYS, 1, 8)
 local boot, given_now, app, digest, told = unpack(ARGV, 1, 5)
+-- @use declared
 -- @use now
--- @use pieces
-local GRACE, KEPT_MS, KEPT, RETIRED_AFTER = 60000, 3600000, 8, 3600000
+local RETIRED_AFTER = 3600000
 
 -- @types but schedules, owners
 local now_ms = math.floor(clock(given_now) / 1000)
@@ -42,56 +42,23 @@ if digest == "-" and redis.call("HEXISTS", lists, app) == 0 then
 end
 
 -- Which lists boots live with.
-local boots, said, gone, alive = {}, {}, {}, {}
-local stored = redis.call("HGETALL", listing)
-for b = 1, #stored, 2 do
-  boots[#boots + 1], said[stored[b]] = stored[b], stored[b + 1]
-end
-local is_new, mine = not said[boot], digest .. " " .. app
-local is_news = said[boot] ~= mine
-for b, last in ipairs(#boots > 0 and values_of("HMGET", steps, boots) or {}) do
-  if not last then
-    gone[#gone + 1], said[boots[b]] = boots[b], nil
-  end
-end
+local mine, alive = digest .. " " .. app, {}
+local said, gone = said_last(listing)
+local is_new, is_news = not said[boot], said[boot] ~= mine
 said[boot] = mine
 for _, text in pairs(said) do
   local its, whose = string.match(text, "^(%S+) (.*)$")
   alive[its] = alive[its] or whose == app
 end
 
-local function is_over(each, after)
-  return each.gone and now_ms - each.gone >= after
-end
 local before = redis.call("HGET", lists, app) or "-"
-local held, known, is_known = string.match(before, "^[^\n]*"), {}, false
-for its, since, left in string.gmatch(before, "\n(%S+) (%S+) (%S+)") do
-  known[#known + 1] = { digest = its, since = since, gone = tonumber(left) }
-  is_known = is_known or its == digest
-end
-if not is_known then
-  known[#known + 1] = { digest = digest, since = string.format("%d", now_ms) }
-end
-for _, each in ipairs(known) do
-  each.gone = not alive[each.digest] and math.min(each.gone or now_ms, now_ms) or nil
-end
--- Who is started with another one says more than who may come back.
-if is_over(known[#known], is_new and 0 or GRACE) then
-  while #known > 0 and known[#known].gone do
-    known[#known] = nil
-  end
-end
-local holds = known[#known].digest == digest
+local held = string.match(before, "^[^\n]*")
+local known = declarations_in(string.sub(before, #held + 2))
+declare(known, alive, digest, is_new, now_ms)
+local holds = known[#known].what == digest
 local is_asked_for = holds and held ~= digest
 local is_put = is_asked_for and told == "1"
-local lines = { is_put and digest or held }
-for nth, each in ipairs(known) do
-  if nth == #known or not each.gone or (nth > #known - KEPT and not is_over(each, KEPT_MS)) then
-    lines[#lines + 1] = string.format("%s %s %s", each.digest, each.since,
-                                      each.gone and string.format("%d", each.gone) or "-")
-  end
-end
-local after = table.concat(lines, "\n")
+local after = (is_put and digest or held) .. "\n" .. lines_of(known, now_ms)
 
 -- Of what isn't listed any more.
 local ends, retired = {}, {}
