@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from trioq.core.fair import tag_text
-from trioq.core.formats import flow
+from trioq.core.formats import flow, ids
 from trioq.core.limits import LimitSettings
 from trioq.core.model import Ended, Hold, Namespace
 from trioq.core.model.state import Share, SharedBreaker
@@ -74,6 +74,7 @@ class Dump:
     history: Mapping[str, bytes]
     reasons: Mapping[str, str]
     id_of: Mapping[str, str]
+    """As it lies there (:mod:`trioq.core.formats.ids`)."""
     ids: Mapping[str, str]
     """A uid, or ``state:uid``."""
     ended: Mapping[str, int]
@@ -308,7 +309,7 @@ def dump_of_model(space: Namespace) -> Dump:
         reaps={uid: life.reaps for uid, life in jobs.items() if life.reaps},
         history={uid: life.history for uid, life in jobs.items() if life.errors},
         reasons={uid: life.reason for uid, life in jobs.items() if life.reason},
-        id_of={uid: life.id for uid, life in jobs.items() if life.id},
+        id_of={uid: ids.encode(life.id, life.kept) for uid, life in jobs.items() if life.id},
         ids={
             id: f"{who.state}:{who.uid}" if isinstance(who, Ended) else who
             for id, who in space.ids.items()

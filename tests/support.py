@@ -19,7 +19,7 @@ from redis.connection import AbstractConnection, Connection, UnixDomainSocketCon
 
 from tests.faults.network import NETWORK, ResendingLane, between
 from tests.faults.proxy import Proxy
-from trioq.core.calls import CancelWord, NewJob, Unwanted
+from trioq.core.calls import CancelWord, IdKeep, NewJob, Unwanted
 from trioq.core.fair import FairKey
 from trioq.core.formats.record import encode
 from trioq.core.formats.summary import encode_cancelled
@@ -202,12 +202,14 @@ def new_job(
     options: Options | None = None,
     takes: tuple[str, ...] = (),
     fair: FairKey | None = None,
+    keep: IdKeep | None = None,
+    uid: str = "",
 ) -> NewJob:
     """A job to be enqueued through a store."""
-    uid = new_uid()
+    uid = uid or new_uid()
     now_ms = time.time_ns() // 1_000_000
     stored, big = encode(Record(uid, name, queue, payload, id, now_ms, options or Options()))
-    return NewJob(uid, queue, stored, big, delay_ms, id, seen, takes=takes, fair=fair)
+    return NewJob(uid, queue, stored, big, delay_ms, id, seen, takes=takes, fair=fair, keep=keep)
 
 
 def job_wanted_since(ms: int, queue: str = "low", name: str = "noop") -> NewJob:

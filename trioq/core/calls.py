@@ -165,6 +165,18 @@ class Reaped:
 
 
 @value
+class IdKeep:
+    """For how long a job's caller's id is remembered, where the job says so itself."""
+
+    after_end_ms: int | None = None
+    """After its end; None: as long as that of any other."""
+    cooldown_ms: int = 0
+    """Not for less than this from the last enqueue with it."""
+    max_wait_ms: int = 0
+    """So long after the first enqueue it is due, however often it is replaced; 0: no matter."""
+
+
+@value
 class NewJob:
     """One job of an enqueue, encoded."""
 
@@ -183,6 +195,53 @@ class NewJob:
     """What it takes of limits while it runs (:mod:`trioq.core.limits`)."""
     fair: FairKey | None = None
     """Whose turn it is when it is this job's; None: it has no key."""
+    keep: IdKeep | None = None
+    """Of its caller's id; None: as that of any other."""
+
+
+@value
+class Replacing:
+    """What a job that waits becomes: one with the same caller's id, name and queue."""
+
+    job: NewJob
+    """With the uid of the job that it replaces, in its record too."""
+
+
+@value
+class Replaced:
+    """What became of that. All but ``replaced`` have changed nothing."""
+
+    word: Literal[
+        "replaced",
+        "moved",  # the id is another's by now, or free
+        "running",
+        "dead",
+        "differs",  # it waits for a turn among fair keys, and that would be another's
+    ]
+    boot: BootId = ""
+    """Who runs it."""
+    step: int = 0
+    """By the claim of which of its steps."""
+
+
+@value
+class Taking:
+    """From whom an enqueue takes the caller's id, as it was seen."""
+
+    uid: Uid
+    how: Literal[
+        "dead",  # from a dead job, which lies there without it
+        "again",  # from one that runs: the new one waits for its end, and it waits no more itself
+        "supersede",  # the same, and it shall end
+    ]
+    boot: BootId = ""
+    """Who runs it."""
+    step: int = 0
+    """By the claim of which of its steps."""
+    keep_ms: int = 0
+    """For how long those who ask are told of its cancellation; 0: as long as any other's."""
+    summary: bytes = b""
+    """What is kept of it if it is cancelled: who, when and why."""
 
 
 #: Who waits for room in a queue and hasn't asked again for so long holds nobody up any more.
@@ -251,6 +310,8 @@ class Enqueued:
     """Positions of files that had been enqueued before."""
     wait_us: int = 0
     """How long until the limiter admits one more."""
+    moved: bool = False
+    """Whom it was to take the id from isn't as it was seen; nothing was written."""
 
 
 EndState = Literal["done", "dead", "cancelled"]
@@ -379,6 +440,16 @@ def check_notes(notes: Sequence[Note]) -> None:
     check_batch(len(notes), NOTES_MAX)
     if (longest := max((len(note.text) for note in notes), default=0)) > NOTE_MAX:
         raise TrioqBug(f"a note of {longest:,} bytes, {NOTE_MAX:,} at most")
+
+
+def check_taking(taking: Taking | None, jobs: Sequence[NewJob], rate: Rate | None) -> None:
+    """Refuse to take an id for more than one job, for one without, or at a rate.
+
+    Raises:
+      TrioqBug: Nothing was sent.
+    """
+    if taking is not None and (len(jobs) != 1 or jobs[0].id is None or rate is not None):
+        raise TrioqBug("an id is taken for one job that has it, at no rate")
 
 
 def check_batch(count: int, most: int = BATCH_MAX) -> None:

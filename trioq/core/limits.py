@@ -6,6 +6,7 @@ A *take* names what a job takes: a limit, ``stripe``, or its share for one value
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -25,6 +26,8 @@ TAKE_BYTES = 512
 OWN = "@"
 #: Runs of a schedule that wait for one another take its name of this.
 SCHEDULE = "@schedule"
+#: And jobs of one caller's id, where one runs once more after another, take that of this.
+ID = "@id"
 
 
 @value
@@ -41,8 +44,8 @@ class LimitSettings:
     """Whether that is so for each value of a key."""
 
 
-#: Of trioq's own limits: each schedule has one run at a time.
-OF_SCHEDULES = LimitSettings(concurrency=1, keyed=True)
+#: Of trioq's own limits: each schedule has one run at a time, and so has an id.
+ONE_EACH = LimitSettings(concurrency=1, keyed=True)
 
 
 def is_own(limit: str) -> bool:
@@ -62,6 +65,14 @@ def take_of(limit: str, *key: KeyValue) -> str:
     take = f"{limit}:{json.dumps(key[0], allow_nan=False)}"
     if len(take) > TAKE_BYTES:
         raise ValueError(f"{take[:40]}… has {len(take)} bytes, {TAKE_BYTES} at most")
+    return take
+
+
+def take_of_id(id: str) -> str:
+    """What jobs take that wait for one another, as they have a caller's id one after the other."""
+    take = f"{ID}:{json.dumps(id)}"
+    if len(take) > TAKE_BYTES:
+        take = f'{ID}:"{hashlib.sha256(id.encode()).hexdigest()}"'
     return take
 
 

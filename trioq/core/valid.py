@@ -86,8 +86,13 @@ NAME = Rule(
     lambda value: isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable(),
 )
 ID = Rule(
-    "a text of 1 to 500 characters, none of them half of a surrogate pair",
-    lambda value: isinstance(value, str) and 0 < len(value) <= 500 and is_sendable(value),
+    "a text of 1 to 500 characters, none of them NUL or half of a surrogate pair",
+    lambda value: (
+        isinstance(value, str)
+        and 0 < len(value) <= 500
+        and "\0" not in value
+        and is_sendable(value)
+    ),
 )
 TIME_MS = Rule(
     "a time in epoch milliseconds, before the year 5138",

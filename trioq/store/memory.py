@@ -28,8 +28,11 @@ from trioq.core.calls import (
     Pausing,
     Rate,
     Reaped,
+    Replaced,
+    Replacing,
     Step,
     StepReply,
+    Taking,
     Unwanted,
 )
 from trioq.core.formats.pause import of_schedule
@@ -185,12 +188,17 @@ class MemoryStore:
         *,
         rate: Rate | None = None,
         who: Enqueuer | None = None,
+        taking: Taking | None = None,
     ) -> Enqueued:
         with self._call() as space:
             return model.enqueue(
                 space, sender, number, jobs,
-                now_us=self._now_us(), rate=rate, who=who, dropped=DROPPED,
+                now_us=self._now_us(), rate=rate, who=who, taking=taking, dropped=DROPPED,
             )  # fmt: skip
+
+    def replace(self, sender: str, number: int, replacing: Replacing) -> Replaced:
+        with self._call() as space:
+            return model.replace(space, sender, number, replacing, now_ms=self._now_ms())
 
     def tick(self, sender: str, number: int, tick: Tick, job: NewJob | None) -> Ticked:
         with self._call() as space:

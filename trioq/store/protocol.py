@@ -32,8 +32,11 @@ from trioq.core.calls import (
     Pausing,
     Rate,
     Reaped,
+    Replaced,
+    Replacing,
     Step,
     StepReply,
+    Taking,
     Unwanted,
     WhenFull,
 )
@@ -187,6 +190,7 @@ class ClientStore(Protocol):
         *,
         rate: Rate | None = None,
         who: Enqueuer | None = None,
+        taking: Taking | None = None,
     ) -> Enqueued:
         """Queue these jobs, all or none of those taken.
 
@@ -194,11 +198,18 @@ class ClientStore(Protocol):
           who: Where a queue is full in which one waits for room, it is in line from now on, under
             the uid of the first job. It hears ``room`` (:meth:`wait_for`), or asks for itself
             more often than every ``LINE_MS``, and then enqueues again, with its place.
+          taking: From whom the one job takes its caller's id, if that is as it was seen
+            (``Enqueued.moved``): both or neither. From one that runs, it waits for its end; and
+            whatever would put that back to a queue cancels it, as its next run is this one.
 
         Raises:
           QueueFull: A queue's ``max_length`` would be passed; nothing was written.
           MustWait: Likewise, and ``who`` is in line.
         """
+
+    def replace(self, sender: str, number: int, replacing: Replacing) -> Replaced:
+        """A job that waits, and has its caller's id, gets another payload; and, as long as it is
+        scheduled, another time. Its uid, its attempts and its place in line stay."""
 
     def tick(self, sender: str, number: int, tick: Tick, job: NewJob | None) -> Ticked:
         """A schedule moves on from the tick that was seen, and its job is enqueued: both, or

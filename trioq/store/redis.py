@@ -31,8 +31,11 @@ from trioq.core.calls import (
     Pausing,
     Rate,
     Reaped,
+    Replaced,
+    Replacing,
     Step,
     StepReply,
+    Taking,
     Unwanted,
     check_batch,
     check_notes,
@@ -245,9 +248,15 @@ class RedisStore:
         *,
         rate: Rate | None = None,
         who: Enqueuer | None = None,
+        taking: Taking | None = None,
     ) -> Enqueued:
+        if taking is not None:
+            raise NotImplementedError
         keys, args = self._enqueuing(sender, number, jobs, rate, who)
         return self._enqueued(self._write("enqueue", keys, args))
+
+    def replace(self, sender: str, number: int, replacing: Replacing) -> Replaced:
+        raise NotImplementedError
 
     def start_enqueue(
         self, sender: str, number: int, jobs: Sequence[NewJob], who: Enqueuer | None = None

@@ -31,6 +31,7 @@ from trioq.core.model.engines import (
     set_limits,
     sign_off,
 )
+from trioq.core.model.ids import replace
 from trioq.core.model.lives import Life
 from trioq.core.model.queues import Door, Queue
 from trioq.core.model.room import step_aside
@@ -63,6 +64,7 @@ __all__ = [
     "put_schedule",
     "reap",
     "register",
+    "replace",
     "reset_breaker",
     "revive",
     "set_limits",

@@ -23,7 +23,7 @@ class Asked:
     """Somebody wants a claim to end."""
 
     nth: int
-    """As which of all that the boot was sent."""
+    """As which of all that the boot was sent; 0: it isn't told, and runs on, but never again."""
     step: int
     """The claim's."""
     unwanted: Unwanted
@@ -55,12 +55,17 @@ class Registration:
         """What it holds, in the order in which it was claimed."""
         return sorted(self.held.items(), key=lambda item: (item[1].step, item[1].i))
 
-    def ask_for(self, unwanted: Unwanted) -> None:
-        """Ask for a claim's end, unless somebody has asked before."""
-        if unwanted.uid not in self.asks:
+    def ask_for(self, unwanted: Unwanted, *, quietly: bool = False) -> None:
+        """Ask for a claim's end, unless somebody has asked before, and not only quietly.
+
+        Args:
+          quietly: It may run to its end.
+        """
+        before = self.asks.get(unwanted.uid)
+        if before is None or (before.nth == 0 and not quietly):
             self.asked += 1
             step = self.held[unwanted.uid].step
-            self.asks[unwanted.uid] = Asked(self.asked, step, unwanted)
+            self.asks[unwanted.uid] = Asked(0 if quietly else self.asked, step, unwanted)
 
     def answered(self, uid: Uid, hold: Hold) -> Unwanted | None:
         """A claim ends, and what was asked of it. None: nothing was."""

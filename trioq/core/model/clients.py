@@ -6,9 +6,9 @@ nothing either: only a late copy has it, and nobody waits for its answer any mor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
-from typing import Any, cast
+from typing import cast
 
 import attrs
 
@@ -22,30 +22,24 @@ from trioq.core.calls import (
     NewJob,
     Pausing,
     Rate,
+    Taking,
     Unwanted,
     check_batch,
+    check_taking,
 )
 from trioq.core.formats.pause import is_name, is_take, name_of, take_of
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
 from trioq.core.model.boots import bell_of
 from trioq.core.model.breakers import reset
+from trioq.core.model.ids import may_take, take_id
+from trioq.core.model.keeping import begun
 from trioq.core.model.lives import Life
+from trioq.core.model.once import once
 from trioq.core.model.queues import Pause
 from trioq.core.model.room import line_up, make_way, place_of, room_ahead, who_enqueues
 from trioq.core.model.state import Ended, Namespace
-from trioq.errors import QueueFull, TrioqBug
-
-
-def once(space: Namespace, sender: str, number: int, write: Callable[[], Any]) -> Any:
-    """Answer what the number was answered before, or write and remember the answer."""
-    last, answer = space.senders.get(sender, (0, None))
-    if number < last:
-        raise TrioqBug(f"write {number} is older than its sender's last")
-    if number > last:
-        answer = write()
-        space.senders[sender] = number, answer
-    return answer
+from trioq.errors import QueueFull
 
 
 def enqueue(
@@ -57,19 +51,22 @@ def enqueue(
     now_us: int,
     rate: Rate | None = None,
     who: Enqueuer | None = None,
+    taking: Taking | None = None,
     dropped: bytes = b"",
 ) -> Enqueued:
     """Queue these jobs, all or none of those that the limit admits.
 
     Args:
       who: Is in line from now on where there is no room, and one may wait for it.
+      taking: From whom the one job takes its caller's id.
       dropped: What the history of a job says that was dropped for them.
 
     Raises:
       QueueFull: A queue's max length would be passed; nothing is queued, by this number ever.
       MustWait: Likewise, and ``who`` is in line.
     """
-    write = Enqueuing(space, jobs, rate, who, now_us, dropped).run
+    check_taking(taking, jobs, rate)
+    write = Enqueuing(space, jobs, rate, who, now_us, dropped, taking).run
     before = space.senders.get(sender, (0, None))[0]
     answer = once(space, sender, number, write)
     if isinstance(answer, QueueFull):
@@ -87,6 +84,7 @@ class Enqueuing:
     who: Enqueuer | None
     now_us: int
     dropped: bytes
+    taking: Taking | None = None
     existing: dict[int, Existing] = attrs.field(factory=dict[int, Existing])
     seen: set[int] = attrs.field(factory=set[int])
     new: list[NewJob] = attrs.field(factory=list[NewJob])
@@ -102,6 +100,8 @@ class Enqueuing:
         return list(dict.fromkeys(job.queue for job in self.jobs))
 
     def run(self) -> Enqueued | QueueFull:
+        if self.taking and not may_take(self.space, self.jobs[0], self.taking):
+            return Enqueued(0, {}, frozenset(), moved=True)
         taken = self._look(self._granted(len(self.jobs))[0])
         if full := self._full():
             return full
@@ -142,7 +142,7 @@ class Enqueuing:
             path, mark = job.seen or ("", "")
             if job.id in ids:
                 self.existing[i] = Existing(ids[job.id], "live")
-            elif existing := self._existing(job.id):
+            elif not self.taking and (existing := self._existing(job.id)):
                 self.existing[i] = existing
             elif job.seen and marks.get(path, self.space.seen.get(path)) == mark:
                 self.seen.add(i)
@@ -204,9 +204,12 @@ class Enqueuing:
 
     def _write(self, job: NewJob) -> None:
         space, queue = self.space, self.space.waits_in(job.queue)
-        takes = tuple(dict.fromkeys(job.takes))
-        space.jobs[job.uid] = Life(job.stored, job.big, job.id, takes=takes, fair=job.fair)
+        more = take_id(space, job, self.taking) if self.taking else ()
+        life = Life(job.stored, job.big, job.id, fair=job.fair)
+        life.takes = tuple(dict.fromkeys((*job.takes, *more)))
+        space.jobs[job.uid] = life
         if job.id is not None:
+            life.kept = begun(job.keep, self.now_ms)
             space.ids[job.id] = job.uid
             space.forget.drop(job.id)
         if job.seen is not None:

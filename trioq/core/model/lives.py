@@ -6,6 +6,7 @@ import attrs
 
 from trioq.core.fair import FairKey
 from trioq.core.formats.history import encode_omitted
+from trioq.core.formats.ids import PLAIN, Kept
 from trioq.core.outcome import DeadReason
 
 #: Of a long history, so many lines are kept from its beginning and from its end.
@@ -20,6 +21,9 @@ class Life:
     stored: bytes
     big: bytes
     id: str | None
+    """The caller's, as long as it is this job's."""
+    kept: Kept = PLAIN
+    """For how long that is remembered."""
     attempts: int = 0
     """Failed ones, since it was enqueued or revived."""
     reaps: int = 0

@@ -12,6 +12,7 @@ from trioq.core.calls import BootId, End, EndState, Unwanted, WhenFull
 from trioq.core.job import Uid
 from trioq.core.model.agenda import Agenda
 from trioq.core.model.boots import Registration
+from trioq.core.model.keeping import forgotten_at
 from trioq.core.model.limits import Limits
 from trioq.core.model.listing import Listing
 from trioq.core.model.lives import Life
@@ -284,8 +285,12 @@ class Namespace:
             self.results[uid] = end
             self.results_due.put(uid, now_ms + keep_ms)
         if life.id is not None:
-            self.ids[life.id] = Ended(uid, state)
-            self.forget.put(life.id, now_ms + self.id_retention_ms)
+            until_ms = forgotten_at(life.kept, now_ms, self.id_retention_ms)
+            if until_ms > now_ms:
+                self.ids[life.id] = Ended(uid, state)
+                self.forget.put(life.id, until_ms)
+            else:
+                del self.ids[life.id]
 
     def keep_summaries(self, summaries: Sequence[bytes]) -> None:
         """Of jobs that end together, in their order; an empty one tells nothing."""

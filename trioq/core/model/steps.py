@@ -116,7 +116,7 @@ def _news(boot: Registration, known: int) -> tuple[Ask, ...]:
     if known == boot.asked:
         return ()
     asks = sorted(boot.asks.values(), key=lambda ask: ask.nth)
-    new = [ask for ask in asks if ask.nth > known or known > boot.asked]
+    new = [ask for ask in asks if ask.nth and (ask.nth > known or known > boot.asked)]
     return tuple(Ask(ask.unwanted.uid, ask.step, ask.unwanted.summary) for ask in new)
 
 

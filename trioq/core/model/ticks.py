@@ -6,8 +6,9 @@ from copy import copy
 from typing import cast
 
 from trioq.core.calls import BootId, NewJob
-from trioq.core.limits import OF_SCHEDULES, SCHEDULE
-from trioq.core.model.clients import Enqueuing, once
+from trioq.core.limits import ONE_EACH, SCHEDULE
+from trioq.core.model.clients import Enqueuing
+from trioq.core.model.once import once
 from trioq.core.model.state import Namespace
 from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Tick, Ticked
@@ -67,7 +68,7 @@ def put_schedule(
         space.listing.forget(name)
         if not row:
             return space.schedules.remove(name)
-        space.flow.settings.setdefault(SCHEDULE, (1, OF_SCHEDULES))
+        space.flow.settings.setdefault(SCHEDULE, (1, ONE_EACH))
         return space.schedules.put(name, row, next_ms, now_ms)
 
     return cast(bool, once(space, sender, number, write))
@@ -79,7 +80,7 @@ def list_schedules(space: Namespace, boot: BootId, said: SaidList, *, now_ms: in
         return Heard("gone")
     heard = space.listing.hear(boot, said, space.boots, space.schedules, now_ms)
     if heard.has_put and said.schedules:
-        space.flow.settings.setdefault(SCHEDULE, (1, OF_SCHEDULES))
+        space.flow.settings.setdefault(SCHEDULE, (1, ONE_EACH))
     return heard
 
 

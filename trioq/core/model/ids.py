@@ -1,0 +1,96 @@
+"""What becomes of a job with a caller's id when another one comes with it.
+
+A job that waits is replaced where it lies. One that runs, or is dead, can lose its id to the new
+job; if it runs, that waits for its end, by the machinery of limits, and whatever would put it back
+cancels it: an older payload never runs after a newer one.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from trioq.core.calls import NewJob, Replaced, Replacing, Taking, Unwanted
+from trioq.core.formats.ids import PLAIN
+from trioq.core.limits import ID, ONE_EACH, is_own, limit_of, take_of_id
+from trioq.core.model.boots import bell_of
+from trioq.core.model.keeping import renewed
+from trioq.core.model.lives import Life
+from trioq.core.model.once import once
+from trioq.core.model.state import Namespace
+
+
+def replace(
+    space: Namespace, sender: str, number: int, replacing: Replacing, *, now_ms: int
+) -> Replaced:
+    """A job that waits gets another payload and, if it isn't due yet, another time."""
+    return cast(
+        Replaced, once(space, sender, number, lambda: _replaced(space, replacing.job, now_ms))
+    )
+
+
+def _replaced(space: Namespace, job: NewJob, now_ms: int) -> Replaced:
+    uid = job.uid
+    life = space.jobs.get(uid)
+    if life is None or job.id is None or space.ids.get(job.id) != uid:
+        return Replaced("moved")
+    if uid in space.dead:
+        return Replaced("dead")
+    for name, boot in space.boots.items():
+        if uid in boot.held:
+            return Replaced("running", name, boot.held[uid].step)
+    scheduled = space.queue(job.queue).scheduled
+    kept = renewed(life.kept, job.keep, now_ms)
+    if uid in scheduled:
+        due_ms = now_ms + job.delay_ms
+        scheduled.put(uid, due_ms if kept.latest_ms is None else min(due_ms, kept.latest_ms))
+        life.fair, life.tag = job.fair, None
+        space.ring(job.queue)
+    elif life.fair != job.fair:
+        return Replaced("differs")
+    life.stored, life.big, life.kept = job.stored, job.big, kept
+    own = filter(lambda take: is_own(limit_of(take)), life.takes)
+    life.takes = tuple(dict.fromkeys((*job.takes, *own)))
+    _leave_room(space, job.queue, uid, life)
+    return Replaced("replaced")
+
+
+def _leave_room(space: Namespace, queue: str, uid: str, life: Life) -> None:
+    """Who waits for what it doesn't take any more is first in its queue."""
+    room = next((r for r, uids in space.flow.rooms.items() if r[0] == queue and uid in uids), None)
+    if room is not None and room[1] not in life.takes:
+        space.flow.leave(room, uid)
+        space.put_back(queue, uid)
+        space.ring(queue)
+
+
+def may_take(space: Namespace, job: NewJob, taking: Taking) -> bool:
+    """Whether the job from which this one is to take the id is as it was seen."""
+    uid = taking.uid
+    if job.id is None or space.ids.get(job.id) != uid or uid not in space.jobs:
+        return False
+    if taking.how == "dead":
+        return uid in space.dead
+    boot = space.boots.get(taking.boot)
+    hold = boot.held.get(uid) if boot else None
+    return hold is not None and hold.step == taking.step
+
+
+def take_id(space: Namespace, job: NewJob, taking: Taking) -> tuple[str, ...]:
+    """The other one loses its id. Returns what this one takes besides."""
+    assert job.id is not None
+    uid, other = taking.uid, space.jobs[taking.uid]
+    other.id, other.kept = None, PLAIN
+    if taking.how == "dead":
+        return ()
+    flow, boot, own = space.flow, space.boots[taking.boot], take_of_id(job.id)
+    flow.settings.setdefault(ID, (1, ONE_EACH))
+    if own not in other.takes:
+        other.takes += (own,)
+    if own not in flow.took.get(uid, ()):
+        flow.took[uid] = (*flow.took.get(uid, ()), own)
+        flow.slots[own] += 1
+    unwanted = Unwanted(uid, job.queue, job.name, taking.summary, taking.keep_ms)
+    boot.ask_for(unwanted, quietly=taking.how == "again")
+    if taking.how == "supersede":
+        space.ring(bell_of(taking.boot))
+    return (own,)
