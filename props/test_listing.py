@@ -70,8 +70,9 @@ class Listing(LockStep):
             Call("list_schedules", (boot, SaidList(app, digest, listed if with_rows else None)))
         )
         self.reached[f"say: {heard.word}"] += 1
-        for what in ("taken", "unlisted", "retired"):
-            self.reached[f"say: {what}"] += bool(getattr(heard, what))
+        self.reached["say: taken"] += bool(heard.taken)
+        for each in heard.unlisted:
+            self.reached["say: unlisted" if each.retired_ms is None else "say: retired"] += 1
         after = self.model.space.listing.retired
         self.reached["say: back again"] += bool(before - after)
         assert not after & self.held.ticks.keys(), "what is retired makes no ticks"

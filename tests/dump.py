@@ -403,7 +403,7 @@ def dump_of_model(space: Namespace) -> Dump:
             for app, known in space.listing.known.items()
         },
         owners=dict(space.listing.owners),
-        unlisted=space.listing.stored,
+        unlisted={name: each.stored for name, each in space.listing.unlisted.items()},
         ticks=dict(space.schedules.ticks.items()),
         runs=dict(space.schedules.runs),
         ticked={

@@ -35,6 +35,22 @@ LISTING = (
         "if its == app and not names[name]", "if not names[name]", LISTS,
     ),
     Mutant(
+        "what isn't listed any more is told once", LISTED,
+        "recent[#recent + 1] = name", "recent[#recent + 1] = retired[1]", LISTS,
+    ),
+    Mutant(
+        "what is retired is told for ever", LISTED,
+        "< TOLD_FOR", "< math.huge", LISTS,
+    ),
+    Mutant(
+        "an app never has what somebody else had first", LISTED,
+        '(#taken > 0 and "~" or "") .. digest', "digest", LISTS,
+    ),
+    Mutant(
+        "an engine tells again and again what isn't listed any more", "engine/shard/listing.py",
+        "if each not in self._told:", "if True:", ("tests/engine/test_listing.py",),
+    ),
+    Mutant(
         "what is retired makes ticks", LISTED,
         'put("ZREM", ticks, retired)', "local _ = retired", LISTS,
     ),

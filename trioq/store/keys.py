@@ -85,7 +85,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("runs", "HASH", "schedule → the uids of its last two runs, the newest first", "enqueue", "schedule"),
     KeyDoc("ticked", "HASH", "schedule → what became of its last 20 ticks, the earliest first, a line each: `tick outcome late_ms uid`", "enqueue", "schedule"),
     KeyDoc("listing", "HASH", "boot → the digest of the schedules that its configuration and its app list, and whose they are: `digest app`", "list_schedules", "list_schedules, of boots that are gone"),
-    KeyDoc("lists", "HASH", "app → of which list its schedules are, then its deployments, a line each, oldest first: `digest since gone`, epoch ms; the last one's list holds, and gone is `-` while a boot of it lives", "list_schedules", "never"),
+    KeyDoc("lists", "HASH", "app → of which list its schedules are, behind a `~` where others have some of them, then its deployments, a line each, oldest first: `digest since gone`, epoch ms; the last one's list holds, and gone is `-` while a boot of it lives", "list_schedules", "never"),
     KeyDoc("owners", "HASH", "schedule → the app that lists it, or did; of those that clients have put there is none", "list_schedules", "schedule"),
     KeyDoc("unlisted", "HASH", "schedule that isn't listed any more → `since retired`, epoch ms; retired is `-` in the first hour", "list_schedules", "list_schedules, when it is listed again; schedule"),
     KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),

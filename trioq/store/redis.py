@@ -43,7 +43,7 @@ from trioq.core.calls import (
 from trioq.core.formats.pause import is_name, is_schedule, is_take, of_schedule
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
-from trioq.core.schedules.listed import Heard, SaidList
+from trioq.core.schedules.listed import Heard, SaidList, Unlisted
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 from trioq.errors import RecordUnreadable, StoreRefused, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
@@ -312,8 +312,9 @@ class RedisStore:
         for each in said.schedules or ():
             args += (each.name, each.row, each.next_ms or 0)
         word, *told = self._run("list_schedules", [], args)
-        retired, taken, unlisted = (tuple(map(kept.text, names)) for names in (told + [[]] * 3)[:3])
-        return Heard(cast(Any, word), taken, unlisted, retired)
+        unlisted, taken = (kept.texts(each) for each in (*told, [], [])[:2])
+        news = map(Unlisted.read, unlisted[::2], unlisted[1::2])
+        return Heard(cast(Any, word), tuple(taken), tuple(news))
 
     def step_aside(self, queue: str, uids: Sequence[Uid]) -> None:
         keys = self.keys.of_queues([queue], "ready", "scheduled", "dropped")

@@ -107,6 +107,14 @@ def _asks(item: Any) -> bool:
     return texts(item) and len(item) % 3 == 1 and digits(item[0])
 
 
+_TIMES = like(rb"\d{1,18} (?:-|\d{1,18})")
+
+
+def _unlisted(item: Any) -> bool:
+    """Names; of each since when, and since when it is retired."""
+    return texts(item) and len(item) % 2 == 0 and all(map(_TIMES, item[1::2]))
+
+
 # -- scripts ------------------------------------------------------------------------------------
 
 _CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
@@ -134,9 +142,9 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "expire_parked": {b"ok": (texts,)},
     "forget_queues": {b"ok": ()},
     "list_schedules": {
-        b"ok": (texts, texts, texts),
-        b"rows": (texts,),
-        b"older": (texts,),
+        b"ok": (_unlisted, texts),
+        b"rows": (_unlisted,),
+        b"older": (_unlisted,),
         b"gone": (),
     },
     "note": {b"ok": (texts,)},

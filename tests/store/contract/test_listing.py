@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.store.drive import Driver
 from tests.store.world import SECOND, Make, World
-from trioq.core.schedules.listed import NOTHING, Heard, Listed, SaidList
+from trioq.core.schedules.listed import NOTHING, Heard, Listed, SaidList, Unlisted
 
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
@@ -29,6 +27,13 @@ def started(w: World, *names: str, app: str = "app", row: bytes = b"{}") -> Driv
     engine = w.engine("low")
     assert say(w, engine, listed(w, *names, app=app, row=row)).word == "ok"
     return engine
+
+
+def told(w: World, engine: Driver, said: SaidList) -> dict[str, bool]:
+    """What is told, each time, of what isn't listed any more: whether it is retired."""
+    heard = say(w, engine, said)
+    assert say(w, engine, said).unlisted == heard.unlisted
+    return {each.name: each.retired_ms is not None for each in heard.unlisted}
 
 
 def test_what_an_engine_lists_is_there_and_comes(world: Make) -> None:
@@ -68,31 +73,34 @@ def test_the_newest_list_holds_and_an_old_engine_brings_nothing_back(world: Make
     assert w.dump().schedules == {"a": b"2a"}
 
 
-@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_what_isnt_listed_any_more_is_retired_after_an_hour(world: Make) -> None:
     w = world()
     old = started(w, "a", "b")
     new = w.engine("low")
-    assert say(w, new, listed(w, "a")).unlisted == ("b",)
+    since_ms = w.clock()
+    assert told(w, new, listed(w, "a")) == {"b": False}
     assert say(w, old, listed(w, "a", "b")).word == "older"
     w.clock.ms += 3599 * SECOND
-    assert say(w, new, listed(w, "a")).retired == ()
+    assert told(w, new, listed(w, "a")) == {"b": False}
     assert "b" in w.dump().ticks
     w.clock.ms += 1 * SECOND
-    assert say(w, old, listed(w, "a", "b")) == Heard("older", retired=("b",))
+    over = (Unlisted("b", since_ms, w.clock()),)
+    assert say(w, old, listed(w, "a", "b")) == Heard("older", unlisted=over)
     found = w.dump()
     assert (set(found.ticks), set(found.schedules)) == ({"a"}, {"a", "b"}), "it stays listed"
-    assert say(w, new, listed(w, "a")).retired == (), "it is told once"
+    w.clock.ms += 3599 * SECOND
+    assert told(w, new, listed(w, "a")) == {"b": True}
+    w.clock.ms += 1 * SECOND
+    assert told(w, new, listed(w, "a")) == {}, "it is told for an hour"
 
 
-@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_all_that_an_app_listed_ends_where_it_lists_nothing(world: Make) -> None:
     w = world()
     started(w, "a")
     new = w.engine("low")
-    assert say(w, new, listed(w)).unlisted == ("a",)
+    assert told(w, new, listed(w)) == {"a": False}
     w.clock.ms += 3600 * SECOND
-    assert say(w, new, listed(w)).retired == ("a",)
+    assert told(w, new, listed(w)) == {"a": True}
     assert w.dump().ticks == {}
 
 
@@ -107,7 +115,6 @@ def test_what_is_listed_again_comes_again(world: Make) -> None:
     assert w.dump().ticks["a"] == w.clock() + MINUTE
 
 
-@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_once_no_engine_of_the_newer_lives_the_older_list_holds(world: Make) -> None:
     w = world()
     old = started(w, "a")
@@ -115,7 +122,7 @@ def test_once_no_engine_of_the_newer_lives_the_older_list_holds(world: Make) -> 
     w.store.sign_off(new.engine)
     assert say(w, old, listed(w, "a")).word == "older", "it may be on its way back"
     w.clock.ms += 60 * SECOND
-    assert say(w, old, listed(w, "a")) == Heard("ok", unlisted=("b",))
+    assert told(w, old, listed(w, "a")) == {"b": False}
 
 
 def test_who_is_started_with_the_older_after_the_newer_has_gone_brings_it_back(
@@ -129,12 +136,12 @@ def test_who_is_started_with_the_older_after_the_newer_has_gone_brings_it_back(
     assert set(w.dump().unlisted) == {"b"}
 
 
-@pytest.mark.direct  # it is told once, and an answer may be lost
 def test_what_a_client_has_put_stays_as_it_is(world: Make) -> None:
     w = world()
     w.store.put_schedule(*w.sender.next(), "a", b"mine", w.clock() + HOUR)
     engine = w.engine("low")
     assert say(w, engine, listed(w, "a", "b")).taken == ("a",)
+    assert say(w, engine, listed(w, "a", "b")).taken == ("a",), "whenever it is said"
     found = w.dump()
     assert (found.schedules["a"], found.ticks["a"]) == (b"mine", w.clock() + HOUR)
     say(w, engine, listed(w))
@@ -143,7 +150,17 @@ def test_what_a_client_has_put_stays_as_it_is(world: Make) -> None:
     assert w.dump().ticks["a"] == w.clock() - HOUR, "nobody retires it"
 
 
-@pytest.mark.direct  # it is told once, and an answer may be lost
+def test_an_app_has_what_it_lists_once_nobody_else_does(world: Make) -> None:
+    w = world()
+    w.store.put_schedule(*w.sender.next(), "a", b"mine", w.clock() + HOUR)
+    engine = started(w, "a", "b")
+    w.store.put_schedule(*w.sender.next(), "a", b"", None)
+    assert say(w, engine, listed(w, "a", "b")) == Heard("ok")
+    found = w.dump()
+    assert (found.schedules["a"], found.owners["a"]) == (b"{}a", "app")
+    assert w.store.list_schedules(engine.engine, SaidList("app", "a+b7b7d")).word == "ok"
+
+
 def test_apps_that_share_a_namespace_leave_each_others(world: Make) -> None:
     w = world()
     started(w, "a", app="one")
@@ -152,7 +169,7 @@ def test_apps_that_share_a_namespace_leave_each_others(world: Make) -> None:
     started(w, "c", app="three")
     assert w.dump().unlisted == {}
     w.clock.ms += 3600 * SECOND
-    assert say(w, other, listed(w, "a", "b", app="two")).retired == ()
+    assert told(w, other, listed(w, "a", "b", app="two")) == {}
     assert w.dump().owners == {"a": "one", "b": "two", "c": "three"}
 
 

@@ -13,7 +13,16 @@ import attrs
 from trioq.core.calls import BootId
 from trioq.core.model.declarations import Declaration, after
 from trioq.core.model.schedules import Schedules
-from trioq.core.schedules.listed import NOTHING, RETIRED_AFTER_MS, Heard, Listed, SaidList
+from trioq.core.schedules.listed import (
+    NOTHING,
+    RETIRED_AFTER_MS,
+    TOLD_FOR_MS,
+    TOLD_MAX,
+    Heard,
+    Listed,
+    SaidList,
+    Unlisted,
+)
 
 Known = Sequence[Declaration[str]]
 
@@ -28,13 +37,11 @@ class Listing:
     """App → the digests of its deployments' lists, in the order in which they began; the last one
     holds."""
     held: dict[str, str] = attrs.field(factory=dict[str, str])
-    """App → of which list the schedules are."""
+    """App → of which list the schedules are; behind a ``~``: but for some that others have."""
     owners: dict[str, str] = attrs.field(factory=dict[str, str])
     """Schedule → the app that lists it, or did; of those that clients have put none."""
-    unlisted: dict[str, tuple[int, int | None]] = attrs.field(
-        factory=dict[str, tuple[int, int | None]]
-    )
-    """Those that aren't listed any more → since when, and since when they are retired."""
+    unlisted: dict[str, Unlisted] = attrs.field(factory=dict[str, Unlisted])
+    """Those that aren't listed any more."""
 
     def hear(
         self,
@@ -53,40 +60,27 @@ class Listing:
         alive = {digest for digest, app in self.boots.values() if app == said.app}
         known = after(self.known.get(said.app, ()), alive, said.digest, is_new, now_ms)
         self.known[said.app] = known
-        retired = self._retire(schedules, now_ms)
+        self._retire(schedules, now_ms)
         if known[-1].said != said.digest:
-            return Heard("older", retired=retired)
+            return Heard("older", unlisted=self._told(now_ms))
         if self.held.get(said.app) == said.digest:
-            return Heard("ok", retired=retired)
+            return Heard("ok", unlisted=self._told(now_ms))
         if said.schedules is None:
-            return Heard("rows", retired=retired)
-        self.held[said.app] = said.digest
+            return Heard("rows", unlisted=self._told(now_ms))
         taken = tuple(
             each.name for each in said.schedules if not self._put(each, said.app, schedules, now_ms)
         )
+        self.held[said.app] = ("~" if taken else "") + said.digest
         names = {each.name for each in said.schedules}
-        unlisted = tuple(
-            sorted(
-                name
-                for name, app in self.owners.items()
-                if app == said.app and name not in names and name not in self.unlisted
-            )
-        )
-        self.unlisted |= dict.fromkeys(unlisted, (now_ms, None))
-        return Heard("ok", taken, unlisted, retired, has_put=True)
+        for name, app in self.owners.items():
+            if app == said.app and name not in names:
+                self.unlisted.setdefault(name, Unlisted(name, now_ms, None))
+        return Heard("ok", taken, self._told(now_ms), has_put=True)
 
     @property
     def retired(self) -> set[str]:
         """Those that make no ticks."""
-        return {name for name, (_, at_ms) in self.unlisted.items() if at_ms is not None}
-
-    @property
-    def stored(self) -> dict[str, str]:
-        """What isn't listed any more, as it is kept."""
-        return {
-            name: f"{since_ms} {'-' if at_ms is None else at_ms}"
-            for name, (since_ms, at_ms) in self.unlisted.items()
-        }
+        return {name for name, each in self.unlisted.items() if each.retired_ms is not None}
 
     def forget(self, name: str) -> None:
         """Somebody has put or removed a schedule by hand."""
@@ -98,21 +92,25 @@ class Listing:
         is_free = owner is not None and name in self.unlisted
         if name in schedules.rows and owner != app and not is_free:
             return False
-        _, retired_ms = self.unlisted.get(name, (0, None))
+        is_retired = name in self.retired
         schedules.put(name, each.row, each.next_ms, now_ms)
-        if retired_ms is not None and each.next_ms is not None:
+        if is_retired and each.next_ms is not None:
             schedules.ticks.put(name, each.next_ms)
         self.forget(name)
         self.owners[name] = app
         return True
 
-    def _retire(self, schedules: Schedules, now_ms: int) -> tuple[str, ...]:
-        over = [
-            name
-            for name, (since_ms, retired_ms) in self.unlisted.items()
-            if retired_ms is None and now_ms - since_ms >= RETIRED_AFTER_MS
+    def _retire(self, schedules: Schedules, now_ms: int) -> None:
+        for name, each in self.unlisted.items():
+            if each.retired_ms is None and now_ms - each.since_ms >= RETIRED_AFTER_MS:
+                self.unlisted[name] = attrs.evolve(each, retired_ms=now_ms)
+                schedules.ticks.drop(name)
+
+    def _told(self, now_ms: int) -> tuple[Unlisted, ...]:
+        """What isn't listed any more, or hasn't been for long."""
+        recent = [
+            each
+            for _, each in sorted(self.unlisted.items())
+            if each.retired_ms is None or now_ms - each.retired_ms < TOLD_FOR_MS
         ]
-        for name in over:
-            self.unlisted[name] = self.unlisted[name][0], now_ms
-            schedules.ticks.drop(name)
-        return tuple(sorted(over))
+        return tuple(recent[:TOLD_MAX])

@@ -12,6 +12,13 @@ from trioq.core.values import value
 #: new ones live side by side meanwhile.
 RETIRED_AFTER_MS = 3_600_000
 
+#: What isn't listed any more is told to whoever says something in its first hour, and of what is
+#: retired in the hour after that.
+TOLD_FOR_MS = 3_600_000
+
+#: Of so many at most.
+TOLD_MAX = 1000
+
 #: The digest of a list without any: who never had one leaves no trace.
 NOTHING = "-"
 
@@ -39,6 +46,27 @@ class SaidList:
     """None: they are told if they are asked for."""
 
 
+@value
+class Unlisted:
+    """A schedule that isn't listed any more."""
+
+    name: str
+    since_ms: int
+    """By the server's clock."""
+    retired_ms: int | None
+    """Since when it makes no ticks; None: it does, until an hour is over."""
+
+    @classmethod
+    def read(cls, name: str, stored: str) -> Unlisted:
+        since, _, retired = stored.partition(" ")
+        return cls(name, int(since), None if retired == "-" else int(retired))
+
+    @property
+    def stored(self) -> str:
+        """As it is kept."""
+        return f"{self.since_ms} {'-' if self.retired_ms is None else self.retired_ms}"
+
+
 @attrs.frozen
 class Heard:
     """How that was heard.
@@ -50,9 +78,8 @@ class Heard:
     word: Literal["ok", "rows", "older", "gone"]
     taken: tuple[str, ...] = ()
     """Those that somebody else has put: a client, or another app. They stay as they are."""
-    unlisted: tuple[str, ...] = ()
-    """Those that aren't listed any more, and are retired in an hour."""
-    retired: tuple[str, ...] = ()
-    """Those that make no ticks from now on."""
+    unlisted: tuple[Unlisted, ...] = ()
+    """What isn't listed any more, of any app, by name: each is told for an hour, and again for an
+    hour once it is retired."""
     has_put: bool = attrs.field(default=False, eq=False)
     """Whether it was put, as only the model tells."""

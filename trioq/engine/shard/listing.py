@@ -10,7 +10,7 @@ import attrs
 from trioq.core.calls import BootId
 from trioq.core.events import Report, ScheduleRetired, ScheduleTaken, ScheduleUnlisted
 from trioq.core.formats import schedule as rows
-from trioq.core.schedules.listed import NOTHING, Heard, Listed, SaidList
+from trioq.core.schedules.listed import NOTHING, Heard, Listed, SaidList, Unlisted
 from trioq.core.schedules.schedule import Schedule
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
@@ -41,6 +41,8 @@ class Listing:
     _digest: str = attrs.field(init=False)
     _taken: set[str] = attrs.field(factory=set[str], init=False)
     """Those of which it was told that somebody else has them."""
+    _told: frozenset[Unlisted] = attrs.field(default=frozenset(), init=False)
+    """What isn't listed any more, of which that was told."""
 
     def __attrs_post_init__(self) -> None:
         self._digest = digest_of(self.schedules)
@@ -65,11 +67,17 @@ class Listing:
             if name not in self._taken:
                 self._taken.add(name)
                 self.report(ScheduleTaken(name))
-        for name in heard.unlisted:
-            self.report(ScheduleUnlisted(name))
-        for name in heard.retired:
-            self.report(ScheduleRetired(name))
+        if heard.word != "gone":
+            self._tell(heard.unlisted)
         return heard
+
+    def _tell(self, unlisted: Sequence[Unlisted]) -> None:
+        """What isn't listed any more, once."""
+        for each in unlisted:
+            if each not in self._told:
+                is_retired = each.retired_ms is not None
+                self.report((ScheduleRetired if is_retired else ScheduleUnlisted)(each.name))
+        self._told = frozenset(unlisted)
 
     async def _listed(self) -> tuple[Listed, ...]:
         """What it lists, from now on, by the server's clock."""

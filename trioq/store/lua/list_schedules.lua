@@ -15,22 +15,23 @@
 --       digest     str   of all that it lists
 --       told       int   1: what it lists follows; 0: it is told if it is asked for
 --       then of each: name; what it says of itself; its next tick, epoch ms, 0: none
--- REPLY ok, names that are retired now; that others have; that aren't listed any more
---       rows, names that are retired now: the list holds, and is asked for
---       older, names that are retired now: another list holds
+-- REPLY ok, what isn't listed any more; names that others have
+--       rows, what isn't listed any more: the list holds, and is asked for
+--       older, what isn't listed any more: another list holds
 --       gone      not registered; nothing changed
 --
 -- Invariant: of each app the newest list holds that a boot lives with, or did less than a minute
 --   ago, unless one is started with what is older. What it doesn't list makes no ticks after an
---   hour. What somebody else has put stays as it is. A tick that has come stays, but of what is
---   retired.
--- Repeat: says nothing new, but doesn't tell again what isn't listed any more, or is retired.
+--   hour. What somebody else has put stays as it is, and the list is asked for until nobody else
+--   has any of it. A tick that has come stays, but of what is retired.
+-- Repeat: says nothing new, and is answered alike: of what isn't listed any more, for an hour, and
+--   then of what is retired, for another; of a thousand at most: name; since, and retired or -.
 -- Cost: O(boots + what isn't listed any more), and O(schedules) where another list holds.
 local steps, schedules, ticks, limits, listing, lists, owners, unlisted = unpack(KEYS, 1, 8)
 local boot, given_now, app, digest, told = unpack(ARGV, 1, 5)
 -- @use declared
 -- @use now
-local RETIRED_AFTER = 3600000
+local RETIRED_AFTER, TOLD_FOR, TOLD_MAX = 3600000, 3600000, 1000
 
 -- @types but schedules, owners
 local now_ms = math.floor(clock(given_now) / 1000)
@@ -38,7 +39,7 @@ if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
 if digest == "-" and redis.call("HEXISTS", lists, app) == 0 then
-  return { "ok", {}, {}, {} }
+  return { "ok", {}, {} }
 end
 
 -- Which lists boots live with.
@@ -58,10 +59,9 @@ declare(known, alive, digest, is_new, now_ms)
 local holds = known[#known].what == digest
 local is_asked_for = holds and held ~= digest
 local is_put = is_asked_for and told == "1"
-local after = (is_put and digest or held) .. "\n" .. lines_of(known, now_ms)
 
 -- Of what isn't listed any more.
-local ends, retired = {}, {}
+local ends, noted, retired = {}, {}, {}
 local left = redis.call("HGETALL", unlisted)
 for u = 1, #left, 2 do
   ends[left[u]] = left[u + 1]
@@ -69,11 +69,11 @@ for u = 1, #left, 2 do
   if since and now_ms - since >= RETIRED_AFTER then
     retired[#retired + 1] = left[u]
     ends[left[u]] = string.format("%d %d", since, now_ms)
+    noted[#noted + 1], noted[#noted + 2] = left[u], ends[left[u]]
   end
 end
-table.sort(retired)
 
-local taken, missing, names = {}, {}, {}
+local taken, names = {}, {}
 local rows, owned, back, come, off = {}, {}, {}, {}, {}
 if is_put then
   local whose, has, at = {}, {}, {}
@@ -105,14 +105,30 @@ if is_put then
       end
       owned[#owned + 1], owned[#owned + 2] = name, app
       back[#back + 1] = ends[name] and name or nil
+      ends[name] = nil
     end
   end
   for name, its in pairs(whose) do
     if its == app and not names[name] and not ends[name] then
-      missing[#missing + 1] = name
+      ends[name] = string.format("%d -", now_ms)
+      noted[#noted + 1], noted[#noted + 2] = name, ends[name]
     end
   end
-  table.sort(missing)
+  held = (#taken > 0 and "~" or "") .. digest
+end
+local after = held .. "\n" .. lines_of(known, now_ms)
+
+-- What is told of that.
+local recent, news = {}, {}
+for name, times in pairs(ends) do
+  local at = string.match(times, "^%d+ (%S+)$")
+  if at == "-" or now_ms - (tonumber(at) or 0) < TOLD_FOR then
+    recent[#recent + 1] = name
+  end
+end
+table.sort(recent)
+for n = 1, math.min(#recent, TOLD_MAX) do
+  news[2 * n - 1], news[2 * n] = recent[n], ends[recent[n]]
 end
 -- @may
 put("HDEL", listing, gone)
@@ -123,15 +139,13 @@ if after ~= before then
   redis.call("HSET", lists, app, after)
 end
 put("ZREM", ticks, retired)
-for _, name in ipairs(retired) do
-  redis.call("HSET", unlisted, name, ends[name])
-end
+put("HSET", unlisted, noted)
 if is_asked_for and not is_put then
-  return { "rows", retired }
+  return { "rows", news }
 elseif not holds then
-  return { "older", retired }
+  return { "older", news }
 elseif not is_put then
-  return { "ok", retired, {}, {} }
+  return { "ok", news, {} }
 end
 if #ARGV > 5 then
   redis.call("HSETNX", limits, "@schedule", "1:0:1:1:1")
@@ -141,7 +155,4 @@ put("HSET", owners, owned)
 put("HDEL", unlisted, back)
 put("ZREM", ticks, off)
 put("ZADD", ticks, come)
-for _, name in ipairs(missing) do
-  redis.call("HSET", unlisted, name, string.format("%d -", now_ms))
-end
-return { "ok", retired, taken, missing }
+return { "ok", news, taken }
