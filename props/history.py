@@ -74,7 +74,9 @@ class History:
         """So a cancel of these was answered; not called for a repetition."""
         self.asked |= {job.uid for job, word in zip(jobs, words, strict=True) if word == "asked"}
 
-    def line_grew_at_its_end(self, new: Sequence[NewJob], before: Dump, after: Dump) -> None:
+    def line_grew_at_its_end(
+        self, new: Sequence[NewJob], before: Dump, after: Dump, now_ms: int
+    ) -> None:
         """I10, first half: who comes later stands behind, among those of its key."""
         for queue in {job.queue for job in new}:
             old = before.queues.get(queue, Waiting()).in_line
@@ -83,7 +85,8 @@ class History:
                 "I10: newer ones were dropped"
             )
             line = old[dropped:]
-            line += [job.uid for job in new if job.queue == queue and job.delay_ms == 0]
+            at_once = [job for job in new if job.due_ms(now_ms) <= now_ms]
+            line += [job.uid for job in at_once if job.queue == queue]
             for key in {job.fair and job.fair.key for job in new}:
                 now = self._of_key(key, after.queues[queue].in_line)
                 assert now == self._of_key(key, line), "I10: not first in, first out"

@@ -225,7 +225,7 @@ class LockStep(Counting, RuleBasedStateMachine):
         if call.verb == "enqueue" and isinstance(answer, Enqueued) and is_new:
             jobs = call.args[2]
             new = self.history.enqueued(jobs, answer, call.rate, self.now_ms)
-            self.history.line_grew_at_its_end(new, before, after)
+            self.history.line_grew_at_its_end(new, before, after, self.now_ms)
             self.line_was_kept(call, {job.queue for job in new}, before, after)
             self.reached["enqueue: drops"] += before.dead.keys() != after.dead.keys()
         job = call.args[3] if call.verb == "tick" else None

@@ -45,13 +45,25 @@ class ScheduleMachine(LockStep):
 
     # -- who is due later ----------------------------------------------------------------------
 
-    @rule(queue=queue_names, delays=st.lists(delays_ms, min_size=1, max_size=4))
-    def enqueue(self, queue: str, delays: Sequence[int]) -> None:
-        """Without a delay, a job is ready at once."""
-        jobs = tuple(self.make_job(queue, delay_ms=ms) for ms in delays)
+    @rule(
+        queue=queue_names,
+        delays=st.lists(delays_ms, min_size=1, max_size=4),
+        by_clock=st.booleans(),
+        ago_ms=st.sampled_from([0, 1, 5000]),
+    )
+    def enqueue(
+        self, queue: str, delays: Sequence[int], by_clock: bool = False, ago_ms: int = 0
+    ) -> None:
+        """Without a delay, a job is ready at once; so is one whose time has passed."""
+        if by_clock:
+            times = [self.now_ms + (ms or -ago_ms) for ms in delays]
+            jobs = tuple(self.make_job(queue, at_ms=ms) for ms in times)
+        else:
+            jobs = tuple(self.make_job(queue, delay_ms=ms) for ms in delays)
         self.write("enqueue", "s1", jobs)
-        self.due |= {job.uid: self.now_ms + job.delay_ms for job in jobs if job.delay_ms}
-        at_once = [job.uid for job in jobs if not job.delay_ms]
+        due = zip(jobs, delays, strict=True)
+        self.due |= {job.uid: self.now_ms + ms for job, ms in due if ms}
+        at_once = [job.uid for job, ms in zip(jobs, delays, strict=True) if not ms]
         assert self.waiting(queue).in_line[-len(at_once) :] == at_once or not at_once
 
     @precondition(lambda self: len(self.held.jobs) < MANY)

@@ -341,6 +341,7 @@ class StoreMachine(LockStep):
             data.draw(job_names),
             b"{" + b" " * data.draw(st.sampled_from([0, 0, 0, 250, 9000])) + b"}",
             delay_ms=data.draw(delays_ms),
+            at_ms=data.draw(st.sampled_from([0, 0, self.now_ms, self.now_ms + 1500])),
             id=data.draw(ids),
             seen=data.draw(marks),
             takes=data.draw(takes),

@@ -197,6 +197,7 @@ def new_job(
     payload: bytes = b"{}",
     *,
     delay_ms: int = 0,
+    at_ms: int = 0,
     id: str | None = None,
     seen: tuple[str, str] | None = None,
     options: Options | None = None,
@@ -209,7 +210,10 @@ def new_job(
     uid = uid or new_uid()
     now_ms = time.time_ns() // 1_000_000
     stored, big = encode(Record(uid, name, queue, payload, id, now_ms, options or Options()))
-    return NewJob(uid, queue, stored, big, delay_ms, id, seen, takes=takes, fair=fair, keep=keep)
+    return NewJob(
+        uid, queue, stored, big, delay_ms, id, seen,
+        takes=takes, fair=fair, keep=keep, at_ms=at_ms,
+    )  # fmt: skip
 
 
 def job_wanted_since(ms: int, queue: str = "low", name: str = "noop") -> NewJob:

@@ -287,6 +287,17 @@ def after_a_time(place: Place) -> None:
     assert now_ms + 600_000 <= due_ms <= now_ms + 660_000
 
 
+@row("enqueue", "--at")
+def at_a_moment(place: Place) -> None:
+    uid = place.cli.json("enqueue", "noop", "--at", "2100-01-01T01:00:00.5+01:00")["uid"]
+    scheduled = place.dump().queues["low"].scheduled
+    assert scheduled[uid] == 4_102_444_800_500
+    assert place.cli("enqueue", "noop", "--at", "2020-01-01T00:00:00Z").exit_code == 0
+    assert place.dump().queues["low"].scheduled == scheduled, "what has passed is now"
+    refused = place.cli("enqueue", "noop", "--at", "2100-01-01T00:00:00Z", "--delay", "1m")
+    assert (refused.exit_code, "--at and --delay" in refused.stderr) == (2, True)
+
+
 @row("enqueue", "--deadline")
 def to_be_done_by_a_moment(place: Place) -> None:
     now_ms = time.time_ns() // 1_000_000

@@ -111,6 +111,8 @@ TAKEN: list[dict[str, Any]] = [
     {"deadline": datetime.timedelta(days=365 * 30)},
     {"deadline": "1h", "expires": "30m"},
     {"deadline": None, "expires": Decimal("60.5"), "delay": 0.003},
+    {"at": datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=-3)))},
+    {"at": datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC), "delay": 0},
     {"payload": nested(100)},
     {"payload": in_lists(100)},
     {"payload": {"a": 10**4000}},
@@ -188,6 +190,7 @@ def drafts() -> Drafts:
         optional={
             "queue": st.none() | ANY_TEXT | st.sampled_from(["low"]),
             "delay": ANY_NUMBER,
+            "at": st.none() | ANY_MOMENT,
             "id": st.none() | ANY_TEXT | st.uuids() | st.integers(),
             "max_attempts": st.none() | ANY_NUMBER,
             "timeout": st.none() | ANY_NUMBER,
@@ -204,6 +207,7 @@ def test_whatever_a_client_takes_an_engine_can_run(
     except (PayloadRejected, QueueUnknown, TypeError):
         return
     assert isinstance(job.delay_ms, int)
+    assert isinstance(job.at_ms, int)
     stored = record.decode(job.uid, job.stored)
     read = stored.record
     given = payload.decode(job.big if stored.payload_is_big else read.payload)
@@ -279,6 +283,14 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"expires": NOW.replace(tzinfo=None)}, TypeError, "expires is 2030-.*, in no time zone"),
     ({"expires": -1}, PayloadRejected, "expires is -1.0: expected"),
     ({"expires": 60, "delay": 61}, PayloadRejected, "its delay of 61 s ends after it has expired"),
+    ({"at": NOW.replace(tzinfo=None)}, TypeError, r"^at is 2030-.*, in no time zone: expected an"
+        r" aware datetime, such as datetime\.now\(UTC\) \+ timedelta\(hours=1\)$"),
+    ({"at": 60}, TypeError, "at is 60: expected an aware datetime; delay takes a time from now"),
+    ({"at": NOW.date()}, TypeError, "at is a date: expected an aware datetime"),
+    ({"at": NOW, "delay": 60}, TypeError, "at and delay both say when .*: expected one of them"),
+    ({"at": NOW.replace(year=9999)}, PayloadRejected, "at is 9999-.* the year 5138"),
+    ({"at": NOW, "expires": 60}, PayloadRejected, "it is due at 2030-01-01 00:00:00.00:00, after"
+        " it has expired: it would never be run"),
     ({"ttl": 60}, TypeError, "no argument 'ttl': did you mean 'expires'"),
     ({"id": 5}, TypeError, 'id is a text or a UUID, not an object of type int: "5" is one'),
     ({"id": b"5"}, TypeError, "id is a text or a UUID"),

@@ -110,6 +110,11 @@ CLIENTS = (
         "            own.is_sending = False\n", SHARING,
     ),
     Mutant(
+        "a moment of a job is counted from its enqueue on", "store/enqueuing.py",
+        'f"@{job.at_ms}" if job.at_ms else str(job.delay_ms)',
+        "str(job.delay_ms or job.at_ms)", ("tests/store/contract/test_claims.py",),
+    ),
+    Mutant(
         "a trace alone isn't asked for", "client/jobs.py",
         "options is not NO_OPTIONS or trace", "options is not NO_OPTIONS", DRAFTS,
     ),

@@ -152,7 +152,7 @@ DEADLINES = (
     Mutant(
         "a delay may end after the deadline",
         JOBS,
-        "if delay_ms and (late := too_late(",
+        "if due_ms > now_ms and (late := too_late(",
         "if False and (late := too_late(",
         REFUSED,
     ),

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -62,6 +62,7 @@ def _fair_key(ctx: click.Context, param: click.Parameter, text: str | None) -> s
 @click.argument("payload", metavar="[PAYLOAD_JSON]", required=False)
 @click.option("--queue", metavar="QUEUE", help="Default: the handler's, else default_queue.")
 @duration("--delay", "Ready after this time: 90, 500ms, 5m.")
+@moment("--at", "Ready at this moment: 2030-01-31T12:00:00Z. One that has passed is now.")
 @moment("--deadline", "Not done by then, it is cancelled: 10m from now, or 2030-01-31T12:00:00Z.")
 @moment("--expires", "Not begun by then, it is cancelled: likewise.")
 @click.option("--id", metavar="ID", help="Your own id: a second job with it isn't queued.")
@@ -90,6 +91,7 @@ def enqueue(
     payload: str | None,
     queue: str | None,
     delay: float | None,
+    at: int | None,
     deadline: int | None,
     expires: int | None,
     id: str | None,
@@ -106,11 +108,8 @@ def enqueue(
     With --from there is one job for each line. All lines are checked before the first one is
     queued, and every fault is told with its line's number.
     """
-    if source is not None and (payload is not None or id is not None):
-        other = "PAYLOAD_JSON" if payload is not None else "--id"
-        raise click.UsageError(f"--from and {other} can't be used together.")
-    if source is not None and wait is not None:
-        raise click.UsageError("--from and --wait can't be used together.")
+    _one_of("--from", source, {"PAYLOAD_JSON": payload, "--id": id, "--wait": wait})
+    _one_of("--at", at, {"--delay": delay})
     made = load(config)
     known = known_here(made)
     if wait is not None and result is None:
@@ -123,7 +122,7 @@ def enqueue(
     patience_s = math.inf if full_timeout is None else full_timeout
     try:
         asked = arguments.fair(fair_key, weight)
-        wanted = _Wanted(made, name, into, delay or 0, options, plan, asked, patience_s)
+        wanted = _Wanted(made, name, into, delay or 0, at or 0, options, plan, asked, patience_s)
         if result is not None:
             arguments.keep("--result", result)
         content = encoded(payload or "{}", made.max_payload_bytes)
@@ -156,6 +155,13 @@ def enqueue(
             click.echo(f"queued {count:,} {name} in {wanted.queue}")
 
 
+def _one_of(option: str, value: object, others: Mapping[str, object]) -> None:
+    """Refuse what contradicts an option, if that is given."""
+    for other, said in others.items():
+        if value is not None and said is not None:
+            raise click.UsageError(f"{option} and {other} can't be used together.")
+
+
 @attrs.frozen
 class _Wanted:
     """What all jobs of this command have in common."""
@@ -164,6 +170,7 @@ class _Wanted:
     name: str
     queue: str
     delay_s: float
+    at_ms: int
     options: Options
     plan: Plan
     asked: Asked
@@ -177,8 +184,8 @@ class _Wanted:
             raise QueueUnknown(f"no queue {self.queue!r} is configured{hint}")
         fields = json.loads(payload) if self.plan.reads else {}
         return Drafts(self.config, knows_queues=True).job(
-            self.name, payload, queue=self.queue, delay_s=self.delay_s, id=id,
-            options=self.options, trace=trace,
+            self.name, payload, queue=self.queue, delay_s=self.delay_s, at_ms=self.at_ms,
+            id=id, options=self.options, trace=trace,
             takes=self.plan.takes(fields), fair=self.plan.turn(fields, self.asked),
         )  # fmt: skip
 

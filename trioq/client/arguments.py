@@ -153,7 +153,7 @@ def moment(argument: str, value: Any, now_ms: int) -> int:
       PayloadRejected: No job can have it.
     """
     if isinstance(value, datetime.datetime):
-        return _epoch_ms(argument, value)
+        return _epoch_ms(argument, value, "; or a time from now, such as timedelta(hours=1)")
     if isinstance(value, str):
         value = seconds_of(value)
         _check(argument, value, valid.AHEAD_S)
@@ -162,12 +162,30 @@ def moment(argument: str, value: Any, now_ms: int) -> int:
     return now_ms + round(seconds(argument, value, valid.AHEAD_S) * 1000)
 
 
-def _epoch_ms(argument: str, value: datetime.datetime) -> int:
+def wall_clock(at: Any, delay: Any) -> int:
+    """When a job is due that says ``at``, as epoch ms.
+
+    Args:
+      delay: What it says beside that, which is to be nothing.
+
+    Raises:
+      TypeError: It is no datetime, or one that names no time zone; or there is a delay.
+      PayloadRejected: No job can have it.
+    """
+    if not isinstance(at, datetime.datetime):
+        raise TypeError(
+            f"at is {valid.shown(at)}: expected an aware datetime; delay takes a time from now"
+        )
+    if delay:
+        raise TypeError("at and delay both say when the job is due: expected one of them")
+    return max(1, _epoch_ms("at", at))
+
+
+def _epoch_ms(argument: str, value: datetime.datetime, otherwise: str = "") -> int:
     if value.utcoffset() is None:
         raise TypeError(
             f"{argument} is {value}, in no time zone: expected an aware datetime, such as"
-            " datetime.now(UTC) + timedelta(hours=1); or a time from now, such as"
-            " timedelta(hours=1)"
+            f" datetime.now(UTC) + timedelta(hours=1){otherwise}"
         )
     since = (value - _EPOCH) // datetime.timedelta(milliseconds=1)
     if not valid.TIME_MS.allows(since):

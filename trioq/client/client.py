@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 from uuid import UUID
@@ -76,6 +77,7 @@ class Client:
         *,
         queue: str | None = None,
         delay: Seconds = 0.0,
+        at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
@@ -94,6 +96,7 @@ class Client:
         *,
         queue: str | None = None,
         delay: Seconds = 0.0,
+        at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
@@ -111,6 +114,7 @@ class Client:
         *,
         queue: str | None = None,
         delay: Seconds = 0.0,
+        at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
@@ -130,6 +134,8 @@ class Client:
               configuration's ``app`` is imported once to know it; where that can't be, there
               is a warning, and the job goes to ``default_queue``.
           delay: Seconds until it is ready, or a timedelta.
+          at: Instead, when it is ready, by the server's clock: an aware datetime. One that has
+              passed is now.
           id: The caller's own id, a text or a UUID. While a job with this id lives, and for
               ``id_retention`` after it ended, another enqueue is answered with that job and
               changes nothing.
@@ -167,7 +173,7 @@ class Client:
           enqueue again with the same ``id``.
         """
         return await self._enqueue(
-            what, payload, queue=queue, delay=delay, id=id,
+            what, payload, queue=queue, delay=delay, at=at, id=id,
             max_attempts=max_attempts, timeout=timeout, result=result,
             deadline=deadline, expires=expires, fair_key=fair_key, weight=weight,
             full_timeout=full_timeout, **unknown,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Never
 from uuid import UUID
@@ -86,6 +86,7 @@ class Drafts:
         *,
         queue: str | None = None,
         delay: Seconds = 0.0,
+        at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
@@ -101,12 +102,13 @@ class Drafts:
 
         Raises:
           PayloadRejected, QueueUnknown: Nothing can be queued like this.
-          TypeError: An argument is of the wrong kind, or there is none of its name.
+          TypeError: An argument is of the wrong kind or contradicts another, or there is none of
+              its name.
         """
         arguments.refuse_unknown(unknown)
         asked = arguments.fair(fair_key, weight)
         options = self.options(max_attempts, timeout, result, deadline, expires)
-        asks = id is not None or options is not NO_OPTIONS or trace
+        asks = id is not None or at is not None or options is not NO_OPTIONS or trace
         is_plain = not asks and payload is None and type(delay) is float and delay == 0
         if is_plain and type(what) is Call:
             return self._plain(what, queue, asked)
@@ -120,6 +122,7 @@ class Drafts:
             takes=plan.takes(call.payload),
             fair=plan.turn(call.payload, asked),
             delay_s=arguments.seconds("delay", delay, valid.DELAY_S),
+            at_ms=0 if at is None else arguments.wall_clock(at, delay),
             id=None if id is None else arguments.caller_id(id),
             options=options,
             trace=trace,
@@ -239,6 +242,7 @@ class Drafts:
         *,
         queue: str | None,
         delay_s: float = 0.0,
+        at_ms: int = 0,
         id: str | None = None,
         options: Options = NO_OPTIONS,
         trace: Headers = NO_HEADERS,
@@ -258,8 +262,9 @@ class Drafts:
         except ValueError as error:
             raise PayloadRejected(str(error)) from None
         uid, now_ms, delay_ms = new_uid(), time.time_ns() // 1_000_000, round(delay_s * 1000)
-        if delay_ms and (late := too_late(options, now_ms + delay_ms)) is not None:
-            raise PayloadRejected(_never(late, options, delay_s))
+        due_ms = at_ms or now_ms + delay_ms
+        if due_ms > now_ms and (late := too_late(options, due_ms)) is not None:
+            raise PayloadRejected(_never(late, options, _ready(at_ms, delay_s)))
         record = Record(
             uid=uid,
             name=name,
@@ -269,10 +274,13 @@ class Drafts:
             enqueued_ms=now_ms,
             options=options,
             trace=trace,
-            due_ms=now_ms + delay_ms if delay_ms else 0,
+            due_ms=due_ms if due_ms > now_ms else 0,
         )
         stored, big = encode(record)
-        return NewJob(uid, queue, stored, big, delay_ms, id, name=name, takes=takes, fair=fair)
+        return NewJob(
+            uid, queue, stored, big, delay_ms, id,
+            name=name, takes=takes, fair=fair, at_ms=at_ms,
+        )  # fmt: skip
 
     def wants_result(self, handle: Any) -> bool | None:
         """Whether the result of its job was to be kept, as far as is known here; None: nobody
@@ -300,11 +308,18 @@ class Drafts:
         return queue
 
 
-def _never(late: LateReason, options: Options, delay_s: float) -> str:
+def _ready(at_ms: int, delay_s: float) -> str:
+    """When a job would be."""
+    if not at_ms:
+        return f"its delay of {delay_s:g} s ends"
+    return f"it is due at {datetime.fromtimestamp(at_ms / 1000, UTC)},"
+
+
+def _never(late: LateReason, options: Options, ready: str) -> str:
     """Why a job would never be run."""
     if late == "expired":
-        return f"its delay of {delay_s:g} s ends after it has expired: it would never be run"
-    said = f"its delay of {delay_s:g} s ends after its deadline: it would never be run"
+        return f"{ready} after it has expired: it would never be run"
+    said = f"{ready} after its deadline: it would never be run"
     if options.deadline_ms != deadline_here():
         return said
     return f"{said}; the deadline is that of the job here, and deadline=None asks for none"

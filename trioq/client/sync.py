@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
@@ -74,6 +75,7 @@ class SyncClient:
         *,
         queue: str | None = None,
         delay: Seconds = 0.0,
+        at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
@@ -92,6 +94,7 @@ class SyncClient:
         *,
         queue: str | None = None,
         delay: Seconds = 0.0,
+        at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
@@ -109,6 +112,7 @@ class SyncClient:
         *,
         queue: str | None = None,
         delay: Seconds = 0.0,
+        at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
         timeout: Seconds | None = None,
@@ -122,7 +126,7 @@ class SyncClient:
     ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
         return self._enqueue(
-            what, payload, queue=queue, delay=delay, id=id,
+            what, payload, queue=queue, delay=delay, at=at, id=id,
             max_attempts=max_attempts, timeout=timeout, result=result,
             deadline=deadline, expires=expires, fair_key=fair_key, weight=weight,
             full_timeout=full_timeout, **unknown,

@@ -197,6 +197,12 @@ class NewJob:
     """Whose turn it is when it is this job's; None: it has no key."""
     keep: IdKeep | None = None
     """Of its caller's id; None: as that of any other."""
+    at_ms: int = 0
+    """Due then, epoch, and not after ``delay_ms``; 0: it names no time."""
+
+    def due_ms(self, now_ms: int) -> int:
+        """When it is due that is enqueued now."""
+        return self.at_ms or now_ms + self.delay_ms
 
 
 @value

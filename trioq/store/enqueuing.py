@@ -77,7 +77,7 @@ def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
     flow."""
     by_queue: dict[str, Args] = {}
     for job in jobs:
-        if job.delay_ms or job.big or job.id is not None or job.seen is not None:
+        if job.delay_ms or job.at_ms or job.big or job.id is not None or job.seen is not None:
             return None
         if (pairs := by_queue.get(job.queue)) is None:
             pairs = by_queue[job.queue] = []
@@ -106,8 +106,8 @@ def _in_full(jobs: Sequence[NewJob], queues: Iterable[str]) -> Args:
     for job in jobs:
         path, mark = job.seen or ("", "")
         args += (
-            place[job.queue], job.uid, str(job.delay_ms), job.id or "", job.stored, job.big,
-            path, mark, flow.encode(job.takes, job.fair),
+            place[job.queue], job.uid, f"@{job.at_ms}" if job.at_ms else str(job.delay_ms),
+            job.id or "", job.stored, job.big, path, mark, flow.encode(job.takes, job.fair),
         )  # fmt: skip
     return args
 

@@ -109,6 +109,17 @@ def test_a_delayed_job_is_claimed_exactly_when_it_is_due(world: Make) -> None:
     assert (uids(reply.claims), reply.next_due_ms) == ([uid], None)
 
 
+def test_a_job_of_a_moment_is_due_then_whenever_its_enqueue_arrives(world: Make) -> None:
+    w = world()
+    later = new_job(at_ms=w.clock.ms + SECOND)
+    w.clock.ms += SECOND - 1
+    past, now = new_job(at_ms=1), new_job(at_ms=w.clock.ms)
+    w.sender.enqueue(later, past, now)
+    assert w.queue("low").scheduled == {later.uid: later.at_ms}
+    reply = w.engine().ask(3)
+    assert (uids(reply.claims), reply.next_due_ms) == ([past.uid, now.uid], 1)
+
+
 def test_a_job_that_is_due_takes_none_with_it_that_is_not(world: Make) -> None:
     w = world()
     due = w.sender.enqueue_new(delay_ms=SECOND)

@@ -214,8 +214,8 @@ class Enqueuing:
             space.forget.drop(job.id)
         if job.seen is not None:
             space.seen[job.seen[0]] = job.seen[1]
-        if job.delay_ms > 0:
-            queue.scheduled.put(job.uid, self.now_ms + job.delay_ms)
+        if (due_ms := job.due_ms(self.now_ms)) > self.now_ms:
+            queue.scheduled.put(job.uid, due_ms)
         else:
             space.make_ready(job.queue, job.uid)
         space.ring(job.queue)  # for what is due later, too: an idle engine has to hear when

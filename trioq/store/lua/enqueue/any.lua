@@ -67,7 +67,8 @@ local function add(list, key, value)
 end
 for j = 0, count - 1 do
   local a = last + j * 9
-  local queue, uid, delay = place[tonumber(ARGV[a + 1])], ARGV[a + 2], tonumber(ARGV[a + 3])
+  local queue, uid = place[tonumber(ARGV[a + 1])], ARGV[a + 2]
+  local delay = tonumber(ARGV[a + 3]) or math.max(0, string.sub(ARGV[a + 3], 2) - now_ms)
   local id, path = ARGV[a + 4], ARGV[a + 7]
   local other = id ~= "" and existing(id)
   if is_there[uid] then

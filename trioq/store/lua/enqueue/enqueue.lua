@@ -28,7 +28,8 @@
 --       n_rows    int   how many rows of flow plain jobs have
 --       then the plain jobs, queue by queue: uid, record; if they have rows: these, and for each queue
 --       the places of its jobs' rows (0: none); or else for each job: queue's place,
---       uid, delay ms, caller's id, record, big payload, seen path, seen mark, flow (empty: none)
+--       uid, delay ms (@: epoch ms), caller's id, record, big payload, seen path, seen mark, flow
+--       (empty: none)
 -- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
 --       full, its queue, how many wait there, how many would come; nothing is queued, by this number ever
 --       wait, its queue, how many wait there, the place in line; likewise
