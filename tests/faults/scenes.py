@@ -18,6 +18,7 @@ from trioq.core.calls import (
     MustWait,
     NewJob,
     Note,
+    Replacing,
     Step,
     StepReply,
     Unwanted,
@@ -120,6 +121,11 @@ def cancel(scene: Scene) -> Asked:
             [Unwanted(uid, "low", "noop")],
         ),
     )
+
+
+def replace(scene: Scene) -> Asked:
+    later = attrs.evolve(scene.job("later"), delay_ms=7)
+    return Asked("replace", (*scene.write(), Replacing(later)))
 
 
 def revive(scene: Scene) -> Asked:
@@ -257,7 +263,7 @@ def ring_bells(scene: Scene) -> Asked:
 SCRIPTS = {
     f.__name__: f
     for f in (
-        step, enqueue, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
+        step, enqueue, replace, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
         expire_parked, forget_queues, wait_for, step_aside, note, breakers, reset_breaker,
         set_limits, declare_limits, ring_bells, schedule,
         list_schedules,
@@ -272,7 +278,7 @@ def new_scenes(server: Server, *namespaces: str) -> list[Scene]:
     """The same scene in each; their clock stands, two seconds after they were prepared."""
     names = ("a", "b", "c", "d", "e", "f", "g", "h", "new", "last")
     jobs = {name: new_job() for name in names}
-    jobs |= {"later": new_job(delay_ms=60_000), "named": new_job(id="the caller's")}
+    jobs |= {"later": new_job(delay_ms=60_000, id="later"), "named": new_job(id="the caller's")}
     for script in all_scripts():
         server.call("SCRIPT", "LOAD", script.text)
     scenes = [Scene(server.store(n, at(BEGINNING_MS)), jobs) for n in namespaces]

@@ -49,6 +49,7 @@ OF_CLIENTS = tuple(
     f"{script}.{moment}"
     for script in (
         "enqueue",
+        "replace",
         "cancel",
         "revive",
         "purge_dead",

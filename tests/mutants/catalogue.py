@@ -14,6 +14,7 @@ from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.follows import FOLLOWS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
+from tests.mutants.ids import SAME
 from tests.mutants.limits import LIMITED
 from tests.mutants.listing import LISTING
 from tests.mutants.looked import LOOKED
@@ -454,8 +455,9 @@ SCRIPTS = (
         "remember(sender, number, answer)\n", "", CANCELS,
     ),
     Mutant(
-        "a cancel doesn't look again for an engine that has come since", "store/lua/cancel.lua",
-        "if not listed[registered[b]] then", "if false then", SEARCH,
+        "a cancel doesn't look again for an engine that has come since",
+        "store/lua/shared/claims_of.lua",
+        "      return nil\n", "      return found\n", SEARCH,
     ),
     Mutant(
         "a cancel doesn't note what still lies in the queue", "store/lua/cancel.lua",
@@ -466,12 +468,12 @@ SCRIPTS = (
         "is_behind and KEYS[doors_at + d] or KEYS[k + 2]", "KEYS[k + 2]", MODEL,
     ),
     Mutant(
-        "who asks again takes the first one's place", "store/lua/cancel.lua",
-        'if redis.call("HEXISTS", claim.asks, uid) == 0 then', "if true then", CANCELS,
+        "who asks again takes the first one's place", "store/lua/shared/ask.lua",
+        "if not before or not quietly", "if true or not quietly", CANCELS,
     ),
     Mutant(
-        "an engine isn't rung for when it is asked something", "store/lua/cancel.lua",
-        "  ring(claim.bell)\n", "", CANCELS,
+        "an engine isn't rung for when it is asked something", "store/lua/shared/ask.lua",
+        "    ring(claim.bell)\n", "", CANCELS,
     ),
     Mutant(
         "who was asked to end goes back to wait", "store/lua/step/settle.lua",
@@ -508,7 +510,7 @@ SCRIPTS = (
     ),
     Mutant(
         "an ended id is forgotten at once", "store/lua/shared/forget.lua",
-        "now_ms + retention_ms", "now_ms", MODEL,
+        "now_ms + (after_end or retention_ms)", "now_ms", MODEL,
     ),
     Mutant(
         "a queue is forgotten while it is paused", "store/lua/forget_queues.lua",
@@ -897,6 +899,7 @@ CHAPTERS = {
     "Scripts": (*SCRIPTS, *TOLD, *PACKED),
     "Limits": LIMITED,
     "Schedules": (*TICKED, *LISTING),
+    "Ids": SAME,
     "Turns and shares": (*TAKEN_IN_TURN, *SHARED),
     "Pauses": PAUSED,
     "Full queues": PRESSURE,

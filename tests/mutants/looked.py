@@ -47,7 +47,7 @@ LOOKED = (
     ),
     Mutant(
         "one in line is known by its uid alone", "store/lua/enqueue/line_up.lua",
-        'more and ARGV[first + 3] or ""', '""', IN_LINE,
+        'more and string.match(ARGV[first + 3], "^%Z*") or ""', '""', IN_LINE,
     ),
     Mutant(
         "who is told that there is room has forgotten its id", "store/lua/shared/line.lua",

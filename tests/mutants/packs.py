@@ -122,8 +122,8 @@ PACKED = (
         "    redis.call(\"HDEL\", packs, pack.field)\n", "", PACKS,
     ),
     Mutant(
-        "who lies in a pack is cancelled as if it waited", "store/lua/cancel.lua",
-        ' or step_of[uid]\n', "\n", PACKS,
+        "who lies in a pack is cancelled as if it waited", "store/lua/shared/claims_of.lua",
+        ' or step_of[uids[i]]\n', "\n", PACKS,
     ),
     Mutant(
         "of packs nobody says anything", "store/lua/note.lua",

@@ -12,8 +12,8 @@ NOTED: Killers = ("tests/store/contract/test_notes.py",)
 
 TOLD = (
     Mutant(
-        "who asks again doesn't ring again", f"{LUA}/cancel.lua",
-        "  end\n  ring(claim.bell)\n", "    ring(claim.bell)\n  end\n", ASKED,
+        "who asks again doesn't ring again", f"{LUA}/shared/ask.lua",
+        "  if not quietly then\n", "  if not quietly and not before then\n", ASKED,
     ),
     Mutant(
         "a server that went back in time tells of no asks", f"{LUA}/step/reply.lua",

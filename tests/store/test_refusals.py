@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import pytest
@@ -29,8 +29,11 @@ from trioq.core.calls import (
     Note,
     Pausing,
     Rate,
+    Replaced,
+    Replacing,
     Step,
     StepReply,
+    Taking,
     Unwanted,
 )
 from trioq.core.fair import FairKey
@@ -78,9 +81,9 @@ def build(store: RedisStore, clock: list[int]) -> World:
     file = new_job(seen=("path", "1:2"))
     big = new_job(payload=b'{"x":"%s"}' % (b"y" * 9000), id="big")
     assert store.enqueue(*sender.next(), [file, big], rate=Rate("scan", 1000, 10)).taken == 2
-    first, second = engine.step(2)
-    engine.step(0, Ack(first.uid, 1, b"{}"), DeadLetter(second.uid, 1, 1, "failures", line("x")))
-    world.uids["dead"] = second.uid
+    first, world.uids["dead"] = (claim.uid for claim in engine.step(2))
+    dies = DeadLetter(world.uids["dead"], 1, 1, "failures", line("x"))
+    engine.step(0, Ack(first, 1, b"{}"), dies)
     sender.enqueue_new(id="ended")
     engine.step(0, Ack(engine.claim().uid, engine.n))
     for keep_ms in (1000, 90_000_000):
@@ -98,7 +101,9 @@ def build(store: RedisStore, clock: list[int]) -> World:
     world.uids["parked"] = [sender.enqueue_new(name="unknown") for _ in range(3)]
     claims = engine.step(4)
     engine.step(0, *(Park(c.uid, engine.n, "low", "unknown") for c in claims if not c.suspect))
-    sender.enqueue(*(new_job(fair=FairKey('"a"') if n % 2 else None) for n in range(8)))
+    *_, world.uids["run"] = sender.enqueue(
+        *(new_job(fair=FairKey('"a"') if n % 2 else None) for n in range(7)), new_job(id="held")
+    )
     reply = store.step(Step(engine.engine, engine.n + 1, 8, engine.queues, suspect=False))
     assert isinstance(reply, StepReply)
     engine.n += 1
@@ -204,6 +209,22 @@ def cancel(uid: Callable[[World], str], name: str = "noop") -> Callable[[World],
     return lambda w: cancelled_by(w.store, *w.sender.next(), uid(w), "low", name)
 
 
+def replaced(world: World, job: NewJob) -> None:
+    assert world.store.replace(*world.sender.next(), Replacing(job)) == Replaced("replaced")
+
+
+def taken(how: Literal["dead", "again", "supersede"], whose: str) -> Callable[[World], None]:
+    """From who has it."""
+
+    def take(w: World) -> None:
+        uid, id = w.uids[whose], {"run": "held", "dead": "big"}[whose]
+        step = dict(w.uids["held"]).get(uid, 0)
+        taking = Taking(uid, how, w.engine.engine, step)
+        assert w.store.enqueue(*w.sender.next(), [new_job(id=id)], taking=taking).taken == 1
+
+    return take
+
+
 OPERATIONS: dict[str, Callable[[World], Any]] = {
     "enqueue": enqueue,
     "enqueue plain": enqueue_plain,
@@ -213,6 +234,11 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "reap": lambda w: w.store.reap(w.dying, w.store.observe()[w.dying], 2),
     "reap to death": lambda w: w.store.reap(w.dying, w.store.observe()[w.dying], 1),
     "sign off": lambda w: w.store.sign_off(w.engine.engine),
+    "replace ready": lambda w: replaced(w, new_job(id="ready-1", uid=w.uids["ready"][1])),
+    "replace scheduled": lambda w: replaced(w, new_job(id="later", uid=w.uids["later"])),
+    "take the id of a run": taken("again", "run"),
+    "take the id of a run that shall end": taken("supersede", "run"),
+    "take the id of a dead job": taken("dead", "dead"),
     "cancel ready": cancel(lambda w: w.uids["ready"][1]),
     "cancel scheduled": cancel(lambda w: w.uids["later"]),
     "cancel parked": cancel(lambda w: w.uids["parked"][1], "unknown"),

@@ -17,7 +17,7 @@ from redis.connection import AbstractConnection, UnixDomainSocketConnection
 
 import trioq
 from tests.support import cancelled_by, new_job
-from trioq.core.calls import BreakerNews, Step
+from trioq.core.calls import BreakerNews, Replacing, Step
 from trioq.errors import StoreError, StoreUnreachable, TrioqBug
 from trioq.store import replies
 from trioq.store.keys import Keys
@@ -97,6 +97,7 @@ ASKED: dict[str, Callable[[RedisStore], Any]] = {
     "reset_breaker": lambda store: store.reset_breaker("s", 1, "api"),
     # The first of these asks a command before its script, and goes by the command's answer.
     "cancel": lambda store: cancelled_by(store, "s", 1, "u", "low", "x"),
+    "replace": lambda store: store.replace("s", 1, Replacing(new_job(id="i"))),
     "reap": lambda store: store.reap("e.1", 1, 3),
     "sign_off": lambda store: store.sign_off("e.1"),
 }

@@ -126,10 +126,10 @@ def test_every_key_of_the_header_is_touched(script: Script) -> None:
         assert len(re.findall(rf"\b{key}\b", body)) > 1, key
 
 
-def test_only_an_enqueue_is_refused_by_a_full_server() -> None:
+def test_only_what_brings_a_job_is_refused_by_a_full_server() -> None:
     refused = [s.name for s in all_scripts() if s.text.splitlines()[0] != "#!lua flags=allow-oom"]
-    assert refused == ["enqueue"]
-    assert load("enqueue").text.splitlines()[0] == "#!lua"
+    assert refused == ["enqueue", "replace"]
+    assert all(load(name).text.splitlines()[0] == "#!lua" for name in refused)
 
 
 def test_the_server_gets_one_text_with_everything_in_place() -> None:

@@ -27,7 +27,9 @@ from trioq.core.calls import (
     MustWait,
     Note,
     Rate,
+    Replacing,
     StepReply,
+    Taking,
     Unwanted,
 )
 from trioq.core.fair import LONGEST, TURN, FairKey
@@ -51,7 +53,8 @@ class Busy:
         self.store = store
         self.sender = Sender(store)
         self.engine, self.dying = Driver(store, ("low",)), Driver(store, ("low",))
-        queued = self.sender.enqueue(*(new_job(id=f"id{i}") for i in range(12)))
+        jobs = [new_job(id=f"id{i}") for i in range(12)]
+        queued, self.named = self.sender.enqueue(*jobs), jobs[9]
         self.engine.step(7)
         self.dying.step(2)
         self.engine.step(
@@ -112,6 +115,12 @@ class Busy:
             "expire_parked": lambda: store.expire_parked("low", "noop", 0, line("unknown")),
             "enqueue": numbered("enqueue", jobs, rate=RATE),
             "enqueue of plain jobs": numbered("enqueue", [new_job(), new_job("high")]),
+            "replace": numbered("replace", Replacing(self.named)),
+            "enqueue that takes an id": numbered(
+                "enqueue",
+                [new_job(id="id5")],
+                taking=Taking(held[3], "supersede", self.engine.engine, 1),
+            ),
             "cancel": numbered("cancel", [Unwanted(uid, "low", "noop") for uid in wanted]),
             "note": lambda: store.note(self.engine.engine, [Note(held[0], 1, b"1")]),
             "set_limits": lambda: store.set_limits({"one": LimitSettings(concurrency=2)}, 2),
@@ -161,7 +170,9 @@ def outcome(call: Callable[[], Any]) -> str:
 
 
 SCRIPTS = {script.name for script in all_scripts()}
-VERBS = sorted(SCRIPTS | {"step that only claims", "enqueue of plain jobs", "tick"})
+VERBS = sorted(
+    SCRIPTS | {"step that only claims", "enqueue of plain jobs", "enqueue that takes an id", "tick"}
+)
 
 
 def everything(store: RedisStore) -> dict[bytes, Any]:
@@ -212,7 +223,12 @@ def test_a_full_server_refuses_what_is_new_and_can_be_drained(
     own_server.call("CONFIG", "SET", "maxmemory", "1")
     before = dump(full)
     calls = dict(busy.calls())
-    for verb in ("enqueue", "enqueue of plain jobs"):
+    for verb in (
+        "enqueue",
+        "enqueue of plain jobs",
+        "replace",
+        "enqueue that takes an id",
+    ):
         with pytest.raises(StoreBusy, match="OOM"):
             calls[verb]()
     assert dump(full) == before, "nothing of it was written"

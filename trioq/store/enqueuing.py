@@ -7,9 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from trioq.core.calls import Enqueued, Enqueuer, Existing, MustWait, NewJob, Rate
+import attrs
+
+from trioq.core.calls import (
+    Enqueued,
+    Enqueuer,
+    Existing,
+    MustWait,
+    NewJob,
+    Rate,
+    Replaced,
+    Replacing,
+    Taking,
+)
 from trioq.core.fair import FairKey
 from trioq.core.formats import flow
+from trioq.core.limits import take_of_id
 from trioq.core.schedules.tick import Tick, Ticked
 from trioq.errors import QueueFull
 from trioq.store.keys import Keys
@@ -17,12 +30,14 @@ from trioq.store.protocol import DROPPED, StoreOptions
 
 Args = list[str | bytes]
 
-#: Keys that are needed only where a queue has a max length, and where a schedule moves.
+#: Keys that are needed only where a queue has a max length, where a schedule moves, and where an id
+#: is taken.
 _OF_BOUNDED = (
     "history", "reasons", "waits", "enqueuers", "enqueuers_line", "limited", "open", "rooms",
     "permits",
 )  # fmt: skip
 _OF_TICKS = ("ticks", "runs", "ticked", "schedules")
+_OF_IDS = ("asked", "took", "slots", "limits")
 
 
 def encode(
@@ -31,24 +46,28 @@ def encode(
     number: int,
     jobs: Sequence[NewJob],
     *,
-    rate: Rate | None,
-    who: Enqueuer | None,
     now: str,
     options: StoreOptions,
+    rate: Rate | None = None,
+    who: Enqueuer | None = None,
     tick: Tick | None = None,
+    taking: Taking | None = None,
 ) -> tuple[list[str], Args]:
     """The KEYS that follow those that a namespace has one of, and ARGV.
 
     Args:
       now: Epoch milliseconds, for tests; empty: the server's clock.
     """
+    if taking is not None and taking.how != "dead":
+        jobs = [_waiting(job) for job in jobs]
     by_queue = _plain(jobs) if rate is None else None
     queues = dict.fromkeys(job.queue for job in jobs) if by_queue is None else by_queue
     whose = "" if who is None else f"{who.nth} {who.client}"
-    args: Args = [str(number), "0", "0", now, whose, b"", _tick(tick), str(len(queues))]
+    seen_as = _taking(taking, jobs[0]) if taking else _tick(tick)
+    args: Args = [str(number), "0", "0", now, whose, b"", seen_as, str(len(queues))]
     if rate is not None:
         args[1:3] = (str(rate.interval_us), str(rate.burst))
-    is_bounded = tick is not None  # what is needed then is needed with it
+    is_bounded = seen_as != ""  # what is needed then is needed with it
     for queue in queues:
         count = "0" if by_queue is None else str(len(by_queue[queue]) // 2)
         most = options.max_lengths.get(queue, 0)
@@ -69,7 +88,11 @@ def encode(
             args += (" ".join(places[queue]) for queue in by_queue)
     limit = "none" if rate is None else rate.name
     named = _keys(keys, sender, limit, is_bounded, *queues)
-    return named if tick is None else named + [keys.fixed(name) for name in _OF_TICKS], args
+    if taking is not None:
+        named = named + keys.of_boot(taking.boot) + [keys.fixed(name) for name in _OF_IDS]
+    elif tick is not None:
+        named = named + [keys.fixed(name) for name in _OF_TICKS]
+    return named, args
 
 
 def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
@@ -106,8 +129,8 @@ def _in_full(jobs: Sequence[NewJob], queues: Iterable[str]) -> Args:
     for job in jobs:
         path, mark = job.seen or ("", "")
         args += (
-            place[job.queue], job.uid, f"@{job.at_ms}" if job.at_ms else str(job.delay_ms),
-            job.id or "", job.stored, job.big, path, mark, flow.encode(job.takes, job.fair),
+            place[job.queue], job.uid, _due(job), _id(job), job.stored, job.big,
+            path, mark, flow.encode(job.takes, job.fair),
         )  # fmt: skip
     return args
 
@@ -128,6 +151,48 @@ def _tick(tick: Tick | None) -> str:
     return "\n".join([moves, *(mark.stored for mark in tick.marks)])
 
 
+def _due(job: NewJob) -> str:
+    return f"@{job.at_ms}" if job.at_ms else str(job.delay_ms)
+
+
+def _id(job: NewJob) -> str:
+    """A caller's id, and how it is kept."""
+    if job.keep is None:
+        return job.id or ""
+    after_end_ms = "-" if job.keep.after_end_ms is None else job.keep.after_end_ms
+    return f"{job.id}\0{after_end_ms} {job.keep.cooldown_ms or '-'} {job.keep.max_wait_ms or '-'}"
+
+
+def _waiting(job: NewJob) -> NewJob:
+    """It waits for the end of the run of its id that there is."""
+    return attrs.evolve(job, takes=(*job.takes, take_of_id(job.id or "")))
+
+
+def _taking(taking: Taking, job: NewJob) -> bytes:
+    seen = f"{taking.how} {taking.uid} {taking.step} {taking.keep_ms} {taking.boot}"
+    return f"{seen}\n{take_of_id(job.id or '')}\n".encode() + taking.summary
+
+
+def encode_replace(
+    keys: Keys, sender: str, boots: Sequence[str], replacing: Replacing
+) -> tuple[list[str], list[Any]]:
+    """The KEYS of a replace that follow those that a namespace has one of, and the end of ARGV."""
+    job = replacing.job
+    named = [keys.of("sender", sender), *keys.of_queues([job.queue], "ready", "scheduled", "bell")]
+    named += (key for boot in boots for key in keys.held(boot))
+    row = flow.encode(job.takes, job.fair)
+    what = (job.queue, job.uid, _id(job), job.stored, job.big, _due(job), row)
+    return named, [*what, len(boots), *boots]
+
+
+def decode_replace(answer: str) -> Replaced:
+    """What became of a replace."""
+    word, *claim = answer.split(" ", 2)
+    return (
+        Replaced(cast(Any, word), claim[1], int(claim[0])) if claim else Replaced(cast(Any, word))
+    )
+
+
 def decode(answer: str, wait_us: int, max_lengths: Mapping[str, int]) -> Enqueued:
     """What became of an enqueue.
 
@@ -137,6 +202,8 @@ def decode(answer: str, wait_us: int, max_lengths: Mapping[str, int]) -> Enqueue
     """
     if answer.isdigit():  # all are new
         return Enqueued(int(answer), {}, frozenset(), wait_us)
+    if answer == "moved":
+        return Enqueued(0, {}, frozenset(), moved=True)
     taken, *found = answer.split()
     if taken == "full":
         queue, length, new = found

@@ -39,6 +39,7 @@ from trioq.core.calls import (
     Unwanted,
     check_batch,
     check_notes,
+    check_taking,
 )
 from trioq.core.formats.pause import is_name, is_schedule, is_take, of_schedule
 from trioq.core.job import Uid
@@ -250,20 +251,23 @@ class RedisStore:
         who: Enqueuer | None = None,
         taking: Taking | None = None,
     ) -> Enqueued:
-        if taking is not None:
-            raise NotImplementedError
-        keys, args = self._enqueuing(sender, number, jobs, rate, who)
+        check_taking(taking, jobs, rate)
+        keys, args = self._enqueuing(sender, number, jobs, rate=rate, who=who, taking=taking)
         return self._enqueued(self._write("enqueue", keys, args))
 
     def replace(self, sender: str, number: int, replacing: Replacing) -> Replaced:
-        raise NotImplementedError
+        while True:
+            keys, args = enqueuing.encode_replace(self.keys, sender, self._boots(), replacing)
+            reply = self._write("replace", keys, [number, self._now(), *args])
+            if reply[0] != "look again":
+                return enqueuing.decode_replace(kept.text(reply[1]))
 
     def start_enqueue(
         self, sender: str, number: int, jobs: Sequence[NewJob], who: Enqueuer | None = None
     ) -> Callable[[], Enqueued]:
         """Begin to :meth:`enqueue`; what is returned waits for the answer. No other call is to
         be made meanwhile: the answer would be lost."""
-        keys, args = self._enqueuing(sender, number, jobs, None, who)
+        keys, args = self._enqueuing(sender, number, jobs, who=who)
         script, fixed = self._script("enqueue")
         failpoint("enqueue", "before")
         finish = self.lane.start_script(script, [*fixed, *keys], args)
@@ -272,7 +276,7 @@ class RedisStore:
     def tick(self, sender: str, number: int, tick: Tick, job: NewJob | None) -> Ticked:
         keys, args = enqueuing.encode(
             self.keys, sender, number, [] if job is None else [job],
-            rate=None, who=None, now=str(self._now()), options=self.options, tick=tick,
+            now=str(self._now()), options=self.options, tick=tick,
         )  # fmt: skip
         _, answer, *_ = self._write("enqueue", keys, args)
         return enqueuing.decode_tick(kept.text(answer), self.options.max_lengths)
@@ -323,7 +327,7 @@ class RedisStore:
     def cancel(self, sender: str, number: int, jobs: Sequence[Unwanted]) -> list[CancelWord]:
         check_batch(len(jobs), CANCEL_MAX)
         while True:
-            boots = kept.texts(self.lane.call("HKEYS", self.keys.fixed("steps")))
+            boots = self._boots()
             keys, args = unwanted.encode(self.keys, sender, boots, jobs)
             reply = self._write("cancel", keys, [number, *self._ending(), *args])
             if reply[0] != "look again":
@@ -416,21 +420,19 @@ class RedisStore:
     def _queues_in_use(self) -> set[str]:
         return set(kept.texts(self.lane.call("SMEMBERS", self.keys.fixed("queues"))))
 
+    def _boots(self) -> list[str]:
+        return kept.texts(self.lane.call("HKEYS", self.keys.fixed("steps")))
+
     def _hash(self, name: str) -> dict[bytes, bytes]:
         flat = self.lane.call("HGETALL", self.keys.fixed(name))
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def _enqueuing(
-        self,
-        sender: str,
-        number: int,
-        jobs: Sequence[NewJob],
-        rate: Rate | None,
-        who: Enqueuer | None,
+        self, sender: str, number: int, jobs: Sequence[NewJob], **how: Any
     ) -> tuple[list[str], list[str | bytes]]:
         return enqueuing.encode(
             self.keys, sender, number, jobs,
-            rate=rate, who=who, now=str(self._now()), options=self.options,
+            now=str(self._now()), options=self.options, **how,
         )  # fmt: skip
 
     def _enqueued(self, reply: list[Any]) -> Enqueued:

@@ -119,6 +119,7 @@ def _unlisted(item: Any) -> bool:
 
 _CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
 _ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|(?:full|wait) [^ ]+ \d{1,15} \d{1,15}")
+_REPLACED = like(rb"replaced|moved|dead|differs|running \d{1,15} [^ ].*")
 _STAYS = like(rb"moved|alive [^ ]+")
 _CLAIMS = (
     text, texts, values, values, texts, number, number, number, text, optional(texts),
@@ -158,6 +159,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
         b"look again": (texts,),
     },
     "register": {b"ok": (), b"again": ()},
+    "replace": {b"ok": (_REPLACED,), b"again": (_REPLACED,), b"old": (), b"look again": ()},
     "reset_breaker": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "revive": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "step_aside": {b"ok": ()},

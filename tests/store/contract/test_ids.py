@@ -33,8 +33,6 @@ ID = "report"
 TAKE = take_of_id(ID)
 MINUTE = 60 * SECOND
 
-pytestmark = pytest.mark.parametrize("world", ["memory"], indirect=True)
-
 
 def enqueue(w: World, queue: str = "low", **options: object) -> NewJob:
     """A job with the id."""
@@ -132,6 +130,23 @@ def test_who_isnt_due_yet_is_due_when_the_last_one_says(world: Make) -> None:
     for delay_ms in (2 * MINUTE, 0, SECOND):
         assert replace(w, holder, delay_ms=delay_ms) == Replaced("replaced")
         assert w.queue("low").scheduled == {holder.uid: w.clock() + delay_ms}
+
+
+@pytest.mark.parametrize("in_ms", [-SECOND, SECOND])
+def test_or_at_the_moment_that_it_names(world: Make, in_ms: int) -> None:
+    w = world()
+    holder = enqueue(w, delay_ms=MINUTE)
+    job = attrs.evolve(new_job(id=ID, uid=holder.uid), at_ms=w.clock() + in_ms)
+    assert w.store.replace(*w.sender.next(), Replacing(job)) == Replaced("replaced")
+    assert w.queue("low").scheduled == {holder.uid: w.clock() + max(0, in_ms)}
+
+
+def test_an_idle_engine_hears_that_it_is_due_sooner(world: Make) -> None:
+    w = world()
+    holder = enqueue(w, delay_ms=MINUTE)
+    assert w.store.wait(["low"], 0.01)
+    replace(w, holder, delay_ms=SECOND)
+    assert w.store.wait(["low"], 0.01)
 
 
 def test_what_is_due_isnt_put_off(world: Make) -> None:

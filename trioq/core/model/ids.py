@@ -41,7 +41,7 @@ def _replaced(space: Namespace, job: NewJob, now_ms: int) -> Replaced:
     scheduled = space.queue(job.queue).scheduled
     kept = renewed(life.kept, job.keep, now_ms)
     if uid in scheduled:
-        due_ms = job.due_ms(now_ms)
+        due_ms = max(now_ms, job.due_ms(now_ms))
         scheduled.put(uid, due_ms if kept.latest_ms is None else min(due_ms, kept.latest_ms))
         life.fair, life.tag = job.fair, None
         space.ring(job.queue)

@@ -31,7 +31,7 @@
 --
 -- Invariant: the record goes at once. A uid that lies in `ready` or in a parked list stays there,
 --   counted in `dropped` or `dropped_behind`, until somebody passes over it. An ask is of the claim
---   that there is now, and the first stays.
+--   that there is now, and the first stays, unless that was a quiet one.
 -- Repeat: the sender's number decides, also for an answer that changed nothing.
 -- Cost: O(jobs * engines), and O(length) of the suspects and of what lies in packs.
 local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, dead, stats, waits, notes,
@@ -39,13 +39,11 @@ local steps, jobs, big, attempts, reaps, history, reasons, id_of, ids, ended, de
   limited, open, rooms, permits, turns = unpack(KEYS, 1, 28)
 local number, retention, keep_done, given_now, n_boots, n_queues = unpack(ARGV, 1, 6)
 local sender = KEYS[29]
--- @use bump
+-- @use ask
 -- @use now
 -- @use cancelled
--- @use in_packs
+-- @use claims_of
 -- @use make_way_in
--- @use packs
--- @use ring
 -- @use rooms
 -- @use sender
 -- @use turns_back
@@ -68,17 +66,6 @@ local before = sent_before(sender, number)
 if before then
   return before
 end
-local listed = {}
-for b = 1, n_boots do
-  listed[ARGV[6 + b]] = true
-end
-local has_packs, registered = {}, redis.call("HGETALL", steps)
-for b = 1, #registered, 2 do
-  if not listed[registered[b]] then
-    return { "look again" }
-  end
-  has_packs[registered[b]] = in_packs(registered[b + 1]) > 0
-end
 local queues_at = 29 + 4 * n_boots
 local doors_at = queues_at + 4 * n_queues
 for k = queues_at + 1, doors_at, 4 do
@@ -96,23 +83,13 @@ local uids = {}
 for a = first, #ARGV, 5 do
   uids[#uids + 1] = ARGV[a]
 end
-local claim_of = {}
-for b = 1, #uids > 0 and n_boots or 0 do
-  local k = 26 + 4 * b
-  local boot, step_of = ARGV[6 + b], {}
-  redis.call("HLEN", KEYS[k + 2])
-  for _, pack in ipairs(has_packs[boot] and packs_in(KEYS[k + 1]) or {}) do
-    for uid in claims_in(pack) do
-      step_of[uid] = pack.step
-    end
-  end
-  for i, claim in ipairs(redis.call("HMGET", KEYS[k], unpack(uids))) do
-    local uid = uids[i]
-    local step = string.match(claim or "", "^(%d+):") or step_of[uid]
-    if step then
-      claim_of[uid] = { boot = boot, step = step, asks = KEYS[k + 2], bell = KEYS[k + 3] }
-    end
-  end
+local claim_of = claims_of(uids, 6, n_boots, 29, 4)
+if not claim_of then
+  return { "look again" }
+end
+for _, claim in pairs(claim_of) do
+  claim.asks, claim.bell = KEYS[claim.at + 3], KEYS[claim.at + 4]
+  redis.call("HLEN", claim.asks)
 end
 local now_ms = math.floor(clock(given_now) / 1000)
 
@@ -120,14 +97,6 @@ local now_ms = math.floor(clock(given_now) / 1000)
 keep_done = tonumber(keep_done)
 local words, over, left, waited = {}, {}, {}, {}
 local cancelled = { uids = {}, keeps = {}, summaries = {} }
-local function ask(uid, keep_ms, summary)
-  local claim = claim_of[uid]
-  if redis.call("HEXISTS", claim.asks, uid) == 0 then
-    local nth = bump(asked, claim.boot, 1)
-    redis.call("HSET", claim.asks, uid, string.format("%d:%s:%s:%s", nth, claim.step, keep_ms, summary))
-  end
-  ring(claim.bell)
-end
 local function left_its_room(uid, row, name)
   for take in string.gmatch(row, "\n([^\n]+)") do
     if redis.call("ZREM", limited, name .. "\0" .. take .. "\0" .. uid) == 1 then
@@ -159,7 +128,7 @@ for i, uid in ipairs(uids) do
   elseif redis.call("ZSCORE", dead, uid) then
     words[i] = "dead"
   elseif claim_of[uid] then
-    ask(uid, keep_ms, summary)
+    ask(claim_of[uid], uid, keep_ms, summary)
     words[i] = "asked"
   else
     take(uid, q, d)

@@ -1,4 +1,5 @@
 -- Jobs that may be known already, be due later, or be more than the limit admits.
+-- @use renewed_id
 for _, key in ipairs({ big, ids, id_of, seen }) do
   redis.call("HLEN", key)
 end
@@ -27,7 +28,7 @@ local asked_uids, asked_ids, asked_paths, known_ids, known_paths = {}, {}, {}, {
 for a = last, #ARGV - 9, 9 do
   asked_uids[#asked_uids + 1] = ARGV[a + 2]
   if ARGV[a + 4] ~= "" then
-    asked_ids[#asked_ids + 1] = ARGV[a + 4]
+    asked_ids[#asked_ids + 1] = string.match(ARGV[a + 4], "^%Z+")
   end
   if ARGV[a + 7] ~= "" then
     asked_paths[#asked_paths + 1] = ARGV[a + 7]
@@ -69,8 +70,8 @@ for j = 0, count - 1 do
   local a = last + j * 9
   local queue, uid = place[tonumber(ARGV[a + 1])], ARGV[a + 2]
   local delay = tonumber(ARGV[a + 3]) or math.max(0, string.sub(ARGV[a + 3], 2) - now_ms)
-  local id, path = ARGV[a + 4], ARGV[a + 7]
-  local other = id ~= "" and existing(id)
+  local id, path = string.match(ARGV[a + 4], "^%Z*"), ARGV[a + 7]
+  local other = id ~= "" and not takes_over and existing(id)
   if is_there[uid] then
     -- Taken before, by this very request.
   elseif other then
@@ -95,7 +96,7 @@ for j = 0, count - 1 do
       known_ids[id] = "live:" .. uid
       table.insert(more.freed, id)
       add(more.ids, id, uid)
-      add(more.id_of, uid, id)
+      add(more.id_of, uid, (renewed_id(ARGV[a + 4], "", now_ms)))
     end
     if path ~= "" then
       known_paths[path] = ARGV[a + 8]

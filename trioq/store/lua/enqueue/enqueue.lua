@@ -10,9 +10,10 @@
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       turns     HASH  how far each queue and each key have come
 --       then sender:<id>, limit:<name>; then for each queue: ready, scheduled, dropped, bell; then,
---       if one of them has a max length or a schedule moves: history, reasons, waits, enqueuers,
---       enqueuers_line, limited, open, rooms, permits; and if a schedule moves: ticks, runs, ticked,
---       schedules
+--       if one of them has a max length, a schedule moves or an id is taken: history, reasons, waits,
+--       enqueuers, enqueuers_line, limited, open, rooms, permits; and if a schedule moves: ticks, runs,
+--       ticked, schedules; if an id is taken: running:<boot>, packs:<boot>, asks:<boot>, its own bell,
+--       asked, took, slots, limits
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
@@ -20,20 +21,23 @@
 --       whose     str   place in line (0: none yet) and name of who waits where there is no room;
 --       empty: nobody waits
 --       line      json  what the history of a job says that is dropped
---       tick      str   which schedule moves: the tick that was seen to be its next, the one after
---       it (0: none), how many of its runs may be alive, SHA1 of its row, its name; then what
---       becomes of its ticks, a line each. Empty: none
+--       seen_as   str   what must be as it was seen, or nothing is written. Empty: nothing. Of the
+--       schedule that moves: the tick that was its next, the one after it (0: none), how many of its
+--       runs may be alive, SHA1 of its row, its name; then what becomes of its ticks, a line each. Of
+--       the job that loses its id to this one: how (dead, again, supersede), its uid, its claim's
+--       step, ms for which its end is kept if it is cancelled, and its boot; what both take, a line;
+--       a summary
 --       n_queues  int   how many queues follow, each as: name, max length (0: none), what happens
 --       to more (reject, wait or drop_oldest), how many plain jobs go there
 --       n_rows    int   how many rows of flow plain jobs have
 --       then the plain jobs, queue by queue: uid, record; if they have rows: these, and for each queue
 --       the places of its jobs' rows (0: none); or else for each job: queue's place,
---       uid, delay ms (@: epoch ms), caller's id, record, big payload, seen path, seen mark, flow
---       (empty: none)
+--       uid, delay ms (@: epoch ms), caller's id (and how it is kept, as `renewed_id` says), record, big
+--       payload, seen path, seen mark, flow (empty: none)
 -- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
 --       full, its queue, how many wait there, how many would come; nothing is queued, by this number ever
 --       wait, its queue, how many wait there, the place in line; likewise
---       stays, moved or alive and a uid: the schedule can't move so; likewise
+--       stays, moved or alive and a uid: it isn't as it was seen, or too many runs live; likewise
 --       again, the same answer; executed before, nothing changed
 --       old       a number before the last; nothing changed
 --
@@ -45,7 +49,7 @@
 --   its record, and Lua handles no more of it than its uid. Where jobs are dropped that a limit had
 --   refused, one of each of up to 128 rooms is read, and then one for each that is dropped.
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow, fair, turns = unpack(KEYS, 1, 12)
-local number, interval, burst, given_now, whose, line, tick, n_queues = unpack(ARGV, 1, 8)
+local number, interval, burst, given_now, whose, line, seen_as, n_queues = unpack(ARGV, 1, 8)
 local n_rows = tonumber(ARGV[9 + 4 * n_queues])
 local sender, limit = KEYS[13], KEYS[14]
 local history, reasons, waits, enqueuers, enqueuers_line, limited, open, rooms, permits,
@@ -84,9 +88,13 @@ for q = 1, n_queues do
 end
 local is_known = n_queues ~= "0" and redis.call("SMISMEMBER", queues, unpack(names))
 
-local moves, stays
-if tick ~= "" then
+local moves, takes_over, stays
+if seen_as == "" then
+  -- Whatever there is.
+elseif string.find(seen_as, "^%d") then
   -- @part tick
+else
+  -- @part holder
 end
 
 -- Sort out what is there already ----------------------------------------------------------------
@@ -193,6 +201,9 @@ end
 if moves then
   -- @may ticked
 end
+if takes_over then
+  -- @may takes_over
+end
 if has_line then
   -- @may way
 end
@@ -205,6 +216,9 @@ end
 put("HSET", jobs, records, first_record, last_record)
 if more then
   -- @part more
+end
+if takes_over and granted > 0 then
+  -- @part takes_over
 end
 if drops then
   -- @part drop

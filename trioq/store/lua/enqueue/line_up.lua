@@ -12,6 +12,6 @@ if mine then
 end
 local place = { nth = nth, till = now() + 3000, tried = now(), jobs = refused.n_new, most = refused.max,
                 client = string.match(whose, "%S+$"), queue = refused.name,
-                id = more and ARGV[first + 3] or "" }
+                id = more and string.match(ARGV[first + 3], "^%Z*") or "" }
 redis.call("HSET", enqueuers, uid, as_kept(place))
 redis.call("ZADD", enqueuers_line, "0", in_line(refused.name, nth, uid))

@@ -3,7 +3,7 @@ for _, key in ipairs({ runs, ticked }) do
   redis.call("HLEN", key)
 end
 local seen, following, alive_max, row, name, marks =
-  string.match(tick, "^(%d+) (%d+) (%d*) (%x+) ([^\n]+)\n(.*)$")
+  string.match(seen_as, "^(%d+) (%d+) (%d*) (%x+) ([^\n]+)\n(.*)$")
 moves = { name = name, following = following, marks = marks }
 moves.runs = redis.call("HGET", runs, name) or ""
 local says = redis.sha1hex(redis.call("HGET", schedules, name) or "")

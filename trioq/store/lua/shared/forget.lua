@@ -1,6 +1,7 @@
 -- @use drop
 -- @use finished
--- A job's life ends: its record goes, and its caller's id remembers how it ended. `more`: whether
+-- @use kept_id
+-- A job's life ends: its record goes, and its caller's id remembers how it ended, or is free. `more`: whether
 -- the other hashes may have more of a job, where that is known. `told`: what is told and
 -- kept of each job's end, if it is more than the state.
 local function forget_beside(uids, state, now_ms, retention_ms, more, told)
@@ -26,15 +27,26 @@ local function forget_beside(uids, state, now_ms, retention_ms, more, told)
   if redis.call("HLEN", id_of) == 0 then
     return
   end
-  local tombs, ends = {}, {}
-  for i, id in ipairs(redis.call("HMGET", id_of, unpack(uids))) do
-    if id then
-      tombs[#tombs + 1], tombs[#tombs + 2] = id, state .. ":" .. uids[i]
-      ends[#ends + 1], ends[#ends + 2] = string.format("%d", now_ms + retention_ms), id
+  local tombs, ends, freed = {}, {}, {}
+  for i, stored in ipairs(redis.call("HMGET", id_of, unpack(uids))) do
+    if stored then
+      local id, after_end, till = kept_id(stored)
+      local forgotten = math.max(now_ms + (after_end or retention_ms), till or 0)
+      if forgotten > now_ms then
+        tombs[#tombs + 1], tombs[#tombs + 2] = id, state .. ":" .. uids[i]
+        ends[#ends + 1], ends[#ends + 2] = string.format("%d", forgotten), id
+      else
+        freed[#freed + 1] = id
+      end
     end
   end
-  if #tombs > 0 then
+  if #tombs + #freed > 0 then
     redis.call("HDEL", id_of, unpack(uids))
+  end
+  if #freed > 0 then
+    redis.call("HDEL", ids, unpack(freed))
+  end
+  if #tombs > 0 then
     redis.call("HSET", ids, unpack(tombs))
     redis.call("ZADD", ended, unpack(ends))
   end

@@ -1,11 +1,12 @@
 -- reply: the answer, from what the step has read, claimed and left.
--- How many asks the boot was sent; then those that it doesn't know, in order: uid, step, summary.
+-- How many asks the boot was sent; then those that it doesn't know, in order: uid, step, summary. Of
+-- quiet ones it isn't told.
 local function news()
   local told, new, known = { n_asked }, {}, tonumber(asked_known)
   local flat = n_asked ~= "0" and redis.call("HGETALL", asks) or {}
   for a = 1, #flat, 2 do
     local nth, step, summary = string.match(flat[a + 1], "^(%d+):(%d+):%d+:(.*)$")
-    if nth and (tonumber(nth) > known or known > tonumber(n_asked)) then
+    if nth and nth ~= "0" and (tonumber(nth) > known or known > tonumber(n_asked)) then
       new[#new + 1] = { nth = tonumber(nth), uid = flat[a], step = step, summary = summary }
     end
   end

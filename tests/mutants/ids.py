@@ -1,0 +1,106 @@
+"""Mutants of what becomes of a job with a caller's id when another one comes with it."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Killers, Mutant
+
+IDS: Killers = ("tests/store/contract/test_ids.py",)
+FORGET = "store/lua/shared/forget.lua"
+RENEWED = "store/lua/shared/renewed_id.lua"
+HOLDER = "store/lua/enqueue/holder.lua"
+TAKES_OVER = "store/lua/enqueue/takes_over.lua"
+REPLACE = "store/lua/replace.lua"
+ASK = "store/lua/shared/ask.lua"
+
+SAME = (
+    Mutant(
+        "an id is remembered as long as any other", FORGET,
+        "after_end or retention_ms", "retention_ms", IDS,
+    ),
+    Mutant("the end of a cooldown is forgotten", FORGET, ", till or 0)", ", 0)", IDS),
+    Mutant(
+        "a cooldown begins once", RENEWED,
+        "cooldown and now_ms + cooldown or till", "till or cooldown and now_ms + cooldown", IDS,
+    ),
+    Mutant(
+        "who is replaced again and again is never due", RENEWED,
+        "latest or max_wait", "max_wait", IDS,
+    ),
+    Mutant(
+        "an id is taken by whatever claim of the job there is", HOLDER,
+        'string.match(claim, "^%d+") == step', "true", IDS,
+    ),
+    Mutant(
+        "an id is taken from a job that has none any more", HOLDER,
+        '\n  and redis.call("HGET", ids, string.match(ARGV[last + 4], "^%Z*")) == uid', "", IDS,
+    ),
+    Mutant(
+        "an id is taken from a dead job that was revived", HOLDER,
+        'is_here = redis.call("ZSCORE", dead, uid)', "is_here = true", IDS,
+    ),
+    Mutant(
+        "two have an id", TAKES_OVER, 'redis.call("HDEL", id_of, uid)\n', "", IDS,
+    ),
+    Mutant(
+        "nobody knows of the limit of runs of an id", TAKES_OVER,
+        '  redis.call("HSETNX", takes_over.limits, "@id", "1:0:1:1:1")\n', "", IDS,
+    ),
+    Mutant(
+        "who runs holds no slot of its id", TAKES_OVER,
+        "    bump(takes_over.slots, take, 1)\n", "", IDS,
+    ),
+    Mutant(
+        "who runs takes a slot of its id for each that comes", TAKES_OVER,
+        'if not takes_it(held or "") then', "if true then", IDS,
+    ),
+    Mutant(
+        "who is revived runs beside the newest of its id", TAKES_OVER,
+        '    redis.call("HSET", flow, uid, row .. "\\n" .. take)\n', "", IDS,
+    ),
+    Mutant(
+        "who runs once more is told to end", TAKES_OVER,
+        'takes_over.how == "again")', "false)", IDS,
+    ),
+    Mutant(
+        "nobody hears a cancel of what was asked quietly", ASK,
+        'if not before or not quietly and string.match(before, "^0:") then',
+        "if not before then", IDS,
+    ),
+    Mutant(
+        "who asks quietly takes a loud one's place", ASK,
+        'or not quietly and string.match(before, "^0:") then', "or quietly then", IDS,
+    ),
+    Mutant(
+        "an engine that has heard of more asks than there were is told of quiet ones",
+        "store/lua/step/reply.lua", ' and nth ~= "0"', "", IDS,
+    ),
+    Mutant(
+        "a late copy replaces what came since", REPLACE,
+        'remember(sender, number, word or "replaced")\n', "", IDS,
+    ),
+    Mutant("a dead job is replaced", REPLACE, 'word = "dead"', "word = nil", IDS),
+    Mutant(
+        "a job is replaced that has its id no longer", REPLACE,
+        'redis.call("HGET", ids, id) ~= uid or ', "", IDS,
+    ),
+    Mutant(
+        "who waits for one turn gets another's", REPLACE, 'word = "differs"', "word = nil", IDS,
+    ),
+    Mutant(
+        "who is replaced before the end of the run before it doesn't wait for that", REPLACE,
+        "  takes = takes .. own\n", "", IDS,
+    ),
+    Mutant(
+        "who waits for what it doesn't take any more waits on", REPLACE,
+        "elseif room and not string.find", "elseif false and not string.find", IDS,
+    ),
+    Mutant(
+        "a payload outlives the one that replaces it", REPLACE,
+        '  redis.call("HDEL", big, uid)\n', "", IDS,
+    ),
+    Mutant(
+        "a replaced job is due when the last one says, however late", REPLACE,
+        "latest or math.huge", "math.huge", IDS,
+    ),
+    Mutant("nobody hears that it is due sooner", REPLACE, "ring(bell)\n", "", IDS),
+)  # fmt: skip
