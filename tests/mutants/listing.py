@@ -63,6 +63,18 @@ LISTING = (
         "not (tick and tick <= now_ms)", "true", LISTS,
     ),
     Mutant(
+        "a client changes what a deployment lists", "store/lua/schedule.lua",
+        'redis.call("HEXISTS", owners, name) == 1 and not is_retired', "false", LISTS,
+    ),
+    Mutant(
+        "a client can't remove what is retired", "store/lua/schedule.lua",
+        "== 1 and not is_retired", "== 1", LISTS,
+    ),
+    Mutant(
+        "a pause outlives its schedule", "store/lua/schedule.lua",
+        '  redis.call("HDEL", pauses, "~" .. name)\n', "", LISTS,
+    ),
+    Mutant(
         "what a client removes is an app's for ever", "store/lua/schedule.lua",
         'redis.call("HDEL", owners, name)\n', "", LISTS,
     ),

@@ -61,37 +61,41 @@ def drafted(
     return schedule_of(made, queue, "runtime", drafts.config.max_payload_bytes)
 
 
-def row_of(made: Schedule, now_ms: int, there: ScheduleView | None) -> tuple[bytes, int | None]:
+def row_of(made: Schedule, now_ms: int) -> tuple[bytes, int]:
     """What it says of itself, and its first tick.
 
     Raises:
-      ValueError: There won't be any, or an app has one of this name.
+      ValueError: There won't be any.
     """
-    refuse_listed(there, "put")
     if (first := made.when.after(now_ms)) is None:
         raise ValueError(f"the schedule {made.name!r}: its time is over by the server's clock")
     return rows.encode(made), first
 
 
-def refuse_listed(there: ScheduleView | None, do: str) -> None:
-    """A client leaves alone what engines list.
+def listed(name: str, there: ScheduleView | None, do: str) -> ValueError:
+    """Why it wasn't done: clients leave alone what engines list."""
+    is_config = there is not None and there.owner == "config"
+    where = "the configuration" if is_config else "the app"
+    return ValueError(
+        f"the schedule {name!r} is one of {where}'s: change it there; it can be paused here, but"
+        f" not {do}"
+    )
+
+
+def checked(name: str) -> str:
+    """A schedule's name.
 
     Raises:
-      ValueError: They do.
+      ValueError: It can't be one.
     """
-    if there is not None and there.app is not None and there.retired_ms is None:
-        where = "the configuration" if there.owner == "config" else "the app"
-        raise ValueError(
-            f"the schedule {there.name!r} is one of {where}'s: change it there; it can be"
-            f" paused here, but not {do}"
-        )
+    for _, message in NAME.problems(name, name):
+        raise ValueError(f"a schedule's name: {message}")
+    return name
 
 
 def known(store: RedisStore, name: str) -> ScheduleView | None:
     """A schedule; None: there is none."""
-    for _, message in NAME.problems(name, name):
-        raise ValueError(f"a schedule's name: {message}")
-    return next(iter(inspect.schedules(store, [name])), None)
+    return next(iter(inspect.schedules(store, [checked(name)])), None)
 
 
 def must_be(there: ScheduleView | None, name: str) -> ScheduleView:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trioq.client.cancel import whoami
 from trioq.client.jobs import Drafts, Seconds
 from trioq.client.pausing import pausing
-from trioq.client.scheduling import call_of, drafted, known, must_be, refuse_listed, row_of
+from trioq.client.scheduling import call_of, checked, drafted, known, listed, must_be, row_of
 from trioq.client.sync_sender import SyncSender
 from trioq.core.call import Call
 from trioq.core.formats.pause import of_schedule
@@ -59,10 +59,8 @@ class SyncSchedules:
           StoreBusy, StoreRefused: Nothing was changed.
         """
         made = drafted(self._drafts, name, what, payload, queue=queue, times=times)
-        there = self._sender.ask(known, name)
-        now_ms = self._sender.ask(inspect.now_ms_of)
-        row, first_ms = row_of(made, now_ms, there)
-        return self._sender.send(RedisStore.put_schedule, name, row, first_ms)
+        row, first_ms = row_of(made, self._sender.ask(inspect.now_ms_of))
+        return self._put(name, row, first_ms, "put")
 
     def remove(self, name: str) -> bool:
         """There is no such schedule any more; jobs that it brought stay. False: there was none.
@@ -71,9 +69,7 @@ class SyncSchedules:
           ValueError: A deployment lists it; of one that is retired nothing stays.
           StoreUnreachable, StoreBusy, StoreRefused: As of :meth:`put`.
         """
-        refuse_listed(self._sender.ask(known, name), "removed")
-        self._sender.send(RedisStore.pause, of_schedule(name), False)
-        return self._sender.send(RedisStore.put_schedule, name, b"", None)
+        return self._put(checked(name), b"", None, "removed")
 
     def list(self) -> list[ScheduleView]:
         """All schedules, whoever says them, by name."""
@@ -116,3 +112,9 @@ class SyncSchedules:
         """
         job, payload, queue = call_of(must_be(self._sender.ask(known, name), name))
         return self._enqueue(job, payload, queue=queue)
+
+    def _put(self, name: str, row: bytes, first_ms: int | None, done: str) -> bool:
+        changed = self._sender.send(RedisStore.put_schedule, name, row, first_ms)
+        if changed is None:
+            raise listed(name, self._sender.ask(known, name), done)
+        return changed

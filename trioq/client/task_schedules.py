@@ -10,7 +10,7 @@ import trio
 from trioq.client.cancel import whoami
 from trioq.client.jobs import Drafts, Seconds
 from trioq.client.pausing import pausing
-from trioq.client.scheduling import call_of, drafted, known, must_be, refuse_listed, row_of
+from trioq.client.scheduling import call_of, checked, drafted, known, listed, must_be, row_of
 from trioq.client.task_sender import TaskSender
 from trioq.core.call import Call
 from trioq.core.formats.pause import of_schedule
@@ -65,10 +65,8 @@ class TaskSchedules:
         if isinstance(what, str) and self._drafts.must_import(what, queue):
             await trio.to_thread.run_sync(self._drafts.handler_queues.of, what)
         made = drafted(self._drafts, name, what, payload, queue=queue, times=times)
-        there = await self._sender.ask(known, name)
-        now_ms = await self._sender.ask(inspect.now_ms_of)
-        row, first_ms = row_of(made, now_ms, there)
-        return await self._sender.send(RedisStore.put_schedule, name, row, first_ms)
+        row, first_ms = row_of(made, await self._sender.ask(inspect.now_ms_of))
+        return await self._put(name, row, first_ms, "put")
 
     async def remove(self, name: str) -> bool:
         """There is no such schedule any more; jobs that it brought stay. False: there was none.
@@ -77,9 +75,7 @@ class TaskSchedules:
           ValueError: A deployment lists it; of one that is retired nothing stays.
           StoreUnreachable, StoreBusy, StoreRefused: As of :meth:`put`.
         """
-        refuse_listed(await self._sender.ask(known, name), "removed")
-        await self._sender.send(RedisStore.pause, of_schedule(name), False)
-        return await self._sender.send(RedisStore.put_schedule, name, b"", None)
+        return await self._put(checked(name), b"", None, "removed")
 
     async def list(self) -> list[ScheduleView]:
         """All schedules, whoever says them, by name."""
@@ -122,3 +118,9 @@ class TaskSchedules:
         """
         job, payload, queue = call_of(must_be(await self._sender.ask(known, name), name))
         return await self._enqueue(job, payload, queue=queue)
+
+    async def _put(self, name: str, row: bytes, first_ms: int | None, done: str) -> bool:
+        changed = await self._sender.send(RedisStore.put_schedule, name, row, first_ms)
+        if changed is None:
+            raise listed(name, await self._sender.ask(known, name), done)
+        return changed

@@ -225,7 +225,7 @@ class MemoryStore:
 
     def put_schedule(
         self, sender: str, number: int, name: str, row: bytes, next_ms: int | None
-    ) -> bool:
+    ) -> bool | None:
         with self._call() as space:
             return model.put_schedule(
                 space, sender, number, name, row, next_ms=next_ms, now_ms=self._now_ms()

@@ -227,8 +227,9 @@ class ClientStore(Protocol):
 
     def put_schedule(
         self, sender: str, number: int, name: str, row: bytes, next_ms: int | None
-    ) -> bool:
-        """From now on a schedule is as this says; a tick that has come stays. False: no change.
+    ) -> bool | None:
+        """From now on a schedule is as this says; a tick that has come stays. False: no change;
+        None: a deployment lists it, so nothing changed.
 
         Args:
           row: What it says of itself, for engines; empty: there is no such schedule any more.

@@ -306,9 +306,10 @@ class RedisStore:
 
     def put_schedule(
         self, sender: str, number: int, name: str, row: bytes, next_ms: int | None
-    ) -> bool:
+    ) -> bool | None:
         args = [number, name, row, next_ms or 0, self._now()]
-        return int(self._write("schedule", [self.keys.of("sender", sender)], args)[1]) == 1
+        changed = int(self._write("schedule", [self.keys.of("sender", sender)], args)[1])
+        return None if changed == 2 else changed == 1
 
     def list_schedules(self, boot: BootId, said: SaidList) -> Heard:
         args: list[Any] = [boot, self._now(), said.app, said.digest]

@@ -182,10 +182,31 @@ def test_a_tick_that_has_come_stays_where_its_schedule_changes(world: Make) -> N
     assert w.dump().ticks["a"] == come
 
 
-def test_what_a_client_removes_is_nobodys(world: Make) -> None:
+def test_a_client_leaves_alone_what_a_deployment_lists(world: Make) -> None:
+    w = world()
+    engine = started(w, "a")
+    before = w.dump()
+    for row in (b"mine", b""):
+        assert w.store.put_schedule(*w.sender.next(), "a", row, None) is None
+    assert (before.schedules, before.ticks, before.owners) == (
+        w.dump().schedules, w.dump().ticks, w.dump().owners,
+    )  # fmt: skip
+    w.clock.ms += HOUR
+    w.store.sign_off(engine.engine)
+    other = started(w)
+    w.clock.ms += HOUR - SECOND
+    say(w, other, listed(w))
+    assert w.store.put_schedule(*w.sender.next(), "a", b"", None) is None, "for another second"
+
+
+def test_what_a_client_removes_is_nobodys_and_isnt_paused(world: Make) -> None:
     w = world()
     started(w, "a")
-    started(w)
+    other = started(w)
+    w.store.pause(*w.sender.next(), "~a", True)
+    w.clock.ms += HOUR
+    say(w, other, listed(w))
     assert w.store.put_schedule(*w.sender.next(), "a", b"", None)
     found = w.dump()
     assert (found.owners, found.unlisted, found.schedules) == ({}, {}, {})
+    assert (set(found.paused), set(found.pauses)) == (set(), set())

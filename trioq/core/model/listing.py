@@ -82,6 +82,10 @@ class Listing:
         """Those that make no ticks."""
         return {name for name, each in self.unlisted.items() if each.retired_ms is not None}
 
+    def is_listed(self, name: str) -> bool:
+        """Whether a deployment says that there is this schedule, or did less than an hour ago."""
+        return name in self.owners and name not in self.retired
+
     def forget(self, name: str) -> None:
         """Somebody has put or removed a schedule by hand."""
         self.owners.pop(name, None)

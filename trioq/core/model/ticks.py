@@ -6,6 +6,7 @@ from copy import copy
 from typing import cast
 
 from trioq.core.calls import BootId, NewJob
+from trioq.core.formats.pause import of_schedule
 from trioq.core.limits import ONE_EACH, SCHEDULE
 from trioq.core.model.clients import Enqueuing
 from trioq.core.model.once import once
@@ -57,21 +58,25 @@ def put_schedule(
     *,
     next_ms: int | None,
     now_ms: int,
-) -> bool:
-    """From now on a schedule is as this says. A tick that has come stays; False: no change.
+) -> bool | None:
+    """From now on a schedule is as this says. A tick that has come stays; False: no change; None: a
+    deployment lists it, so nothing changed.
 
     Args:
       row: Empty: there is no such schedule any more.
     """
 
-    def write() -> bool:
+    def write() -> bool | None:
+        if space.listing.is_listed(name):
+            return None
         space.listing.forget(name)
         if not row:
+            space.paused.pop(of_schedule(name), None)
             return space.schedules.remove(name)
         space.flow.settings.setdefault(SCHEDULE, (1, ONE_EACH))
         return space.schedules.put(name, row, next_ms, now_ms)
 
-    return cast(bool, once(space, sender, number, write))
+    return cast(bool | None, once(space, sender, number, write))
 
 
 def list_schedules(space: Namespace, boot: BootId, said: SaidList, *, now_ms: int) -> Heard:

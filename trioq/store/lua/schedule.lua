@@ -8,23 +8,26 @@
 --       limits     HASH  limit, or take -> version:us between two starts:burst:concurrency:keyed
 --       owners     HASH  name -> the app that lists it, or did
 --       unlisted   HASH  name -> since when it isn't listed any more, and since when it is retired
+--       paused     SET   what nobody claims from, or runs; schedules: ~names
+--       pauses     HASH  the same -> since when, until when, who and why
 --       then sender:<id>
 -- ARGV  number    int   the sender's number of this write
 --       name      str
 --       row       str   what it says of itself; empty: there is none
 --       following int   its next tick; 0: none
 --       given_now int   epoch ms, or empty for the server's clock
--- REPLY ok, 1 if that was a change, else 0
+-- REPLY ok, 1 if that was a change, else 0; 2: a deployment lists it, so nothing changed
 --       again, the same: executed before; nothing changed
 --       old       a number before the last; nothing changed
 --
--- Invariant: a tick that has come stays, whatever the schedule says from now on. Of runs that wait
+-- Invariant: a tick that has come stays, whatever the schedule says from now on. What a deployment
+--   lists stays as it is until it is retired. Of what is removed nothing stays. Of runs that wait
 --   for one another, one of each schedule runs: a limit that no configuration has.
 -- Repeat: the sender's number decides, so a late copy can't put back what was.
 -- Cost: O(1), and O(log(schedules)) for the tick.
-local schedules, ticks, runs, ticked, limits, owners, unlisted = unpack(KEYS, 1, 7)
+local schedules, ticks, runs, ticked, limits, owners, unlisted, paused, pauses = unpack(KEYS, 1, 9)
 local number, name, row, following, given_now = unpack(ARGV, 1, 5)
-local sender = KEYS[8]
+local sender = KEYS[10]
 -- @use now
 -- @use sender
 
@@ -32,11 +35,17 @@ local sender = KEYS[8]
 local known = redis.call("HGET", schedules, name)
 local at = tonumber(redis.call("ZSCORE", ticks, name) or nil)
 local has_come = at and at * 1000 <= clock(given_now)
+local is_retired = string.find(redis.call("HGET", unlisted, name) or "", "^%d+ %d")
+local is_listed = redis.call("HEXISTS", owners, name) == 1 and not is_retired
 local before = sent_before(sender, number)
 if before then
   return before
 end
 -- @may
+if is_listed then
+  remember(sender, number, 2)
+  return { "ok", 2 }
+end
 local changed = 0
 redis.call("HDEL", owners, name)
 redis.call("HDEL", unlisted, name)
@@ -45,6 +54,8 @@ if row == "" then
   redis.call("ZREM", ticks, name)
   redis.call("HDEL", runs, name)
   redis.call("HDEL", ticked, name)
+  redis.call("SREM", paused, "~" .. name)
+  redis.call("HDEL", pauses, "~" .. name)
 else
   redis.call("HSETNX", limits, "@schedule", "1:0:1:1:1")
 end
