@@ -148,6 +148,7 @@ class App:
         raises: Sequence[type[Exception]] = (),
         breaker: Breaker | None = PLAIN_ERRORS.breaker,
         limits: Limit | Sequence[Limit] = (),
+        id_from: Sequence[str] | None = None,
     ) -> _Register: ...
     def job(
         self,
@@ -162,6 +163,7 @@ class App:
         raises: Sequence[type[Exception]] = (),
         breaker: Breaker | None = PLAIN_ERRORS.breaker,
         limits: Limit | Sequence[Limit] = (),
+        id_from: Sequence[str] | None = None,
     ) -> Any:
         """Register a function, ``async def`` or ``def``, under a stable name.
 
@@ -190,6 +192,8 @@ class App:
               ``[circuit_breaker]`` says, and errors that say that the job is wrong don't count.
           limits: How often its jobs may start and how many may run at a time, over all engines:
               all of these at once.
+          id_from: Parameters of which the id of a job is made that is enqueued without one, and
+              of the handler's name: ``["tenant", "day"]``. Each has to be given then.
 
         Raises:
           TypeError: A parameter that no field of a JSON object can fill; a generator, a
@@ -212,6 +216,7 @@ class App:
             "raises": raises,
             "breaker": breaker,
             "limits": limits,
+            "id_from": id_from,
         }
         return _Register(self, name, options)
 

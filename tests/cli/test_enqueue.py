@@ -261,7 +261,7 @@ def test_each_line_is_a_job_in_the_order_of_the_file(
     file = tmp_path / "in.jsonl"
     file.write_bytes(b'\xef\xbb\xbf{"n": 0}\n\n  {"n": 1}  \r\n{"n": 2}')
     told = trioq.json("enqueue", "convert", "--from", file)
-    assert told == {"name": "convert", "queue": "high", "queued": 3}
+    assert told == {"name": "convert", "queue": "high", "queued": 3, "existing": 0}
     assert ready(store, "high") == [{"n": 0}, {"n": 1}, {"n": 2}]
 
 

@@ -12,6 +12,7 @@ DRAFTS: Killers = ("tests/client/test_jobs.py",)
 OUTBOX: Killers = ("props/test_outbox.py",)
 SHARING: Killers = ("tests/client/test_sharing.py",)
 TRACING: Killers = ("tests/observe/test_tracing.py", "-k", "provider")
+MADE_IDS: Killers = ("tests/client/test_id_from.py",)
 STORM: Killers = ("tests/faults/test_network_engine.py",)
 
 CLIENTS = (
@@ -113,6 +114,19 @@ CLIENTS = (
         "a moment of a job is counted from its enqueue on", "store/enqueuing.py",
         'f"@{job.at_ms}" if job.at_ms else str(job.delay_ms)',
         "str(job.delay_ms or job.at_ms)", ("tests/store/contract/test_claims.py",),
+    ),
+    Mutant(
+        "what many have their ids made of is left out", "client/many.py",
+        "        if kind.id_from:\n", "        if False:\n", MADE_IDS,
+    ),
+    Mutant(
+        "an id is made of the order in which somebody wrote a field", "core/id_from.py",
+        "sort_keys=True", "sort_keys=False", ("tests/core/test_id_from.py",),
+    ),
+    Mutant(
+        "who gives an id is given another", "client/jobs.py",
+        "        if id is None:\n            id = self.made_id(call)\n",
+        "        id = self.made_id(call) or id\n", MADE_IDS,
     ),
     Mutant(
         "a trace alone isn't asked for", "client/jobs.py",

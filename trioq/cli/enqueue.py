@@ -40,6 +40,7 @@ from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
 from trioq.core.fair import Asked
 from trioq.core.flow import Plan
+from trioq.core.id_from import id_from
 from trioq.core.job import NO_HEADERS, Headers, Options
 from trioq.cwd import why_missing
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
@@ -122,10 +123,15 @@ def enqueue(
     patience_s = math.inf if full_timeout is None else full_timeout
     try:
         asked = arguments.fair(fair_key, weight)
-        wanted = _Wanted(made, name, into, delay or 0, at or 0, options, plan, asked, patience_s)
+        wanted = _Wanted(
+            made, name, into, delay or 0, at or 0, options, plan, asked, patience_s,
+            known.id_from(name),
+        )  # fmt: skip
         if result is not None:
             arguments.keep("--result", result)
         content = encoded(payload or "{}", made.max_payload_bytes)
+        if source is None and id is None:
+            id = wanted.made_id(content)
         wanted.job(content, id)
     except (PayloadRejected, QueueUnknown) as error:
         fail(str(error), WRONG_USE)
@@ -140,19 +146,21 @@ def enqueue(
         return
     try:
         with open_lines(source) as file:
-            end, count = _checked(file, source, made.max_payload_bytes)
+            end, count = _checked(file, source, wanted)
             with opened(config, starts=True) as there:
                 _warn(there, known, name)
-                _Sending(there, wanted, file, source, end, count).run()
+                existing = _Sending(there, wanted, file, source, end, count).run()
     except BrokenPipeError:
         raise  # that is about what is printed
     except OSError as error:
         fail(f"{source}: {why_missing(Path(source)) or error.strerror or error}")
     with already_done():
+        told = {"name": name, "queue": wanted.queue, "queued": count - existing}
         if as_json:
-            show_json({"name": name, "queue": wanted.queue, "queued": count})
+            show_json(told | {"existing": existing})
         else:
-            click.echo(f"queued {count:,} {name} in {wanted.queue}")
+            others = f"; {existing:,} have their ids already" if existing else ""
+            click.echo(f"queued {count - existing:,} {name} in {wanted.queue}{others}")
 
 
 def _one_of(option: str, value: object, others: Mapping[str, object]) -> None:
@@ -175,6 +183,7 @@ class _Wanted:
     plan: Plan
     asked: Asked
     full_timeout_s: float
+    id_from: tuple[str, ...]
 
     def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
         """Raises PayloadRejected or QueueUnknown where there can't be such a job."""
@@ -188,6 +197,20 @@ class _Wanted:
             id=id, options=self.options, trace=trace,
             takes=self.plan.takes(fields), fair=self.plan.turn(fields, self.asked),
         )  # fmt: skip
+
+    def made_id(self, payload: bytes) -> str | None:
+        """The id of a job that is given none; raises PayloadRejected where it lacks something."""
+        if not self.id_from:
+            return None
+        return id_from(self.name, self.id_from, json.loads(payload))
+
+    def fault(self, payload: bytes) -> str:
+        """Why a payload makes no id; empty: it makes one, or none is wanted."""
+        try:
+            self.made_id(payload)
+        except PayloadRejected as error:
+            return str(error)
+        return ""
 
 
 def _warn(there: Opened, known: Known, name: str) -> None:
@@ -252,15 +275,15 @@ def _as_json(wanted: _Wanted, handle: SyncHandle) -> dict[str, object]:
 # -- lines -------------------------------------------------------------------------------------
 
 
-def _checked(file: IO[bytes], source: str, max_bytes: int) -> tuple[int, int]:
+def _checked(file: IO[bytes], source: str, wanted: _Wanted) -> tuple[int, int]:
     """Where the file ends and how many payloads it has; ends the command if one is faulty."""
     end = count = faults = 0
     size = file.seek(0, os.SEEK_END)
     with bar(size, f"checking {source}", unit="bytes") as advance:
-        for line in read_lines(file, max_bytes, size):
-            if line.fault:
-                note(f"{source}: line {line.number}: {line.fault}")
-            faults += bool(line.fault)
+        for line in read_lines(file, wanted.config.max_payload_bytes, size):
+            if fault := line.fault or wanted.fault(line.payload):
+                note(f"{source}: line {line.number}: {fault}")
+            faults += bool(fault)
             count += 1
             advance(line.end - end)
             end = line.end
@@ -280,11 +303,16 @@ class _Sending:
     end: int
     count: int
     _sent: int = attrs.field(default=0, init=False)
+    _existing: int = attrs.field(default=0, init=False)
     _reached: int = attrs.field(default=0, init=False)
     """The number of the last line that is queued."""
 
-    def run(self) -> None:
-        """Queue them; ends the command if it is interrupted or fails, saying how far it came."""
+    def run(self) -> int:
+        """Queue them; ends the command if it is interrupted or fails, saying how far it came.
+
+        Returns:
+          How many weren't queued, as another job has their id.
+        """
         tracing = Tracing.open(self.wanted.config)
         client = client_of(self.there, tracing)
         numbers: deque[int] = deque()
@@ -296,11 +324,12 @@ class _Sending:
             patience = Patience(self._how_far, stop)
             try:
                 for batch in batches(self._jobs(numbers, sending.headers)):
-                    client.send(
+                    handles = client.send(
                         batch,
                         full_timeout_s=self.wanted.full_timeout_s,
                         waiting=patience.waiting,
                     )
+                    self._existing += sum(not handle.is_new for handle in handles)
                     self._sent += len(batch)
                     self._reached = [numbers.popleft() for _ in batch][-1]
                     advance(len(batch))
@@ -311,12 +340,13 @@ class _Sending:
                 raise
         if stop.wanted and self._sent < self.count:
             interrupted(self._how_far())
+        return self._existing
 
     def _jobs(self, numbers: deque[int], trace: Headers) -> Iterator[NewJob]:
         for line in read_lines(self.file, self.wanted.config.max_payload_bytes, self.end):
             self._check(line)
             numbers.append(line.number)
-            yield self.wanted.job(line.payload, trace=trace)
+            yield self.wanted.job(line.payload, self.wanted.made_id(line.payload), trace)
 
     def _check(self, line: Line) -> None:
         if line.fault or line.end > self.end:

@@ -35,6 +35,10 @@ class Known:
         own = self.handlers[name].limits if name in self.handlers else ()
         return flow(config).plan(name, queue, own)
 
+    def id_from(self, name: str) -> tuple[str, ...]:
+        """The fields of which the ids of its jobs are made."""
+        return self.handlers[name].id_from if name in self.handlers else ()
+
     def warning(self, name: str, engines: frozenset[str]) -> str:
         """What to tell who enqueues a job of this name; empty: nothing.
 

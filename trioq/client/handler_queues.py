@@ -47,6 +47,11 @@ class HandlerQueues:
         handler = (self._of_app or {}).get(name)
         return () if handler is None else handler.limits
 
+    def id_from(self, name: str) -> tuple[str, ...]:
+        """Of what the ids of this handler's jobs are made, as far as that is known likewise."""
+        handler = (self._of_app or {}).get(name)
+        return () if handler is None else handler.id_from
+
     def _known_to_app(self) -> Mapping[str, Function]:
         with self._lock:
             if self._of_app is None:

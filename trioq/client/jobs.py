@@ -24,6 +24,7 @@ from trioq.core.fair import Asked, FairKey
 from trioq.core.flow import Flow, Limit, Plan, flow
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode, plain_header, with_payload
+from trioq.core.id_from import id_from
 from trioq.core.job import NO_HEADERS, NO_OPTIONS, Headers, Options, Record, new_uid
 from trioq.core.outcome import LateReason
 from trioq.errors import PayloadRejected, QueueUnknown
@@ -111,10 +112,14 @@ class Drafts:
         asks = id is not None or at is not None or options is not NO_OPTIONS or trace
         is_plain = not asks and payload is None and type(delay) is float and delay == 0
         if is_plain and type(what) is Call:
-            return self._plain(what, queue, asked)
+            place = self.place(what, queue)
+            if not self.id_from(what):
+                return self._plain(what, place, asked)
         call = self.call(what, payload, queue)
         encoded, place = self.encoded(call), self.place(call, queue)
         plan = self.plan(call, place)
+        if id is None:
+            id = self.made_id(call)
         return self.job(
             call.name,
             encoded,
@@ -127,6 +132,20 @@ class Drafts:
             options=options,
             trace=trace,
         )
+
+    def id_from(self, call: Call) -> tuple[str, ...]:
+        """The fields of which the id of a call's job is made, as far as they are known here."""
+        expected = call.expected
+        return self.handler_queues.id_from(call.name) if expected is None else expected.id_from
+
+    def made_id(self, call: Call) -> str | None:
+        """The id of a job that is given none.
+
+        Raises:
+          PayloadRejected: Its payload hasn't all of which it is made.
+        """
+        fields = self.id_from(call)
+        return id_from(call.name, fields, call.payload) if fields else None
 
     @staticmethod
     def options(
@@ -162,9 +181,9 @@ class Drafts:
             None if expires is None else arguments.moment("expires", expires, now_ms),
         )
 
-    def _plain(self, call: Call, queue: str | None, asked: Asked) -> NewJob:
+    def _plain(self, call: Call, place: Place, asked: Asked) -> NewJob:
         """A job that has a payload and nothing else."""
-        place, payload = self.place(call, queue), self.encoded(call)
+        payload = self.encoded(call)
         header = plain_header(*place, time.time_ns() // 1_000_000)
         plan = self.plan(call, place)
         return NewJob(

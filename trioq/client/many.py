@@ -14,11 +14,15 @@ from trioq.core.calls import NewJob
 from trioq.core.fair import ASKS_NOTHING, Asked, FairKey
 from trioq.core.flow import Plan
 from trioq.core.formats.payload import encode
-from trioq.core.formats.record import plain_header, with_payload
+from trioq.core.formats.record import plain_header, with_id, with_payload
+from trioq.core.id_from import id_from
 from trioq.core.job import NO_OPTIONS, Headers, Options, new_uid
 
 #: No mark of a payload that lies apart, with the header's end, is longer.
 _END_BYTES = 24
+
+#: A character of an id has so many bytes at most as JSON: a pair of surrogates, each escaped.
+_ESCAPED_BYTES = 12
 
 
 def batches(jobs: Iterable[NewJob]) -> Iterator[list[NewJob]]:
@@ -44,6 +48,7 @@ class _Kind:
     plan: Plan
     trace: Headers
     options: Options
+    id_from: tuple[str, ...]
     header: bytes = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -56,8 +61,8 @@ class _Kind:
         )
 
 
-_Drafted = tuple[_Kind, bytes, tuple[str, ...], FairKey | None]
-"""A job's kind, its payload, what it takes of limits, and whose turn it is."""
+_Drafted = tuple[_Kind, bytes, tuple[str, ...], FairKey | None, str | None]
+"""A job's kind, its payload, what it takes of limits, whose turn it is, and its id."""
 
 
 def drafted(
@@ -89,16 +94,19 @@ def drafted(
         if kind is None:
             call = drafts.call(what, None, queue)
             place = drafts.place(call, queue)
-            kind = _Kind(place, drafts.plan(call, place), trace, options)
+            kind = _Kind(place, drafts.plan(call, place), trace, options, drafts.id_from(call))
             if is_usual and len(kinds) < MOST_PLACES:
                 kinds[what.name, what.queue] = kind
         payload = encode(call.payload, most)
         more = len(kind.header) + len(payload) + _END_BYTES
+        plan, fields, id = kind.plan, call.payload, None
+        if kind.id_from:
+            id = id_from(kind.place[0], kind.id_from, fields)
+            more += len(id) * _ESCAPED_BYTES
         if batch and (len(batch) >= BATCH_JOBS or size + more > BATCH_BYTES):
             yield _made(batch, kinds.values())
             batch, size = [], 0
-        plan, fields = kind.plan, call.payload
-        batch.append((kind, payload, plan.takes(fields), plan.turn(fields, asked)))
+        batch.append((kind, payload, plan.takes(fields), plan.turn(fields, asked), id))
         size += more
     if batch:
         yield _made(batch, kinds.values())
@@ -111,12 +119,15 @@ def _made(batch: Sequence[_Drafted], kinds: Iterable[_Kind]) -> list[NewJob]:
         NewJob(
             uid,
             kind.place[1],
-            *with_payload(kind.header, payload),
+            *with_payload(kind.header if id is None else with_id(kind.header, id), payload),
+            id=id,
             name=kind.place[0],
             takes=takes,
             fair=fair,
         )
-        for uid, (kind, payload, takes, fair) in zip(new_uid.many(len(batch)), batch, strict=True)
+        for uid, (kind, payload, takes, fair, id) in zip(
+            new_uid.many(len(batch)), batch, strict=True
+        )
     ]
 
 

@@ -35,6 +35,10 @@ class Expected(Protocol):
         """What its jobs take of, over all engines."""
 
     @property
+    def id_from(self) -> tuple[str, ...]:
+        """The fields of a payload that its jobs' ids are made of; none: they have none."""
+
+    @property
     def raises(self) -> Sequence[type[Exception]]:
         """Errors that are raised again as themselves where a job died of one."""
 

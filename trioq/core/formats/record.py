@@ -61,7 +61,7 @@ def encode(record: Record) -> tuple[bytes, bytes]:
     """What goes into ``jobs`` and what goes into ``big`` (empty for small payloads)."""
     header = f"{_start(record.name, record.queue)}{record.enqueued_ms:d}"
     if record.id is not None:
-        header += f',"id":{_quoted(record.id)}'
+        header += _called(record.id)
     if record.options is not NO_OPTIONS:
         header += _asked(record.options)
     if record.trace:
@@ -91,6 +91,15 @@ def with_payload(header: bytes, payload: bytes) -> tuple[bytes, bytes]:
         # Last, where `split_big` looks for it; what is true says as much, to older versions too.
         return header + b"%s%d%s" % (_BIG, len(payload), _END), payload
     return header + _END + payload, b""
+
+
+def with_id(header: bytes, id: str) -> bytes:
+    """A header that lacks its end, of a job that has a caller's id."""
+    return header + _called(id).encode("ascii")
+
+
+def _called(id: str) -> str:
+    return f',"id":{_quoted(id)}'
 
 
 def _asked(options: Options) -> str:

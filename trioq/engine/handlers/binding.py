@@ -136,6 +136,21 @@ class Binding:
             signature.replace(parameters=parameters),
         )
 
+    def check_field(self, name: str, what: str) -> None:
+        """Refuse the name of a field that no payload of it can have.
+
+        Args:
+          what: Where it stands.
+
+        Raises:
+          ValueError: With what may have been meant.
+        """
+        if name == self.job_parameter or (name not in self.fields and self.rest is None):
+            raise ValueError(
+                f"{what} names {name!r}, which is no field of a payload of {self.where}"
+                f"{self._meant(name)}"
+            )
+
     def fits(self, payload: Mapping[str, Any]) -> bool:
         """Whether its values are surely the arguments as they are; runs nobody's code."""
         exact = self._exact

@@ -65,6 +65,7 @@ class Command:
     """What it returns is kept where its job asks for that."""
     errors: ClassVar[Errors] = PLAIN_ERRORS
     limits: ClassVar[tuple[Limit, ...]] = ()
+    id_from: ClassVar[tuple[str, ...]] = ()
 
     def arguments(self, payload: Mapping[str, Any]) -> list[str]:
         """The program and its arguments for this payload. Fields that aren't named are ignored.

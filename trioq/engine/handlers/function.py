@@ -100,6 +100,26 @@ def _are_limits(_: object, attribute: attrs.Attribute[Any], value: tuple[Any, ..
         names.add(limit.name)
 
 
+def _fields(given: Any) -> tuple[Any, ...]:
+    """One, or many; None: none."""
+    if given is None:
+        return ()
+    if not (fields := _several(given)):
+        raise ValueError("id_from names no field: expected parameters, such as ['tenant', 'day']")
+    return fields
+
+
+def _are_fields(
+    function: Function, attribute: attrs.Attribute[Any], value: tuple[Any, ...]
+) -> None:
+    for field in value:
+        if not isinstance(field, str):
+            raise TypeError(f"id_from has {shown(field)}: expected names of parameters")
+        function.binding.check_field(field, "id_from")
+    if len(set(value)) < len(value):
+        raise ValueError("id_from names a parameter twice")
+
+
 def _is_one_of(*words: str) -> Callable[[object, attrs.Attribute[Any], Any], None]:
     rule = Rule(" or ".join(map(repr, words)), lambda value: value in words)
     return lambda _, attribute, value: rule.check(attribute.name, value)
@@ -133,6 +153,8 @@ class Function:
     """What counts for its breaker, and when that opens; None: it has none."""
     limits: tuple[Limit, ...] = attrs.field(default=(), converter=_several, validator=_are_limits)
     """What its jobs take of, over all engines."""
+    id_from: tuple[str, ...] = attrs.field(default=None, converter=_fields, validator=_are_fields)
+    """The fields of which ids of its jobs are made; none: they have those that they are given."""
     errors: Errors = attrs.field(init=False, repr=False)
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)

@@ -213,6 +213,10 @@ class Apart:
         return self.function.result_s
 
     @property
+    def id_from(self) -> tuple[str, ...]:
+        return self.function.id_from
+
+    @property
     def errors(self) -> Errors:
         return self.function.errors
 
