@@ -77,6 +77,9 @@ def test_a_limit_of_trioqs_own_is_told_while_it_is_in_use_and_nobody_sets_it(
     (claim,) = scene.driver.step(2)
     of_all, of_one = lines(trioq("limits").stdout)[1:]
     assert "1 running, of trioq's own" in of_all
+    assert of_all.startswith("a schedule's runs ")
+    said = "1 job of it waits for a limit: a schedule's runs"
+    assert said in trioq("explain", "--queue", "low").stdout
     assert '"nightly"' in of_one
     assert claim.uid in of_one
     result = run("limits", "set", trioq.config, "@schedule", "--concurrency", 2)

@@ -88,7 +88,10 @@ def test_one_is_paused_and_resumed(trioq: Cli, scheduled: Scene) -> None:
     assert "often is paused" in told
     assert "until trioq schedules CONFIG resume often" in told
     assert trioq.json("schedules")[1]["state"] == "paused"
-    assert trioq.json("stats")["pauses"] == [], "it is no queue"
+    (paused,) = trioq.json("pause")
+    assert (paused["schedule"], paused["queue"]) == ("often", None)
+    assert trioq.json("stats")["pauses"] == [paused]
+    assert "the schedule often is paused" in trioq("stats").stdout
     assert lines(trioq("schedules resume", "often").stdout) == ["often is resumed"]
     assert trioq.json("schedules")[1]["paused"] is None
 
@@ -103,6 +106,30 @@ def test_what_no_deployment_lists_any_more_is_told(trioq: Cli, scene: Scene) -> 
     )
     gone, here = trioq.json("schedules")
     assert (gone["state"], here["state"], gone["app"]) == ("unlisted", "live", "jobs:app")
+
+
+def test_what_is_late_or_ends_is_told_by_whoever_is_asked_how_all_stand(
+    trioq: Cli, scene: Scene
+) -> None:
+    now_ms = scene.store.next_ticks(1).now_ms
+    put = scene.store.put_schedule
+    put(*scene.sender.next(), "late", b"{}", now_ms - 120_000)
+    put(*scene.sender.next(), "comes", b"{}", now_ms + 7_200_500)
+    for digest, listed in ("1", (Listed("left_out", b"{}", None),)), ("2", ()):
+        scene.store.list_schedules(scene.driver.engine, SaidList("app", digest, listed))
+    told = lines(trioq("stats").stdout)
+    assert "3 schedules" in told
+    late = "late is late: its tick came 2 min ago, and no engine has made it"
+    assert late in told
+    found = json.loads(trioq("doctor", "--json").stdout)["findings"]
+    said = [f["said"] for f in found if (f["check"], f["verdict"]) == ("schedules", "warning")]
+    ends = "left_out: the newest deployment doesn't list it; it is retired in 60 min"
+    assert said == [late, ends]
+    assert trioq.json("stats")["schedules"] == {
+        "count": 3, "next_ms": now_ms - 120_000, "late": 1, "unlisted": 1, "retired": 0,
+    }  # fmt: skip
+    put(*scene.sender.next(), "late", b"", None)
+    assert "2 schedules, comes in 2 h" in lines(trioq("stats").stdout)
 
 
 def test_who_asks_for_another_is_told_what_there_is(trioq: Cli, scheduled: Scene) -> None:

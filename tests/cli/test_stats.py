@@ -32,6 +32,7 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
         "running": 1, "done": 1, "dead": 2, "cancelled": 0, "enqueued": 6, "retried": 0,
         "reaped": 0, "strays": 0, "pauses": [], "doors": [], "doors_left_out": 0,
         "breakers": [],
+        "schedules": {"count": 0, "next_ms": None, "late": 0, "unlisted": 0, "retired": 0},
         "engines": [{"id": engine, "name": "e", "pid": 1, "started_ms": None,
                      "queues": ["high", "low"], "names": ["noop"], "workers": 0, "http": "",
                      "lease_s": 0.0, "supervisor": "", "process": 0, "strict": False, "behind": {},

@@ -25,6 +25,7 @@ from trioq.cli.follow import follow as show_changes
 from trioq.cli.screen import ago, cut, lasting, moment, numbers, plain, show_table, texts
 from trioq.core.config import Config, WorkerConfig
 from trioq.core.formats import history
+from trioq.core.limits import shown_take
 from trioq.store.inspect import (
     Door,
     Explanation,
@@ -141,7 +142,10 @@ def job(config: str, id: str, follow: bool, as_json: bool) -> None:
         more = [*door_facts(door, there.config)] if door else []
         if take is not None:
             view = attrs.evolve(view, state="limited")
-            more = [("waits for", take), *_limited_facts(there.admin.explain(view.uid))]
+            more = [
+                ("waits for", shown_take(take)),
+                *_limited_facts(there.admin.explain(view.uid)),
+            ]
     if as_json:
         shown = view.as_json()
         shown |= {} if take is None else {"take": take}

@@ -18,7 +18,7 @@ from trioq.core.config.sections import BURST, RATE, SLOTS
 from trioq.core.duration import roughly
 from trioq.core.flow import allows, told_apart
 from trioq.core.limiter import interval_us
-from trioq.core.limits import KeyValue, LimitSettings, is_own, take_of
+from trioq.core.limits import KeyValue, LimitSettings, is_own, shown_limit, take_of
 from trioq.store.inspect import LimitView, Taken, settings_json, take_in_words
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,17 +79,18 @@ def list_(config: str, as_json: bool) -> None:
     ]  # fmt: skip
     show_table(columns, [row for view in found for row in _rows(view, now_ms)])
     for view in found:
+        name = shown_limit(view.name)
         if view.deployed and view.deployed.others:
             others = "; ".join(map(allows, view.deployed.others))
             older = "engines of an older deployment live, which say"
-            click.echo(plain(f"{view.name}: {older} {others}"))
+            click.echo(plain(f"{name}: {older} {others}"))
         if view.left_out:
-            click.echo(plain(f"{view.name}: {view.left_out:,} more values are in use"))
+            click.echo(plain(f"{name}: {view.left_out:,} more values are in use"))
         for take, pause in list(view.paused.items())[:PAUSES]:
             click.echo(plain(take_in_words(take, pause)))
         if len(view.paused) > PAUSES:
             more = len(view.paused) - PAUSES
-            click.echo(plain(f"{view.name}: {more:,} more values are paused"))
+            click.echo(plain(f"{name}: {more:,} more values are paused"))
 
 
 def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:
@@ -97,7 +98,8 @@ def _rows(view: LimitView, now_ms: int) -> Iterator[tuple[object, ...]]:
     if own is not None:
         yield _row(view.name, own, now_ms, *_holds(view, now_ms))
     else:
-        yield view.name, *_holds(view, now_ms), view.running, view.waiting, "", "", "", ""
+        name = shown_limit(view.name)
+        yield name, *_holds(view, now_ms), view.running, view.waiting, "", "", "", ""
     for taken in view.takes:
         if taken is not own:
             yield _row(f"  {json.dumps(taken.key, ensure_ascii=False)}", taken, now_ms)

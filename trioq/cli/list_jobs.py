@@ -10,6 +10,7 @@ import click
 from trioq.cli.common import complete_queues, note, opened, show_json, with_config, with_json
 from trioq.cli.jobs import failures
 from trioq.cli.screen import ago, free_texts, numbers, show_table, texts
+from trioq.core.limits import shown_take
 from trioq.store.inspect import JobFilter, Listed, Listing
 from trioq.store.inspect.listing import ENDED, LIVING, State
 
@@ -101,7 +102,7 @@ def _about(each: Listed) -> Iterator[str]:
     if view.engine is not None:
         yield f"on {view.engine.rpartition('.')[0] or view.engine}"
     if each.take is not None:
-        yield f"waits for {each.take}"
+        yield f"waits for {shown_take(each.take)}"
     if view.due_ms is not None:
         yield f"due {ago(view.due_ms)}"
     if (door := each.door) is not None:

@@ -27,7 +27,7 @@ from trioq.core.config.rules import did_you_mean
 from trioq.core.duration import roughly
 from trioq.core.formats.pause import NOTE_MAX
 from trioq.errors import PayloadRejected, QueueFull, QueueUnknown
-from trioq.store.inspect import ScheduleView, TickView
+from trioq.store.inspect import ScheduleView, TickView, schedule_in_words
 
 with_name = click.argument("name")
 
@@ -236,7 +236,7 @@ def _remarks(view: ScheduleView) -> list[str]:
     """What keeps it from ticks, or will."""
     told = []
     if view.paused is not None:
-        told.append(view.paused.in_words(view.name, view.name, "trioq schedules CONFIG resume"))
+        told.append(schedule_in_words(view.name, view.paused))
     if view.retired_ms is not None:
         told.append(
             f"{view.name} is retired since {moment(view.retired_ms)}: no deployment lists it;"

@@ -13,7 +13,7 @@ from trioq.cli.breakers import show_breakers
 from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
 from trioq.engine import from_config
-from trioq.store.inspect import Door, EngineStats, JobView, QueueStats, Stats
+from trioq.store.inspect import Door, EngineStats, JobView, QueueStats, Standing, Stats
 from trioq.store.inspect.sample import producers_wait
 from trioq.store.inspect.sizes import sizes
 
@@ -27,6 +27,7 @@ DOORS = 20
 PAUSES = 20
 BREAKERS = 20
 KEYS = 200
+SCHEDULES = 10
 
 #: Of doors in JSON. A client may have invented thousands of names.
 DOORS_JSON = 1000
@@ -53,6 +54,7 @@ def stats(config: str, keys: bool, as_json: bool) -> None:
                     "doors": [door.as_json() for door in behind[:DOORS_JSON]],
                     "doors_left_out": max(0, len(behind) - DOORS_JSON),
                     "breakers": [each.as_json() for each in there.admin.breakers(found)],
+                    "schedules": there.admin.standing().as_json(),
                 }
             )
         else:
@@ -80,6 +82,7 @@ def _show_stats(there: Opened, found: Stats) -> None:
         click.echo("\n" + "\n".join(map(plain, paused[:PAUSES])))
     if len(paused) > PAUSES:
         click.echo(f"and {len(paused) - PAUSES:,} more are paused")
+    _show_schedules(there.admin.standing())
     show_doors(there.admin.doors(found))
     if shut := [each for each in there.admin.breakers(found) if each.state != "closed"]:
         click.echo()
@@ -111,6 +114,14 @@ def _shown_queues(
 
 def _waiting(queues: Mapping[str, QueueStats]) -> int:
     return sum(queue.waiting for queue in queues.values())
+
+
+def _show_schedules(found: Standing) -> None:
+    if found.count:
+        faults = found.faults_in_words()
+        click.echo("\n" + "\n".join(map(plain, [found.in_words(), *faults[:SCHEDULES]])))
+        if len(faults) > SCHEDULES:
+            click.echo("and more: trioq schedules lists them")
 
 
 def show_doors(behind: Sequence[Door]) -> None:

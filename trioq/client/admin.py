@@ -48,6 +48,7 @@ from trioq.store.inspect import (
     Pauses,
     Reason,
     Room,
+    Standing,
     Stats,
 )
 from trioq.store.inspect.listing import LIVING, State
@@ -78,6 +79,10 @@ class Admin:
     def stats(self) -> Stats:
         """How many jobs are where, and which engines live."""
         return inspect.with_abandoned(self.store, inspect.stats(self.store, self.queues))
+
+    def standing(self) -> Standing:
+        """How schedules stand: which come next, and which are late or end."""
+        return inspect.standing(self.store)
 
     def doors(self, counted: Stats | None = None) -> list[Door]:
         """What parked jobs wait behind, since when and why, those with the most first.

@@ -53,6 +53,17 @@ def is_own(limit: str) -> bool:
     return limit.startswith(OWN)
 
 
+def shown_limit(limit: str) -> str:
+    """What people are told of a limit as: its name, unless it is trioq's own."""
+    return {SCHEDULE: "a schedule's runs", ID: "an id's runs"}.get(limit, limit)
+
+
+def shown_take(take: str) -> str:
+    """What people are told of a take as."""
+    limit = limit_of(take)
+    return f"{shown_limit(limit)}: {key_of(take)}" if is_own(limit) else take
+
+
 def take_of(limit: str, *key: KeyValue) -> str:
     """What a job takes of a limit, or of its share for one value of a key: ASCII, in one
     line.

@@ -12,7 +12,7 @@ from trioq.errors import StoreError, StoreRefused
 from trioq.settings import warnings
 from trioq.store.checks import explain, not_to_be_asked
 from trioq.store.connect import Connector
-from trioq.store.inspect import doors, stats
+from trioq.store.inspect import doors, standing, stats
 
 
 def examine(config: Config, connector: Connector) -> Iterator[Finding]:
@@ -36,6 +36,7 @@ def examine(config: Config, connector: Connector) -> Iterator[Finding]:
         "disk": lambda: server.disk(config),
         "engines": lambda: jobs.engines(store, config, stats(store, config.queue_names)),
         "queues": lambda: jobs.queues(config, stats(store, config.queue_names)),
+        "schedules": lambda: jobs.schedules(standing(store)),
         "limiter": lambda: jobs.limiter(store, from_config.rate(config)),
         "handlers": lambda: jobs.parked(config, doors(store, stats(store, config.queue_names))),
         "dead": lambda: jobs.dead(stats(store, config.queue_names)),

@@ -10,7 +10,7 @@ from shlex import quote
 from trioq.core.calls import Rate, WhenFull
 from trioq.core.config import Config
 from trioq.doctor.finding import Finding, fault, ok, some, warning
-from trioq.store.inspect import Door, Stats
+from trioq.store.inspect import Door, Standing, Stats
 from trioq.store.inspect.sample import producers_wait
 from trioq.store.redis import RedisStore
 
@@ -112,6 +112,16 @@ def _counted(found: Stats, name: str) -> int:
     """Jobs that count for a queue's ``max_length``."""
     queue = found.queues[name]
     return queue.ready + queue.scheduled + queue.limited
+
+
+def schedules(found: Standing) -> Iterator[Finding]:
+    """Those that are late, and those that no deployment lists any more."""
+    faults = found.faults_in_words()
+    yield from (warning("schedules", said) for said in faults[:LISTED])
+    if len(faults) > LISTED:
+        yield warning("schedules", "and more: trioq schedules lists them")
+    if found.count and not faults:
+        yield ok("schedules", found.in_words())
 
 
 def limiter(store: RedisStore, rate: Rate | None) -> Iterator[Finding]:

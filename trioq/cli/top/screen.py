@@ -209,6 +209,9 @@ class Screen:
             line.append("all closed")
         for name, told in sorted(now.breakers.items()):
             line.append(f"{plain(name)} {plain(told)}  ", "bold red")
+        if said := _schedules(now):
+            line.append("   SCHEDULES ", HEADING)
+            line.append(said, "bold red" if now.schedules and now.schedules.late else "yellow")
         unknown = [door for door in now.doors if "unknown_name" in door.why]
         if unknown:
             line.append("   UNKNOWN ", HEADING)
@@ -270,6 +273,17 @@ def _window(items: Sequence[T], chosen: int, room: int) -> Iterator[tuple[int, T
     """So many of them, so that the chosen one is among them, with their places."""
     first = max(0, min(chosen - room // 2, len(items) - room))
     yield from list(enumerate(items))[first : first + room]
+
+
+def _schedules(now: Overview) -> str:
+    """How many of them are out of the ordinary, and how."""
+    found = now.schedules
+    counts = {
+        "late": len(found.late) if found else 0,
+        "paused": len(now.stats.pauses.schedules),
+        "unlisted": len(found.ending) if found else 0,
+    }
+    return ", ".join(f"{count:,} {how}" for how, count in counts.items() if count)
 
 
 def share(room: int, wanted: Sequence[int]) -> list[int]:

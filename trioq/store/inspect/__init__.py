@@ -26,7 +26,7 @@ from trioq.store.inspect.limits import known as known_limits
 from trioq.store.inspect.listing import Listed, Listing, listing
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
-from trioq.store.inspect.pauses import Pauses, pauses, take_in_words
+from trioq.store.inspect.pauses import Pauses, pauses, schedule_in_words, take_in_words
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
 from trioq.store.inspect.reasons import Explanation, Reason
 from trioq.store.inspect.rooms import Room, rooms
@@ -40,6 +40,7 @@ from trioq.store.inspect.sample import (
 )
 from trioq.store.inspect.schedules import ScheduleView, TickView, schedules
 from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch, with_abandoned
+from trioq.store.inspect.standing import Standing, standing
 from trioq.store.inspect.summaries import done
 from trioq.store.inspect.trend import Trend
 from trioq.store.inspect.views import JobView
@@ -72,6 +73,7 @@ __all__ = [
     "Room",
     "Sample",
     "ScheduleView",
+    "Standing",
     "Stats",
     "Taken",
     "TickView",
@@ -107,9 +109,11 @@ __all__ = [
     "rooms",
     "running",
     "sample",
+    "schedule_in_words",
     "schedules",
     "settings_json",
     "snapshots",
+    "standing",
     "stats",
     "take_in_words",
     "tell",

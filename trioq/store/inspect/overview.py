@@ -21,6 +21,7 @@ from trioq.store.inspect.dead import DeadFilter, dead_pages, dead_views, newest_
 from trioq.store.inspect.doors import ENGINES, Door, explained
 from trioq.store.inspect.sample import permits_used
 from trioq.store.inspect.snapshot import snapshots, watch
+from trioq.store.inspect.standing import Standing, standing
 from trioq.store.inspect.views import JobView
 from trioq.store.redis import RedisStore
 
@@ -102,6 +103,7 @@ class Overview:
     """What the limiter allows."""
     doors: tuple[Door, ...] = ()
     """What jobs are parked behind, those with the most first."""
+    schedules: Standing | None = None
 
     @property
     def breakers(self) -> dict[str, str]:
@@ -153,6 +155,7 @@ class Overviews:
             permits_used=permits_used(self.store, self.rate) if self.rate else None,
             rate=self.rate,
             doors=tuple(explained(counted, told)),
+            schedules=standing(self.store),
         )
 
     def _newly_dead(self) -> list[Failure]:

@@ -30,6 +30,8 @@ class Pauses:
     """Those of jobs that nobody runs."""
     takes: Mapping[str, Pause] = attrs.field(factory=dict[str, Pause])
     """What jobs take of limits with which nobody starts."""
+    schedules: Mapping[str, Pause] = attrs.field(factory=dict[str, Pause])
+    """Those whose ticks bring no jobs."""
 
     @classmethod
     def read(cls, members: Iterable[bytes], told: Sequence[bytes], now_ms: int) -> Self:
@@ -42,24 +44,27 @@ class Pauses:
             {w: each for w, each in holding.items() if w[:1] not in ("@", "=", "~")},
             {pause.name_of(w): each for w, each in holding.items() if pause.is_name(w)},
             {pause.take_of(w): each for w, each in holding.items() if pause.is_take(w)},
+            {w[1:]: each for w, each in holding.items() if pause.is_schedule(w)},
         )
 
     def as_json(self) -> list[dict[str, Any]]:
         """The shape of ``pauses`` in ``trioq stats --json``."""
-        nothing = {"queue": None, "job": None, "limit": None, "key": None}
+        nothing = {"queue": None, "job": None, "limit": None, "key": None, "schedule": None}
         told = [nothing | {"queue": q} | each.as_json() for q, each in self.queues.items()]
         told += [nothing | {"job": name} | each.as_json() for name, each in self.names.items()]
         told += [
             nothing | {"limit": limit_of(take), "key": key_of(take)} | each.as_json()
             for take, each in self.takes.items()
         ]
+        told += [nothing | {"schedule": s} | each.as_json() for s, each in self.schedules.items()]
         return told[:LISTED]
 
     def in_words(self) -> list[str]:
         """A sentence for each."""
         told = [each.in_words(queue, quote(queue)) for queue, each in self.queues.items()]
         told += [each.in_words(name, f"--job {quote(name)}") for name, each in self.names.items()]
-        return told + [take_in_words(take, each) for take, each in self.takes.items()]
+        told += [take_in_words(take, each) for take, each in self.takes.items()]
+        return told + [schedule_in_words(name, each) for name, each in self.schedules.items()]
 
 
 def take_in_words(take: str, paused: Pause) -> str:
@@ -67,6 +72,11 @@ def take_in_words(take: str, paused: Pause) -> str:
     limit, key = limit_of(take), json.dumps(key_of(take), ensure_ascii=False)
     what = f"--limit {quote(limit)} --key {quote(key)}"
     return paused.in_words(f"{limit} for {key}", what)
+
+
+def schedule_in_words(name: str, paused: Pause) -> str:
+    """Of a schedule."""
+    return paused.in_words(f"the schedule {name}", quote(name), "trioq schedules CONFIG resume")
 
 
 def questions(keys: Keys) -> list[tuple[Any, ...]]:

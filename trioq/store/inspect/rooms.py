@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from trioq.core.duration import roughly
-from trioq.core.limits import limit_of
+from trioq.core.limits import limit_of, shown_limit
 from trioq.store import kept
 from trioq.store.inspect.fields import scanned
 from trioq.store.keys import Keys
@@ -75,9 +75,9 @@ def in_words(found: Sequence[Room], now_ms: int) -> str:
             next_ms[room.limit] = min(room.next_ms, next_ms.get(room.limit, room.next_ms))
     names = [name for name, _ in jobs.most_common()]
     shown = [
-        f"{name}, the next in {roughly((next_ms[name] - now_ms) / 1000)}"
+        f"{shown_limit(name)}, the next in {roughly((next_ms[name] - now_ms) / 1000)}"
         if name in next_ms
-        else name
+        else shown_limit(name)
         for name in names[:NAMED]
     ]
     more = len(names) - NAMED
