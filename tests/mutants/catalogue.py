@@ -93,6 +93,7 @@ PURE: Killers = (
 STEP = "store/lua/step/step.lua"
 CLAIM = "store/lua/step/claim.lua"
 HOLD = "store/lua/step/hold.lua"
+ALONE = "store/lua/step/alone.lua"
 SETTLE = "store/lua/step/settle"
 FIND = "store/lua/step/find.lua"
 GIVE_BACK = "store/lua/shared/give_back.lua"
@@ -154,7 +155,7 @@ SCRIPTS = (
     ),
     Mutant(
         "a finished job keeps its record", f"{SETTLE}/ack.lua",
-        'redis.call("HDEL", jobs, unpack(uids))\n', "", MODEL,
+        'forget(uids, "done"', 'forget_beside(uids, "done"', MODEL,
     ),
     Mutant(
         "failed attempts are not written down", f"{SETTLE}/retry.lua",
@@ -245,27 +246,46 @@ SCRIPTS = (
     ),
     Mutant(
         "summaries go as soon as enough are kept with them", "store/lua/shared/summarise.lua",
-        "counted - by_then < keep_done", "counted - by_then < keep_done - 1", SUMMARIES,
+        "counted - before >= keep_done", "counted - before > keep_done - 2", SUMMARIES,
     ),
     Mutant(
         "summaries stay where the counter has begun anew", "store/lua/shared/summarise.lua",
-        "or by_then and by_then <= counted and", "or by_then and", SUMMARIES,
+        "before > counted or ", "", SUMMARIES,
     ),
     Mutant(
-        "a single finished job keeps its record", f"{SETTLE}.lua",
-        'redis.call("HDEL", jobs, ARGV[uids_at + 1])', "local _",
-        ("tests/store/contract/test_settlements.py",),
+        "a single finished job keeps its record", ALONE,
+        'redis.pcall("HDEL", jobs, uid)', "1", CLAIMS,
     ),
     Mutant(
-        "what stands first in a queue is all that is there", "store/lua/step/look.lua",
-        "if #found == 1 then", "if found[1] then", CLAIMS,
+        "what stands first in a queue is all that is there", ALONE,
+        "local record = #uids == 1 and", "local record = uids[1] and", CLAIMS,
     ),
     Mutant(
-        "what an ack counts is all that was ever done", f"{SETTLE}/ack.lua",
+        "who ends one of several jobs holds none", ALONE,
+        "if #held == 2 and", "if", CLAIMS,
+    ),
+    Mutant(
+        "the end of an older claim counts, if the job is the only one", ALONE,
+        " and string.find(held[2], claim, 1, true) == 1", "", CLAIMS,
+    ),
+    Mutant(
+        "what could not be ended leaves a summary", ALONE,
+        'redis.call("LTRIM", done, 2, -1)', "local _", CLAIMS,
+    ),
+    Mutant(
+        "who has all that is there doesn't look what else there is", ALONE,
+        "if record and #record <= RECORD_MAX then", "if record then", CLAIMS,
+    ),
+    Mutant(
+        "nobody looks for summaries that are too old, where many are kept",
+        "store/lua/shared/summarise.lua", "counted % 32 >= count", "counted % 32 >= 0", SUMMARIES,
+    ),
+    Mutant(
+        "what an ack counts is all that was ever done", "store/lua/shared/summarise.lua",
         'string.format("%d", before + more)', 'string.format("%d", more)', MODEL,
     ),
     Mutant(
-        "a counter that is none can't be counted on", f"{SETTLE}/ack.lua",
+        "a counter that is none can't be counted on", "store/lua/shared/summarise.lua",
         'string.match(counted or "", "^%d+$") or 0', 'tonumber(counted or 0)', SUMMARIES,
     ),
     Mutant(
@@ -301,7 +321,7 @@ SCRIPTS = (
     ),
     Mutant(
         "what alone is there is the first queue's", "store/lua/step/look.lua",
-        "(is_there(k) and 1 or 0)", "(is_there(k) and 1 or 1)", CLAIMS,
+        "(read(k) and 1 or 0)", "(read(k) and 1 or 1)", CLAIMS,
     ),
     Mutant(
         "the name of a paused queue that is empty goes", "store/lua/step/unused.lua",

@@ -7,6 +7,7 @@ import json
 import threading
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -431,6 +432,11 @@ def test_done_are_listed_newest_first_over_many_pages(store: RedisStore) -> None
     assert found(store, "3").state == "done"
 
 
+def keeps_few(store: RedisStore) -> RedisStore:
+    """It looks each time what is too old."""
+    return RedisStore(store.keys, store.lane, attrs.evolve(store.options, keep_done=100))
+
+
 def test_summaries_of_one_job_each_give_way_to_those_of_a_step(
     store: RedisStore, sender: Sender
 ) -> None:
@@ -438,7 +444,7 @@ def test_summaries_of_one_job_each_give_way_to_those_of_a_step(
     key = store.keys.fixed("done")
     store.lane.pipeline([("RPUSH", key, json.dumps({"uid": str(i)})) for i in range(3)])
     uids = sender.enqueue(*(new_job() for _ in range(2)))
-    driver = Driver(store)
+    driver = Driver(keeps_few(store))
     driver.step(2)
     driver.step(0, *(Ack(uid, 1, json.dumps({"uid": uid}).encode()) for uid in uids))
     assert [summary.uid for summary in done(store)] == [*reversed(uids)]
@@ -448,7 +454,7 @@ def test_summaries_give_way_where_the_counter_was_set_back(
     store: RedisStore, sender: Sender
 ) -> None:
     first, second = sender.enqueue(*(new_job() for _ in range(2)))
-    driver = Driver(store)
+    driver = Driver(keeps_few(store))
     driver.step(2)
     store.lane.call("HSET", store.keys.fixed("stats"), "summaries", 5000)
     driver.step(0, Ack(first, 1, json.dumps({"uid": first}).encode()))

@@ -26,6 +26,9 @@ Lines of these forms stand for something else:
 ``-- @may A, B``, ``-- @may part, part``
     before that: these commands, or what these parts call, are needed by who comes by here, and
     by nobody else.
+``-- @may only A, B``
+    these commands are all that who comes by here will call, and what asks for them further down
+    he doesn't come by.
 """
 
 from __future__ import annotations
@@ -48,6 +51,7 @@ _KEYS = "-- @keys\n"
 _TYPES = re.compile(r"^( *)-- @types(?: but ([\w, ]+))?\n", re.MULTILINE)
 _MAY = "-- @may\n"
 _MAY_PARTS = re.compile(r"^( *)-- @may ([a-z_, ]+)\n", re.MULTILINE)
+_MAY_ONLY = re.compile(r"^( *)-- @may only ([A-Z, ]+)\n", re.MULTILINE)
 _MAY_THESE = re.compile(r"^( *)-- @may ([A-Z, ]+)\n", re.MULTILINE)
 
 _SECTION = re.compile(r"^(KEYS|ARGV|REPLY|MOVE|Invariant:|Repeat:|Cost:)\s*(.*)$")
@@ -181,8 +185,9 @@ def text_of(name: str, source: str, header: Header) -> str:
     text = _MAY_PARTS.sub(parts_may, source)
     text = _with_types(_with_shared(name, _with_parts(name, text), used), own)
     if _VERBS in text:
-        text = text.replace(_VERBS, _fragments(name, used, asked))
+        text = text.replace(_VERBS, _fragments(name, used, asked, whole))
     text = text.replace(_KEYS, _unpacked(header.fixed_keys))
+    text = _MAY_ONLY.sub(lambda found: _indented(_may(_listed(found[2])), found[1]), text)
     text = _MAY_THESE.sub(lambda found: _indented(_may(_listed(found[2])), found[1]), text)
     return text.replace(_MAY, _may(needed))
 
@@ -248,17 +253,20 @@ def _part(script: str, name: str, indent: str) -> str:
     return f"{indent}do\n{_indented(text, indent + '  ')}{indent}end\n"
 
 
-def _fragments(script: str, used: set[str], asked: frozenset[str]) -> str:
+def _fragments(script: str, used: set[str], asked: frozenset[str], whole: str) -> str:
     """Of all verbs; each with its own of what it uses and the script doesn't.
 
     Args:
       asked: Commands that the script has called or asks for by itself.
+      whole: What it is without them: they may call its functions.
     """
     made = []
     for verb in verbs_of(script):
         source = (LUA / script / "settle" / f"{verb.name}.lua").read_text()
         text = _with_types(_with_shared(script, source, {*used}), verb.header.fixed_keys)
-        text = text.replace(_MAY, _may(commands(text) - _always_called(text) - asked))
+        text = text.replace(
+            _MAY, _may(commands(_reached(whole, text)) - _always_called(text) - asked)
+        )
         made.append(f"verbs.{verb.name} = function()\n{_indented(text, '  ')}end\n")
     return "".join(made)
 

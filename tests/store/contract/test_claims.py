@@ -222,6 +222,44 @@ def test_a_record_that_cannot_be_ours_is_handed_over_in_part_each_time(world: Ma
         assert (reply.word, claim.uid, len(claim.stored)) == (word, others.uid, RECORD_MAX)
 
 
+# -- of an engine that is idle: the server takes these a shorter way ------------------------------
+
+
+def test_an_idle_engine_claims_the_only_job_and_ends_it(world: Make) -> None:
+    w = world()
+    (uid,) = w.new("high")
+    engine = w.engine()
+    reply = engine.ask(5, parked_version=0)
+    assert (uids(reply.claims), reply.held, reply.left) == ([uid], 1, 0)
+    assert w.store.step(engine.make(5, Ack(uid, 7, b"{}"), parked_version=0)).refused == {uid}
+    assert engine.ask(5, Ack(uid, 1, b"{}"), parked_version=0).held == 0
+    left = w.dump()
+    assert (left.jobs, left.running, left.kept) == ({}, {}, ((1, (b"{}",)),))
+    assert (left.stats["claimed"], left.stats["done"]) == (1, 1)
+    reply = engine.ask(5, parked_version=0)
+    assert (reply.claims, reply.held) == ((), 0)
+
+
+def test_an_engine_isnt_idle_if_there_is_another_job(world: Make) -> None:
+    w = world()
+    queued = w.new("low", "low", "low")
+    engine = w.engine()
+    reply = engine.ask(1, parked_version=0)
+    assert (uids(reply.claims), reply.left) == (queued[:1], 2)
+    engine.step(2)
+    for i in range(2, -1, -1):
+        reply = engine.ask(1, Ack(queued[i], 2 if i else 1, b"{}"), parked_version=0)
+        assert reply.held == i
+
+
+def test_an_idle_engine_claims_of_a_record_that_cannot_be_ours_a_part(world: Make) -> None:
+    w = world()
+    others = sized(20 * RECORD_MAX)
+    w.sender.enqueue(others)
+    (claim,) = w.engine().ask(9, parked_version=0).claims
+    assert (claim.uid, len(claim.stored)) == (others.uid, RECORD_MAX)
+
+
 def test_what_the_byte_bound_sends_back_to_a_door_or_to_the_suspects_is_there_in_order(
     world: Make,
 ) -> None:

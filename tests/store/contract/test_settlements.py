@@ -44,6 +44,24 @@ def test_the_newest_summaries_are_kept(world: Make) -> None:
     assert w.dump().stats["done"] == 6
 
 
+def test_where_many_summaries_are_kept_every_32nd_job_makes_room(world: Make) -> None:
+    w = world(keep_done=512)
+    queued = w.new(*["low"] * 544)
+    engine = w.engine()
+    engine.step(544)
+    acks = [Ack(uid, 1, b"%d" % i) for i, uid in enumerate(queued)]
+
+    def kept(*acks: Ack) -> list[int]:
+        engine.step(0, *acks)
+        return [by_then for by_then, _ in w.dump().kept]
+
+    assert kept(*acks[:1]) == [1]
+    assert kept(*acks[1:31]) == [31, 1]
+    assert kept(*acks[31:542]) == [542, 31], "511 are newer than the second"
+    assert kept(acks[542]) == [543, 542, 31]
+    assert kept(acks[543]) == [544, 543, 542]
+
+
 def test_a_summary_of_a_refused_settlement_is_not_kept(world: Make) -> None:
     w = world()
     queued = w.new(*["low"] * 3)

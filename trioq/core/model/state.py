@@ -300,6 +300,8 @@ class Namespace:
         self.stats["summaries"] += len(summaries)
         counted = self.stats["summaries"]
         self.kept.appendleft(Kept(counted, said))
+        if self.keep_done >= 512 and counted % 32 >= len(summaries):
+            return  # not everybody looks for what is too old, where many are kept
         while counted - self.kept[-1].by_then >= self.keep_done:
             self.kept.pop()
 

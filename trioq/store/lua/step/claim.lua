@@ -55,7 +55,7 @@ end
 if #uids > 0 then
   local claimed, kept, back = claims.uids, claims.records, {}
   local bytes, is_full, first = 0, false, 1
-  local records = record_of_one or redis.call("HMGET", jobs, unpack(uids))
+  local records = redis.call("HMGET", jobs, unpack(uids))
   for _, lot in ipairs(popped) do
     local before = n_claimed
     for i = first, lot.last do

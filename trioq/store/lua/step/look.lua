@@ -83,15 +83,6 @@ local function read(k)
   end
   return length > 0
 end
--- Of an engine that claims only: a list of one tells which.
-local function read_one(k)
-  local found = redis.call("LRANGE", KEYS[k], -2, -1)
-  if #found == 1 then
-    local queue = queue_at(k - lists_at)
-    one, queue.n_ready, queue.is_used = found[1], 1, true
-  end
-  return #found == 1 or #found > 1 and read(k)
-end
 local function look(first, last, there)
   if last - first < 8 then
     while there > 0 do
@@ -106,12 +97,10 @@ local function look(first, last, there)
   end
 end
 local next_at, last = lists_at + 1, math.min(lists_at + 128, bells_at)
--- Of what is mostly absent, and of these.
-local function count(...)
-  return redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns, enqueuers_line, ...)
-end
-local there
-if n_settled == 0 then
+local there = n_there
+if there then
+  -- and nobody has written since.
+elseif n_settled == 0 then
   there = count(running, unpack(KEYS, next_at, last))
 elseif has_beside then
   there = count(big, reaps, history, reasons, id_of, waits, unpack(KEYS, next_at, last))
@@ -127,12 +116,9 @@ if n_settled == 0 and there > 1 then
 end
 if there == 1 and n_queues <= 4 then
   -- It is mostly what has just been enqueued, and where jobs go that don't say: into the last queue.
-  local k, is_there = lists_at + n_queues, read
-  if n_settled == 0 and want > 0 and last == bells_at then
-    is_there = read_one
-  end
+  local k = lists_at + n_queues
   while there > 0 and k > lists_at do
-    there = there - (is_there(k) and 1 or 0)
+    there = there - (read(k) and 1 or 0)
     k = k - 1
   end
   next_at = lists_at + n_queues + 1

@@ -13,9 +13,6 @@ for i = 1, n_settled do
     refuse(i)
   end
 end
-if ends_one then
-  redis.call("HDEL", jobs, ARGV[uids_at + 1])
-end
 local origins = {}
 local function origin_of(hold, uid)
   if type(hold) == "table" then

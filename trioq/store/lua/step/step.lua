@@ -67,9 +67,7 @@ local boot, number, want, suspect, known, keep_done, retention, max_bytes, pack_
 local running, packs, asks = unpack(KEYS, n_fixed + 1, n_fixed + 3)
 -- @use bump
 -- @use in_packs
--- @use now
--- @use packs
--- @use range
+-- @use summarise
 
 -- Of a record that is larger than any of ours, so much is enough to see that.
 local RECORD_MAX = 1048576
@@ -103,6 +101,22 @@ local lists_at = n_fixed + 3
 local bells_at = lists_at + 4 * n_queues + n_parked
 local behind_at = bells_at + n_queues
 
+local counters = redis.call("HMGET", stats, "parked_version", "done", "summaries")
+local version, n_done, n_summaries = counters[1] or "0", counters[2], counters[3]
+local n_packed = in_packs(last)  -- of the claims that are held
+-- How many there are of what is mostly absent, and of these.
+local function count(...)
+  return redis.call("EXISTS", paused, attempts, asked, notes, flow, fair, turns, enqueuers_line, ...)
+end
+local n_there  -- where that is known of what look asks for
+if n_packed + n_parked == 0 and n_queues <= 4 and number > last_number
+    and version == known and asked_known == "0" and forgets == "0" then
+  -- @read alone
+end
+-- @use now
+-- @use packs
+-- @use range
+
 local named = queues  -- the key: from here on, `queues` are those of this step
 
 -- @use queue_at
@@ -130,7 +144,7 @@ end
 local claims = { uids = {}, records = {}, tries = {}, suspects = {}, takes = {}, waits = {} }
 local n_claimed, lots, left_doors = 0, {}, {}  -- a lot: up to where in `claims.uids`, and where from
 local refused, cancelled, is_paused, lifted = {}, {}, {}, {}
-local n_alone, n_packed = nil, in_packs(last)  -- of the claims that are held, in `running` and in `packs`
+local n_alone  -- of the claims that are held, in `running`
 local has_attempts, has_notes, has_line, n_asked = false, false, false, "0"
 local has_rows, has_keyed, is_turnless, has_limits = false, false, false, false
 local with_limits = {}  -- what is done beside, where jobs take of limits
@@ -147,14 +161,10 @@ local function pass_over(uid, queue, door)
   end
 end
 local parked_changed, suspects_moved = false, false
-local one  -- the uid of what alone is there, and will be claimed
-local ends_one = false  -- one job is done, and nothing else settled
 local keyed_returned, keyed_promoted, pop_turns, had_turn, put_turns_back, note_turns
 local check_limits
 
 -- Read, and check types: nothing after the first write may fail ---------------------
-local counters = redis.call("HMGET", stats, "parked_version", "done", "summaries")
-local version, n_done, n_summaries = counters[1] or "0", counters[2], counters[3]
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
 end
@@ -213,14 +223,7 @@ local stop = n_settled > 0 and n_asked ~= "0" and verbs.cancel()
 has_queues = has_queues or next(queues) ~= nil or has_limits
 local unused, silenced = {}, {}
 -- @read unused
--- The record of one that is done goes first, and of one that is claimed it is read with the queue: either
--- tells what `jobs` is.
-ends_one = n_settled == 1 and holds[1] and groups[1].verb.is_end
-  and not (unused[1] or lifted[1] or is_turnless)
-local record_of_one = one and redis.call("HMGET", jobs, one)
-if not (ends_one or record_of_one) then
-  redis.call("HLEN", jobs)
-end
+redis.call("HLEN", jobs)
 
 -- Small packs are none: where a step claims few, they end in any order.
 local function enough(count)
