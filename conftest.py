@@ -4,10 +4,14 @@ The quick one, which ``make test`` runs, tries the same cases each time, so that
 change. The long one, ``make props`` (``TRIOQ_TEST_PROPS=long``), draws new ones each time: ten
 times as many, and longer ones where a machine makes steps. No case has a deadline of its own: how
 long it takes is the business of who else is on the machine.
+
+Ten thousand tests stay to the end: garbage isn't looked for while they are collected, and later
+among what tests make alone.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 
 from hypothesis import HealthCheck, Phase, settings
@@ -32,3 +36,12 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile(os.environ.get("TRIOQ_TEST_PROPS", "quick"))
+
+
+def pytest_collection() -> None:
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()

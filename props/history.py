@@ -151,15 +151,16 @@ class History:
         self, step: Step, reply: StepReply, before: Dump, after: Dump
     ) -> None:
         """I10: claims come from the front, and from the first queue that has something."""
-        claimed = {claim.uid: self.bodies[claim.uid].queue for claim in reply.claims}
-        for uid, queue in claimed.items():
+        claimed = dict[tuple[str, str | None], set[str]]()
+        for claim in reply.claims:
+            job = self.bodies[claim.uid]
+            claimed.setdefault((job.queue, job.fair and job.fair.key), set()).add(claim.uid)
+        for (queue, key), uids in claimed.items():
             left = set(after.queues.get(queue, Waiting()).in_line)
-            fair = self.bodies[uid].fair
-            line = before.queues.get(queue, Waiting()).in_line
-            line = self._of_key(fair and fair.key, line)
-            if uid in line:
-                ahead = set(line[: line.index(uid)])
-                assert not ahead & left, f"I10: {uid} overtook {ahead & left}"
+            line = self._of_key(key, before.queues.get(queue, Waiting()).in_line)
+            last = max((at for at, uid in enumerate(line) if uid in uids), default=0)
+            passed = left.intersection(line[:last])
+            assert not passed, f"I10: {uids} overtook {passed}"
             for earlier in step.queues[: step.queues.index(queue)]:
                 if earlier not in after.paused:
                     waits = after.queues.get(earlier, Waiting()).in_line

@@ -7,7 +7,8 @@ it was must have come there by moves that the table gives to that call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import attrs
 
@@ -30,27 +31,25 @@ class Where:
     claim: tuple[str, Hold] | None = None
 
 
-def where(dump: Dump, uid: str) -> Where:
-    """Where this job is at this moment."""
-    if uid not in dump.jobs:
-        return Where(None)
-    if uid in dump.dead:
-        return Where(State.DEAD)
-    for engine, held in dump.running.items():
-        if uid in held:
-            return Where(State.RUNNING, claim=(engine, held[uid]))
+def everybody(dump: Dump) -> dict[str, Where]:
+    """Where each job is at this moment."""
+    found = dict[str, Where]()
+    found |= dict.fromkeys(_all_of(dump.parked), Where(State.READY, Place.PARKED))
+    found |= dict.fromkeys(_all_of(dump.rooms), Where(State.READY, Place.LIMITED))
     for queue in dump.queues.values():
-        if uid in queue.scheduled:
-            return Where(State.SCHEDULED)
-        if uid in queue.suspects:
-            return Where(State.READY, Place.SUSPECT)
-        if uid in queue.in_line:
-            return Where(State.READY, Place.LINE)
-    if any(uid in uids for uids in dump.rooms.values()):
-        return Where(State.READY, Place.LIMITED)
-    if any(uid in uids for uids in dump.parked.values()):
-        return Where(State.READY, Place.PARKED)
-    raise AssertionError(f"{uid} has a record and is nowhere")
+        found |= dict.fromkeys(queue.in_line, Where(State.READY, Place.LINE))
+        found |= dict.fromkeys(queue.suspects, Where(State.READY, Place.SUSPECT))
+        found |= dict.fromkeys(queue.scheduled, Where(State.SCHEDULED))
+    for engine, held in dump.running.items():
+        found |= {uid: Where(State.RUNNING, claim=(engine, hold)) for uid, hold in held.items()}
+    found |= dict.fromkeys(dump.dead, Where(State.DEAD))
+    nowhere = dump.jobs.keys() - found.keys()
+    assert not nowhere, f"{nowhere} have a record and are nowhere"
+    return {uid: found[uid] for uid in dump.jobs}
+
+
+def _all_of(places: Mapping[tuple[str, str], tuple[str, ...]]) -> Iterator[str]:
+    return chain.from_iterable(places.values())
 
 
 def moves_made(
@@ -69,12 +68,16 @@ def moves_made(
       AssertionError: A job is where no moves of this call lead.
     """
     made = []
-    for uid in before.jobs.keys() | after.jobs.keys():
-        was, now = where(before, uid), where(after, uid)
+    were, are, gone = everybody(before), everybody(after), Where(None)
+    verbs_of = dict[str, set[str]]()
+    for settlement in asked:
+        verbs_of.setdefault(settlement.uid, set()).add(settlement.verb)
+    of_script = [rule for rule in rules if script in rule.scripts]
+    for uid in were.keys() | are.keys():
+        was, now = were.get(uid, gone), are.get(uid, gone)
         if was == now:
             continue
-        verbs = {settlement.verb for settlement in asked if settlement.uid == uid}
-        own = [rule for rule in rules if script in rule.scripts]
+        verbs, own = verbs_of.get(uid, set[str]()), of_script
         if not _may_be_called_off(script, verbs, before, uid):
             own = [rule for rule in own if rule.move is not Move.CALL_OFF]
         ways = list(_ways(script, verbs, was.state, own))

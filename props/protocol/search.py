@@ -8,6 +8,7 @@ import attrs
 
 from props.protocol.moves import Move, moves
 from props.protocol.server import Entry, Job, Server
+from props.protocol.walk import no_garbage
 from props.protocol.world import Setup, World, beginning, ended
 
 
@@ -28,6 +29,7 @@ class Result:
     findings: tuple[Finding, ...]
 
 
+@no_garbage()
 def search(setup: Setup, limit: int = 2_000_000, *, until: str | None = None) -> Result:
     """Look at every state that can be reached, or at the first ``limit`` of them.
 
