@@ -26,6 +26,7 @@ SETUPS = {**QUICK, **(LONG if IS_LONG else {})}
 
 #: Scripts that the search leaves out, and why that can be.
 LEFT_OUT = {
+    "replace": "moves no job; calls with one id are searched by themselves",
     "revive": "a client's numbered write, as enqueue and cancel are",
     "purge": "the same",
     "purge_dead": "the same",

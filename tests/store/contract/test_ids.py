@@ -370,6 +370,7 @@ def test_runs_of_an_id_follow_one_another(world: Make) -> None:
         taking = Taking(claim.uid, "again", engine.engine, step)
         _, uid = take(w, taking)
         assert not engine.step(1)
+        assert w.dump().slots == {TAKE: 1}
         (claim,) = engine.step(1, Ack(claim.uid, step))
         step = engine.n
         assert claim.uid == uid
@@ -488,6 +489,15 @@ def test_a_dead_job_can_lose_its_id(world: Make) -> None:
     assert w.engine().claim().uid == uid
     w.store.purge_dead(*w.sender.next(), [dead.uid])
     assert owner(w) == uid
+
+
+def test_one_that_was_revived_without_its_id_isnt_replaced(world: Make) -> None:
+    w = world()
+    dead = new_job(id=ID)
+    bury(w, dead)
+    take(w, Taking(dead.uid, "dead"))
+    w.store.revive(*w.sender.next(), [(dead.uid, "low")])
+    assert replace(w, dead) == Replaced("moved")
 
 
 def test_one_that_was_revived_keeps_it(world: Make) -> None:
