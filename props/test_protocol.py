@@ -37,6 +37,7 @@ LEFT_OUT = {
     "note": "moves no job",
     "set_limits": "moves no job: what it opens, whoever frees something opens too",
     "declare_limits": "moves no job; which settings hold is searched by itself",
+    "schedule": "moves no job; ticks are searched by themselves",
     "list_schedules": "moves no job",
     "ring_bells": "moves no job",
     "breakers": "moves no job; who may have a probe is searched by itself",
