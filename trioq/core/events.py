@@ -17,6 +17,7 @@ import attrs
 from trioq.core.calls import WaitedFor
 from trioq.core.job import Uid
 from trioq.core.outcome import DeadReason, Error
+from trioq.core.schedules.tick import Outcome
 from trioq.core.values import value
 
 
@@ -460,10 +461,17 @@ class ScheduleTicked(Event):
     """A schedule moved on over ticks that had come."""
 
     schedule: str
-    outcomes: tuple[tuple[str, int], ...]
+    outcomes: tuple[tuple[Outcome, int], ...]
     """What became of each, and how many ms after its tick."""
     uid: str = ""
     """Of the job that came with it; empty: none did."""
+    left_out: int = 0
+    """So many more were passed over before these, which aren't told of one by one."""
+
+    @property
+    def passed(self) -> Outcome:
+        """What became of those."""
+        return "paused" if self.outcomes[0][0] == "paused" else "missed"
 
 
 @value

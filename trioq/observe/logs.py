@@ -169,7 +169,7 @@ def _level(kind: type[Event]) -> str:
 def _tick_level(event: e.ScheduleTicked) -> str:
     """Of what somebody counts on and didn't happen it is told, of all else quietly."""
     found = {outcome for outcome, _ in event.outcomes}
-    if found & {"missed", "known"}:
+    if found & {"missed", "known"} or (event.left_out and event.passed == "missed"):
         return "warning"
     return "info" if "overlap" in found else "debug"
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioq.core.formats.schedule import decode, encode
+from trioq.core.schedules.due import Misfire
 from trioq.core.schedules.schedule import Schedule
 from trioq.core.schedules.tick import Mark, Tick
 from trioq.core.schedules.when import Cron, Every, Once
@@ -92,6 +93,20 @@ def test_what_was_passed_over_is_told_with_what_fires() -> None:
     overlapped = Mark(8 * MINUTE, "overlap", 1, "w")
     assert move.passed_over(b"1", "w").marks[-1] == overlapped
     assert move.passed_over(b"1", "w").alive_max is None
+
+
+@pytest.mark.parametrize("misfire", ["skip", "last", "all"])
+def test_all_that_came_are_counted(misfire: Misfire) -> None:
+    schedule = Schedule("m", Cron("* * * * *"), "report", "low", misfire=misfire)
+    seen, now, fired, told = 5 * MINUTE, 505 * MINUTE, 0, 0
+    while (move := schedule.move(seen, now)) is not None:
+        tick = move.tick(b"1", "u")
+        fired += move.fires is not None
+        told += move.left_out(tick) + len(tick.marks)
+        assert tick.next_ms is not None
+        seen = tick.next_ms
+    assert told == 501
+    assert fired == {"skip": 2, "last": 2, "all": 100}[misfire]
 
 
 def test_while_it_is_paused_all_are_passed_over() -> None:

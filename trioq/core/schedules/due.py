@@ -24,8 +24,9 @@ class Due:
     fires: tuple[int, ...]
     misfired: tuple[int, ...]
     """Passed over, because nobody was there for them in time."""
-    more: bool
-    """Whether still earlier ones were passed over, that nobody has looked at."""
+    more: int
+    """So many still earlier ones were passed over, that nobody has looked at; see
+    :meth:`trioq.core.schedules.when.When.count`."""
     next: int | None
     """None: there won't be another."""
 
@@ -47,8 +48,10 @@ def due(when: When, seen: int, now_ms: int, misfire: Misfire, grace_ms: int) -> 
     while tick is not None and tick > seen and len(came) < MISSED_MAX:
         came.append(tick)
         tick = when.until(tick - 1)
-    more = tick is not None and tick > seen
-    if not more:
+    if tick is not None and tick > seen:
+        more = 1 + when.count(seen, came[-1])
+    else:
+        more = 0
         came.append(seen)  # also if it is none any more, by a new expression: it was promised
     came.reverse()
     in_time = [tick for tick in came if now_ms - tick <= grace_ms]

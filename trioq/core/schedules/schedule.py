@@ -67,9 +67,10 @@ class Schedule:
         fires = None if is_paused or not found.fires else found.fires[0]
         why: Outcome = "paused" if is_paused else "missed"
         passed = [tick for tick in came if fires is None or tick < fires]
-        marks = tuple(Mark(tick, why, now_ms - tick) for tick in passed[-MARKS_MAX:])
+        marks = tuple(Mark(tick, why, now_ms - tick) for tick in passed)
         behind = [tick for tick in came if fires is not None and tick > fires]
-        return Move(self, seen_ms, now_ms, fires, marks, behind[0] if behind else found.next)
+        next_ms = behind[0] if behind else found.next
+        return Move(self, seen_ms, now_ms, fires, marks, found.more, next_ms)
 
 
 @attrs.frozen
@@ -83,6 +84,8 @@ class Move:
     """The tick that brings a job; None: none does."""
     passed: tuple[Mark, ...]
     """Those before it that don't, the earliest first."""
+    more: int
+    """So many still earlier ones don't either."""
     next_ms: int | None
     """Where it leads; None: nowhere."""
 
@@ -103,6 +106,10 @@ class Move:
         assert self.fires is not None
         mark = Mark(self.fires, "overlap", self.now_ms - self.fires, alive)
         return self._made(row, (*self.passed, mark), None)
+
+    def left_out(self, tick: Tick) -> int:
+        """How many of those that bring no job are too many to be told of one by one."""
+        return self.more + len(self.passed) + (self.fires is not None) - len(tick.marks)
 
     def _made(self, row: bytes, marks: tuple[Mark, ...], alive_max: int | None) -> Tick:
         name = self.schedule.name

@@ -7,6 +7,7 @@ hour runs each hour that there is.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,6 +20,9 @@ from trioq.core.valid import LATEST_MS, shown
 
 #: Nobody writes a longer expression by hand; each list in one costs time to expand.
 LONGEST = 256
+
+#: More take the loop of an engine too long.
+COUNTED_MAX = 1000
 
 _UTC = ZoneInfo("UTC")
 
@@ -33,6 +37,10 @@ class When(Protocol):
 
     def until(self, ms: int) -> int | None:
         """The last tick that isn't later than this; None: there is none."""
+
+    def count(self, after_ms: int, before_ms: int) -> int:
+        """How many ticks are later than the one and earlier than the other; of those that have to
+        be counted one by one, COUNTED_MAX at most."""
 
 
 @attrs.frozen
@@ -64,6 +72,14 @@ class Cron:
         ticks = CronSim(self.expression, self._local(ms + 1000), reverse=True)
         return self._first(ticks, lambda tick: tick <= ms)
 
+    def count(self, after_ms: int, before_ms: int) -> int:
+        found = 0
+        for tick in itertools.islice(CronSim(self.expression, self._local(after_ms)), COUNTED_MAX):
+            if tick.timestamp() * 1000 >= before_ms:
+                break
+            found += tick.timestamp() * 1000 > after_ms
+        return found
+
     def _first(self, ticks: Iterator[datetime], fits: Callable[[int], bool]) -> int | None:
         found = (round(tick.timestamp()) * 1000 for tick in ticks)
         return next((tick for tick in found if fits(tick)), None)
@@ -93,6 +109,9 @@ class Every:
     def until(self, ms: int) -> int:
         return ms - (ms - self.anchor_ms) % self.interval_ms
 
+    def count(self, after_ms: int, before_ms: int) -> int:
+        return max(0, (self.until(before_ms - 1) - self.until(after_ms)) // self.interval_ms)
+
 
 @attrs.frozen
 class Once:
@@ -109,6 +128,9 @@ class Once:
 
     def until(self, ms: int) -> int | None:
         return self.at_ms if self.at_ms <= ms else None
+
+    def count(self, after_ms: int, before_ms: int) -> int:
+        return int(after_ms < self.at_ms < before_ms)
 
 
 def _told(error: CronSimError) -> str:

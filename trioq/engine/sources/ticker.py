@@ -27,7 +27,7 @@ from trioq.core.job import Record, Uid, new_uid
 from trioq.core.limits import SCHEDULE, take_of
 from trioq.core.numbering import Numbering
 from trioq.core.schedules.schedule import Move, Schedule
-from trioq.core.schedules.tick import Known, Tick, Ticked
+from trioq.core.schedules.tick import Known, Outcome, Tick, Ticked
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.errors import QueueFull, RecordUnreadable
@@ -116,11 +116,13 @@ class Ticker:
             return None
         self._refused.pop(name, None)
         if ticked.word != "moved":
-            outcomes = [(mark.outcome, mark.late_ms) for mark in tick.marks]
+            outcomes: list[tuple[Outcome, int]] = [
+                (mark.outcome, mark.late_ms) for mark in tick.marks
+            ]
             if ticked.word == "known":
                 outcomes[-1] = ("known", outcomes[-1][1])
             fired = tick.marks[-1].uid if outcomes[-1][0] == "fired" else ""
-            self.report(ScheduleTicked(name, tuple(outcomes), fired))
+            self.report(ScheduleTicked(name, tuple(outcomes), fired, move.left_out(tick)))
         return move.next_ms
 
     async def _written(self, its: Schedule, move: Move, known: Known) -> tuple[Ticked, Tick]:

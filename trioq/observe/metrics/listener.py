@@ -318,6 +318,7 @@ class Metrics:
         schedule = self._schedules(event.schedule)
         for outcome in c.OUTCOMES:
             self._counts.add(c.TICKS, (schedule, outcome), by=0)
+        self._counts.add(c.TICKS, (schedule, event.passed), by=event.left_out)
         for outcome, late_ms in event.outcomes:
             self._counts.add(c.TICKS, (schedule, outcome))
             if outcome == "fired":
