@@ -74,6 +74,14 @@ class History:
         """So a cancel of these was answered; not called for a repetition."""
         self.asked |= {job.uid for job, word in zip(jobs, words, strict=True) if word == "asked"}
 
+    def replaced(self, job: NewJob) -> None:
+        """It has this payload from now on, and waits for this turn."""
+        self.bodies[job.uid] = job
+
+    def lost_its_id(self, uid: str) -> None:
+        """Its next run is another job."""
+        self.asked.add(uid)
+
     def line_grew_at_its_end(
         self, new: Sequence[NewJob], before: Dump, after: Dump, now_ms: int
     ) -> None:

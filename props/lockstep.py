@@ -32,8 +32,10 @@ from trioq.core.calls import (
     NewJob,
     Rate,
     Reaped,
+    Replaced,
     Step,
     StepReply,
+    Taking,
 )
 from trioq.core.formats.record import encode
 from trioq.core.job import Record
@@ -63,10 +65,12 @@ class Call:
     args: tuple[Any, ...]
     rate: Rate | None = None
     who: Enqueuer | None = None
+    taking: Taking | None = None
 
     def on(self, store: Any) -> Callable[[], Any]:
         more: dict[str, Any] = {"rate": self.rate} if self.rate else {}
         more |= {"who": self.who} if self.who else {}
+        more |= {"taking": self.taking} if self.taking else {}
         return lambda: getattr(store, self.verb)(*self.args, **more)
 
 
@@ -147,10 +151,11 @@ class LockStep(Counting, RuleBasedStateMachine):
         *args: Any,
         rate: Rate | None = None,
         who: Enqueuer | None = None,
+        taking: Taking | None = None,
     ) -> Any:
         """A client's next write."""
         self.numbers[sender] += 1
-        return self.execute(Call(verb, (sender, self.numbers[sender], *args), rate, who))
+        return self.execute(Call(verb, (sender, self.numbers[sender], *args), rate, who, taking))
 
     def step(
         self,
@@ -168,10 +173,15 @@ class LockStep(Counting, RuleBasedStateMachine):
         return self.execute(Call("step", (step,)))
 
     def make_job(
-        self, queue: str, name: str = "noop", payload: bytes = b"{}", **options: Any
+        self,
+        queue: str,
+        name: str = "noop",
+        payload: bytes = b"{}",
+        uid: str = "",
+        **options: Any,
     ) -> NewJob:
-        self.made += 1
-        uid = f"{self.made:032x}"
+        self.made += not uid
+        uid = uid or f"{self.made:032x}"
         stored, big = encode(Record(uid, name, queue, payload, options.get("id")))
         return NewJob(uid, queue, stored, big, **options)
 
@@ -228,6 +238,10 @@ class LockStep(Counting, RuleBasedStateMachine):
             self.history.line_grew_at_its_end(new, before, after, self.now_ms)
             self.line_was_kept(call, {job.queue for job in new}, before, after)
             self.reached["enqueue: drops"] += before.dead.keys() != after.dead.keys()
+            if call.taking is not None and call.taking.how != "dead" and new:
+                self.history.lost_its_id(call.taking.uid)
+        if call.verb == "replace" and answer == Replaced("replaced") and is_new:
+            self.history.replaced(call.args[2].job)
         job = call.args[3] if call.verb == "tick" else None
         if job is not None and isinstance(answer, Ticked) and is_new:
             existing = {0: Existing(answer.uid, "live")} if answer.word == "known" else {}
@@ -296,6 +310,10 @@ def _kinds(call: Call, answer: Any) -> Iterator[str]:
             yield from (f"enqueue: {other.state}" for other in answer.existing.values())
             yield from ("enqueue: seen" for _ in answer.seen)
             yield from ["enqueue: waits"] if answer.wait_us else []
+            if call.taking is not None:
+                yield f"take: {'moved' if answer.moved else call.taking.how}"
+        case Replaced(word=word):
+            yield f"replace: {word}"
         case Ticked(word=word):
             yield f"tick: {word}"
         case list() if call.verb == "cancel":
@@ -315,8 +333,10 @@ def _changed_nothing(call: Call, answer: Any) -> bool:
             return True
         case False:
             return call.verb == "register"
-        case Ticked(word="moved" | "alive"):
+        case Ticked(word="moved" | "alive") | Enqueued(moved=True):
             return True
+        case Replaced(word=word):
+            return word != "replaced"
         case StepReply(word="again") | Reaped("alive" | "gone"):
             return True
         case list() if call.verb == "cancel":

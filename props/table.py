@@ -13,6 +13,7 @@ from itertools import chain
 import attrs
 
 from tests.dump import Dump
+from trioq.core.formats.ids import id_in
 from trioq.core.lifecycle import RULES, Move, Place, Rule, State
 from trioq.core.model import Hold
 from trioq.core.settlements import Settlement
@@ -122,5 +123,5 @@ def _leads_to(rule: Rule, now: Where, before: Dump, after: Dump, uid: str) -> bo
     if rule.after not in TOMBS:
         return False
     # Which of the ends it was can't be seen, but where a caller's id remembers it.
-    id = before.id_of.get(uid)
-    return id is None or after.ids.get(id) == f"{TOMBS[rule.after]}:{uid}"
+    id = id_in(before.id_of.get(uid, ""))
+    return id not in after.ids or after.ids[id] == f"{TOMBS[rule.after]}:{uid}"

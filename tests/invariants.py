@@ -118,6 +118,9 @@ def _asks(dump: Dump) -> Iterator[str]:
         loud = [ask[0] for ask in asks.values() if ask[0]]
         if len({*loud}) < len(loud):
             yield f"I26: two asks of {engine} are the same one"
+        for uid in {uid for uid, ask in asks.items() if not ask[0]}:
+            if uid in dump.id_of or not any(take.startswith("@id:") for take in dump.took[uid]):
+                yield f"I26: {uid} is asked quietly, and no other is its next run"
         if max(ask[0] for ask in asks.values()) > dump.asked.get(engine, 0):
             yield f"I26: {engine} has more asks than were counted"
     if gone := dump.asked.keys() - dump.steps.keys():

@@ -9,6 +9,7 @@ import pytest
 from tests.scene import Scene
 from tests.store.drive import Driver
 from tests.support import new_job
+from trioq.core.calls import IdKeep, Taking
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Release
 from trioq.store.inspect import (
@@ -178,9 +179,22 @@ def test_a_run_of_a_schedule_is_told_to_wait_for_the_one_before_it(scene: Scene)
     assert reason.says == says
 
 
+def test_the_next_run_of_an_id_is_told_to_wait_for_the_one_before_it(scene: Scene) -> None:
+    (first,) = scene.enqueue(new_job(id="report"))
+    scene.driver.step(1)
+    taking = Taking(first, "again", scene.driver.engine, 1)
+    job = new_job(id="report")
+    scene.store.enqueue(*scene.sender.next(), [job], taking=taking)
+    scene.driver.step(1)
+    reason = only(scene, job.uid)
+    assert reason.why == "limited"
+    assert reason.says == f"waits for {first} to end, the run before it of its id"
+    assert reason.data["holders"] == [first]
+
+
 def test_who_holds_a_limit_is_told_by_the_callers_ids(limited: Scene) -> None:
     uids = limited.enqueue(
-        new_job(takes=("all",), id="order 1"),
+        new_job(takes=("all",), id="order 1", keep=IdKeep(0)),
         new_job(takes=("all",)),
         new_job(takes=("all",), id="order 2"),
     )

@@ -70,6 +70,7 @@ class Move(Enum):
     BLAME = "blame"
     EXPIRE = "expire"
     DROP = "drop"
+    REPLACE = "replace"
     REVIVE = "revive"
     CANCEL = "cancel"
     PURGE = "purge"
@@ -256,6 +257,15 @@ RULES = (
         State.DEAD,
         ("enqueue",),
         "it was the oldest in its queue, which was full, and newer jobs came: `drop_oldest`",
+    ),
+    Rule(
+        Move.REPLACE,
+        (State.READY,),
+        State.READY,
+        ("replace",),
+        "a newer one with its id takes its place, and none of the limit that it waits for: to the"
+        " head; else it stays where it is",
+        (Place.LINE,),
     ),
     Rule(
         Move.REVIVE,

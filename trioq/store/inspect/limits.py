@@ -12,6 +12,7 @@ import attrs
 
 from trioq.core.flow import rate_of
 from trioq.core.formats import flow
+from trioq.core.formats.ids import id_in
 from trioq.core.formats.pause import Pause
 from trioq.core.job import Uid
 from trioq.core.limiter import start_us
@@ -366,7 +367,7 @@ def _with_times(store: RedisStore, found: Sequence[Taken]) -> Iterator[Taken]:
     if uids:
         asked.append(("HMGET", store.keys.fixed("id_of"), *uids))
     (seconds, micros), times, *rest = store.lane.transaction(asked)
-    ids = {uid: kept.text(id) for uid, id in zip(uids, *rest, strict=True) if id is not None}
+    ids = {uid: id_in(kept.text(id)) for uid, id in zip(uids, *rest, strict=True) if id is not None}
     for each, tat, rests in zip(found, times[::2], times[1::2], strict=True):
         yield attrs.evolve(
             each,

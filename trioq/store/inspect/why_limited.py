@@ -9,7 +9,7 @@ from typing import Any
 from trioq.core.duration import roughly
 from trioq.core.flow import rate_of
 from trioq.core.formats.pause import Pause
-from trioq.core.limits import SCHEDULE, key_of, limit_of, shown_limit
+from trioq.core.limits import ID, SCHEDULE, key_of, limit_of, shown_limit
 from trioq.store.inspect.limits import Taken
 from trioq.store.inspect.pauses import take_in_words
 from trioq.store.inspect.rooms import Room, in_words
@@ -88,6 +88,8 @@ def told_of_paused(
 def _lacks(taken: Taken, now_ms: int) -> str:
     if limit_of(taken.take) == SCHEDULE and taken.is_full:
         return f"one run of schedule {taken.key} at a time: it waits for {_holders(taken)} to end"
+    if limit_of(taken.take) == ID and taken.is_full:
+        return f"waits for {_holders(taken)} to end, the run before it of its id"
     of = "" if taken.key is None else f" for {json.dumps(taken.key, ensure_ascii=False)}"
     of += " (set for it alone)" if taken.has_own else ""
     limit, settings = f"the limit {shown_limit(limit_of(taken.take))}{of}", taken.settings
