@@ -13,7 +13,7 @@ from tests.dump import Dump
 from tests.store.drive import line
 from tests.store.world import SECOND, World, bury, died, retry
 from tests.support import Server, cancelled_by, new_job
-from trioq.core.calls import Admit, WhenFull
+from trioq.core.calls import Admit, Replacing, WhenFull
 from trioq.core.lifecycle import RULES, Move, Rule, State
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import (
@@ -135,8 +135,11 @@ class Walk:
     def limits(self) -> None:
         w, engine = self.world, self.world.engine("limited")
         w.store.set_limits({"one": LimitSettings(concurrency=1)}, 1)
-        w.sender.enqueue(*(new_job("limited", takes=("one",)) for _ in range(2)))
+        jobs = [new_job("limited", takes=("one",), id=f"id{n}") for n in range(2)]
+        w.sender.enqueue(*jobs)
         self.look("step", lambda: engine.step(2))
+        newer = Replacing(attrs.evolve(jobs[1], takes=()))
+        self.look("replace", lambda: w.store.replace(*w.sender.next(), newer))
 
     def moves(self, rules: Sequence[Rule] = RULES) -> list[Rule]:
         """All that were made."""
