@@ -262,7 +262,8 @@ class LeasesMachine(LockStep):
             answer = self.real.beat(name)
             assert answer == self.model.beat(name)
             assert not isinstance(answer, Gone), "somebody who lives was reaped"
-        self.note_signs(Call("beat", ()), self.held)
+        before = self.held
+        self.note_signs(before, self.compare(Call("beat", ())))
 
     def look(self, reaper: Reaper) -> None:
         """What it decides about each engine, that engine has deserved."""
@@ -275,13 +276,12 @@ class LeasesMachine(LockStep):
     def execute(self, call: Call) -> Any:
         before = self.held
         answer = super().execute(call)
-        self.note_signs(call, before)
+        self.note_signs(before, self.held)
         if call.verb == "reap" and before.steps.keys() != self.held.steps.keys():
             self.was_reaped(call.args[0], before)
         return answer
 
-    def note_signs(self, call: Call, before: Dump) -> None:
-        after = self.compare(call)
+    def note_signs(self, before: Dump, after: Dump) -> None:
         for name in after.beats:
             if _signs(after, name) != _signs(before, name):
                 self.signs[name] = self.now

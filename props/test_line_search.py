@@ -21,6 +21,7 @@ from props.protocol.line import (
     moves,
     search,
 )
+from props.protocol.searched import all_is_found, nothing_is_found
 from tests.dump import dump
 from tests.store.drive import Driver
 from tests.support import Server, new_job
@@ -32,19 +33,8 @@ from trioq.store.redis import RedisStore
 NOW_MS = 1_764_000_000_000
 
 
-@pytest.mark.parametrize("name", SOUND)
-def test_first_come_are_first_served_once_and_nobody_waits_for_ever(name: str) -> None:
-    states, found = search(SOUND[name])
-    assert found is None
-    assert states > 10
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_the_search_finds_what_is_wrong_with(name: str) -> None:
-    setup, promise = VARIANTS[name]
-    _, found = search(setup)
-    assert found is not None
-    assert found.promise == promise
+test_first_come_are_first_served_once_and_nobody_waits_for_ever = nothing_is_found(search, SOUND)
+test_the_search_finds_what_is_wrong_with = all_is_found(search, VARIANTS)
 
 
 @attrs.define

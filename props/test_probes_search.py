@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from props.protocol.probes import SOUND, VARIANTS, search
+from props.protocol.searched import all_is_found, nothing_is_found
 
-
-@pytest.mark.parametrize("name", SOUND)
-def test_there_are_never_too_many_and_it_closes_in_the_end(name: str) -> None:
-    states, found = search(SOUND[name])
-    assert found is None
-    assert states > 10
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_the_search_finds_what_is_wrong_with(name: str) -> None:
-    setup, promise = VARIANTS[name]
-    _, found = search(setup)
-    assert found is not None
-    assert found.promise == promise
+test_there_are_never_too_many_and_it_closes_in_the_end = nothing_is_found(search, SOUND)
+test_the_search_finds_what_is_wrong_with = all_is_found(search, VARIANTS)

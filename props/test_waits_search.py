@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
+from props.protocol.searched import all_is_found, nothing_is_found
 from props.protocol.waits import SOUND, VARIANTS, search
 
-
-@pytest.mark.parametrize("name", SOUND)
-def test_whoever_waits_is_told(name: str) -> None:
-    states, found = search(SOUND[name])
-    assert found is None
-    assert states > 10
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_the_search_finds_what_is_wrong_with(name: str) -> None:
-    setup, promise = VARIANTS[name]
-    _, found = search(setup)
-    assert found is not None
-    assert found.promise == promise
+test_whoever_waits_is_told = nothing_is_found(search, SOUND)
+test_the_search_finds_what_is_wrong_with = all_is_found(search, VARIANTS)

@@ -24,8 +24,11 @@ QUICK = {
     "an ask, and a step sent again": Setup(
         verbs=("ack", "release"), budget=Budget(resends=2, odd=1, cancels=1)
     ),
-    "an ask, and who is asked stops or dies": Setup(
-        verbs=("ack", "retry", "cancel"), budget=Budget(odd=1, kills=1, stops=1, cancels=1)
+    "an ask, and who is asked dies": Setup(
+        verbs=("ack", "retry", "cancel"), budget=Budget(odd=1, kills=1, cancels=1)
+    ),
+    "an ask, and who is asked stops": Setup(
+        verbs=("ack", "retry", "cancel"), budget=Budget(odd=1, stops=1, cancels=1)
     ),
     "an ask, and a pause": Setup(budget=Budget(resends=1, reaps=1, cancels=1)),
     "jobs that run until they are asked": Setup(
@@ -64,7 +67,11 @@ QUICK = {
         queues=2, jobs=2, limit=1, verbs=("ack", "release"), budget=Budget(odd=1, pauses=1)
     ),
     "a key that is paused, and who runs it dies": Setup(
-        jobs=2, limit=1, budget=Budget(kills=1, cancels=1, pauses=1)
+        jobs=2, limit=1, budget=Budget(kills=1, pauses=1)
+    ),
+    "a key that is paused, a cancel": Setup(jobs=2, limit=1, budget=Budget(cancels=1, pauses=1)),
+    "a key that is paused, a kill, a cancel": Setup(
+        limit=1, budget=Budget(kills=1, cancels=1, pauses=1)
     ),
     "a job that arrives without what it takes": Setup(
         jobs=2, limit=1, unbound=1, budget=Budget(resends=1)
@@ -82,6 +89,12 @@ QUICK = {
 }
 
 LONG = {
+    "an ask, and who is asked stops or dies, or both in turn": Setup(
+        verbs=("ack", "retry", "cancel"), budget=Budget(odd=1, kills=1, stops=1, cancels=1)
+    ),
+    "a key of two jobs that is paused, a kill, a cancel": Setup(
+        jobs=2, limit=1, budget=Budget(kills=1, cancels=1, pauses=1)
+    ),
     "two engines, jobs that arrive without what they take": Setup(
         engines=2, jobs=2, limit=1, unbound=2, budget=Budget(stops=1)
     ),

@@ -1,10 +1,14 @@
-"""Configurations with limits, for engines as users make them."""
+"""Configurations with limits, and engines as users make them."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.support import Server
+import trio
+
+import trioq
+from tests.support import PATIENCE_S, Server
 
 CONFIG = """
 namespace = "t"
@@ -19,3 +23,17 @@ def limited(server: Server, directory: Path, limits: str) -> Path:
     path = directory / "q.toml"
     path.write_text(CONFIG.format(url=server.url) + limits)
     return path
+
+
+async def run_until(
+    done: Callable[[], Awaitable[None]], *engines: trioq.Engine, times: int = 1
+) -> None:
+    """Run these engines until that was waited for, so many times; then drain them."""
+    async with trio.open_nursery() as nursery:
+        for engine in engines:
+            await nursery.start(engine.run)
+        with trio.fail_after(PATIENCE_S):
+            for _ in range(times):
+                await done()
+        for engine in engines:
+            engine.drain()

@@ -8,8 +8,8 @@ import pytest
 import trio
 
 import trioq
-from tests.engine.limited import limited
-from tests.support import PATIENCE_S, Server
+from tests.engine.limited import limited, run_until
+from tests.support import Server
 from trioq.core.events import Event, JobFailed, JobSnoozed, LimitRests
 
 pytestmark = pytest.mark.trio
@@ -43,13 +43,7 @@ async def test_a_limit_that_has_had_enough_rests_for_all_engines(config: Path) -
         for tenant in "abc":
             client.enqueue("told", {"tenant": tenant})
     engines = [trioq.Engine(app, config, report=events.append) for _ in range(2)]
-    async with trio.open_nursery() as nursery:
-        for engine in engines:
-            await nursery.start(engine.run)
-        with trio.fail_after(PATIENCE_S):
-            await done.wait()
-        for engine in engines:
-            engine.drain()
+    await run_until(done.wait, *engines)
     (_, at), *others = began
     assert [tenant for tenant, _ in began] == ["a", "a", "b", "c"], "in its place"
     assert others[0][1] - at >= 0.5, "nobody else began meanwhile"
@@ -70,11 +64,7 @@ async def test_a_job_whose_payload_lies_apart_knows_what_it_took(config: Path) -
     with trioq.connect_sync(config) as client:
         client.enqueue("told", {"text": 100_000 * "x"})
     engine = trioq.Engine(app, config, report=events.append)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(engine.run)
-        with trio.fail_after(PATIENCE_S):
-            await done.wait()
-        engine.drain()
+    await run_until(done.wait, engine)
     assert any(isinstance(event, LimitRests) for event in events)
 
 
@@ -90,9 +80,5 @@ async def test_who_names_a_limit_that_its_job_took_nothing_of_waits_alone(config
     with trioq.connect_sync(config) as client:
         client.enqueue("told")
     engine = trioq.Engine(app, config, report=events.append)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(engine.run)
-        with trio.fail_after(PATIENCE_S):
-            await done.wait()
-        engine.drain()
+    await run_until(done.wait, engine)
     assert not any(isinstance(event, LimitRests | JobFailed) for event in events)

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 import trioq
-from tests.engine.limited import limited
-from tests.support import PATIENCE_S, Server
+from tests.engine.limited import limited, run_until
+from tests.support import Server
 from trioq.core.events import (
     Event,
     JobReleased,
@@ -68,13 +68,7 @@ async def test_who_knows_no_limits_is_bound_by_them_all_the_same(
             await client.enqueue("told", payload, queue="low")
     assert server.call("EXISTS", "{t}:flow") == 0
     engines = [trioq.Engine(app, config, report=report) for _ in range(2)]
-    async with trio.open_nursery() as nursery:
-        for engine in engines:
-            await nursery.start(engine.run)
-        with trio.fail_after(PATIENCE_S):
-            await done.wait()
-        for engine in engines:
-            engine.drain()
+    await run_until(done.wait, *engines)
     assert most == {"a": 1, "b": 1}
     assert attempts == {1}, "to find out is no attempt"
     assert not any(isinstance(event, JobReleased) for event in events)
@@ -91,11 +85,7 @@ async def test_what_takes_nothing_runs_at_once(server: Server, config: Path) -> 
     async with trioq.connect(url=server.url, namespace="t") as client:
         await client.enqueue("told", {}, queue="low")
     engine = trioq.Engine(app, config, report=lambda event: None)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(engine.run)
-        with trio.fail_after(PATIENCE_S):
-            await done.wait()
-        engine.drain()
+    await run_until(done.wait, engine)
     assert int(server.call("HGET", "{t}:stats", "released") or 0) == 0
 
 
@@ -123,12 +113,7 @@ async def test_what_a_job_takes_already_is_not_all_that_it_may_lack(
     rows = server.call("HVALS", "{t}:flow")
     assert set(rows) == {b"\nall"}
     engine = trioq.Engine(app, all_of_it, report=lambda event: None)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(engine.run)
-        with trio.fail_after(PATIENCE_S):
-            for _ in range(12):
-                await done.acquire()
-        engine.drain()
+    await run_until(done.acquire, engine, times=12)
     assert most == 2
     assert attempts == {1}
     assert int(server.call("HGET", "{t}:stats", "released")) == 12, "each once"
@@ -155,10 +140,5 @@ async def test_limits_that_are_gone_hinder_none_that_holds(server: Server, confi
         done.release()
 
     engine = trioq.Engine(app, with_limits(config), report=lambda event: None)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(engine.run)
-        with trio.fail_after(PATIENCE_S):
-            for _ in range(6):
-                await done.acquire()
-        engine.drain()
+    await run_until(done.acquire, engine, times=6)
     assert most == 1
