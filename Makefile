@@ -10,18 +10,20 @@ SEED   ?=
 RATE   ?=
 JOBS   ?= 4
 BIN    := $(VENV)/bin
-PYTEST := $(BIN)/pytest -q -n $(JOBS)
+# Who has no test left takes some of another's; what takes longest is in props, and begins first.
+PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 # What the tests import is compiled once, and not by each process anew, whatever the shell has said.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test coverage check props faults load soak mutants bench bench-peers docs sbom clean
+.PHONY: serve test coverage check compiled props faults load soak mutants bench bench-peers docs sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
 
-test: check  ## lint, types, and all tests with a quick property profile
-	@$(PYTEST) tests props $(ARGS)
+test: $(VENV)/.test  ## lint, types, and all tests with a quick property profile
+	@$(MAKE) --no-print-directory --jobs 2 check compiled
+	@$(PYTEST) props tests $(ARGS)
 	@TRIOQ_TEST_NETWORK=twice $(PYTEST) tests/store tests/engine $(ARGS)
 	@TRIOQ_TEST_NETWORK=lost $(PYTEST) tests/store tests/engine $(ARGS)
 
@@ -32,6 +34,9 @@ check: $(VENV)/.test  ## lint and types
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
+
+compiled: $(VENV)/.test
+	@$(BIN)/pytest -q --collect-only props tests > /dev/null || true  # who runs them tells why
 
 props: $(VENV)/.test  ## the property suite, long profile
 	@TRIOQ_TEST_PROPS=long $(PYTEST) props $(ARGS)
