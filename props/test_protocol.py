@@ -35,6 +35,7 @@ LEFT_OUT = {
     "wait_for": "moves no job; what is told is lost or not, and asked for again",
     "step_aside": "moves no job; who waits for room is searched by itself",
     "note": "moves no job",
+    "note_files": "moves no job",
     "set_limits": "moves no job: what it opens, whoever frees something opens too",
     "declare_limits": "moves no job; which settings hold is searched by itself",
     "schedule": "moves no job; ticks are searched by themselves",

@@ -27,6 +27,7 @@ from props.lockstep import (
 )
 from trioq.core.calls import Admit, Enqueuer, NewJob, Note, Pausing, Rate, Step, Unwanted
 from trioq.core.fair import FairKey
+from trioq.core.seen import Sighting
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -48,7 +49,9 @@ pytestmark = pytest.mark.usefixtures("lockstep_server")
 job_names = st.sampled_from(["noop", "strange"])
 orders = st.sampled_from([QUEUES] * 4 + [("low", "high"), ("low",), ("high",)])
 delays_ms = st.sampled_from([0, 0, 0, 1, 1000])
-marks = st.none() | st.tuples(st.sampled_from(["a", "b\udcff"]), st.sampled_from(["1:1", "2:2"]))
+PATHS = ["a", "b\udcff", "c"]
+MARKS = ("1:1", "1:1:1", "1:1:2", "1:1:", "2:2:2")
+marks = st.none() | st.tuples(st.sampled_from(PATHS[:2]), st.sampled_from(MARKS))
 takes = st.sampled_from([(), (), (), ("all",), ("one:1", "all"), ("one:2",)])
 fair_keys = st.sampled_from([None, None, FairKey('"a"'), FairKey('"b"', 2.0), FairKey('"b"', 0.3)])
 ids = st.sampled_from([None, None, None, None, "x", "y"])
@@ -207,6 +210,18 @@ class StoreMachine(LockStep):
         unwanted = (self.unwanted(uid, keep_ms) for uid in self.some_uids(data))
         self.write("cancel", sender, tuple(unwanted))
 
+    @precondition(lambda self: self.model.space.seen)
+    @rule(data=st.data(), after_ms=st.sampled_from([0, 1000, EXPIRE_MS]), is_gone=st.booleans())
+    def note_files(self, data: st.DataObject, after_ms: int, is_gone: bool) -> None:
+        known = dict(zip(PATHS, self.model.seen(PATHS), strict=True))
+        sightings = []
+        for path in data.draw(st.lists(st.sampled_from(PATHS[:2]), min_size=1, unique=True)):
+            # It may have been read a while ago.
+            as_read = data.draw(st.sampled_from([known[path], known[path], *MARKS])) or "1:1"
+            its = "" if is_gone else data.draw(st.sampled_from(["", *MARKS]))
+            sightings.append(Sighting(path, as_read, is_gone, its))
+        self.execute(Call("note_files", (tuple(sightings), after_ms)))
+
     @precondition(lambda self: self.running())
     @rule(data=st.data(), queues=orders, verb=st.sampled_from(["release", "retry", "park", "ack"]))
     def ask_and_settle(self, data: st.DataObject, queues: tuple[str, ...], verb: str) -> None:
@@ -284,7 +299,7 @@ class StoreMachine(LockStep):
         for call in (
             Call("observe", ()),
             Call("engines", ()),
-            Call("seen", (["a", "b\udcff", "c"],)),
+            Call("seen", (PATHS,)),
             *(Call("payload", (uid,)) for uid in list(self.history.bodies)[-3:]),
             Call("payloads", ([*list(self.history.bodies)[-3:], "nobody"], 1 << 20)),
             *(Call("history", (uid,)) for uid in list(self.history.bodies)[:3]),
@@ -440,7 +455,7 @@ TestStore = as_test(
     "step: tells of an ask", "step: tells what is paused", "step: lifts a pause",
     "wait_for: live", "wait_for: done", "wait_for: dead", "wait_for: cancelled",
     "wait_for: expired", "wait_for: unknown", "wait_for: room",
-    "note: kept", "note: refused", "step: tells what was noted",
+    "note: kept", "note: refused", "note_files: something", "step: tells what was noted",
     "revive: something", "purge_dead: something", "purge: something", "pause: something",
     "wait: something", "expire_parked: something",
     "forget_queues: something", "forget_queues: nothing", "forget_queues: jobs run",

@@ -391,7 +391,7 @@ def dump_of_model(space: Namespace) -> Dump:
         used=frozenset(space.used),
         paused=frozenset(space.paused),
         pauses={what: (p.since_ms, p.until_ms, p.said) for what, p in space.paused.items()},
-        seen=dict(space.seen),
+        seen=space.seen | {f"\0{path}": mark for path, mark in space.marks.items()},
         senders={name: n for name, (n, _) in space.senders.items()},
         limits=dict(space.limits),
         schedules=dict(space.schedules.rows),

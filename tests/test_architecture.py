@@ -38,7 +38,7 @@ ROOMS = {
         "shard.pauses", "shard.payloads", "shard.notes", "shard.takes",
         "shard.telling",
     },
-    "sources": {"sources.scan"},
+    "sources": {"sources.scan", "sources.forgetting"},
 }  # fmt: skip
 
 #: What the rooms of the faces may know of each other.
@@ -105,7 +105,7 @@ def test_rooms_of_the_engine_do_not_know_each_other(path: Path) -> None:
 
 def test_threads_for_the_store_are_started_in_the_bridge_alone() -> None:
     """Others may hop to a thread for files and for handlers, never for the store."""
-    allowed = {"bridge", "directory"}
+    allowed = {"bridge", "directory", "forgetting"}
     for path in (ROOT / "engine").rglob("*.py"):
         if "to_thread" in path.read_text():
             assert path.stem in allowed or "handlers" in path.parts, path

@@ -386,3 +386,18 @@ def test_many_keys_of_others_hide_nothing(doctor: Cli, own_server: Server) -> No
     own_server.call("MSET", *pairs)
     own_server.call("SET", "{t}:mine", "x")
     assert the_finding(doctor, "keys")[1].endswith("not trioq's: {t}:mine")
+
+
+def test_a_directory_that_may_not_be_mounted_is_told_where_its_files_were_enqueued(
+    own_server: Server, tmp_path: Path
+) -> None:
+    cli = Cli(write_config(tmp_path, own_server, "[producer]\nscan_dir = 'in'\n"))
+    assert findings(cli, "files") == [], "it may come later"
+    store = own_server.store()
+    store.enqueue("s", 1, [new_job(seen=("a", "1:2:3"))])
+    verdict, said = the_finding(cli, "files")
+    assert (verdict, "is it mounted?" in said) == ("warning", True)
+    (tmp_path / "in").mkdir()
+    assert "is empty" in the_finding(cli, "files")[1]
+    (tmp_path / "in/b").write_text("x")
+    assert the_finding(cli, "files")[0] == "ok"

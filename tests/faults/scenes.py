@@ -25,6 +25,7 @@ from trioq.core.calls import (
 )
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Listed, SaidList
+from trioq.core.seen import Sighting
 from trioq.core.settlements import Ack, DeadLetter, Park, Release, RetryAt, Settlement
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
@@ -255,6 +256,12 @@ def list_schedules(scene: Scene) -> Asked:
     return Asked("list_schedules", ("e.1", SaidList("", "1", (listed,))))
 
 
+def note_files(scene: Scene) -> Asked:
+    scene.store.lane.call("HSET", scene.store.keys.fixed("seen"), "a", "1:2", "b", "1:2")
+    sightings = [Sighting("a", "1:2", True), Sighting("b", "1:2", False, "1:2:3")]
+    return Asked("note_files", (sightings, 1000))
+
+
 def ring_bells(scene: Scene) -> Asked:
     scene.store.lane.call("DEL", scene.store.keys.of("bell", "low"))
     return Asked("ring_bells", (["low"],))
@@ -266,7 +273,7 @@ SCRIPTS = {
         step, enqueue, replace, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
         expire_parked, forget_queues, wait_for, step_aside, note, breakers, reset_breaker,
         set_limits, declare_limits, ring_bells, schedule,
-        list_schedules,
+        list_schedules, note_files,
     )
 }  # fmt: skip
 

@@ -60,6 +60,7 @@ OF_CLIENTS = tuple(
         "breakers",  # an engine's, where a breaker is shared or isn't closed
         "step_aside",
         "note",  # an engine's, of jobs that say how far they are
+        "note_files",  # a producer's
         "set_limits",  # of an operator
         "schedule",
         "ring_bells",  # where a limit has something to give

@@ -40,6 +40,7 @@ from trioq.core.fair import FairKey
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Listed, SaidList
 from trioq.core.schedules.tick import Mark, Tick, Ticked
+from trioq.core.seen import Sighting
 from trioq.core.settlements import (
     Ack,
     Cancel,
@@ -244,6 +245,7 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "cancel parked": cancel(lambda w: w.uids["parked"][1], "unknown"),
     "cancel running": cancel(lambda w: w.uids["held"][0][0]),
     "note": lambda w: w.store.note(w.engine.engine, [Note(*w.uids["held"][0], b"2")]),
+    "note files": lambda w: w.store.note_files([Sighting("path", "1:2", True)], 1),
     "revive": lambda w: w.store.revive(*w.sender.next(), [(w.uids["dead"], "low")]),
     "purge": lambda w: w.store.purge(*w.sender.next(), "low", ["unknown"], 100),
     "purge dead": lambda w: w.store.purge_dead(*w.sender.next(), [w.uids["dead"]]),

@@ -18,6 +18,7 @@ from redis.connection import AbstractConnection, UnixDomainSocketConnection
 import trioq
 from tests.support import cancelled_by, new_job
 from trioq.core.calls import BreakerNews, Replacing, Step
+from trioq.core.seen import Sighting
 from trioq.errors import StoreError, StoreUnreachable, TrioqBug
 from trioq.store import replies
 from trioq.store.keys import Keys
@@ -86,6 +87,8 @@ ASKED: dict[str, Callable[[RedisStore], Any]] = {
     "history": lambda store: store.history("u"),
     "wait": lambda store: store.wait(["low"], 0.1),
     "seen": lambda store: store.seen(["a", "b"]),
+    "seen_from": lambda store: store.seen_from("", 10),
+    "note_files": lambda store: store.note_files([Sighting("a", "1:2", True)], 1),
     "forget_queues": lambda store: store.forget_queues(["low"]),
     "expire_parked": lambda store: store.expire_parked("low", "x", 1, b"{}"),
     "enqueue": lambda store: store.enqueue("s", 1, [new_job()]),

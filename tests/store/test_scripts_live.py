@@ -36,6 +36,7 @@ from trioq.core.fair import LONGEST, TURN, FairKey
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Listed, SaidList
 from trioq.core.schedules.tick import Mark, Tick
+from trioq.core.seen import Sighting
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
 from trioq.store.keys import CATALOGUE
@@ -123,6 +124,7 @@ class Busy:
             ),
             "cancel": numbered("cancel", [Unwanted(uid, "low", "noop") for uid in wanted]),
             "note": lambda: store.note(self.engine.engine, [Note(held[0], 1, b"1")]),
+            "note_files": lambda: store.note_files([Sighting("gone", "1:2", True)], 0),
             "set_limits": lambda: store.set_limits({"one": LimitSettings(concurrency=2)}, 2),
             "declare_limits": lambda: store.declare_limits(
                 self.engine.engine, {"two": LimitSettings(concurrency=2)}

@@ -187,8 +187,8 @@ class NewJob:
     delay_ms: int = 0
     id: str | None = None
     seen: tuple[str, str] | None = None
-    """The directory producer's mark: (path, ``size:mtime_ns``). A path that is already
-    remembered with this mark isn't enqueued again."""
+    """A file's path and its mark (:mod:`trioq.core.seen`). A path that is already remembered with
+    this mark isn't enqueued again."""
     name: str = ""
     """The handler's, for whoever made it."""
     takes: tuple[str, ...] = ()

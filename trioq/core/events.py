@@ -581,6 +581,25 @@ class ScanFinished(Event):
     enqueued: int
     skipped: int
     took_s: float
+    again: int = 0
+    """How many of those that were enqueued have the size and the time that they had when they were
+    enqueued before: they were replaced or brought back, or their mode, owner or links changed."""
+
+
+@value
+class FilesForgotten(Event):
+    """Paths whose files have been gone for ``forget_after``: what comes there is new."""
+
+    paths: int
+
+
+@value
+class ForgettingPaused(Event):
+    """The directory is missing, or empty, and may not be mounted: no path is forgotten meanwhile.
+    Told once for each time."""
+
+    directory: str
+    why: Literal["missing", "empty"]
 
 
 @value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from trioq.core.config import Config
-from trioq.doctor import jobs, keys, server
+from trioq.doctor import files, jobs, keys, server
 from trioq.doctor.finding import Finding, fault, ok, warning
 from trioq.engine import from_config
 from trioq.errors import StoreError, StoreRefused
@@ -43,6 +43,9 @@ def examine(config: Config, connector: Connector) -> Iterator[Finding]:
         "records": lambda: jobs.records(stats(store, config.queue_names)),
         "keys": lambda: keys.leftovers(store, config.queue_names),
     }
+    if config.producer is not None:
+        scanned = config.resolve(config.producer.scan_dir)
+        looks["files"] = lambda: files.directory(store, scanned)
     for check, look in looks.items():
         try:
             yield from look()

@@ -88,6 +88,7 @@ def scan_rules(config: Config, producer: ProducerConfig) -> ScanRules:
         exclude=tuple(producer.exclude_globs),
         queue_of_extension=by_extension,
         default_queue=producer.default_queue or config.default_queue,
+        ignore_ctime=producer.ignore_ctime,
     )
 
 

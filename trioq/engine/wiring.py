@@ -48,6 +48,7 @@ from trioq.engine.sampler import Sampler
 from trioq.engine.shard.shard import Shard
 from trioq.engine.snapshot import Recent
 from trioq.engine.sources.directory import Producer
+from trioq.engine.sources.forgetting import Forgetter
 from trioq.engine.sources.sender import Limiter
 from trioq.engine.sources.ticker import Ticker
 from trioq.engine.tracer import Tracer
@@ -268,9 +269,10 @@ class Parts:
             report=given.report,
             random=random.random,
         )
+        caller, rules = given.access("scan"), from_config.scan_rules(given.config, config)
         producer = Producer(
-            caller=given.access("scan"),
-            rules=from_config.scan_rules(given.config, config),
+            caller=caller,
+            rules=rules,
             job=config.job,
             plan=partial(self._plan, config.job),
             watch=config.watch,
@@ -278,6 +280,13 @@ class Parts:
             outage=outage,
             report=given.report,
             found=send,
+            forgetter=Forgetter(
+                caller=caller,
+                directory=rules.root,
+                forget_after_s=config.forget_after_s,
+                outage=outage,
+                report=given.report,
+            ),
             tracer=given.tracer,
         )
         async with trio.open_nursery() as nursery:

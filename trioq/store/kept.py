@@ -117,3 +117,13 @@ def door(field: str) -> tuple[str, str]:
     """The queue and the name in ``queue:name``, of jobs that are parked."""
     queue, _, name = field.partition(":")
     return queue, name
+
+
+def mark_of(path: str) -> str:
+    """The field of ``seen`` with a file's mark; the path itself has the short one."""
+    return "\0" + path
+
+
+def is_mark(field: str) -> bool:
+    """No path has a NUL."""
+    return field.startswith("\0")

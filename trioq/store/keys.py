@@ -71,7 +71,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("queues", "SET", "the names of all queues that anything is in, and of others", "whatever puts a job there", "forget_queues, or a step of many queues, when it is empty"),
     KeyDoc("paused", "SET", "the names of paused queues; with an `@` before them, those of jobs; with a `=`, takes", "pause", "resume, or a step when its time is over"),
     KeyDoc("pauses", "HASH", "what is paused → `since:until:said`: epoch ms, no end is 0; who and why, JSON", "pause", "the same"),
-    KeyDoc("seen", "HASH", "path → `size:mtime_ns` of each file the producer has enqueued", "enqueue", "never"),
+    KeyDoc("seen", "HASH", "path → `size:mtime_ns` of each file a producer has enqueued, which is all that older versions know; NUL and path → its mark, `size:mtime_ns:ctime_ns`, and if it is gone `:` and since when, epoch ms", "enqueue, note_files", "note_files, after forget_after"),
     KeyDoc("sender:<id>", "STRING", "the number of a client's last write, and how it was answered", "enqueue and other client writes", "expires after an hour"),
     KeyDoc("enqueuers", "HASH", "uid of the first job of an enqueue that waits for room → `nth until tried jobs most client queue id`: its place in line, until when it is waited for and when it tried last (epoch ms; 0: there is room), how many jobs, the max_length that it knows, who is told, and the caller's id of its first job, if it has one", "enqueue", "the same, wait_for, step_aside, whatever makes room"),
     KeyDoc("enqueuers_line", "ZSET", "`queue\\0nth\\0uid` of the same, all with score 0: the first is the next", "enqueue", "with the former"),

@@ -40,6 +40,7 @@ from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
+from trioq.core.seen import Sighting
 from trioq.store.protocol import DROPPED, LOST, StoreOptions
 
 
@@ -273,7 +274,15 @@ class MemoryStore:
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
         with self._call() as space:
-            return [space.seen.get(path) for path in paths]
+            return model.known_files(space, paths)
+
+    def seen_from(self, cursor: str, count: int) -> tuple[str, dict[str, str]]:
+        with self._call() as space:
+            return model.seen_from(space, cursor, count)
+
+    def note_files(self, sightings: Sequence[Sighting], forget_after_ms: int) -> int:
+        with self._call() as space:
+            return model.note_files(space, sightings, forget_after_ms, now_ms=self._now_ms())
 
     # -- below -------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
+from trioq.core.seen import Sighting
 
 #: What the history of a job says that died of being a suspect too often.
 LOST = history.died_without_run(
@@ -284,7 +285,28 @@ class ClientStore(Protocol):
         """Close a breaker in all engines. True: it is one that they share, and wasn't closed."""
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
-        """The directory producer's remembered marks of these paths, in their order."""
+        """What the directory producers remember of these paths, in their order
+        (:mod:`trioq.core.seen`)."""
+
+    def seen_from(self, cursor: str, count: int) -> tuple[str, dict[str, str]]:
+        """Paths that are remembered with all that is: ``count`` or a few more or less, where a
+        round of calls has got to.
+
+        Args:
+          cursor: What the call before said; empty: a new round.
+
+        Returns:
+          Where to go on, empty at the end, and the paths. One that is there for the whole round
+          is told at least once.
+        """
+
+    def note_files(self, sightings: Sequence[Sighting], forget_after_ms: int) -> int:
+        """How files are that are remembered. One that has been gone for ``forget_after_ms``, by
+        the server's clock, is forgotten. Harmless to repeat.
+
+        Returns:
+          How many of those that are gone are forgotten, by now or before.
+        """
 
 
 class Store(EngineStore, ClientStore, Protocol):

@@ -46,6 +46,7 @@ from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Heard, SaidList, Unlisted
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
+from trioq.core.seen import Sighting, known
 from trioq.errors import RecordUnreadable, StoreRefused, StoreUnreachable, TrioqBug
 from trioq.failpoints import failpoint
 from trioq.store import enqueuing, kept, shared, unwanted
@@ -388,11 +389,28 @@ class RedisStore:
         return int(self._write("reset_breaker", keys, [number, name, self._now()])[1]) == 1
 
     def seen(self, paths: Sequence[str]) -> list[str | None]:
-        """The remembered marks of these paths, in their order."""
         if not paths:
             return []
-        marks = self.lane.call("HMGET", self.keys.fixed("seen"), *paths)
-        return [None if mark is None else kept.text(mark) for mark in marks]
+        names = *paths, *map(kept.mark_of, paths)
+        found = self.lane.call("HMGET", self.keys.fixed("seen"), *names)
+        told = [None if each is None else kept.text(each) for each in found]
+        return list(map(known, told[: len(paths)], told[len(paths) :]))
+
+    def seen_from(self, cursor: str, count: int) -> tuple[str, dict[str, str]]:
+        key = self.keys.fixed("seen")
+        more, flat = self.lane.call("HSCAN", key, cursor or "0", "COUNT", str(2 * count))
+        paths = [path for path in kept.texts(flat[::2]) if not kept.is_mark(path)]
+        told = zip(paths, self.seen(paths), strict=True)
+        return kept.text(more).strip("0") and kept.text(more), {
+            path: its for path, its in told if its is not None
+        }
+
+    def note_files(self, sightings: Sequence[Sighting], forget_after_ms: int) -> int:
+        check_batch(len(sightings))
+        args: list[Any] = [forget_after_ms, self._now()]
+        for each in sightings:
+            args += (each.path, each.known, each.kept, "gone" if each.is_gone else "there")
+        return int(self._run("note_files", [], args)[1])
 
     # -- below -------------------------------------------------------------------------
 

@@ -149,6 +149,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
         b"gone": (),
     },
     "note": {b"ok": (texts,)},
+    "note_files": {b"ok": (number,)},
     "pause": {b"ok": (number,), b"again": (digits,), b"old": (), b"look again": (texts,)},
     "purge": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "purge_dead": {b"ok": (number,), b"again": (digits,), b"old": ()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from tests.settings.observed.place import Place, row
-from trioq.core.events import FilesEnqueued, LimiterWaited, ScanFinished
+from trioq.core.events import FilesEnqueued, FilesForgotten, LimiterWaited, ScanFinished
 
 ALL = ("a.txt", "b.tmp", "c.PDF", "d.log")
 
@@ -98,6 +98,28 @@ async def watch(place: Place) -> None:
         await place.reported(ScanFinished, 2)
         await trio.sleep(0.3)
     assert len(place.of(ScanFinished)) == 2, "one in each of two engines"
+
+
+@row("producer.forget_after", "50ms")
+async def forget_after(place: Place) -> None:
+    place.configure(producer__scan_interval="20ms")
+    files(place, "a.txt", "b.txt")
+    await scanned(place, 2)
+    (place.directory / "data/a.txt").unlink()
+    async with place.running(role="producer"):
+        await place.reported(FilesForgotten)
+
+
+@row("producer.ignore_ctime", True)
+async def ignore_ctime(place: Place) -> None:
+    place.configure(producer__scan_interval="20ms")
+    files(place, "a.txt")
+    await scanned(place, 1)
+    (place.directory / "data/a.txt").chmod(0o600)
+    before = len(place.of(ScanFinished))
+    async with place.running(role="producer"):
+        await place.until(lambda: any(e.found for e in place.of(ScanFinished)[before:]))
+    assert sum(e.count for e in place.of(FilesEnqueued)) == 1
 
 
 @row("limiter.rate", 0.01)

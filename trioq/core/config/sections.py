@@ -240,6 +240,16 @@ class ProducerConfig:
     )
     scan_interval_s: float = key(SOME_TIME, "How often the directory is read again.", 10.0)
     watch: bool = key(Flag(), "Go on after the first scan.", True)
+    forget_after_s: float = key(
+        Duration(),
+        "A path whose file has been gone for so long is forgotten; 0: never.",
+        30 * 86400.0,
+    )
+    ignore_ctime: bool = key(
+        Flag(),
+        "Another size or mtime alone makes a file new, not what happens to its mode or links.",
+        False,
+    )
     queues_by_extension: Mapping[str, tuple[str, ...]] = key(
         TableOf(QUEUE, ListOf(EXTENSION)),
         "Queue → extensions, in any case; the longest that fits decides.",

@@ -31,6 +31,7 @@ from trioq.core.model.engines import (
     set_limits,
     sign_off,
 )
+from trioq.core.model.files import known_files, note_files, seen_from
 from trioq.core.model.ids import replace
 from trioq.core.model.lives import Life
 from trioq.core.model.queues import Door, Queue
@@ -56,8 +57,10 @@ __all__ = [
     "enqueue",
     "expire_parked",
     "forget_queues",
+    "known_files",
     "list_schedules",
     "note",
+    "note_files",
     "pause",
     "purge",
     "purge_dead",
@@ -67,6 +70,7 @@ __all__ = [
     "replace",
     "reset_breaker",
     "revive",
+    "seen_from",
     "set_limits",
     "sign_off",
     "step",

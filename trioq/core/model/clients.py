@@ -32,6 +32,7 @@ from trioq.core.job import Uid
 from trioq.core.limiter import grant
 from trioq.core.model.boots import bell_of
 from trioq.core.model.breakers import reset
+from trioq.core.model.files import is_seen, remember
 from trioq.core.model.ids import may_take, take_id
 from trioq.core.model.keeping import begun
 from trioq.core.model.lives import Life
@@ -144,7 +145,7 @@ class Enqueuing:
                 self.existing[i] = Existing(ids[job.id], "live")
             elif not self.taking and (existing := self._existing(job.id)):
                 self.existing[i] = existing
-            elif job.seen and marks.get(path, self.space.seen.get(path)) == mark:
+            elif job.seen and is_seen(self.space, path, mark, marks.get(path)):
                 self.seen.add(i)
             elif len(self.new) == permits:
                 return i
@@ -213,7 +214,7 @@ class Enqueuing:
             space.ids[job.id] = job.uid
             space.forget.drop(job.id)
         if job.seen is not None:
-            space.seen[job.seen[0]] = job.seen[1]
+            remember(space, *job.seen)
         if (due_ms := job.due_ms(self.now_ms)) > self.now_ms:
             queue.scheduled.put(job.uid, due_ms)
         else:

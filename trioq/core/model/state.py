@@ -152,7 +152,9 @@ class Namespace:
     forget: Agenda = attrs.field(factory=Agenda, init=False)
     """When the ids of ended jobs may be used again."""
     seen: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
-    """A path → the mark with which its file was enqueued."""
+    """A path → the short mark with which its file was enqueued."""
+    marks: dict[str, str] = attrs.field(factory=dict[str, str], init=False)
+    """A path → the mark; and since when it is gone."""
     limits: dict[str, int] = attrs.field(factory=dict[str, int], init=False)
     """A limit of producers → its theoretical arrival time, epoch µs."""
     flow: Limits = attrs.field(factory=Limits, init=False)

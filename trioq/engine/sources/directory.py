@@ -1,7 +1,8 @@
 """Looks through a directory and hands new and changed files to the limiter.
 
 What was enqueued is remembered on the server, in the same script that enqueues: a restart
-or another producer on the same directory enqueues nothing twice.
+or another producer on the same directory enqueues nothing twice. How long:
+:mod:`trioq.engine.sources.forgetting`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from trioq.core.events import FileSkipped, Report, ScanFailed, ScanFinished
 from trioq.core.flow import Plan
 from trioq.core.formats.record import encode
 from trioq.core.job import NO_HEADERS, Record, new_uid
+from trioq.core.seen import Sighting, judge, parts
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
+from trioq.engine.sources.forgetting import Forgetter
 from trioq.engine.sources.scan.settling import Young
 from trioq.engine.sources.scan.walk import Found, ScanError, ScanRules, Skipped, look_again, scan
 from trioq.engine.tracer import Tracer
@@ -44,6 +47,7 @@ class Producer:
       job: The handler that gets each file.
       plan: What is so for its jobs in a queue.
       found: Takes what is to be enqueued.
+      forgetter: Looks for files that are gone.
     """
 
     caller: Caller
@@ -55,6 +59,7 @@ class Producer:
     outage: Outage
     report: Report
     found: trio.MemorySendChannel[Sequence[NewJob]]
+    forgetter: Forgetter
     tracer: Tracer | None = None
     _young: Young = attrs.field(init=False)
     _reported: set[tuple[str, str]] = attrs.field(factory=set[tuple[str, str]], init=False)
@@ -75,15 +80,18 @@ class Producer:
         count, next_scan = _Count(), trio.current_time()
         while True:
             is_scan = trio.current_time() >= next_scan
+            new = 0
             try:
                 if is_scan:
                     await self._walk(count)
+                    new = count.new
                     count = self._finished(count)
                 else:
                     await self._look_again(trio.current_time(), count)
             except ScanError as error:
                 self.report(ScanFailed(str(error)))
             if is_scan:
+                await self.forgetter.look(new)
                 next_scan = trio.current_time() + self.interval_s
             await trio.sleep_until(min(next_scan, self._young.next_due + TOGETHER_S))
 
@@ -104,10 +112,11 @@ class Producer:
             self._finished(count)
         except ScanError as error:
             self.report(ScanFailed(str(error)))
+        await self.forgetter.look()
 
     def _finished(self, count: _Count) -> _Count:
         """Tell what there was since this was last told."""
-        self.report(ScanFinished(count.found, count.new, count.skipped, count.took_s))
+        self.report(ScanFinished(count.found, count.new, count.skipped, count.took_s, count.again))
         return _Count()
 
     async def _walk(self, count: _Count) -> None:
@@ -135,8 +144,9 @@ class Producer:
                         self._tell_once(look)
                 files = [look for look in chunk if isinstance(look, Found)]
                 count.found += len(files)
-                marks = await self._marks([file.path for file in files])
-                new = [f for f, mark in zip(files, marks, strict=True) if mark != f.mark]
+                new, noted = await self._new_among(files, count)
+                if noted:
+                    await self.forgetter.note(noted)
                 if new:
                     count.new += len(new)
                     await self.found.send([self._new_job(file) for file in new])
@@ -144,11 +154,23 @@ class Producer:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(looks.close)
 
-    async def _marks(self, paths: list[str]) -> list[str | None]:
-        caller = self.caller
-        return await self.outage.until_answered(
+    async def _new_among(
+        self, files: list[Found], count: _Count
+    ) -> tuple[list[Found], list[Sighting]]:
+        """Which are to be enqueued; and of those that were, what is to be remembered of them."""
+        caller, paths = self.caller, [file.path for file in files]
+        remembered = await self.outage.until_answered(
             "scan", lambda: caller.call(caller.store.seen, paths)
         )
+        new, noted = list[Found](), list[Sighting]()
+        for file, known in zip(files, remembered, strict=True):
+            verdict = judge(known, file.mark)
+            if verdict == "new":
+                new.append(file)
+                count.again += known is not None and parts(known)[0] == parts(file.mark)[0]
+            elif verdict == "noted" and known is not None:
+                noted.append(Sighting(file.path, known, False, file.mark))
+        return new, noted
 
     def _new_job(self, file: Found) -> NewJob:
         uid, payload = new_uid(), file.payload()
@@ -178,6 +200,7 @@ class Producer:
 class _Count:
     found: int = 0
     new: int = 0
+    again: int = 0
     skipped: int = 0
     took_s: float = 0.0
 

@@ -65,7 +65,8 @@ def test_found_carries_what_the_handler_and_the_seen_hash_need(tmp_path: Path) -
     (one,) = results(tmp_path)
 
     assert isinstance(one, Found)
-    assert one.mark == "5:1700000000123456789"
+    status = (tmp_path / "sub/a.pdf").stat()
+    assert one.mark == f"5:1700000000123456789:{status.st_ctime_ns}"
     assert one.payload() == {
         "path": str(tmp_path / "sub/a.pdf"),
         "size": 5,
@@ -85,16 +86,27 @@ def test_a_relative_root_gives_absolute_paths(
     assert one.payload()["path"] == str(tmp_path / "data/a")
 
 
-def test_the_mark_changes_with_size_and_time_and_with_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ignore_ctime", [False, True])
+def test_the_mark_changes_with_size_time_and_status_time_and_with_nothing_else(
+    tmp_path: Path, ignore_ctime: bool
+) -> None:
+    def mark() -> str:
+        (one,) = results(tmp_path, ignore_ctime=ignore_ctime)
+        assert isinstance(one, Found)
+        return one.mark
+
     write(tmp_path, "a")
     os.utime(tmp_path / "a", ns=(5, 5))
-    (first,) = results(tmp_path)
+    first = mark()
+    (tmp_path / "a").read_bytes()
+    same = mark()
     (tmp_path / "a").chmod(0o600)
-    (same,) = results(tmp_path)
+    touched = mark()
     os.utime(tmp_path / "a", ns=(5, 6))
-    (later,) = results(tmp_path)
+    later = mark()
 
     assert first == same != later
+    assert (touched == first) is ignore_ctime
 
 
 def test_every_byte_that_a_name_can_have_survives_the_payload(tmp_path: Path) -> None:

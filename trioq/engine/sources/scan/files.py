@@ -43,6 +43,8 @@ class ScanRules:
     default_queue: str
     settle_s: float = 1.0
     """How long a file must have been left alone."""
+    ignore_ctime: bool = False
+    """Whether marks leave out the status time."""
     globs: Globs = attrs.field(init=False, eq=False, repr=False)
 
     @globs.default
@@ -93,14 +95,16 @@ class Found:
     (``os.fsencode`` gives the bytes back)."""
     size: int
     mtime_ns: int
+    ctime_ns: int | None
+    """None: it isn't gone by."""
     queue: str
     root: str = attrs.field(default="", repr=False)
     """Absolute, as configured."""
 
     @property
     def mark(self) -> str:
-        """What is remembered of it: another mark is another job."""
-        return f"{self.size}:{self.mtime_ns}"
+        """What is remembered of it (:mod:`trioq.core.seen`)."""
+        return f"{self.size}:{self.mtime_ns}:{'' if self.ctime_ns is None else self.ctime_ns}"
 
     def payload(self) -> dict[str, Any]:
         """What the handler gets: the absolute path, bytes, and seconds since 1970."""

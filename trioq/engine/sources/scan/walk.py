@@ -238,7 +238,8 @@ class _Tree:
         if not look.is_settled(round(self.rules.settle_s * 1e9), before):
             return Skipped(path, "still_written", "changed a moment ago", look)
         queue = self.rules.queue_of(path.rpartition("/")[2])
-        return Found(path, look.size, look.mtime_ns, queue, self.root_name)
+        ctime_ns = None if self.rules.ignore_ctime else look.ctime_ns
+        return Found(path, look.size, look.mtime_ns, ctime_ns, queue, self.root_name)
 
 
 def _failed(path: str, error: OSError) -> Skipped:

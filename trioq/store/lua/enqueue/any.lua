@@ -44,10 +44,15 @@ if #asked_ids > 0 then
     end
   end
 end
+-- @use known_file
 if #asked_paths > 0 then
-  for i, mark in ipairs(redis.call("HMGET", seen, unpack(asked_paths))) do
-    known_paths[asked_paths[i]] = mark or nil
-  end
+  known_paths = known_files(asked_paths)
+end
+-- A file that was gone for a while is another where its mark doesn't tell.
+local function is_seen(path, mark)
+  local known = known_paths[path]
+  return known and (known == mark or known == short_of(mark)
+    or string.sub(mark, -1) ~= ":" and string.sub(known, 1, #mark + 1) == mark .. ":")
 end
 local function existing(id)
   local value = known_ids[id]
@@ -76,7 +81,7 @@ for j = 0, count - 1 do
     -- Taken before, by this very request.
   elseif other then
     add(others, j, other)
-  elseif path ~= "" and known_paths[path] == ARGV[a + 8] then
+  elseif path ~= "" and is_seen(path, ARGV[a + 8]) then
     add(others, j, "seen:")
   else
     if granted == permits then
@@ -100,7 +105,8 @@ for j = 0, count - 1 do
     end
     if path ~= "" then
       known_paths[path] = ARGV[a + 8]
-      add(more.marks, path, ARGV[a + 8])
+      add(more.marks, path, short_of(ARGV[a + 8]))
+      add(more.marks, "\0" .. path, ARGV[a + 8])
     end
     if delay > 0 then
       add(queue.due, string.format("%d", now_ms + delay), uid)

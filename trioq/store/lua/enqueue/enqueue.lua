@@ -5,7 +5,7 @@
 --       dead      ZSET  uid -> died, epoch ms
 --       queues    SET   names
 --       stats     HASH  counters
---       seen      HASH  path -> size:mtime_ns
+--       seen      HASH  path -> size:mtime_ns; NUL and path -> the mark
 --       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       turns     HASH  how far each queue and each key have come
