@@ -36,7 +36,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _talks(item: pytest.Item) -> bool:
-    return bool({"shared_server", "own_server"} & set(getattr(item, "fixturenames", ())))
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    names = set(getattr(item, "fixturenames", ()))
+    return bool({"shared_server", "own_server"} & names) and given.get("world") != "memory"
 
 
 @pytest.fixture(scope="session")

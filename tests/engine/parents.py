@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import trioq
 
-app = trioq.App()
+#: Those that run where the engine is, and all. Who serves all starts a runner.
+here, app = trioq.App(), trioq.App()
 
 
-@app.job
+@here.job
 async def child() -> None: ...
 
 
-@app.job
+@here.job
 async def task(url: str, queue: str) -> None:
     async with trioq.connect(url=url, namespace="t") as client:
         await (await client.enqueue(child.call(), queue=queue, delay=3600)).wait()
 
 
-@app.job
+@here.job
 async def several(url: str, queue: str) -> None:
     async with trioq.connect(url=url, namespace="t") as client:
         handles = [await client.enqueue(child.call(), queue=queue, delay=3600) for _ in range(3)]
@@ -25,13 +26,13 @@ async def several(url: str, queue: str) -> None:
             pass
 
 
-@app.job
+@here.job
 def thread(url: str, queue: str) -> None:
     with trioq.connect_sync(url=url, namespace="t") as client:
         client.enqueue(child.call(), queue=queue, delay=3600).wait()
 
 
-@app.job
+@here.job
 def several_in_thread(url: str, queue: str) -> None:
     with trioq.connect_sync(url=url, namespace="t") as client:
         handles = [client.enqueue(child.call(), queue=queue, delay=3600) for _ in range(3)]
@@ -41,3 +42,6 @@ def several_in_thread(url: str, queue: str) -> None:
 @app.job(isolation="process")
 def apart(url: str, queue: str) -> None:
     thread(url, queue)
+
+
+app.include(here)

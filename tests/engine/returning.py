@@ -49,7 +49,8 @@ MUCH = '"' * 1_000_000
 
 PAGES = [Page(n, datetime.date(2026, 11, n + 1)) for n in range(3)]
 TOTAL = Total(PAGES)
-app = trioq.App()
+#: Those that run where the engine is, and all. Who serves all starts a runner.
+here, app = trioq.App(), trioq.App()
 
 
 async def _returned(what: str) -> Any:
@@ -78,23 +79,23 @@ def _now(what: str) -> Any:
 ONCE = trioq.Retry(max_attempts=1)
 
 
-@app.job(result="1h")
+@here.job(result="1h")
 async def quick(what: str) -> Any:
     return await _returned(what)
 
 
-@app.job(result="1h")
+@here.job(result="1h")
 async def waiting(what: str) -> Any:
     await trio.sleep(0.001)
     return await _returned(what)
 
 
-@app.job(result="1h")
+@here.job(result="1h")
 def in_thread(what: str) -> Any:
     return _now(what)
 
 
-@app.job(result="1h")
+@here.job(result="1h")
 def gives_coroutine(what: str) -> Awaitable[Any]:
     return _returned(what)
 
@@ -109,17 +110,17 @@ def thread_apart(what: str) -> Any:
     return _now(what)
 
 
-@app.job
+@here.job
 async def nobody_asks(what: str) -> Any:
     return await _returned(what)
 
 
-@app.job(result="1h")
+@here.job(result="1h")
 async def page(n: int) -> Page:
     return PAGES[n]
 
 
-@app.job(result="1h")
+@here.job(result="1h")
 def total() -> Total:
     return TOTAL
 
@@ -135,18 +136,18 @@ def _raise(what: str) -> None:
 KNOWN = [NotFound, NoUse]
 
 
-@app.job(retry=ONCE, raises=KNOWN)
+@here.job(retry=ONCE, raises=KNOWN)
 async def fails(what: str) -> None:
     _raise(what)
 
 
-@app.job(retry=ONCE, raises=KNOWN)
+@here.job(retry=ONCE, raises=KNOWN)
 async def waits_and_fails(what: str) -> None:
     await trio.sleep(0.001)
     _raise(what)
 
 
-@app.job(retry=ONCE, raises=KNOWN)
+@here.job(retry=ONCE, raises=KNOWN)
 def fails_in_thread(what: str) -> None:
     _raise(what)
 
@@ -154,3 +155,6 @@ def fails_in_thread(what: str) -> None:
 @app.job(retry=ONCE, raises=KNOWN, isolation="process")
 def fails_apart(what: str) -> None:
     _raise(what)
+
+
+app.include(here)

@@ -12,6 +12,8 @@ import pytest
 from tests.support import PATIENCE_S, Server, new_job, trioq_started, wait_until
 from trioq.store.inspect import stats
 
+pytestmark = pytest.mark.direct  # it is about processes
+
 APP = """
 import multiprocessing
 import os

@@ -40,8 +40,8 @@ RETURNED: dict[str, Any] = {
 
 
 @pytest.fixture
-def rig(rig: Rig) -> Rig:
-    rig.app = returning.app
+def rig(rig: Rig, request: pytest.FixtureRequest) -> Rig:
+    rig.app = returning.app if "apart" in request.node.name else returning.here
     rig.config = config_of(runners=1, timeout_s=30.0)
     return rig
 

@@ -51,6 +51,7 @@ def test_an_idle_engine_signs_off_and_ends(fleet: Fleet, number: signal.Signals)
     assert fleet.left_properly()
 
 
+@pytest.mark.direct  # nothing is answered
 def test_an_idle_engine_ends_though_the_server_stands_still(fleet: Fleet) -> None:
     engine = started(fleet)
     fleet.server.pause()
@@ -59,6 +60,7 @@ def test_an_idle_engine_ends_though_the_server_stands_still(fleet: Fleet) -> Non
     fleet.server.resume()
 
 
+@pytest.mark.direct  # nothing is answered
 def test_an_engine_that_lost_its_boot_ends_though_the_server_stands_still(fleet: Fleet) -> None:
     engine = started(fleet)
     fleet.server.call("FLUSHALL")
@@ -98,6 +100,7 @@ def test_a_job_that_outlasts_the_grace_is_given_back_with_its_attempts(
     assert [run.attempt for run in fleet.runs()] == [1]
 
 
+@pytest.mark.direct  # it is about signals
 def test_a_second_signal_cuts_the_grace_short(fleet: Fleet) -> None:
     engine = started(fleet)
     fleet.enqueue(1, fields=', "wait": 600')

@@ -20,8 +20,8 @@ KINDS = ["task", "several", "several_in_thread", "apart"]
 
 
 @pytest.fixture
-def rig(rig: Rig) -> Rig:
-    rig.app = parents.app
+def rig(rig: Rig, request: pytest.FixtureRequest) -> Rig:
+    rig.app = parents.app if "apart" in request.node.name else parents.here
     serve(rig, "low")
     return rig
 

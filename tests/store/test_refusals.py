@@ -57,6 +57,7 @@ from trioq.store.keys import CATALOGUE, Keys
 from trioq.store.lane import Lane
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
+from trioq.store.scripts import all_scripts
 
 NOW_MS = 10_000_000
 TICK_MS = NOW_MS // 2
@@ -156,6 +157,11 @@ def step_of(world: World) -> None:
     )
 
 
+def claim(world: World) -> None:
+    n = world.engine.n + 1
+    world.store.step(Step(world.engine.engine, n, 8, ("high", "low"), True))
+
+
 def enqueue(world: World) -> None:
     jobs = [
         new_job(id="new", takes=("all",)), new_job("other", delay_ms=5),
@@ -230,6 +236,7 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "enqueue": enqueue,
     "enqueue plain": enqueue_plain,
     "step": step_of,
+    "step that only claims": claim,
     "beat": lambda w: w.store.beat(w.engine.engine),
     "register": lambda w: w.store.register(f"e.{secrets.token_hex(16)}", b"{}"),
     "reap": lambda w: w.store.reap(w.dying, w.store.observe()[w.dying], 2),
@@ -314,21 +321,30 @@ def all_keys(server: Server) -> dict[bytes, bytes]:
     return dict(zip(names, values, strict=True))
 
 
-@pytest.fixture
-def stage(own_server: Server) -> Iterator[Stage]:
+@pytest.fixture(scope="module")
+def built() -> Iterator[Stage]:
+    """The scene, on a server of this module's own."""
     clock = [NOW_MS]
-    own_server.call("CONFIG", "SET", "appendonly", "no")
+    server = Server().start()
     # As lists: a table's order changes while it grows, also by being read.
     for what, most in (("value", 100_000), ("entries", 1000)):
-        own_server.call("CONFIG", "SET", f"hash-max-listpack-{what}", most)
-    own_server.call("ACL", "SETUSER", "worker", "on", ">pw", *minimal_acl("t"), "+keys", "+dump",
-                    "+restore", "+flushall")  # fmt: skip
-    lane = Lane(partial(own_server.dial, username="worker", password="pw"), "worker")
+        server.call("CONFIG", "SET", f"hash-max-listpack-{what}", most)
+    server.call("ACL", "SETUSER", "worker", "on", ">pw", *minimal_acl("t"), "+keys", "+dump",
+                "+restore", "+flushall")  # fmt: skip
+    lane = Lane(partial(server.dial, username="worker", password="pw"), "worker")
     store = RedisStore(Keys("t"), lane, StoreOptions(clock_ms=lambda: clock[0], pack_max=3))
     world = build(store, clock)
-    assert_sound(dump(own_server.store("t")))
-    yield Stage(own_server, world, all_keys(own_server), world.sender.n, world.engine.n)
+    assert_sound(dump(server.store("t")))
+    yield Stage(server, world, all_keys(server), world.sender.n, world.engine.n)
     lane.close()
+    server.close()
+
+
+@pytest.fixture
+def stage(built: Stage) -> Stage:
+    """As it was built."""
+    built.set()
+    return built
 
 
 def refused(stage: Stage, operation: str) -> bool:
@@ -343,11 +359,25 @@ def refused(stage: Stage, operation: str) -> bool:
 
 
 @pytest.mark.direct
+def test_every_script_is_tried(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried, run = set[str](), RedisStore._run
+
+    def noted(store: RedisStore, name: str, *args: Any, **more: Any) -> Any:
+        tried.add(name)
+        return run(store, name, *args, **more)
+
+    monkeypatch.setattr(RedisStore, "_run", noted)
+    for operation in OPERATIONS.values():
+        stage.set()
+        operation(stage.world)
+    assert tried == {script.name for script in all_scripts()}
+
+
+@pytest.mark.direct
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_what_is_refused_for_a_key_of_the_wrong_type_changes_nothing(
     stage: Stage, operation: str
 ) -> None:
-    stage.set()
     assert not refused(stage, operation), "on whole data it isn't refused"
     used = {doc.name.partition(":")[0] for doc in CATALOGUE if doc.type != "STRING"}
     names = {key.decode().split(":")[1] for key in stage._scene}
@@ -371,6 +401,8 @@ def test_what_is_refused_for_lack_of_a_permission_changes_nothing(
     for command in sorted(called_by_scripts()):
         stage.set()
         stage.server.call("ACL", "SETUSER", "worker", f"-{command.lower()}")
-        count += refused(stage, operation)
-        stage.server.call("ACL", "SETUSER", "worker", f"+{command.lower()}")
+        try:
+            count += refused(stage, operation)
+        finally:
+            stage.server.call("ACL", "SETUSER", "worker", f"+{command.lower()}")
     assert count > 0

@@ -39,7 +39,6 @@ from trioq.core.schedules.tick import Mark, Tick
 from trioq.core.seen import Sighting
 from trioq.core.settlements import Ack, DeadLetter, Deliver, Park, Release, RetryAt
 from trioq.errors import StoreBusy, StoreRefused
-from trioq.store.keys import CATALOGUE
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
 from trioq.store.scripts import all_scripts
@@ -145,20 +144,6 @@ class Busy:
             "wait_for": lambda: store.wait_for("c2", [(self.waiting, None), (self.dead, "id0")]),
         }
 
-    def keys(self) -> list[str]:
-        """Every key that a script may meet here."""
-        several = {
-            "sender": [self.sender.id],
-            "limit": [RATE.name],
-            "running": [self.engine.engine, self.dying.engine],
-            "parked": ["low:noop"],
-        }
-        names = []
-        for doc in CATALOGUE:
-            kind, _, family = doc.name.partition(":")
-            names += [f"{kind}:{name}" for name in several.get(kind, ["low"])] if family else [kind]
-        return [f"{{{self.store.keys.tag}}}:{name}" for name in names]
-
 
 def outcome(call: Callable[[], Any]) -> str:
     """``WRONGTYPE`` if the call was refused for that; any other refusal is raised."""
@@ -184,29 +169,6 @@ def everything(store: RedisStore) -> dict[bytes, Any]:
 
 def test_there_is_a_call_for_every_script(store: RedisStore) -> None:
     assert sorted(Busy(store).calls()) == VERBS
-
-
-@pytest.mark.direct  # what it counts is what one execution did
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_key_of_the_wrong_type_is_found_before_the_first_write(
-    verb: str, store: RedisStore, server: Server
-) -> None:
-    """Whichever key it is: either the call never touches it, or it is refused and did nothing."""
-    refused = []
-    for place in range(len(Busy(store).keys())):
-        server.call("FLUSHALL")
-        busy = Busy(store)
-        key = busy.keys()[place]
-        store.lane.call("DEL", key)
-        if ":sender:" in key or ":limit:" in key:  # strings
-            store.lane.call("LPUSH", key, "wrong")
-        else:
-            store.lane.call("SET", key, "wrong")
-        before = everything(store)
-        if outcome(busy.calls()[verb]) == "WRONGTYPE":
-            refused.append(key)
-            assert everything(store) == before, f"{verb} wrote before it met {key}"
-    assert refused
 
 
 @pytest.fixture

@@ -79,6 +79,7 @@ async def test_an_engine_that_hurries_gives_the_jobs_of_its_runners_back(
     assert processes() == set()
 
 
+@pytest.mark.direct  # it is about runners
 async def test_the_time_that_a_runner_takes_to_start_is_not_the_handlers(rig: Rig) -> None:
     rig.config = config_of(runners=1, runner_jobs=1)
     rig.enqueue("finish_in_spite_of_it", payload={"seconds": 0})
@@ -92,6 +93,7 @@ async def test_the_time_that_a_runner_takes_to_start_is_not_the_handlers(rig: Ri
     assert second.took_s < waited_s / 2
 
 
+@pytest.mark.direct  # it is about runners
 async def test_the_time_that_a_job_waits_for_a_runner_is_not_its_handlers(rig: Rig) -> None:
     rig.config = config_of(runners=1, timeout_s=2.0)
     long, begun_s = Options(timeout_s=60.0), trio.current_time()
@@ -130,6 +132,7 @@ async def test_however_many_wait_for_a_runner_other_queues_go_on(rig: Rig, tmp_p
     assert [event.uid for event in rig.of(JobStarted) if event.uid in apart] == apart
 
 
+@pytest.mark.direct  # it is about many runners
 async def test_what_fails_while_many_others_of_its_queue_wait_for_a_runner_is_tried_again(
     rig: Rig,
 ) -> None:
