@@ -5,7 +5,9 @@
     |-- EnqueueError           this job can't be queued; nothing was written
     |   |-- PayloadRejected    too large, or not a JSON object
     |   |-- QueueUnknown       the configuration has no such queue
-    |   `-- QueueFull          the queue's max_length is reached
+    |   |-- QueueFull          the queue's max_length is reached
+    |   |-- IdTaken            another job has the id, and that was to be an error
+    |   `-- IdMismatch         another job has the id, and can't become this one
     |-- EnqueueUnknown         no answer: the jobs may or may not be queued
     |-- NoResult               this job has no result to give
     |   |-- JobDied            it is dead: why, and what its last attempt raised
@@ -36,6 +38,7 @@ Raised by handlers, to say how their job goes on:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 
 class TrioqError(Exception):
@@ -106,6 +109,64 @@ class QueueFull(EnqueueError):
             f" wait in it, room for {room:,} more job(s)"
         )
         return said if self.waited_s is None else f"{said}; none came in {self.waited_s:g} s"
+
+
+class IdTaken(EnqueueError):
+    """Another job has the id, and ``on_conflict="raise"``.
+
+    Args:
+      id: The caller's.
+      handle: Of the job that has it.
+    """
+
+    def __init__(self, id: str, handle: Any) -> None:
+        self.id = id
+        self.handle = handle
+        super().__init__(id, handle)
+
+    def __str__(self) -> str:
+        return f"the id {self.id!r} is job {self.handle.uid}, {self.handle.existing}"
+
+
+class IdMismatch(EnqueueError):
+    """Another job has the id, and can't become this one. A job keeps its handler and its queue,
+    and one that waits its fair key.
+
+    Args:
+      id: The caller's.
+      uid: Of the job that has it.
+      differs: What differs.
+      theirs: What that job has; of a fair key nothing is told.
+      ours: What this one has.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        uid: str,
+        differs: Literal["name", "queue", "fair_key"],
+        theirs: str = "",
+        ours: str = "",
+    ) -> None:
+        self.id = id
+        self.uid = uid
+        self.differs = differs
+        self.theirs = theirs
+        self.ours = ours
+        super().__init__(id, uid, differs, theirs, ours)
+
+    def __str__(self) -> str:
+        said = f"the id {self.id!r} is job {self.uid}"
+        if self.differs == "name":
+            said += f" of the handler {self.theirs!r}, which can't become one of {self.ours!r}"
+            return f"{said}: give this one another id"
+        if self.differs == "queue":
+            said += f" in the queue {self.theirs!r}, which can't move to {self.ours!r}"
+            return f"{said}: enqueue into {self.theirs!r}, or give this one another id"
+        return (
+            f"{said}, which waits for its turn with another fair key or weight: give both the same,"
+            " or this one another id"
+        )
 
 
 class EnqueueUnknown(TrioqError):

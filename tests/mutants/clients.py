@@ -13,6 +13,8 @@ OUTBOX: Killers = ("props/test_outbox.py",)
 SHARING: Killers = ("tests/client/test_sharing.py",)
 TRACING: Killers = ("tests/observe/test_tracing.py", "-k", "provider")
 MADE_IDS: Killers = ("tests/client/test_id_from.py",)
+RESOLVING: Killers = ("tests/client/test_resolving.py",)
+CONFLICTS: Killers = ("tests/client/test_conflicts.py", "--timeout", "60")
 STORM: Killers = ("tests/faults/test_network_engine.py",)
 
 CLIENTS = (
@@ -129,6 +131,45 @@ CLIENTS = (
         "        id = self.made_id(call) or id\n", MADE_IDS,
     ),
     Mutant(
+        "what has moved meanwhile counts as taken", "client/conflict.py",
+        "return None if enqueued.moved else met", "return met", RESOLVING,
+    ),
+    Mutant(
+        "who gives up looking again never does", "client/conflict.py",
+        "        if now() >= ends:\n", "        if False:\n", RESOLVING,
+    ),
+    Mutant(
+        "what supersedes a run lets it be", "client/conflict.py",
+        'record.uid, "supersede" if is_superseded else "again",', 'record.uid, "again",', RESOLVING,
+    ),
+    Mutant(
+        "another handler's job is replaced", "client/conflict.py",
+        "    if record.name != job.name:\n", "    if False:\n", RESOLVING,
+    ),
+    Mutant(
+        "what comes while a debounced job runs is lost", "client/same.py",
+        'if self.debounce is None else "again"', 'if self.debounce is None else "replace"',
+        RESOLVING,
+    ),
+    Mutant(
+        "an id that is free for the next run is remembered after the last", "client/same.py",
+        "return 0 if is_over else None", "return None", CONFLICTS,
+    ),
+    Mutant(
+        "who has waited for room takes no id", "client/client.py",
+        "self._when_there_is_room(jobs, full, patience_s, taking)",
+        "self._when_there_is_room(jobs, full, patience_s)", CONFLICTS,
+    ),
+    Mutant(
+        "a replace whose answer is lost has changed nothing", "client/sync.py",
+        "                    raise_told(error, [move.job])\n", "                    raise\n",
+        CONFLICTS,
+    ),
+    Mutant(
+        "who has only looked may have written", "client/made.py",
+        "sent=False) from error", "sent=error.sent) from error", CONFLICTS,
+    ),
+    Mutant(
         "a trace alone isn't asked for", "client/jobs.py",
         "options is not NO_OPTIONS or trace", "options is not NO_OPTIONS", DRAFTS,
     ),
@@ -172,7 +213,8 @@ CLIENTS = (
     ),
     Mutant(
         "a question from trio whose answer is lost isn't asked again", "client/task_sender.py",
-        "await self._patiently(lambda store: question(store, *args, **kwargs), own.way)",
+        "await self._patiently(\n                lambda store: question(store, *args, **kwargs),"
+        " own.way, within_s\n            )",
         "await own.way.call(lambda store: question(store, *args, **kwargs), own.way.store)",
         CANCEL,
     ),

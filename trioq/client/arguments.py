@@ -130,7 +130,7 @@ def seconds(argument: str, value: Any, rule: valid.Rule) -> float:
     return wanted
 
 
-def keep(argument: str, value: Any) -> float:
+def keep(argument: str, value: Any, rule: valid.Rule = valid.KEEP_S) -> float:
     """For how long something is kept: seconds, a timedelta, or a text such as ``"1h"``.
 
     Raises:
@@ -139,9 +139,9 @@ def keep(argument: str, value: Any) -> float:
     """
     if isinstance(value, str):
         wanted = seconds_of(value)
-        _check(argument, wanted, valid.KEEP_S)
+        _check(argument, wanted, rule)
         return float(wanted)
-    return seconds(argument, value, valid.KEEP_S)
+    return seconds(argument, value, rule)
 
 
 def moment(argument: str, value: Any, now_ms: int) -> int:

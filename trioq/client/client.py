@@ -19,13 +19,23 @@ import trio
 from trioq.client import arguments
 from trioq.client.arguments import INHERIT, Inherit, many, name_of
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
+from trioq.client.conflict import Begin, Look, Move, Pause, resolve
 from trioq.client.ends import JobEnd, job_end, name_job
 from trioq.client.handle import Handle
 from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
-from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
+from trioq.client.made import (
+    NOTHING,
+    all_taken,
+    found,
+    handles,
+    met_by,
+    nothing_sent,
+    raise_told,
+)
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured, trio_opening
 from trioq.client.room import Room, none_came
+from trioq.client.same import IdDead, OnConflict, Same
 from trioq.client.status import LOOK_S, Status, status
 from trioq.client.task_outbox import TaskOutbox
 from trioq.client.task_schedules import TaskSchedules
@@ -34,7 +44,7 @@ from trioq.client.task_waits import Ends, TaskWaits
 from trioq.client.task_wishes import TaskWishes
 from trioq.core import valid
 from trioq.core.call import Call
-from trioq.core.calls import End, Enqueued, Enqueuer, MustWait, NewJob
+from trioq.core.calls import End, Enqueued, Enqueuer, MustWait, NewJob, Replacing, Taking
 from trioq.core.config import Config
 from trioq.core.current import waits_here
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
@@ -87,6 +97,12 @@ class Client:
         fair_key: str | int | None = None,
         weight: float | None = None,
         full_timeout: Seconds | None = None,
+        on_conflict: OnConflict | None = None,
+        debounce: Keep | None = None,
+        max_wait: Keep | None = None,
+        cooldown: Keep | None = None,
+        id_retention: Keep | None = None,
+        id_dead: IdDead = "block",
     ) -> Handle[R]: ...
     @overload
     async def enqueue(
@@ -106,6 +122,12 @@ class Client:
         fair_key: str | int | None = None,
         weight: float | None = None,
         full_timeout: Seconds | None = None,
+        on_conflict: OnConflict | None = None,
+        debounce: Keep | None = None,
+        max_wait: Keep | None = None,
+        cooldown: Keep | None = None,
+        id_retention: Keep | None = None,
+        id_dead: IdDead = "block",
     ) -> Handle: ...
     async def enqueue(
         self,
@@ -124,6 +146,12 @@ class Client:
         fair_key: str | int | None = None,
         weight: float | None = None,
         full_timeout: Seconds | None = None,
+        on_conflict: OnConflict | None = None,
+        debounce: Keep | None = None,
+        max_wait: Keep | None = None,
+        cooldown: Keep | None = None,
+        id_retention: Keep | None = None,
+        id_dead: IdDead = "block",
         **unknown: Never,
     ) -> Handle:
         """Queue one job.
@@ -138,7 +166,8 @@ class Client:
               passed is now.
           id: The caller's own id, a text or a UUID. While a job with this id lives, and for
               ``id_retention`` after it ended, another enqueue is answered with that job and
-              changes nothing.
+              changes nothing, unless ``on_conflict`` says otherwise. Default: what the handler's
+              ``id_from`` makes of the payload; else there is none.
           max_attempts, timeout: For this job, above what its handler says; a timeout in
               seconds, or as a timedelta.
           result: For how long what its handler returns is kept after its end, above what the
@@ -160,11 +189,34 @@ class Client:
           full_timeout: Where the queue is full, and its ``when_full`` is ``wait``: seconds to wait
               for room, or a timedelta; 0: don't; None: as long as it takes. Who waits longer
               goes first, over all clients.
+          on_conflict: What happens where another job has the id. ``existing``, the default:
+              nothing changes. ``raise``: IdTaken. ``replace``: one that waits gets this payload,
+              these options and this time, and stays in its place; where it runs, nothing changes.
+              ``again``: likewise, but one that runs is run once more after its end, with the
+              newest payload, however often that was asked for. ``supersede``: likewise, and the
+              one that runs is asked to end, as by :meth:`cancel`. Where it has ended, or is dead,
+              and still has the id, nothing changes.
+          debounce: The job is ready so long after the last of several enqueues with its id, and
+              has that one's payload: seconds, a timedelta or a text such as ``"2s"``. One that
+              comes while it runs is run afterwards, as by ``again``.
+          max_wait: With ``debounce``: but no later than so long after the first of them.
+          cooldown: The id isn't free sooner than so long after the last enqueue with it.
+          id_retention: For how long the id is remembered after its job's end; 0: not at all.
+              Default: the configuration's, but 0 where ``replace``, ``again``, ``supersede``,
+              ``debounce`` or ``cooldown`` is asked for.
+          id_dead: Whether a dead job keeps its id from this one (``block``), or loses it to this
+              one (``free``).
+
+        Returns:
+          The handle of the job; ``happened`` says what came of the enqueue.
 
         Raises:
           PayloadRejected, QueueUnknown, QueueFull: It can't be queued; nothing was written.
-          TypeError: An argument is of the wrong kind; the message names it.
-          EnqueueUnknown: No answer in 10 s: it may or may not be queued.
+          IdTaken, IdMismatch: Another job has the id, and that is an error, or it can't become this
+              one, as it has another handler or queue or waits with another fair key.
+          TypeError: An argument is of the wrong kind, or contradicts another; the message names it.
+          EnqueueUnknown: No answer in 10 s: it may or may not be queued, or have replaced a job.
+          RecordUnreadable: What is stored of the job with the id tells neither queue nor name.
           StoreUnreachable, StoreBusy, StoreRefused: Nothing was written. ``StoreClosed``, one of
               the first kind, comes at once where the client has been closed.
 
@@ -176,7 +228,9 @@ class Client:
             what, payload, queue=queue, delay=delay, at=at, id=id,
             max_attempts=max_attempts, timeout=timeout, result=result,
             deadline=deadline, expires=expires, fair_key=fair_key, weight=weight,
-            full_timeout=full_timeout, **unknown,
+            full_timeout=full_timeout, on_conflict=on_conflict, debounce=debounce,
+            max_wait=max_wait, cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
+            **unknown,
         )  # fmt: skip
 
     async def _enqueue(
@@ -188,25 +242,61 @@ class Client:
         queue: str | None = None,
         result: Keep | None = None,
         full_timeout: Seconds | None = None,
+        on_conflict: OnConflict | None = None,
+        debounce: Keep | None = None,
+        max_wait: Keep | None = None,
+        cooldown: Keep | None = None,
+        id_retention: Keep | None = None,
+        id_dead: IdDead = "block",
         **options: Any,
     ) -> Handle:
         patience_s = min(arguments.patience(full_timeout, "full_timeout"), within_s)
+        same = Same(on_conflict, debounce, max_wait, cooldown, id_retention, id_dead)
         if isinstance(what, str) and self._drafts.must_import(what, queue):
             await trio.to_thread.run_sync(self._drafts.handler_queues.of, what)
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
-                what, payload, queue=queue, result=result, trace=sending.headers, **options
-            )
+                what, payload, queue=queue, result=result, same=same,
+                trace=sending.headers, **options,
+            )  # fmt: skip
+            if same.is_plain:
+                enqueued = await self._queued([job], within_s, patience_s)
+                made: Handle = handles(Handle, self, [job], enqueued)[0]
+            else:
+                made = await self._met(job, same, within_s, patience_s)
+            sending.sent([made.uid], {job.queue})
+        return made if result is None else attrs.evolve(made, wants_result=True)
+
+    async def _met(self, job: NewJob, same: Same, within_s: float, patience_s: float) -> Handle:
+        """Queue a job as it asks to be where its id is another's."""
+        began = trio.current_time()
+        moves = resolve(job, same, self._drafts.expected.get, trio.current_time)
+        answer: Any = None
+        while True:
             try:
-                who = self._who([job], patience_s)
-                enqueued = all_taken([job], await self._outbox.send([job], within_s, who))
-            except MustWait as full:
-                enqueued = await self._when_there_is_room([job], full, patience_s)
-            except StoreUnreachable as error:
-                raise_told(error, [job])
-            made: list[Handle] = handles(Handle, self, [job], enqueued)
-            sending.sent([job.uid], {job.queue})
-        return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
+                move = moves.send(answer)
+            except StopIteration as over:
+                return met_by(Handle, self, job, over.value, same.mode)
+            took_s = trio.current_time() - began
+            answer = await self._made(move, job, within_s - took_s, patience_s - took_s)
+
+    async def _made(self, move: Move, job: NewJob, within_s: float, patience_s: float) -> Any:
+        """The answer to one move of these."""
+        match move:
+            case Pause():
+                return await trio.sleep(move.seconds)
+            case Begin():
+                return await self._queued([job], within_s, patience_s)
+            case Taking():
+                return await self._queued([job], within_s, patience_s, move)
+            case Look():
+                with nothing_sent():
+                    return await self._wishes.record(move.uid, within_s)
+            case Replacing():
+                try:
+                    return await self._wishes.replace(move, within_s)
+                except StoreUnreachable as error:
+                    raise_told(error, [move.job])
 
     async def enqueue_many(
         self,
@@ -453,11 +543,43 @@ class Client:
         name_job(told.error, handle.uid, handle.name)
         return told
 
+    async def _queued(
+        self,
+        jobs: Sequence[NewJob],
+        within_s: float,
+        patience_s: float,
+        taking: Taking | None = None,
+    ) -> Enqueued:
+        """Queue one batch of jobs, once there is room for it."""
+        try:
+            who = self._who(jobs, patience_s)
+            return await self._sent(jobs, within_s, who, taking)
+        except MustWait as full:
+            return await self._when_there_is_room(jobs, full, patience_s, taking)
+
+    async def _sent(
+        self,
+        jobs: Sequence[NewJob],
+        within_s: float,
+        who: Enqueuer | None,
+        taking: Taking | None,
+    ) -> Enqueued:
+        try:
+            if taking is not None:
+                return await self._wishes.take(jobs[0], taking, who, within_s)
+            return all_taken(jobs, await self._outbox.send(jobs, within_s, who))
+        except StoreUnreachable as error:
+            raise_told(error, jobs)
+
     def _who(self, jobs: Sequence[NewJob], patience_s: float) -> Enqueuer | None:
         return self._room.who(jobs, patience_s, lambda: self._waits.name)
 
     async def _when_there_is_room(
-        self, jobs: Sequence[NewJob], full: MustWait, patience_s: float
+        self,
+        jobs: Sequence[NewJob],
+        full: MustWait,
+        patience_s: float,
+        taking: Taking | None = None,
     ) -> Enqueued:
         """Enqueue what is in line by now."""
         began = trio.current_time()
@@ -465,11 +587,9 @@ class Client:
             while await self._waits.room(full.queue, jobs[0].uid, began + patience_s):
                 who = Enqueuer(self._waits.name, full.nth)
                 try:
-                    return all_taken(jobs, await self._outbox.send(jobs, who=who))
+                    return await self._sent(jobs, math.inf, who, taking)
                 except MustWait as still:
                     full = still
-                except StoreUnreachable as error:
-                    raise_told(error, jobs)
         raise none_came(full, jobs, trio.current_time() - began)
 
 

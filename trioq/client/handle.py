@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from trioq.client.cancel import CancelOutcome
+    from trioq.client.conflict import Happened
     from trioq.client.jobs import Seconds
     from trioq.client.status import Status
 
@@ -41,11 +42,20 @@ class _Handle(Generic[R_co]):
     _client: Any = attrs.field(default=None, eq=False, repr=False)
     _wants_result: bool | None = attrs.field(default=None, eq=False, repr=False)
     """Whether whoever enqueued it asked for one; None: the handler decides."""
+    _happened: Happened | None = attrs.field(default=None, eq=False, repr=False)
 
     @property
     def is_new(self) -> bool:
         """Whether this call queued it."""
         return self.existing is None
+
+    @property
+    def happened(self) -> Happened:
+        """What came of the enqueue: ``queued``, or ``existing``, if nothing did, as that job has
+        the id; by ``on_conflict`` also ``replaced``, if that job waits, and has the new payload;
+        ``again``, if this one waits for the end of the one that ran; ``superseded``, if that was
+        asked to end."""
+        return self._happened or ("queued" if self.existing is None else "existing")
 
 
 @value

@@ -14,9 +14,10 @@ import attrs
 from trioq.client import arguments
 from trioq.client.arguments import INHERIT, Inherit
 from trioq.client.handler_queues import HandlerQueues
+from trioq.client.same import PLAINLY, Same
 from trioq.core import valid
 from trioq.core.call import Call, Expected
-from trioq.core.calls import NewJob
+from trioq.core.calls import IdKeep, NewJob
 from trioq.core.config import Config
 from trioq.core.current import deadline_here
 from trioq.core.deadline import too_late
@@ -96,6 +97,7 @@ class Drafts:
         expires: When | None = None,
         fair_key: str | int | None = None,
         weight: float | None = None,
+        same: Same = PLAINLY,
         trace: Headers = NO_HEADERS,
         **unknown: Never,
     ) -> NewJob:
@@ -109,7 +111,8 @@ class Drafts:
         arguments.refuse_unknown(unknown)
         asked = arguments.fair(fair_key, weight)
         options = self.options(max_attempts, timeout, result, deadline, expires)
-        asks = id is not None or at is not None or options is not NO_OPTIONS or trace
+        is_same = same != PLAINLY
+        asks = id is not None or at is not None or options is not NO_OPTIONS or trace or is_same
         is_plain = not asks and payload is None and type(delay) is float and delay == 0
         if is_plain and type(what) is Call:
             place = self.place(what, queue)
@@ -120,15 +123,17 @@ class Drafts:
         plan = self.plan(call, place)
         if id is None:
             id = self.made_id(call)
+        after, keep = same.settled(id, delay, at) if is_same else (delay, None)
         return self.job(
             call.name,
             encoded,
             queue=call.queue,
             takes=plan.takes(call.payload),
             fair=plan.turn(call.payload, asked),
-            delay_s=arguments.seconds("delay", delay, valid.DELAY_S),
+            delay_s=arguments.seconds("delay", after, valid.DELAY_S),
             at_ms=0 if at is None else arguments.wall_clock(at, delay),
             id=None if id is None else arguments.caller_id(id),
+            keep=keep,
             options=options,
             trace=trace,
         )
@@ -263,6 +268,7 @@ class Drafts:
         delay_s: float = 0.0,
         at_ms: int = 0,
         id: str | None = None,
+        keep: IdKeep | None = None,
         options: Options = NO_OPTIONS,
         trace: Headers = NO_HEADERS,
         takes: tuple[str, ...] = (),
@@ -298,7 +304,7 @@ class Drafts:
         stored, big = encode(record)
         return NewJob(
             uid, queue, stored, big, delay_ms, id,
-            name=name, takes=takes, fair=fair, at_ms=at_ms,
+            name=name, takes=takes, fair=fair, keep=keep, at_ms=at_ms,
         )  # fmt: skip
 
     def wants_result(self, handle: Any) -> bool | None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args
 
 from trioq.core.call import Expected
 from trioq.core.calls import EndState, Enqueued, NewJob
-from trioq.errors import EnqueueUnknown, JobUnknown, QueueFull, StoreUnreachable
+from trioq.errors import (
+    EnqueueUnknown,
+    IdTaken,
+    JobUnknown,
+    QueueFull,
+    StoreClosed,
+    StoreUnreachable,
+)
 
 if TYPE_CHECKING:
+    from trioq.client.conflict import Met
     from trioq.client.jobs import Drafts
+    from trioq.client.same import OnConflict
     from trioq.store.inspect import JobView
 
 H = TypeVar("H")
@@ -49,6 +59,24 @@ def handles(
     return made
 
 
+def met_by(
+    kind: Callable[..., H], client: object, job: NewJob, met: Met, on_conflict: OnConflict
+) -> H:
+    """Of a job that may have met another one with its id.
+
+    Args:
+      kind: Makes a handle.
+
+    Raises:
+      IdTaken: It has, and that was to be an error.
+    """
+    queue = "" if met.happened == "existing" else job.queue
+    made = kind(met.uid, job.id, met.state, job.name, queue, client, None, met.happened)
+    if met.happened == "existing" and on_conflict == "raise":
+        raise IdTaken(job.id or "", made)
+    return made
+
+
 def found(
     kind: Callable[..., H],
     client: object,
@@ -80,6 +108,21 @@ def found(
     state = view.state if view.state in get_args(EndState) else "live"
     queue = view.about.queue if view.about else ""
     return kind(view.uid, view.callers_id, state, name, queue, client, wants)
+
+
+@contextmanager
+def nothing_sent() -> Iterator[None]:
+    """Around a question that comes before anything is written.
+
+    Raises:
+      StoreUnreachable: There was no answer; it says that nothing was.
+    """
+    try:
+        yield
+    except StoreClosed:
+        raise
+    except StoreUnreachable as error:
+        raise StoreUnreachable(str(error), sent=False) from error
 
 
 def raise_told(error: StoreUnreachable, jobs: Sequence[NewJob]) -> NoReturn:

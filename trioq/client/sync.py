@@ -23,14 +23,23 @@ from trioq.client.arguments import INHERIT, Inherit, many, name_of
 from trioq.client.ends import JobEnd, job_end, name_job
 from trioq.client.handle import SyncHandle
 from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
-from trioq.client.made import NOTHING, all_taken, found, handles, raise_told
+from trioq.client.made import (
+    NOTHING,
+    all_taken,
+    found,
+    handles,
+    met_by,
+    nothing_sent,
+    raise_told,
+)
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured, opening
 from trioq.client.room import Room, Waiting, none_came
+from trioq.client.same import IdDead, OnConflict, Same
 from trioq.client.sync_outbox import SyncOutbox
 from trioq.core import valid
 from trioq.core.call import Call
-from trioq.core.calls import End, Enqueued, Enqueuer, MustWait, NewJob
+from trioq.core.calls import End, Enqueued, Enqueuer, MustWait, NewJob, Replacing, Taking
 from trioq.core.config import Config
 from trioq.core.current import waits_here
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
@@ -39,6 +48,7 @@ from trioq.observe.tracing import Tracing
 if TYPE_CHECKING:
     from trioq.app import Handler
     from trioq.client.cancel import CancelOutcome
+    from trioq.client.conflict import Move
     from trioq.client.status import Status
     from trioq.client.sync_schedules import SyncSchedules
     from trioq.client.sync_waits import SyncWaits
@@ -85,6 +95,12 @@ class SyncClient:
         fair_key: str | int | None = None,
         weight: float | None = None,
         full_timeout: Seconds | None = None,
+        on_conflict: OnConflict | None = None,
+        debounce: Keep | None = None,
+        max_wait: Keep | None = None,
+        cooldown: Keep | None = None,
+        id_retention: Keep | None = None,
+        id_dead: IdDead = "block",
     ) -> SyncHandle[R]: ...
     @overload
     def enqueue(
@@ -104,6 +120,12 @@ class SyncClient:
         fair_key: str | int | None = None,
         weight: float | None = None,
         full_timeout: Seconds | None = None,
+        on_conflict: OnConflict | None = None,
+        debounce: Keep | None = None,
+        max_wait: Keep | None = None,
+        cooldown: Keep | None = None,
+        id_retention: Keep | None = None,
+        id_dead: IdDead = "block",
     ) -> SyncHandle: ...
     def enqueue(
         self,
@@ -122,6 +144,12 @@ class SyncClient:
         fair_key: str | int | None = None,
         weight: float | None = None,
         full_timeout: Seconds | None = None,
+        on_conflict: OnConflict | None = None,
+        debounce: Keep | None = None,
+        max_wait: Keep | None = None,
+        cooldown: Keep | None = None,
+        id_retention: Keep | None = None,
+        id_dead: IdDead = "block",
         **unknown: Never,
     ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
@@ -129,7 +157,9 @@ class SyncClient:
             what, payload, queue=queue, delay=delay, at=at, id=id,
             max_attempts=max_attempts, timeout=timeout, result=result,
             deadline=deadline, expires=expires, fair_key=fair_key, weight=weight,
-            full_timeout=full_timeout, **unknown,
+            full_timeout=full_timeout, on_conflict=on_conflict, debounce=debounce,
+            max_wait=max_wait, cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
+            **unknown,
         )  # fmt: skip
 
     def _enqueue(
@@ -140,14 +170,23 @@ class SyncClient:
         within_s: float = math.inf,
         result: Keep | None = None,
         full_timeout: Seconds | None = None,
+        on_conflict: OnConflict | None = None,
+        debounce: Keep | None = None,
+        max_wait: Keep | None = None,
+        cooldown: Keep | None = None,
+        id_retention: Keep | None = None,
+        id_dead: IdDead = "block",
         **options: Any,
     ) -> SyncHandle:
         patience_s = arguments.patience(full_timeout, "full_timeout")
+        same = Same(on_conflict, debounce, max_wait, cooldown, id_retention, id_dead)
         with self._tracing.sending(name_of(what)) as sending:
-            job = self._drafts.draft(what, payload, result=result, trace=sending.headers, **options)
-            made = self.send([job], within_s, patience_s)
-            sending.sent([job.uid], {job.queue})
-        return made[0] if result is None else attrs.evolve(made[0], wants_result=True)
+            job = self._drafts.draft(
+                what, payload, result=result, same=same, trace=sending.headers, **options
+            )
+            made = self.send_one(job, same, within_s, patience_s)
+            sending.sent([made.uid], {job.queue})
+        return made if result is None else attrs.evolve(made, wants_result=True)
 
     def enqueue_many(
         self,
@@ -350,15 +389,93 @@ class SyncClient:
           full_timeout_s: How long to wait for room, where one does.
           waiting: Is entered while that is so.
         """
+        enqueued = self._queued(jobs, within_s, full_timeout_s, waiting)
+        return handles(SyncHandle, self, jobs, enqueued)
+
+    def send_one(
+        self,
+        job: NewJob,
+        same: Same,
+        within_s: float = math.inf,
+        full_timeout_s: float = math.inf,
+        waiting: Waiting | None = None,
+    ) -> SyncHandle:
+        """Queue a job that is made already as it asks to be where its id is another's.
+
+        Args:
+          within_s, full_timeout_s, waiting: As of :meth:`send`.
+        """
+        if same.is_plain:
+            return self.send([job], within_s, full_timeout_s, waiting)[0]
+        # Most clients ask for nothing of that, and are to be open soon.
+        from trioq.client.conflict import resolve
+
+        began = time.monotonic()
+        moves = resolve(job, same, self._drafts.expected.get, time.monotonic)
+        answer: Any = None
+        while True:
+            try:
+                move = moves.send(answer)
+            except StopIteration as over:
+                return met_by(SyncHandle, self, job, over.value, same.mode)
+            took_s = time.monotonic() - began
+            answer = self._made(move, job, within_s - took_s, full_timeout_s - took_s, waiting)
+
+    def _made(
+        self,
+        move: Move,
+        job: NewJob,
+        within_s: float,
+        full_timeout_s: float,
+        waiting: Waiting | None,
+    ) -> Any:
+        """The answer to one move of these."""
+        from trioq.client.conflict import Begin, Look, Pause
+
+        match move:
+            case Pause():
+                return time.sleep(move.seconds)
+            case Begin():
+                return self._queued([job], within_s, full_timeout_s, waiting)
+            case Taking():
+                return self._queued([job], within_s, full_timeout_s, waiting, move)
+            case Look():
+                with nothing_sent():
+                    return self._wishes.record(move.uid, within_s)
+            case Replacing():
+                try:
+                    return self._wishes.replace(move, within_s)
+                except StoreUnreachable as error:
+                    raise_told(error, [move.job])
+
+    def _queued(
+        self,
+        jobs: Sequence[NewJob],
+        within_s: float,
+        full_timeout_s: float,
+        waiting: Waiting | None,
+        taking: Taking | None = None,
+    ) -> Enqueued:
+        """Queue one batch of jobs, once there is room for it."""
         patience_s = min(full_timeout_s, within_s)
         try:
-            who = self._who(jobs, patience_s)
-            enqueued = all_taken(jobs, self._outbox.send(jobs, within_s, who))
+            return self._sent(jobs, within_s, self._who(jobs, patience_s), taking)
         except MustWait as full:
-            enqueued = self._when_there_is_room(jobs, full, patience_s, waiting)
+            return self._when_there_is_room(jobs, full, patience_s, waiting, taking)
+
+    def _sent(
+        self,
+        jobs: Sequence[NewJob],
+        within_s: float,
+        who: Enqueuer | None,
+        taking: Taking | None,
+    ) -> Enqueued:
+        try:
+            if taking is not None:
+                return self._wishes.take(jobs[0], taking, who, within_s)
+            return all_taken(jobs, self._outbox.send(jobs, within_s, who))
         except StoreUnreachable as error:
             raise_told(error, jobs)
-        return handles(SyncHandle, self, jobs, enqueued)
 
     def _who(self, jobs: Sequence[NewJob], patience_s: float) -> Enqueuer | None:
         return self._room.who(jobs, patience_s, lambda: self._waits.name)
@@ -369,6 +486,7 @@ class SyncClient:
         full: MustWait,
         patience_s: float,
         waiting: Waiting | None = None,
+        taking: Taking | None = None,
     ) -> Enqueued:
         """Enqueue what is in line by now."""
         began = time.monotonic()
@@ -381,11 +499,9 @@ class SyncClient:
             while room():
                 who = Enqueuer(self._waits.name, full.nth)
                 try:
-                    return all_taken(jobs, self._outbox.send(jobs, who=who))
+                    return self._sent(jobs, math.inf, who, taking)
                 except MustWait as still:
                     full = still
-                except StoreUnreachable as error:
-                    raise_told(error, jobs)
         raise none_came(full, jobs, time.monotonic() - began)
 
 

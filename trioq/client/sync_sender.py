@@ -49,10 +49,20 @@ class SyncSender:
           StoreClosed: The connection was closed by its own program.
           StoreBusy, StoreRefused: It wasn't executed.
         """
+        return self.send_within(PATIENCE_S, write, *args, **kwargs)
+
+    def send_within(
+        self,
+        within_s: float,
+        write: Callable[Concatenate[RedisStore, str, int, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """The same, with no other try after so many seconds."""
         own = self._here()
         with own.turn:
             sender, number = own.numbering.next()
-            return _patiently(lambda: write(own.way, sender, number, *args, **kwargs))
+            return _patiently(lambda: write(own.way, sender, number, *args, **kwargs), within_s)
 
     def ask(
         self, question: Callable[Concatenate[RedisStore, P], T], *args: P.args, **kwargs: P.kwargs
@@ -62,9 +72,19 @@ class SyncSender:
 
         Raises: As :meth:`send`.
         """
+        return self.ask_within(PATIENCE_S, question, *args, **kwargs)
+
+    def ask_within(
+        self,
+        within_s: float,
+        question: Callable[Concatenate[RedisStore, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """The same, with no other try after so many seconds."""
         own = self._here()
         with own.turn:
-            return _patiently(lambda: question(own.way, *args, **kwargs))
+            return _patiently(lambda: question(own.way, *args, **kwargs), within_s)
 
     def _here(self) -> Own[RedisStore, threading.Lock]:
         if self._own.pid != os.getpid():
@@ -72,8 +92,8 @@ class SyncSender:
         return self._own
 
 
-def _patiently(call: Callable[[], T]) -> T:
-    policy = ResendPolicy(time.monotonic() + PATIENCE_S)
+def _patiently(call: Callable[[], T], within_s: float = PATIENCE_S) -> T:
+    policy = ResendPolicy(time.monotonic() + min(within_s, PATIENCE_S))
     while True:
         try:
             return call()

@@ -9,7 +9,8 @@ from trioq.client.cancel import CancelOutcome, Wish, ended, is_told, outcome, ov
 from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
 from trioq.core.call import Expected
-from trioq.core.job import Uid
+from trioq.core.calls import Enqueued, Enqueuer, NewJob, Replaced, Replacing, Taking
+from trioq.core.job import Record, Uid
 from trioq.errors import WaitTimeout
 from trioq.store import inspect
 from trioq.store.inspect import Explanation, JobView
@@ -35,6 +36,22 @@ class SyncWishes:
           StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
         """
         return self._sender.ask(inspect.find, id_or_uid)
+
+    def record(self, uid: Uid, within_s: float) -> Record | None:
+        """A job's record; None: the job is gone."""
+        return self._sender.ask_within(within_s, inspect.record, uid)
+
+    def replace(self, replacing: Replacing, within_s: float) -> Replaced:
+        """Have a job that waits be another."""
+        return self._sender.send_within(within_s, RedisStore.replace, replacing)
+
+    def take(self, job: NewJob, taking: Taking, who: Enqueuer | None, within_s: float) -> Enqueued:
+        """Enqueue a job that takes its id from another one.
+
+        Args:
+          who: Waits for room where there is none.
+        """
+        return self._sender.send_within(within_s, RedisStore.enqueue, [job], who=who, taking=taking)
 
     def explain(self, id_or_uid: str) -> Explanation:
         """Why a job doesn't run now."""

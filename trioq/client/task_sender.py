@@ -45,11 +45,21 @@ class TaskSender:
         Cancellation:
           At once. The write may have been executed, or may be, as long as no other follows it.
         """
+        return await self.send_within(PATIENCE_S, write, *args, **kwargs)
+
+    async def send_within(
+        self,
+        within_s: float,
+        write: Callable[Concatenate[RedisStore, str, int, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """The same, with no other try after so many seconds."""
         own = self._own
         async with own.turn:
             sender, number = own.numbering.next()
             return await self._patiently(
-                lambda store: write(store, sender, number, *args, **kwargs), own.way
+                lambda store: write(store, sender, number, *args, **kwargs), own.way, within_s
             )
 
     async def ask(
@@ -60,13 +70,27 @@ class TaskSender:
 
         Raises, and cancellation: as :meth:`send`.
         """
+        return await self.ask_within(PATIENCE_S, question, *args, **kwargs)
+
+    async def ask_within(
+        self,
+        within_s: float,
+        question: Callable[Concatenate[RedisStore, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """The same, with no other try after so many seconds."""
         own = self._own
         async with own.turn:
-            return await self._patiently(lambda store: question(store, *args, **kwargs), own.way)
+            return await self._patiently(
+                lambda store: question(store, *args, **kwargs), own.way, within_s
+            )
 
     @staticmethod
-    async def _patiently(call: Callable[[RedisStore], T], way: ThreadCaller) -> T:
-        policy = ResendPolicy(trio.current_time() + PATIENCE_S)
+    async def _patiently(
+        call: Callable[[RedisStore], T], way: ThreadCaller, within_s: float = PATIENCE_S
+    ) -> T:
+        policy = ResendPolicy(trio.current_time() + min(within_s, PATIENCE_S))
         while True:
             try:
                 return await way.call(call, way.store)

@@ -9,7 +9,8 @@ from trioq.client.cancel import CancelOutcome, Wish, ended, is_told, outcome, ov
 from trioq.client.task_sender import TaskSender
 from trioq.client.task_waits import TaskWaits
 from trioq.core.call import Expected
-from trioq.core.job import Uid
+from trioq.core.calls import Enqueued, Enqueuer, NewJob, Replaced, Replacing, Taking
+from trioq.core.job import Record, Uid
 from trioq.errors import WaitTimeout
 from trioq.store import inspect
 from trioq.store.inspect import Explanation, JobView
@@ -38,6 +39,26 @@ class TaskWishes:
           StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
         """
         return await self._sender.ask(inspect.find, id_or_uid)
+
+    async def record(self, uid: Uid, within_s: float) -> Record | None:
+        """A job's record; None: the job is gone."""
+        return await self._sender.ask_within(within_s, inspect.record, uid)
+
+    async def replace(self, replacing: Replacing, within_s: float) -> Replaced:
+        """Have a job that waits be another."""
+        return await self._sender.send_within(within_s, RedisStore.replace, replacing)
+
+    async def take(
+        self, job: NewJob, taking: Taking, who: Enqueuer | None, within_s: float
+    ) -> Enqueued:
+        """Enqueue a job that takes its id from another one.
+
+        Args:
+          who: Waits for room where there is none.
+        """
+        return await self._sender.send_within(
+            within_s, RedisStore.enqueue, [job], who=who, taking=taking
+        )
 
     async def explain(self, id_or_uid: str) -> Explanation:
         """Why a job doesn't run now."""

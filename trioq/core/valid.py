@@ -110,6 +110,10 @@ KEEP_S = Rule(
     'a time, such as "1h" or 3600 (seconds), above 0 and at most a century',
     lambda value: _is_number(value) and 0 < value <= LONGEST_S,
 )
+RETENTION_S = Rule(
+    'a time, such as "1h" or 3600 (seconds), from 0 to a century',
+    lambda value: _is_number(value) and 0 <= value <= LONGEST_S,
+)
 AHEAD_S = Rule(
     'an aware datetime; or a time from now, such as "1h" or 3600 (seconds), above 0 and at most 30'
     " years",

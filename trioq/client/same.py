@@ -1,0 +1,150 @@
+"""What an enqueue asks for where its id is another job's: taken where it makes sense, else told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Any, Literal, get_args
+
+from trioq.client import arguments
+from trioq.core import valid
+from trioq.core.calls import IdKeep
+from trioq.core.values import value
+from trioq.errors import PayloadRejected
+
+OnConflict = Literal["existing", "raise", "replace", "again", "supersede"]
+"""What happens to an enqueue whose id another job has.
+
+``existing``: it is answered with that job. ``raise``: it fails with :class:`~trioq.IdTaken`.
+``replace``: a job that waits gets the new payload and time. ``again``: likewise; one that runs is
+run once more afterwards, with the newest payload. ``supersede``: likewise, but the one that runs is
+asked to end.
+"""
+
+IdDead = Literal["block", "free"]
+"""Whether a dead job keeps its id from others."""
+
+
+def _as_it_is(argument: str) -> str:
+    return argument
+
+
+@value
+class Same:
+    """The arguments, as they were given."""
+
+    on_conflict: OnConflict | None = None
+    debounce: Any = None
+    max_wait: Any = None
+    cooldown: Any = None
+    id_retention: Any = None
+    id_dead: IdDead = "block"
+
+    @property
+    def mode(self) -> OnConflict:
+        """What is to happen."""
+        if self.on_conflict is None:
+            return "existing" if self.debounce is None else "again"
+        return self.on_conflict
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether whoever has the id is all that there is to be told."""
+        return self.mode == "existing" and self.id_dead == "block"
+
+    def settled(
+        self,
+        id: object,
+        delay: Any,
+        at: object,
+        named: Callable[[str], str] = _as_it_is,
+    ) -> tuple[Any, IdKeep | None]:
+        """After what time the job is ready, and for how long its id is remembered.
+
+        Args:
+          id, delay, at: What the same enqueue says of these, or is made for it.
+          named: What the arguments are called, for messages.
+
+        Raises:
+          TypeError: They contradict each other, or one is of the wrong kind: all that is so.
+          PayloadRejected: No job can have it.
+        """
+        if contradictions := list(self._contradictions(id, delay, at, named)):
+            raise TypeError("; ".join(contradictions))
+        _check_word(named("on_conflict"), self.on_conflict, OnConflict)
+        _check_word(named("id_dead"), self.id_dead, IdDead)
+        debounce_s, max_wait_s, cooldown_s = (
+            0.0 if each is None else arguments.keep(named(argument), each)
+            for argument, each in (
+                ("debounce", self.debounce),
+                ("max_wait", self.max_wait),
+                ("cooldown", self.cooldown),
+            )
+        )
+        if max_wait_s and max_wait_s < debounce_s:
+            raise PayloadRejected(
+                f"{named('max_wait')} is {max_wait_s:g} s: expected at least the"
+                f" {debounce_s:g} s of {named('debounce')}"
+            )
+        keep = IdKeep(self._after_end_ms(named), _ms(cooldown_s), _ms(max_wait_s))
+        return debounce_s or delay, None if keep == IdKeep() else keep
+
+    def _after_end_ms(self, named: Callable[[str], str]) -> int | None:
+        if self.id_retention is not None:
+            argument = named("id_retention")
+            return _ms(arguments.keep(argument, self.id_retention, valid.RETENTION_S))
+        # Who asks for another run, or says until when there is none, doesn't mean the last one's.
+        is_over = self.mode in ("replace", "again", "supersede") or self.cooldown is not None
+        return 0 if is_over else None
+
+    def _contradictions(
+        self, id: object, delay: Any, at: object, named: Callable[[str], str]
+    ) -> Iterator[str]:
+        given = [
+            named(argument)
+            for argument, each, default in (
+                ("on_conflict", self.on_conflict, None),
+                ("debounce", self.debounce, None),
+                ("cooldown", self.cooldown, None),
+                ("id_retention", self.id_retention, None),
+                ("id_dead", self.id_dead, "block"),
+            )
+            if each != default
+        ]
+        if id is None and given:
+            yield (
+                f"{', '.join(given)}: expected an {named('id')} beside it, for it is about jobs"
+                " that have the same"
+            )
+        if self.debounce is None:
+            if self.max_wait is not None:
+                yield f"{named('max_wait')}: expected {named('debounce')} beside it"
+            return
+        if delay:
+            yield f"{named('debounce')} and {named('delay')} both say when the job is due"
+        if at is not None:
+            yield f"{named('debounce')} and {named('at')} both say when the job is due"
+        if self.on_conflict is not None:
+            yield (
+                f"{named('debounce')} and {named('on_conflict')} both say what happens to a job"
+                f" that waits: {named('debounce')} means 'again'"
+            )
+
+
+#: Nothing.
+PLAINLY = Same()
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _check_word(argument: str, word: Any, known: Any) -> None:
+    words = get_args(known)
+    if word is None or (isinstance(word, str) and word in words):
+        return
+    said = f"{argument} is {valid.shown(word)}: expected {', '.join(map(repr, words))}"
+    if not isinstance(word, str):
+        raise TypeError(said)
+    close = get_close_matches(word, words, 1)
+    raise PayloadRejected(said + (f"; did you mean {close[0]!r}?" if close else ""))
