@@ -9,10 +9,12 @@ Lines of these forms stand for something else:
     ``name.lua`` in the script's own directory, as a block of its own.
 ``-- @read name``
     the same, and nothing in it is called after the first write.
-``-- @verbs``, where something is settled
-    ``settle/*.lua`` in the script's own directory: a settlement verb each, as a function
-    that makes what the script needs to settle with it: ``verbs.ack = function() … end``.
-    So a step pays for the verbs that it has.
+``-- @verbs``
+    ``settle/*.lua`` in the script's own directory: a settlement verb each. Sets ``verb`` to what
+    the script needs to settle with the one that ``name`` names: ``if name == "ack" then verb =
+    (function() … end)()``. So a step pays for the verbs that it has.
+``-- @verb name``
+    sets ``verb`` to that one.
 ``-- @keys``
     ``n_fixed``, and a local for each key that the namespace has one of: those of the
     script's header and those that its verbs name in theirs.
@@ -35,6 +37,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 
 import attrs
@@ -46,7 +49,8 @@ LUA = Path(__file__).parent / "lua"
 _USE = re.compile(r"^( *)-- @use (\w+)\n", re.MULTILINE)
 _PART = re.compile(r"^( *)-- @(?:part|read) (\w+)\n", re.MULTILINE)
 _READ = re.compile(r"^ *-- @read \w+\n", re.MULTILINE)
-_VERBS = "  -- @verbs\n"
+_VERBS = re.compile(r"^( *)-- @verbs\n", re.MULTILINE)
+_VERB = re.compile(r"^( *)-- @verb (\w+)\n", re.MULTILINE)
 _KEYS = "-- @keys\n"
 _TYPES = re.compile(r"^( *)-- @types(?: but ([\w, ]+))?\n", re.MULTILINE)
 _MAY = "-- @may\n"
@@ -69,9 +73,9 @@ _FUNCTION = re.compile(
 #: Reads the length of a key, whatever is in it, and fails if it is of another type.
 _LENGTH = {"HASH": "HLEN", "LIST": "LLEN", "SET": "SCARD", "ZSET": "ZCARD"}
 
-#: As many keys as any command takes: what isn't a key isn't looked at.
+#: With one key, which is enough for each of them: what isn't a key isn't looked at.
 _MAY_NOT = """for _, command in ipairs({{ {names} }}) do
-  if not redis.acl_check_cmd(command, KEYS[1], KEYS[1], KEYS[1]) then
+  if not redis.acl_check_cmd(command, KEYS[1]) then
     local name = string.lower(command)
     error(redis.error_reply("NOPERM no permissions to run the '" .. name .. "' command"))
   end
@@ -184,8 +188,19 @@ def text_of(name: str, source: str, header: Header) -> str:
     used = set[str]()
     text = _MAY_PARTS.sub(parts_may, source)
     text = _with_types(_with_shared(name, _with_parts(name, text), used), own)
-    if _VERBS in text:
-        text = text.replace(_VERBS, _fragments(name, used, asked, whole))
+
+    def settles(verb: str, indent: str) -> str:
+        return _indented(_fragment(name, verb, used, asked, whole), indent)
+
+    def any_verb(line: re.Match[str]) -> str:
+        made = [
+            f'{line[1]}{word} name == "{verb.name}" then\n{settles(verb.name, line[1] + "  ")}'
+            for word, verb in zip(chain(["if"], repeat("elseif")), verbs_of(name), strict=False)
+        ]
+        return "".join(made) + f"{line[1]}end\n"
+
+    text = _VERBS.sub(any_verb, text)
+    text = _VERB.sub(lambda line: settles(line[2], line[1]), text)
     text = text.replace(_KEYS, _unpacked(header.fixed_keys))
     text = _MAY_ONLY.sub(lambda found: _indented(_may(_listed(found[2])), found[1]), text)
     text = _MAY_THESE.sub(lambda found: _indented(_may(_listed(found[2])), found[1]), text)
@@ -253,22 +268,19 @@ def _part(script: str, name: str, indent: str) -> str:
     return f"{indent}do\n{_indented(text, indent + '  ')}{indent}end\n"
 
 
-def _fragments(script: str, used: set[str], asked: frozenset[str], whole: str) -> str:
-    """Of all verbs; each with its own of what it uses and the script doesn't.
+def _fragment(script: str, verb: str, used: set[str], asked: frozenset[str], whole: str) -> str:
+    """Of a verb, with its own of what it uses and the script doesn't.
 
     Args:
       asked: Commands that the script has called or asks for by itself.
       whole: What it is without them: they may call its functions.
     """
-    made = []
-    for verb in verbs_of(script):
-        source = (LUA / script / "settle" / f"{verb.name}.lua").read_text()
-        text = _with_types(_with_shared(script, source, {*used}), verb.header.fixed_keys)
-        text = text.replace(
-            _MAY, _may(commands(_reached(whole, text)) - _always_called(text) - asked)
-        )
-        made.append(f"verbs.{verb.name} = function()\n{_indented(text, '  ')}end\n")
-    return "".join(made)
+    source = (LUA / script / "settle" / f"{verb}.lua").read_text()
+    keys = header_of(verb, source).fixed_keys
+    text = _with_types(_with_shared(script, source, {*used}), keys)
+    called = commands(_reached(whole, text)) - _always_called(text)
+    text = text.replace(_MAY, _may(called - asked))
+    return f"verb = (function()\n{_indented(text, '  ')}end)()\n"
 
 
 def _indented(text: str, indent: str) -> str:

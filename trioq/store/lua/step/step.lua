@@ -168,10 +168,7 @@ local check_limits
 if n_parked > 0 or version ~= known then
   redis.call("HLEN", parked)
 end
-local verbs, has_beside, n_beside = {}, false, 0  -- what an ack asks for besides, and how much of it is there
-if n_settled > 0 then
-  -- @verbs
-end
+local has_beside, n_beside = false, 0  -- what an ack asks for besides, and how much of it is there
 local groups, has_queues = {}, false
 -- @read groups
 local holds, there, loose = {}, {}, {}
@@ -219,7 +216,12 @@ if want > 1 then
   end
 end
 -- What its claims were asked for, if anything, they end as it is settled here.
-local stop = n_settled > 0 and n_asked ~= "0" and verbs.cancel()
+local stop
+if n_settled > 0 and n_asked ~= "0" then
+  local verb
+  -- @verb cancel
+  stop = verb
+end
 has_queues = has_queues or next(queues) ~= nil or has_limits
 local unused, silenced = {}, {}
 -- @read unused
