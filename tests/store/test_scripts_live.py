@@ -262,7 +262,7 @@ def test_a_batch_costs_the_same_number_of_commands_whatever_its_size(
     server.call("FLUSHALL")
     small = a_batch(store, 160)  # 32 of them are done: it looks which summaries are too old
     server.call("FLUSHALL")
-    assert a_batch(store, 480) == small
+    assert a_batch(store, 240) == small
     assert sum(small[1].values()) < 40
     assert sum(small[2].values()) < 90
 
