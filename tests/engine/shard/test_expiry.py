@@ -137,3 +137,40 @@ async def test_jobs_that_have_waited_long_outlive_a_restart_of_all_who_know_them
     world.store.pause("operator", 2, "low", False)
     await world.reported(JobSucceeded, 3)
     assert world.of(ParkedExpired) == []
+
+
+async def test_deployments_that_lie_apart_are_no_long_time_without_an_engine(
+    autojump_clock: Clock, world: World
+) -> None:
+    """At each, an engine lives that doesn't know the name, and for a moment no other."""
+    world.app = with_noop()
+    world.config = calm(unknown_name_after_s=60.0)
+    await world.start()
+    world.enqueue("stranger", 3)
+    await world.reported(JobParked, 3)
+    world.store.pause("operator", 1, "low", True)
+    knowing = with_noop("stranger")
+    for _ in range(LOOKS):
+        running = await world.start(knowing)
+        await trio.sleep(120.0)
+        running.engine.drain()
+        await running.ended.wait()
+        await trio.sleep(40.0)  # two or three looks find nobody
+    assert world.of(ParkedExpired) == []
+    # An unbroken one is another matter.
+    await world.reported(ParkedExpired)
+
+
+async def test_who_was_stopped_begins_to_count_anew(autojump_clock: Clock, world: World) -> None:
+    """Somebody may have known the name meanwhile."""
+    world.app = with_noop()
+    world.config = calm(unknown_name_after_s=600.0)
+    await world.start()
+    world.enqueue("stranger")
+    await world.reported(JobParked)
+    await trio.sleep(400.0)
+    autojump_clock.jump(3600.0)
+    stopped_until = world.now
+    await world.reported(ParkedExpired)
+    ((expired_at, _),) = world.timed(ParkedExpired)
+    assert expired_at >= stopped_until + 600.0

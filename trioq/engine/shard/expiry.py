@@ -17,13 +17,18 @@ from trioq.errors import StoreBusy, StoreUnreachable
 #: that they may wait: while all engines of a name are restarted there is none for a moment.
 LOOKS = 3
 
+#: Nobody has looked for a while when the last look is so many of the usual waits ago: an engine
+#: that was stopped doesn't know what happened meanwhile.
+GAP = 3
+
 
 @attrs.frozen
 class _Absence:
     """Each look has found no engine for a name."""
 
     since: float
-    """By trio's clock."""
+    """By trio's clock, as all times here."""
+    last: float
     looks: int = 0
 
 
@@ -47,15 +52,19 @@ class Expiry:
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
-        every_s = max(0.05, min(60.0, self.unknown_after_s / 4))
         while True:
-            await trio.sleep(every_s)
+            await trio.sleep(self.every_s)
             try:
                 await self._look()
                 self.outage.answered("watch")
             except (StoreUnreachable, StoreBusy) as error:
                 self._unknown.clear()  # who has not looked doesn't know
                 await self.outage.failed("watch", error)
+
+    @property
+    def every_s(self) -> float:
+        """How long it waits between two looks."""
+        return max(0.05, min(60.0, self.unknown_after_s / 4))
 
     async def _look(self) -> None:
         parked = self.parked()
@@ -77,9 +86,15 @@ class Expiry:
 
     def _note(self, unknown: set[str]) -> None:
         """One look has found no engine for these names, and one for all others."""
-        fresh = _Absence(trio.current_time())
+        now = trio.current_time()
+        fresh = _Absence(now, now)
+        if any(now - each.last > GAP * self.every_s for each in self._unknown.values()):
+            self._unknown.clear()
         absences = {name: self._unknown.get(name, fresh) for name in unknown}
-        self._unknown = {n: attrs.evolve(a, looks=a.looks + 1) for n, a in absences.items()}
+        self._unknown = {
+            name: attrs.evolve(absence, last=now, looks=absence.looks + 1)
+            for name, absence in absences.items()
+        }
 
     def _is_unknown(self, name: str) -> bool:
         """Whether no engine has known this name for the whole time, without a break."""
