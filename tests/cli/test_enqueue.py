@@ -52,7 +52,7 @@ def test_a_job_is_queued_with_its_payload_and_its_uid_is_told(
     (job,) = peek(store, "high", 10)
     assert told == {
         "id": job.uid, "uid": job.uid, "name": "convert", "queue": "high",
-        "queued": True, "existing": None,
+        "queued": True, "existing": None, "happened": "queued",
     }  # fmt: skip
     assert job.payload == {"path": "ä.png", "n": 1.5}
 

@@ -327,6 +327,67 @@ def with_an_id(place: Place) -> None:
     assert place.dump().ids["fresh"] == uid
 
 
+@row("enqueue", "--on-conflict")
+def instead_of_one_that_waits(place: Place) -> None:
+    how = ("noop", "--id", "fresh", "--delay", "1h", "--on-conflict", "replace")
+    first = place.cli.json("enqueue", *how)
+    second = place.cli.json("enqueue", *how, '{"n": 2}')
+    told = [(each["happened"], each["queued"], each["existing"]) for each in (first, second)]
+    assert told == [("queued", True, None), ("replaced", False, "live")]
+    assert place.dump().jobs[first["uid"]].endswith(b'\n{"n":2}')
+    said = place.cli("enqueue", *how).stdout
+    assert said == f"replaced: fresh is {first['uid']}, which waits in low\n"
+    taken = place.cli("enqueue", "noop", "--id", "fresh", "--on-conflict", "raise")
+    assert (taken.exit_code, "the id 'fresh' is job" in taken.stderr) == (1, True)
+    refused = place.cli("enqueue", "noop", "--on-conflict", "again")
+    assert (refused.exit_code, "--on-conflict: expected an --id" in refused.stderr) == (2, True)
+
+
+@row("enqueue", "--debounce")
+def once_nobody_has_come_for_a_while(place: Place) -> None:
+    uid = kept_for(place, "--debounce", "1h")
+    assert place.dump().queues["low"].scheduled[uid] > int(place.server.call("TIME")[0]) * 1000
+    refused = place.cli("enqueue", "noop", "--id", "x", "--debounce", "1h", "--delay", "1s")
+    assert (refused.exit_code, "--debounce and --delay both say" in refused.stderr) == (2, True)
+
+
+@row("enqueue", "--max-wait")
+def but_no_later_than_this(place: Place) -> None:
+    assert kept_for(place, "--debounce", "1h", "--max-wait", "2h") in place.dump().jobs
+    refused = place.cli("enqueue", "noop", "--id", "x", "--debounce", "1h", "--max-wait", "1m")
+    assert refused.exit_code == 2
+    assert "--max-wait is 60 s: expected at least the 3600 s of --debounce" in refused.stderr
+
+
+@row("enqueue", "--cooldown")
+def not_sooner_than_this(place: Place) -> None:
+    kept_for(place, "--cooldown", "1h")
+
+
+@row("enqueue", "--id-retention")
+def remembered_for_this_time(place: Place) -> None:
+    kept_for(place, "--id-retention", "0")
+
+
+def kept_for(place: Place, *options: str) -> str:
+    """What an enqueue with these says of its id is kept beside that; the job's uid."""
+    uid: str = place.cli.json("enqueue", "noop", "--id", "fresh", *options)["uid"]
+    kept = place.server.call("HGET", "{t}:id_of", uid)
+    assert kept.startswith(b"fresh\0"), kept
+    return uid
+
+
+@row("enqueue", "--id-dead")
+def in_place_of_a_dead_one(place: Place) -> None:
+    dead = place.jobs["dead noop full"]
+    place.server.call("HSET", "{t}:ids", "dead's", dead)
+    place.server.call("HSET", "{t}:id_of", dead, "dead's")
+    how = ("noop", "--id", "dead's", "--id-dead")
+    assert place.cli.json("enqueue", *how, "block")["existing"] == "dead"
+    told = place.cli.json("enqueue", *how, "free")
+    assert (told["happened"], place.dump().ids["dead's"]) == ("queued", told["uid"])
+
+
 @row("enqueue", "--fair-key")
 def for_somebodys_turn(place: Place) -> None:
     for key in ("acme", "7", '"7"', "true"):

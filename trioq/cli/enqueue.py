@@ -31,11 +31,13 @@ from trioq.cli.handler_names import Known, known_here, known_to_engines
 from trioq.cli.patience import Patience
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
 from trioq.cli.results import client_of, result_of, tell
+from trioq.cli.same import said, settled, with_same
 from trioq.client import arguments
 from trioq.client.handle import SyncHandle
 from trioq.client.jobs import CALLED_S, Drafts
 from trioq.client.many import batches
-from trioq.core.calls import NewJob
+from trioq.client.same import PLAINLY, Same
+from trioq.core.calls import IdKeep, NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
 from trioq.core.fair import Asked
@@ -67,6 +69,7 @@ def _fair_key(ctx: click.Context, param: click.Parameter, text: str | None) -> s
 @moment("--deadline", "Not done by then, it is cancelled: 10m from now, or 2030-01-31T12:00:00Z.")
 @moment("--expires", "Not begun by then, it is cancelled: likewise.")
 @click.option("--id", metavar="ID", help="Your own id: a second job with it isn't queued.")
+@with_same
 @click.option(
     "--from",
     "source",
@@ -96,6 +99,7 @@ def enqueue(
     deadline: int | None,
     expires: int | None,
     id: str | None,
+    same: Same,
     source: str | None,
     fair_key: str | int | None,
     weight: float | None,
@@ -111,6 +115,8 @@ def enqueue(
     """
     _one_of("--from", source, {"PAYLOAD_JSON": payload, "--id": id, "--wait": wait})
     _one_of("--at", at, {"--delay": delay})
+    if source is not None and same != PLAINLY:
+        raise click.UsageError("--from goes without what is to happen to a job that has the id.")
     made = load(config)
     known = known_here(made)
     if wait is not None and result is None:
@@ -124,7 +130,7 @@ def enqueue(
     try:
         asked = arguments.fair(fair_key, weight)
         wanted = _Wanted(
-            made, name, into, delay or 0, at or 0, options, plan, asked, patience_s,
+            made, name, into, delay or 0.0, at or 0, options, plan, asked, patience_s,
             known.id_from(name),
         )  # fmt: skip
         if result is not None:
@@ -132,45 +138,30 @@ def enqueue(
         content = encoded(payload or "{}", made.max_payload_bytes)
         if source is None and id is None:
             id = wanted.made_id(content)
+        wanted.delay_s, wanted.keep = settled(same, id, delay or 0.0, at)
         wanted.job(content, id)
     except (PayloadRejected, QueueUnknown) as error:
         fail(str(error), WRONG_USE)
     if source is None:
         with opened(config, starts=True) as there:
             _warn(there, known, name)
-            handle = _send_one(there, wanted, content, id)
+            handle = _send_one(there, wanted, content, id, same)
             if wait is not None:
                 _wait(wanted, handle, wait, as_json)
                 return
         _show(wanted, handle, as_json)
         return
-    try:
-        with open_lines(source) as file:
-            end, count = _checked(file, source, wanted)
-            with opened(config, starts=True) as there:
-                _warn(there, known, name)
-                existing = _Sending(there, wanted, file, source, end, count).run()
-    except BrokenPipeError:
-        raise  # that is about what is printed
-    except OSError as error:
-        fail(f"{source}: {why_missing(Path(source)) or error.strerror or error}")
-    with already_done():
-        told = {"name": name, "queue": wanted.queue, "queued": count - existing}
-        if as_json:
-            show_json(told | {"existing": existing})
-        else:
-            others = f"; {existing:,} have their ids already" if existing else ""
-            click.echo(f"queued {count - existing:,} {name} in {wanted.queue}{others}")
+    _send_lines(config, wanted, known, source, as_json)
 
 
 def _one_of(option: str, value: object, others: Mapping[str, object]) -> None:
     """Refuse what contradicts an option, if that is given."""
-    for other, said in others.items():
-        if value is not None and said is not None:
+    for other, its in others.items():
+        if value is not None and its is not None:
             raise click.UsageError(f"{option} and {other} can't be used together.")
 
 
-@attrs.frozen
+@attrs.define
 class _Wanted:
     """What all jobs of this command have in common."""
 
@@ -184,6 +175,7 @@ class _Wanted:
     asked: Asked
     full_timeout_s: float
     id_from: tuple[str, ...]
+    keep: IdKeep | None = None
 
     def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
         """Raises PayloadRejected or QueueUnknown where there can't be such a job."""
@@ -194,7 +186,7 @@ class _Wanted:
         fields = json.loads(payload) if self.plan.reads else {}
         return Drafts(self.config, knows_queues=True).job(
             self.name, payload, queue=self.queue, delay_s=self.delay_s, at_ms=self.at_ms,
-            id=id, options=self.options, trace=trace,
+            id=id, keep=self.keep, options=self.options, trace=trace,
             takes=self.plan.takes(fields), fair=self.plan.turn(fields, self.asked),
         )  # fmt: skip
 
@@ -221,16 +213,19 @@ def _warn(there: Opened, known: Known, name: str) -> None:
         note(f"warning: {warning}: it waits for an engine that knows the name")
 
 
-def _send_one(there: Opened, wanted: _Wanted, content: bytes, id: str | None) -> SyncHandle:
+def _send_one(
+    there: Opened, wanted: _Wanted, content: bytes, id: str | None, same: Same
+) -> SyncHandle:
     tracing = Tracing.open(wanted.config)
     with tracing.sending(wanted.name) as sending:
         job = wanted.job(content, id, sending.headers)
-        (handle,) = client_of(there, tracing).send(
-            [job],
+        handle = client_of(there, tracing).send_one(
+            job,
+            same,
             full_timeout_s=wanted.full_timeout_s,
             waiting=Patience(lambda: "nothing was queued").waiting,
         )
-        sending.sent([job.uid], {job.queue})
+        sending.sent([handle.uid], {job.queue})
     return handle
 
 
@@ -239,13 +234,13 @@ def _show(wanted: _Wanted, handle: SyncHandle, as_json: bool) -> None:
         if as_json:
             show_json(_as_json(wanted, handle))
         else:
-            click.echo(_said(wanted, handle))
+            click.echo(said(handle, wanted.queue))
 
 
 def _wait(wanted: _Wanted, handle: SyncHandle, wait_s: float, as_json: bool) -> None:
     """Print what its handler returned; ends the command with a failure where there is nothing."""
     if not as_json:
-        note(_said(wanted, handle))
+        note(said(handle, wanted.queue))
     told = result_of(handle, wait_s)
     if not as_json:
         tell(handle.id or handle.uid, told)
@@ -253,12 +248,6 @@ def _wait(wanted: _Wanted, handle: SyncHandle, wait_s: float, as_json: bool) -> 
     show_json(_as_json(wanted, handle) | told.as_json())
     if told.error is not None:
         raise click.exceptions.Exit(FAILED)
-
-
-def _said(wanted: _Wanted, handle: SyncHandle) -> str:
-    if handle.is_new:
-        return f"queued {handle.uid} in {wanted.queue}"
-    return f"not queued: {handle.id} is {handle.uid}, {handle.existing}"
 
 
 def _as_json(wanted: _Wanted, handle: SyncHandle) -> dict[str, object]:
@@ -269,10 +258,31 @@ def _as_json(wanted: _Wanted, handle: SyncHandle) -> dict[str, object]:
         "queue": wanted.queue,
         "queued": handle.is_new,
         "existing": handle.existing,
+        "happened": handle.happened,
     }
 
 
 # -- lines -------------------------------------------------------------------------------------
+
+
+def _send_lines(config: str, wanted: _Wanted, known: Known, source: str, as_json: bool) -> None:
+    try:
+        with open_lines(source) as file:
+            end, count = _checked(file, source, wanted)
+            with opened(config, starts=True) as there:
+                _warn(there, known, wanted.name)
+                existing = _Sending(there, wanted, file, source, end, count).run()
+    except BrokenPipeError:
+        raise  # that is about what is printed
+    except OSError as error:
+        fail(f"{source}: {why_missing(Path(source)) or error.strerror or error}")
+    with already_done():
+        told = {"name": wanted.name, "queue": wanted.queue, "queued": count - existing}
+        if as_json:
+            show_json(told | {"existing": existing})
+        else:
+            others = f"; {existing:,} have their ids already" if existing else ""
+            click.echo(f"queued {count - existing:,} {wanted.name} in {wanted.queue}{others}")
 
 
 def _checked(file: IO[bytes], source: str, wanted: _Wanted) -> tuple[int, int]:
