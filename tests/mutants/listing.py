@@ -43,6 +43,10 @@ LISTING = (
         "< TOLD_FOR", "< math.huge", LISTS,
     ),
     Mutant(
+        "an engine without schedules ends those of the first that has some", LISTED,
+        'alive["-"] and "-\\n- %d -" or "-"', '"-"', LISTS,
+    ),
+    Mutant(
         "an app never has what somebody else had first", LISTED,
         '(#taken > 0 and "~" or "") .. digest', "digest", LISTS,
     ),

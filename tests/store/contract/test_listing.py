@@ -47,12 +47,28 @@ def test_what_an_engine_lists_is_there_and_comes(world: Make) -> None:
     assert w.dump().ticks == found.ticks, "whoever says the same again moves nothing"
 
 
-def test_who_lists_nothing_and_never_did_leaves_no_trace(world: Make) -> None:
+def test_who_lists_nothing_and_never_did_leaves_no_trace_but_that_it_lives(world: Make) -> None:
     w = world()
+    first = w.engine("low")
+    assert say(w, first, listed(w)) == Heard("ok")
+    w.store.sign_off(first.engine)
     engine = w.engine("low")
-    before = w.dump()
     assert say(w, engine, listed(w)) == Heard("ok")
-    assert w.dump() == before
+    found = w.dump()
+    assert (found.listing, found.lists) == ({engine.engine: "- app"}, {})
+
+
+def test_the_first_deployment_with_schedules_is_newer_than_those_without(world: Make) -> None:
+    w = world()
+    old = w.engine("low")
+    say(w, old, listed(w))
+    new = started(w, "a")
+    assert say(w, old, listed(w)).word == "older"
+    assert w.dump().unlisted == {}
+    w.store.sign_off(new.engine)
+    assert say(w, old, listed(w)).word == "older"
+    w.clock.ms += MINUTE
+    assert told(w, old, listed(w)) == {"a": False}, "it was rolled back"
 
 
 def test_of_an_engine_that_isnt_known_nothing_is_heard(world: Make) -> None:

@@ -52,13 +52,16 @@ class Listing:
         now_ms: int,
     ) -> Heard:
         """A boot says what it lists, again and again."""
-        if said.digest == NOTHING and said.app not in self.known:
-            return Heard("ok")
         is_new = boot not in self.boots
         told = {**self.boots, boot: (said.digest, said.app)}
         self.boots = {each: has for each, has in told.items() if each in live}
         alive = {digest for digest, app in self.boots.values() if app == said.app}
-        known = after(self.known.get(said.app, ()), alive, said.digest, is_new, now_ms)
+        if (before := self.known.get(said.app)) is None:
+            if said.digest == NOTHING:
+                return Heard("ok")
+            # Who has said so, and lives, is of an older deployment than the first one with a list.
+            before = [Declaration(NOTHING, now_ms)] if NOTHING in alive else []
+        known = after(before, alive, said.digest, is_new, now_ms)
         self.known[said.app] = known
         self._retire(schedules, now_ms)
         if known[-1].said != said.digest:

@@ -19,7 +19,8 @@ TOLD_FOR_MS = 3_600_000
 #: Of so many at most.
 TOLD_MAX = 1000
 
-#: The digest of a list without any: who never had one leaves no trace.
+#: The digest of a list without any. It is older than the first that has some, while a boot lives
+#: that has said it.
 NOTHING = "-"
 
 

@@ -23,7 +23,8 @@
 -- Invariant: of each app the newest list holds that a boot lives with, or did less than a minute
 --   ago, unless one is started with what is older. What it doesn't list makes no ticks after an
 --   hour. What somebody else has put stays as it is, and the list is asked for until nobody else
---   has any of it. A tick that has come stays, but of what is retired.
+--   has any of it. An app without any leaves no trace but in listing. A tick that has come stays,
+--   but of what is retired.
 -- Repeat: says nothing new, and is answered alike: of what isn't listed any more, for an hour, and
 --   then of what is retired, for another; of a thousand at most: name; since, and retired or -.
 -- Cost: O(boots + what isn't listed any more), and O(schedules) where another list holds.
@@ -38,9 +39,6 @@ local now_ms = math.floor(clock(given_now) / 1000)
 if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
-if digest == "-" and redis.call("HEXISTS", lists, app) == 0 then
-  return { "ok", {}, {} }
-end
 
 -- Which lists boots live with.
 local mine, alive = digest .. " " .. app, {}
@@ -52,7 +50,10 @@ for _, text in pairs(said) do
   alive[its] = alive[its] or whose == app
 end
 
-local before = redis.call("HGET", lists, app) or "-"
+local before = redis.call("HGET", lists, app)
+local is_unheard_of = not before and digest == "-"
+-- Who has said so, and lives, is of an older deployment than the first one with a list.
+before = before or string.format(alive["-"] and "-\n- %d -" or "-", now_ms)
 local held = string.match(before, "^[^\n]*")
 local known = declarations_in(string.sub(before, #held + 2))
 declare(known, alive, digest, is_new, now_ms)
@@ -134,6 +135,9 @@ end
 put("HDEL", listing, gone)
 if is_news then
   redis.call("HSET", listing, boot, mine)
+end
+if is_unheard_of then
+  return { "ok", {}, {} }
 end
 if after ~= before then
   redis.call("HSET", lists, app, after)
