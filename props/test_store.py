@@ -10,6 +10,8 @@ What this one reaches only by chance has a machine of its own: ``test_attempts.p
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -25,7 +27,19 @@ from props.lockstep import (
     queue_names,
     senders,
 )
-from trioq.core.calls import Admit, Enqueuer, NewJob, Note, Pausing, Rate, Step, Unwanted
+from trioq.core.calls import (
+    Admit,
+    Enqueuer,
+    IdKeep,
+    NewJob,
+    Note,
+    Pausing,
+    Rate,
+    Replacing,
+    Step,
+    Taking,
+    Unwanted,
+)
 from trioq.core.fair import FairKey
 from trioq.core.seen import Sighting
 from trioq.core.settlements import (
@@ -55,6 +69,7 @@ marks = st.none() | st.tuples(st.sampled_from(PATHS[:2]), st.sampled_from(MARKS)
 takes = st.sampled_from([(), (), (), ("all",), ("one:1", "all"), ("one:2",)])
 fair_keys = st.sampled_from([None, None, FairKey('"a"'), FairKey('"b"', 2.0), FairKey('"b"', 0.3)])
 ids = st.sampled_from([None, None, None, None, "x", "y"])
+keeps = st.sampled_from([None, None, IdKeep(0), IdKeep(700, 900, 1100)])
 
 
 class StoreMachine(LockStep):
@@ -204,6 +219,29 @@ class StoreMachine(LockStep):
         else:
             self.execute(Call(how, (engine,)))
 
+    @precondition(lambda self: self.model.space.ids)
+    @rule(
+        data=st.data(),
+        sender=senders,
+        how=st.sampled_from(["replace", "replace", "replace", "again", "supersede", "dead"]),
+    )
+    def come_with_an_id(self, data: st.DataObject, sender: str, how: Any) -> None:
+        """Of a job that lives, or did."""
+        owners = self.model.space.ids
+        id = data.draw(st.sampled_from(sorted(owners)), label="id")
+        owner = owners[id]
+        uid = owner if isinstance(owner, str) else owner.uid
+        if how == "replace":
+            queue, name = self.history.bodies[uid].queue, self.name_of(uid)
+            job = self.new_job(data, queue=queue, name=name, id=id, uid=uid, seen=None)
+            self.write("replace", sender, Replacing(job))
+            return
+        claims = [claim for claim in self.running() if claim.uid == uid] or self.claims[-1:]
+        boot, step = (claims[0].engine, claims[0].n) if claims else ("e.gone", 1)
+        taking = Taking(uid, how, boot, step, 700, b'{"uid":"%s"}' % uid.encode())
+        job = self.new_job(data, id=id, seen=None)
+        self.write("enqueue", sender, (job,), taking=taking)
+
     @precondition(lambda self: self.history.bodies)
     @rule(data=st.data(), sender=senders, keep_ms=st.sampled_from([0, 0, 700]))
     def cancel(self, data: st.DataObject, sender: str, keep_ms: int) -> None:
@@ -350,18 +388,15 @@ class StoreMachine(LockStep):
         self.reached["forget_queues: nothing"] += bool({*queues} & self.held.used)
         self.reached["forget_queues: jobs run"] += bool(gone & run_of)
 
-    def new_job(self, data: st.DataObject) -> NewJob:
-        return self.make_job(
-            data.draw(queue_names),
-            data.draw(job_names),
-            b"{" + b" " * data.draw(st.sampled_from([0, 0, 0, 250, 9000])) + b"}",
-            delay_ms=data.draw(delays_ms),
-            at_ms=data.draw(st.sampled_from([0, 0, self.now_ms, self.now_ms + 1500])),
-            id=data.draw(ids),
-            seen=data.draw(marks),
-            takes=data.draw(takes),
-            fair=data.draw(fair_keys),
-        )
+    def new_job(self, data: st.DataObject, **known: Any) -> NewJob:
+        drawn = {
+            "queue": queue_names, "name": job_names, "delay_ms": delays_ms, "id": ids,
+            "at_ms": st.sampled_from([0, 0, self.now_ms, self.now_ms + 1500]),
+            "seen": marks, "takes": takes, "fair": fair_keys, "keep": keeps,
+        }  # fmt: skip
+        more = {name: data.draw(of) for name, of in drawn.items() if name not in known}
+        padding = b" " * data.draw(st.sampled_from([0, 0, 0, 250, 9000]))
+        return self.make_job(payload=b"{" + padding + b"}", **known, **more)
 
     def some_uids(self, data: st.DataObject) -> list[str]:
         """Of jobs that live, mostly."""
@@ -450,6 +485,7 @@ TestStore = as_test(
     "reap: reaped", "reap: alive", "reap: gone", "beat: gone",
     "enqueue: live", "enqueue: seen", "enqueue: waits", "enqueue: QueueFull",
     "enqueue: drops", "enqueue: MustWait", "enqueue: after a wait",
+    "replace: replaced", "replace: moved", "replace: running",
     "cancel: cancelled", "cancel: asked", "cancel: dead", "cancel: unknown",
     "step: cancels what was asked to end", "reap: cancels what was asked to end",
     "step: tells of an ask", "step: tells what is paused", "step: lifts a pause",

@@ -17,6 +17,7 @@ from trioq.store.inspect import (
     Reason,
     explain,
     explain_queue,
+    find,
     limits,
     stats,
     waiting,
@@ -190,6 +191,9 @@ def test_the_next_run_of_an_id_is_told_to_wait_for_the_one_before_it(scene: Scen
     assert reason.why == "limited"
     assert reason.says == f"waits for {first} to end, the run before it of its id"
     assert reason.data["holders"] == [first]
+    runs = find(scene.store, first)
+    assert runs is not None
+    assert (runs.state, runs.asked) == ("running", None), "nobody wants it to end"
 
 
 def test_who_holds_a_limit_is_told_by_the_callers_ids(limited: Scene) -> None:

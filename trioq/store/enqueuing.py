@@ -157,7 +157,7 @@ def _due(job: NewJob) -> str:
 
 def _id(job: NewJob) -> str:
     """A caller's id, and how it is kept."""
-    if job.keep is None:
+    if job.id is None or job.keep is None:
         return job.id or ""
     after_end_ms = "-" if job.keep.after_end_ms is None else job.keep.after_end_ms
     return f"{job.id}\0{after_end_ms} {job.keep.cooldown_ms or '-'} {job.keep.max_wait_ms or '-'}"

@@ -109,8 +109,9 @@ def pack_uids(pack: bytes) -> list[str]:
 
 def ask(raw: bytes) -> bytes:
     """The summary in ``nth:step:keep ms:summary``, of somebody who wants a job to end; empty: it is
-    none."""
-    return raw.split(b":", 3)[-1] if raw.count(b":") >= 3 else b""
+    none. By the 0th it may run to its end, as another is its next run."""
+    nth, _, rest = raw.partition(b":")
+    return rest.split(b":", 2)[-1] if nth != b"0" and rest.count(b":") >= 2 else b""
 
 
 def door(field: str) -> tuple[str, str]:
