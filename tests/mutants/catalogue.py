@@ -262,7 +262,7 @@ SCRIPTS = (
     ),
     Mutant(
         "who ends one of several jobs holds none", ALONE,
-        "if #held == 2 and", "if", CLAIMS,
+        "if #held == 2 and held[1] == uid and", "if held[1] and", CLAIMS,
     ),
     Mutant(
         "the end of an older claim counts, if the job is the only one", ALONE,

@@ -241,15 +241,14 @@ def test_an_idle_engine_claims_the_only_job_and_ends_it(world: Make) -> None:
 
 
 def test_an_engine_isnt_idle_if_there_is_another_job(world: Make) -> None:
-    w = world()
+    w = world(pack_max=100)
     queued = w.new("low", "low", "low")
     engine = w.engine()
     reply = engine.ask(1, parked_version=0)
     assert (uids(reply.claims), reply.left) == (queued[:1], 2)
-    engine.step(2)
-    for i in range(2, -1, -1):
-        reply = engine.ask(1, Ack(queued[i], 2 if i else 1, b"{}"), parked_version=0)
-        assert reply.held == i
+    engine.step(2, Ack(queued[0], 1))
+    for uid, held in zip(queued[:0:-1], (1, 0), strict=True):
+        assert engine.ask(1, Ack(uid, 2, b"{}"), parked_version=0).held == held
 
 
 def test_an_idle_engine_claims_of_a_record_that_cannot_be_ours_a_part(world: Make) -> None:
