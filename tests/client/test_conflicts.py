@@ -302,6 +302,7 @@ def timed(server: Server) -> Iterator[tuple[Clock, trioq.SyncClient, Driver]]:
         yield clock, client, Driver(connector.store("engine"), ("low",))
 
 
+@pytest.mark.direct
 def test_the_last_call_wins_but_no_later_than_the_first_one_allows(timed: Any) -> None:
     clock, client, engine = timed
     how = {"id": "x", "debounce": 2, "max_wait": 5}
@@ -326,6 +327,7 @@ def test_the_last_call_wins_but_no_later_than_the_first_one_allows(timed: Any) -
     assert [claim.uid for claim in engine.step(1)] == [again.uid]
 
 
+@pytest.mark.direct
 def test_nothing_of_an_id_comes_sooner_than_its_cooldown(timed: Any) -> None:
     clock, client, engine = timed
     first = client.enqueue("work", {}, id="x", cooldown="1m")
@@ -413,6 +415,7 @@ async def test_of_many_who_come_at_once_each_is_told_truly_and_one_waits(
 
 
 @pytest.mark.trio
+@pytest.mark.direct
 async def test_who_takes_an_id_waits_for_room_like_anybody(
     server: Server, rig: Rig, opened: Open
 ) -> None:

@@ -115,7 +115,7 @@ def enqueue(
     """
     _one_of("--from", source, {"PAYLOAD_JSON": payload, "--id": id, "--wait": wait})
     _one_of("--at", at, {"--delay": delay})
-    if source is not None and same != PLAINLY:
+    if source is not None and same is not PLAINLY:
         raise click.UsageError("--from goes without what is to happen to a job that has the id.")
     made = load(config)
     known = known_here(made)

@@ -47,7 +47,10 @@ def with_same(command: Callable[..., Any]) -> Callable[..., Any]:
         id_dead: IdDead,
         **others: Any,
     ) -> Any:
-        same = Same(on_conflict, debounce, max_wait, cooldown, id_retention, id_dead)
+        same = Same.said(
+            on_conflict=on_conflict, debounce=debounce, max_wait=max_wait,
+            cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
+        )  # fmt: skip
         return command(same=same, **others)
 
     for option in reversed(_OPTIONS):

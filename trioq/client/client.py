@@ -251,7 +251,10 @@ class Client:
         **options: Any,
     ) -> Handle:
         patience_s = min(arguments.patience(full_timeout, "full_timeout"), within_s)
-        same = Same(on_conflict, debounce, max_wait, cooldown, id_retention, id_dead)
+        same = Same.said(
+            on_conflict=on_conflict, debounce=debounce, max_wait=max_wait,
+            cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
+        )  # fmt: skip
         if isinstance(what, str) and self._drafts.must_import(what, queue):
             await trio.to_thread.run_sync(self._drafts.handler_queues.of, what)
         with self._tracing.sending(name_of(what)) as sending:

@@ -111,7 +111,7 @@ class Drafts:
         arguments.refuse_unknown(unknown)
         asked = arguments.fair(fair_key, weight)
         options = self.options(max_attempts, timeout, result, deadline, expires)
-        is_same = same != PLAINLY
+        is_same = same is not PLAINLY
         asks = id is not None or at is not None or options is not NO_OPTIONS or trace or is_same
         is_plain = not asks and payload is None and type(delay) is float and delay == 0
         if is_plain and type(what) is Call:

@@ -40,6 +40,29 @@ class Same:
     id_retention: Any = None
     id_dead: IdDead = "block"
 
+    @classmethod
+    def said(
+        cls,
+        *,
+        on_conflict: OnConflict | None,
+        debounce: Any,
+        max_wait: Any,
+        cooldown: Any,
+        id_retention: Any,
+        id_dead: IdDead,
+    ) -> Same:
+        """These; ``PLAINLY`` itself where nothing is said, as most often."""
+        if (
+            on_conflict is None
+            and debounce is None
+            and max_wait is None
+            and cooldown is None
+            and id_retention is None
+            and id_dead == "block"
+        ):
+            return PLAINLY
+        return cls(on_conflict, debounce, max_wait, cooldown, id_retention, id_dead)
+
     @property
     def mode(self) -> OnConflict:
         """What is to happen."""
@@ -50,7 +73,7 @@ class Same:
     @property
     def is_plain(self) -> bool:
         """Whether whoever has the id is all that there is to be told."""
-        return self.mode == "existing" and self.id_dead == "block"
+        return self is PLAINLY or (self.mode == "existing" and self.id_dead == "block")
 
     def settled(
         self,

@@ -179,7 +179,10 @@ class SyncClient:
         **options: Any,
     ) -> SyncHandle:
         patience_s = arguments.patience(full_timeout, "full_timeout")
-        same = Same(on_conflict, debounce, max_wait, cooldown, id_retention, id_dead)
+        same = Same.said(
+            on_conflict=on_conflict, debounce=debounce, max_wait=max_wait,
+            cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
+        )  # fmt: skip
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
                 what, payload, result=result, same=same, trace=sending.headers, **options
