@@ -132,6 +132,12 @@ def test_what_is_late_or_ends_is_told_by_whoever_is_asked_how_all_stand(
     assert "2 schedules, comes in 2 h" in lines(trioq("stats").stdout)
 
 
+@pytest.mark.parametrize("words", [("shwo", "CONFIG", "a"), ("CONFIG", "shwo", "a")])
+def test_a_word_that_is_none_is_told_what_is_near(trioq: Cli, words: tuple[str, ...]) -> None:
+    said = [trioq.config if word == "CONFIG" else word for word in words]
+    assert "No such command 'shwo'; did you mean \"show\"?" in run("schedules", *said).stderr
+
+
 def test_who_asks_for_another_is_told_what_there_is(trioq: Cli, scheduled: Scene) -> None:
     for word in ("show", "next", "run", "pause", "resume"):
         error = only_error(trioq(f"schedules {word}", "nightyl"), 2)

@@ -47,6 +47,10 @@ class Schedules(Group):
         if args[0] not in self.commands and len(args) > 1 and args[1] in self.commands:
             args = [args[1], args[0], *args[2:]]
         if args[0] not in self.commands:
+            words = [each for each in args if not each.startswith("-")]
+            for word in words[:2] if len(words) > 1 else ():
+                if close := did_you_mean(word, self.commands):
+                    ctx.fail(f"No such command {word!r}{close}")
             return "list", list_, args
         return super().resolve_command(ctx, args)
 
