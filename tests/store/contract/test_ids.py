@@ -351,6 +351,19 @@ def test_an_older_payload_never_runs_after_the_newest(
     assert w.engine().claim().uid == uid
 
 
+def test_what_an_engine_finds_out_that_it_takes_besides_comes_to_that(world: Make) -> None:
+    w = world()
+    engine, claim, _ = running(w)
+    take(w, again(engine, claim))
+    (second,) = engine.ask(1, Ack(claim.uid, 1)).claims
+    assert second.takes == (TAKE,)
+    engine.step(0, Release(second.uid, engine.n, takes=(*second.takes, "all")))
+    (second,) = engine.step(1)
+    assert second.takes == (TAKE, "all")
+    take(w, Taking(second.uid, "again", engine.engine, engine.n))
+    assert not engine.step(1)
+
+
 def test_the_next_run_is_replaced_and_none_is_added(world: Make) -> None:
     w = world()
     engine, claim, _ = running(w)
