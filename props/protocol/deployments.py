@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import NamedTuple
 
 import attrs
 
+from props.protocol.walk import no_garbage
 from trioq.core.limits import LimitSettings
 from trioq.core.model.declarations import GRACE_MS, Declaration
 from trioq.core.model.deployed import Deployed
@@ -178,6 +180,7 @@ def _ms(tick: int | None) -> int | None:
     return None if tick is None else tick * GRACE_MS
 
 
+@cache
 def _settings(has: int) -> LimitSettings:
     return LimitSettings(concurrency=has)
 
@@ -205,14 +208,17 @@ def _ends_wrong(state: State, declare: Declare) -> bool:
     """Whether, once who died is reaped and everybody has said it a few times, something else holds
     than all say."""
     state = state._replace(engines=tuple(each for each in state.engines if each.alive))
+    all_have = {each.has for each in state.engines}
+    if len(all_have) != 1:
+        return False
     for _ in range(3):
         for engine in state.engines:
             state = _declared(state, engine, declare).state
         state = state._replace(now=state.now + 1)
-    all_have = {each.has for each in state.engines}
-    return len(all_have) == 1 and all_have != {state.holds}
+    return all_have != {state.holds}
 
 
+@no_garbage()
 def search(start: State, declare: Declare = model) -> tuple[int, Found | None]:
     """How many states can be reached, and the first broken promise."""
     came: dict[State, tuple[State, str] | None] = {start: None}

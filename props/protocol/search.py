@@ -8,7 +8,7 @@ import attrs
 
 from props.protocol.moves import Move, moves
 from props.protocol.server import Entry, Job, Server
-from props.protocol.walk import no_garbage
+from props.protocol.walk import first_stuck, no_garbage
 from props.protocol.world import Setup, World, beginning, ended
 
 
@@ -73,7 +73,7 @@ def search(setup: Setup, limit: int = 2_000_000, *, until: str | None = None) ->
             if move.free:
                 free_from[number].append(at)
     if complete and not queue:
-        stuck = _stuck(len(states), goals, free_from)
+        stuck = first_stuck(goals, free_from)
         if stuck is not None:
             found("not every job can end, even if nothing else goes wrong", stuck)
     return Result(len(states), complete and not queue, tuple(findings.values()))
@@ -136,21 +136,6 @@ def _is_orphan(entry: Entry, world: World) -> bool:
         and not waits
         and not any((claim.job, claim.n) == (entry.job, entry.n) for claim in process.held)
     )
-
-
-def _stuck(count: int, goals: list[int], free_from: list[list[int]]) -> int | None:
-    """The first state from which no way without a fault leads to a goal."""
-    leads_home = bytearray(count)
-    todo = list(goals)
-    for goal in goals:
-        leads_home[goal] = 1
-    while todo:
-        for before in free_from[todo.pop()]:
-            if not leads_home[before]:
-                leads_home[before] = 1
-                todo.append(before)
-    stuck = leads_home.find(0)
-    return None if stuck < 0 else stuck
 
 
 def _path(

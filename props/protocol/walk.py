@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
@@ -58,36 +57,52 @@ def walk(
         which nothing goes wrong.
       stuck: The promise that is broken where there is none.
     """
-    came: dict[S, tuple[S, str] | None] = {start: None}
-    free_from: dict[S, list[S]] = {start: []}
-    queue = deque([start])
-    while queue:
-        state = queue.popleft()
+    numbers, states = {start: 0}, [start]
+    came: list[tuple[int, str]] = [(0, "")]
+    free_from: list[list[int]] = [[]]
+    at = 0
+    while at < len(states):
+        state = states[at]
         if promise := broken(state):
-            return len(came), Found(promise, _path(came, state))
+            return len(states), Found(promise, _path(came, at))
         for move in moves(state):
             if move.broken:
-                return len(came), Found(move.broken, (*_path(came, state), move.text))
-            if move.state not in came:
-                came[move.state] = state, move.text
-                free_from[move.state] = []
-                queue.append(move.state)
+                return len(states), Found(move.broken, (*_path(came, at), move.text))
+            number = numbers.setdefault(move.state, len(states))
+            if number == len(states):
+                states.append(move.state)
+                came.append((at, move.text))
+                free_from.append([])
             if move.free:
-                free_from[move.state].append(state)
-    home = {state for state in came if is_over(state)}
-    queue.extend(home)
-    while queue:
-        for before in free_from[queue.popleft()]:
-            if before not in home:
-                home.add(before)
-                queue.append(before)
-    first = next((state for state in came if state not in home), None)
-    return len(came), None if first is None else Found(stuck, _path(came, first))
+                free_from[number].append(at)
+        at += 1
+    goals = [number for number, state in enumerate(states) if is_over(state)]
+    first = first_stuck(goals, free_from)
+    return len(states), None if first is None else Found(stuck, _path(came, first))
 
 
-def _path(came: dict[S, tuple[S, str] | None], state: S) -> tuple[str, ...]:
+def first_stuck(goals: list[int], free_from: list[list[int]]) -> int | None:
+    """The first state from which no way without a fault leads to a goal.
+
+    Args:
+      free_from: For each state, those from which one step without a fault leads to it.
+    """
+    leads_home = bytearray(len(free_from))
+    todo = list(goals)
+    for goal in goals:
+        leads_home[goal] = 1
+    while todo:
+        for before in free_from[todo.pop()]:
+            if not leads_home[before]:
+                leads_home[before] = 1
+                todo.append(before)
+    stuck = leads_home.find(0)
+    return None if stuck < 0 else stuck
+
+
+def _path(came: list[tuple[int, str]], at: int) -> tuple[str, ...]:
     path = list[str]()
-    while (step := came[state]) is not None:
-        state, text = step
+    while at > 0:
+        at, text = came[at]
         path.append(text)
     return tuple(reversed(path))
