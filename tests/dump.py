@@ -193,13 +193,14 @@ def dump(store: RedisStore) -> Dump:
     def fixed(name: str, value_of: Callable[[bytes], Any]) -> dict[str, Any]:
         return _pairs(raw.get(name, []), value_of)
 
+    families = dict[str, dict[str, Any]]()
+    for key, value in raw.items():
+        kind, _, name = key.partition(":")
+        if name:
+            families.setdefault(kind, {})[name] = value
+
     def each(kind: str) -> dict[str, Any]:
-        found = {}
-        for key, value in raw.items():
-            head, _, name = key.partition(":")
-            if head == kind and name:
-                found[name] = value
-        return found
+        return families.get(kind, {})
 
     keyed = dict[str, dict[str, str]]()
     for member, _ in _flat(raw.get("fair", [])):
