@@ -11,6 +11,7 @@ from tests.mutants.bytes import BYTES
 from tests.mutants.clients import CLIENTS
 from tests.mutants.deadlines import DEADLINES
 from tests.mutants.faces import FACES, SETTINGS
+from tests.mutants.files import FILES
 from tests.mutants.follows import FOLLOWS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
@@ -920,6 +921,7 @@ CHAPTERS = {
     "Limits": LIMITED,
     "Schedules": (*TICKED, *LISTING),
     "Ids": SAME,
+    "Files": FILES,
     "Turns and shares": (*TAKEN_IN_TURN, *SHARED),
     "Pauses": PAUSED,
     "Full queues": PRESSURE,
