@@ -185,8 +185,8 @@ async def test_one_look_is_bounded_and_the_next_goes_on(
     for n in range(1000):
         (tmp_path / f"f{n}").unlink()
     async with Scanner(rig, tmp_path, forget_after_s=0.001).watching():
-        await rig.reported(ScanFinished, 3)
-        assert rig.key("HLEN", "seen") > 1000, "a page of a thousand has gone at most"
+        await rig.reported(ScanFinished, 5)
+        assert rig.key("HLEN", "seen") > 1000, "a few pages of it were looked at"
         await rig.until(lambda: rig.key("HLEN", "seen") == 2)
     assert remembered(rig, "stays") is not None
 

@@ -91,9 +91,20 @@ def test_marks_of_an_older_version_stay_and_it_knows_those_of_this_one(world: Ma
     w.store.note_files([there("a", "1:2", "1:2:3")], DAY)
     assert w.store.seen(["a"]) == ["1:2:3"]
     assert w.dump().seen["a"] == "1:2", "all that an older version looks at"
-    # One that enqueues the next file leaves this one's mark.
-    seen(w, ("a", "5:6"))
+    seen(w, ("b", "4:5:6"))
+    assert w.dump().seen["b"] == "4:5"
+
+
+def test_an_older_version_that_enqueues_the_next_file_leaves_the_mark_of_the_last(
+    server: Server,
+) -> None:
+    w = World.of("redis", server)
+    seen(w, ("a", "1:2:3"))
+    server.call("HSET", "{t}:seen", "a", "5:6")
     assert w.store.seen(["a"]) == ["5:6"]
+    w.store.note_files([there("a", "5:6", "5:6:7")], DAY)
+    assert w.store.seen(["a"]) == ["5:6:7"]
+    w.close()
 
 
 def test_a_round_meets_every_path_that_is_there_all_the_time(world: Make) -> None:
