@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from math import inf
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
 import trio
 
+from tests.engine import virtual
 from tests.engine.virtual import EPOCH_S, Running, World, calm
 from trioq import GiveUp, Job
 from trioq.app import App
@@ -24,7 +27,7 @@ from trioq.core.events import (
 from trioq.core.formats import schedule as rows
 from trioq.core.schedules.schedule import Schedule
 from trioq.core.schedules.tick import Clock
-from trioq.core.schedules.when import Every, Once
+from trioq.core.schedules.when import Cron, Every, Once
 
 pytestmark = pytest.mark.trio
 
@@ -96,6 +99,26 @@ async def test_a_second_after_a_second_none_is_late(autojump_clock: Any) -> None
         late = [ms for event in w.of(ScheduleTicked) for _, ms in event.outcomes]
         assert len(late) == 40
         assert set(late) == {0}
+        nursery.cancel_scope.cancel()
+
+
+async def test_in_the_night_in_which_clocks_go_back_a_fixed_hour_comes_once(
+    autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    half_past_two = datetime(2026, 10, 25, 2, 30, tzinfo=zone)
+    monkeypatch.setattr(virtual, "EPOCH_S", half_past_two.timestamp() - 10)
+    async with trio.open_nursery() as nursery:
+        w = World(nursery, noop_app())
+        first_ms = round(half_past_two.timestamp() * 1000)
+        for name, cron in ("nightly", "30 2 * * *"), ("hourly", "30 * * * *"):
+            put(w, Schedule(name, Cron(cron, zone), "report", "low"), first_ms)
+        await w.start()
+        await trio.sleep(3600 + 20)
+        assert fired(w, "nightly") == [first_ms]
+        assert fired(w, "hourly") == [first_ms, first_ms + 60 * MINUTE]
+        tomorrow = half_past_two.replace(day=26).timestamp()
+        assert w.store.space.schedules.ticks.at("nightly") == round(tomorrow * 1000)
         nursery.cancel_scope.cancel()
 
 
