@@ -156,12 +156,12 @@ CLIENTS = (
         "return 0 if is_over else None", "return None", CONFLICTS,
     ),
     Mutant(
-        "who has waited for room takes no id", "client/client.py",
-        "self._when_there_is_room(jobs, full, patience_s, taking)",
-        "self._when_there_is_room(jobs, full, patience_s)", CONFLICTS,
+        "who has waited for room takes no id", "client/task_enqueues.py",
+        "self.when_there_is_room(jobs, full, patience_s, taking)",
+        "self.when_there_is_room(jobs, full, patience_s)", CONFLICTS,
     ),
     Mutant(
-        "a replace whose answer is lost has changed nothing", "client/sync.py",
+        "a replace whose answer is lost has changed nothing", "client/sync_enqueues.py",
         "                    raise_told(error, [move.job])\n", "                    raise\n",
         CONFLICTS,
     ),

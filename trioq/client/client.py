@@ -19,7 +19,6 @@ import trio
 from trioq.client import arguments
 from trioq.client.arguments import INHERIT, Inherit, many, name_of
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
-from trioq.client.conflict import Begin, Look, Move, Pause, resolve
 from trioq.client.ends import JobEnd, job_end, name_job
 from trioq.client.handle import Handle
 from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
@@ -29,14 +28,14 @@ from trioq.client.made import (
     found,
     handles,
     met_by,
-    nothing_sent,
     raise_told,
 )
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured, trio_opening
-from trioq.client.room import Room, none_came
+from trioq.client.room import Room
 from trioq.client.same import IdDead, OnConflict, Same
 from trioq.client.status import LOOK_S, Status, status
+from trioq.client.task_enqueues import TaskEnqueues
 from trioq.client.task_outbox import TaskOutbox
 from trioq.client.task_schedules import TaskSchedules
 from trioq.client.task_sender import TaskSender
@@ -44,7 +43,7 @@ from trioq.client.task_waits import Ends, TaskWaits
 from trioq.client.task_wishes import TaskWishes
 from trioq.core import valid
 from trioq.core.call import Call
-from trioq.core.calls import End, Enqueued, Enqueuer, MustWait, NewJob, Replacing, Taking
+from trioq.core.calls import End, MustWait, NewJob
 from trioq.core.config import Config
 from trioq.core.current import waits_here
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
@@ -66,7 +65,6 @@ class Client:
         deadline_s = redis.connect_timeout_s + redis.read_timeout_s
         self._drafts = drafts
         self._tracing = tracing
-        self._room = Room.of(drafts.config)
         self._outbox = TaskOutbox(lambda: connector.store("client"), deadline_s)
         self._waits = TaskWaits(
             lambda: connector.store("wait"),
@@ -78,6 +76,8 @@ class Client:
         )
         """Those that this program puts, and what there is of all."""
         self._wishes = TaskWishes(lambda: connector.store("wish"), self._waits, deadline_s)
+        room = Room.of(drafts.config)
+        self._enqueues = TaskEnqueues(self._outbox, self._waits, self._wishes, room)
 
     @overload
     async def enqueue(
@@ -263,43 +263,14 @@ class Client:
                 trace=sending.headers, **options,
             )  # fmt: skip
             if same.is_plain:
-                enqueued = await self._queued([job], within_s, patience_s)
+                enqueued = await self._enqueues.queued([job], within_s, patience_s)
                 made: Handle = handles(Handle, self, [job], enqueued)[0]
             else:
-                made = await self._met(job, same, within_s, patience_s)
+                known = self._drafts.expected.get
+                met = await self._enqueues.met(job, same, known, within_s, patience_s)
+                made = met_by(Handle, self, job, met, same.mode)
             sending.sent([made.uid], {job.queue})
         return made if result is None else attrs.evolve(made, wants_result=True)
-
-    async def _met(self, job: NewJob, same: Same, within_s: float, patience_s: float) -> Handle:
-        """Queue a job as it asks to be where its id is another's."""
-        began = trio.current_time()
-        moves = resolve(job, same, self._drafts.expected.get, trio.current_time)
-        answer: Any = None
-        while True:
-            try:
-                move = moves.send(answer)
-            except StopIteration as over:
-                return met_by(Handle, self, job, over.value, same.mode)
-            took_s = trio.current_time() - began
-            answer = await self._made(move, job, within_s - took_s, patience_s - took_s)
-
-    async def _made(self, move: Move, job: NewJob, within_s: float, patience_s: float) -> Any:
-        """The answer to one move of these."""
-        match move:
-            case Pause():
-                return await trio.sleep(move.seconds)
-            case Begin():
-                return await self._queued([job], within_s, patience_s)
-            case Taking():
-                return await self._queued([job], within_s, patience_s, move)
-            case Look():
-                with nothing_sent():
-                    return await self._wishes.record(move.uid, within_s)
-            case Replacing():
-                try:
-                    return await self._wishes.replace(move, within_s)
-                except StoreUnreachable as error:
-                    raise_told(error, [move.job])
 
     async def enqueue_many(
         self,
@@ -338,7 +309,7 @@ class Client:
             )
             batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
-                part = await self._outbox.start(batch, self._who(batch, patience_s))
+                part = await self._outbox.start(batch, self._enqueues.who(batch, patience_s))
                 try:
                     # While the server is busy.
                     made += handles(Handle, self, before, enqueued)
@@ -351,7 +322,7 @@ class Client:
                     enqueued = all_taken(batch, await self._outbox.finish(part))
                 except MustWait as full:
                     left_s = ends - trio.current_time()
-                    enqueued = await self._when_there_is_room(batch, full, left_s)
+                    enqueued = await self._enqueues.when_there_is_room(batch, full, left_s)
                 except StoreUnreachable as error:
                     raise_told(error, batch)
                 batch = after
@@ -545,55 +516,6 @@ class Client:
         )  # fmt: skip
         name_job(told.error, handle.uid, handle.name)
         return told
-
-    async def _queued(
-        self,
-        jobs: Sequence[NewJob],
-        within_s: float,
-        patience_s: float,
-        taking: Taking | None = None,
-    ) -> Enqueued:
-        """Queue one batch of jobs, once there is room for it."""
-        try:
-            who = self._who(jobs, patience_s)
-            return await self._sent(jobs, within_s, who, taking)
-        except MustWait as full:
-            return await self._when_there_is_room(jobs, full, patience_s, taking)
-
-    async def _sent(
-        self,
-        jobs: Sequence[NewJob],
-        within_s: float,
-        who: Enqueuer | None,
-        taking: Taking | None,
-    ) -> Enqueued:
-        try:
-            if taking is not None:
-                return await self._wishes.take(jobs[0], taking, who, within_s)
-            return all_taken(jobs, await self._outbox.send(jobs, within_s, who))
-        except StoreUnreachable as error:
-            raise_told(error, jobs)
-
-    def _who(self, jobs: Sequence[NewJob], patience_s: float) -> Enqueuer | None:
-        return self._room.who(jobs, patience_s, lambda: self._waits.name)
-
-    async def _when_there_is_room(
-        self,
-        jobs: Sequence[NewJob],
-        full: MustWait,
-        patience_s: float,
-        taking: Taking | None = None,
-    ) -> Enqueued:
-        """Enqueue what is in line by now."""
-        began = trio.current_time()
-        with waits_here([full.queue]):
-            while await self._waits.room(full.queue, jobs[0].uid, began + patience_s):
-                who = Enqueuer(self._waits.name, full.nth)
-                try:
-                    return await self._sent(jobs, math.inf, who, taking)
-                except MustWait as still:
-                    full = still
-        raise none_came(full, jobs, trio.current_time() - began)
 
 
 @trio_opening

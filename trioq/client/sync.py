@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -29,17 +28,17 @@ from trioq.client.made import (
     found,
     handles,
     met_by,
-    nothing_sent,
     raise_told,
 )
 from trioq.client.many import drafted, following
 from trioq.client.opening import configured, opening
-from trioq.client.room import Room, Waiting, none_came
+from trioq.client.room import Room, Waiting
 from trioq.client.same import IdDead, OnConflict, Same
+from trioq.client.sync_enqueues import SyncEnqueues
 from trioq.client.sync_outbox import SyncOutbox
 from trioq.core import valid
 from trioq.core.call import Call
-from trioq.core.calls import End, Enqueued, Enqueuer, MustWait, NewJob, Replacing, Taking
+from trioq.core.calls import End, MustWait, NewJob
 from trioq.core.config import Config
 from trioq.core.current import waits_here
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
@@ -48,7 +47,6 @@ from trioq.observe.tracing import Tracing
 if TYPE_CHECKING:
     from trioq.app import Handler
     from trioq.client.cancel import CancelOutcome
-    from trioq.client.conflict import Move
     from trioq.client.status import Status
     from trioq.client.sync_schedules import SyncSchedules
     from trioq.client.sync_waits import SyncWaits
@@ -68,9 +66,11 @@ class SyncClient:
     def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
         self._drafts = drafts
         self._tracing = tracing
-        self._room = Room.of(drafts.config)
         self._outbox = SyncOutbox(lambda: connector.store("client"))
         self._connector = connector
+        self._enqueues = SyncEnqueues(
+            self._outbox, lambda: self._waits, lambda: self._wishes, Room.of(drafts.config)
+        )
 
     @property
     def sender(self) -> str:
@@ -215,7 +215,7 @@ class SyncClient:
             )
             batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
-                part = self._outbox.start(batch, self._who(batch, patience_s))
+                part = self._outbox.start(batch, self._enqueues.who(batch, patience_s))
                 try:
                     # While the server is busy.
                     made += handles(SyncHandle, self, before, enqueued)
@@ -228,7 +228,7 @@ class SyncClient:
                     enqueued = all_taken(batch, self._outbox.finish(part))
                 except MustWait as full:
                     left_s = ends - time.monotonic()
-                    enqueued = self._when_there_is_room(batch, full, left_s)
+                    enqueued = self._enqueues.when_there_is_room(batch, full, left_s)
                 except StoreUnreachable as error:
                     raise_told(error, batch)
                 batch = after
@@ -392,7 +392,7 @@ class SyncClient:
           full_timeout_s: How long to wait for room, where one does.
           waiting: Is entered while that is so.
         """
-        enqueued = self._queued(jobs, within_s, full_timeout_s, waiting)
+        enqueued = self._enqueues.queued(jobs, within_s, full_timeout_s, waiting)
         return handles(SyncHandle, self, jobs, enqueued)
 
     def send_one(
@@ -410,102 +410,12 @@ class SyncClient:
         """
         if same.is_plain:
             return self.send([job], within_s, full_timeout_s, waiting)[0]
-        # Most clients ask for nothing of that, and are to be open soon.
-        from trioq.client.conflict import resolve
-
-        began = time.monotonic()
-        moves = resolve(job, same, self._drafts.expected.get, time.monotonic)
-        answer: Any = None
-        while True:
-            try:
-                move = moves.send(answer)
-            except StopIteration as over:
-                return met_by(SyncHandle, self, job, over.value, same.mode)
-            took_s = time.monotonic() - began
-            answer = self._made(move, job, within_s - took_s, full_timeout_s - took_s, waiting)
-
-    def _made(
-        self,
-        move: Move,
-        job: NewJob,
-        within_s: float,
-        full_timeout_s: float,
-        waiting: Waiting | None,
-    ) -> Any:
-        """The answer to one move of these."""
-        from trioq.client.conflict import Begin, Look, Pause
-
-        match move:
-            case Pause():
-                return time.sleep(move.seconds)
-            case Begin():
-                return self._queued([job], within_s, full_timeout_s, waiting)
-            case Taking():
-                return self._queued([job], within_s, full_timeout_s, waiting, move)
-            case Look():
-                with nothing_sent():
-                    return self._wishes.record(move.uid, within_s)
-            case Replacing():
-                try:
-                    return self._wishes.replace(move, within_s)
-                except StoreUnreachable as error:
-                    raise_told(error, [move.job])
-
-    def _queued(
-        self,
-        jobs: Sequence[NewJob],
-        within_s: float,
-        full_timeout_s: float,
-        waiting: Waiting | None,
-        taking: Taking | None = None,
-    ) -> Enqueued:
-        """Queue one batch of jobs, once there is room for it."""
-        patience_s = min(full_timeout_s, within_s)
-        try:
-            return self._sent(jobs, within_s, self._who(jobs, patience_s), taking)
-        except MustWait as full:
-            return self._when_there_is_room(jobs, full, patience_s, waiting, taking)
-
-    def _sent(
-        self,
-        jobs: Sequence[NewJob],
-        within_s: float,
-        who: Enqueuer | None,
-        taking: Taking | None,
-    ) -> Enqueued:
-        try:
-            if taking is not None:
-                return self._wishes.take(jobs[0], taking, who, within_s)
-            return all_taken(jobs, self._outbox.send(jobs, within_s, who))
-        except StoreUnreachable as error:
-            raise_told(error, jobs)
-
-    def _who(self, jobs: Sequence[NewJob], patience_s: float) -> Enqueuer | None:
-        return self._room.who(jobs, patience_s, lambda: self._waits.name)
-
-    def _when_there_is_room(
-        self,
-        jobs: Sequence[NewJob],
-        full: MustWait,
-        patience_s: float,
-        waiting: Waiting | None = None,
-        taking: Taking | None = None,
-    ) -> Enqueued:
-        """Enqueue what is in line by now."""
-        began = time.monotonic()
-
-        def room() -> bool:
-            with nullcontext() if waiting is None else waiting(full):
-                return self._waits.room(full.queue, jobs[0].uid, began + patience_s)
-
-        with waits_here([full.queue]):
-            while room():
-                who = Enqueuer(self._waits.name, full.nth)
-                try:
-                    return self._sent(jobs, math.inf, who, taking)
-                except MustWait as still:
-                    full = still
-        raise none_came(full, jobs, time.monotonic() - began)
+        expected = self._drafts.expected.get
+        met = self._enqueues.met(
+            job, same, expected,
+            within_s=within_s, full_timeout_s=full_timeout_s, waiting=waiting,
+        )  # fmt: skip
+        return met_by(SyncHandle, self, job, met, same.mode)
 
 
 @opening
