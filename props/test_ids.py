@@ -366,5 +366,5 @@ TestIds = as_test(
     "replaced with another time", "take: again", "take: supersede", "take: dead", "take: moved",
     "step: cancels what was asked to end", "reap: cancels what was asked to end",
     "revive: something", "purge_dead: something", "purge: something",
-    share=0.4,
+    share=0.2,
 )  # fmt: skip
