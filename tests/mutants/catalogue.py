@@ -100,6 +100,7 @@ FIND = "store/lua/step/find.lua"
 GIVE_BACK = "store/lua/shared/give_back.lua"
 REAP = "store/lua/reap.lua"
 ENQUEUE = "store/lua/enqueue/enqueue.lua"
+ENQUEUE_ONE = "store/lua/enqueue/one.lua"
 ENQUEUE_ANY = "store/lua/enqueue/any.lua"
 ENQUEUE_PLAIN = "store/lua/enqueue/plain.lua"
 
@@ -418,6 +419,18 @@ SCRIPTS = (
     Mutant(
         "an id that is used again is forgotten when its first job is",
         "store/lua/enqueue/more.lua", '  put("ZREM", ended, more.freed)\n', "", IDS,
+    ),
+    Mutant(
+        "a job by itself is queued again where its number was forgotten", ENQUEUE_ONE,
+        'redis.call("HEXISTS", jobs, uid) == 0', "true", FORGOTTEN,
+    ),
+    Mutant(
+        "a job by itself rings where a bell was left", ENQUEUE_ONE,
+        'is_rung = redis.call("LLEN", ready) == 0 or n_there == 2', "is_rung = false", BELLS,
+    ),
+    Mutant(
+        "a job by itself rings no bell where others lie", ENQUEUE_ONE,
+        'redis.call("LLEN", ready) == 0 or n_there == 2', "true", BELLS,
     ),
     Mutant(
         "the last write of a client may come again", "store/lua/shared/sender.lua",

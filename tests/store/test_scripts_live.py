@@ -333,11 +333,12 @@ def test_a_batch_of_plain_jobs_costs_the_same_number_of_commands_up_to_500(
 ) -> None:
     sender = Sender(store)
     sender.enqueue_new()
-    used = [
+    one, few, many = (
         commands(store, lambda n=n: sender.enqueue(*(new_job() for _ in range(n))))
-        for n in (1, 500)
-    ]
-    assert used[0] == used[1]
+        for n in (1, 2, 500)
+    )
+    assert few == many
+    assert sum(one.values()) <= sum(few.values())
 
 
 @pytest.mark.direct  # it forgets what the other networks rely on
@@ -364,6 +365,27 @@ def test_a_forgotten_request_that_is_repeated_queues_what_isnt_there_and_nothing
     assert dump(store) == found
 
 
+@pytest.mark.direct  # likewise
+def test_a_forgotten_request_of_one_job_is_repeated_without_harm(store: RedisStore) -> None:
+    jobs = [new_job()]
+    answer = store.enqueue("s", 1, jobs)
+    before = dump(store)
+    store.lane.call("DEL", store.keys.of("sender", "s"))
+    assert store.enqueue("s", 1, jobs) == answer == Enqueued(1, {}, frozenset())
+    assert dump(store) == before
+    assert store.enqueue("s", 1, jobs) == answer
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_bell_of_another_type_is_no_reason_to_refuse_a_job(store: RedisStore, count: int) -> None:
+    bell = store.keys.of("bell", "low")
+    store.lane.call("SET", bell, "somebody else's")
+    jobs = [new_job() for _ in range(count)]
+    Sender(store).enqueue(*jobs)
+    assert sorted(dump(store).queues["low"].ready) == sorted(job.uid for job in jobs)
+    assert store.lane.call("GET", bell) == b"somebody else's"
+
+
 def test_a_forgotten_request_that_is_repeated_gives_nobody_another_turn(store: RedisStore) -> None:
     jobs = [new_job(fair=FairKey(key)) for key in ('"a"', '"b"', '"a"')]
     store.enqueue("s", 1, jobs)
@@ -386,13 +408,15 @@ def test_a_job_by_itself_costs_few_commands(store: RedisStore) -> None:
     sender, engine = Sender(store), Driver(store)
     known = engine.ask(0).parked_version
     for _ in range(2):  # the second time, all scripts are loaded
-        uid = sender.enqueue_new()
+        job = new_job()
+        uid, enqueue = job.uid, commands(store, partial(sender.enqueue, job))
         step = engine.make(1, parked_version=known)
         claim = commands(store, partial(store.step, step))
         step = engine.make(1, Ack(uid, engine.n, b"{}"), parked_version=known)
         end = commands(store, partial(store.step, step))
         step = engine.make(1, parked_version=known)
         nothing = commands(store, partial(store.step, step))
+    assert sum(enqueue.values()) <= 9
     assert sum(claim.values()) <= 17
     assert sum(end.values()) <= 18
     assert sum(nothing.values()) <= 9

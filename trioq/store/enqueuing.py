@@ -95,12 +95,29 @@ def encode(
     return named, args
 
 
+def encode_one(
+    keys: Keys, sender: str, number: int, jobs: Sequence[NewJob], options: StoreOptions
+) -> tuple[list[str], Args] | None:
+    """All KEYS and ARGV of one plain job for a queue without a max length; None: it is none, and
+    goes the long way, which means the same."""
+    if len(jobs) != 1 or not _is_plain(job := jobs[0]) or job.takes or job.fair is not None:
+        return None
+    if options.max_lengths.get(job.queue):
+        return None
+    return _keys_of_one(keys, sender, job.queue), [str(number), job.queue, job.uid, job.stored]
+
+
+def _is_plain(job: NewJob) -> bool:
+    """It has nothing but a record, and rows of flow."""
+    return not (job.delay_ms or job.at_ms or job.big or job.id is not None or job.seen is not None)
+
+
 def _plain(jobs: Sequence[NewJob]) -> dict[str, Args] | None:
     """Queue → uid and record of each of its jobs; None: some have more than that, and rows of
     flow."""
     by_queue: dict[str, Args] = {}
     for job in jobs:
-        if job.delay_ms or job.at_ms or job.big or job.id is not None or job.seen is not None:
+        if not _is_plain(job):
             return None
         if (pairs := by_queue.get(job.queue)) is None:
             pairs = by_queue[job.queue] = []
@@ -133,6 +150,12 @@ def _in_full(jobs: Sequence[NewJob], queues: Iterable[str]) -> Args:
             path, mark, flow.encode(job.takes, job.fair),
         )  # fmt: skip
     return args
+
+
+@lru_cache(maxsize=256)
+def _keys_of_one(keys: Keys, sender: str, queue: str) -> list[str]:
+    named = [keys.fixed(name) for name in ("jobs", "queues", "stats")]
+    return [*named, keys.of("sender", sender), *keys.of_queues([queue], "ready", "bell")]
 
 
 @lru_cache(maxsize=256)

@@ -55,7 +55,7 @@ from trioq.store.nudge import blocks_s
 from trioq.store.protocol import LOST, StoreOptions
 from trioq.store.replies import COUNT, for_each_name
 from trioq.store.replies import VALUE_BYTES_MAX as MOST
-from trioq.store.scripts import Script, load
+from trioq.store.scripts import load
 from trioq.store.stepping import Narrowing, decode, encode
 
 if TYPE_CHECKING:
@@ -253,8 +253,8 @@ class RedisStore:
         taking: Taking | None = None,
     ) -> Enqueued:
         check_taking(taking, jobs, rate)
-        keys, args = self._enqueuing(sender, number, jobs, rate=rate, who=who, taking=taking)
-        return self._enqueued(self._write("enqueue", keys, args))
+        keys, args = self._enqueuing(sender, number, jobs, who=who, rate=rate, taking=taking)
+        return self._enqueued(_not_old(self._execute("enqueue", keys, args), number))
 
     def replace(self, sender: str, number: int, replacing: Replacing) -> Replaced:
         while True:
@@ -269,9 +269,8 @@ class RedisStore:
         """Begin to :meth:`enqueue`; what is returned waits for the answer. No other call is to
         be made meanwhile: the answer would be lost."""
         keys, args = self._enqueuing(sender, number, jobs, who=who)
-        script, fixed = self._script("enqueue")
         failpoint("enqueue", "before")
-        finish = self.lane.start_script(script, [*fixed, *keys], args)
+        finish = self.lane.start_script(load("enqueue"), keys, args)
         return lambda: self._enqueued(_not_old(_after("enqueue", finish()), number))
 
     def tick(self, sender: str, number: int, tick: Tick, job: NewJob | None) -> Ticked:
@@ -447,29 +446,47 @@ class RedisStore:
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def _enqueuing(
-        self, sender: str, number: int, jobs: Sequence[NewJob], **how: Any
+        self,
+        sender: str,
+        number: int,
+        jobs: Sequence[NewJob],
+        *,
+        who: Enqueuer | None,
+        rate: Rate | None = None,
+        taking: Taking | None = None,
     ) -> tuple[list[str], list[str | bytes]]:
-        return enqueuing.encode(
+        """All of its KEYS, and ARGV."""
+        if rate is None and taking is None:
+            one = enqueuing.encode_one(self.keys, sender, number, jobs, self.options)
+            if one is not None:
+                return one
+        keys, args = enqueuing.encode(
             self.keys, sender, number, jobs,
-            now=str(self._now()), options=self.options, **how,
+            now=str(self._now()), options=self.options, rate=rate, who=who, taking=taking,
         )  # fmt: skip
+        return [*self._fixed_keys("enqueue"), *keys], args
 
     def _enqueued(self, reply: list[Any]) -> Enqueued:
         _, answer, *wait_us = reply
         most = self.options.max_lengths
         return enqueuing.decode(kept.text(answer), int(wait_us[0]) if wait_us else 0, most)
 
-    def _script(self, name: str) -> tuple[Script, list[str]]:
-        """A script, and its keys that the namespace has one of."""
-        script = load(name)
+    def _fixed_keys(self, name: str) -> list[str]:
+        """A script's keys that the namespace has one of."""
         if (fixed := self._fixed.get(name)) is None:
-            fixed = self._fixed[name] = [self.keys.fixed(key) for key in script.fixed_keys]
-        return script, fixed
+            named = load(name).fixed_keys
+            fixed = self._fixed[name] = [self.keys.fixed(key) for key in named]
+        return fixed
 
     def _run(self, name: str, keys: Sequence[str], args: Sequence[Any], **wait: Any) -> list[Any]:
-        script, fixed = self._script(name)
+        return self._execute(name, [*self._fixed_keys(name), *keys], args, **wait)
+
+    def _execute(
+        self, name: str, keys: Sequence[str], args: Sequence[Any], **wait: Any
+    ) -> list[Any]:
+        """Run a script with all of its KEYS."""
         failpoint(name, "before")
-        return _after(name, self.lane.run(script, [*fixed, *keys], args, **wait))
+        return _after(name, self.lane.run(load(name), keys, args, **wait))
 
     def _write(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         """Run a script that carries a sender's number, the first of ``args``."""

@@ -23,6 +23,21 @@ def test_a_bell_rings_once_however_much_there_is(world: Make) -> None:
     assert not rings(w, "low")
 
 
+def test_jobs_that_come_by_themselves_ring_once_whoever_left_the_bell(world: Make) -> None:
+    w = world()
+    w.sender.enqueue_new("low")
+    w.sender.enqueue_new("low")
+    assert rings(w, "low")
+    assert not rings(w, "low")
+    w.sender.enqueue_new("low")
+    assert rings(w, "low"), "others lie there, whose bell was heard"
+    w.sender.enqueue_new("low")
+    assert len(w.engine().step(4)) == 4
+    w.sender.enqueue_new("low")
+    assert rings(w, "low")
+    assert not rings(w, "low"), "the bell of who was taken without it was there"
+
+
 def test_a_step_that_leaves_something_rings_again(world: Make) -> None:
     w = world()
     w.new("low", "low", "low")

@@ -14,6 +14,8 @@
 --       enqueuers, enqueuers_line, limited, open, rooms, permits; and if a schedule moves: ticks, runs,
 --       ticked, schedules; if an id is taken: running:<boot>, packs:<boot>, asks:<boot>, its own bell,
 --       asked, took, slots, limits
+--       or, for one plain job and a queue without a max length, no more than: jobs, queues, stats,
+--       sender:<id>, ready, bell
 -- ARGV  number    int   the sender's number of this write
 --       interval  int   us between permits; 0: no limit
 --       burst     int   permits that may be saved up
@@ -34,6 +36,7 @@
 --       the places of its jobs' rows (0: none); or else for each job: queue's place,
 --       uid, delay ms (@: epoch ms), caller's id (and how it is kept, as `renewed_id` says), record, big
 --       payload, seen path, seen mark, flow (empty: none)
+--       or, beside the six keys: number, queue, uid, record
 -- REPLY ok, taken and for each that isn't new its place and `state:uid` or `seen:`, us until the next permit
 --       full, its queue, how many wait there, how many would come; nothing is queued, by this number ever
 --       wait, its queue, how many wait there, the place in line; likewise
@@ -48,6 +51,11 @@
 -- Cost: a constant number of commands for each queue, and O(jobs). A plain job has nothing but
 --   its record, and Lua handles no more of it than its uid. Where jobs are dropped that a limit had
 --   refused, one of each of up to 128 rooms is read, and then one for each that is dropped.
+-- @use bump
+-- @use sender
+if #KEYS == 6 then
+  -- @read one
+end
 local jobs, big, ids, ended, id_of, dead, queues, stats, seen, flow, fair, turns = unpack(KEYS, 1, 12)
 local number, interval, burst, given_now, whose, line, seen_as, n_queues = unpack(ARGV, 1, 8)
 local n_rows = tonumber(ARGV[9 + 4 * n_queues])
@@ -55,11 +63,9 @@ local sender, limit = KEYS[13], KEYS[14]
 local history, reasons, waits, enqueuers, enqueuers_line, limited, open, rooms, permits,
   ticks, runs, ticked, schedules =
   unpack(KEYS, 15 + 4 * n_queues, 27 + 4 * n_queues)
--- @use bump
 -- @use line
 -- @use now
 -- @use range
--- @use sender
 
 -- Read, and check types: nothing after the first write may fail. That one is of `jobs` wherever
 -- it is written at all, and of nothing yet if it fails -----------------------------------------
@@ -77,7 +83,7 @@ for q = 1, n_queues do
   last = last + ARGV[a + 4] * 2
   queue.last = last
   queue.in_line = redis.call("LLEN", queue.ready)
-  queue.is_rung = redis.call("LLEN", queue.bell) > 0
+  queue.is_rung = redis.call("EXISTS", queue.bell) == 1
   if queue.max > 0 then
     queue.in_line = queue.in_line - redis.call("SCARD", queue.dropped)
       + redis.call("ZLEXCOUNT", fair, range_of(queue.name))
