@@ -13,6 +13,7 @@ import pytest
 import trioq
 from tests.cli.conftest import Cli
 from tests.support import Server
+from trioq.counted import counting
 from trioq.errors import PayloadRejected
 
 CONFIG = """
@@ -134,3 +135,14 @@ def test_a_handler_of_any_fields_takes_any_and_one_alone_needs_no_list() -> None
     app.job("any", id_from=["tenant"])(lambda **fields: None)
     app.job("one", id_from="day")(lambda day: None)  # as limits, one or many
     assert [each.id_from for each in app.handlers.values()] == [("tenant",), ("day",)]
+
+
+def test_a_handler_that_names_none_may_have_a_breaker_that_the_configuration_says() -> None:
+    app = trioq.App()
+
+    @app.job
+    async def handler() -> None: ...
+
+    made = counting(handler.registered, ["builtins.OSError"], [])
+    assert made.id_from == ()
+    assert made.breaker == trioq.Breaker(on=[OSError])

@@ -101,8 +101,8 @@ def _are_limits(_: object, attribute: attrs.Attribute[Any], value: tuple[Any, ..
 
 
 def _fields(given: Any) -> tuple[Any, ...]:
-    """One, or many; None: none."""
-    if given is None:
+    """One, or many; None, and what that became in a function that is made from another: none."""
+    if given is None or given == ():
         return ()
     if not (fields := _several(given)):
         raise ValueError("id_from names no field: expected parameters, such as ['tenant', 'day']")
