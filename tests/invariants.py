@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from tests.dump import Dump
 from trioq.core.formats.ids import id_in
 from trioq.core.formats.pause import of_take
+from trioq.core.limits import is_own
 
 #: What an engine may hold.
 HELD_MAX = 1000
@@ -145,6 +146,7 @@ def _limits(dump: Dump) -> Iterator[str]:
     for queue, take in dump.rooms.keys() - dump.open - dump.permits.keys():
         of_limit = dump.limit_settings.get(take.partition(":")[0], "0:0:0:0")
         most = int(dump.limit_settings.get(take, of_limit).split(":")[3])
+        most = 1 if is_own(take) else most
         if not (0 < most <= dump.slots.get(take, 0) or of_take(take) in dump.paused):
             yield f"I27: nobody will look into the room of {take} in {queue}"
 

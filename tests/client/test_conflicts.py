@@ -88,6 +88,9 @@ class Work:
     rig: Rig
     began: list[int] = attrs.field(factory=list[int])
     stopped: list[int] = attrs.field(factory=list[int])
+    running: int = 0
+    most: int = 0
+    """Of them at the same time."""
     first: trio.Event = attrs.field(factory=trio.Event)
     go_on: trio.Event = attrs.field(factory=trio.Event)
 
@@ -95,12 +98,16 @@ class Work:
         @self.rig.app.job("work")
         async def work(n: int) -> None:
             self.began.append(n)
+            self.running += 1
+            self.most = max(self.most, self.running)
             self.first.set()
             try:
                 await self.go_on.wait()
             except trio.Cancelled:
                 self.stopped.append(n)
                 raise
+            finally:
+                self.running -= 1
 
 
 def payload(rig: Rig, uid: str) -> bytes:
@@ -208,6 +215,25 @@ async def test_one_that_runs_is_stopped_for_the_new_one(
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("how", [{"on_conflict": "again"}, {"debounce": 0.001}], ids=str)
+async def test_two_never_run_at_once_also_where_the_next_one_was_cancelled(
+    config: Path, rig: Rig, opened: Open, how: dict[str, Any]
+) -> None:
+    work = Work(rig)
+    async with opened(config) as face, rig.running():
+        await face.enqueue(1, **how)
+        await work.first.wait()
+        second = await face.enqueue(2, **how)
+        assert await face("cancel", second) == "was_waiting"
+        third = await face.enqueue(3, **how)
+        assert third.happened == "queued"
+        await rig.until(lambda: rig.key("ZCARD", "limited") or 3 in work.began)
+        work.go_on.set()
+        assert await face.state(third) == "done"
+    assert (work.began, work.most) == ([1, 3], 1)
+
+
+@pytest.mark.trio
 async def test_one_that_runs_is_not_replaced(config: Path, rig: Rig, opened: Open) -> None:
     work = Work(rig)
     async with opened(config) as face, rig.running():
@@ -267,6 +293,25 @@ async def test_a_dead_job_keeps_its_id_or_loses_it(config: Path, rig: Rig, opene
         assert await face.state(freed) == "done"
         assert await face("status", first), "the dead one still lies there"
     assert rig.key("ZSCORE", "dead", first.uid) is not None
+
+
+@pytest.mark.trio
+async def test_a_dead_job_that_was_purged_loses_it_likewise(
+    config: Path, rig: Rig, opened: Open
+) -> None:
+    @rig.app.job("work", retry=trioq.Retry(max_attempts=1))
+    async def work(n: int) -> None:
+        raise ValueError
+
+    async with opened(config) as face, rig.running():
+        first = await face.enqueue(1)
+        assert await face.state(first) == "dead"
+        store = rig.server.store("t")
+        await trio.to_thread.run_sync(store.purge_dead, "s", 1, [first.uid])
+        store.lane.close()
+        assert (await face.enqueue(2)).existing == "dead"
+        second = await face.enqueue(2, id_dead="free")
+    assert (second.happened, second.uid == first.uid) == ("queued", False)
 
 
 @pytest.mark.trio

@@ -32,7 +32,7 @@ SAME = (
     ),
     Mutant(
         "an id is taken from a job that has none any more", HOLDER,
-        '\n  and redis.call("HGET", ids, string.match(ARGV[last + 4], "^%Z*")) == uid', "", IDS,
+        "local is_here = holder == uid and ", "local is_here = ", IDS,
     ),
     Mutant(
         "an id is taken from a dead job that was revived", HOLDER,
@@ -42,8 +42,21 @@ SAME = (
         "two have an id", TAKES_OVER, 'redis.call("HDEL", id_of, uid)\n', "", IDS,
     ),
     Mutant(
-        "nobody knows of the limit of runs of an id", TAKES_OVER,
-        '  redis.call("HSETNX", takes_over.limits, "@id", "1:0:1:1:1")\n', "", IDS,
+        "nobody knows of the limit of runs of an id", "store/lua/shared/limits_of.lua",
+        "limit.interval, limit.most = 0, 1", "", IDS,
+    ),
+    Mutant(
+        "a dead job that was purged keeps its id for ever", HOLDER,
+        'how == "dead" and holder == "dead:" .. uid', "false", IDS,
+    ),
+    Mutant(
+        "two of an id run once the one that waits is cancelled", "client/same.py",
+        "return (take_of_id(id),) if", "return () if",
+        ("tests/client/test_conflicts.py", "-k", "at_once_also"),
+    ),
+    Mutant(
+        "who is replaced takes a slot of its id twice", REPLACE,
+        "takes = is_taken(own) and takes or", "takes =", IDS,
     ),
     Mutant(
         "who runs holds no slot of its id", TAKES_OVER,
@@ -88,11 +101,11 @@ SAME = (
     ),
     Mutant(
         "who is replaced before the end of the run before it doesn't wait for that", REPLACE,
-        "  takes = takes .. own\n", "", IDS,
+        "  takes = is_taken(own) and takes or takes .. \"\\n\" .. own\n", "", IDS,
     ),
     Mutant(
         "who waits for what it doesn't take any more waits on", REPLACE,
-        "elseif room and not string.find", "elseif false and not string.find", IDS,
+        "elseif room and not is_taken", "elseif false and not is_taken", IDS,
     ),
     Mutant(
         "a payload outlives the one that replaces it", REPLACE,

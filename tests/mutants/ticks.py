@@ -38,8 +38,8 @@ TICKED = (
         "at and at * 1000 <= clock(given_now)", "false", TICKS,
     ),
     Mutant(
-        "nothing is known of the limit of runs that wait for one another", SCHEDULE,
-        '  redis.call("HSETNX", limits, "@schedule", "1:0:1:1:1")\n', "", TICKS,
+        "nothing is known of the limit of runs that wait for one another",
+        "store/lua/shared/limits_of.lua", "limit.interval, limit.most = 0, 1", "", TICKS,
     ),
     Mutant(
         "of ticks that come together one is made", "core/schedules/schedule.py",

@@ -131,7 +131,7 @@ def enqueue(
         asked = arguments.fair(fair_key, weight)
         wanted = _Wanted(
             made, name, into, delay or 0.0, at or 0, options, plan, asked, patience_s,
-            known.id_from(name),
+            known.id_from(name), same,
         )  # fmt: skip
         if result is not None:
             arguments.keep("--result", result)
@@ -175,6 +175,7 @@ class _Wanted:
     asked: Asked
     full_timeout_s: float
     id_from: tuple[str, ...]
+    same: Same = PLAINLY
     keep: IdKeep | None = None
 
     def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
@@ -187,7 +188,8 @@ class _Wanted:
         return Drafts(self.config, knows_queues=True).job(
             self.name, payload, queue=self.queue, delay_s=self.delay_s, at_ms=self.at_ms,
             id=id, keep=self.keep, options=self.options, trace=trace,
-            takes=self.plan.takes(fields), fair=self.plan.turn(fields, self.asked),
+            takes=(*self.plan.takes(fields), *self.same.takes(id)),
+            fair=self.plan.turn(fields, self.asked),
         )  # fmt: skip
 
     def made_id(self, payload: bytes) -> str | None:

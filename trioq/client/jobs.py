@@ -124,15 +124,16 @@ class Drafts:
         if id is None:
             id = self.made_id(call)
         after, keep = same.settled(id, delay, at) if is_same else (delay, None)
+        own_id = None if id is None else arguments.caller_id(id)
         return self.job(
             call.name,
             encoded,
             queue=call.queue,
-            takes=plan.takes(call.payload),
+            takes=(*plan.takes(call.payload), *same.takes(own_id)),
             fair=plan.turn(call.payload, asked),
             delay_s=arguments.seconds("delay", after, valid.DELAY_S),
             at_ms=0 if at is None else arguments.wall_clock(at, delay),
-            id=None if id is None else arguments.caller_id(id),
+            id=own_id,
             keep=keep,
             options=options,
             trace=trace,

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from trioq.client import arguments
 from trioq.core import valid
 from trioq.core.calls import IdKeep
+from trioq.core.limits import take_of_id
 from trioq.core.values import value
 from trioq.errors import PayloadRejected
 
@@ -74,6 +75,16 @@ class Same:
     def is_plain(self) -> bool:
         """Whether whoever has the id is all that there is to be told."""
         return self is PLAINLY or (self.mode == "existing" and self.id_dead == "block")
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether a job of this kind runs only once no other of them with its id does, whatever has
+        become of the id."""
+        return self.mode in ("replace", "again", "supersede") or self.id_dead == "free"
+
+    def takes(self, id: str | None) -> tuple[str, ...]:
+        """What a job with this id takes for that."""
+        return (take_of_id(id),) if self.takes_turns and id is not None else ()
 
     def settled(
         self,

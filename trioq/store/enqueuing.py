@@ -37,7 +37,7 @@ _OF_BOUNDED = (
     "permits",
 )  # fmt: skip
 _OF_TICKS = ("ticks", "runs", "ticked", "schedules")
-_OF_IDS = ("asked", "took", "slots", "limits")
+_OF_IDS = ("asked", "took", "slots")
 
 
 def encode(
@@ -188,7 +188,8 @@ def _id(job: NewJob) -> str:
 
 def _waiting(job: NewJob) -> NewJob:
     """It waits for the end of the run of its id that there is."""
-    return attrs.evolve(job, takes=(*job.takes, take_of_id(job.id or "")))
+    own = take_of_id(job.id or "")
+    return job if own in job.takes else attrs.evolve(job, takes=(*job.takes, own))
 
 
 def _taking(taking: Taking, job: NewJob) -> bytes:

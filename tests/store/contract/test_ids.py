@@ -489,6 +489,19 @@ def test_a_run_before_that_is_revived_waits_for_the_next_one(world: Make) -> Non
     assert third.uid == holder.uid
 
 
+def test_one_run_of_an_id_at_a_time_whoever_has_that_and_nobody_declares_it(world: Make) -> None:
+    w = world()
+    engine, claim, _ = running(w, takes=(TAKE,))
+    _, pending = take(w, again(engine, claim), takes=(TAKE,), keep=IdKeep(0))
+    assert w.store.cancel(*w.sender.next(), [Unwanted(pending, "low", "noop")]) == ["cancelled"]
+    third = enqueue(w, takes=(TAKE,))
+    assert not engine.step(2)
+    assert w.dump().rooms == {("low", TAKE): (third.uid,)}
+    assert replace(w, third, takes=(TAKE,)) == Replaced("replaced")
+    assert w.dump().flow[third.uid] == f"\n{TAKE}", "it takes that once"
+    assert [c.uid for c in engine.ask(1, Ack(claim.uid, 1)).claims] == [third.uid]
+
+
 # -- what is dead --------------------------------------------------------------------------------
 
 
@@ -502,6 +515,18 @@ def test_a_dead_job_can_lose_its_id(world: Make) -> None:
     assert w.engine().claim().uid == uid
     w.store.purge_dead(*w.sender.next(), [dead.uid])
     assert owner(w) == uid
+
+
+def test_so_can_one_that_is_gone_and_remembered(world: Make) -> None:
+    w = world()
+    dead = new_job(id=ID)
+    bury(w, dead)
+    w.store.purge_dead(*w.sender.next(), [dead.uid])
+    assert owner(w) == f"dead:{dead.uid}"
+    done, uid = take(w, Taking(dead.uid, "dead"))
+    assert (done, owner(w)) == (Enqueued(1, {}, frozenset()), uid)
+    assert w.dump().ended == {}
+    assert take(w, Taking(dead.uid, "dead"))[0].moved
 
 
 def test_one_that_was_revived_without_its_id_isnt_replaced(world: Make) -> None:

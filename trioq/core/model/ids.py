@@ -11,12 +11,12 @@ from typing import cast
 
 from trioq.core.calls import NewJob, Replaced, Replacing, Taking, Unwanted
 from trioq.core.formats.ids import PLAIN
-from trioq.core.limits import ID, ONE_EACH, is_own, limit_of, take_of_id
+from trioq.core.limits import is_own, take_of_id
 from trioq.core.model.boots import bell_of
 from trioq.core.model.keeping import renewed
 from trioq.core.model.lives import Life
 from trioq.core.model.once import once
-from trioq.core.model.state import Namespace
+from trioq.core.model.state import Ended, Namespace
 
 
 def replace(
@@ -48,7 +48,7 @@ def _replaced(space: Namespace, job: NewJob, now_ms: int) -> Replaced:
     elif life.fair != job.fair:
         return Replaced("differs")
     life.stored, life.big, life.kept = job.stored, job.big, kept
-    own = filter(lambda take: is_own(limit_of(take)), life.takes)
+    own = filter(is_own, life.takes)
     life.takes = tuple(dict.fromkeys((*job.takes, *own)))
     _leave_room(space, job.queue, uid, life)
     return Replaced("replaced")
@@ -66,7 +66,11 @@ def _leave_room(space: Namespace, queue: str, uid: str, life: Life) -> None:
 def may_take(space: Namespace, job: NewJob, taking: Taking) -> bool:
     """Whether the job from which this one is to take the id is as it was seen."""
     uid = taking.uid
-    if job.id is None or space.ids.get(job.id) != uid or uid not in space.jobs:
+    if job.id is None:
+        return False
+    if taking.how == "dead" and space.ids.get(job.id) == Ended(uid, "dead"):
+        return True
+    if space.ids.get(job.id) != uid or uid not in space.jobs:
         return False
     if taking.how == "dead":
         return uid in space.dead
@@ -78,12 +82,13 @@ def may_take(space: Namespace, job: NewJob, taking: Taking) -> bool:
 def take_id(space: Namespace, job: NewJob, taking: Taking) -> tuple[str, ...]:
     """The other one loses its id. Returns what this one takes besides."""
     assert job.id is not None
-    uid, other = taking.uid, space.jobs[taking.uid]
+    uid, other = taking.uid, space.jobs.get(taking.uid)
+    if other is None:  # dead and gone: only its id was remembered
+        return ()
     other.id, other.kept = None, PLAIN
     if taking.how == "dead":
         return ()
     flow, boot, own = space.flow, space.boots[taking.boot], take_of_id(job.id)
-    flow.settings.setdefault(ID, (1, ONE_EACH))
     if own not in other.takes:
         other.takes += (own,)
     if own not in flow.took.get(uid, ()):

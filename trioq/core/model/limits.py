@@ -16,7 +16,7 @@ import attrs
 
 from trioq.core.job import Uid
 from trioq.core.limiter import Grant, grant
-from trioq.core.limits import LimitSettings, limit_of
+from trioq.core.limits import ONE_EACH, LimitSettings, is_own, limit_of
 from trioq.core.model.agenda import Agenda
 from trioq.core.model.deployed import Deployed
 
@@ -110,7 +110,9 @@ class Limits:
     # -- what a take has to give ---------------------------------------------------------------
 
     def of(self, take: str) -> LimitSettings:
-        """What limits it; nothing, if nobody knows its name."""
+        """What limits it; nothing, if nobody knows its name. Trioq's own need no telling."""
+        if is_own(take):
+            return ONE_EACH
         of_limit = self.settings.get(limit_of(take), (0, LimitSettings()))
         return self.settings.get(take, of_limit)[1]
 

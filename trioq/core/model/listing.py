@@ -78,7 +78,7 @@ class Listing:
         for name, app in self.owners.items():
             if app == said.app and name not in names:
                 self.unlisted.setdefault(name, Unlisted(name, now_ms, None))
-        return Heard("ok", taken, self._told(now_ms), has_put=True)
+        return Heard("ok", taken, self._told(now_ms))
 
     @property
     def retired(self) -> set[str]:

@@ -186,7 +186,7 @@ class Picking:
         waited: bool = False,
     ) -> Sorted:
         flow, life = self.space.flow, self.space.jobs.get(uid)
-        takes = life.takes if life is not None and flow.settings else ()
+        takes = () if life is None else life.takes
         if life is not None:
             is_new = not (suspect or waited)
             if flow.refusing(takes, queue, self.now_us, is_new=is_new) is not None:

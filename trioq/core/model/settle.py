@@ -88,7 +88,7 @@ def release(settling: Settling, settled: Sequence[tuple[Release, Hold]]) -> None
     for told, _ in settled:
         if told.takes:
             settling.space.jobs[told.uid].takes = told.takes
-    if rests and flow.settings:
+    if rests:
         for take, until_us in rests:
             flow.rest(take, until_us)
         flow.sweep(len(rests), now_us)

@@ -7,7 +7,6 @@ from typing import cast
 
 from trioq.core.calls import BootId, NewJob
 from trioq.core.formats.pause import of_schedule
-from trioq.core.limits import ONE_EACH, SCHEDULE
 from trioq.core.model.clients import Enqueuing
 from trioq.core.model.once import once
 from trioq.core.model.state import Namespace
@@ -73,7 +72,6 @@ def put_schedule(
         if not row:
             space.paused.pop(of_schedule(name), None)
             return space.schedules.remove(name)
-        space.flow.settings.setdefault(SCHEDULE, (1, ONE_EACH))
         return space.schedules.put(name, row, next_ms, now_ms)
 
     return cast(bool | None, once(space, sender, number, write))
@@ -83,10 +81,7 @@ def list_schedules(space: Namespace, boot: BootId, said: SaidList, *, now_ms: in
     """A boot says which schedules its configuration and its app list: first, and now and then."""
     if boot not in space.boots:
         return Heard("gone")
-    heard = space.listing.hear(boot, said, space.boots, space.schedules, now_ms)
-    if heard.has_put and said.schedules:
-        space.flow.settings.setdefault(SCHEDULE, (1, ONE_EACH))
-    return heard
+    return space.listing.hear(boot, said, space.boots, space.schedules, now_ms)
 
 
 def _refusal(space: Namespace, tick: Tick) -> Ticked | None:

@@ -82,5 +82,3 @@ class Heard:
     unlisted: tuple[Unlisted, ...] = ()
     """What isn't listed any more, of any app, by name: each is told for an hour, and again for an
     hour once it is retired."""
-    has_put: bool = attrs.field(default=False, eq=False)
-    """Whether it was put, as only the model tells."""

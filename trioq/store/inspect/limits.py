@@ -16,7 +16,7 @@ from trioq.core.formats.ids import id_in
 from trioq.core.formats.pause import Pause
 from trioq.core.job import Uid
 from trioq.core.limiter import start_us
-from trioq.core.limits import LimitSettings, is_own, key_of, limit_of
+from trioq.core.limits import ONE_EACH, LimitSettings, is_own, key_of, limit_of
 from trioq.store import kept
 from trioq.store.inspect.deployed import Deployed, deployed
 from trioq.store.inspect.fields import PAGE, scanned
@@ -212,7 +212,7 @@ def limits(store: RedisStore) -> list[LimitView]:
         shown = [
             Taken(
                 take,
-                told.get(take) or told.get(name),
+                ONE_EACH if is_own(take) else told.get(take) or told.get(name),
                 held.get(take, 0),
                 tuple(holders.get(take, ())[:NAMED]),
                 waiting[take],
@@ -224,7 +224,7 @@ def limits(store: RedisStore) -> list[LimitView]:
         found.append(
             LimitView(
                 name,
-                told.get(name),
+                ONE_EACH if is_own(name) else told.get(name),
                 kept.leading(kept_as.get(name, "").encode()),
                 said.get(name),
                 sum(held.get(take, 0) for take in takes),
@@ -258,7 +258,7 @@ def taken(store: RedisStore, takes: Sequence[str]) -> list[Taken]:
     found = [
         Taken(
             take,
-            told[take][0] or told[name][0],
+            ONE_EACH if is_own(take) else told[take][0] or told[name][0],
             kept.number(count),
             tuple(holders.get(take, ())[:NAMED]),
             waiting[take],

@@ -4,7 +4,6 @@
 -- KEYS  steps      HASH  boot -> its last step
 --       schedules  HASH  name -> what it says of itself
 --       ticks      ZSET  name -> its next tick, epoch ms
---       limits     HASH  limit, or take -> version:us between two starts:burst:concurrency:keyed
 --       listing    HASH  boot -> the digest of its list, and whose it is
 --       lists      HASH  app -> whose list is put, then its deployments, a line each
 --       owners     HASH  name -> the app that lists it, or did
@@ -28,7 +27,7 @@
 -- Repeat: says nothing new, and is answered alike: of what isn't listed any more, for an hour, and
 --   then of what is retired, for another; of a thousand at most: name; since, and retired or -.
 -- Cost: O(boots + what isn't listed any more), and O(schedules) where another list holds.
-local steps, schedules, ticks, limits, listing, lists, owners, unlisted = unpack(KEYS, 1, 8)
+local steps, schedules, ticks, listing, lists, owners, unlisted = unpack(KEYS, 1, 7)
 local boot, given_now, app, digest, told = unpack(ARGV, 1, 5)
 -- @use declared
 -- @use now
@@ -150,9 +149,6 @@ elseif not holds then
   return { "older", news }
 elseif not is_put then
   return { "ok", news, {} }
-end
-if #ARGV > 5 then
-  redis.call("HSETNX", limits, "@schedule", "1:0:1:1:1")
 end
 put("HSET", schedules, rows)
 put("HSET", owners, owned)

@@ -61,8 +61,11 @@ local known, id, latest = redis.call("HGET", id_of, uid), nil, nil
 local due, was = redis.call("ZSCORE", scheduled, uid), redis.call("HGET", flow, uid) or ""
 said, id, latest = renewed_id(said, known or "", now_ms)
 local takes = string.match(row, "^[^\n]*(.*)$")
-for own in string.gmatch(was, "\n@[^\n]+") do
-  takes = takes .. own
+local function is_taken(take)
+  return string.find(takes .. "\n", "\n" .. take .. "\n", 1, true)
+end
+for own in string.gmatch(was, "\n(@[^\n]+)") do
+  takes = is_taken(own) and takes or takes .. "\n" .. own
 end
 local function key_of(row)
   local _, weight, key = turn_in(row)
@@ -110,7 +113,7 @@ if due then
   due = tonumber(delay) and now_ms + delay or math.max(now_ms, tonumber(string.sub(delay, 2)))
   due = math.min(due, latest or math.huge)
   redis.call("ZADD", scheduled, string.format("%d", due), uid)
-elseif room and not string.find(takes .. "\n", "\n" .. room .. "\n", 1, true) then
+elseif room and not is_taken(room) then
   redis.call("ZREM", limited, queue .. "\0" .. room .. "\0" .. uid)
   left_room(queue, room)
   give_back(keyed_back({ { uid = uid, list = ready, ready_of = queue } }))

@@ -5,7 +5,6 @@
 --       ticks      ZSET  name -> its next tick, epoch ms
 --       runs       HASH  name -> the uids of its last runs
 --       ticked     HASH  name -> what became of its last ticks, a line each
---       limits     HASH  limit, or take -> version:us between two starts:burst:concurrency:keyed
 --       owners     HASH  name -> the app that lists it, or did
 --       unlisted   HASH  name -> since when it isn't listed any more, and since when it is retired
 --       paused     SET   what nobody claims from, or runs; schedules: ~names
@@ -21,13 +20,12 @@
 --       old       a number before the last; nothing changed
 --
 -- Invariant: a tick that has come stays, whatever the schedule says from now on. What a deployment
---   lists stays as it is until it is retired. Of what is removed nothing stays. Of runs that wait
---   for one another, one of each schedule runs: a limit that no configuration has.
+--   lists stays as it is until it is retired. Of what is removed nothing stays.
 -- Repeat: the sender's number decides, so a late copy can't put back what was.
 -- Cost: O(1), and O(log(schedules)) for the tick.
-local schedules, ticks, runs, ticked, limits, owners, unlisted, paused, pauses = unpack(KEYS, 1, 9)
+local schedules, ticks, runs, ticked, owners, unlisted, paused, pauses = unpack(KEYS, 1, 8)
 local number, name, row, following, given_now = unpack(ARGV, 1, 5)
-local sender = KEYS[10]
+local sender = KEYS[9]
 -- @use now
 -- @use sender
 
@@ -56,10 +54,7 @@ if row == "" then
   redis.call("HDEL", ticked, name)
   redis.call("SREM", paused, "~" .. name)
   redis.call("HDEL", pauses, "~" .. name)
-else
-  redis.call("HSETNX", limits, "@schedule", "1:0:1:1:1")
-end
-if row ~= "" and row ~= known then
+elseif row ~= known then
   changed = 1
   redis.call("HSET", schedules, name, row)
   if not has_come and following == "0" then

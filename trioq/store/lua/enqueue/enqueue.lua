@@ -13,7 +13,7 @@
 --       if one of them has a max length, a schedule moves or an id is taken: history, reasons, waits,
 --       enqueuers, enqueuers_line, limited, open, rooms, permits; and if a schedule moves: ticks, runs,
 --       ticked, schedules; if an id is taken: running:<boot>, packs:<boot>, asks:<boot>, its own bell,
---       asked, took, slots, limits
+--       asked, took, slots
 --       or, for one plain job and a queue without a max length, no more than: jobs, queues, stats,
 --       sender:<id>, ready, bell
 -- ARGV  number    int   the sender's number of this write

@@ -4,9 +4,9 @@ local k = 23 + 4 * n_queues
 local how, uid, step, keep_ms, boot, take, summary =
   string.match(seen_as, "^(%l+) (%S+) (%d+) (%d+) ([^\n]*)\n([^\n]*)\n(.*)$")
 takes_over = { uid = uid, how = how, keep_ms = keep_ms, take = take, summary = summary,
-               asked = KEYS[k + 5], took = KEYS[k + 6], slots = KEYS[k + 7], limits = KEYS[k + 8],
+               asked = KEYS[k + 5], took = KEYS[k + 6], slots = KEYS[k + 7],
                claim = { boot = boot, step = step, asks = KEYS[k + 3], bell = KEYS[k + 4] } }
-for _, key in ipairs({ id_of, flow, KEYS[k + 3], unpack(KEYS, k + 5, k + 8) }) do
+for _, key in ipairs({ id_of, flow, KEYS[k + 3], unpack(KEYS, k + 5, k + 7) }) do
   redis.call("HLEN", key)
 end
 local function is_claimed()
@@ -23,9 +23,11 @@ local function is_claimed()
   end
   return false
 end
-local is_here = redis.call("HEXISTS", jobs, uid) == 1
-  and redis.call("HGET", ids, string.match(ARGV[last + 4], "^%Z*")) == uid
-if is_here and how == "dead" then
+local holder = redis.call("HGET", ids, string.match(ARGV[last + 4], "^%Z*"))
+local is_here = holder == uid and redis.call("HEXISTS", jobs, uid) == 1
+if how == "dead" and holder == "dead:" .. uid then
+  is_here = true  -- it is gone, and only its id is remembered
+elseif is_here and how == "dead" then
   is_here = redis.call("ZSCORE", dead, uid)
 else
   is_here = is_here and is_claimed()

@@ -4,7 +4,6 @@ local asked, uid, take = takes_over.asked, takes_over.uid, takes_over.take
 -- @use ask
 redis.call("HDEL", id_of, uid)
 if takes_over.how ~= "dead" then
-  redis.call("HSETNX", takes_over.limits, "@id", "1:0:1:1:1")
   local function takes_it(row)
     return string.find("\n" .. row .. "\n", "\n" .. take .. "\n", 1, true)
   end

@@ -30,6 +30,9 @@ local function know(takes)
     limit.most, limit.held = tonumber(most or 0), tonumber(counts[t] or 0) or 0
     limit.tat, limit.waited_in = tonumber(times[2 * t - 1] or 0) or 0, {}
     limit.rests = tonumber(times[2 * t] or 0) or 0
+    if string.byte(take) == 64 then  -- an @: trioq's own has one slot of each value
+      limit.interval, limit.most = 0, 1
+    end
     for name in string.gmatch(waited_in[t] or "", "[^\n]+") do
       limit.waited_in[name] = true
     end

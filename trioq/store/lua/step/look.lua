@@ -4,14 +4,12 @@
 -- one by one until so many have been found: a step costs what there is, not what there could be.
 -- @use counted
 function check_limits()
-  has_limits = redis.call("HLEN", limits) > 0
-  if has_limits then
-    for _, key in ipairs({ took, slots, rooms }) do
-      redis.call("HLEN", key)
-    end
-    for _, key in ipairs({ tats, limited, open, permits }) do
-      redis.call("ZCARD", key)
-    end
+  has_limits = true  -- trioq's own nobody has to declare
+  for _, key in ipairs({ limits, took, slots, rooms }) do
+    redis.call("HLEN", key)
+  end
+  for _, key in ipairs({ tats, limited, open, permits }) do
+    redis.call("ZCARD", key)
   end
 end
 
