@@ -194,12 +194,14 @@ class History:
             assert (stored, after.big.get(uid, b"")) == (body.stored, body.big), f"I3: {uid}"
 
     def _counters_move_only_with_their_cause(self, verb: str, before: Dump, after: Dump) -> None:
-        """I7: attempts by a settlement, reaps by a reap, one at a time; revival sets both back."""
+        """I7: attempts by a settlement, reaps by a reap, one at a time; a revival and another
+        payload begin anew."""
+        begins_anew = verb in ("revive", "replace")
         for uid in before.jobs.keys() & after.jobs.keys():
             reaps = after.reaps.get(uid, 0) - before.reaps.get(uid, 0)
             tries = after.attempts.get(uid, 0) - before.attempts.get(uid, 0)
-            assert reaps == 0 or (verb == "reap" and reaps == 1) or verb == "revive", f"I7: {uid}"
-            assert tries == 0 or verb in ("step", "revive"), f"I7: {uid}"
+            assert reaps == 0 or (verb == "reap" and reaps == 1) or begins_anew, f"I7: {uid}"
+            assert tries == 0 or verb == "step" or begins_anew, f"I7: {uid}"
             old, new = before.history.get(uid, b""), after.history.get(uid, b"")
             assert new.startswith(old) or b"omitted" in new, f"I7: history of {uid} was rewritten"
 

@@ -240,7 +240,7 @@ class LockStep(Counting, RuleBasedStateMachine):
             self.reached["enqueue: drops"] += before.dead.keys() != after.dead.keys()
             if call.taking is not None and call.taking.how != "dead" and new:
                 self.history.lost_its_id(call.taking.uid)
-        if call.verb == "replace" and answer == Replaced("replaced") and is_new:
+        if call.verb == "replace" and getattr(answer, "word", "") == "replaced" and is_new:
             self.history.replaced(call.args[2].job)
         job = call.args[3] if call.verb == "tick" else None
         if job is not None and isinstance(answer, Ticked) and is_new:
@@ -314,6 +314,7 @@ def _kinds(call: Call, answer: Any) -> Iterator[str]:
                 yield f"take: {'moved' if answer.moved else call.taking.how}"
         case Replaced(word=word):
             yield f"replace: {word}"
+            yield from ["replace: tells who runs before"] if answer.after else []
         case Ticked(word=word):
             yield f"tick: {word}"
         case list() if call.verb == "cancel":

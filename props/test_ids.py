@@ -123,12 +123,15 @@ class IdsMachine(LockStep):
         how = {"delay_ms": delay_ms, "keep": keep, "takes": data.draw(takes)}
         job = self.another(queue, id=id, uid=uid, **how)
         word, runs = self.seen(uid), self.claim_of(uid)
-        answer = self.write("replace", sender, Replacing(job))
+        answer = self.write("replace", sender, Replacing(job, data.draw(st.booleans())))
+        assert isinstance(answer, Replaced)
         if word == "running":
             assert runs is not None
             assert answer == Replaced("running", *runs)
         else:
-            assert answer == Replaced("replaced" if word == "waits" else word)
+            assert answer.word == ("replaced" if word == "waits" else word)
+        if answer.after is not None:
+            assert take_of_id(id) in self.held.took[answer.after]
         if word == "waits":
             self.has_it(job)
 
@@ -363,7 +366,8 @@ TestIds = as_test(
     IdsMachine,
     "enqueue: live", "enqueue: dead", "enqueue: done", "enqueue: cancelled", "another's id",
     "replace: replaced", "replace: moved", "replace: running", "replace: dead",
-    "replaced with another time", "take: again", "take: supersede", "take: dead", "take: moved",
+    "replace: tells who runs before", "replaced with another time",
+    "take: again", "take: supersede", "take: dead", "take: moved",
     "step: cancels what was asked to end", "reap: cancels what was asked to end",
     "revive: something", "purge_dead: something", "purge: something",
     share=0.2,

@@ -63,8 +63,12 @@ class Beside:
                 self._bring(act)
             case "replace":
                 job = new_job(queue, id=ID, uid=self.uids[at])
-                replaced = store.replace(*self.sender.next(), Replacing(job))
-                assert replaced.word == act.answer.split()[0]
+                replacing = Replacing(job, supersedes=True)
+                replaced = store.replace(*self.sender.next(), replacing)
+                word, *more = act.answer.split()
+                assert replaced.word == word
+                if word == "replaced" and more:
+                    assert replaced.after == self.uids[int(more[0])]
                 if replaced.word == "running":
                     assert (replaced.boot, replaced.step) == (self.engines[claim].engine, 1)
             case "claim":

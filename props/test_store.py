@@ -234,7 +234,7 @@ class StoreMachine(LockStep):
         if how == "replace":
             queue, name = self.history.bodies[uid].queue, self.name_of(uid)
             job = self.new_job(data, queue=queue, name=name, id=id, uid=uid, seen=None)
-            self.write("replace", sender, Replacing(job))
+            self.write("replace", sender, Replacing(job, data.draw(st.booleans())))
             return
         claims = [claim for claim in self.running() if claim.uid == uid] or self.claims[-1:]
         boot, step = (claims[0].engine, claims[0].n) if claims else ("e.gone", 1)

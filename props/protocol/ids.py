@@ -20,6 +20,7 @@ BESIDE = "the next run runs beside the one before it"
 TWO = "two wait under one id"
 NOTHING = "an id is held by nothing"
 LOST = "a call's payload never runs, and no newer one"
+UNASKED = "a call supersedes a run that isn't asked to end"
 STUCK = "not every job can end, even if nothing else goes wrong"
 
 Mode = Literal["existing", "replace", "again", "supersede"]
@@ -45,6 +46,8 @@ class Rules(NamedTuple):
     """And that is then free."""
     end_compares: bool = True
     """Who ends lets its id go only if it has it."""
+    pending_is_enough: bool = False
+    """Who supersedes and finds the next run waiting leaves it at that."""
     quiet_stays_quiet: bool = True
     """A cancel of who was only asked quietly is heard."""
 
@@ -84,7 +87,7 @@ class Job(NamedTuple):
 class Request(NamedTuple):
     """On its way to the server."""
 
-    what: Literal["enqueue", "replace", "dead", "again", "supersede"]
+    what: Literal["enqueue", "replace", "dead", "again", "supersede", "stop"]
     caller: int
     job: int = -1
     claim: int = 0
@@ -184,13 +187,30 @@ def _executed(state: State, setup: Setup, request: Request) -> Way:
     if what == "enqueue":
         after, answer, act = _enqueued(state, request)
     elif what == "replace":
-        after, answer, act = _replaced(state, setup.rules, request)
+        after, answer, act = _replaced(state, setup, request)
+    elif what == "stop":
+        after, answer, act = _stopped(state, request)
     else:
         after, answer, act = _taken(state, setup.rules, request)
     text = f"the server executes {what} of {who}, seen {at}: {answer}"
     if request.is_live:
         after = _told(after, setup, request, answer)
-    return _move(after, text, free=request.is_live), act
+    supersedes = request.is_live and setup.modes[who] == "supersede"
+    is_done = after.callers[who].is_over and answer.startswith("replaced")
+    broken = UNASKED if supersedes and is_done and _runs_on(after) else None
+    return _move(after, text, free=request.is_live, broken=broken), act
+
+
+def _runs_on(state: State) -> bool:
+    """Whether the next run waits for one that nobody has asked to end."""
+    before = _runs_before(state, state.jobs[state.holder])
+    return before >= 0 and state.jobs[before].ask != "loud"
+
+
+def _runs_before(state: State, job: Job) -> int:
+    """Which one holds what this one waits for; -1: none."""
+    holds = (at for at, other in enumerate(state.jobs) if other.holds and job.takes)
+    return next(holds, -1)
 
 
 def _told(state: State, setup: Setup, request: Request, answer: str) -> State:
@@ -204,6 +224,8 @@ def _told(state: State, setup: Setup, request: Request, answer: str) -> State:
         return _asks(state, Request("dead", who, request.job))
     if word == "running" and mode in ("again", "supersede"):
         return _asks(state, Request(mode, who, request.job, int(answer.split()[1])))
+    if word == "replaced" and (runs := answer.split()[1:]) and not setup.rules.pending_is_enough:
+        return _asks(state, Request("stop", who, int(runs[0])))
     return over
 
 
@@ -221,8 +243,8 @@ def _brought(state: State, **more: object) -> State:
     return state._replace(jobs=(*state.jobs, job), newest=job.payload)
 
 
-def _replaced(state: State, rules: Rules, request: Request) -> tuple[State, str, Act]:
-    at, job = request.job, state.jobs[request.job]
+def _replaced(state: State, setup: Setup, request: Request) -> tuple[State, str, Act]:
+    at, job, rules = request.job, state.jobs[request.job], setup.rules
     word = "replaced"
     if (state.holder != at and rules.replace_compares) or job.where in ("done", "cancelled"):
         word = "moved"
@@ -232,7 +254,20 @@ def _replaced(state: State, rules: Rules, request: Request) -> tuple[State, str,
         word = f"running {job.claim}"
     if word == "replaced":
         state = state.job(at, payload=state.newest + 1)._replace(newest=state.newest + 1)
+        if setup.modes[request.caller] == "supersede" and (runs := _runs_before(state, job)) >= 0:
+            word = f"replaced {runs}"
     return state, word, Act("replace", at, request, word)
+
+
+def _stopped(state: State, request: Request) -> tuple[State, str, Act | None]:
+    """As any cancel."""
+    at = request.job
+    match state.jobs[at].where:
+        case "runs":
+            return state.job(at, ask="loud"), "asked", Act("cancel", at)
+        case "waits":
+            return _over(state, Rules(), at, "cancelled"), "cancelled", Act("cancel", at)
+    return state, "nothing to do", None
 
 
 def _taken(state: State, rules: Rules, request: Request) -> tuple[State, str, Act]:
@@ -395,6 +430,9 @@ VARIANTS = {
     ),
     "whoever ends lets the id go": (
         Setup(("again", "again", "again"), rules=Rules(end_compares=False)), TWO,
+    ),
+    "who finds the next run waiting asks nobody to end": (
+        Setup(("again", "again", "supersede"), rules=Rules(pending_is_enough=True)), UNASKED,
     ),
     "a quiet ask can't be made louder": (
         Setup(("again", "again"), cancels=1, rules=Rules(quiet_stays_quiet=False)),

@@ -234,6 +234,24 @@ async def test_two_never_run_at_once_also_where_the_next_one_was_cancelled(
 
 
 @pytest.mark.trio
+async def test_one_that_runs_is_stopped_for_the_new_one_also_where_its_next_run_waits(
+    config: Path, rig: Rig, opened: Open
+) -> None:
+    work = Work(rig)
+    async with opened(config) as face, rig.running():
+        first = await face.enqueue(1, on_conflict="again")
+        await work.first.wait()
+        second = await face.enqueue(2, on_conflict="again")
+        third = await face.enqueue(3, on_conflict="supersede")
+        assert (third.happened, third.is_new, third.uid) == ("superseded", False, second.uid)
+        end = await face("wait", first, PATIENCE_S)
+        assert (end.state, end.reason) == ("cancelled", f"superseded by {second.uid}")
+        work.go_on.set()
+        assert await face.state(third) == "done"
+    assert (work.began, work.stopped) == ([1, 3], [1])
+
+
+@pytest.mark.trio
 async def test_one_that_runs_is_not_replaced(config: Path, rig: Rig, opened: Open) -> None:
     work = Work(rig)
     async with opened(config) as face, rig.running():
@@ -433,6 +451,27 @@ async def test_whether_it_was_replaced_is_unknown_where_no_answer_comes(
                 await face("call", "work", {"n": 3}, **how)
             assert not unreachable.value.sent, "it was only looked at"
             assert payload(rig, first.uid) == b'{"n":2}'
+
+
+@pytest.mark.trio
+@pytest.mark.direct
+async def test_whether_the_run_before_was_stopped_is_unknown_where_no_answer_comes(
+    server: Server, rig: Rig, opened: Open
+) -> None:
+    engine = Driver(rig.store, ("low",))
+    with Proxy(server.direct) as proxy:
+        async with opened(by(proxy.url)) as face:
+            await face.enqueue(1, on_conflict="again")
+            engine.step(1)
+            second = await face.enqueue(2, on_conflict="again")
+            how = {"id": "x", "on_conflict": "supersede"}
+            rule = proxy.add(Rule(LoseReply(), lambda call: call.name == "cancel", times=None))
+            with pytest.raises(EnqueueUnknown) as unknown:
+                await face("call", "work", {"n": 3}, **how, timeout=0.3)
+            assert unknown.value.uids == (second.uid,)
+            rule.times = rule.struck
+            assert (await face.enqueue(3, on_conflict="supersede")).happened == "superseded"
+    assert len(engine.ask().asks) == 1
 
 
 @pytest.mark.trio

@@ -81,6 +81,10 @@ TABLE: list[tuple[Same, list[Any], list[str], Met]] = [
      Met(JOB.uid, "again")),
     (Same("supersede"), [existing(), OTHER, RUNS, NEW],
      ["Begin", "Look", "Replacing", "supersede"], Met(JOB.uid, "superseded")),
+    *((Same("supersede"), [existing(), OTHER, Replaced("replaced", after="b"), word],
+       ["Begin", "Look", "Replacing", "Stop"], Met("u", happened, "live"))
+      for word, happened in (("asked", "superseded"), ("unknown", "replaced"),
+                             ("dead", "replaced"), (None, "replaced"))),
     # It was another's, or gone, by the time that it was looked at again.
     (Same("replace"), [existing(), None, NEW], ["Begin", "Look", "Begin"], MINE),
     (Same("replace"), [existing(), OTHER, Replaced("moved"), NEW],
@@ -104,10 +108,14 @@ def test_what_is_done_next_and_what_comes_of_it(
 
 def test_each_move_is_about_the_job_that_was_seen() -> None:
     (begin, look, replacing, taking), _ = resolved(Same("supersede"), existing(), OTHER, RUNS)
-    assert (begin, look, replacing) == (Begin(), Look("u"), REPLACING)
+    assert (begin, look) == (Begin(), Look("u"))
     assert (taking.uid, taking.boot, taking.step, taking.keep_ms) == ("u", "e.1", 7, 60_000)
     told = json.loads(taking.summary)
     assert (told["uid"], told["reason"]) == ("u", f"superseded by {JOB.uid}")
+    answers = existing(), OTHER, Replaced("replaced", after="b")
+    (_, _, replacing, stop), _ = resolved(Same("supersede"), *answers)
+    assert replacing == attrs.evolve(REPLACING, supersedes=True)
+    assert (stop.uid, stop.replaced, stop.wish.reason) == ("b", "u", "superseded by u")
     (*_, taking), _ = resolved(Same("again"), existing(), OTHER, RUNS)
     assert json.loads(taking.summary)["reason"] == f"its next run is {JOB.uid}"
 

@@ -89,7 +89,7 @@ SAME = (
     ),
     Mutant(
         "a late copy replaces what came since", REPLACE,
-        'remember(sender, number, word or "replaced")\n', "", IDS,
+        "remember(sender, number, word)\n", "", IDS,
     ),
     Mutant("a dead job is replaced", REPLACE, 'word = "dead"', "word = nil", IDS),
     Mutant(
@@ -114,6 +114,18 @@ SAME = (
     Mutant(
         "a replaced job is due when the last one says, however late", REPLACE,
         "latest or math.huge", "math.huge", IDS,
+    ),
+    Mutant(
+        "who supersedes the next run isn't told of the one before", REPLACE,
+        'after = " " .. held[h]', 'after = ""', IDS,
+    ),
+    Mutant(
+        "a new payload pays for the failures of the older", REPLACE,
+        'redis.call("HDEL", attempts, uid)\n', "", IDS,
+    ),
+    Mutant(
+        "a new payload pays for the engines that died of the older", REPLACE,
+        'redis.call("HDEL", reaps, uid)\n', "", IDS,
     ),
     Mutant("nobody hears that it is due sooner", REPLACE, "ring(bell)\n", "", IDS),
 )  # fmt: skip

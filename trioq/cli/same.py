@@ -84,6 +84,9 @@ def said(handle: SyncHandle, queue: str) -> str:
             return f"replaced: {handle.id} is {handle.uid}, which waits in {queue}"
         case "again":
             return f"queued {handle.uid} in {queue}, to run once {handle.id} has"
+        case "superseded" if not handle.is_new:
+            waits = f"replaced: {handle.id} is {handle.uid}, which waits in {queue}"
+            return f"{waits}; the run before it was asked to end"
         case "superseded":
             return f"queued {handle.uid} in {queue}; {handle.id}, which runs, was asked to end"
         case "queued":

@@ -191,10 +191,12 @@ class Client:
               goes first, over all clients.
           on_conflict: What happens where another job has the id. ``existing``, the default:
               nothing changes. ``raise``: IdTaken. ``replace``: one that waits gets this payload,
-              these options and this time, and stays in its place; where it runs, nothing changes.
+              these options and this time, has all its attempts again, and stays in its place;
+              where it runs, nothing changes.
               ``again``: likewise, but one that runs is run once more after its end, with the
               newest payload, however often that was asked for. ``supersede``: likewise, and the
-              one that runs is asked to end, as by :meth:`cancel`. Where it has ended, or is dead,
+              one that runs is asked to end, as by :meth:`cancel`, also where its next run waits
+              already. Where it has ended, or is dead,
               and still has the id, nothing changes.
           debounce: The job is ready so long after the last of several enqueues with its id, and
               has that one's payload: seconds, a timedelta or a text such as ``"2s"``. One that

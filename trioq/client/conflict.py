@@ -15,7 +15,7 @@ from trioq.client.cancel import Wish, whoami
 from trioq.client.resend import PATIENCE_S, backoff_s
 from trioq.client.same import Same
 from trioq.core.call import Expected
-from trioq.core.calls import Enqueued, Existing, NewJob, Replaced, Replacing, Taking
+from trioq.core.calls import CancelWord, Enqueued, Existing, NewJob, Replaced, Replacing, Taking
 from trioq.core.job import Record, Uid
 from trioq.core.values import value
 from trioq.errors import IdMismatch, StoreBusy
@@ -26,7 +26,7 @@ Happened = Literal["queued", "existing", "replaced", "again", "superseded"]
 ``queued``: a job. ``existing``: nothing, as another job has the id. ``replaced``: the job that has
 it waits, and has the new payload and time. ``again``: a job that waits for the end of the one that
 ran.
-``superseded``: likewise, and that one was asked to end.
+``superseded``: likewise, or as ``replaced``; and the one that ran was asked to end.
 """
 
 
@@ -59,7 +59,19 @@ class Pause:
     seconds: float
 
 
-Move = Begin | Look | Pause | Replacing | Taking
+@value
+class Stop:
+    """Ask a job to end for which the replaced one waits. Answered by what came of it; None: the job
+    is gone."""
+
+    uid: Uid
+    replaced: Uid
+    wish: Wish
+    expected: Callable[[str], Expected | None]
+    """What is known here of a handler."""
+
+
+Move = Begin | Look | Pause | Replacing | Stop | Taking
 """What is to be done next. A replacing is answered by :class:`Replaced`; a taking, with which the
 job is enqueued, by :class:`Enqueued`."""
 
@@ -118,10 +130,15 @@ def _meet(
     if record is None:
         return None
     _check_fits(job, record)
-    replaced: Replaced = yield Replacing(attrs.evolve(job, uid=other.uid))
+    replaced: Replaced = yield Replacing(
+        attrs.evolve(job, uid=other.uid), supersedes=same.mode == "supersede"
+    )
     match replaced.word:
         case "replaced":
-            return Met(other.uid, "replaced", "live")
+            word: CancelWord | None = None
+            if replaced.after is not None:
+                word = yield Stop(replaced.after, other.uid, _superseding(other.uid), expected)
+            return Met(other.uid, "superseded" if word == "asked" else "replaced", "live")
         case "differs":
             raise IdMismatch(job.id or "", other.uid, "fair_key")
         case "running" if same.mode == "replace":
@@ -147,12 +164,18 @@ def _from_running(
 ) -> Taking:
     """What is told of the one that runs, should it end as cancelled."""
     is_superseded = same.mode == "supersede"
-    reason = f"superseded by {job.uid}" if is_superseded else f"its next run is {job.uid}"
-    unwanted = Wish(reason, whoami(), 0.0).of(record, expected)
+    wish = _superseding(job.uid)
+    if not is_superseded:
+        wish = attrs.evolve(wish, reason=f"its next run is {job.uid}")
+    unwanted = wish.of(record, expected)
     return Taking(
         record.uid, "supersede" if is_superseded else "again", claim.boot, claim.step,
         unwanted.keep_ms, unwanted.summary,
     )  # fmt: skip
+
+
+def _superseding(uid: Uid) -> Wish:
+    return Wish(f"superseded by {uid}", whoami(), 0.0)
 
 
 def _taken(enqueued: Enqueued, met: Met) -> Met | None:

@@ -54,7 +54,7 @@ class _Handle(Generic[R_co]):
         """What came of the enqueue: ``queued``, or ``existing``, if nothing did, as that job has
         the id; by ``on_conflict`` also ``replaced``, if that job waits, and has the new payload;
         ``again``, if this one waits for the end of the one that ran; ``superseded``, if that was
-        asked to end."""
+        asked to end, and this one waits for it, new or replaced."""
         return self._happened or ("queued" if self.existing is None else "existing")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args
 
 from trioq.core.call import Expected
 from trioq.core.calls import EndState, Enqueued, NewJob
+from trioq.core.job import Uid
 from trioq.errors import (
     EnqueueUnknown,
     IdTaken,
@@ -123,6 +124,21 @@ def nothing_sent() -> Iterator[None]:
         raise
     except StoreUnreachable as error:
         raise StoreUnreachable(str(error), sent=False) from error
+
+
+@contextmanager
+def written(uid: Uid) -> Iterator[None]:
+    """Around what is asked for after this job was written, and belongs to its enqueue.
+
+    Raises:
+      EnqueueUnknown: There was no answer to that: all of it is to be done again.
+    """
+    try:
+        yield
+    except StoreClosed:
+        raise
+    except StoreUnreachable as error:
+        raise EnqueueUnknown([uid]) from error
 
 
 def raise_told(error: StoreUnreachable, jobs: Sequence[NewJob]) -> NoReturn:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from trioq.client.made import all_taken, nothing_sent, raise_told
+from trioq.client.made import all_taken, nothing_sent, raise_told, written
 from trioq.client.room import Room, Waiting, none_came
 from trioq.client.same import Same
 from trioq.client.sync_outbox import SyncOutbox
@@ -146,7 +146,7 @@ class SyncEnqueues:
         waiting: Waiting | None,
     ) -> Any:
         """The answer to one move of these."""
-        from trioq.client.conflict import Begin, Look, Pause
+        from trioq.client.conflict import Begin, Look, Pause, Stop
 
         match move:
             case Pause():
@@ -163,3 +163,6 @@ class SyncEnqueues:
                     return self._wishes().replace(move, within_s)
                 except StoreUnreachable as error:
                     raise_told(error, [move.job])
+            case Stop():
+                with written(move.replaced):
+                    return self._wishes().stop(move.uid, move.wish, move.expected, within_s)

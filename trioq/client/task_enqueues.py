@@ -8,8 +8,8 @@ from typing import Any
 
 import trio
 
-from trioq.client.conflict import Begin, Look, Met, Move, Pause, resolve
-from trioq.client.made import all_taken, nothing_sent, raise_told
+from trioq.client.conflict import Begin, Look, Met, Move, Pause, Stop, resolve
+from trioq.client.made import all_taken, nothing_sent, raise_told, written
 from trioq.client.room import Room, none_came
 from trioq.client.same import Same
 from trioq.client.task_outbox import TaskOutbox
@@ -131,3 +131,6 @@ class TaskEnqueues:
                     return await self._wishes.replace(move, within_s)
                 except StoreUnreachable as error:
                     raise_told(error, [move.job])
+            case Stop():
+                with written(move.replaced):
+                    return await self._wishes.stop(move.uid, move.wish, move.expected, within_s)

@@ -9,7 +9,7 @@ from trioq.client.cancel import CancelOutcome, Wish, ended, is_told, outcome, ov
 from trioq.client.task_sender import TaskSender
 from trioq.client.task_waits import TaskWaits
 from trioq.core.call import Expected
-from trioq.core.calls import Enqueued, Enqueuer, NewJob, Replaced, Replacing, Taking
+from trioq.core.calls import CancelWord, Enqueued, Enqueuer, NewJob, Replaced, Replacing, Taking
 from trioq.core.job import Record, Uid
 from trioq.errors import WaitTimeout
 from trioq.store import inspect
@@ -47,6 +47,25 @@ class TaskWishes:
     async def replace(self, replacing: Replacing, within_s: float) -> Replaced:
         """Have a job that waits be another."""
         return await self._sender.send_within(within_s, RedisStore.replace, replacing)
+
+    async def stop(
+        self,
+        uid: Uid,
+        wish: Wish,
+        expected: Callable[[str], Expected | None],
+        within_s: float,
+    ) -> CancelWord | None:
+        """Ask a job to end, and don't wait for that. None: it is gone.
+
+        Args:
+          expected: What is known here of a handler.
+        """
+        record = await self.record(uid, within_s)
+        if record is None:
+            return None
+        unwanted = wish.of(record, expected(record.name))
+        (word,) = await self._sender.send_within(within_s, RedisStore.cancel, [unwanted])
+        return word
 
     async def take(
         self, job: NewJob, taking: Taking, who: Enqueuer | None, within_s: float

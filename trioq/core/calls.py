@@ -211,6 +211,8 @@ class Replacing:
 
     job: NewJob
     """With the uid of the job that it replaces, in its record too."""
+    supersedes: bool = False
+    """Whether to be told which run it waits for."""
 
 
 @value
@@ -228,6 +230,8 @@ class Replaced:
     """Who runs it."""
     step: int = 0
     """By the claim of which of its steps."""
+    after: Uid | None = None
+    """Where that was asked, which run of the id has to end before what was replaced may start."""
 
 
 @value

@@ -206,15 +206,15 @@ def encode_replace(
     named += (key for boot in boots for key in keys.held(boot))
     row = flow.encode(job.takes, job.fair)
     what = (job.queue, job.uid, _id(job), job.stored, job.big, _due(job), row)
-    return named, [*what, len(boots), *boots]
+    return named, [*what, int(replacing.supersedes), len(boots), *boots]
 
 
 def decode_replace(answer: str) -> Replaced:
     """What became of a replace."""
-    word, *claim = answer.split(" ", 2)
-    return (
-        Replaced(cast(Any, word), claim[1], int(claim[0])) if claim else Replaced(cast(Any, word))
-    )
+    word, *more = answer.split(" ", 2)
+    if word == "running":
+        return Replaced("running", more[1], int(more[0]))
+    return Replaced(cast(Any, word), after=more[0] if more else None)
 
 
 def decode(answer: str, wait_us: int, max_lengths: Mapping[str, int]) -> Enqueued:

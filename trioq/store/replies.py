@@ -119,7 +119,7 @@ def _unlisted(item: Any) -> bool:
 
 _CANCELLED = like(rb"(?:(?:cancelled|asked|dead|unknown)(?: |\Z))*")
 _ENQUEUED = like(rb"\d{1,9}(?: \d{1,9} [^ ]*:[^ ]*)*|(?:full|wait) [^ ]+ \d{1,15} \d{1,15}")
-_REPLACED = like(rb"replaced|moved|dead|differs|running \d{1,15} [^ ].*")
+_REPLACED = like(rb"replaced( \S+)?|moved|dead|differs|running \d{1,15} [^ ].*")
 _STAYS = like(rb"moved|alive [^ ]+")
 _CLAIMS = (
     text, texts, values, values, texts, number, number, number, text, optional(texts),

@@ -47,6 +47,12 @@ def replace(w: World, holder: NewJob, payload: bytes = b'{"n":2}', **options: ob
     return w.store.replace(*w.sender.next(), Replacing(job))
 
 
+def superseding(w: World, uid: str) -> Replaced:
+    """It is replaced by one that is to run instead of whatever runs."""
+    job = new_job(id=ID, uid=uid)
+    return w.store.replace(*w.sender.next(), Replacing(job, supersedes=True))
+
+
 def take(w: World, taking: Taking, queue: str = "low", **options: object) -> tuple[Enqueued, str]:
     """Another job takes the id."""
     job = new_job(queue, payload=b'{"n":2}', id=ID, **options)  # type: ignore[arg-type]
@@ -114,14 +120,14 @@ def test_who_waits_is_replaced_where_it_lies(world: Make, lies: Callable[[World]
     assert w.dump().big == {}
 
 
-def test_who_waits_to_run_again_keeps_its_attempts(world: Make) -> None:
+def test_who_waits_to_run_again_gets_another_time(world: Make) -> None:
     w = world()
     engine, claim, holder = running(w)
     engine.step(0, retry(claim, 1, MINUTE))
     assert replace(w, holder, delay_ms=SECOND) == Replaced("replaced")
     assert w.queue("low").scheduled == {holder.uid: w.clock() + SECOND}
     w.clock.ms += SECOND
-    assert engine.claim().attempts == 1
+    assert engine.claim().uid == holder.uid
 
 
 def test_who_isnt_due_yet_is_due_when_the_last_one_says(world: Make) -> None:
@@ -373,6 +379,44 @@ def test_the_next_run_is_replaced_and_none_is_added(world: Make) -> None:
     assert replace(w, holder) == Replaced("replaced")
     assert w.dump().rooms == {("low", TAKE): (uid,)}, "it waits on"
     assert engine.ask(1, Ack(claim.uid, 1)).claims[0].uid == uid
+
+
+def test_who_replaces_the_next_run_is_told_which_it_waits_for(world: Make) -> None:
+    w = world()
+    engine, claim, holder = running(w, takes=("one:1",))
+    job = new_job(id="another")
+    w.sender.enqueue(job)
+    (other,) = engine.step(1)
+    w.store.enqueue(
+        *w.sender.next(), [new_job(id="another")],
+        taking=Taking(other.uid, "again", engine.engine, engine.n),
+    )  # fmt: skip
+    _, uid = take(w, Taking(claim.uid, "again", engine.engine, 1))
+    assert superseding(w, uid) == Replaced("replaced", after=holder.uid)
+    assert replace(w, new_job(id=ID, uid=uid)) == Replaced("replaced"), "nobody asked"
+    engine.step(0, Ack(claim.uid, 1))
+    assert superseding(w, uid) == Replaced("replaced"), "it has ended"
+
+
+def test_which_it_waits_for_is_told_of_what_waits_for_nothing(world: Make) -> None:
+    w = world()
+    assert superseding(w, enqueue(w).uid) == Replaced("replaced")
+
+
+def test_a_new_payload_has_all_its_attempts(world: Make) -> None:
+    w = world()
+    engine, claim, holder = running(w)
+    engine.step(0, retry(claim, 1))
+    assert replace(w, holder) == Replaced("replaced")
+    assert (w.dump().attempts, len(w.dump().history)) == ({}, 1)
+    w.clock.ms += MINUTE
+    (claim,) = engine.step(1)
+    assert (claim.uid, claim.attempts) == (holder.uid, 0)
+    w.reap(engine)
+    assert w.dump().reaps == {holder.uid: 1}
+    assert replace(w, holder) == Replaced("replaced")
+    assert w.dump().reaps == {}
+    assert w.engine().claim().suspect, "it stays where it is"
 
 
 def test_runs_of_an_id_follow_one_another(world: Make) -> None:

@@ -11,6 +11,7 @@ from typing import cast
 
 from trioq.core.calls import NewJob, Replaced, Replacing, Taking, Unwanted
 from trioq.core.formats.ids import PLAIN
+from trioq.core.job import Uid
 from trioq.core.limits import is_own, take_of_id
 from trioq.core.model.boots import bell_of
 from trioq.core.model.keeping import renewed
@@ -22,14 +23,13 @@ from trioq.core.model.state import Ended, Namespace
 def replace(
     space: Namespace, sender: str, number: int, replacing: Replacing, *, now_ms: int
 ) -> Replaced:
-    """A job that waits gets another payload and, if it isn't due yet, another time."""
-    return cast(
-        Replaced, once(space, sender, number, lambda: _replaced(space, replacing.job, now_ms))
-    )
+    """A job that waits gets another payload, with all its attempts, and, if it isn't due yet,
+    another time."""
+    return cast(Replaced, once(space, sender, number, lambda: _replaced(space, replacing, now_ms)))
 
 
-def _replaced(space: Namespace, job: NewJob, now_ms: int) -> Replaced:
-    uid = job.uid
+def _replaced(space: Namespace, replacing: Replacing, now_ms: int) -> Replaced:
+    job, uid = replacing.job, replacing.job.uid
     life = space.jobs.get(uid)
     if life is None or job.id is None or space.ids.get(job.id) != uid:
         return Replaced("moved")
@@ -47,11 +47,21 @@ def _replaced(space: Namespace, job: NewJob, now_ms: int) -> Replaced:
         space.ring(job.queue)
     elif life.fair != job.fair:
         return Replaced("differs")
+    after = _runs_before(space, job.id, life) if replacing.supersedes else None
     life.stored, life.big, life.kept = job.stored, job.big, kept
+    life.attempts = life.reaps = 0
     own = filter(is_own, life.takes)
     life.takes = tuple(dict.fromkeys((*job.takes, *own)))
     _leave_room(space, job.queue, uid, life)
-    return Replaced("replaced")
+    return Replaced("replaced", after=after)
+
+
+def _runs_before(space: Namespace, id: str, life: Life) -> Uid | None:
+    """Which run has what this one waits for as its next."""
+    take, took = take_of_id(id), space.flow.took
+    if take not in life.takes:
+        return None
+    return next((uid for uid, takes in took.items() if take in takes), None)
 
 
 def _leave_room(space: Namespace, queue: str, uid: str, life: Life) -> None:
