@@ -9,6 +9,7 @@ import pytest
 from tests.cli.conftest import Cli, lines, only_error, run
 from tests.scene import Scene
 from tests.support import new_job
+from trioq.core.duration import exactly
 from trioq.core.formats import schedule as rows
 from trioq.core.schedules.listed import Listed, SaidList
 from trioq.core.schedules.schedule import Schedule
@@ -61,6 +62,24 @@ def test_one_is_shown_with_what_became_of_its_ticks(trioq: Cli, scheduled: Scene
     assert lines(told)[-1].split()[3:] == ["fired", "1.5", "s", *trioq.json("schedules")[0]["runs"]]
     (tick,) = trioq.json("schedules show", "nightly")["ticks"]
     assert (tick["at_ms"], tick["outcome"], tick["late_ms"]) == (TICK_MS, "fired", 1500)
+
+
+def test_what_is_late_is_told_where_it_is_looked_for(trioq: Cli, scheduled: Scene) -> None:
+    row = rows.encode(Schedule("late", Cron("0 0 1 * mon"), "x", "low", jitter_ms=30_000))
+    scheduled.store.put_schedule(*scheduled.sender.next(), "late", row, 1000)
+    for told in (trioq("schedules"), trioq("schedules show", "late")):
+        assert "late is late: its tick came" in told.stdout
+        assert "on the first day of month or on Monday, UTC" in told.stdout
+    assert "up to 30 s" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [(1000, "1 s"), (1500, "1.5 s"), (90_000, "90 s"), (5_400_000, "90 min"), (7_200_000, "2 h"),
+     (604_800_000, "7 d"), (0, "0 s"), (1, "0.001 s"), (100_000, "100 s")],
+)  # fmt: skip
+def test_a_time_that_was_set_is_told_exactly(ms: int, said: str) -> None:
+    assert exactly(ms) == said
 
 
 def test_what_is_asked_may_follow_the_configuration(trioq: Cli, scheduled: Scene) -> None:

@@ -79,7 +79,7 @@ def _circle() -> list[Any]:
 @pytest.mark.parametrize(
     ("returned", "words"),
     [
-        (object(), "not representable as JSON"), (math.nan, "not representable as JSON"),
+        (object(), "not representable as JSON"), (math.nan, "result is NaN or infinite"),
         ({"at": {1, object()}}, "result.at"), (_circle(), "contains itself"), (Rude(), ""),
         (Broken(), "Odd"), ([Broken()], "Odd"), ({"k" * 3000: object()}, "result.kkk"),
     ],

@@ -376,11 +376,14 @@ def test_a_tick_that_fires_is_no_news_and_one_that_was_missed_is() -> None:
     log = Log()
     log.tell(ScheduleTicked("nightly", (("fired", 2),), "u1"))
     log.tell(ScheduleTicked("nightly", (("overlap", 2),)))
-    log.tell(ScheduleTicked("nightly", (("missed", 90_000), ("fired", 1500)), "u2"))
+    log.tell(
+        ScheduleTicked("nightly", (("missed", 90_000), ("missed", 60_000), ("fired", 1500)), "u2")
+    )
     log.tell(TickRefused("nightly", "queue 'low' is full"))
     assert [line["level"] for line in log.lines] == ["debug", "info", "warning", "warning"]
     missed, refused = log.lines[2:]
-    assert (missed["outcomes"], missed["late_s"], missed["job_id"]) == ("missed fired", 90, "u2")
+    assert (missed["outcomes"], missed["late_s"]) == ("missed 2, fired 1", 90)
+    assert missed["job_id"] == "u2"
     assert "job_id" not in log.lines[1]
     assert (refused["schedule"], refused["why"]) == ("nightly", "queue 'low' is full")
 

@@ -22,7 +22,22 @@ from trioq.errors import ConfigError
         ("cron = '* * * *'", "schedules.a.cron: '* * * *': expected five or six fields"),
         ("cron = '61 * * * *'", "schedules.a.cron: '61 * * * *': bad minute"),
         ("cron = '0 0 29 2 8-1'", "schedules.a.cron: '0 0 29 2 8-1': bad day-of-week"),
-        ("cron = '0 0 31 2 *'", "schedules.a.cron: '0 0 31 2 *': bad day-of-month"),
+        ("cron = '0 0 31 2 *'", "schedules.a.cron: '0 0 31 2 *': it never fires, as none of its"),
+        ("cron = '0 0 * 13 *'", "schedules.a.cron: '0 0 * 13 *': bad month"),
+        *(
+            (
+                f"cron = '0 3 * * *', tz = '{zone}'",
+                'schedules.a.tz: expected a time zone of the IANA list, such as "Europe/Berlin" or'
+                f" \"UTC\", got '{zone}'{close}",
+            )
+            for zone, close in (
+                ("localtime", ""),
+                ("posix/Europe/Berlin", '; did you mean "Eu'),
+                ("right/UTC", ""),
+                ("posixrules", ""),
+                ("Factory", ""),
+            )
+        ),
         (f"cron = '{'1,' * 200}1 * * * *'", "schedules.a.cron: longer than 256 characters"),
         ("cron = 5", "schedules.a.cron: expected a cron expression, such as"),
         (
@@ -41,7 +56,7 @@ from trioq.errors import ConfigError
             "cron = '* * * * *', anchor = 2030-01-01T00:00:00Z",
             "schedules.a.anchor: only used with every",
         ),
-        ("every = 1, payload = {a = nan}", "schedules.a.payload.a: not representable as JSON"),
+        ("every = 1, payload = {a = nan}", "schedules.a.payload.a: it is NaN or infinite, which"),
         ("every = 1, payload = 3", "schedules.a.payload: expected a table"),
         ("every = 1, queue = 'lwo'", "schedules.a.queue: expected one of the queues"),
         ("every = 1, misfire = 'none'", "schedules.a.misfire: expected one of skip, last, all"),

@@ -24,10 +24,10 @@ from trioq.cli.screen import ago, free_texts, moment, numbers, plain, show_table
 from trioq.client.jobs import Drafts
 from trioq.client.sync_schedules import SyncSchedules
 from trioq.core.config.rules import did_you_mean
-from trioq.core.duration import roughly
+from trioq.core.duration import exactly, roughly
 from trioq.core.formats.pause import NOTE_MAX
 from trioq.errors import PayloadRejected, QueueFull, QueueUnknown
-from trioq.store.inspect import ScheduleView, TickView, schedule_in_words
+from trioq.store.inspect import ScheduleView, TickView, late_in_words, schedule_in_words
 
 with_name = click.argument("name")
 
@@ -78,7 +78,7 @@ def list_(config: str, as_json: bool) -> None:
         columns = [*texts("schedule", "next", "last", "became", "of"), *free_texts("when")]
         show_table(columns, [_row(view, now_ms) for view in found])
         for view in found:
-            for line in _remarks(view):
+            for line in _remarks(view, now_ms):
                 click.echo(plain(line))
 
 
@@ -95,7 +95,7 @@ def show(config: str, name: str, as_json: bool) -> None:
         return
     for what, said in _told(view, now_ms):
         click.echo(plain(f"{what:<9} {said}"))
-    for line in _remarks(view):
+    for line in _remarks(view, now_ms):
         click.echo(plain(line))
     if view.ticks:
         columns = [*texts("tick", "became"), *numbers("late"), *texts("job")]
@@ -111,7 +111,7 @@ def show(config: str, name: str, as_json: bool) -> None:
 def next_(config: str, name: str, count: int, as_json: bool) -> None:
     """Print the next ticks of the schedule NAME, by the clocks of its zone."""
     with opened(config) as there:
-        view = _known(there, name)
+        view, now_ms = _known(there, name), there.admin.now_ms()
     ticks = view.following(count)
     if as_json:
         show_json(ticks)
@@ -120,7 +120,7 @@ def next_(config: str, name: str, count: int, as_json: bool) -> None:
         click.echo(plain(_at(view, at_ms)))
     if not ticks:
         click.echo(plain(f"{name} doesn't come any more"))
-    for line in _remarks(view):
+    for line in _remarks(view, now_ms):
         click.echo(plain(line))
 
 
@@ -223,11 +223,11 @@ def _told(view: ScheduleView, now_ms: int) -> list[tuple[str, str]]:
         payload = json.dumps(json.loads(its.payload), ensure_ascii=False)
         said += [
             ("job", f"{its.job} in {its.queue}, given {payload}"),
-            ("misfire", f"{its.misfire}, if later than {roughly(its.grace_ms / 1000)}"),
+            ("misfire", f"{its.misfire}, if later than {exactly(its.grace_ms)}"),
             ("overlap", its.overlap),
         ]
         if its.jitter_ms:
-            said.append(("jitter", f"up to {roughly(its.jitter_ms / 1000)}"))
+            said.append(("jitter", f"up to {exactly(its.jitter_ms)}"))
         said.append(("of", OWNERS[its.owner] + (f" {view.app}" if view.app else "")))
     if view.next_ms is not None:
         said.append(("next", f"{_at(view, view.next_ms)} ({ago(view.next_ms, now_ms)})"))
@@ -236,9 +236,11 @@ def _told(view: ScheduleView, now_ms: int) -> list[tuple[str, str]]:
     return said
 
 
-def _remarks(view: ScheduleView) -> list[str]:
+def _remarks(view: ScheduleView, now_ms: int) -> list[str]:
     """What keeps it from ticks, or will."""
     told = []
+    if view.next_ms is not None and (late := late_in_words(view.name, view.next_ms, now_ms)):
+        told.append(late)
     if view.paused is not None:
         told.append(schedule_in_words(view.name, view.paused))
     if view.retired_ms is not None:

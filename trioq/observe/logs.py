@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -187,7 +188,8 @@ def _fields(event: Event) -> dict[str, Any]:
         if name == "error" and not isinstance(value, str):
             fields["error"] = f"{value.type}: {value.message}"
         elif name == "outcomes":
-            fields["outcomes"] = " ".join(outcome for outcome, _ in value)
+            counts = Counter(outcome for outcome, _ in value)
+            fields["outcomes"] = ", ".join(f"{outcome} {n}" for outcome, n in counts.items())
             fields["late_s"] = max(late_ms for _, late_ms in value) / 1000
         elif name == "uid" and not value:
             pass  # no job came with it

@@ -109,7 +109,9 @@ def test_once_is_once() -> None:
     [
         ("* * * *", "five or six fields"),
         ("61 * * * *", "bad minute"),
-        ("0 0 31 2 *", "bad day-of-month"),
+        ("0 0 31 2 *", "it never fires, as none of its months has such a day"),
+        ("0 3 31 2,4,6 *", "it never fires"),
+        ("0 0 32 * *", "bad day-of-month"),
         ("@daily", "five or six fields"),
         ("", "five or six fields"),
         ("0 0 29 2 1#9", "bad day-of-week"),

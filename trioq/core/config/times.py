@@ -64,7 +64,8 @@ class Zone(Text):
         from trioq.core.config.rules import did_you_mean  # which knows the sections, and they us
 
         for where, message in super().problems(value, raw):
-            close = did_you_mean(value, available_timezones()) if isinstance(value, str) else ""
+            known = filter(_is_listed, available_timezones())
+            close = did_you_mean(value, known) if isinstance(value, str) else ""
             yield where, message + close
 
 
@@ -123,9 +124,18 @@ def epoch_ms(moment: datetime.datetime) -> int:
 
 
 def is_zone(name: str) -> bool:
-    """Whether this machine knows it."""
+    """Whether this machine knows it, and it is the same zone on each."""
+    if not _is_listed(name):
+        return False
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # a path, a directory, and none that is known
         return False
     return True
+
+
+def _is_listed(name: str) -> bool:
+    """Whether IANA lists it, and it doesn't only lie among those: a machine's own does, and all of
+    them once more with leap seconds."""
+    is_own = name in ("localtime", "posixrules", "Factory")
+    return not (is_own or name.startswith(("posix/", "right/")))

@@ -68,9 +68,10 @@ def encode_value(payload: Any, called: str = "payload", *, is_flat: bool = False
             raise PayloadRejected(f"not representable as JSON: {where}") from None
         raise PayloadRejected(f"nested deeper than {DEEPEST} levels") from None
     except (TypeError, ValueError) as error:
-        raise PayloadRejected(
-            f"not representable as JSON: {_where(payload, called)}: {error}"
-        ) from None
+        where = _where(payload, called)
+        if str(error).startswith("Out of range float"):
+            raise PayloadRejected(f"{where} is NaN or infinite, which JSON doesn't have") from None
+        raise PayloadRejected(f"not representable as JSON: {where}: {error}") from None
     # Of the others most haven't enough in them that could be.
     could_be = not is_flat and encoded.count(b"{") + encoded.count(b"[") > DEEPEST
     if could_be and is_too_deep(payload):

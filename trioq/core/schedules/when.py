@@ -60,9 +60,25 @@ class Cron:
         try:
             next(CronSim(self.expression, datetime(2024, 1, 1, tzinfo=self.zone)))
         except CronSimError as error:
-            raise ValueError(f"cron is {shown(self.expression)}: {_told(error)}") from None
+            raise ValueError(f"cron is {shown(self.expression)}: {self._told(error)}") from None
         except StopIteration:
             raise ValueError(f"cron is {shown(self.expression)}: it never fires") from None
+
+    def _told(self, error: CronSimError) -> str:
+        said = str(error)
+        if said == "Wrong number of fields":
+            return f"expected five or six fields ({_FIELDS})"
+        if said == "Bad day-of-month" and self._fits_another_month():
+            return "it never fires, as none of its months has such a day"
+        return said[:1].lower() + said[1:]
+
+    def _fits_another_month(self) -> bool:
+        *others, _, weekday = self.expression.split()
+        try:
+            CronSim(" ".join((*others, "*", weekday)), datetime(2024, 1, 1, tzinfo=self.zone))
+        except CronSimError:
+            return False
+        return True
 
     def after(self, ms: int) -> int | None:
         return self._first(CronSim(self.expression, self._local(ms)), lambda tick: tick > ms)
@@ -131,10 +147,3 @@ class Once:
 
     def count(self, after_ms: int, before_ms: int) -> int:
         return int(after_ms < self.at_ms < before_ms)
-
-
-def _told(error: CronSimError) -> str:
-    said = str(error)
-    if said == "Wrong number of fields":
-        return f"expected five or six fields ({_FIELDS})"
-    return said[:1].lower() + said[1:]

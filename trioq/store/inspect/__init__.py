@@ -40,7 +40,7 @@ from trioq.store.inspect.sample import (
 )
 from trioq.store.inspect.schedules import ScheduleView, TickView, schedules
 from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch, with_abandoned
-from trioq.store.inspect.standing import Standing, standing
+from trioq.store.inspect.standing import Standing, late_in_words, standing
 from trioq.store.inspect.summaries import done
 from trioq.store.inspect.trend import Trend
 from trioq.store.inspect.views import JobView
@@ -91,6 +91,7 @@ __all__ = [
     "glance",
     "held",
     "known_limits",
+    "late_in_words",
     "limits",
     "limits_in_words",
     "listing",

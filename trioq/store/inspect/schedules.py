@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 from cronsim import CronSim
 
-from trioq.core.duration import roughly
+from trioq.core.duration import exactly
 from trioq.core.formats import pause, schedule
 from trioq.core.formats.pause import Pause
 from trioq.core.job import Uid
@@ -141,10 +141,13 @@ def in_words(when: When) -> str:
     """When something comes, as people say it."""
     match when:
         case Cron(expression, zone):
-            said = CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)).explain()
+            cron = CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC))
+            said = cron.explain()
+            if not cron.day_and:  # either of the two
+                said = said.replace(" and on ", " or on ", 1)
             return f"{said[:1].lower()}{said[1:]}, {zone.key}"
         case Every(interval_ms, _):
-            return f"every {roughly(interval_ms / 1000)}"
+            return f"every {exactly(interval_ms)}"
         case Once(at_ms):
             return f"once, at {datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return str(when)

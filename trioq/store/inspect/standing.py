@@ -50,9 +50,7 @@ class Standing:
     def faults_in_words(self) -> list[str]:
         """What somebody should look at, a sentence each."""
         told = [
-            f"{name} is late: its tick came {roughly((self.now_ms - at_ms) / 1000)} ago, and no"
-            " engine has made it"
-            for name, at_ms in self.late
+            said for name, at_ms in self.late if (said := late_in_words(name, at_ms, self.now_ms))
         ]
         for each in self.ending:
             left_s = (each.since_ms + RETIRED_AFTER_MS - self.now_ms) / 1000
@@ -83,6 +81,14 @@ class Standing:
             "unlisted": len(self.ending),
             "retired": len(self.retired),
         }
+
+
+def late_in_words(name: str, next_ms: int, now_ms: int) -> str:
+    """That a tick came long ago, and is still to be made; empty: it didn't."""
+    if now_ms - next_ms <= LATE_MS:
+        return ""
+    ago = roughly((now_ms - next_ms) / 1000)
+    return f"{name} is late: its tick came {ago} ago, and no engine has made it"
 
 
 def standing(store: RedisStore) -> Standing:
