@@ -111,6 +111,9 @@ def test_the_model_says_what_became_of_it_with_the_same_word(kind: type[Settleme
 def fragment(kind: type[Settlement]) -> str:
     """With what it uses, without comments."""
     text = load("step").text
-    whole = re.search(rf"^verbs\.{kind.verb} = function\(\)\n(.*?)^end\n", text, re.M | re.S)
+    begin = rf'^( *)\w+ name == "{kind.verb}" then\n'
+    whole = re.search(
+        begin + r"\1  verb = \(function\(\)\n(.*?)^\1  end\)\(\)\n", text, re.M | re.S
+    )
     assert whole
-    return re.sub(r"--.*", "", whole[1])
+    return re.sub(r"--.*", "", whole[2])
