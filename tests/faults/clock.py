@@ -102,8 +102,8 @@ class _Told(Clocked):
 
     def _tell(self, name: str, words: list[bytes]) -> list[bytes]:
         place = _place(name)
-        if place is None:
-            return words
+        if place is None or (name == "enqueue" and words[2] == b"6"):
+            return words  # one plain job by itself asks for no time
         place += 3 + int(words[2])  # EVALSHA sha numkeys, and the keys
         assert words[place] == b"", "nobody else tells the time"
         now_ms = int((time.time() + self.ahead_s) * 1000)
