@@ -96,3 +96,7 @@ def test_jitter_is_the_same_for_all_who_ask(name: str, tick: int, most: int) -> 
 
 def test_jitter_differs_from_tick_to_tick() -> None:
     assert len({jitter_of("nightly", tick, 30_000) for tick in range(0, 100_000, 1000)}) > 50
+
+
+def test_schedules_of_the_same_time_are_spread() -> None:
+    assert len({jitter_of(f"of-{tenant}", 60_000, 30_000) for tenant in range(100)}) > 50

@@ -110,6 +110,18 @@ def test_what_isnt_listed_any_more_is_retired_after_an_hour(world: Make) -> None
     assert told(w, new, listed(w, "a")) == {}, "it is told for an hour"
 
 
+def test_deployments_that_follow_dont_begin_the_hour_anew(world: Make) -> None:
+    w = world()
+    started(w, "a", "b")
+    started(w, "a", row=b"1")
+    w.clock.ms += HOUR // 2
+    new = started(w, "a", row=b"2")
+    w.clock.ms += HOUR // 2
+    assert told(w, new, listed(w, "a", row=b"2")) == {"b": True}
+    started(w, "a", row=b"3")
+    assert told(w, w.engine("low"), listed(w, "a", row=b"4")) == {"b": True}
+
+
 def test_all_that_an_app_listed_ends_where_it_lists_nothing(world: Make) -> None:
     w = world()
     started(w, "a")
@@ -187,6 +199,20 @@ def test_apps_that_share_a_namespace_leave_each_others(world: Make) -> None:
     w.clock.ms += 3600 * SECOND
     assert told(w, other, listed(w, "a", "b", app="two")) == {}
     assert w.dump().owners == {"a": "one", "b": "two", "c": "three"}
+
+
+def test_whether_a_list_is_still_said_doesnt_go_by_other_apps(world: Make) -> None:
+    w = world()
+    old, new = started(w, "a"), started(w)
+    for _ in range(4):
+        assert say(w, w.engine("low"), listed(w, app="two")).word == "ok"
+    for _ in range(2):
+        assert say(w, old, listed(w, "a")).word == "older", "one says the newest"
+        w.clock.ms += MINUTE
+    w.store.sign_off(new.engine)
+    assert say(w, old, listed(w, "a")).word == "older"
+    w.clock.ms += MINUTE
+    assert say(w, old, listed(w, "a")) == Heard("ok"), "others say the same of their own"
 
 
 def test_a_tick_that_has_come_stays_where_its_schedule_changes(world: Make) -> None:
