@@ -342,7 +342,8 @@ async def test_an_id_is_remembered_for_as_long_as_its_enqueue_says(
         for options, happened in (
             ({}, "existing"), ({"id_retention": 0}, "queued"), ({"id_retention": "1h"}, "existing"),
             ({"cooldown": 60}, "existing"), ({"on_conflict": "replace"}, "queued"),
-            ({"debounce": 0.001}, "queued"),
+            ({"on_conflict": "supersede"}, "queued"), ({"debounce": 0.001}, "queued"),
+            ({"id_dead": "free"}, "existing"),
             ({"on_conflict": "again", "id_retention": 60}, "existing"),
         ):  # fmt: skip
             id = str(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import attrs
@@ -55,6 +56,14 @@ def test_no_jobs_are_no_batch() -> None:
 def drafts() -> Drafts:
     queues = (QueueConfig("low"), QueueConfig("high"))
     return Drafts(Config(namespace="t", queues=queues, max_payload_bytes=10_000), knows_queues=True)
+
+
+@pytest.mark.parametrize("what", [Call("work", {}), "work"])
+def test_a_job_that_says_nothing_but_its_time_has_it(what: Call | str) -> None:
+    at = datetime(2030, 1, 1, 12, tzinfo=timezone(timedelta(hours=1)))
+    job = drafts().draft(what, None, at=at)
+    assert (job.at_ms, job.delay_ms) == (1_893_495_600_000, 0)
+    assert decode(job.uid, job.stored).record.due_ms == job.at_ms
 
 
 def one_of_many(
