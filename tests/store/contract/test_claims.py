@@ -251,6 +251,53 @@ def test_an_engine_isnt_idle_if_there_is_another_job(world: Make) -> None:
         assert engine.ask(1, Ack(uid, 2, b"{}"), parked_version=0).held == held
 
 
+def test_an_idle_engine_that_wants_none_claims_none(world: Make) -> None:
+    w = world()
+    w.new("low")
+    assert w.engine().ask(0, parked_version=0).claims == ()
+
+
+def test_an_idle_engine_too_claims_from_the_first_queue_first(world: Make) -> None:
+    w = world()
+    engine = w.engine()
+    low, high = w.new("low", "high")
+    assert uids(engine.ask(1, parked_version=0).claims) == [high]
+    assert uids(engine.ask(1, Ack(high, 1, b"{}"), parked_version=0).claims) == [low]
+
+
+def test_what_an_idle_engine_had_goes_back_to_its_queue(world: Make) -> None:
+    w = world()
+    (uid,) = w.new("low")
+    engine = w.engine("high", "low")
+    assert uids(engine.ask(1, parked_version=0).claims) == [uid]
+    w.reap(engine)
+    assert w.queue("low").suspects == (uid,)
+
+
+def test_an_idle_engine_ends_what_it_holds_and_by_that_claim(world: Make) -> None:
+    w = world()
+    engine = w.engine("low")
+    for _ in range(9):
+        engine.ask(0, parked_version=0)
+    gone, held = w.new("low", "low")
+    assert len(engine.ask(2, parked_version=0).claims) == 2
+    assert not engine.ask(0, Ack(gone, 10, b"{}"), parked_version=0).refused
+    for late in (Ack(gone, 10, b"{}"), Ack(held, 1, b"{}")):
+        assert engine.ask(0, late, parked_version=0).refused == {late.uid}
+    left = w.dump()
+    assert (set(left.jobs), left.stats["done"]) == ({held}, 1)
+
+
+def test_of_what_an_idle_engine_ends_no_more_is_kept_than_shall_be(world: Make) -> None:
+    w = world(keep_done=2)
+    engine = w.engine("low")
+    for nth in range(4):
+        (uid,) = w.new("low")
+        assert engine.ask(1, parked_version=0).claims
+        engine.ask(0, Ack(uid, 2 * nth + 1, b"%d" % nth), parked_version=0)
+    assert w.dump().kept == ((4, (b"3",)), (3, (b"2",)))
+
+
 def test_an_idle_engine_claims_of_a_record_that_cannot_be_ours_a_part(world: Make) -> None:
     w = world()
     others = sized(20 * RECORD_MAX)
