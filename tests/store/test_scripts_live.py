@@ -376,6 +376,19 @@ def test_a_forgotten_request_of_one_job_is_repeated_without_harm(store: RedisSto
     assert store.enqueue("s", 1, jobs) == answer
 
 
+@pytest.mark.direct  # likewise
+def test_a_forgotten_request_that_took_an_id_is_repeated_without_harm(store: RedisStore) -> None:
+    engine = Driver(store)
+    Sender(store).enqueue(new_job(id="mine"))
+    taking = Taking(engine.claim().uid, "again", engine.engine, engine.n, 0, b"{}")
+    jobs = [new_job(id="mine")]
+    answer = store.enqueue("s", 1, jobs, taking=taking)
+    before = dump(store)
+    store.lane.call("DEL", store.keys.of("sender", "s"))
+    assert store.enqueue("s", 1, jobs, taking=taking) == answer == Enqueued(1, {}, frozenset())
+    assert dump(store) == before
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_bell_of_another_type_is_no_reason_to_refuse_a_job(store: RedisStore, count: int) -> None:
     bell = store.keys.of("bell", "low")
