@@ -9,7 +9,7 @@ import pytest
 
 import trioq
 from tests.settings.reading import fault_lines, only_line, read
-from trioq.core.config.schedules import when_of
+from trioq.core.config.schedules import schedule_of, when_of
 from trioq.core.schedules.when import Every, Once
 from trioq.errors import ConfigError
 
@@ -89,12 +89,15 @@ def test_what_is_written_is_meant() -> None:
     schedules = read(
         """
         schedules.a = { every = "15m", anchor = 1970-01-01T00:00:07Z, job = "x" }
-        schedules.b = { at = "2030-01-01T01:00:00+01:00", job = "x" }
+        schedules.b = { at = "2030-01-01T01:00:00.007+01:00", job = "x" }
+        schedules.c = { cron = "0 3 * * *", job = "x", misfire_grace = "2m", jitter = "3s" }
         """
     ).schedules
     assert when_of(schedules["a"]) == Every(900_000, 7000)
     at_ms = round(datetime(2030, 1, 1, tzinfo=UTC).timestamp() * 1000)
-    assert when_of(schedules["b"]) == Once(at_ms)
+    assert when_of(schedules["b"]) == Once(at_ms + 7)
+    made = [schedule_of(schedules[name], "low", "config", 1000) for name in "ac"]
+    assert [(each.grace_ms, each.jitter_ms) for each in made] == [(60_000, 0), (120_000, 3000)]
 
 
 def test_the_environment_can_set_it() -> None:

@@ -164,6 +164,19 @@ def test_who_is_started_with_the_older_after_the_newer_has_gone_brings_it_back(
     assert set(w.dump().unlisted) == {"b"}
 
 
+def test_an_older_list_is_known_as_such_for_an_hour(world: Make) -> None:
+    w = world()
+    old, new = started(w, "a"), started(w, "b")
+    w.store.sign_off(old.engine)
+    for left_ms, word in ((1, "older"), (0, "ok")):
+        say(w, new, listed(w, "b"))
+        w.clock.ms += HOUR - left_ms
+        say(w, new, listed(w, "b"))
+        again = w.engine("low")
+        assert say(w, again, listed(w, "a")).word == word
+        w.store.sign_off(again.engine)
+
+
 def test_what_a_client_has_put_stays_as_it_is(world: Make) -> None:
     w = world()
     w.store.put_schedule(*w.sender.next(), "a", b"mine", w.clock() + HOUR)
