@@ -17,12 +17,14 @@ from tests.store.drive import Driver, Sender
 from tests.support import Server, new_job, wait_until
 from trioq.core.calls import Enqueuer, MustWait
 from trioq.core.formats.engine_info import EngineInfo, encode
+from trioq.core.formats.snapshot import Snapshot
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Park
 from trioq.doctor import examine
 from trioq.settings import load
 from trioq.store.checks import minimal_acl
 from trioq.store.connect import open_store
+from trioq.store.inspect import tell
 from trioq.store.redis import RedisStore, StoreOptions
 
 
@@ -206,6 +208,26 @@ def test_engines_of_one_supervisor_are_told_together(
         told = findings(doctor, "engines")
     assert ("ok", "1 alive, 1 of them under a-1-ff, 0 job(s) running") in told
     store.lane.close()
+
+
+def test_an_engine_whose_workers_are_all_kept_by_abandoned_handlers_is_a_warning(
+    doctor: Cli, own_server: Server
+) -> None:
+    store, other = own_server.store(), own_server.store()
+    with Beating(store) as engine:
+        info = EngineInfo("z", queues=("low",), names=("noop",), workers=2)
+        own_server.call("HSET", "{t}:engines", engine, encode(info))
+        tell(other, engine, Snapshot(abandoned={"noop": 2}, away=1, away_s=1.0))
+        assert findings(doctor, "engines") == [("ok", "1 alive, 0 job(s) running")]
+        tell(other, engine, Snapshot(abandoned={"noop": 2}, away=2, away_s=1.0))
+        warned, _ = findings(doctor, "engines")
+    assert warned == (
+        "warning",
+        "z runs nothing: abandoned handlers keep all of its 2 worker(s): 2 noop; their jobs were"
+        " cancelled, and they go on: restart it",
+    )
+    store.lane.close()
+    other.lane.close()
 
 
 def test_engines_are_watched_no_longer_than_they_need(

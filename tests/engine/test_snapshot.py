@@ -139,11 +139,13 @@ async def test_so_does_one_with_abandoned_handlers_and_who_counts_is_told(
         engine = await nursery.start(trioq.Engine(busy, there, report=quiet).run)
         await begun.wait()  # one that is asked before it begins never does
         assert cancelled_by(store, "a", 2, job.uid, "low", "stubborn") == "asked"
-        await told(store, lambda each: each.abandoned == {"stubborn": 1})
+        shown = await told(store, lambda each: each.abandoned == {"stubborn": 1})
         counted = with_abandoned(store, stats(store)).engines
         gate.set()
         engine.drain()
     assert {"stubborn": 1} in [each.abandoned for each in counted]
+    assert shown.away == 1, "it keeps its worker"
+    assert 0 < shown.away_s < PATIENCE_S
 
 
 @pytest.mark.trio

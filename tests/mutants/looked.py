@@ -91,7 +91,8 @@ LOOKED = (
     ),
     Mutant(
         "nothing but limits is known to stop a queue", "store/inspect/explain.py",
-        "*(of_ready(queue, counted) if has_ready else ()),", "", EXPLAIN,
+        "*(of_ready(queue, abandoned_of(counted, told), now_ms) if has_ready else ()),", "",
+        EXPLAIN,
     ),
     Mutant(
         "what a job waited for once it waits for ever", "observe/metrics/waits.py",

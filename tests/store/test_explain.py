@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import attrs
 import pytest
 
 from tests.scene import Scene
@@ -19,7 +20,7 @@ from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Park
 from trioq.store.inspect import Reason, explain, explain_queue, glance, tell
-from trioq.store.inspect.explain import LOOKED
+from trioq.store.inspect.explain import LOOKED, now_ms_of
 
 #: As it is told.
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
@@ -324,7 +325,31 @@ def test_of_a_queue_it_is_told_that_workers_are_busy_with_jobs_of_others(scene: 
     scene.enqueue(new_job("low"))
     (reason,), _, _ = explain_queue(scene.store, "low")
     assert reason.says == "the only worker of the engine that serves low is busy"
-    assert (reason.why, reason.data) == ("busy", {"workers": 1, "held": 1})
+    assert (reason.why, reason.data) == ("busy", {"workers": 1, "held": 1, "abandoned": 0})
+
+
+def test_of_workers_that_abandoned_handlers_keep_it_is_told_how_many_and_for_how_long(
+    scene: Scene,
+) -> None:
+    info = EngineInfo("e", queues=("low",), names=("noop",), workers=3)
+    scene.store.lane.call("HSET", "{t}:engines", scene.driver.engine, encode(info))
+    _, waits = scene.enqueue(new_job("low"), new_job("low"))
+    scene.driver.step(1)
+    at_ms = now_ms_of(scene.store)
+    shown = Snapshot(at_ms=at_ms - 60_000, clock_offset_s=60.0, away=1, away_s=90.0)
+    tell(scene.store, scene.driver.engine, shown)
+    assert why(scene, waits) == ["none"], "one is free"
+    tell(scene.store, scene.driver.engine, attrs.evolve(shown, away=2))
+    told = only(scene, waits)
+    assert told.says == (
+        "all 3 workers of the engine that serves low are busy; 2 of them are kept by abandoned"
+        " handlers, the first for 90.0 s"
+    )
+    assert told.why == "busy"
+    assert told.data["since_ms"] == pytest.approx(at_ms - 90_000, abs=1)
+    del told.data["since_ms"]
+    assert told.data == {"workers": 3, "held": 1, "abandoned": 2}
+    assert [reason.why for reason in explain_queue(scene.store, "low")[0]] == ["busy"]
 
 
 def test_what_is_ready_in_higher_queues_is_told_of(scene: Scene) -> None:

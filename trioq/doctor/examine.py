@@ -12,7 +12,7 @@ from trioq.errors import StoreError, StoreRefused
 from trioq.settings import warnings
 from trioq.store.checks import explain, not_to_be_asked
 from trioq.store.connect import Connector
-from trioq.store.inspect import doors, standing, stats
+from trioq.store.inspect import doors, standing, stats, with_abandoned
 
 
 def examine(config: Config, connector: Connector) -> Iterator[Finding]:
@@ -34,7 +34,9 @@ def examine(config: Config, connector: Connector) -> Iterator[Finding]:
     looks: dict[str, Callable[[], Iterator[Finding]]] = {
         "memory": lambda: server.roomy(store),
         "disk": lambda: server.disk(config),
-        "engines": lambda: jobs.engines(store, config, stats(store, config.queue_names)),
+        "engines": lambda: jobs.engines(
+            store, config, with_abandoned(store, stats(store, config.queue_names))
+        ),
         "queues": lambda: jobs.queues(config, stats(store, config.queue_names)),
         "schedules": lambda: jobs.schedules(standing(store)),
         "limiter": lambda: jobs.limiter(store, from_config.rate(config)),

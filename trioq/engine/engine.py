@@ -222,8 +222,10 @@ class Engine:
         status = self.status()
         if status.engine is None:
             return None
+        runs = self._parts.runs
         abandoned = Counter(status.abandoned) + Counter(abandoned_threads())
-        return status.engine, told(status, self._parts.runs, self._parts.recent, abandoned)
+        since = runs.abandoned_since()
+        return status.engine, told(status, runs, self._parts.recent, abandoned, since)
 
     def _idle(self) -> tuple[int, int] | None:
         """Workers without a job, and jobs ever claimed, while the engine is to claim."""

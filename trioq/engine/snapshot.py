@@ -83,12 +83,17 @@ class Shown(Protocol):
 
 
 def told(
-    status: Status, runs: Iterable[Shown], recent: Recent, abandoned: Mapping[str, int]
+    status: Status,
+    runs: Iterable[Shown],
+    recent: Recent,
+    abandoned: Mapping[str, int],
+    since: float | None,
 ) -> Snapshot:
     """All of it. Called in the loop.
 
     Args:
       abandoned: Handlers that go on though their jobs are settled, threads too.
+      since: When the first of those that keep workers was abandoned.
     """
     now, now_ms = trio.current_time(), time.time_ns() // 1_000_000
     runs = tuple(runs)
@@ -115,6 +120,8 @@ def told(
         done=dict(recent.done),
         failures=tuple(recent.failures),
         abandoned=abandoned,
+        away=sum(status.abandoned.values()),
+        away_s=0.0 if since is None else now - since,
         waits_for=() if waiting is None else tuple(sorted(waiting.queues)),
         waits_s=0.0 if waiting is None else time.monotonic() - waiting.since,
     )

@@ -26,7 +26,7 @@ SNAPSHOT = Snapshot(
     1_000, 2, 3, True, 0.5, (Run(UID, "n", "q", 1, 900, 0.5, "half"),), {"n": "open"},
     {"n": 4_000}, {"q": 3},
     (Failure(800, UID, "n", "q", 1, "E: no", "dead: failures"),), {"n": 1}, ("q",), 7.5, -0.25,
-    (Shut("d", ("n",), "half_open", 700, None, 3, 4, True, (UID,)),),
+    (Shut("d", ("n",), "half_open", 700, None, 3, 4, True, (UID,)),), 1, 2.5,
 )  # fmt: skip
 
 #: What else stands where a value of some type is expected.

@@ -99,6 +99,10 @@ class Snapshot:
     """The server's clock less its own."""
     shut: tuple[Shut, ...] = ()
     """Its breakers that aren't closed, each once."""
+    away: int = 0
+    """So many workers are kept by abandoned handlers; those in threads keep none."""
+    away_s: float = 0.0
+    """How long the first of them has been."""
 
 
 def encode(snapshot: Snapshot) -> bytes:
@@ -149,6 +153,8 @@ def decode(encoded: bytes | None) -> Snapshot | None:
             for each in lenient.objects(told.get("failures"))
         ),
         abandoned={name: lenient.count(count) for name, count in abandoned.items()},
+        away=lenient.count(told.get("away")),
+        away_s=lenient.seconds(told.get("away_s")),
         waits_for=lenient.texts(told.get("waits_for")),
         waits_s=lenient.seconds(told.get("waits_s")),
         clock_offset_s=lenient.offset(told.get("clock_offset_s")),

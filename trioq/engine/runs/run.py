@@ -185,6 +185,11 @@ class Runs:
         """How many go on though they are abandoned. May be asked in any thread."""
         return _by_name(tuple(self.abandoned))
 
+    def abandoned_since(self) -> float | None:
+        """When the first of these was abandoned; None: there is none."""
+        first = next(iter(tuple(self.abandoned)), None)
+        return None if first is None else first.began + first.took_s
+
     def count(self, by: Claimer) -> int:
         """How many there are of this boot's claims."""
         return sum(run.claim.by is by for run in self) + self._hands[by]

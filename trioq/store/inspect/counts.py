@@ -65,6 +65,10 @@ class EngineStats:
     """Jobs that the server holds for it."""
     abandoned: Mapping[str, int] = attrs.field(factory=dict[str, int])
     """Handler → how many go on though their jobs are settled, where that was asked for."""
+    away: int = 0
+    """So many of its workers they keep, where that was asked for."""
+    away_since_ms: int | None = None
+    """Since when the first is kept; epoch, by the server's clock."""
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ from trioq.store.inspect.reasons import (
     of_ready,
 )
 from trioq.store.inspect.rooms import rooms
-from trioq.store.inspect.snapshot import snapshots
+from trioq.store.inspect.snapshot import abandoned_of, snapshots
 from trioq.store.inspect.summaries import done
 from trioq.store.inspect.views import JobView
 from trioq.store.redis import RedisStore
@@ -68,7 +68,8 @@ def explain(store: RedisStore, id_or_uid: str, queues: Sequence[str] = ()) -> Ex
     is_in_line = view.state == "ready" and queue and not is_limited
     line = _line(store, queue, view.uid, now_ms) if is_in_line else None
     state = "limited" if is_limited else view.state
-    reasons = of_job(view, counted, _told(store, counted), line, now_ms, held=held)
+    told = _told(store, counted)
+    reasons = of_job(view, abandoned_of(counted, told), told, line, now_ms, held=held)
     return Explanation(view.uid, view.callers_id or view.uid, name, queue, state, reasons)
 
 
@@ -103,7 +104,7 @@ def explain_queue(
     has_ready = not stops and queue in counted.queues and counted.queues[queue].ready > 0
     reasons = (
         *stops,
-        *(of_ready(queue, counted) if has_ready else ()),
+        *(of_ready(queue, abandoned_of(counted, told), now_ms) if has_ready else ()),
         *of_limits(queue, counted, rooms(store, queue), now_ms),
         *of_line(queue, counted, now_ms),
     )

@@ -142,7 +142,7 @@ def of_job(
     reasons += _limited(held, counted, now_ms)
     if line is not None and not reasons:
         reasons += _in_line(queue, counted.queues[queue], line, now_ms)
-        reasons += of_ready(queue, counted)
+        reasons += of_ready(queue, counted, now_ms)
     return tuple(reasons) or (_none(view),)
 
 
@@ -181,10 +181,14 @@ def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterat
         yield _draining(f"all engines that serve {queue}", serving)
 
 
-def of_ready(queue: str, counted: Stats) -> Iterator[Reason]:
-    """Who goes before the ready jobs of a queue that somebody claims from."""
+def of_ready(queue: str, counted: Stats, now_ms: int) -> Iterator[Reason]:
+    """Who goes before the ready jobs of a queue that somebody claims from.
+
+    Args:
+      counted: With what engines have abandoned.
+    """
     serving = Engines(counted, {}).serving(queue)
-    return itertools.starmap(Reason, why_busy.told(queue, serving, counted))
+    return itertools.starmap(Reason, why_busy.told(queue, serving, counted, now_ms))
 
 
 def of_limits(queue: str, counted: Stats, found: Sequence[Room], now_ms: int) -> Iterator[Reason]:

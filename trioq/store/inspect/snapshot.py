@@ -8,7 +8,7 @@ them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -19,7 +19,7 @@ from trioq.core.formats.snapshot import Snapshot
 from trioq.core.waiting import Told
 from trioq.errors import StoreBusy
 from trioq.store import kept
-from trioq.store.inspect.counts import Stats
+from trioq.store.inspect.counts import EngineStats, Stats
 from trioq.store.redis import RedisStore
 
 #: For how long engines tell after they were asked, and for how long that is kept at least.
@@ -62,12 +62,22 @@ def snapshots(store: RedisStore, engines: Iterable[BootId]) -> dict[BootId, Snap
 
 def with_abandoned(store: RedisStore, counted: Stats) -> Stats:
     """The same, and the handlers that these engines have abandoned."""
-    told = snapshots(store, [engine.id for engine in counted.engines])
+    return abandoned_of(counted, snapshots(store, [engine.id for engine in counted.engines]))
+
+
+def abandoned_of(counted: Stats, told: Mapping[BootId, Snapshot]) -> Stats:
+    """The same, from what engines have told. Pure."""
     engines = [
-        attrs.evolve(engine, abandoned=told[engine.id].abandoned) if engine.id in told else engine
+        _abandoned(engine, told[engine.id]) if engine.id in told else engine
         for engine in counted.engines
     ]
     return attrs.evolve(counted, engines=tuple(engines))
+
+
+def _abandoned(engine: EngineStats, seen: Snapshot) -> EngineStats:
+    at_s = seen.at_ms / 1000 + seen.clock_offset_s - seen.away_s
+    since_ms = round(1000 * at_s) if seen.away else None
+    return attrs.evolve(engine, abandoned=seen.abandoned, away=seen.away, away_since_ms=since_ms)
 
 
 def waits_of_all(store: RedisStore) -> dict[BootId, Told]:

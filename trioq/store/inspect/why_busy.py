@@ -1,10 +1,12 @@
-"""Who goes before the ready jobs of a queue: those of higher queues, and those that run. Pure."""
+"""Who goes before the ready jobs of a queue: those of higher queues, and those that run, also where
+they are abandoned. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+from trioq.core.duration import roughly
 from trioq.store.inspect.counts import EngineStats, Stats
 
 Told = tuple[Literal["higher", "busy"], str, dict[str, Any]]
@@ -14,7 +16,7 @@ Told = tuple[Literal["higher", "busy"], str, dict[str, Any]]
 NAMED = 3
 
 
-def told(queue: str, serving: Sequence[EngineStats], counted: Stats) -> Iterator[Told]:
+def told(queue: str, serving: Sequence[EngineStats], counted: Stats, now_ms: int) -> Iterator[Told]:
     """What keeps ready jobs of a queue that is claimed from.
 
     Args:
@@ -28,11 +30,27 @@ def told(queue: str, serving: Sequence[EngineStats], counted: Stats) -> Iterator
         yield "higher", says, {"queues": ready}
     workers = sum(each.info.workers for each in serving)
     running = sum(each.running for each in serving)
-    if workers and running >= workers:
+    away = sum(each.away for each in serving)
+    if workers and running + away >= workers:
         engines = "the engine that serves" if len(serving) == 1 else "all engines that serve"
         all_are = f"all {workers:,} workers" if workers > 1 else "the only worker"
         says = f"{all_are} of {engines} {queue} {'are' if workers > 1 else 'is'} busy"
-        yield "busy", says, {"workers": workers, "held": running}
+        since_ms = [each.away_since_ms for each in serving if each.away_since_ms is not None]
+        data = {"workers": workers, "held": running, "abandoned": away}
+        if since_ms:
+            says += f"; {away_in_words(away, workers, min(since_ms), now_ms)}"
+            data["since_ms"] = min(since_ms)
+        yield "busy", says, data
+
+
+def away_in_words(away: int, workers: int, since_ms: int, now_ms: int) -> str:
+    """How many workers are kept by handlers that were abandoned, and for how long."""
+    for_ = roughly(max(0, now_ms - since_ms) / 1000)
+    if workers == 1:
+        return f"an abandoned handler keeps it, for {for_}"
+    first = "" if away == 1 else "the first "
+    by = "an abandoned handler" if away == 1 else "abandoned handlers"
+    return f"{away:,} of them {'is' if away == 1 else 'are'} kept by {by}, {first}for {for_}"
 
 
 def _higher(queue: str, serving: Sequence[EngineStats], counted: Stats) -> dict[str, int]:
