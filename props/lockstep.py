@@ -33,6 +33,7 @@ from trioq.core.calls import (
     Rate,
     Reaped,
     Replaced,
+    Revived,
     Step,
     StepReply,
     Taking,
@@ -300,6 +301,8 @@ def _kinds(call: Call, answer: Any) -> Iterator[str]:
             yield from ("step: tells of an ask" for _ in answer.asks)
             yield from ("step: tells what was noted" for _ in answer.notes)
             yield from ("step: tells what is paused" for _ in answer.paused)
+        case Revived(count=count):
+            yield f"{call.verb}: {'something' if count else 'nothing'}"
         case Gone(word=word) | Reaped(word=word):
             yield f"{call.verb}: {word}"
             yield from ("reap: kills" for _ in getattr(answer, "dead", ()))

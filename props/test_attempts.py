@@ -171,7 +171,7 @@ class AttemptsMachine(LockStep):
 
     def bring_back(self, some: Sequence[str]) -> None:
         jobs = tuple((uid, self.stories[uid].queue) for uid in some)
-        assert self.write("revive", "s1", jobs) == len(some)
+        assert self.write("revive", "s1", jobs).count == len(some)
         for uid in some:
             story = self.stories[uid]
             story.failures = story.crashes = 0

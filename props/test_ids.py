@@ -23,6 +23,7 @@ from trioq.core.calls import (
     NewJob,
     Replaced,
     Replacing,
+    Revived,
     StepReply,
     Taking,
     Unwanted,
@@ -69,7 +70,9 @@ class IdsMachine(LockStep):
         super().__init__()
         self.owners: dict[str, Owner] = {}
         self.id_of: dict[str, str] = {}
-        """Of jobs that are there."""
+        """Of jobs that have one."""
+        self.lost: dict[str, Owner] = {}
+        """Of jobs whose id was taken, as they had it."""
         self.once: dict[str, str] = {}
         """The same of all that ever had one."""
         self.payloads = dict[bytes, int]()
@@ -155,12 +158,15 @@ class IdsMachine(LockStep):
         job = self.another(
             data.draw(queue_names), id=id, keep=keep, delay_ms=delay_ms, takes=data.draw(takes)
         )
-        word = self.seen(uid)
+        word, was = self.seen(uid), self.owners.get(id)
+        if how == "dead" and was and (was.uid, was.ended) == (uid, "dead"):
+            word = "dead"  # and gone: only its id is remembered
         may = word == "dead" if how == "dead" else word == "running" and (runs[0], step) == runs
         answer = self.write("enqueue", sender, (job,), taking=taking)
         assert answer == Enqueued(1 if may else 0, {}, frozenset(), moved=not may)
         if may:
-            del self.id_of[uid]
+            if self.id_of.pop(uid, None):
+                self.lost[uid] = self.owners[id]
             self.has_it(job)
             if how != "dead":
                 assert take_of_id(id) in self.held.took[uid]
@@ -193,18 +199,22 @@ class IdsMachine(LockStep):
         assert not reply.refused
         if reply.cancelled:  # it was asked to end while it ran, or has lost its id
             self.is_over(uid, "cancelled")
-        if how == "done":
+        elif how == "done":
             self.is_over(uid, "done")
+        elif how != "dies":
+            self.has_it_back(uid)
 
     @precondition(lambda self: self.running())
     @rule(how=st.sampled_from(["reap", "sign_off"]))
     def lose_the_engine(self, how: str) -> None:
         """And there is another."""
         gone = self.engine
-        before = set(self.held.jobs)
+        before, held = set(self.held.jobs), [*self.held.running.get(gone, ())]
         self.execute(Call(how, (gone,) if how == "sign_off" else (gone, self.signs(), MAX_REAPS)))
         for uid in before - set(self.held.jobs):
             self.is_over(uid, "cancelled")
+        for uid in held:
+            self.has_it_back(uid)
         self.boots += 1
         self.execute(Call("register", (self.engine, b"{}")))
 
@@ -233,11 +243,17 @@ class IdsMachine(LockStep):
         """A dead job has its id for as long as it lies there; revived, it is live again."""
         uid = data.draw(st.sampled_from(sorted(self.held.dead)))
         what = ((uid, self.history.bodies[uid].queue),) if verb == "revive" else (uid,)
-        assert self.write(verb, sender, what) == 1
         if verb == "purge_dead":
+            assert self.write(verb, sender, what) == 1
             self.is_over(uid, "dead")
-        else:
+            return
+        owner = self.owner(self.once[uid])
+        is_held = uid in self.lost and owner is not None and self.state(owner) == "live"
+        self.reached["a revive is refused"] += is_held
+        assert self.write(verb, sender, what) == (Revived(0, (uid,)) if is_held else Revived(1))
+        if not is_held:
             self.revived.add(uid)
+            self.has_it_back(uid)
 
     # -- time ----------------------------------------------------------------------------------
 
@@ -269,7 +285,9 @@ class IdsMachine(LockStep):
 
     @invariant()
     def one_job_has_it(self) -> None:
-        assert {uid: id_in(stored) for uid, stored in self.held.id_of.items()} == self.id_of
+        held = {uid: id_in(stored) for uid, stored in self.held.id_of.items()}
+        assert {uid: id for uid, id in held.items() if id} == self.id_of
+        assert {uid for uid, id in held.items() if not id} == self.lost.keys()
         for id, owner in self.owners.items():
             if owner.ended is None:
                 assert self.held.ids[id] == owner.uid
@@ -282,7 +300,7 @@ class IdsMachine(LockStep):
         waiting = [
             self.once[uid]
             for uid, place in self.held.places()
-            if not place.startswith(("running", "dead")) and uid not in self.revived
+            if not place.startswith(("running", "dead"))
         ]
         assert len({*waiting}) == len(waiting)
 
@@ -292,7 +310,8 @@ class IdsMachine(LockStep):
         if isinstance(answer, StepReply) and answer.word == "ok":
             for claim in answer.claims:
                 id, nth = self.once[claim.uid], self.payloads[claim.stored]
-                assert nth >= self.started.get(id, 0) or claim.uid in self.revived
+                is_last = nth >= self.started.get(id, 0)
+                assert is_last or claim.uid in self.revived or id == "z"
                 self.started[id] = max(nth, self.started.get(id, 0))
         return answer
 
@@ -308,15 +327,28 @@ class IdsMachine(LockStep):
         return owner.ended or ("dead" if owner.uid in self.held.dead else "live")
 
     def is_over(self, uid: str, how: EndState) -> None:
+        self.lost.pop(uid, None)
         if id := self.id_of.pop(uid, None):
             before = self.owners.pop(id)
             until_ms = max(self.now_ms + before.after_end_ms, before.cooldown_ms)
             if until_ms > self.now_ms:
                 self.owners[id] = Owner(uid, how, until_ms)
 
+    def has_it_back(self, uid: str) -> None:
+        """It waits again, and no other that has its id lives: also from one that is dead."""
+        if uid in self.held.jobs and (was := self.lost.pop(uid, None)):
+            id = self.once[uid]
+            if (other := self.owners.get(id)) and not other.ended:
+                del self.id_of[other.uid]
+                self.lost[other.uid] = other
+            self.owners[id], self.id_of[uid] = was, id
+            self.reached["an id comes back"] += 1
+
     def another(self, queue: str, uid: str = "", **options: Any) -> NewJob:
         """With a payload that there wasn't before."""
         payload = b'{"n":%d}' % len(self.payloads)
+        if options["id"] != "z":  # of which two may run at once
+            options["takes"] = (*options.get("takes", ()), take_of_id(options["id"]))
         job = self.make_job(queue, payload=payload, uid=uid, **options)
         self.payloads[job.stored] = len(self.payloads)
         return job
@@ -369,6 +401,7 @@ TestIds = as_test(
     "replace: tells who runs before", "replaced with another time",
     "take: again", "take: supersede", "take: dead", "take: moved",
     "step: cancels what was asked to end", "reap: cancels what was asked to end",
-    "revive: something", "purge_dead: something", "purge: something",
+    "revive: something",
+    "purge_dead: something", "purge: something",
     share=0.2,
 )  # fmt: skip

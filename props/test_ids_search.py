@@ -14,11 +14,13 @@ from tests.store.drive import Driver, Sender
 from tests.store.world import Clock
 from tests.support import Server, new_job
 from trioq.core.calls import Replacing, Taking, Unwanted
+from trioq.core.limits import take_of_id
 from trioq.core.settlements import Ack, DeadLetter, RetryAt
 from trioq.store.protocol import StoreOptions
 from trioq.store.redis import RedisStore
 
 ID, LINE = "x", b'{"attempt":1}'
+TAKES = (take_of_id(ID),)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ class Beside:
             case "enqueue" | "take":
                 self._bring(act)
             case "replace":
-                job = new_job(queue, id=ID, uid=self.uids[at])
+                job = new_job(queue, id=ID, uid=self.uids[at], takes=TAKES)
                 replacing = Replacing(job, supersedes=True)
                 replaced = store.replace(*self.sender.next(), replacing)
                 word, *more = act.answer.split()
@@ -79,7 +81,8 @@ class Beside:
                 was = "asked" if state.jobs[at].where == "runs" else "cancelled"
                 assert store.cancel(*self.sender.next(), [unwanted]) == [was]
             case "revive":
-                assert store.revive(*self.sender.next(), [(self.uids[at], queue)]) == 1
+                revived = store.revive(*self.sender.next(), [(self.uids[at], queue)])
+                assert revived.refused == ((self.uids[at],) if act.answer == "refused" else ())
             case "reap":
                 boot = self.engines[claim].engine
                 store.reap(boot, store.observe()[boot], 99)
@@ -93,7 +96,8 @@ class Beside:
 
     def _bring(self, act: Act) -> None:
         assert act.request is not None
-        job, taking, seen = new_job(f"q{len(self.uids)}", id=ID), None, act.job
+        job = new_job(f"q{len(self.uids)}", id=ID, takes=TAKES)
+        taking, seen = None, act.job
         if act.what == "take":
             how: Any = act.request.what
             by = self.engines.get((seen, act.request.claim))

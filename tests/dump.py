@@ -310,7 +310,11 @@ def dump_of_model(space: Namespace) -> Dump:
         reaps={uid: life.reaps for uid, life in jobs.items() if life.reaps},
         history={uid: life.history for uid, life in jobs.items() if life.errors},
         reasons={uid: life.reason for uid, life in jobs.items() if life.reason},
-        id_of={uid: ids.encode(life.id, life.kept) for uid, life in jobs.items() if life.id},
+        id_of={
+            uid: ids.encode(life.id, life.kept, is_lost=life.lost_id)
+            for uid, life in jobs.items()
+            if life.id
+        },
         ids={
             id: f"{who.state}:{who.uid}" if isinstance(who, Ended) else who
             for id, who in space.ids.items()

@@ -120,7 +120,9 @@ def _asks(dump: Dump) -> Iterator[str]:
         if len({*loud}) < len(loud):
             yield f"I26: two asks of {engine} are the same one"
         for uid in {uid for uid, ask in asks.items() if not ask[0]}:
-            if uid in dump.id_of or not any(take.startswith("@id:") for take in dump.took[uid]):
+            if id_in(dump.id_of[uid]) or not any(
+                take.startswith("@id:") for take in dump.took[uid]
+            ):
                 yield f"I26: {uid} is asked quietly, and no other is its next run"
         if max(ask[0] for ask in asks.values()) > dump.asked.get(engine, 0):
             yield f"I26: {engine} has more asks than were counted"
@@ -165,7 +167,7 @@ def _the_dead(dump: Dump, max_reaps: int | None) -> Iterator[str]:
 def _ids(dump: Dump) -> Iterator[str]:
     """I11: a caller's id names the one job that has it, or how that ended."""
     live = {id: who for id, who in dump.ids.items() if ":" not in who}
-    if live != {id_in(stored): uid for uid, stored in dump.id_of.items()}:
+    if live != {id: uid for uid, stored in dump.id_of.items() if (id := id_in(stored))}:
         yield f"I11: {live} != {dump.id_of}"
     if not set(live.values()) <= dump.jobs.keys():
         yield "I11: an id names a job that isn't there"

@@ -21,6 +21,7 @@ TWO = "two wait under one id"
 NOTHING = "an id is held by nothing"
 LOST = "a call's payload never runs, and no newer one"
 UNASKED = "a call supersedes a run that isn't asked to end"
+DROPPED = "who runs isn't tried again, and nobody is its next run"
 STUCK = "not every job can end, even if nothing else goes wrong"
 
 Mode = Literal["existing", "replace", "again", "supersede"]
@@ -29,19 +30,25 @@ Mode = Literal["existing", "replace", "again", "supersede"]
 class Rules(NamedTuple):
     """What the scripts and the clients do."""
 
-    replace_compares: bool = True
-    """What is replaced has the id, and waits."""
     running_is_replaced: bool = False
     take_compares: bool = True
     """From whom the id is taken has it, and runs by the claim that was seen."""
     in_one_write: bool = True
     """The new job is written and the id is its own, or neither."""
     is_last: bool = True
-    """Who has lost its id isn't put back to a queue."""
+    """Who has lost its id isn't put back to a queue,"""
+    as_long_as: Literal["the id is held", "its next run lives", "it was asked"] = "the id is held"
+    """and for how long that is so."""
+    has_back: bool = True
+    """Who is put back has the id again."""
+    revive_looks: bool = True
+    """Nobody is revived whose id a live job has."""
     reap_looks: bool = True
     """Nor by a reap."""
     waits: bool = True
     """The new job waits for the end of the other one."""
+    take_turns: bool = True
+    """Whatever a call brings waits while another one that a call brought runs."""
     end_frees: bool = True
     """And that is then free."""
     end_compares: bool = True
@@ -185,13 +192,13 @@ def _executed(state: State, setup: Setup, request: Request) -> Way:
     """The server executes a request, and its caller hears of it, if it still waits."""
     what, who, at = request.what, request.caller, request.job
     if what == "enqueue":
-        after, answer, act = _enqueued(state, request)
+        after, answer, act = _enqueued(state, setup, request)
     elif what == "replace":
         after, answer, act = _replaced(state, setup, request)
     elif what == "stop":
         after, answer, act = _stopped(state, request)
     else:
-        after, answer, act = _taken(state, setup.rules, request)
+        after, answer, act = _taken(state, setup, request)
     text = f"the server executes {what} of {who}, seen {at}: {answer}"
     if request.is_live:
         after = _told(after, setup, request, answer)
@@ -229,10 +236,14 @@ def _told(state: State, setup: Setup, request: Request, answer: str) -> State:
     return over
 
 
-def _enqueued(state: State, request: Request) -> tuple[State, str, Act]:
+def _takes_turns(setup: Setup, request: Request) -> bool:
+    return setup.rules.take_turns and setup.modes[request.caller] != "existing"
+
+
+def _enqueued(state: State, setup: Setup, request: Request) -> tuple[State, str, Act]:
     if state.holder >= 0:
         return state, "existing", Act("enqueue", state.holder, request, "existing")
-    state = _brought(state)
+    state = _brought(state, takes=_takes_turns(setup, request))
     at = len(state.jobs) - 1
     return state._replace(holder=at), "ok", Act("enqueue", at, request, "ok")
 
@@ -246,14 +257,16 @@ def _brought(state: State, **more: object) -> State:
 def _replaced(state: State, setup: Setup, request: Request) -> tuple[State, str, Act]:
     at, job, rules = request.job, state.jobs[request.job], setup.rules
     word = "replaced"
-    if (state.holder != at and rules.replace_compares) or job.where in ("done", "cancelled"):
+    if state.holder != at or job.where in ("done", "cancelled"):
         word = "moved"
     elif job.where == "dead":
         word = "dead"
     elif job.where == "runs" and not rules.running_is_replaced:
         word = f"running {job.claim}"
     if word == "replaced":
-        state = state.job(at, payload=state.newest + 1)._replace(newest=state.newest + 1)
+        takes = job.takes or rules.take_turns
+        state = state.job(at, payload=state.newest + 1, takes=takes)
+        state = state._replace(newest=state.newest + 1)
         if setup.modes[request.caller] == "supersede" and (runs := _runs_before(state, job)) >= 0:
             word = f"replaced {runs}"
     return state, word, Act("replace", at, request, word)
@@ -270,14 +283,15 @@ def _stopped(state: State, request: Request) -> tuple[State, str, Act | None]:
     return state, "nothing to do", None
 
 
-def _taken(state: State, rules: Rules, request: Request) -> tuple[State, str, Act]:
+def _taken(state: State, setup: Setup, request: Request) -> tuple[State, str, Act]:
+    rules = setup.rules
     at, job, what = request.job, state.jobs[request.job], request.what
     is_seen = job.where == "runs" and job.claim == request.claim
     is_seen = job.where == "dead" if what == "dead" else is_seen
     if rules.take_compares and not (is_seen and state.holder == at):
         return state, "moved", Act("take", at, request, "moved")
     if what == "dead":
-        state = _brought(state)
+        state = _brought(state, takes=_takes_turns(setup, request))
     else:
         ask = "loud" if what == "supersede" else job.ask or "quiet"
         state = state.job(
@@ -303,16 +317,23 @@ def _lives(state: State, setup: Setup, at: int, job: Job) -> Iterator[Way]:
             over = over._replace(unwanted=max(over.unwanted, job.payload))
             yield _move(over, f"{at} is cancelled", free=False), Act("cancel", at)
     elif job.where == "dead" and (paid := _pay(state, "revivals")):
-        revived = paid.job(at, where="waits", is_revived=True)
-        yield _move(revived, f"{at} is revived", free=False), Act("revive", at)
+        if rules.revive_looks and _is_held(paid, at):
+            yield _move(paid, f"{at} stays dead", free=False), Act("revive", at, answer="refused")
+        else:
+            revived = paid.job(at, where="waits", is_revived=True)
+            revived = _has_back(revived, rules, at)
+            yield _move(revived, f"{at} is revived", free=False), Act("revive", at)
     elif job.where == "runs":
         yield _move(_over(state, rules, at, "done"), f"{at} is done"), Act("done", at)
         if paid := _pay(state, "fails"):
-            back = _back(paid, rules, at, job, looks=rules.is_last)
-            yield _move(back, f"{at} fails, and is to run again", free=False), Act("retry", at)
+            back, broken = _back(paid, rules, at, job, looks=rules.is_last)
+            text = f"{at} fails, and is to run again"
+            yield _move(back, text, free=False, broken=broken), Act("retry", at)
         if paid := _pay(state, "reaps"):
-            back = _back(paid, rules, at, job, looks=rules.is_last and rules.reap_looks)
-            yield _move(back, f"the engine of {at} is reaped", free=False), Act("reap", at)
+            looks = rules.is_last and rules.reap_looks
+            back, broken = _back(paid, rules, at, job, looks=looks)
+            text = f"the engine of {at} is reaped"
+            yield _move(back, text, free=False, broken=broken), Act("reap", at)
         if paid := _pay(state, "deaths"):
             dead = paid.job(at, where="dead", holds=job.holds and not rules.end_frees, ask="")
             yield _move(dead, f"{at} dies", free=False), Act("dead", at)
@@ -330,18 +351,51 @@ def _claimed(state: State, at: int, job: Job) -> Way:
     broken = None
     if not job.is_revived and job.payload < state.started:
         broken = OLD
-    if any(job.after == i and other.where == "runs" for i, other in enumerate(state.jobs)):
-        broken = BESIDE
+    for i, other in enumerate(state.jobs):
+        if other.where == "runs" and (job.after == i or _take_turns(state, job, other)):
+            broken = BESIDE
     state = state.job(at, where="runs", claim=job.claim + 1, holds=job.takes)
     state = state._replace(started=max(state.started, job.payload))
     return _move(state, f"{at} is claimed", broken=broken), Act("claim", at)
 
 
-def _back(state: State, rules: Rules, at: int, job: Job, *, looks: bool) -> State:
-    """To its queue, unless it was asked to end."""
-    if job.ask and looks:
-        return _over(state, rules, at, "cancelled")
-    return state.job(at, where="waits", holds=job.holds and not rules.end_frees, ask="")
+def _take_turns(state: State, job: Job, other: Job) -> bool:
+    """Whether both came with a mode that says so."""
+    brought = {mode != "existing" for mode in state.left.modes}
+    return brought == {True} and not (job.is_revived or other.is_revived)
+
+
+def _lives_still(job: Job) -> bool:
+    return job.where in ("waits", "runs")
+
+
+def _is_held(state: State, at: int) -> bool:
+    """Whether another job has the id, and lives."""
+    return state.holder not in (-1, at) and _lives_still(state.jobs[state.holder])
+
+
+def _has_back(state: State, rules: Rules, at: int) -> State:
+    return state if _is_held(state, at) or not rules.has_back else state._replace(holder=at)
+
+
+def _back(
+    state: State, rules: Rules, at: int, job: Job, *, looks: bool
+) -> tuple[State, str | None]:
+    """To its queue, unless it was asked to end; and what that breaks."""
+    counts = {
+        "": False,
+        "loud": True,
+        "quiet": {
+            "the id is held": _is_held(state, at),
+            "its next run lives": any(j.after == at and _lives_still(j) for j in state.jobs),
+            "it was asked": True,
+        }[rules.as_long_as],
+    }[job.ask]
+    if looks and counts:
+        broken = DROPPED if job.ask == "quiet" and not _is_held(state, at) else None
+        return _over(state, rules, at, "cancelled"), broken
+    back = state.job(at, where="waits", holds=job.holds and not rules.end_frees, ask="")
+    return _has_back(back, rules, at), None
 
 
 def _over(state: State, rules: Rules, at: int, how: str) -> State:
@@ -356,7 +410,7 @@ def _over(state: State, rules: Rules, at: int, how: str) -> State:
 
 
 def _broken(state: State) -> str | None:
-    if sum(job.where == "waits" and not job.is_revived for job in state.jobs) > 1:
+    if sum(job.where == "waits" for job in state.jobs) > 1:
         return TWO
     if state.holder >= 0 and state.jobs[state.holder].where in ("done", "cancelled"):
         return NOTHING
@@ -395,18 +449,15 @@ SOUND = {
         ("again", "supersede", "replace"), deaths=1, revivals=1, id_dead="free", leaves=1
     ),
     "cancels": Setup(("again", "again", "again"), cancels=2, fails=1),
+    "cancels, and engines that are reaped": Setup(
+        ("again", "supersede", "again"), cancels=2, reaps=1, fails=1, deaths=1, revivals=1
+    ),
     "every mode": Setup(("existing", "replace", "again", "supersede"), fails=1),
     "who calls leaves": Setup(("replace", "again", "again"), leaves=2, reaps=1),
 }
 
 #: Rules that somebody might think of instead, and what each breaks.
 VARIANTS = {
-    "what is replaced may have lost its id": (
-        Setup(
-            ("replace", "again", "again"),
-            deaths=1, revivals=1, id_dead="free", rules=Rules(replace_compares=False),
-        ), OLD,
-    ),
     "who runs is replaced": (
         Setup(("replace", "replace"), rules=Rules(running_is_replaced=True)), LOST,
     ),
@@ -433,6 +484,28 @@ VARIANTS = {
     ),
     "who finds the next run waiting asks nobody to end": (
         Setup(("again", "again", "supersede"), rules=Rules(pending_is_enough=True)), UNASKED,
+    ),
+    "who fails isn't tried again though its next run was cancelled": (
+        Setup(("again", "again"), fails=1, cancels=1, rules=Rules(as_long_as="it was asked")),
+        DROPPED,
+    ),
+    "who fails looks for the run that was asked for, and not for who has the id": (
+        Setup(
+            ("again", "again", "again"),
+            fails=1, cancels=1, rules=Rules(as_long_as="its next run lives"),
+        ), TWO,
+    ),
+    "who is tried again hasn't its id back": (
+        Setup(("again", "again", "again"), fails=1, cancels=1, rules=Rules(has_back=False)), TWO,
+    ),
+    "who comes once the next run was cancelled waits for nobody": (
+        Setup(("again", "again", "again"), cancels=1, rules=Rules(take_turns=False)), BESIDE,
+    ),
+    "whoever is dead is revived": (
+        Setup(
+            ("again", "again"),
+            deaths=1, revivals=1, id_dead="free", rules=Rules(revive_looks=False),
+        ), TWO,
     ),
     "a quiet ask can't be made louder": (
         Setup(("again", "again"), cancels=1, rules=Rules(quiet_stays_quiet=False)),

@@ -17,6 +17,7 @@ from tests.cli.conftest import Cli, lines, only_error, run, write_config
 from tests.cli.terminal import on_terminal
 from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started, wait_until
+from trioq.core.calls import Taking
 from trioq.core.settlements import DeadLetter
 from trioq.store.inspect import stats
 from trioq.store.redis import RedisStore
@@ -142,7 +143,10 @@ def test_revived_jobs_run_in_their_queues_with_a_full_set_of_attempts_b25(
 ) -> None:
     """The predecessor put them into ``high`` with one attempt."""
     told = trioq.json("dead revive", "--all", "--yes")
-    assert told == {"selected": 3, "revived": 3, "dry_run": False, "not_dead": [], "unreadable": 0}
+    assert told == {
+        "selected": 3, "revived": 3, "dry_run": False, "not_dead": [], "unreadable": 0,
+        "refused": [],
+    }  # fmt: skip
     assert {n: q.ready for n, q in stats(scene.store).queues.items()} == {"low": 2, "high": 1}
     claims = scene.driver.step(10)
     assert {claim.attempts for claim in claims} == {0}
@@ -160,6 +164,23 @@ def test_ids_are_revived_without_a_question_and_the_others_are_told(
     assert (result.exit_code, result.stdout) == (1, "revived 2\n")
     assert lines(result.stderr) == ["trioq: nobody isn't dead", f"trioq: {ready} isn't dead"]
     assert [job["uid"] for job in trioq.json("dead list")] == [three[1]]
+
+
+def test_one_whose_id_another_job_has_that_waits_stays_dead_and_that_is_told(
+    trioq: Cli, scene: Scene
+) -> None:
+    (dead,) = scene.enqueue(new_job(id="x"))
+    claim = scene.driver.claim()
+    died = DeadLetter(claim.uid, scene.driver.n, 1, "failures", b'{"message":"no"}')
+    scene.driver.step(0, died)
+    taking = Taking(dead, "dead")
+    scene.store.enqueue(*scene.sender.next(), [new_job(id="x")], taking=taking)
+    result = trioq("dead revive", dead)
+    assert (result.exit_code, result.stdout) == (1, "revived 0\n")
+    assert lines(result.stderr) == [
+        f"trioq: {dead} stays dead: another job has its id, and waits or runs"
+    ]
+    assert [job["uid"] for job in trioq.json("dead list")] == [dead]
 
 
 def test_a_record_that_cannot_be_read_stays_dead(

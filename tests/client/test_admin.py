@@ -252,10 +252,10 @@ def test_a_late_copy_of_a_revival_revives_nothing(admin: Admin, scene: Scene) ->
     (uid,) = scene.dead(new_job("low"))
     sender = Sender(scene.store)
     first = sender.next()
-    assert scene.store.revive(*first, [(uid, "low")]) == 1
+    assert scene.store.revive(*first, [(uid, "low")]).count == 1
     claim = scene.driver.claim()
     scene.driver.step(0, DeadLetter(claim.uid, scene.driver.n, 1, "failures", b"{}"))
-    assert scene.store.revive(*first, [(uid, "low")]) == 1, "what was answered then"
+    assert scene.store.revive(*first, [(uid, "low")]).count == 1, "what was answered then"
     assert stats(scene.store).dead == 1
 
 

@@ -101,7 +101,7 @@ class World:
 
     def revived(self, *uids: str) -> int:
         places = [(uid, "low") for uid in uids]
-        return self.scene.store.revive(*self.scene.sender.next(), places)
+        return self.scene.store.revive(*self.scene.sender.next(), places).count
 
     def purged(self, *uids: str) -> int:
         return self.scene.store.purge_dead(*self.scene.sender.next(), uids)

@@ -39,7 +39,7 @@ SAME = (
         'is_here = redis.call("ZSCORE", dead, uid)', "is_here = true", IDS,
     ),
     Mutant(
-        "two have an id", TAKES_OVER, 'redis.call("HDEL", id_of, uid)\n', "", IDS,
+        "two have an id", TAKES_OVER, 'redis.call("HSET", id_of, uid, "\\0" .. its_id)', "", IDS,
     ),
     Mutant(
         "nobody knows of the limit of runs of an id", "store/lua/shared/limits_of.lua",
@@ -57,6 +57,22 @@ SAME = (
     Mutant(
         "who is replaced takes a slot of its id twice", REPLACE,
         "takes = is_taken(own) and takes or", "takes =", IDS,
+    ),
+    Mutant(
+        "who isn't tried again has no next run", "store/lua/shared/asked.lua",
+        '(nth ~= "0" or not take_back(uids[c]))', "true", IDS,
+    ),
+    Mutant(
+        "who is put back runs beside whoever has its id by then",
+        "store/lua/shared/take_back.lua", "      return false\n", "", IDS,
+    ),
+    Mutant(
+        "an id that came back is forgotten as its last job's", "store/lua/shared/take_back.lua",
+        '  redis.call("ZREM", ended, id)\n', "", IDS,
+    ),
+    Mutant(
+        "who has lost its id forgets it for whoever has it", "store/lua/shared/forget.lua",
+        "stored and string.byte(stored) ~= 0 then", "stored then", IDS,
     ),
     Mutant(
         "who runs holds no slot of its id", TAKES_OVER,

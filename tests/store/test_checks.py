@@ -236,7 +236,7 @@ def operate(store: RedisStore, sender: Sender) -> None:
     assert store.pause(*sender.next(), "low", True)
     assert store.pause(*sender.next(), "low", False)
     gone = [view.uid for view in dead(store)]
-    assert store.revive(*sender.next(), [(gone[0], "low")]) == 1
+    assert store.revive(*sender.next(), [(gone[0], "low")]).count == 1
     assert store.purge_dead(*sender.next(), gone[1:]) == len(gone) - 1
     for uid in (sender.enqueue_new(), sender.enqueue_new("high")):
         assert cancelled_by(store, *sender.next(), uid, "low", "noop") == "cancelled"

@@ -482,7 +482,7 @@ def test_the_largest_batch_is_claimed_and_settled_in_every_way(store: RedisStore
     assert len(dying.step(1000)) == 1000
     assert store.reap(dying.engine, store.observe()[dying.engine], 3).moved == 1000
     dead = list(found.dead)
-    assert store.revive(*sender.next(), [(uid, "low") for uid in dead]) == 1000
+    assert store.revive(*sender.next(), [(uid, "low") for uid in dead]).count == 1000
     for _ in range(4):
         store.purge(*sender.next(), "low", ["noop"], 1000)
     assert_sound(dump(store))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import IO, Any, TypeVar
@@ -46,6 +46,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: What people are shown of a long list.
 SHOWN = 50
+
+#: Of jobs that were refused, so many are named.
+NAMED = 10
 
 
 def with_filters(command: F) -> F:
@@ -212,14 +215,14 @@ def revive(
             note(f"{chosen.unreadable:,} can't be read, so nobody knows their queue: they stay")
         for queue in sorted(chosen.queues - set(there.config.queue_names)):
             note(f"warning: the queue {queue!r} isn't configured; is there an engine for it?")
-        revived = 0
+        revived, refused = 0, list[str]()
         if able and not dry_run:
             # Who names them has chosen already.
             confirm(f"Revive {chosen} of {_where(there)}?", yes=yes or bool(ids))
             pace = Pace(rate)
-            pages = there.admin.revive(chosen.wanted, page=pace.page)
+            pages = there.admin.revive(chosen.wanted, page=pace.page, refused=refused)
             revived = through(pages, pace, total=able, done_word="revived")
-    _tell(chosen, able, revived, "revived", dry_run=dry_run, as_json=as_json)
+    _tell(chosen, able, revived, "revived", dry_run=dry_run, as_json=as_json, refused=refused)
 
 
 @dead.command()
@@ -255,9 +258,16 @@ def _where(there: Opened) -> str:
 
 
 def _tell(
-    chosen: _Selected, able: int, done: int, done_word: str, *, dry_run: bool, as_json: bool
+    chosen: _Selected,
+    able: int,
+    done: int,
+    done_word: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    refused: Sequence[str] = (),
 ) -> None:
-    """Say what was done; ids that aren't dead make it a failure."""
+    """Say what was done; ids that aren't dead, and jobs that were refused, make it a failure."""
     with already_done():
         if as_json:
             result = {
@@ -266,15 +276,19 @@ def _tell(
                 "dry_run": dry_run,
                 "not_dead": list(chosen.missing),
             }
-            odd = {"unreadable": chosen.unreadable} if done_word == "revived" else {}
-            show_json(result | odd)
+            odd = {"unreadable": chosen.unreadable, "refused": list(refused)}
+            show_json(result | odd if done_word == "revived" else result)
         elif dry_run:
             click.echo(f"would have {done_word} {able:,}")
         elif able or not chosen.missing:
             click.echo(f"{done_word} {done:,}")
     for id in chosen.missing:
         note(f"{plain(id)} isn't dead")
-    if chosen.missing:
+    for uid in refused[:NAMED]:
+        note(f"{uid} stays dead: another job has its id, and waits or runs")
+    if more := refused[NAMED:]:
+        note(f"and {len(more):,} more stay dead for that")
+    if chosen.missing or refused:
         raise click.exceptions.Exit(1)
 
 

@@ -27,6 +27,7 @@ from trioq.client.pausing import paused, pausing
 from trioq.client.status import LOOK_S, Status, status
 from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
+from trioq.core.calls import Revived
 from trioq.core.config import Config
 from trioq.core.flow import told_apart
 from trioq.core.job import Uid
@@ -382,17 +383,26 @@ class Admin:
         for jobs in self._pages(wanted, page):
             yield self._sender.send(RedisStore.purge_dead, [job.uid for job in jobs])
 
-    def revive(self, wanted: DeadFilter, *, page: int = PAGE) -> Iterator[int]:
+    def revive(
+        self, wanted: DeadFilter, *, page: int = PAGE, refused: list[str] | None = None
+    ) -> Iterator[int]:
         """Dead jobs become ready in the queues they came from, with a new set of attempts.
 
-        Those whose records can't be read stay: nobody can tell their queue.
+        Those whose records can't be read stay: nobody can tell their queue. So do those whose id
+        another job has taken that waits or runs.
+
+        Args:
+          refused: Gets the uids of these.
 
         Yields:
           How many the last page revived.
         """
         for jobs in self._pages(wanted, page):
             if places := [(job.uid, job.record.queue) for job in jobs if job.record]:
-                yield self._sender.send(RedisStore.revive, places)
+                revived: Revived = self._sender.send(RedisStore.revive, places)
+                if refused is not None:
+                    refused += revived.refused
+                yield revived.count
 
     # -- below -------------------------------------------------------------------------------
 

@@ -235,6 +235,15 @@ class Replaced:
 
 
 @value
+class Revived:
+    """What became of a revive. Who isn't dead stays where it is."""
+
+    count: int
+    refused: tuple[Uid, ...] = ()
+    """Dead ones whose id another job has that lives: that would run beside them."""
+
+
+@value
 class Taking:
     """From whom an enqueue takes the caller's id, as it was seen."""
 

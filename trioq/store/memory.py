@@ -30,6 +30,7 @@ from trioq.core.calls import (
     Reaped,
     Replaced,
     Replacing,
+    Revived,
     Step,
     StepReply,
     Taking,
@@ -248,7 +249,7 @@ class MemoryStore:
         with self._call() as space:
             return model.wait_for(space, client, jobs, now_ms=self._now_ms())
 
-    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
         with self._call() as space:
             return model.revive(space, sender, number, jobs)
 

@@ -34,6 +34,7 @@ from trioq.core.calls import (
     Reaped,
     Replaced,
     Replacing,
+    Revived,
     Step,
     StepReply,
     Taking,
@@ -259,8 +260,9 @@ class ClientStore(Protocol):
         ``room`` when it is to try again, and ``unknown`` if nobody waits for it.
         """
 
-    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
-        """Dead jobs become ready in their queues, with a new set of attempts."""
+    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
+        """Dead jobs become ready in their queues, with a new set of attempts; not those whose id
+        a live job has."""
 
     def purge_dead(self, sender: str, number: int, uids: Sequence[Uid]) -> int:
         """Forget dead jobs."""

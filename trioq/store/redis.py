@@ -33,6 +33,7 @@ from trioq.core.calls import (
     Reaped,
     Replaced,
     Replacing,
+    Revived,
     Step,
     StepReply,
     Taking,
@@ -346,7 +347,7 @@ class RedisStore:
             for word, value in zip(words, values, strict=True)
         ]
 
-    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
+    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
         check_batch(len(jobs))
         queues = list(dict.fromkeys(queue for _, queue in jobs))
         place = {queue: i for i, queue in enumerate(queues, 1)}
@@ -354,7 +355,8 @@ class RedisStore:
         args: list[Any] = [number, len(queues), *queues]
         for uid, queue in jobs:
             args += (place[queue], uid)
-        return int(self._write("revive", keys, args)[1])
+        count, *refused = kept.text(self._write("revive", keys, args)[1]).split()
+        return Revived(int(count), tuple(refused))
 
     def purge_dead(self, sender: str, number: int, uids: Sequence[Uid]) -> int:
         check_batch(len(uids))

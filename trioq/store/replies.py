@@ -107,6 +107,8 @@ def _asks(item: Any) -> bool:
     return texts(item) and len(item) % 3 == 1 and digits(item[0])
 
 
+#: How many, and the uids of those that were refused.
+_REVIVED = like(rb"\d{1,18}(?: [^ ]+)*")
 _TIMES = like(rb"\d{1,18} (?:-|\d{1,18})")
 
 
@@ -162,7 +164,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     "register": {b"ok": (), b"again": ()},
     "replace": {b"ok": (_REPLACED,), b"again": (_REPLACED,), b"old": (), b"look again": ()},
     "reset_breaker": {b"ok": (number,), b"again": (digits,), b"old": ()},
-    "revive": {b"ok": (number,), b"again": (digits,), b"old": ()},
+    "revive": {b"ok": (_REVIVED,), b"again": (_REVIVED,), b"old": ()},
     "step_aside": {b"ok": ()},
     "ring_bells": {b"ok": ()},
     "schedule": {b"ok": (number,), b"again": (digits,), b"old": ()},

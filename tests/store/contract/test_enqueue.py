@@ -245,7 +245,7 @@ def test_where_the_oldest_go_they_die_for_the_new_ones_and_can_be_revived(
     assert found.queues["low"].ready[0] == third
     told = ("dead_letters", "dropped", "enqueued")
     assert [found.stats[each] for each in told] == [2, 2, 6]
-    assert w.store.revive(*w.sender.next(), [(first, "low")]) == 1
+    assert w.store.revive(*w.sender.next(), [(first, "low")]).count == 1
     assert w.queue("low").ready[-1] == first
 
 
@@ -278,7 +278,7 @@ def test_where_the_oldest_go_those_go_first_who_have_waited_for_a_limit(world: M
     with pytest.raises(QueueFull, match="room for 0 more"):
         w.sender.enqueue(*(new_job() for _ in range(4)))
     w.new("low", "low", "low")
-    assert w.store.revive(*w.sender.next(), [(of_b, "low")]) == 1
+    assert w.store.revive(*w.sender.next(), [(of_b, "low")]).count == 1
     assert w.queue("low").ready[-1] == of_b
 
 

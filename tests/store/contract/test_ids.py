@@ -20,6 +20,7 @@ from trioq.core.calls import (
     NewJob,
     Replaced,
     Replacing,
+    Revived,
     StepReply,
     Taking,
     Unwanted,
@@ -521,16 +522,55 @@ def test_the_run_before_ends_as_it_would_and_tells_nothing_of_the_id(world: Make
     assert owner(w) == f"done:{uid}"
 
 
-def test_a_run_before_that_is_revived_waits_for_the_next_one(world: Make) -> None:
+def test_a_run_before_that_is_dead_is_revived_once_nobody_has_its_id(world: Make) -> None:
     w = world()
     engine, claim, holder = running(w)
-    take(w, again(engine, claim))
+    _, uid = take(w, again(engine, claim))
     (second,) = engine.step(1, DeadLetter(claim.uid, 1, 1, "failures", line("no")))
     second_step = engine.n
-    assert w.store.revive(*w.sender.next(), [(holder.uid, "low")]) == 1
-    assert not engine.step(1)
-    (third,) = engine.step(1, Ack(second.uid, second_step))
-    assert third.uid == holder.uid
+    revive = [(holder.uid, "low")]
+    assert w.store.revive(*w.sender.next(), revive) == Revived(0, (holder.uid,))
+    assert (owner(w), w.dump().dead.keys()) == (uid, {holder.uid})
+    engine.step(0, Ack(second.uid, second_step))
+    assert w.store.revive(*w.sender.next(), revive) == Revived(1)
+    assert owner(w) == holder.uid
+    assert w.dump().ended == {}
+    assert w.dump().flow[holder.uid] == f"\n{TAKE}", "and it waits for who runs by then"
+
+
+def test_who_runs_is_tried_again_where_its_next_run_is_gone(world: Make) -> None:
+    w = world()
+    engine, claim, holder = running(w)
+    _, pending = take(w, again(engine, claim), keep=IdKeep(0))
+    w.store.cancel(*w.sender.next(), [Unwanted(pending, "low", "noop")])
+    assert owner(w) is None
+    assert not engine.ask(0, retry(claim, 1, SECOND)).cancelled
+    assert w.queue("low").scheduled == {holder.uid: w.clock() + SECOND}
+    assert owner(w) == holder.uid
+    assert replace(w, holder) == Replaced("replaced")
+
+
+@pytest.mark.parametrize("how", ["reaped", "signed off"])
+def test_it_is_given_back_by_an_engine_that_ends_likewise(world: Make, how: str) -> None:
+    w = world()
+    engine, claim, holder = running(w)
+    _, pending = take(w, again(engine, claim), keep=IdKeep(0))
+    w.store.cancel(*w.sender.next(), [Unwanted(pending, "low", "noop")])
+    if how == "reaped":
+        w.reap(engine)
+    else:
+        w.store.sign_off(engine.engine)
+    assert (owner(w), w.dump().jobs.keys()) == (holder.uid, {holder.uid})
+
+
+def test_but_not_where_another_job_has_its_id_by_then(world: Make) -> None:
+    w = world()
+    engine, claim, _ = running(w)
+    _, pending = take(w, again(engine, claim), keep=IdKeep(0))
+    w.store.cancel(*w.sender.next(), [Unwanted(pending, "low", "noop")])
+    newer = enqueue(w, takes=(TAKE,))
+    assert engine.ask(0, retry(claim, 1)).cancelled == {claim.uid}
+    assert (owner(w), w.dump().jobs.keys()) == (newer.uid, {newer.uid})
 
 
 def test_one_run_of_an_id_at_a_time_whoever_has_that_and_nobody_declares_it(world: Make) -> None:

@@ -99,7 +99,7 @@ def test_a_revived_job_has_all_its_attempts_and_its_history(world: Make) -> None
     w = world()
     first, second = bury(w, new_job(), new_job("high"))
     (ready,) = w.new("low")
-    assert w.store.revive(*w.sender.next(), [(first, "low"), (second, "high")]) == 2
+    assert w.store.revive(*w.sender.next(), [(first, "low"), (second, "high")]).count == 2
     left = w.dump()
     assert (left.dead, left.reasons, left.attempts) == ({}, {}, {})
     assert left.history.keys() == {first, second}
@@ -125,7 +125,7 @@ def test_only_the_dead_are_revived_or_forgotten_and_once(world: Make) -> None:
     ready, running = w.new("low", "high")
     w.engine().step(1)
     everybody = [dead, ready, running, dead, "nobody"]
-    assert w.store.revive(*w.sender.next(), [(uid, "low") for uid in everybody]) == 1
+    assert w.store.revive(*w.sender.next(), [(uid, "low") for uid in everybody]).count == 1
     assert w.queue("low").ready == (ready, dead)
     before = w.dump()
     assert w.store.purge_dead(*w.sender.next(), everybody) == 0
@@ -136,11 +136,11 @@ def test_a_late_copy_does_not_revive_who_died_again(world: Make) -> None:
     w = world()
     (uid,) = bury(w, new_job())
     number = w.sender.next()
-    assert w.store.revive(*number, [(uid, "low")]) == 1
+    assert w.store.revive(*number, [(uid, "low")]).count == 1
     engine = w.engine()
     engine.step(1)
     engine.step(0, DeadLetter(uid, 1, 1, "gave_up", line("no")))
-    assert w.store.revive(*number, [(uid, "low")]) == 1, "answered as it was"
+    assert w.store.revive(*number, [(uid, "low")]).count == 1, "answered as it was"
     assert w.dump().dead.keys() == {uid}
 
 

@@ -1,7 +1,8 @@
 """A caller's id as it lies beside its job: the id, and for how long it is remembered.
 
 Of most jobs it is the id alone. Where one says something itself, that stands behind a NUL, which
-no id has: ``after_end until latest`` in milliseconds, ``-`` where it says nothing.
+no id has: ``after_end until latest`` in milliseconds, ``-`` where it says nothing. A NUL stands
+before all that of a job whose id was taken.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ class Kept:
 PLAIN = Kept()
 
 
-def encode(id: str, kept: Kept = PLAIN) -> str:
+def encode(id: str, kept: Kept = PLAIN, *, is_lost: bool = False) -> str:
     """As it lies there."""
+    said = "\0" + id if is_lost else id
     if kept == PLAIN:
-        return id
+        return said
     numbers = (kept.after_end_ms, kept.until_ms, kept.latest_ms)
-    return f"{id}\0" + " ".join("-" if each is None else str(each) for each in numbers)
+    return f"{said}\0" + " ".join("-" if each is None else str(each) for each in numbers)
 
 
 def id_in(stored: str) -> str:
-    """The id alone."""
+    """The id alone; empty: it is another job's by now, or free."""
     return stored.partition("\0")[0]

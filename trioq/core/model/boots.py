@@ -23,7 +23,8 @@ class Asked:
     """Somebody wants a claim to end."""
 
     nth: int
-    """As which of all that the boot was sent; 0: it isn't told, and runs on, but never again."""
+    """As which of all that the boot was sent; 0: it isn't told, and runs on, but
+    never again if a job that lives has its id."""
     step: int
     """The claim's."""
     unwanted: Unwanted
@@ -67,10 +68,10 @@ class Registration:
             step = self.held[unwanted.uid].step
             self.asks[unwanted.uid] = Asked(0 if quietly else self.asked, step, unwanted)
 
-    def answered(self, uid: Uid, hold: Hold) -> Unwanted | None:
+    def answered(self, uid: Uid, hold: Hold) -> Asked | None:
         """A claim ends, and what was asked of it. None: nothing was."""
         asked = self.asks.pop(uid, None)
-        return asked.unwanted if asked is not None and asked.step == hold.step else None
+        return asked if asked is not None and asked.step == hold.step else None
 
 
 def bell_of(boot: BootId) -> str:

@@ -22,6 +22,7 @@ from trioq.core.calls import (
     NewJob,
     Pausing,
     Rate,
+    Revived,
     Taking,
     Unwanted,
     check_batch,
@@ -265,15 +266,20 @@ def _cancelled(space: Namespace, job: Unwanted, over: dict[Uid, Unwanted]) -> Ca
     return "cancelled"
 
 
-def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> int:
-    """Dead jobs become ready, behind the others, with a new set of attempts."""
+def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
+    """Dead jobs become ready, behind the others, with a new set of attempts. Not those whose id
+    was taken and is a live job's."""
     check_batch(len(jobs))
 
-    def write() -> int:
-        revived = 0
+    def write() -> Revived:
+        revived, refused = 0, []
         for uid, queue in jobs:
-            if space.dead.pop(uid, None) is None:
+            if uid not in space.dead:
                 continue
+            if not space.take_back(uid):
+                refused.append(uid)
+                continue
+            del space.dead[uid]
             life = space.jobs[uid]
             life.attempts = life.reaps = 0
             life.reason = None
@@ -281,9 +287,9 @@ def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid,
             space.ring(queue)
             revived += 1
         space.stats["revived"] += revived
-        return revived
+        return Revived(revived, tuple(refused))
 
-    return cast(int, once(space, sender, number, write))
+    return cast(Revived, once(space, sender, number, write))
 
 
 def purge_dead(

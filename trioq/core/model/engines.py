@@ -102,11 +102,11 @@ def _without_asked(
     """Cancel what somebody has asked to end: who that was, and what is left."""
     asked, left = [], []
     for uid, hold in known.in_order():
-        unwanted = known.answered(uid, hold)
-        if unwanted is None:
+        ask = known.answered(uid, hold)
+        if ask is None or not space.stops(ask):
             left.append((uid, hold))
         else:
-            asked.append(unwanted)
+            asked.append(ask.unwanted)
     space.cancel(asked, now_ms)
     return tuple(unwanted.uid for unwanted in asked), left
 

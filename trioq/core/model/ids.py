@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import cast
 
 from trioq.core.calls import NewJob, Replaced, Replacing, Taking, Unwanted
-from trioq.core.formats.ids import PLAIN
 from trioq.core.job import Uid
 from trioq.core.limits import is_own, take_of_id
 from trioq.core.model.boots import bell_of
@@ -90,12 +89,13 @@ def may_take(space: Namespace, job: NewJob, taking: Taking) -> bool:
 
 
 def take_id(space: Namespace, job: NewJob, taking: Taking) -> tuple[str, ...]:
-    """The other one loses its id. Returns what this one takes besides."""
+    """The other one loses its id, and gets it back should it wait again while no live job has
+    that. Returns what this one takes besides."""
     assert job.id is not None
     uid, other = taking.uid, space.jobs.get(taking.uid)
     if other is None:  # dead and gone: only its id was remembered
         return ()
-    other.id, other.kept = None, PLAIN
+    other.lost_id = True
     if taking.how == "dead":
         return ()
     flow, boot, own = space.flow, space.boots[taking.boot], take_of_id(job.id)

@@ -21,7 +21,9 @@ class Life:
     stored: bytes
     big: bytes
     id: str | None
-    """The caller's, as long as it is this job's."""
+    """The caller's."""
+    lost_id: bool = False
+    """Whether another job has taken that."""
     kept: Kept = PLAIN
     """For how long that is remembered."""
     attempts: int = 0

@@ -11,7 +11,7 @@ import attrs
 from trioq.core.calls import BootId, End, EndState, Unwanted, WhenFull
 from trioq.core.job import Uid
 from trioq.core.model.agenda import Agenda
-from trioq.core.model.boots import Registration
+from trioq.core.model.boots import Asked, Registration
 from trioq.core.model.keeping import forgotten_at
 from trioq.core.model.limits import Limits
 from trioq.core.model.listing import Listing
@@ -286,13 +286,35 @@ class Namespace:
         if keep_ms > 0:
             self.results[uid] = end
             self.results_due.put(uid, now_ms + keep_ms)
-        if life.id is not None:
+        if life.id is not None and not life.lost_id:
             until_ms = forgotten_at(life.kept, now_ms, self.id_retention_ms)
             if until_ms > now_ms:
                 self.ids[life.id] = Ended(uid, state)
                 self.forget.put(life.id, until_ms)
             else:
                 del self.ids[life.id]
+
+    def stops(self, asked: Asked) -> bool:
+        """Whether a claim that was asked to end doesn't go back to a queue."""
+        return asked.nth > 0 or not self.take_back(asked.unwanted.uid)
+
+    def take_back(self, uid: Uid) -> bool:
+        """A job that would wait again has the id back that was taken from it.
+
+        Returns: False: a live job has that by now.
+        """
+        life = self.jobs[uid]
+        if life.id is None or not life.lost_id:
+            return True
+        other = self.ids.get(life.id)
+        if other in self.jobs:
+            if other not in self.dead:
+                return False
+            self.jobs[other].lost_id = True
+        life.lost_id = False
+        self.ids[life.id] = uid
+        self.forget.drop(life.id)
+        return True
 
     def keep_summaries(self, summaries: Sequence[bytes]) -> None:
         """Of jobs that end together, in their order; an empty one tells nothing."""

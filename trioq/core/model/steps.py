@@ -164,16 +164,18 @@ class _Acting:
 
     def settle(self) -> None:
         """Verb by verb; a claim is settled once, and by the engine that holds it."""
+        accepted: dict[type[Settlement], list[tuple[Settlement, Hold]]] = {}
         for kind in SETTLEMENTS:
-            accepted: list[tuple[Settlement, Hold]] = []
+            accepted[kind] = []
             for settlement in self.asked.settlements:
                 if type(settlement) is kind:
                     hold = self._taken(settlement)
                     if hold is None:
                         self.refused.add(settlement.uid)
                     elif not self._stopped(settlement, hold):
-                        accepted.append((settlement, hold))
-            SETTLE[kind](self.settling, accepted)
+                        accepted[kind].append((settlement, hold))
+        for kind, settled in accepted.items():
+            SETTLE[kind](self.settling, settled)
         self.space.cancel(self.stopped, self.now_ms)
         self.freed |= self.space.flow.free(self.ended)
 
@@ -189,10 +191,10 @@ class _Acting:
 
     def _stopped(self, settlement: Settlement, hold: Hold) -> bool:
         """Whether it would go back to a queue, and somebody has asked it to end."""
-        unwanted = self.boot.answered(settlement.uid, hold)
-        if unwanted is None or not settlement.returns:
+        asked = self.boot.answered(settlement.uid, hold)
+        if asked is None or not settlement.returns or not self.space.stops(asked):
             return False
-        self.stopped.append(unwanted)
+        self.stopped.append(asked.unwanted)
         return True
 
     # -- promote and claim -----------------------------------------------------------------

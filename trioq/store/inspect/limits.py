@@ -367,7 +367,8 @@ def _with_times(store: RedisStore, found: Sequence[Taken]) -> Iterator[Taken]:
     if uids:
         asked.append(("HMGET", store.keys.fixed("id_of"), *uids))
     (seconds, micros), times, *rest = store.lane.transaction(asked)
-    ids = {uid: id_in(kept.text(id)) for uid, id in zip(uids, *rest, strict=True) if id is not None}
+    stored = zip(uids, *rest, strict=True)
+    ids = {uid: id for uid, text in stored if (id := id_in(kept.text(text or b"")))}
     for each, tat, rests in zip(found, times[::2], times[1::2], strict=True):
         yield attrs.evolve(
             each,

@@ -2,6 +2,7 @@
 -- revive: dead jobs become ready again, with a new set of attempts.
 --
 -- KEYS  dead      ZSET  uid -> died, epoch ms
+--       jobs, ids, ended, id_of
 --       attempts  HASH  uid -> failed attempts
 --       reaps     HASH  uid -> times it was the suspect
 --       reasons   HASH  uid -> why it is dead
@@ -14,30 +15,34 @@
 -- ARGV  number    int   the sender's number of this write
 --       n_queues  int   how many queues there are in KEYS; their names
 --       then for each job: queue's place, uid
--- REPLY ok, how many
---       again, how many: executed before; nothing changed
+-- REPLY ok, how many, and the uids of those that stay dead as a live job has their id
+--       again, the same: executed before; nothing changed
 --       old       a number before the last; nothing changed
 --
--- Invariant: what isn't dead stays where it is. The history goes on.
+-- Invariant: what isn't dead stays where it is. Whose id was taken has it back, or stays dead where
+--   a live job has it. The history goes on.
 -- Repeat: the sender's number decides, so a late copy can't revive a job that died again.
 -- Cost: O(jobs).
-local dead, attempts, reaps, reasons, stats, queues, flow, fair, turns = unpack(KEYS, 1, 9)
+local dead, jobs, ids, ended, id_of, attempts, reaps, reasons, stats, queues, flow, fair,
+  turns = unpack(KEYS, 1, 13)
 local number, n_queues = unpack(ARGV, 1, 2)
-local sender = KEYS[10]
+local sender = KEYS[14]
 -- @use bump
 -- @use drop
 -- @use ring
 -- @use sender
 -- @use tagged
+-- @use take_back
 
-for _, key in ipairs({ attempts, reaps, reasons, stats }) do
+for _, key in ipairs({ jobs, ids, id_of, attempts, reaps, reasons, stats }) do
   redis.call("HLEN", key)
 end
 redis.call("HLEN", flow)
 redis.call("HLEN", turns)
 redis.call("ZCARD", fair)
+redis.call("ZCARD", ended)
 redis.call("SCARD", queues)
-for k = 11, #KEYS do
+for k = 15, #KEYS do
   redis.call("LLEN", KEYS[k])
 end
 local before = sent_before(sender, number)
@@ -45,11 +50,12 @@ if before then
   return before
 end
 -- @may
-local uids, heads = {}, {}
+local uids, heads, refused = {}, {}, {}
 for a = 3 + n_queues, #ARGV, 2 do
   local q, uid = tonumber(ARGV[a]), ARGV[a + 1]
-  if redis.call("ZSCORE", dead, uid) then
-    redis.call("ZREM", dead, uid)
+  if redis.call("ZSCORE", dead, uid) and not take_back(uid) then
+    refused[#refused + 1] = uid
+  elseif redis.call("ZREM", dead, uid) == 1 then
     uids[#uids + 1] = uid
     heads[q] = heads[q] or {}
     table.insert(heads[q], uid)
@@ -72,13 +78,14 @@ if #uids > 0 then
         redis.call("HSET", turns, unpack(found.moved))
       end
       if #found.others > 0 then
-        redis.call("LPUSH", KEYS[9 + q * 2], unpack(found.others))
+        redis.call("LPUSH", KEYS[13 + q * 2], unpack(found.others))
       end
       redis.call("SADD", queues, ARGV[2 + q])  -- it may have been forgotten meanwhile
-      ring(KEYS[10 + q * 2])
+      ring(KEYS[14 + q * 2])
     end
   end
   bump(stats, "revived", #uids)
 end
-remember(sender, number, #uids)
-return { "ok", #uids }
+local answer = table.concat({ #uids, unpack(refused) }, " ")
+remember(sender, number, answer)
+return { "ok", answer }

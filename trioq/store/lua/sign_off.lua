@@ -10,7 +10,7 @@
 --       asked     HASH  boot -> how many asks it was ever sent
 --       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
---       took, slots, limits, tats, open, rooms
+--       took, slots, limits, tats, open, rooms, dead
 --       then running:<boot>, packs:<boot>, asks:<boot>, its own bell; then for each queue: ready,
 --       suspects, bell
 -- ARGV  boot      str
@@ -29,9 +29,9 @@
 -- Cost: O(jobs held), at most 2,000.
 local steps, beats, engines, stats, queues, jobs, big, attempts, reaps, history, reasons, id_of, ids,
   ended, waits, notes, results, results_due, done, asked, flow, fair,
-  took, slots, limits, tats, open, rooms = unpack(KEYS, 1, 28)
+  took, slots, limits, tats, open, rooms, dead = unpack(KEYS, 1, 29)
 local boot, retention, keep_done, given_now = unpack(ARGV, 1, 4)
-local running, packs, asks, own_bell = unpack(KEYS, 29, 32)
+local running, packs, asks, own_bell = unpack(KEYS, 30, 33)
 -- @use asked
 -- @use bump
 -- @use cancelled
@@ -55,6 +55,7 @@ end
 redis.call("ZCARD", tats)
 redis.call("ZCARD", open)
 redis.call("ZCARD", ended)
+redis.call("ZCARD", dead)
 redis.call("ZCARD", fair)
 redis.call("ZCARD", results_due)
 redis.call("LLEN", done)
@@ -63,7 +64,7 @@ if redis.call("HEXISTS", steps, boot) == 0 then
   return { "gone" }
 end
 local entries, astray = entries_of(running, packs)
-local place, missing = places(33, 5, entries)
+local place, missing = places(34, 5, entries)
 if #missing > 0 then
   return { "look again", missing }
 end

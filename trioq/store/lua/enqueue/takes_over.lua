@@ -1,8 +1,12 @@
--- The other job has no id any more. If it runs, this one waits for its end as for a limit's slot, which
--- that holds from now on; and if it would go back to a queue, it is cancelled, as its next run is this.
+-- The other job has lost its id, which a NUL says. If it runs, this one waits for its end as for a
+-- limit's slot, which that holds from now on; and if it would go back to a queue while a job that
+-- lives has the id, it is cancelled, as that is its next run.
 local asked, uid, take = takes_over.asked, takes_over.uid, takes_over.take
 -- @use ask
-redis.call("HDEL", id_of, uid)
+local its_id = redis.call("HGET", id_of, uid)
+if its_id then
+  redis.call("HSET", id_of, uid, "\0" .. its_id)
+end
 if takes_over.how ~= "dead" then
   local function takes_it(row)
     return string.find("\n" .. row .. "\n", "\n" .. take .. "\n", 1, true)

@@ -1,5 +1,7 @@
--- Of these claims, those that somebody has asked to end, and the others. An ask is of one claim,
--- named by its step: `nth:step:keep ms:summary`.
+-- @use take_back
+-- Of these claims, which would go back to queues, those that somebody has asked to end, and the others.
+-- An ask is of one claim, named by its step: `nth:step:keep ms:summary`. A quiet one, the 0th, counts
+-- only where a job that lives has the id.
 local function divided(key, claims)
   local asked, others = { uids = {}, keeps = {}, summaries = {}, claims = {} }, {}
   local uids = {}
@@ -7,8 +9,9 @@ local function divided(key, claims)
     uids[c] = claim.uid
   end
   for c, ask in ipairs(#uids > 0 and redis.call("HMGET", key, unpack(uids)) or {}) do
-    local step, keep_ms, summary = string.match(ask or "", "^%d+:(%d+):(%d+):(.*)$")
-    if step and tonumber(step) == claims[c].step then
+    local nth, step, keep_ms, summary = string.match(ask or "", "^(%d+):(%d+):(%d+):(.*)$")
+    local is_asked = step and tonumber(step) == claims[c].step
+    if is_asked and (nth ~= "0" or not take_back(uids[c])) then
       local a = #asked.uids + 1
       asked.uids[a], asked.keeps[a], asked.summaries[a] = uids[c], keep_ms, summary
       asked.claims[a] = claims[c]

@@ -27,9 +27,10 @@ local function forget_beside(uids, state, now_ms, retention_ms, more, told)
   if redis.call("HLEN", id_of) == 0 then
     return
   end
-  local tombs, ends, freed = {}, {}, {}
+  local tombs, ends, freed, has_ids = {}, {}, {}, false
   for i, stored in ipairs(redis.call("HMGET", id_of, unpack(uids))) do
-    if stored then
+    has_ids = has_ids or stored
+    if stored and string.byte(stored) ~= 0 then  -- a NUL: it isn't this job's any more
       local id, after_end, till = kept_id(stored)
       local forgotten = math.max(now_ms + (after_end or retention_ms), till or 0)
       if forgotten > now_ms then
@@ -40,7 +41,7 @@ local function forget_beside(uids, state, now_ms, retention_ms, more, told)
       end
     end
   end
-  if #tombs + #freed > 0 then
+  if has_ids then
     redis.call("HDEL", id_of, unpack(uids))
   end
   if #freed > 0 then

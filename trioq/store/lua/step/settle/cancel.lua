@@ -1,7 +1,7 @@
 -- cancel: the job is over: somebody doesn't want it any more.
 --
 -- MOVE  running -> cancelled
--- KEYS  big, reaps, history, reasons, id_of, ids, ended, waits, notes, results, results_due, flow
+-- KEYS  dead, big, reaps, history, reasons, id_of, ids, ended, waits, notes, results, results_due, flow
 --       done      LIST  summaries, of those that ended together, newest first
 -- ARGV  ms for which its end is kept, summary
 -- @use cancelled
