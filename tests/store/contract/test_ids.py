@@ -517,7 +517,7 @@ def test_the_run_before_ends_as_it_would_and_tells_nothing_of_the_id(world: Make
     engine, claim, holder = running(w)
     _, uid = take(w, again(engine, claim))
     (second,) = engine.ask(1, Ack(holder.uid, 1)).claims
-    assert owner(w) == uid
+    assert w.dump().ids == {ID: uid}
     engine.step(0, Ack(second.uid, engine.n))
     assert owner(w) == f"done:{uid}"
 
