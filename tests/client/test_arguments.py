@@ -255,7 +255,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"payload": [1]}, TypeError, "payload is a dict .* not a list"),
     ({"payload": {"a": [1, {"at": NOW}]}}, PayloadRejected, r"payload\.a\[1\]\.at: .*datetime"),
     ({"payload": {"a b": {1}}}, PayloadRejected, r"JSON: payload\['a b'\]: .*set"),
-    ({"payload": {"a": {"n": float("nan")}}}, PayloadRejected, r"JSON: payload\.a\.n: .*float"),
+    ({"payload": {"a": {"n": float("nan")}}}, PayloadRejected, r"payload\.a\.n is NaN"),
     ({"payload": circle()}, PayloadRejected, r"JSON: payload\.a\.a: Circular"),
     ({"payload": {"a": nested(100)}}, PayloadRejected, "nested deeper than 100 levels"),
     ({"payload": nested(985)}, PayloadRejected, "nested deeper than 100 levels"),

@@ -295,7 +295,10 @@ async def test_a_call_waits_for_the_run_that_it_has_asked_for(
 
 
 @pytest.mark.trio
-async def test_a_dead_job_keeps_its_id_or_loses_it(config: Path, rig: Rig, opened: Open) -> None:
+@pytest.mark.parametrize("how", [{"id_dead": "free"}, {"debounce": 0.001}], ids=["said", "mode"])
+async def test_a_dead_job_keeps_its_id_or_loses_it(
+    config: Path, rig: Rig, opened: Open, how: dict[str, Any]
+) -> None:
     @rig.app.job("work", retry=trioq.Retry(max_attempts=1))
     async def work(n: int) -> None:
         if n == 1:
@@ -304,9 +307,9 @@ async def test_a_dead_job_keeps_its_id_or_loses_it(config: Path, rig: Rig, opene
     async with opened(config) as face, rig.running():
         first = await face.enqueue(1)
         assert await face.state(first) == "dead"
-        blocked = await face.enqueue(2, on_conflict="supersede")
+        blocked = await face.enqueue(2, on_conflict="supersede", id_dead="block")
         assert (blocked.uid, blocked.happened, blocked.existing) == (first.uid, "existing", "dead")
-        freed = await face.enqueue(2, id_dead="free")
+        freed = await face.enqueue(2, **how)
         assert (freed.happened, freed.is_new) == ("queued", True)
         assert await face.state(freed) == "done"
         assert await face("status", first), "the dead one still lies there"

@@ -66,7 +66,12 @@ TABLE: list[tuple[Same, list[Any], list[str], Met]] = [
       for mode in ("existing", "raise", "replace", "again", "supersede")),
     *((Same(mode), [existing("done")], ["Begin"], ENDED)
       for mode in ("existing", "raise", "replace", "again", "supersede")),
-    *((Same(mode), [existing("dead")], ["Begin"], DEAD)
+    *((Same(mode), [existing("dead")], ["Begin"], DEAD) for mode in ("existing", "raise")),
+    *((Same(mode), [existing("dead"), NEW], ["Begin", "dead"], MINE)
+      for mode in ("replace", "again", "supersede")),
+    (Same(debounce=2), [existing("dead"), NEW], ["Begin", "dead"], MINE),
+    (Same(cooldown=60), [existing("dead")], ["Begin"], DEAD),
+    *((Same(mode, id_dead="block"), [existing("dead")], ["Begin"], DEAD)
       for mode in ("existing", "raise", "replace", "again", "supersede")),
     *((Same(mode, id_dead="free"), [existing("dead"), NEW], ["Begin", "dead"], MINE)
       for mode in ("existing", "raise", "replace", "again", "supersede")),
@@ -89,8 +94,8 @@ TABLE: list[tuple[Same, list[Any], list[str], Met]] = [
     (Same("replace"), [existing(), None, NEW], ["Begin", "Look", "Begin"], MINE),
     (Same("replace"), [existing(), OTHER, Replaced("moved"), NEW],
      ["Begin", "Look", "Replacing", "Begin"], MINE),
-    (Same("replace"), [existing(), OTHER, Replaced("dead"), existing("dead")],
-     ["Begin", "Look", "Replacing", "Begin"], DEAD),
+    (Same("replace"), [existing(), OTHER, Replaced("dead"), existing("dead"), NEW],
+     ["Begin", "Look", "Replacing", "Begin", "dead"], MINE),
     (Same("again"), [existing(), OTHER, RUNS, MOVED, NEW],
      ["Begin", "Look", "Replacing", "again", "Begin"], MINE),
     (Same(id_dead="free"), [existing("dead"), MOVED, existing()], ["Begin", "dead", "Begin"],

@@ -10,7 +10,7 @@ import click
 
 from trioq.cli.common import duration
 from trioq.client.handle import SyncHandle
-from trioq.client.same import PLAINLY, IdDead, OnConflict, Same
+from trioq.client.same import IdDead, OnConflict, Same
 from trioq.core.calls import IdKeep
 
 _OPTIONS = (
@@ -26,9 +26,8 @@ _OPTIONS = (
     click.option(
         "--id-dead",
         type=click.Choice(get_args(IdDead)),
-        default=PLAINLY.id_dead,
-        show_default=True,
-        help="Whether a dead job keeps the id.",
+        help="Whether a dead job keeps the id. Default: block, but free with --debounce, and where"
+        " --on-conflict is replace, again or supersede.",
     ),
 )
 
@@ -44,7 +43,7 @@ def with_same(command: Callable[..., Any]) -> Callable[..., Any]:
         max_wait: float | None,
         cooldown: float | None,
         id_retention: float | None,
-        id_dead: IdDead,
+        id_dead: IdDead | None,
         **others: Any,
     ) -> Any:
         same = Same.said(

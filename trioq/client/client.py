@@ -102,7 +102,7 @@ class Client:
         max_wait: Keep | None = None,
         cooldown: Keep | None = None,
         id_retention: Keep | None = None,
-        id_dead: IdDead = "block",
+        id_dead: IdDead | None = None,
     ) -> Handle[R]: ...
     @overload
     async def enqueue(
@@ -127,7 +127,7 @@ class Client:
         max_wait: Keep | None = None,
         cooldown: Keep | None = None,
         id_retention: Keep | None = None,
-        id_dead: IdDead = "block",
+        id_dead: IdDead | None = None,
     ) -> Handle: ...
     async def enqueue(
         self,
@@ -151,7 +151,7 @@ class Client:
         max_wait: Keep | None = None,
         cooldown: Keep | None = None,
         id_retention: Keep | None = None,
-        id_dead: IdDead = "block",
+        id_dead: IdDead | None = None,
         **unknown: Never,
     ) -> Handle:
         """Queue one job.
@@ -196,8 +196,8 @@ class Client:
               ``again``: likewise, but one that runs is run once more after its end, with the
               newest payload, however often that was asked for. ``supersede``: likewise, and the
               one that runs is asked to end, as by :meth:`cancel`, also where its next run waits
-              already. Where it has ended, or is dead,
-              and still has the id, nothing changes.
+              already. Where it has ended and
+              the id is remembered, nothing changes.
           debounce: The job is ready so long after the last of several enqueues with its id, and
               has that one's payload: seconds, a timedelta or a text such as ``"2s"``. One that
               comes while it runs is run afterwards, as by ``again``.
@@ -207,7 +207,8 @@ class Client:
               Default: the configuration's, but 0 where ``replace``, ``again``, ``supersede``,
               ``debounce`` or ``cooldown`` is asked for.
           id_dead: Whether a dead job keeps its id from this one (``block``), or loses it to this
-              one (``free``).
+              one (``free``). Default: ``free`` where ``replace``, ``again``, ``supersede`` or
+              ``debounce`` is asked for, else ``block``.
 
         Returns:
           The handle of the job; ``happened`` says what came of the enqueue.
@@ -249,7 +250,7 @@ class Client:
         max_wait: Keep | None = None,
         cooldown: Keep | None = None,
         id_retention: Keep | None = None,
-        id_dead: IdDead = "block",
+        id_dead: IdDead | None = None,
         **options: Any,
     ) -> Handle:
         patience_s = min(arguments.patience(full_timeout, "full_timeout"), within_s)

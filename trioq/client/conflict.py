@@ -122,7 +122,7 @@ def _meet(
 ) -> Generator[Move, Any, Met | None]:
     """What comes of it; None: all is different by now."""
     there = Met(other.uid, "existing", other.state)
-    if other.state == "dead" and same.id_dead == "free":
+    if other.state == "dead" and same.frees_dead:
         return _taken((yield Taking(other.uid, "dead")), Met(job.uid, "queued"))
     if other.state != "live" or same.mode in ("existing", "raise"):
         return there

@@ -39,7 +39,7 @@ class Same:
     max_wait: Any = None
     cooldown: Any = None
     id_retention: Any = None
-    id_dead: IdDead = "block"
+    id_dead: IdDead | None = None
 
     @classmethod
     def said(
@@ -50,7 +50,7 @@ class Same:
         max_wait: Any,
         cooldown: Any,
         id_retention: Any,
-        id_dead: IdDead,
+        id_dead: IdDead | None,
     ) -> Same:
         """These; ``PLAINLY`` itself where nothing is said, as most often."""
         if (
@@ -59,7 +59,7 @@ class Same:
             and max_wait is None
             and cooldown is None
             and id_retention is None
-            and id_dead == "block"
+            and id_dead is None
         ):
             return PLAINLY
         return cls(on_conflict, debounce, max_wait, cooldown, id_retention, id_dead)
@@ -74,13 +74,20 @@ class Same:
     @property
     def is_plain(self) -> bool:
         """Whether whoever has the id is all that there is to be told."""
-        return self is PLAINLY or (self.mode == "existing" and self.id_dead == "block")
+        return self is PLAINLY or (self.mode == "existing" and not self.frees_dead)
+
+    @property
+    def frees_dead(self) -> bool:
+        """Whether a dead job loses its id to this one."""
+        if self.id_dead is None:
+            return self.mode in ("replace", "again", "supersede")
+        return self.id_dead == "free"
 
     @property
     def takes_turns(self) -> bool:
         """Whether a job of this kind runs only once no other of them with its id does, whatever has
         become of the id."""
-        return self.mode in ("replace", "again", "supersede") or self.id_dead == "free"
+        return self.mode in ("replace", "again", "supersede") or self.frees_dead
 
     def takes(self, id: str | None) -> tuple[str, ...]:
         """What a job with this id takes for that."""
@@ -136,14 +143,14 @@ class Same:
     ) -> Iterator[str]:
         given = [
             named(argument)
-            for argument, each, default in (
-                ("on_conflict", self.on_conflict, None),
-                ("debounce", self.debounce, None),
-                ("cooldown", self.cooldown, None),
-                ("id_retention", self.id_retention, None),
-                ("id_dead", self.id_dead, "block"),
+            for argument, each in (
+                ("on_conflict", self.on_conflict),
+                ("debounce", self.debounce),
+                ("cooldown", self.cooldown),
+                ("id_retention", self.id_retention),
+                ("id_dead", self.id_dead),
             )
-            if each != default
+            if each is not None
         ]
         if id is None and given:
             yield (

@@ -100,7 +100,7 @@ class SyncClient:
         max_wait: Keep | None = None,
         cooldown: Keep | None = None,
         id_retention: Keep | None = None,
-        id_dead: IdDead = "block",
+        id_dead: IdDead | None = None,
     ) -> SyncHandle[R]: ...
     @overload
     def enqueue(
@@ -125,7 +125,7 @@ class SyncClient:
         max_wait: Keep | None = None,
         cooldown: Keep | None = None,
         id_retention: Keep | None = None,
-        id_dead: IdDead = "block",
+        id_dead: IdDead | None = None,
     ) -> SyncHandle: ...
     def enqueue(
         self,
@@ -149,7 +149,7 @@ class SyncClient:
         max_wait: Keep | None = None,
         cooldown: Keep | None = None,
         id_retention: Keep | None = None,
-        id_dead: IdDead = "block",
+        id_dead: IdDead | None = None,
         **unknown: Never,
     ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
@@ -175,7 +175,7 @@ class SyncClient:
         max_wait: Keep | None = None,
         cooldown: Keep | None = None,
         id_retention: Keep | None = None,
-        id_dead: IdDead = "block",
+        id_dead: IdDead | None = None,
         **options: Any,
     ) -> SyncHandle:
         patience_s = arguments.patience(full_timeout, "full_timeout")
