@@ -284,7 +284,7 @@ async def test_an_answer_that_got_lost_is_asked_for_again_and_queues_once(
 
 
 def lose_the_next_reply(store: Any, then: Callable[[], None] = lambda: None) -> None:
-    run, lost = store._run, False
+    run, lost = store._execute, False
 
     def once(*args: Any) -> Any:
         nonlocal lost
@@ -295,7 +295,7 @@ def lose_the_next_reply(store: Any, then: Callable[[], None] = lambda: None) -> 
             raise StoreUnreachable("the reply got lost")
         return reply
 
-    store._run = once
+    store._execute = once
 
 
 @pytest.mark.parametrize("no", [StoreBusy("OOM command not allowed"), StoreRefused("NOPERM")])
@@ -308,7 +308,7 @@ def test_a_no_after_a_lost_answer_is_no_proof_that_nothing_was_written(
         def refuse(*args: Any) -> Any:
             raise no
 
-        lose_the_next_reply(store, then=lambda: setattr(store, "_run", refuse))
+        lose_the_next_reply(store, then=lambda: setattr(store, "_execute", refuse))
         with pytest.raises(EnqueueUnknown) as caught:
             client.enqueue(greet.call("Ada"))
     assert ready(rig, "high") == list(caught.value.uids), "it was written"

@@ -106,13 +106,13 @@ class Wire(RedisStore):
         self.only_settling, self.lose, self.before = True, [*fates], before
         return waits, let_go
 
-    def _run(self, name: str, keys: Any, args: Any, **wait: Any) -> list[Any]:
+    def _execute(self, name: str, keys: Any, args: Any, **wait: Any) -> list[Any]:
         self.before(name)
         meant = not self.only_settling or (name == "step" and self.settles)
         fate = self.lose.pop(0) if self.lose and meant else ""
         if fate == "request":
             raise StoreUnreachable("the request got lost")
-        reply = super()._run(name, keys, args, **wait)
+        reply = super()._execute(name, keys, args, **wait)
         if fate == "reply":
             raise StoreUnreachable("the reply got lost")
         return reply

@@ -29,6 +29,11 @@ LONG = os.environ.get("TRIOQ_TEST_FAULTS") == "long"
 
 pytestmark = [pytest.mark.direct, pytest.mark.timeout(900 if LONG else 300)]
 
+#: Comes before the run ends that it is about.
+TAKEN = "take the id of a run"
+#: Others do the same to the same engine and the same run.
+LEFT_OUT = ("reap", "take the id of a run that shall end")
+
 
 @pytest.fixture
 def workload(own_server: Server) -> tuple[Path, list[bytes]]:
@@ -36,9 +41,7 @@ def workload(own_server: Server) -> tuple[Path, list[bytes]]:
     clock = [NOW_MS]
     store = own_server.store("t", StoreOptions(clock_ms=lambda: clock[0]))
     world = build(store, clock)
-    for name in [
-        name for name in OPERATIONS if name != "reap"
-    ]:  # the other one reaps the same engine
+    for name in (TAKEN, *(name for name in OPERATIONS if name not in (TAKEN, *LEFT_OUT))):
         OPERATIONS[name](world)
     assert_sound(dump(store))
     store.lane.close()

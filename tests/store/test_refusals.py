@@ -360,13 +360,13 @@ def refused(stage: Stage, operation: str) -> bool:
 
 @pytest.mark.direct
 def test_every_script_is_tried(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried, run = set[str](), RedisStore._run
+    tried, run = set[str](), RedisStore._execute
 
     def noted(store: RedisStore, name: str, *args: Any, **more: Any) -> Any:
         tried.add(name)
         return run(store, name, *args, **more)
 
-    monkeypatch.setattr(RedisStore, "_run", noted)
+    monkeypatch.setattr(RedisStore, "_execute", noted)
     for operation in OPERATIONS.values():
         stage.set()
         operation(stage.world)

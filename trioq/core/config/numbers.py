@@ -164,7 +164,7 @@ class Size(Number):
     unit = "_bytes"
     noun = "a size"
     form = ', such as "64kB" or "1MiB"'
-    pattern: ClassVar[str] = r"[0-9]{1,15}(\.[0-9]{1,15})?(GiB|MiB|KiB|GB|MB|kB|B)"
+    pattern: ClassVar[str] = r"[0-9]{1,16}(\.[0-9]{1,15})?(GiB|MiB|KiB|GB|MB|kB|B)"
 
     def schema(self) -> dict[str, Any]:
         return {
