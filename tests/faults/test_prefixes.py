@@ -104,7 +104,7 @@ def do_all(store: RedisStore) -> None:
     for n, queue in enumerate(dump(store).paused, 1):
         store.pause("operator", n, queue, False)
     store.set_limits({"slow": LimitSettings()}, 9)  # it admits a start an hour
-    engine = Driver(store, ("high", "low", "other", "limited", "crowded"))
+    engine = Driver(store, ("high", "low", "other", "limited", "crowded", "roomy"))
 
     def nothing_left() -> bool:
         doors = dump(store).doors

@@ -204,7 +204,9 @@ def with_schedules(world: World) -> World:
 
 def ticked(world: World, name: str, at_ms: int) -> None:
     job = new_job(id=f"schedule:{name}:{at_ms}")
-    move = Tick(name, b"1", at_ms, 3 * TICK_MS, (Mark(at_ms, "fired", 0, job.uid),), 1)
+    move = Tick(
+        name, b"1", at_ms, max(3 * TICK_MS, at_ms + TICK_MS), (Mark(at_ms, "fired", 0, job.uid),), 1
+    )
     assert world.store.tick(*world.sender.next(), move, job) == Ticked("ok")
 
 
