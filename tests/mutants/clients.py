@@ -153,7 +153,8 @@ CLIENTS = (
     ),
     Mutant(
         "an id that is free for the next run is remembered after the last", "client/same.py",
-        "return 0 if is_over else None", "return None", CONFLICTS,
+        "return 0 if self.wants_newest or self.cooldown is not None else None", "return None",
+        CONFLICTS,
     ),
     Mutant(
         "who has waited for room takes no id", "client/task_enqueues.py",

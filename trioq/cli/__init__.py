@@ -73,6 +73,20 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class Listing(Group):
+    """A group that lists where no command is named, but a configuration."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or self.commands["list"]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            return "list", self.commands["list"], args
+        return super().resolve_command(ctx, args)
+
+
 class Trioq(Group):
     """All commands, each imported when it is asked for, and how they end."""
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import attrs
 import click
 
-from trioq.cli import WRONG_USE, Group
+from trioq.cli import WRONG_USE, Listing
 from trioq.cli.common import already_done, fail, first, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
 from trioq.core.config.kinds import Kind
@@ -33,21 +33,7 @@ NAMED = 2
 BY_HAND = ", by hand, until the next deployment"
 
 
-class Limits(Group):
-    """``trioq limits CONFIG`` lists; ``trioq limits set CONFIG …`` changes."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or list_
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.commands:
-            return "list", list_, args
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=Limits, subcommand_metavar="[set] CONFIG [ARGS]...")
+@click.group(cls=Listing, subcommand_metavar="[set] CONFIG [ARGS]...")
 def limits() -> None:
     """List limits, with what runs of each and who waits for it; `set` changes one.
 

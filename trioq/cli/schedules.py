@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from trioq.cli import WRONG_USE, Group
+from trioq.cli import WRONG_USE, Listing
 from trioq.cli.common import (
     Opened,
     already_done,
@@ -34,11 +34,8 @@ with_name = click.argument("name")
 OWNERS = {"config": "configuration", "app": "app", "runtime": "client"}
 
 
-class Schedules(Group):
+class Schedules(Listing):
     """``trioq schedules CONFIG`` lists; with a word before it, that is done."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or list_
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -51,7 +48,6 @@ class Schedules(Group):
             for word in words[:2] if len(words) > 1 else ():
                 if close := did_you_mean(word, self.commands):
                     ctx.fail(f"No such command {word!r}{close}")
-            return "list", list_, args
         return super().resolve_command(ctx, args)
 
 

@@ -77,17 +77,22 @@ class Same:
         return self is PLAINLY or (self.mode == "existing" and not self.frees_dead)
 
     @property
+    def wants_newest(self) -> bool:
+        """Whether the newest payload is to run, whatever another job with its id does."""
+        return self.mode in ("replace", "again", "supersede")
+
+    @property
     def frees_dead(self) -> bool:
         """Whether a dead job loses its id to this one."""
         if self.id_dead is None:
-            return self.mode in ("replace", "again", "supersede")
+            return self.wants_newest
         return self.id_dead == "free"
 
     @property
     def takes_turns(self) -> bool:
         """Whether a job of this kind runs only once no other of them with its id does, whatever has
         become of the id."""
-        return self.mode in ("replace", "again", "supersede") or self.frees_dead
+        return self.wants_newest or self.frees_dead
 
     def takes(self, id: str | None) -> tuple[str, ...]:
         """What a job with this id takes for that."""
@@ -135,8 +140,7 @@ class Same:
             argument = named("id_retention")
             return _ms(arguments.keep(argument, self.id_retention, valid.RETENTION_S))
         # Who asks for another run, or says until when there is none, doesn't mean the last one's.
-        is_over = self.mode in ("replace", "again", "supersede") or self.cooldown is not None
-        return 0 if is_over else None
+        return 0 if self.wants_newest or self.cooldown is not None else None
 
     def _contradictions(
         self, id: object, delay: Any, at: object, named: Callable[[str], str]
