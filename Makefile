@@ -16,7 +16,7 @@ PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist worksteal
 # What the tests import is compiled once, and not by each process anew, whatever the shell has said.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: serve test coverage check compiled props faults load soak mutants bench bench-peers docs sbom clean
+.PHONY: serve test coverage check compiled props worlds faults load soak mutants bench bench-peers site docs sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
@@ -41,6 +41,9 @@ compiled: $(VENV)/.test
 props: $(VENV)/.test  ## the property suite, long profile
 	@TRIOQ_TEST_PROPS=long $(PYTEST) props $(ARGS)
 
+worlds: $(VENV)/.test  ## whole engines in virtual time, and the kit, on a real server
+	@$(PYTEST) tests/engine tests/testing --trioq-redis $(ARGS)
+
 load: $(VENV)/.test  ## files at RATE (1000/min, 20/s; else 1000/min, then 1000/s) for MINUTES, else 10
 	@$(BIN)/python -m tests.faults.load $(if $(MINUTES),--minutes $(MINUTES)) $(RATE:%=--rate %)
 
@@ -49,6 +52,7 @@ soak: $(VENV)/.test  ## trouble for MINUTES (else 30) from SEED, and a look at e
 
 faults: $(VENV)/.test  ## the long profile of all faults, and the suite on two bad networks
 	@TRIOQ_TEST_FAULTS=long $(PYTEST) tests/faults $(ARGS)
+	@TRIOQ_TEST_FAULTS=long $(PYTEST) tests -m long --deselect tests/faults $(ARGS)
 	@TRIOQ_TEST_NETWORK=twice $(PYTEST) $(ARGS)
 	@TRIOQ_TEST_NETWORK=lost $(PYTEST) $(ARGS)
 
@@ -61,12 +65,15 @@ bench: $(VENV)/.test  ## all figures against their goals; `make bench ARGS="--sa
 bench-peers: $(VENV)/.test  ## beside other job queues, each with an environment below build/peers/
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
+site: $(VENV)/.test  ## the documentation as a site, in build/site/
+	@$(BIN)/python -m docs.site
+
 docs: $(VENV)/.test  ## draw the pages of docs/ that are drawn from code
 	@$(BIN)/python -m tests.write_docs
 
 sbom:  ## what an installation consists of, as CycloneDX, in build/sbom.json
 	@rm -rf build/sbom && mkdir -p build && $(PYTHON) -m venv build/sbom
-	@build/sbom/bin/pip install --quiet --disable-pip-version-check .
+	@build/sbom/bin/pip install --quiet --disable-pip-version-check '.[all]'
 	@$(PYTHON) -m venv build/sbom-tool
 	@build/sbom-tool/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom
 	@build/sbom-tool/bin/cyclonedx-py environment --pyproject pyproject.toml \
@@ -80,11 +87,11 @@ $(VENV)/.serve: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trioq needs Python 3.11 or newer: make PYTHON=…")'
 	@test -x $(BIN)/python || { echo 'making $(VENV) ...' >&2; $(PYTHON) -m venv $(VENV); }
 	@echo 'installing trioq into $(VENV), once; it takes a minute or so ...' >&2
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all]'
 	@$(BIN)/python -m compileall -q trioq  # as pip does with what it copies: commands begin sooner
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.serve
 	@echo 'installing what the tests need into $(VENV) ...' >&2
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,frameworks]'
 	@touch $@

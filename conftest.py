@@ -1,7 +1,7 @@
 """How often what is to hold of anything is tried: the profiles of Hypothesis.
 
 The quick one, which ``make test`` runs, tries the same cases each time, so that what breaks it is a
-change. The long one, ``make props`` (``TRIOQ_TEST_PROPS=long``), draws new ones each time: ten
+change. The long one, ``make props`` (``TRIOQ_TEST_PROPS=long``), draws new ones each time: many
 times as many, and longer ones where a machine makes steps. No case has a deadline of its own: how
 long it takes is the business of who else is on the machine.
 
@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "quick",
+    max_examples=60,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

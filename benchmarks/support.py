@@ -21,7 +21,8 @@ import attrs
 
 from trioq.core.config import Config
 from trioq.settings import load
-from trioq.store.connect import Connector, open_store
+from trioq.store.connect import open_store
+from trioq.store.connector import Connector
 from trioq.store.embedded import find_server
 from trioq.store.embedded.locks import try_exclusive
 from trioq.store.lane import Lane

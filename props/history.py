@@ -7,13 +7,13 @@ a single moment shows. Nothing here knows the model: what is checked is read fro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 
 from props.table import moves_made
 from tests.dump import Dump, Waiting
 from trioq.core.calls import CancelWord, Enqueued, NewJob, Rate, Step, StepReply, Unwanted
+from trioq.core.formats.ids import id_in
 from trioq.core.settlements import Settlement
 
 
@@ -29,6 +29,8 @@ class History:
     """Every claim ever made: engine, uid, step."""
     asked: set[str] = attrs.field(factory=set[str])
     """Who was asked to end while it ran, and wasn't revived since."""
+    lost: set[str] = attrs.field(factory=set[str])
+    """Whose id another job took while it ran, and which hasn't got it back since."""
     settled: set[tuple[str, str, int]] = attrs.field(factory=set[tuple[str, str, int]])
     permits: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
     """When the limiter granted how many, since the clock last went back."""
@@ -44,6 +46,7 @@ class History:
         """After any call; a step's settlements are what it asked for."""
         moves_made(verb, settlements, before, after)
         self._bodies_are_untouched(after)
+        self._some_have_their_ids_back(after)
         self._counters_move_only_with_their_cause(verb, before, after)
         self._nothing_is_promoted_early(verb, before, after, now_ms)
         if verb in ("reap", "sign_off", "revive"):
@@ -79,8 +82,12 @@ class History:
         self.bodies[job.uid] = job
 
     def lost_its_id(self, uid: str) -> None:
-        """Its next run is another job."""
-        self.asked.add(uid)
+        """Its next run is another job, as long as that lives."""
+        self.lost.add(uid)
+
+    def _some_have_their_ids_back(self, after: Dump) -> None:
+        """Who waits again, and no job that lives has its id."""
+        self.lost = {uid for uid in self.lost if not id_in(after.id_of.get(uid, ""))}
 
     def line_grew_at_its_end(
         self, new: Sequence[NewJob], before: Dump, after: Dump, now_ms: int
@@ -120,6 +127,7 @@ class History:
     def stepped(self, step: Step, reply: StepReply, before: Dump, after: Dump) -> None:
         """This step was executed now; not called for a repetition."""
         self._settled(step, before, after)
+        self._some_have_their_ids_back(after)
         for claim in reply.claims:
             body = self.bodies[claim.uid]
             assert claim.stored == body.stored, f"I3: {claim.uid} isn't what was enqueued"
@@ -129,6 +137,7 @@ class History:
             assert claim.uid in self.may_start, f"I23: {claim.uid} starts again without a reason"
             self.may_start.remove(claim.uid)
             assert claim.uid not in self.asked, f"I27: {claim.uid} starts again, asked to end"
+            assert claim.uid not in self.lost, f"I27: {claim.uid} starts again without its id"
             assert after.running[step.boot][claim.uid].step == step.number, (
                 "I4: claimed, not running"
             )
@@ -176,7 +185,9 @@ class History:
 
     def _put_back(self, before: Dump, after: Dump) -> None:
         was = {uid for held in before.running.values() for uid in held} | before.dead.keys()
-        self.asked -= before.dead.keys() - after.dead.keys()
+        revived = before.dead.keys() - after.dead.keys()
+        self.asked -= revived
+        self.lost -= revived
         still = {uid for held in after.running.values() for uid in held} | after.dead.keys()
         self.may_start |= (was - still) & after.jobs.keys()
 
@@ -221,11 +232,3 @@ class History:
             total += granted
             most = rate.burst + (now_us - at_us) // rate.interval_us
             assert total <= most, f"I12: {total} permits in {now_us - at_us} us"
-
-
-def outcome(call: Any, *args: Any, **kwargs: Any) -> Any:
-    """The answer of a call, or the error as something that can be compared."""
-    try:
-        return call(*args, **kwargs)
-    except Exception as error:
-        return type(error).__name__, str(error)

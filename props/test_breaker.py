@@ -17,7 +17,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from props.reached import Counting, meets
 from trioq.core.breaker import (
     BUCKETS,
     UNLIMITED,
@@ -28,6 +27,7 @@ from trioq.core.breaker import (
     State,
     Verdict,
 )
+from trioq.testing.machines.counting import Counting, meets
 
 CHANGES = {
     ("closed", "open"),

@@ -89,7 +89,7 @@ def test_the_page_says_what_was_tried_instead_and_what_that_breaks() -> None:
     assert rows.splitlines() == tried
 
 
-@pytest.mark.parametrize("seed", range(300 if IS_LONG else 30))
+@pytest.mark.parametrize("seed", range(300 if IS_LONG else 15))
 def test_the_scripts_do_what_the_search_says(server: Server, seed: int) -> None:
     """A random walk through the states, with the real server beside it."""
     choose = random.Random(seed)

@@ -25,7 +25,7 @@ from trioq.core.config import (
     check,
 )
 from trioq.core.config.keys import Section, entries
-from trioq.core.config.kinds import Flag, Kind, ListOf, Path, TableOf, Text
+from trioq.core.config.kinds import Flag, Kind, ListOf, OneOrMore, Path, TableOf, Text
 from trioq.core.config.numbers import Number, Size, Whole
 from trioq.core.config.rules import dotted
 from trioq.core.config.texts import Hidden, RedisAddress
@@ -79,6 +79,9 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
         case Number():
             low = kind.at_least if kind.above is None else kind.above
             return st.floats(low, kind.at_most, exclude_min=kind.above is not None).map(abs)
+        case OneOrMore():
+            each = values(kind.item)
+            return each | st.lists(each, min_size=1, max_size=3, unique=True).map(tuple)
         case ListOf():
             return st.lists(values(kind.item), min_size=kind.at_least, max_size=3).map(tuple)
         case Text() if kind.choices:

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from props.reached import Counting, meets
 from tests.dump import dump, dump_of_model
 from tests.support import Server
 from trioq.core.breaker import Permit, Settings, Verdict
@@ -23,6 +22,7 @@ from trioq.core.model.state import SharedBreaker as Shared
 from trioq.core.shared_breaker import SharedBreaker
 from trioq.store.memory import MemoryStore
 from trioq.store.protocol import StoreOptions
+from trioq.testing.machines.counting import Counting, meets
 
 
 @pytest.fixture(autouse=True, scope="module")

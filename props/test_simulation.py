@@ -18,7 +18,7 @@ from props.simulation.world import play
 from trioq.core.calls import End, EndWord
 
 IS_LONG = os.environ.get("TRIOQ_TEST_PROPS") == "long"
-SEEDS = range(1000 if IS_LONG else 30)
+SEEDS = range(1000 if IS_LONG else 16)
 
 run = cache(play)
 

@@ -13,7 +13,6 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from props.reached import Counting, meets
 from tests.store.drive import Driver, Sender, line
 from tests.support import new_job
 from trioq.client.waits import CHECK_S, Awaited, Wait, Waiter, Waits
@@ -23,6 +22,7 @@ from trioq.core.model.state import WAITED_MS
 from trioq.core.settlements import Ack, DeadLetter, Deliver
 from trioq.store.memory import MemoryStore
 from trioq.store.protocol import StoreOptions
+from trioq.testing.machines.counting import Counting, meets
 
 ME = "me"
 LARGE = b"x" * 2000

@@ -8,8 +8,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from props.reached import Counting, meets
 from trioq.core.watch import FULL_LOOK_EVERY, MAX_GAP, MIN_POLLS, Watch, look, next_three
+from trioq.testing.machines.counting import Counting, meets
 
 ME = "e5"
 

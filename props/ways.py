@@ -37,7 +37,7 @@ from trioq.core.job import Options, Record
 from trioq.observe.metrics import Metrics
 from trioq.observe.spans import EngineTracer
 
-ROUNDS = 500 if os.environ.get("TRIOQ_TEST_PROPS") == "long" else 40
+ROUNDS = 500 if os.environ.get("TRIOQ_TEST_PROPS") == "long" else 25
 
 
 @attrs.frozen
@@ -106,22 +106,25 @@ def told_of(events: list[Event]) -> dict[str, list[Any]]:
 def kept_of(world: World) -> dict[str, Any]:
     """What the server has of each job in the end."""
     kept: dict[str, Any] = {}
-    for line in world.store.space.done:
+    there = world.dump()
+    for line in there.done:
         done = summary.decode(line)
         assert done is not None
         trace = done.trace and done.trace[-3:]  # who made its ids is no part of what it means
         kept[done.uid] = attrs.evolve(
             done, at_ms=0, engine="", took_ms=round(done.took_ms, -1), trace=trace
         )
-    for uid in world.store.space.dead:
-        life = world.store.space.jobs[uid]
+    for uid in world.dead:
         lines = [
             {**line, "at_ms": 0, "engine": "", "trace": line.get("trace", "")[-3:]}
             for line in world.history(uid)
         ]
-        kept[uid] = (life.reason, life.attempts, life.reaps, _anonymous(lines))
-    for uid, end in world.store.space.results.items():
-        kept[f"result of {uid}"] = (end.state, _anonymous(end.value))
+        kept[uid] = (
+            there.reasons.get(uid), there.attempts.get(uid), there.reaps.get(uid),
+            _anonymous(lines),
+        )  # fmt: skip
+    for uid, end in there.results.items():
+        kept[f"result of {uid}"] = _anonymous(end)
     return kept
 
 
@@ -228,13 +231,12 @@ async def play(
         world.store.enqueue("sender", 1, [draft.stored(n) for n, draft in enumerate(drafts)])
         running = await world.start()
         ready(running.engine._parts.threads)
-        space = world.store.space
-        await world.until(lambda: space.stats["done"] + len(space.dead) == len(drafts))
+        await world.until(lambda: world.count("done") + len(world.dead) == len(drafts))
         parts = running.engine._parts
         running.engine.drain()
         await running.ended.wait()
     breakers = parts.breakers
-    return Seen(
+    seen = Seen(
         by_handlers=dict(stage.seen),
         told=told_of([event for _, event in world.told]),
         breakers={
@@ -247,10 +249,12 @@ async def play(
         | {("recent", queue): count for queue, count in parts.recent.done.items()}
         | {("failures",): len(parts.recent.failures)}
         | {("dropped", event.name): 1 for event in world.of(ResultDropped)}
-        | {("stats", word): space.stats[word] for word in ("done", "dead_letters")},
+        | {("stats", word): world.count(word) for word in ("done", "dead_letters")},
         spans=told_by(spans),
         quick=quick.count,
     )
+    world.close()
+    return seen
 
 
 def _window(breaker: Breaker) -> tuple[int, int]:

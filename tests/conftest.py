@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from tests.scene import Scene
 from tests.support import Server, shared
 from trioq.store.redis import RedisStore
 
+IS_LONG = os.environ.get("TRIOQ_TEST_FAULTS") == "long"
+
 
 def pytest_configure() -> None:
     """A shell lets nothing in its background be interrupted; what tests start must be."""
@@ -20,10 +23,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On a network of :mod:`tests.faults.network`, only what talks to a server has a meaning."""
-    if NETWORK == "direct":
-        return
-    kept = [item for item in items if _talks(item) and not item.get_closest_marker("direct")]
+    """On a network of :mod:`tests.faults.network`, only what talks to a server has a meaning; what
+    takes long is for the long profile."""
+    kept = [item for item in items if IS_LONG or not item.get_closest_marker("long")]
+    if NETWORK != "direct":
+        kept = [item for item in kept if _talks(item) and not item.get_closest_marker("direct")]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 

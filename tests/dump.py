@@ -12,8 +12,10 @@ from typing import Any
 
 import attrs
 
+from tests.support import PATIENCE_S
 from trioq.core.fair import tag_text
 from trioq.core.formats import flow, ids
+from trioq.core.formats.door import name_of as door_name
 from trioq.core.limits import LimitSettings
 from trioq.core.model import Ended, Hold, Namespace
 from trioq.core.model.state import Share, SharedBreaker
@@ -81,6 +83,7 @@ class Dump:
     queues: Mapping[str, Waiting]
     parked: Mapping[tuple[str, str], tuple[str, ...]]
     passed: Mapping[tuple[str, str], frozenset[str]]
+    """Queue and name → who was cancelled behind one of its doors."""
     """Those that lie behind a door and are over."""
     behind: frozenset[str]
     doors: Mapping[tuple[str, str], tuple[int, int]]
@@ -161,7 +164,7 @@ class Dump:
                 yield uid, f"scheduled:{name}"
         for (name, door), uids in self.parked.items():
             for uid in uids:
-                if uid not in self.passed.get((name, door), ()):
+                if uid not in self.passed.get((name, door_name(door)), ()):
                     yield uid, f"parked:{name}:{door}"
         for engine, held in self.running.items():
             for uid in held:
@@ -186,7 +189,7 @@ def dump(store: RedisStore) -> Dump:
     """From the server, in one script."""
     start = f"{{{store.keys.tag}}}:"
     raw: dict[str, Any] = {}
-    for key, value in store.lane.call("EVAL", _READ, 0, f"{start}*"):
+    for key, value in store.lane.call("EVAL", _READ, 0, f"{start}*", timeout_s=PATIENCE_S):
         raw[key.decode().removeprefix(start)] = value
     unknown = [key for key in raw if not _is_known(key)]
 
@@ -322,7 +325,11 @@ def dump_of_model(space: Namespace) -> Dump:
         ended=dict(space.forget.items()),
         queues={name: waiting for name, waiting in queues.items() if waiting != Waiting()},
         parked={door: tuple(waits.jobs) for door, waits in doors.items()},
-        passed={door: frozenset(w.cancelled) for door, w in doors.items() if w.cancelled},
+        passed={
+            (queue, door_name(name)): frozenset(waits.cancelled)
+            for (queue, name), waits in doors.items()
+            if waits.cancelled
+        },
         behind=frozenset(
             uid for door in doors.values() for uid in door.jobs if uid not in door.cancelled
         ),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.dump import Dump
+from trioq.core.formats.door import name_of
 from trioq.core.formats.ids import id_in
 from trioq.core.formats.pause import of_take
 from trioq.core.limits import is_own
@@ -206,6 +207,8 @@ def _behind_doors(dump: Dump) -> Iterator[str]:
     lying = {uid for uids in dump.parked.values() for uid in uids}
     if dump.behind != lying & dump.jobs.keys():
         yield f"I25: {dump.behind} aren't those that are parked: {lying & dump.jobs.keys()}"
-    for door, passed in dump.passed.items():
-        if not passed <= set(dump.parked.get(door, ())) or passed & dump.jobs.keys():
-            yield f"I25: {passed} don't lie behind {door}, or aren't over"
+    for (queue, name), passed in dump.passed.items():
+        doors = [door for door in dump.parked if (door[0], name_of(door[1])) == (queue, name)]
+        here = {uid for door in doors for uid in dump.parked[door]}
+        if not passed <= here or passed & dump.jobs.keys():
+            yield f"I25: {passed} don't lie behind {name} in {queue}, or aren't over"

@@ -16,10 +16,12 @@ import trio
 from mypy import api as mypy
 
 import trioq
-from trioq.app import Call, all_handlers, load_app
+from trioq.apps import load_app
 from trioq.builtin import built_in
+from trioq.core.call import Call
 from trioq.core.config import CommandConfig, Config
 from trioq.engine.handlers import Command
+from trioq.registry import all_handlers
 
 
 def make_app() -> tuple[trioq.App, Any]:
@@ -138,11 +140,54 @@ def test_an_app_includes_another_or_nothing_of_it() -> None:
     assert list(app.handlers) == ["thumbnail"]
 
 
+def test_what_an_included_app_gets_later_its_including_apps_have_too() -> None:
+    whole, middle, leaf = trioq.App(), trioq.App(), trioq.App()
+    whole.include(middle)
+    middle.include(leaf)
+    whole.include(leaf)  # by two ways: it's the same
+
+    leaf.schedule(every=60)(leaf.job("late")(lambda: None))
+    whole.job("own")(lambda: None)
+
+    assert list(whole.handlers) == ["own", "late"]
+    assert list(whole.schedules) == list(middle.schedules) == ["late"]
+    assert list(leaf.handlers) == ["late"]
+    with pytest.raises(ValueError, match=r"two handlers are called 'own': .*<lambda> and .*<lamb"):
+        leaf.job("own")(lambda: None)
+    assert list(whole.apps()) == [whole, middle, leaf]
+
+
+def test_all_that_is_in_both_is_told_at_once() -> None:
+    app, other = trioq.App(), trioq.App()
+    for each in (app, other):
+        for name in ("a", "b"):
+            each.schedule(every=60)(each.job(name)(lambda: None))
+
+    with pytest.raises(ValueError, match="called 'a'") as caught:
+        app.include(other)
+
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "two handlers are called 'a'", "two handlers are called 'b'",
+        "two schedules are called 'a'", "two schedules are called 'b'",
+    ]  # fmt: skip
+
+
+def test_apps_do_not_include_each_other() -> None:
+    whole, middle, leaf = trioq.App(), trioq.App(), trioq.App()
+    whole.include(middle)
+    middle.include(leaf)
+    for app, itself in ((whole, "an app that includes it"), (leaf, "itself")):
+        with pytest.raises(ValueError, match=f"an app can't include {itself}"):
+            leaf.include(app)
+    with pytest.raises(TypeError, match=r"expected a trioq.App; got a module"):
+        whole.include(trioq)  # type: ignore[arg-type]
+
+
 def test_type_checkers_see_calls_without_the_job(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         from typing import assert_type
         import trioq
-        from trioq.app import Call
+        from trioq import Call
         app = trioq.App()
         @app.job("a", queue="high")
         async def a(job: trioq.Job, path: str, width: int = 1) -> dict[str, int]: return {}
@@ -204,6 +249,70 @@ def test_a_call_knows_for_type_checkers_what_its_handler_returns(tmp_path: Path)
     wrong = [line.split(":")[1] for line in out.splitlines() if ": error:" in line]
     lines = [TYPED_RESULTS.splitlines()[int(number) - 1] for number in wrong]
     assert lines == ["c: trioq.Call[int] = page.call(1)"], out
+
+
+TYPED_DEPS = """
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import assert_type
+import trioq
+
+class Deps:
+    http: str = ""
+
+class Other: ...
+
+@asynccontextmanager
+async def resources(app: trioq.App[Deps]) -> AsyncIterator[Deps]: yield Deps()
+async def brief(app: trioq.App) -> AsyncIterator[Deps]: yield Deps()
+async def returns(app: trioq.App) -> Deps: return Deps()
+
+app = trioq.App(lifespan=resources)
+assert_type(app, trioq.App[Deps])
+assert_type(trioq.App(lifespan=brief, runtime="asyncio"), trioq.App[Deps])
+
+@app.job
+async def send(job: trioq.Job[Deps], to: str) -> int:
+    assert_type(job.deps, Deps)
+    return 1
+
+@app.job(queue="low")
+def plain(job: trioq.Job, to: str) -> int: return 1
+
+@app.job
+async def other(job: trioq.Job[Other], to: str) -> None: ...
+
+@trioq.App().job(queue="low")
+def none(job: trioq.Job[Deps], to: str) -> None: ...
+
+@app.middleware
+async def around(job: trioq.Job[Deps]) -> AsyncIterator[None]: yield
+
+whole = trioq.App()
+whole.include(app)
+assert_type(send.call("a"), trioq.Call[int])
+assert_type(plain.call("a"), trioq.Call[int])
+trioq.current_job().deps.anything()
+send.call(5)
+other.call("a")
+none.call("a")
+trioq.App(lifespan=returns)
+"""
+
+
+def test_type_checkers_see_what_handlers_share_and_whether_it_is_that_of_their_app(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(TYPED_DEPS)
+
+    out, _, _ = mypy.run(["--strict", str(path)])
+
+    lines = [line for line in out.splitlines() if ": error:" in line]
+    wrong = dict.fromkeys(int(line.split(":")[1]) for line in lines)
+    assert [TYPED_DEPS.splitlines()[number - 1] for number in wrong] == [
+        "send.call(5)", 'other.call("a")', 'none.call("a")', "trioq.App(lifespan=returns)",
+    ], out  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -88,5 +88,7 @@ def test_a_handler_of_another_app_has_its_schedules_there(app: App) -> None:
     other.schedule(every=1)(report)
     app.include(other)
     assert list(app.schedules) == ["report"]
+    another = App()
+    another.schedule(every=1)(another.job(report.registered.function))
     with pytest.raises(ValueError, match="two schedules are called 'report'"):
-        app.include(other)
+        app.include(another)

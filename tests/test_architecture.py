@@ -24,7 +24,7 @@ ONLY_IN = {
 #: What the rooms of the engine hand to each other, or all of them use.
 COMMON = {
     "appetite", "backlog", "bridge", "claim", "fetch", "forks", "nurseries", "outage", "snapshot",
-    "status", "tracer",
+    "stalls", "status", "tracer",
 }  # fmt: skip
 #: What knows all rooms, to wire them; and the shard its own.
 WIRING = {"engine", "wiring", "from_config"}
@@ -48,14 +48,27 @@ FACES = {
     "web": {"observe.metrics"},
     "doctor": {"settings"},
     "processes": {"web"},
-    "client": {"app", "settings", "observe.tracing"},
+    "aio": {"app", "client", "service"},
+    "client": {"apps", "handler", "settings", "observe.tracing"},
+    "testing": {
+        "app",
+        "apps",
+        "builtin",
+        "client",
+        "counted",
+        "handler",
+        "observe",
+        "registry",
+        "service",
+        "settings",
+    },
 }
 #: Beside the store and the doctor: what opens, interrupts and arms a connection.
 HOLDS_A_LANE = {"engine/bridge.py"}
 
 
 def layer(parts: tuple[str, ...]) -> str:
-    if parts[0] in ("cwd", "errors", "failpoints", "lines"):
+    if parts[0] in ("cwd", "errors", "extras", "failpoints", "lines"):
         return "core"
     return parts[0] if parts[0] in LAYERS else "face"
 

@@ -13,11 +13,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import IO
 
 import pytest
 
-from tests.support import PATIENCE_S, trioq
+from tests.support import PATIENCE_S, trioq, trioq_started
 from trioq.settings import load
 from trioq.store.connect import open_store
 from trioq.store.inspect import stats
@@ -150,3 +151,56 @@ def test_what_computes_does_it_in_processes(examples: Path) -> None:
     five, six = sorted(served.stdout.splitlines())
     assert five.startswith("5 queens: 10 ways, counted by ")
     assert six.startswith("6 queens: 4 ways, counted by ")
+
+
+@pytest.fixture
+def shop(examples: Path) -> Iterator[str]:
+    """Where the shop's pages are."""
+    argv = [sys.executable, "-m", "hypercorn", "--bind", "127.0.0.1:0", "shop.web:api"]
+    with subprocess.Popen(argv, cwd=examples / "shop", stderr=PIPE, text=True) as web:
+        yield line_with(web.stderr, "Running on").split("on ")[1].split()[0]
+        web.terminate()
+
+
+def test_the_shop_sells(examples: Path, shop: str) -> None:
+    def ask(method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        request = urllib.request.Request(f"{shop}/{path}", method=method)
+        request.add_header("Content-Type", "application/json")
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(request, data, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def told(path: str) -> object:
+        return json.loads(ask("GET", path)[1])
+
+    for order, card in (("7", "4242"), ("8", "stolen")):
+        wanted = {"email": "ada@example.com", "card": card, "cents": 1999}
+        for _ in range(2):
+            assert ask("PUT", f"orders/{order}", wanted)[0] == 202
+    assert told("orders/7?wait=0.1") == "new", "no engine runs yet"
+    (examples / "shop/data/a.ppm").write_bytes(b"P6 8 4 255\n" + bytes(range(96)))
+
+    with trioq_started("serve", cwd=examples / "shop", stdout=PIPE, stderr=DEVNULL) as engine:
+        assert told("orders/7?wait=10") == "paid"
+        assert told("orders/8?wait=10") == "refused"
+        assert ask("GET", "pictures/a.ppm?width=4")[1].startswith(b"P6 4 2 255\n")
+        assert ask("GET", "pictures/b.ppm?width=4")[0] == 404
+        mails = {line_with(engine.stdout, "mail to") for _ in range(2)}
+        assert mails == {f"mail to ada@example.com: Your order {n}" for n in (7, 8)}
+        engine.terminate()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param([], marks=pytest.mark.long), ["--trioq-redis"]],
+    ids=["in memory", "on redis"],
+)
+def test_the_shop_passes_its_own_tests(examples: Path, options: list[str]) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options],
+        cwd=examples / "shop", capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stdout

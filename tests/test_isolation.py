@@ -21,16 +21,21 @@ from trioq.core.config import Config
 from trioq.core.config.sections import ServeConfig, WorkerConfig
 from trioq.isolation import runners_of
 from trioq.processes.cores import usable_cores
-from trioq.service import registry
+from trioq.registry import registry
 
 # -- which app ---------------------------------------------------------------------------------
 
 
-def app_of(module: str | None, monkeypatch: pytest.MonkeyPatch, attribute: str = "app") -> Any:
+def app_of(
+    module: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    attribute: str = "app",
+    handler: str = "compute",
+) -> Any:
     """An app with a handler that runs apart, as a global of such a module."""
     app = trioq.App()
 
-    @app.job(isolation="process")
+    @app.job(handler, isolation="process")
     def compute() -> None: ...
 
     if module is not None:
@@ -43,7 +48,7 @@ def app_of(module: str | None, monkeypatch: pytest.MonkeyPatch, attribute: str =
 def named(app: trioq.App, config: Config | None = None) -> str:
     made = runners_of(app, config or Config())
     assert made is not None
-    return str(made.launch.first["app"])
+    return ", ".join(made.launch.first["app"])
 
 
 def test_an_app_is_found_by_the_global_that_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +72,15 @@ def test_the_configurations_name_counts_if_it_is_that_app(monkeypatch: pytest.Mo
     assert named(app, Config(app="b:app")) == "b:app"
     app_of("c", monkeypatch)
     assert named(app, Config(app="c:app")) == "a:app"
+
+
+def test_of_an_app_that_is_made_of_several_these_are_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = trioq.App()
+    for name in ("a", "b"):
+        whole.include(app_of(name, monkeypatch, handler=f"compute_{name}"))
+    assert named(whole, Config(app=("a:app", "b:app"))) == "a:app, b:app"
 
 
 @pytest.mark.parametrize("module", [None, "__main__"])
@@ -224,6 +238,8 @@ def test_a_runners_lines_look_like_the_engines_and_say_whose_job_it_is(
     assert (said["job"], said["attempt"], said["namespace"]) == ("say", 1, "t")
     assert len(said["job_id"]) == 32
     assert said["engine_id"] == started["engine_id"]
+    assert said["runner"] > 0
+    assert "runner" not in started
     assert running(f"{MODULE}:app") == []
 
 

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from trioq.client.admin import Admin, connect_admin
     from trioq.client.as_done import as_done
     from trioq.client.cancel import CancelOutcome
-    from trioq.client.client import Client, connect
+    from trioq.client.client import Client
     from trioq.client.ends import JobEnd
     from trioq.client.handle import Handle, SyncHandle
     from trioq.client.status import Status
     from trioq.client.sync import SyncClient, connect_sync
+    from trioq.client.task_runtime import connect
     from trioq.core.blame import Breaker
     from trioq.core.call import Call
     from trioq.core.config import Config
+    from trioq.core.failure import Failure
     from trioq.core.flow import Limit
     from trioq.core.formats.note import Progress
     from trioq.core.job import Job
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
         JobCancelled,
         JobDied,
         JobUnknown,
+        LifespanError,
         NoResult,
         NoResultKept,
+        NotInstalled,
         PayloadRejected,
         QueueFull,
         QueueUnknown,
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
         TrioqError,
         WaitTimeout,
     )
+    from trioq.observe.tracing import trace_from
     from trioq.service import Engine
     from trioq.store.inspect import DeadFilter, JobFilter
 
@@ -69,6 +74,7 @@ __all__ = [
     "Engine",
     "EnqueueError",
     "EnqueueUnknown",
+    "Failure",
     "GiveUp",
     "Handle",
     "IdMismatch",
@@ -79,9 +85,11 @@ __all__ = [
     "JobEnd",
     "JobFilter",
     "JobUnknown",
+    "LifespanError",
     "Limit",
     "NoResult",
     "NoResultKept",
+    "NotInstalled",
     "PayloadRejected",
     "Progress",
     "QueueFull",
@@ -109,6 +117,7 @@ __all__ = [
     "connect_admin",
     "connect_sync",
     "current_job",
+    "trace_from",
 ]
 
 _HOMES = {
@@ -122,10 +131,8 @@ _HOMES = {
         "current_job",
     ),
     "trioq.core.call": ("Call",),
-    "trioq.client.client": (
-        "Client",
-        "connect",
-    ),
+    "trioq.client.client": ("Client",),
+    "trioq.client.task_runtime": ("connect",),
     "trioq.client.sync": (
         "SyncClient",
         "connect_sync",
@@ -138,9 +145,11 @@ _HOMES = {
     "trioq.core.config": ("Config",),
     "trioq.core.formats.note": ("Progress",),
     "trioq.core.job": ("Job",),
+    "trioq.core.failure": ("Failure",),
     "trioq.core.flow": ("Limit",),
     "trioq.core.blame": ("Breaker",),
     "trioq.core.retry": ("Retry",),
+    "trioq.observe.tracing": ("trace_from",),
     "trioq.service": ("Engine",),
     "trioq.errors": (
         "ConfigError",
@@ -155,6 +164,8 @@ _HOMES = {
         "ResultExpired",
         "NoResultKept",
         "NoResult",
+        "LifespanError",
+        "NotInstalled",
         "JobUnknown",
         "JobDied",
         "JobCancelled",
@@ -178,7 +189,12 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     if name in _HOME_OF:
-        return getattr(import_module(_HOME_OF[name]), name)
+        try:
+            return getattr(import_module(_HOME_OF[name]), name)
+        except ModuleNotFoundError as error:
+            from trioq.extras import not_installed
+
+            raise not_installed(f"trioq.{name}", error) or error from None
     raise AttributeError(f"module 'trioq' has no attribute {name!r}")
 
 

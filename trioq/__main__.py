@@ -1,5 +1,20 @@
-"""python -m trioq"""
+"""``trioq``, and ``python -m trioq``: the command line, if it is installed."""
 
-from trioq.cli import main
+import sys
 
-main()
+from trioq.errors import NotInstalled
+from trioq.extras import extra
+
+
+def main() -> None:
+    """The command line's entry point."""
+    try:
+        with extra("the command line"):
+            from trioq import cli
+    except NotInstalled as error:
+        sys.exit(f"trioq: {error}")
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,127 +2,121 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-import attrs
-
 from trioq.core.blame import PLAIN_ERRORS, Breaker
-from trioq.core.call import Call
-from trioq.core.config import CommandConfig, ScheduleConfig
-from trioq.core.config.rules import Fault
+from trioq.core.config import ScheduleConfig
 from trioq.core.config.schedules import Seconds, said
+from trioq.core.failure import Failure
 from trioq.core.flow import Limit
-from trioq.core.job import Job
+from trioq.core.job import D_co, Job
 from trioq.core.retry import Retry
 from trioq.core.schedules.due import Misfire
 from trioq.core.schedules.schedule import Overlap
-from trioq.cwd import working_directory
-from trioq.engine.handlers import Apart, Command, Function, Runners, check_cancelled, current_job
-from trioq.engine.handlers import Handler as AnyHandler
+from trioq.engine.handlers import (
+    Function,
+    Lifespan,
+    Runtime,
+    check_cancelled,
+    current_job,
+)
+from trioq.engine.handlers.around import Around, Middleware
 from trioq.engine.handlers.binding import BadPayload
+from trioq.engine.handlers.failure_hook import FailureHook
 from trioq.engine.handlers.function import Isolation, LeaseLoss
-from trioq.errors import ConfigError
-from trioq.importing import import_object
+from trioq.handler import Handler, Register, kind_of, where_of
 
-__all__ = ["App", "Call", "Handler", "all_handlers", "check_cancelled", "current_job", "load_app"]
+__all__ = ["App", "Handler", "check_cancelled", "current_job"]
 
 F = ParamSpec("F")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+M = TypeVar("M", bound=Callable[[Job[Any]], AsyncIterator[Any] | Iterator[Any]])
+N = TypeVar("N", bound=Callable[[Failure], Any])
 H = TypeVar("H", bound="Handler[..., ..., Any, Any]")
 
 
-class Handler(Generic[F, P, R, T]):
-    """A registered function: still called like one, and able to make calls for later.
-
-    ``F`` is what the function takes, ``P`` the same without the job. ``R`` is what it returns,
-    ``T`` what comes of it: the same, but for ``async def``.
-    """
-
-    def __init__(self, registered: Function) -> None:
-        functools.update_wrapper(self, registered.function)
-        self.registered = registered
-
-    def __call__(self, /, *args: F.args, **kwargs: F.kwargs) -> R:
-        """Run the function now, here, without any queue."""
-        result: R = self.registered.function(*args, **kwargs)
-        return result
-
-    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
-        """The same arguments, without the job, for a run by an engine.
-
-        Raises:
-          TypeError: The function can't be called like this.
-          PayloadRejected: A value that JSON can't hold (NaN is one).
-        """
-        payload = self.registered.binding.payload(*args, **kwargs)
-        return Call(self.registered.name, payload, self.registered.queue, self.registered)
-
-    def __repr__(self) -> str:
-        return f"<trioq handler {self.registered.name!r}: {self.registered.binding.where}>"
-
-
-class _Register:
-    """What ``app.job(…)`` returns: the decorator, with its two types."""
-
-    def __init__(self, app: App, name: str | None, options: Mapping[str, Any]) -> None:
-        self._app, self._name, self._options = app, name, options
-
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[Job, P], Coroutine[Any, Any, T]]
-    ) -> Handler[Concatenate[Job, P], P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def __call__(
-        self, function: Callable[P, Coroutine[Any, Any, T]]
-    ) -> Handler[P, P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[Job, P], R]
-    ) -> Handler[Concatenate[Job, P], P, R, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R]) -> Handler[P, P, R, R]: ...
-    def __call__(self, function: Callable[..., Any]) -> Handler[..., ..., Any, Any]:
-        if isinstance(function, Handler):  # a second name for it
-            function = function.registered.function
-        name = _name_of(function) if self._name is None else self._name
-        registered = Function(name, function, **self._options)
-        self._app._add([registered])
-        return Handler(registered)
-
-
-class App:
+class App(Generic[D_co]):
     """A set of handlers. Making one does no I/O.
 
     Args:
       isolation: Where those run that don't say.
+      runtime: What awaits those ``async def`` handlers that don't say; and the lifespan.
+      lifespan: Takes the app, and gives an async context manager: what comes of it is the ``deps``
+          of its handlers' jobs. Each process that runs handlers of this app enters it once, before
+          it runs any, and leaves it after the last has ended. An ``async def`` function that yields
+          once will do.
+
+    Raises:
+      TypeError: The lifespan can't be one.
     """
 
-    def __init__(self, *, isolation: Isolation = "none") -> None:
+    @overload
+    def __init__(
+        self: App[None],
+        *,
+        isolation: Isolation = "none",
+        runtime: Runtime = "trio",
+        lifespan: None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        isolation: Isolation = "none",
+        runtime: Runtime = "trio",
+        lifespan: Callable[[App[Any]], AbstractAsyncContextManager[D_co]]
+        | Callable[[App[Any]], AsyncIterator[D_co]],
+    ) -> None: ...
+    def __init__(
+        self,
+        *,
+        isolation: Isolation = "none",
+        runtime: Runtime = "trio",
+        lifespan: Callable[[App[Any]], Any] | None = None,
+    ) -> None:
         self._isolation = isolation
+        self._runtime = runtime
+        self._around = Around(runtime)
+        self._lifespan = None if lifespan is None else Lifespan.of(lifespan, self, runtime)
         self._handlers: dict[str, Function] = {}
         self._schedules: dict[str, ScheduleConfig] = {}
+        self._included: list[App] = []
+        self._including = weakref.WeakSet[App]()
 
     @property
     def handlers(self) -> Mapping[str, Function]:
-        """The registered handlers by name."""
-        return MappingProxyType(self._handlers)
+        """The registered handlers by name, also those of apps that it includes."""
+        return MappingProxyType(dict(_merged(app._handlers for app in self.apps())))
 
     @property
     def schedules(self) -> Mapping[str, ScheduleConfig]:
-        """What :meth:`schedule` has said, by name."""
-        return MappingProxyType(self._schedules)
+        """What :meth:`schedule` has said, by name, also of apps that it includes."""
+        return MappingProxyType(dict(_merged(app._schedules for app in self.apps())))
+
+    @property
+    def lifespans(self) -> Sequence[Lifespan]:
+        """Its own, and those of the apps that it includes."""
+        return [app._lifespan for app in self.apps() if app._lifespan is not None]
 
     @overload
     def job(
-        self, name: Callable[Concatenate[Job, P], Coroutine[Any, Any, T]], /
+        self, name: Callable[Concatenate[Job[D_co], P], Coroutine[Any, Any, T]], /
     ) -> Handler[Concatenate[Job, P], P, Coroutine[Any, Any, T], T]: ...
     @overload
     def job(
@@ -130,7 +124,7 @@ class App:
     ) -> Handler[P, P, Coroutine[Any, Any, T], T]: ...
     @overload
     def job(
-        self, name: Callable[Concatenate[Job, P], R], /
+        self, name: Callable[Concatenate[Job[D_co], P], R], /
     ) -> Handler[Concatenate[Job, P], P, R, R]: ...
     @overload
     def job(self, name: Callable[P, R], /) -> Handler[P, P, R, R]: ...
@@ -144,12 +138,13 @@ class App:
         retry: Retry | None = None,
         on_lease_loss: LeaseLoss = "continue",
         isolation: Isolation | None = None,
+        runtime: Runtime | None = None,
         result: float | str | timedelta | None = None,
         raises: Sequence[type[Exception]] = (),
         breaker: Breaker | None = PLAIN_ERRORS.breaker,
         limits: Limit | Sequence[Limit] = (),
         id_from: Sequence[str] | None = None,
-    ) -> _Register: ...
+    ) -> Register[D_co]: ...
     def job(
         self,
         name: str | Callable[..., Any] | None = None,
@@ -159,6 +154,7 @@ class App:
         retry: Retry | None = None,
         on_lease_loss: LeaseLoss = "continue",
         isolation: Isolation | None = None,
+        runtime: Runtime | None = None,
         result: float | str | timedelta | None = None,
         raises: Sequence[type[Exception]] = (),
         breaker: Breaker | None = PLAIN_ERRORS.breaker,
@@ -183,6 +179,10 @@ class App:
           isolation: ``process`` for a handler that computes for long, or may crash, leak or
               hang: each run is in a process that imports the app, and is killed if it doesn't
               end when it is cancelled. ``none``: in the engine. Default: the app's.
+          runtime: ``asyncio`` for an ``async def`` handler that uses asyncio's libraries: all such
+              handlers of an engine run in one loop of asyncio, in a thread of its own. ``trio``: in
+              the engine's loop. Default: the app's. A ``def`` handler runs in a thread, whatever
+              this says.
           result: For how long what it returns is kept for those who ask (seconds, ``"1h"``, a
               timedelta). Default: it isn't.
           raises: Classes of errors. Who waits for a job that died of one gets it as itself, from
@@ -201,10 +201,10 @@ class App:
           ValueError: The name is taken, or an option can't be.
         """
         if callable(name):
-            return _Register(self, None, {"isolation": self._isolation})(name)
+            return self.job()(name)
         if not isinstance(name, str | None):
             raise TypeError(
-                f"app.job: expected a function, or a name and options; got {_kind(name)}"
+                f"app.job: expected a function, or a name and options; got {kind_of(name)}"
             )
         options = {
             "queue": queue,
@@ -212,13 +212,66 @@ class App:
             "retry": retry,
             "on_lease_loss": on_lease_loss,
             "isolation": self._isolation if isolation is None else isolation,
+            "runtime": self._runtime if runtime is None else runtime,
             "result_s": result,
             "raises": raises,
             "breaker": breaker,
             "limits": limits,
             "id_from": id_from,
+            "lifespan": self._lifespan,
+            "around": self._around,
         }
-        return _Register(self, name, options)
+        return Register(self._add, name, options)
+
+    @overload
+    def middleware(self, function: M, /) -> M: ...
+    @overload
+    def middleware(self, /) -> Callable[[M], M]: ...
+    def middleware(self, function: M | None = None, /) -> M | Callable[[M], M]:
+        """Have this around each run of this app's handlers, also where another includes it.
+
+        A decorator for a generator function, ``async def`` or ``def``, that takes the
+        :class:`trioq.Job` and yields once: the handler runs in place of the ``yield``. That gives
+        what it returned, or raises the very exception that it raised; at a cancellation what
+        cancellation is there. Whatever the middleware raises takes the place of that; an exception
+        that it doesn't let out is the run's all the same. The first that is registered is the
+        outermost. What it sets in context variables is there for the handler, and not for the next.
+
+        An async one is awaited in the handler's loop; around a ``def`` handler in that of the app's
+        ``runtime``. A plain one runs where the handler runs: in the thread of a ``def`` handler,
+        where all async ones are around it.
+
+        A timeout also counts what middleware takes. Of a payload that doesn't fit, it isn't told.
+
+        Raises:
+          TypeError: It isn't one.
+        """
+        if function is None:  # @app.middleware()
+            return self.middleware
+        self._around.middleware.append(Middleware(function))
+        return function
+
+    @overload
+    def on_failure(self, function: N, /) -> N: ...
+    @overload
+    def on_failure(self, /) -> Callable[[N], N]: ...
+    def on_failure(self, function: N | None = None, /) -> N | Callable[[N], N]:
+        """Have this told of each attempt of this app's handlers that has failed.
+
+        A decorator for a function, ``async def`` or ``def``, that takes the :class:`trioq.Failure`.
+        It is called after it is decided what becomes of the job, in the process of the engine: an
+        ``async def`` function in the loop of the app's ``runtime``, a ``def`` function in a thread.
+        It isn't for jobs that were cancelled, given back or snoozed, nor for those that are run
+        again because they raised :exc:`trioq.RetryLater`. It has five seconds; what it raises is
+        logged.
+
+        Raises:
+          TypeError: It can't be one.
+        """
+        if function is None:  # @app.on_failure()
+            return self.on_failure
+        self._around.on_failure.append(FailureHook(function))
+        return function
 
     def schedule(
         self,
@@ -270,10 +323,10 @@ class App:
         def add(handler: H) -> H:
             if not isinstance(handler, Handler):
                 raise TypeError(
-                    f"app.schedule: stands above @app.job; got {_kind(handler)}, no handler"
+                    f"app.schedule: stands above @app.job; got {kind_of(handler)}, no handler"
                 )
             function = handler.registered
-            if self._handlers.get(function.name) is not function:
+            if self.handlers.get(function.name) is not function:
                 raise TypeError(f"app.schedule: {function.name!r} is no handler of this app")
             made = said(
                 name=self._free_name(function.name) if name is None else name,
@@ -288,135 +341,84 @@ class App:
                     f"the schedule {made.name!r}: its payload doesn't fit"
                     f" {function.binding.where}: {error}"
                 ) from None
-            self._add_schedules([made])
+            self._add_schedule(made)
             return handler
 
         return add
 
     def include(self, other: App) -> None:
-        """Take over the handlers and schedules that another app has by now.
+        """Have an engine of this app run the handlers of another one, too, and list its schedules:
+        those that it has, and those that it gets.
+
+        They keep what is said of them there: the lifespan, and what it gives; middleware; isolation
+        and runtime.
 
         Raises:
-          ValueError: A name is in both; nothing was taken over.
+          ValueError: A handler or a schedule of that name is in both, or the other includes this
+              one; nothing was taken over.
         """
-        self._refuse_schedules(other.schedules)
-        self._add(list(other.handlers.values()))
-        self._add_schedules(other.schedules.values())
+        if not isinstance(other, App):
+            raise TypeError(f"app.include: expected a trioq.App; got {kind_of(other)}")
+        if self in other.apps():
+            itself = "itself" if other is self else "an app that includes it"
+            raise ValueError(f"app.include: an app can't include {itself}")
+        clashes = [told for top in self._tops() for told in top.clashes(other)]
+        if clashes:
+            raise ValueError("\n".join(dict.fromkeys(clashes)))
+        if other not in self._included:
+            self._included.append(other)
+            other._including.add(self)
+
+    def apps(self) -> Sequence[App]:
+        """This one and those that it includes, each once, in the order in which their lifespans are
+        entered."""
+        found: dict[App, None] = {self: None}
+        for other in self._included:
+            found |= dict.fromkeys(other.apps())
+        return list(found)
+
+    def clashes(self, other: App) -> Iterator[str]:
+        """What both have, and it isn't the same."""
+        known = dict.fromkeys(self.apps())
+        new = [app for app in other.apps() if app not in known]
+        for app in new:
+            for name, function in app._handlers.items():
+                if old := self.handlers.get(name):
+                    both = f"{where_of(old)} and {where_of(function)}"
+                    yield f"two handlers are called {name!r}: {both}"
+            for name in app._schedules:
+                if name in self.schedules:
+                    yield f"two schedules are called {name!r}: say which is which, with name=…"
+
+    def _tops(self) -> Sequence[App]:
+        """This one and those that include it."""
+        found: dict[App, None] = {self: None}
+        for top in self._including:
+            found |= dict.fromkeys(top._tops())
+        return list(found)
 
     def _free_name(self, handler: str) -> str:
-        if handler not in self._schedules:
+        taken = self.schedules
+        if handler not in taken:
             return handler
         names = (f"{handler}-{number}" for number in itertools.count(2))
-        return next(name for name in names if name not in self._schedules)
+        return next(name for name in names if name not in taken)
 
-    def _add_schedules(self, new: Iterable[ScheduleConfig]) -> None:
-        made = {schedule.name: schedule for schedule in new}
-        self._refuse_schedules(made)
-        self._schedules |= made
+    def _add_schedule(self, new: ScheduleConfig) -> None:
+        if any(new.name in top.schedules for top in self._tops()):
+            raise ValueError(
+                f"two schedules are called {new.name!r}: say which is which, with name=…"
+            )
+        self._schedules[new.name] = new
 
-    def _refuse_schedules(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name in self._schedules:
+    def _add(self, new: Function) -> None:
+        for top in self._tops():
+            if old := top.handlers.get(new.name):
                 raise ValueError(
-                    f"two schedules are called {name!r}: say which is which, with name=…"
+                    f"two handlers are called {new.name!r}: {where_of(old)} and {where_of(new)}"
                 )
-
-    def _add(self, functions: list[Function]) -> None:
-        for new in functions:
-            if old := self._handlers.get(new.name):
-                raise ValueError(
-                    f"two handlers are called {new.name!r}: {_where(old)} and {_where(new)}"
-                )
-        self._handlers |= {new.name: new for new in functions}
+        self._handlers[new.name] = new
 
 
-def _name_of(function: object) -> str:
-    """A function's own name, where it has one that will last."""
-    name = getattr(function, "__name__", None)
-    if not isinstance(name, str) or name == "<lambda>":
-        raise TypeError(f'app.job: {_kind(function)} has no name of its own: app.job("name")(…)')
-    return name
-
-
-def _kind(value: object) -> str:
-    named = getattr(value, "__name__", None) == "<lambda>"
-    return "a lambda" if named else f"a {type(value).__name__}"
-
-
-def load_app(where: str, directory: Path) -> App:
-    """The app that a configuration names as ``module:attribute``.
-
-    The configuration's directory comes first on the path, then the current one, if there is one.
-
-    Raises:
-      ConfigError: With the module, the places tried and the original traceback.
-    """
-    app = import_object(where, places_of(directory), key="app")
-    if not isinstance(app, App):
-        raise ConfigError(
-            [f"app: {where!r} is an object of type {type(app).__name__}, not a trioq.App"]
-        )
-    return app
-
-
-def places_of(directory: Path) -> list[Path]:
-    """Where what a configuration names is looked for first, by the configuration's directory."""
-    here = working_directory()
-    return [directory.resolve(), *([] if here is None else [here])]
-
-
-def all_handlers(
-    app: App,
-    commands: Mapping[str, CommandConfig],
-    builtin: App,
-    directory: Path,
-    retry: Retry,
-    *,
-    runners: Runners | None = None,
-) -> dict[str, AnyHandler]:
-    """The handlers of an engine: the app's, the configured commands, the built-in ones.
-
-    Args:
-      directory: Where commands run that don't say where.
-      retry: The engine's; a command that has only ``max_attempts`` of its own waits as it says.
-      runners: For those of the app's that run in a process; they say which these are.
-
-    Where two have one name, the later one is taken; :func:`name_faults` tells of it.
-    """
-    handlers: dict[str, AnyHandler] = dict(builtin.handlers)
-    for name, function in app.handlers.items():
-        if runners is not None and name in runners.launch.names:
-            handlers[name] = Apart(function, runners)
-        else:
-            handlers[name] = function
-    for name, config in commands.items():
-        handlers[name] = _command(name, config, directory, retry)
-    return handlers
-
-
-def name_faults(app: App, commands: Mapping[str, CommandConfig], builtin: App) -> Iterator[Fault]:
-    """Handlers that have one name."""
-    for name, function in app.handlers.items():
-        if name in builtin.handlers:
-            told = f"{_where(function)} is called {name!r}, as is a built-in handler"
-            yield Fault(("app",), told)
-        if name in commands:
-            yield Fault(("commands", name), f"the app's {_where(function)} has this name, too")
-
-
-def _command(name: str, config: CommandConfig, directory: Path, retry: Retry) -> Command:
-    tries = config.max_attempts
-    return Command(
-        name,
-        config.argv,
-        queue=config.queue,
-        timeout_s=config.timeout_s,
-        retry=None if tries is None else attrs.evolve(retry, max_attempts=tries),
-        permanent_exit_codes=config.permanent_exit_codes,
-        cwd=str(directory / config.cwd) if config.cwd else str(directory),
-        env=config.env,
-    )
-
-
-def _where(function: Function) -> str:
-    return f"{function.function.__module__}.{function.binding.where}"
+def _merged(parts: Iterable[Mapping[str, T]]) -> Iterator[tuple[str, T]]:
+    return itertools.chain.from_iterable(part.items() for part in parts)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from trioq.app import places_of
+from trioq.apps import places_of
 from trioq.core.config import Config, Fault
 from trioq.core.config.rules import dotted
 from trioq.core.guards import counted_by

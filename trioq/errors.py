@@ -19,11 +19,13 @@
     |   `-- JobUnknown         there is no such job, or it has ended and nothing was kept
     |-- WaitTimeout            it hasn't ended within the time; also a TimeoutError
     |-- RecordUnreadable       what is stored isn't a job that this version can read
+    |-- LifespanError          what handlers share can't be made, or has ended while they run
     |-- StoreError
     |   |-- StoreUnreachable   no answer from Redis: trying again may help
     |   |   `-- StoreClosed    the program itself has closed the connection: open another
     |   |-- StoreBusy          "not now" (loading, full, read-only): trying again may help
     |   `-- StoreRefused       Redis said no (password, permission, wrong type): trying again won't
+    |-- NotInstalled           a package of an extra is missing; also an ImportError
     `-- TrioqBug               an invariant is broken; please report, with the message
 
 Raised by handlers, to say how their job goes on:
@@ -263,6 +265,17 @@ class RecordUnreadable(TrioqError):
     """What is stored isn't a job that this version of trioq can read."""
 
 
+class LifespanError(TrioqError):
+    """The lifespan of an app failed, so its engine doesn't run: which, and what it raised, which is
+    the cause."""
+
+    def __init__(self, told: str, traceback: str = "") -> None:
+        self.told = told
+        """In one line."""
+        self.traceback = traceback
+        super().__init__(f"{told}\n{traceback}" if traceback else told)
+
+
 class StoreError(TrioqError):
     """Something is wrong with Redis or with the way to it."""
 
@@ -293,6 +306,10 @@ class StoreRefused(StoreError):
     """Redis said no, and will say no again until somebody changes something."""
 
 
+class NotInstalled(TrioqError, ImportError):
+    """A package that an extra brings isn't there: the message says which, and what to type."""
+
+
 class TrioqBug(TrioqError):
     """An invariant is broken. Please report this, with the message."""
 
@@ -304,7 +321,7 @@ class JobControl(Exception):
 class RetryLater(JobControl):
     """Run this job again in ``delay_s`` seconds; the attempt counts as failed.
 
-    Without a delay, the job's own backoff decides.
+    Without a delay, the job's own backoff decides. ``reason`` is what its history says.
     """
 
     def __init__(self, delay_s: float | None = None, reason: str = "") -> None:

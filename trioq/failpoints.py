@@ -97,7 +97,12 @@ def arm_from(text: str) -> None:
         raise ValueError(f"no such failpoint: {text!r}")
 
 
-_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "term": signal.SIGTERM}
+#: Those that there are here: Windows has one of them.
+_SIGNALS = {
+    verb: getattr(signal, name)
+    for verb, name in {"kill": "SIGKILL", "stop": "SIGSTOP", "term": "SIGTERM"}.items()
+    if hasattr(signal, name)
+}
 
 
 def _raise(place: str) -> None:

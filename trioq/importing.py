@@ -105,7 +105,10 @@ def _from_there_on(error: BaseException) -> str:
         ("trioq.importing", "importlib")
     ):
         frames = frames.tb_next
-    if frames is None:
+    if frames is not None:
+        lines = traceback.format_exception(type(error), error, frames)
+    elif isinstance(error, SyntaxError):  # of the module itself: it has the line
+        lines = traceback.format_exception_only(error)
+    else:
         return ""
-    lines = traceback.format_exception(type(error), error, frames)
     return "\n" + "".join(lines).rstrip()

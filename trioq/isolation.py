@@ -10,12 +10,14 @@ import sys
 from typing import Any
 
 from trioq.app import App
+from trioq.apps import Where
 from trioq.core.config import Config
 from trioq.core.guards import counted_by
 from trioq.engine.handlers import Function, Launch, Runners
 from trioq.errors import ConfigError
 from trioq.processes.cores import usable_cores
 from trioq.processes.interpreter import python
+from trioq.settings.write import as_toml
 
 
 def runners_of(app: App, config: Config, *, takes_over: bool = False) -> Runners | None:
@@ -30,7 +32,7 @@ def runners_of(app: App, config: Config, *, takes_over: bool = False) -> Runners
     apart = [handler for handler in app.handlers.values() if handler.isolation == "process"]
     if not apart:
         return None
-    where = _named(app, config.app, apart)
+    where = _places(app, config.app, apart)
     observability, worker = config.observability, config.worker
     breakers = {handler.name: handler.breaker for handler in apart}
     first: dict[str, Any] = {
@@ -41,8 +43,9 @@ def runners_of(app: App, config: Config, *, takes_over: bool = False) -> Runners
         "log": [observability.log_level, observability.log_format, config.namespace]
         if takes_over
         else None,
+        "config": [as_toml(config, masked=False), str(config.directory)],
     }
-    argv = (*python(), "-m", "trioq.runner", where)
+    argv = (*python(), "-m", "trioq.runner", ",".join(where))
     launch = Launch(argv, first, frozenset(handler.name for handler in apart))
     return Runners(launch, worker.runners or _share(config), worker.runner_jobs)
 
@@ -53,10 +56,19 @@ def _share(config: Config) -> int:
     return 1 if isinstance(processes, str) else math.ceil(cores / processes)
 
 
-def _named(app: App, configured: str | None, apart: list[Function]) -> str:
-    """The app as ``module:attribute``."""
-    if configured is not None and _found(configured) is app:
-        return configured
+def _places(app: App, configured: Where | None, apart: list[Function]) -> list[str]:
+    """The app as ``module:attribute``, or else those apps that it is made of."""
+    named = [configured] if isinstance(configured, str) else list(configured or ())
+    found = {where: _found(where) for where in named}
+    if any(each is app for each in found.values()):
+        return [next(where for where, each in found.items() if each is app)]
+    included = list(app.apps())[1:]
+    if len(named) > 1 and all(each in included for each in found.values()):
+        return named
+    return [_named(app, apart)]
+
+
+def _named(app: App, apart: list[Function]) -> str:
     theirs = {handler.function.__module__ for handler in apart}
     found = [
         f"{name}:{attribute}"

@@ -26,6 +26,8 @@ from typing import TextIO
 
 import attrs
 
+from trioq.core.forked import in_each_fork
+
 #: What may wait to be written; some ten thousand lines. Full, it takes nothing until half of
 #: it is written, so that losses are told once and not for each line.
 QUEUE_BYTES = 4 << 20
@@ -263,4 +265,4 @@ def _forked() -> None:
 
 
 atexit.register(flush)
-os.register_at_fork(after_in_child=_forked)
+in_each_fork(_forked)

@@ -10,37 +10,35 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import attrs
 import trio
 
-from trioq.app import App, all_handlers, load_app, name_faults
-from trioq.builtin import built_in
-from trioq.core.config import Config, Fault, check
+from trioq.app import App
+from trioq.client.of_engine import EngineClients
+from trioq.core.config import Config
+from trioq.core.config.served import served
 from trioq.core.events import Report
 from trioq.core.pacemaker import DEADLINE
-from trioq.counted import counted, error_faults
-from trioq.engine import from_config
 from trioq.engine.bridge import Access, Caller, ThreadCaller
 from trioq.engine.engine import ROLES
 from trioq.engine.engine import Engine as Core
-from trioq.engine.handlers import Handler, Runners
-from trioq.engine.handlers.limited import limit_faults
-from trioq.engine.handlers.scheduled import schedule_faults, schedules
+from trioq.engine.handlers.scheduled import schedules
 from trioq.engine.nurseries import plain_errors
-from trioq.errors import ConfigError
-from trioq.isolation import runners_of
+from trioq.handler import kind_of
 from trioq.observe.fanout import to_all
 from trioq.observe.log_setup import logger
 from trioq.observe.logs import LogLines
 from trioq.observe.metrics import Metrics
 from trioq.observe.tracing import Tracing
+from trioq.registry import handler_faults, lifespans_of, registry
 from trioq.settings import load, warnings
 from trioq.store.checks import check_server
-from trioq.store.connect import Connector, open_store
+from trioq.store.connect import open_store
+from trioq.store.connector import Connector
 from trioq.store.redis import RedisStore
 from trioq.web.endpoint import View
 
@@ -68,60 +66,6 @@ def open_access(stores: Stores, config: Config) -> Access:
     return access
 
 
-def registry(
-    app: App, config: Config, *, takes_over: bool = False, is_whole: bool = True
-) -> Mapping[str, Handler]:
-    """All handlers: the app's, the configured commands, and the built-in ones.
-
-    Args:
-      takes_over: Whether all log lines of this process look as the configuration says.
-      is_whole: Whether there are no other handlers, so that who names another is wrong.
-
-    Raises:
-      ConfigError: The configuration is wrong, or doesn't fit the handlers: all of it.
-    """
-    check(config, handler_faults(app, config) if is_whole else ())
-    return counted(_handlers(app, config, runners_of(app, config, takes_over=takes_over)), config)
-
-
-def _handlers(app: App, config: Config, runners: Runners | None) -> Mapping[str, Handler]:
-    root = None if config.producer is None else config.resolve(config.producer.scan_dir)
-    retry, directory = from_config.retry(config), config.directory
-    return all_handlers(app, config.commands, built_in(root), directory, retry, runners=runners)
-
-
-def handler_faults(app: App, config: Config) -> Iterator[Fault]:
-    """What is wrong between a configuration and the handlers: two have one name, limits don't fit
-    them, ``[breakers]`` names who isn't there, or nobody can tell where they are imported from."""
-    yield from name_faults(app, config.commands, built_in(None))
-    try:
-        runners_of(app, config)
-    except ConfigError as error:
-        yield from _of_app(error)
-    handlers = _handlers(app, config, None)
-    yield from limit_faults(config, handlers)
-    yield from from_config.breaker_faults(config, handlers)
-    yield from schedule_faults(config, app.schedules, handlers)
-    yield from error_faults(config)
-
-
-def app_faults(config: Config) -> Iterator[Fault]:
-    """The same for the app that a configuration names, which is imported; a program may have one
-    that no configuration names."""
-    if config.app is None:
-        return
-    try:
-        app = load_app(config.app, config.directory)
-    except ConfigError as error:
-        yield from _of_app(error)
-    else:
-        yield from handler_faults(app, config)
-
-
-def _of_app(error: ConfigError) -> Iterator[Fault]:
-    return (Fault(("app",), line.removeprefix("app: ")) for line in error.faults)
-
-
 class Engine:
     """An engine to run in your own nursery.
 
@@ -129,10 +73,13 @@ class Engine:
       app: Your handlers.
       config: A configuration, or its file.
       role: ``worker`` claims and runs jobs, ``producer`` scans the directory; ``all`` does both.
+      queues: The queues that it claims from, some of those that are configured, whose order of
+          priority stays; None: all.
       report: Is told all events; by default they are logged as the configuration says.
 
     Raises:
-      ConfigError: The configuration is wrong.
+      ConfigError: The configuration is wrong, or has no such queue.
+      TypeError: It isn't an app.
     """
 
     def __init__(
@@ -141,12 +88,19 @@ class Engine:
         config: Config | str | Path,
         *,
         role: Literal["all", "worker", "producer"] = "all",
+        queues: Sequence[str] | None = None,
         report: Report | None = None,
     ) -> None:
+        if not isinstance(app, App):
+            raise TypeError(f"an engine takes the trioq.App itself; got {kind_of(app)}")
         if not isinstance(config, Config):
             config = load(config, also=functools.partial(handler_faults, app))
+        served(config, queues)  # what is wrong of them
         self.config = config
-        self._handlers = registry(app, self.config)
+        self._queues = queues
+        self._app = app
+        self._lifespans = lifespans_of(app)
+        self._handlers = registry(app, self.config, lifespans=self._lifespans)
         self._schedules = schedules(self.config, app.schedules, self._handlers)
         self._view = View(self.config, self._handlers)
         self._roles = ROLES if role == "all" else frozenset({role})
@@ -175,6 +129,7 @@ class Engine:
 
         Raises:
           StoreError: Redis can't be reached at the start, or said no, then or later.
+          LifespanError: That of an app failed: at its start, before any job has run, or later.
           PortError: ``observability.bind`` can't be served on.
 
         Cancellation:
@@ -199,10 +154,13 @@ class Engine:
                 open_access(connector, self.config),
                 report,
                 roles=self._roles,
+                queues=self._queues,
                 schedules=self._schedules,
+                lifespans=self._lifespans,
                 http=view.address,
                 draining=self._draining,
                 tracer=tracing.tracer(),
+                clients=EngineClients(lambda: self.config, self._app.handlers),
             )
             with plain_errors():
                 async with trio.open_nursery() as serving:

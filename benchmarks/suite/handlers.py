@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import threading
 import time
@@ -42,6 +43,19 @@ def waits(tally: Tally) -> None:
     async def work() -> None:
         await trio.sleep(0.001)
         tally.one()
+
+
+def waits_in_asyncio(tally: Tally) -> None:
+    @tally.app.job("work", runtime="asyncio")
+    async def work() -> None:
+        await asyncio.sleep(0.001)
+        tally.one_in_thread()
+
+
+def tiny_in_asyncio(tally: Tally) -> None:
+    @tally.app.job("work", runtime="asyncio")
+    async def work() -> None:
+        tally.one_in_thread()
 
 
 def blocks(tally: Tally) -> None:
@@ -99,6 +113,23 @@ def rate_of(jobs: int, work: Callable[[], None]) -> float:
     started = time.perf_counter()
     work()
     return jobs / (time.perf_counter() - started)
+
+
+@row("asyncio")
+def in_asyncio(scale: Scale) -> Figures:
+    """The other loop is another thread, to which each job goes, and from which its end comes."""
+    as_served()
+    some = WORKERS * scale.of(500, 20)
+    with bench() as b:
+        return {
+            "tiny handlers in asyncio, 64 workers": drained(
+                b, tiny_in_asyncio, CALL, some, workers=WORKERS
+            ),
+            "await 1 ms in asyncio, 64 workers, of trio's": drained(
+                b, waits_in_asyncio, CALL, some, workers=WORKERS
+            )
+            / drained(b, waits, CALL, some, workers=WORKERS),
+        }
 
 
 @row("handlers")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from benchmarks import invoke, limiter, scan
+from benchmarks import invoke, limiter, scan, worlds
 from benchmarks.million import Millions
 from benchmarks.suite.row import Figures, Scale, row
 from benchmarks.support import bench
@@ -24,6 +24,12 @@ def producers(scale: Scale) -> Figures:
 def invoked(scale: Scale) -> Figures:
     cost = trio.run(invoke.measure, invoke.nothing, {}, scale.of(100_000, 2_000), scale.of(5, 1))
     return {"invoke a handler, beyond running it": cost.above}
+
+
+@row("worlds")
+def tested(scale: Scale) -> Figures:
+    took = worlds.measure(worlds.CASES["six retries in an hour"], scale.of(10, 2))
+    return {"a test with an hour of retries": min(took)}
 
 
 @row("scan")

@@ -6,8 +6,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import distribution
 from pathlib import Path
 from statistics import median
+
+from packaging.requirements import Requirement
 
 import trioq
 from benchmarks import memory, recovery, shutdown
@@ -26,6 +29,17 @@ print((time.perf_counter() - started) * 1000)
 """
 
 
+#: All that a client loads; there is no server there to connect to.
+FIRST_CALL = """\
+import trioq
+client = trioq.connect_sync(url="redis://127.0.0.1:1", patience=0.001)
+try:
+    client.enqueue("noop")
+except trioq.TrioqError:
+    pass
+"""
+
+
 @row("imports")
 def imports(scale: Scale) -> Figures:
     """Each in a process of its own, the files in the system's cache, compiled as pip does it."""
@@ -34,8 +48,29 @@ def imports(scale: Scale) -> Figures:
     return {
         "import trioq": _import_ms("import trioq", times),
         "import connect_sync": _import_ms("from trioq import connect_sync", times),
+        "… trioq.aio.connect": _import_ms("from trioq.aio import connect", times),
+        "… and connect, first call": _import_ms(FIRST_CALL, times),
+        "packages of trioq": float(len(_packages("trioq"))),
+        "… of trioq[all]": float(len(_packages("trioq[all]"))),
         "trioq --help": median(_ended_ms("-m", "trioq", "--help") for _ in range(times)),
     }
+
+
+def _packages(wanted: str) -> set[str]:
+    """What is installed with it, itself left out."""
+    found, ahead = set[tuple[str, str]](), [Requirement(wanted)]
+    while ahead:
+        one = ahead.pop()
+        name = one.name.lower().replace("_", "-")
+        for extra in one.extras or {""}:
+            if (name, extra) in found:
+                continue
+            found.add((name, extra))
+            needs = [Requirement(line) for line in distribution(one.name).requires or ()]
+            for need in needs:
+                if need.marker is None or need.marker.evaluate({"extra": extra}):
+                    ahead.append(need)
+    return {name for name, _ in found} - {"trioq"}
 
 
 def _import_ms(statement: str, times: int) -> float:

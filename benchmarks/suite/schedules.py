@@ -15,7 +15,7 @@ from trioq.core.formats import schedule as rows
 from trioq.core.numbering import Numbering
 from trioq.core.schedules.schedule import Schedule
 from trioq.core.schedules.when import Every
-from trioq.store.connect import store_options
+from trioq.store.connector import store_options
 from trioq.store.keys import Keys
 from trioq.store.redis import RedisStore
 

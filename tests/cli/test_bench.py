@@ -36,6 +36,17 @@ heartbeat_interval = "400ms"
 interval = "300ms"
 """
 
+OF_THE_APP = """
+[limits.mails]
+jobs = ["mail"]
+concurrency = 1
+[breakers.smtp]
+jobs = ["mail"]
+[schedules.nightly]
+job = "report"
+cron = "0 3 * * *"
+"""
+
 
 @pytest.fixture
 def config(tmp_path: Path, server: Server) -> Path:
@@ -124,6 +135,16 @@ def test_it_leaves_what_is_others_as_it_was(
 
 
 @pytest.mark.usefixtures("alone")
+def test_what_the_configuration_says_of_the_apps_handlers_is_no_fault_of_its_engines(
+    server: Server, config: Path
+) -> None:
+    with config.open("a") as file:
+        file.write(OF_THE_APP)
+    told = run("bench", str(config), "--jobs", "5", "--rate", "500")
+    assert told.exit_code == 0, told.stderr
+    assert "5 done, 0 dead" in told.stdout
+
+
 def test_what_isnt_done_is_said_and_not_counted(server: Server, config: Path) -> None:
     ended = trioq("bench", config, "-n", "9", "--rate", "0", "--work", "60", "--timeout", "0.3")
 

@@ -252,6 +252,20 @@ def test_who_enqueues_need_not_have_the_handlers_code(server: Server, tmp_path: 
     assert "no handler 'thumbnail' is known (app: can't import 'nowhere.jobs'" in warning
 
 
+def test_who_cannot_import_the_handler_is_told_that_its_queue_is_not_known(
+    server: Server, scene: Scene, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, server)
+    config.write_text('app = "nowhere.jobs:app"\n' + config.read_text())
+    cli = Cli(config)
+    result = cli("enqueue", "noop")  # an engine knows it
+    assert result.exit_code == 0
+    (warning,) = lines(result.stderr)
+    assert "can't import 'nowhere.jobs'" in warning
+    assert warning.endswith(": it isn't known which queue 'noop' says")
+    assert cli("enqueue", "noop", "--queue", "low").stderr == ""
+
+
 # -- a job for each line -----------------------------------------------------------------------
 
 

@@ -73,8 +73,9 @@ def test_every_command_has_help_that_explains_each_option(
 @each_command
 def test_everything_that_prints_has_json(path: tuple[str, ...], command: click.Command) -> None:
     options = [option for parameter in command.params for option in parameter.opts]
-    # What export writes is JSON anyhow, an engine prints its log, and top draws.
-    assert "--json" in options or path in [("serve",), ("dead", "export"), ("top",)]
+    # What export writes is JSON anyhow, an engine prints its log, and the others are for people.
+    for_people = [("top",), ("shell",), ("init",), ("dev",)]
+    assert "--json" in options or path in [("serve",), ("dead", "export"), *for_people]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_everything_that_prints_has_json(path: tuple[str, ...], command: click.C
         (["dead", "lst", "q.toml"], "No such command 'lst'. Did you mean 'list'?"),
         (["zzz"], "No such command 'zzz'."),
         (["stats", "q.toml", "--jsn"], "No such option '--jsn'. Did you mean '--json'?"),
-        (["stats"], "Missing argument 'CONFIG'."),
+        (["job", "q.toml"], "Missing argument 'ID'."),
         (["stats", "q.toml", "more"], "Got unexpected extra argument (more)"),
         (["peek", "q.toml", "low", "-n", "0"], "0 is not in the range x>=1"),
         (["enqueue", "q.toml", "x", "--delay", "soon"], "'soon' is no duration"),
@@ -113,7 +114,7 @@ def test_wrong_use_is_told_with_what_was_meant_and_exit_code_2(
 
 
 def test_the_name_of_the_program_is_trioq_however_it_is_started() -> None:
-    assert "Usage: trioq stats" in trioq_process("stats").stderr
+    assert "Usage: trioq stats" in trioq_process("stats", "--none").stderr
 
 
 def test_a_url_where_a_configuration_belongs_is_told_without_its_password() -> None:
@@ -291,7 +292,10 @@ def test_closed_streams_are_no_traceback(trioq: Cli) -> None:
 # -- what can't be spelt or told ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8", "cp437"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["ascii", "utf-8", *(pytest.param(e, marks=pytest.mark.long) for e in ("latin-1", "cp437"))],
+)
 def test_any_id_is_printed_on_any_stream_and_what_was_done_is_the_exit_code(
     trioq: Cli, encoding: str
 ) -> None:

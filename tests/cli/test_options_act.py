@@ -502,6 +502,13 @@ def of_one_role(place: Place) -> None:
     assert served(place, "--role", "worker", "--drain", "--drain-horizon", "1") == {"ran"}
 
 
+@row("serve", "--queues")
+def of_some_queues(place: Place) -> None:
+    # What goes by no extension goes to the last queue: there the file's job lies.
+    assert served(place, "--drain", "--drain-horizon", "1", "--queues", "high") == set()
+    assert place.dump().queues["low"].ready
+
+
 # -- benchmarks --------------------------------------------------------------------------------
 
 #: Seen to be kept by the tests of the benchmark itself.
@@ -655,10 +662,18 @@ def _steppers(server: Server) -> set[str]:
 ELSEWHERE = {
     ("top", "--interval"): "tests/cli/test_top.py",
     ("enqueue", "--full-timeout"): "tests/cli/test_enqueue.py",
+    ("init", "--name"): "tests/cli/test_init.py",
+    ("init", "--pyproject"): "tests/cli/test_init.py",
+    ("dev", "--watch"): "tests/cli/test_dev.py",
+    ("shell", "-c"): "tests/cli/test_shell.py",
     ("serve", "--processes"): "tests/faults/test_processes.py",
     ("scale", "--pid"): "tests/faults/test_processes.py",
     ("scale", "--json"): "tests/faults/test_processes.py",
 } | {("bench", option): "tests/cli/test_bench.py" for option in OF_THE_BENCHMARK}
+ELSEWHERE |= {
+    ("run", option): "tests/cli/test_run.py"
+    for option in ("--file", "--copy-of", "--queue", "--id", "--attempt", "--pdb")
+}
 
 
 def test_every_option_has_a_row() -> None:
@@ -728,7 +743,10 @@ AFTER_A_QUESTION = [command for command, option in ALL if option == "--yes"]
 DRY = [command for command, option in ALL if option == "--dry-run"]
 #: Those that tell how many, and not what became of each.
 COUNTED = [command for command in DRY if command != "cancel"]
-JSON = [command for command, option in ALL if option == "--json" and command != "scale"]
+#: Those that need processes, or take over the logs of this one, have tests of their own.
+JSON = [
+    command for command, option in ALL if option == "--json" and command not in ("scale", "run")
+]
 
 
 def asked(place: Place, command: str) -> list[str]:

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from tests.support import Server, trioq
+from trioq.cli import leaving
+from trioq.cli.engine import _Ending
+from trioq.core.events import LifespanFailed
 from trioq.store.inspect import stats
 from trioq.store.redis import RedisStore
 
@@ -83,8 +86,11 @@ app = trioq.App()
 
 @app.job
 async def stubborn(job: trioq.Job):
-    async with trioq.connect("q.toml") as client:
-        await client.cancel(job.uid, wait=0)
+    try:
+        async with trioq.connect("q.toml") as client:
+            await client.cancel(job.uid, wait=0)
+    except trio.Cancelled:  # it may be told to end before its own request is answered
+        pass
     while True:
         try:
             await trio.sleep(0.05)
@@ -106,6 +112,40 @@ async def deaf():
             pass
 """
 
+#: Nobody waits for three seconds: what a lifespan takes at its end is longer than what is waited.
+CLOSES = """
+import sys, trio, trioq, trioq.cli.leaving
+trioq.cli.leaving.SOON_S = 0.1
+
+async def resources(app):
+    yield
+    await trio.sleep(1.5)
+    print("closed", file=sys.stderr)
+    raise OSError("no route")
+
+app = trioq.App(lifespan=resources)
+
+@app.job
+async def here(): ...
+"""
+
+#: One that heeds nothing, and has had its time.
+STAYS = """
+import math, time, trioq, trioq.cli.leaving
+from trioq.engine.handlers import lifespans
+trioq.cli.leaving.SOON_S = 0.1
+lifespans.GRACE_S = -math.inf
+
+async def resources(app):
+    yield
+    time.sleep(600)
+
+app = trioq.App(lifespan=resources)
+
+@app.job
+async def here(): ...
+"""
+
 
 @pytest.fixture
 def config(tmp_path: Path, server: Server) -> Path:
@@ -115,7 +155,7 @@ def config(tmp_path: Path, server: Server) -> Path:
 
 
 def drained(
-    config: Path, app: str, job: str, payload: dict[str, Any], **options: Any
+    config: Path, app: str, job: str, payload: dict[str, Any], code: int = 0, **options: Any
 ) -> tuple[list[dict[str, Any]], float]:
     """The log of an engine that ran one job in a process of its own, and how long that took."""
     (config.parent / "process_app.py").write_text(app)
@@ -123,7 +163,7 @@ def drained(
     assert trioq("enqueue", config, job, json.dumps(payload)).returncode == 0
     started = time.monotonic()
     ended = trioq("serve", config, "--drain", cwd=config.parent, **options)
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == code, ended.stderr
     lines = [json.loads(line) for line in ended.stderr.splitlines() if line.startswith("{")]
     return lines, time.monotonic() - started
 
@@ -187,6 +227,26 @@ def test_a_handler_that_goes_on_though_its_job_was_cancelled_ends_with_the_proce
     assert events(lines)[-3:] == ["engine_stopped", "end_held_up", "end_forced"]
     assert "job_ignored_cancel" in events(lines)
     assert lines[-2]["by"] == lines[-1]["by"] == ["handler stubborn, 1 of them"]
+
+
+def test_a_lifespan_that_is_left_has_its_time_and_isnt_spoken_of(config: Path) -> None:
+    lines, _ = drained(config, CLOSES, "here", {}, code=1)
+
+    assert events(lines)[-2:] == ["engine_stopped", "lifespan_failed"]
+
+
+def test_one_that_isnt_left_in_its_time_is_named_and_ends_with_the_process(config: Path) -> None:
+    lines, _ = drained(config, STAYS, "here", {}, code=1)
+
+    assert events(lines)[-2:] == ["end_held_up", "end_forced"]
+    assert lines[-1]["by"] == ["lifespan process_app.resources"]
+
+
+def test_an_end_that_is_forced_tells_by_its_code_that_a_lifespan_failed() -> None:
+    leaving.prepare(0.0, print)
+    _Ending()(LifespanFailed("the lifespan failed", ""))
+    (prepared,) = leaving._leaving
+    assert prepared.code == 1
 
 
 def test_a_handler_that_heeds_no_end_ends_with_the_process_and_keeps_its_job(

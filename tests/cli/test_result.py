@@ -43,7 +43,7 @@ def test_a_result_is_printed_as_json(trioq: Cli, scene: Scene) -> None:
 def test_a_result_is_waited_for(trioq: Cli, scene: Scene) -> None:
     scene.enqueue(new_job("low", id="mine"))
     said = only_error(trioq("result", "mine"), 1)
-    assert said == "mine: it hasn't ended yet, and goes on"
+    assert said == "mine: it hasn't ended yet, and goes on; `trioq explain` tells what it waits for"
     with ThreadPoolExecutor(1) as pool:
         told = pool.submit(trioq, "result", "mine", "--wait", "60s")
         wait_until(lambda: scene.store.lane.call("HLEN", "{t}:waits") == 1)
@@ -136,7 +136,7 @@ def test_as_json_it_is_one_document(trioq: Cli, scene: Scene, pool: ThreadPoolEx
 def test_who_does_not_wait_longer_is_told(trioq: Cli, scene: Scene) -> None:
     ended = trioq("enqueue", "noop", "--queue", "low", "--wait", "10ms")
     assert ended.exit_code == 1
-    assert lines(ended.stderr)[-1].endswith("it hasn't ended yet, and goes on")
+    assert lines(ended.stderr)[-1].endswith("and goes on; `trioq explain` tells what it waits for")
     assert deliver(scene.driver) in ended.stderr
 
 

@@ -36,7 +36,7 @@ def test_json_is_the_documented_shape(trioq: Cli, scene: Scene) -> None:
         "engines": [{"id": engine, "name": "e", "pid": 1, "started_ms": None,
                      "queues": ["high", "low"], "names": ["noop"], "workers": 0, "http": "",
                      "lease_s": 0.0, "supervisor": "", "process": 0, "strict": False, "behind": {},
-                     "running": 1}],
+                     "signatures": {}, "running": 1}],
     }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_engines_are_listed_with_what_they_know(trioq: Cli, scene: Scene) -> Non
 
 
 def test_of_engines_it_is_told_which_handlers_they_have_abandoned(trioq: Cli, scene: Scene) -> None:
-    scene.store.register("other.1", encode(EngineInfo("z", queues=("low",))))
+    scene.store.register("other.1", encode(EngineInfo("z", queues=("low", "high"))))
     tell(scene.store, "other.1", Snapshot(abandoned={"stuck": 2, "mail\x1b": 1}))
     mine, other = trioq.json("engines")
     assert "abandoned" not in mine

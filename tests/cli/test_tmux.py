@@ -78,7 +78,8 @@ def test_a_bar_moves_until_it_is_interrupted_and_goes_away(trioq: Cli, scene: Sc
     scene.many_dead(3000)
     command = ("dead", "revive", trioq.config, "--all", "--yes", "--rate", 200)
     with in_tmux(*command, columns=100) as terminal:
-        terminal.see(lambda it: re.search(r"━ [\d,]+ of 3,000 jobs 0:00:\d\d", it.text))
+        # Not the bar of those that are looked for.
+        terminal.see(lambda it: re.search(r"revived .*━ [\d,]+ of 3,000 jobs 0:00:\d\d", it.text))
         terminal.press("\x03")
         assert terminal.end() == 130
         (line,) = (line for line in terminal.lines if line.startswith("trioq:"))

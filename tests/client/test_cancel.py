@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from trioq.core.formats import summary
 from trioq.core.job import Record
 from trioq.core.outcome import Error
 from trioq.core.settlements import Ack, Cancel, Park, RetryAt
+from trioq.store.protocol import ClientStore
 from trioq.store.redis import RedisStore
 
 
@@ -292,13 +294,16 @@ def test_a_forked_childs_writes_from_trio_are_its_own(server: Server) -> None:
         stores.append(server.store())
         return stores[-1]
 
+    def paused(store: ClientStore, sender: str, number: int, *, what: str) -> bool:
+        return store.pause(sender, number, what, True)
+
     sender = TaskSender(opened, 10.0)
-    assert trio.run(sender.send, RedisStore.pause, "first", True)
+    assert trio.run(sender.send, partial(paused, what="first"))
     child = os.fork()
     if child == 0:
-        os._exit(0 if trio.run(sender.send, RedisStore.pause, "childs", True) else 1)
+        os._exit(0 if trio.run(sender.send, partial(paused, what="childs")) else 1)
     assert os.waitpid(child, 0)[1] == 0
-    assert trio.run(sender.send, RedisStore.pause, "second", True)
+    assert trio.run(sender.send, partial(paused, what="second"))
     assert {*server.call("SMEMBERS", "{t}:paused")} == {b"first", b"childs", b"second"}
     stores[0].lane.close()
 
@@ -389,7 +394,8 @@ def test_why_a_job_does_not_run(client: trioq.SyncClient, engine: Asked) -> None
     later = client.enqueue(plain.call(), delay=60, id="mine")
     reason, *_ = client.explain(later).reasons
     assert reason.why == "due"
-    assert client.explain("mine") == client.explain(later.uid)
+    mine, again = client.explain("mine"), client.explain(later.uid)
+    assert (mine.uid, [r.why for r in mine.reasons]) == (again.uid, [r.why for r in again.reasons])
     assert client.explain("nobody").state == "unknown"
     with pytest.raises(TypeError):
         client.explain(None)  # type: ignore[arg-type]

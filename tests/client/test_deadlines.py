@@ -13,8 +13,8 @@ import pytest
 import trioq
 from tests.client.test_client import configured
 from tests.support import Server
-from trioq.client.arguments import INHERIT
 from trioq.client.jobs import Drafts
+from trioq.core.arguments import INHERIT
 from trioq.core.call import Call
 from trioq.core.config import Config, QueueConfig
 from trioq.core.current import running_job

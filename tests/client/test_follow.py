@@ -16,7 +16,7 @@ from tests.scene import Scene
 from tests.store.drive import line
 from tests.support import PATIENCE_S, Server, wait_until
 from trioq.client import client as trio_client
-from trioq.client import task_sender
+from trioq.client import resend
 from trioq.client.status import News, Status
 from trioq.core.board import Board, said
 from trioq.core.calls import Note
@@ -194,7 +194,7 @@ async def test_a_closed_client_is_followed_no_more(config: Path, engine: Says) -
 async def test_who_follows_waits_while_redis_is_away(
     server: Server, engine: Says, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(task_sender, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(resend, "PATIENCE_S", 0.0)
     with Proxy(server.direct) as proxy:
         config = Config(namespace="t", redis=RedisConfig(url=proxy.url))
         async with trioq.connect(config) as client:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -20,6 +19,7 @@ from trioq.core.config import Config, QueueConfig
 from trioq.core.fair import FairKey
 from trioq.core.formats.record import decode, split_big
 from trioq.core.job import NO_HEADERS, Headers
+from trioq.core.wall import shown_by
 from trioq.errors import PayloadRejected, QueueUnknown
 
 BIG = 8192  # more than that lies apart
@@ -69,7 +69,7 @@ def test_a_job_that_says_nothing_but_its_time_has_it(what: Call | str) -> None:
 def one_of_many(
     made: Drafts, call: Call, queue: str | None = None, trace: Headers = NO_HEADERS
 ) -> NewJob:
-    ((job,),) = drafted([call], made, queue, trace)
+    ((job,),) = drafted([call], made, trace, queue=queue)
     return job
 
 
@@ -127,7 +127,7 @@ def test_what_was_right_once_makes_nothing_else_right(
     made.draft(Call("noop", {}), None)
     for _ in range(2):
         with pytest.raises(error, match=told):
-            next(drafted([Call("noop", {}), call], made, queue, NO_HEADERS))
+            next(drafted([Call("noop", {}), call], made, queue=queue))
         with pytest.raises(error, match=told):
             made.draft(call, None, queue=queue)
 
@@ -152,7 +152,7 @@ def test_each_of_many_is_its_own_calls_job() -> None:
         Call(name, {"n": n}, queue)
         for n, (name, queue) in enumerate(zip(names * 300, queues * 300, strict=True))
     ]
-    made = [job for batch in drafted(calls, many, None, NO_HEADERS) for job in batch]
+    made = [job for batch in drafted(calls, many) for job in batch]
     assert len({job.uid for job in made}) == len(calls)
     assert [job.uid for job in made] == sorted(job.uid for job in made)
     for n, (call, job) in enumerate(zip(calls, made, strict=True)):
@@ -161,9 +161,8 @@ def test_each_of_many_is_its_own_calls_job() -> None:
         assert (job.queue, record.payload) == (record.queue, b'{"n":%d}' % n)
 
 
-def test_many_are_enqueued_when_their_batch_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_are_enqueued_when_their_batch_is_full() -> None:
     now_ms = 1_764_072_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: now_ms * 1_000_000)
 
     def calls() -> Iterator[Call]:
         nonlocal now_ms
@@ -171,10 +170,11 @@ def test_many_are_enqueued_when_their_batch_is_full(monkeypatch: pytest.MonkeyPa
             now_ms += 10
             yield Call("noop", {})
 
-    for batch in drafted(calls(), drafts(), None, NO_HEADERS):
-        assert len(batch) == BATCH_JOBS
-        said = {decode(job.uid, job.stored).record.enqueued_ms for job in batch}
-        assert said == {now_ms}
+    with shown_by(lambda: now_ms / 1000):
+        for batch in drafted(calls(), drafts()):
+            assert len(batch) == BATCH_JOBS
+            said = {decode(job.uid, job.stored).record.enqueued_ms for job in batch}
+            assert said == {now_ms}
 
 
 @pytest.mark.parametrize("payload_bytes", [10, BIG // 2, 3 * BIG, BATCH_BYTES // 3])
@@ -185,7 +185,7 @@ def test_a_batch_of_calls_is_as_large_as_it_may_be_and_no_larger(
     made = drafts()
     made.config = attrs.evolve(made.config, max_payload_bytes=BATCH_BYTES)
     calls = [Call(name, {"pad": "x" * payload_bytes})] * (1200 if payload_bytes <= BIG else 10)
-    batches = list(drafted(calls, made, None, NO_HEADERS))
+    batches = list(drafted(calls, made))
     assert sum(map(len, batches)) == len(calls)
     for batch in batches:
         size = sum(map(size_of, batch))

@@ -12,9 +12,9 @@ import pytest
 from tests.support import new_job
 from trioq.client.conflict import Begin, Look, Met, Pause, resolve
 from trioq.client.resend import PATIENCE_S
-from trioq.client.same import Same
 from trioq.core.calls import Enqueued, Existing, NewJob, Replaced, Replacing, Taking
 from trioq.core.job import Options, Record
+from trioq.core.same import Same
 from trioq.errors import IdMismatch, StoreBusy
 
 

@@ -456,6 +456,11 @@ def interrupted(act: Callable[[], object], when: Callable[[], bool]) -> None:
     other.join()
 
 
+#: Ctrl-C comes anywhere, also where a socket has just been made and nobody has it yet.
+ANYWHERE = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@ANYWHERE
 def test_ctrl_c_of_whoever_sends_leaves_the_others_queued_once(own_server: Server) -> None:
     with Proxy(own_server.direct) as proxy:
         there = Config(namespace="t", redis=RedisConfig(url=proxy.url))
@@ -480,6 +485,7 @@ def test_ctrl_c_of_whoever_sends_leaves_the_others_queued_once(own_server: Serve
             assert len(waiting(own_server)) == 5, "first, and main, once"
 
 
+@ANYWHERE
 def test_ctrl_c_while_the_server_is_silent_leaves_the_others_to_send_it_again(
     own_server: Server, threads: Threads
 ) -> None:

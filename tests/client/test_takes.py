@@ -15,7 +15,6 @@ from tests.support import Server
 from trioq.client.jobs import Drafts
 from trioq.client.many import drafted
 from trioq.core.config import Config, LimitConfig, QueueConfig
-from trioq.core.job import NO_HEADERS
 
 app = trioq.App()
 
@@ -38,7 +37,7 @@ def one(made: Drafts, what: trioq.Call | str, payload: Any = None, **options: An
 
 
 def of_many(made: Drafts, *calls: trioq.Call) -> list[tuple[str, ...]]:
-    return [job.takes for batch in drafted(calls, made, None, NO_HEADERS) for job in batch]
+    return [job.takes for batch in drafted(calls, made) for job in batch]
 
 
 OURS = ("pay", 'tenants:"acme"')

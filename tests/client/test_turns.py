@@ -11,12 +11,10 @@ import pytest
 import trioq
 from tests.cli.conftest import run
 from tests.support import Server
-from trioq.client.arguments import fair
 from trioq.client.jobs import Drafts
 from trioq.client.many import drafted
 from trioq.core.config import Config, QueueConfig
 from trioq.core.fair import FairKey
-from trioq.core.job import NO_HEADERS
 
 ACME = FairKey('"acme"')
 
@@ -42,15 +40,15 @@ def test_a_call_and_a_name_have_the_key_of_their_payload() -> None:
 def test_each_of_many_has_its_own() -> None:
     calls = [trioq.Call("charge", {"tenant": name}, "pay") for name in ("acme", "b")]
     calls.append(trioq.Call("charge", {"tenant": "acme"}, "low"))
-    (batch,) = drafted(calls, drafts(), None, NO_HEADERS)
+    (batch,) = drafted(calls, drafts())
     assert [job.fair for job in batch] == [ACME, FairKey('"b"'), None]
 
 
 def test_one_can_be_asked_for_for_many_and_its_weight() -> None:
     calls = [trioq.Call("charge", fields, "pay") for fields in ({"tenant": "acme"}, {})]
-    (batch,) = drafted(calls, drafts(), None, NO_HEADERS, asked=fair("b", 2))
+    (batch,) = drafted(calls, drafts(), fair_key="b", weight=2)
     assert [job.fair for job in batch] == [FairKey('"b"', 2.0)] * 2
-    (batch,) = drafted(calls, drafts(), None, NO_HEADERS, asked=fair(None, 2))
+    (batch,) = drafted(calls, drafts(), weight=2)
     assert [job.fair for job in batch] == [FairKey('"acme"', 2.0), None]
     call = trioq.Call("charge", {"tenant": "acme"}, "pay")
     assert one(drafts(), call, weight=2) == FairKey('"acme"', 2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ import trio
 
 from tests.store.drive import Driver, Sender
 from tests.support import PATIENCE_S, Server, wait_until
+from trioq.client.loop_threads import Threads
+from trioq.client.loop_waits import LoopWaits
 from trioq.client.sync_waits import SyncWaits
 from trioq.client.task_waits import TaskWaits
 from trioq.client.waits import CHECK_S, Wait, Waiter, Waits
@@ -204,6 +207,9 @@ class Place:
     def threads(self) -> SyncWaits:
         return SyncWaits(self.ask_store, self.ear)
 
+    def loop(self) -> LoopWaits:
+        return LoopWaits(self.threads(), Threads())
+
     def ears(self) -> int:
         """How many connections listen."""
         return len(self.server.call("PUBSUB", "CHANNELS"))
@@ -241,7 +247,17 @@ def from_threads(place: Place, uids: Sequence[str], timeout_s: float) -> dict[st
     return {uids[i]: end for i, end in found}
 
 
-each = pytest.mark.parametrize("wait", [from_trio, from_threads])
+def from_asyncio(place: Place, uids: Sequence[str], timeout_s: float) -> dict[str, End]:
+    async def wait() -> dict[str, End]:
+        waits, ends = place.loop(), dict[str, End]()
+        async for i, end in waits.ends_of([(uid, None) for uid in uids], timeout_s):
+            ends[uids[i]] = end
+        return ends
+
+    return asyncio.run(wait())
+
+
+each = pytest.mark.parametrize("wait", [from_trio, from_threads, from_asyncio])
 
 
 def beside(place: Place, wait: Waiting, uids: Sequence[str]) -> Callable[[], dict[str, End]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 from trioq.core.board import Board
+from trioq.core.outcome import Failed, Snoozed, Unfit
 from trioq.core.settlements import Settlement
 from trioq.engine.claim import Held
 from trioq.engine.fetch import Fetch
@@ -23,6 +24,11 @@ class Nobody:
         raise AssertionError
 
     async def last_note(self, claim: Held, board: Board) -> None:
+        raise AssertionError
+
+    async def judged(
+        self, failed: Failed, name: str, queue: str, behind: str, *, has_run: bool
+    ) -> Failed | Snoozed | Unfit:
         raise AssertionError
 
     def may_start(self) -> bool:

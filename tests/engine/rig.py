@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from tests.support import PATIENCE_S, Server, new_job, unwanted
-from trioq.app import App, all_handlers
+from trioq.app import App
 from trioq.core.calls import CANCEL_MAX, Step
 from trioq.core.config import Config, QueueConfig, RedisConfig
 from trioq.core.config.sections import BreakerConfig, ReaperConfig, WorkerConfig
@@ -24,8 +24,10 @@ from trioq.engine.engine import Engine
 from trioq.errors import StoreUnreachable
 from trioq.isolation import runners_of
 from trioq.observe.fanout import to_all
-from trioq.service import open_access
-from trioq.store.connect import Connector, open_store
+from trioq.registry import all_handlers
+from trioq.service import lifespans_of, open_access
+from trioq.store.connect import open_store
+from trioq.store.connector import Connector
 from trioq.store.inspect import Stats, stats
 from trioq.store.keys import Keys
 from trioq.store.lane import Lane
@@ -160,8 +162,15 @@ class Rig:
         self.wires = wires.by_purpose
         # Without the built-in ones: tests have their own of these names.
         retry, runners = from_config.retry(config), runners_of(self.app, config)
+        options.setdefault("lifespans", lifespans_of(self.app))
         handlers = all_handlers(
-            self.app, config.commands, App(), config.directory, retry, runners=runners
+            self.app,
+            config.commands,
+            App(),
+            config.directory,
+            retry,
+            runners=runners,
+            lifespans=options["lifespans"],
         )
         return Engine(config, handlers, open_access(wires, config), to_all(self.report), **options)
 

@@ -67,6 +67,7 @@ async def test_a_lease_counts_from_before_the_step_was_sent(
     world.config = calm(lease_s=LEASE_S, heartbeat_interval_s=10.0)
     engine = await world.start()
     no_beats(world)
+    await trio.testing.wait_all_tasks_blocked()  # its next step waits for a bell
     executed_at, step = list[float](), world.store.step
 
     def slow(asked: Step) -> Any:
@@ -79,6 +80,12 @@ async def test_a_lease_counts_from_before_the_step_was_sent(
     await trio.sleep(5.0)
     sent = executed_at[-1] - POLL_S  # it has waited for a bell
     assert pacemaker_of(engine).lease_end == pytest.approx(sent + LEASE_S * (1 - MARGIN))
+
+
+def held_in(world: World) -> set[str]:
+    """What the one engine has claimed and not settled."""
+    (held,) = world.held().values()
+    return held
 
 
 async def test_what_no_worker_has_started_goes_back_as_soon_as_an_engine_stops(
@@ -96,15 +103,14 @@ async def test_what_no_worker_has_started_goes_back_as_soon_as_an_engine_stops(
     running = await world.start()
     world.enqueue("noop", 300)
     await world.reported(JobSucceeded, 300)
-    (boot,) = world.store.space.boots.values()
-    await world.until(lambda: not boot.held)
+    await world.until(lambda: not held_in(world))
     world.enqueue("long", 10)
-    while len(boot.held) <= 2:  # tiny jobs, so far: some are claimed ahead
+    while len(held_in(world)) <= 2:  # tiny jobs, so far: some are claimed ahead
         await trio.testing.wait_all_tasks_blocked()
     running.engine.drain()
     stopped_at = world.now
     await trio.sleep(0.1)
-    assert len(boot.held) == 2, "two run, and have their grace"
-    assert len(world.store.space.queue("low").ready) == 8
+    assert len(held_in(world)) == 2, "two run, and have their grace"
+    assert len(world.waiting("low").ready) == 8
     await running.ended.wait()
     assert world.now == pytest.approx(stopped_at + 50.0)

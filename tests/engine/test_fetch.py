@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.engine.virtual import Link, LinkCaller, World
+from tests.engine.virtual import PlainCaller, World
 from tests.store.drive import Driver
 from tests.support import new_job
 from trioq.core.events import RedisAway
@@ -25,9 +25,9 @@ Clock = trio.testing.MockClock
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def fetch_from(world: World) -> tuple[Fetch, Link]:
-    link: Any = Link(world.store)
-    return Fetch(LinkCaller(link), Outage(world.report, lambda: 1.0)), link
+def fetch_from(world: World) -> tuple[Fetch, Any]:
+    link: Any = world.link()
+    return Fetch(PlainCaller(link), Outage(world.report, lambda: 1.0)), link
 
 
 def failed(world: World) -> str:
@@ -61,12 +61,12 @@ async def test_an_attempt_before_that_is_not_told_of_holds_no_run_up(
 
 
 async def test_nor_does_one_that_is_long_in_coming(autojump_clock: Clock, world: World) -> None:
-    class Slow(LinkCaller):
+    class Slow(PlainCaller):
         async def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
             await trio.sleep(10 * LINK_S)
             return await super().call(function, *args, **kwargs)
 
-    link: Any = Link(world.store)
+    link: Any = world.link()
     fetch = Fetch(Slow(link), Outage(world.report, lambda: 1.0))
     uid, began = failed(world), trio.current_time()
     assert await fetch.trace_before(uid) is None
@@ -78,7 +78,7 @@ async def test_a_payload_is_asked_for_until_there_is_an_answer(
 ) -> None:
     fetch, link = fetch_from(world)
     world.enqueue("noop", payload={"text": "x" * 10_000})
-    (uid,) = world.store.space.jobs
+    (uid,) = world.jobs
     link.cut()
     async with trio.open_nursery() as nursery:
 

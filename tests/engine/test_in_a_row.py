@@ -55,9 +55,9 @@ async def test_only_an_unbroken_time_without_an_engine_for_a_name_counts(
         knows.engine.drain()
         await knows.ended.wait()
     assert world.of(ParkedExpired) == []
-    assert len(world.store.space.dead) == 0
+    assert len(world.dead) == 0
     await trio.sleep(AFTER_S * 2.5)
-    assert len(world.store.space.dead) == 3
+    assert len(world.dead) == 3
 
 
 @pytest.mark.trio
@@ -73,7 +73,7 @@ async def test_who_could_not_look_for_a_while_knows_nothing_of_that_time(
     await trio.sleep(AFTER_S * 0.5)
     engine.link.mend()
     back = trio.current_time()
-    await world.until(lambda: len(world.store.space.dead) == 1)
+    await world.until(lambda: len(world.dead) == 1)
     assert trio.current_time() - back >= AFTER_S
 
 
@@ -119,7 +119,7 @@ async def test_after_a_boot_that_lived_the_next_one_follows_at_once(
     for _ in range(3):
         await trio.sleep(60)
         lost = len(world.of(BootLost))
-        world.store.space.boots.clear()  # the server has forgotten it
+        world.forget_engines()  # the server has forgotten it
         await world.reported(BootLost, lost + 1)
         at = world.timed(BootLost)[-1][0]
         await world.reported(EngineStarted, lost + 2)
@@ -134,7 +134,7 @@ async def test_boots_that_are_lost_one_after_another_come_no_faster_than_they_ma
     await world.start()
     began = trio.current_time()
     for n in range(2, 22):
-        world.store.space.boots.clear()
+        world.forget_engines()
         world.enqueue("noop")
         await world.reported(EngineStarted, n)
     # Half a second each on average; with no pause between them it would be none at all.

@@ -37,7 +37,7 @@ def app_of(*schedules: str, every: str = "1m") -> App:
 
 def standing(w: World) -> set[str]:
     """Schedules that have a next tick."""
-    return {name for name, _ in w.store.space.schedules.ticks.items()}
+    return set(w.dump().ticks)
 
 
 async def test_what_an_app_and_a_configuration_list_makes_ticks(autojump_clock: Any) -> None:
@@ -96,5 +96,5 @@ async def test_a_clients_schedule_stays_and_the_engine_says_that_its_name_is_tak
         await w.start(app_of("m"))
         await trio.sleep(60)
         assert [event.schedule for event in w.of(ScheduleTaken)] == ["m"]
-        assert w.store.space.schedules.rows["m"] == b"mine"
+        assert w.dump().schedules["m"] == b"mine"
         nursery.cancel_scope.cancel()

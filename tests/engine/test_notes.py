@@ -43,6 +43,7 @@ def noted(world: World, uid: str) -> dict[str, Any] | None:
 async def test_a_run_is_told_of_every_ten_seconds_while_nobody_watches(
     autojump_clock: Clock, world: World
 ) -> None:
+    world.config = calm(heartbeat_interval_s=4.0)
     requests = watched(world)
 
     @world.app.job

@@ -1,37 +1,38 @@
 """Whole engines under a virtual clock: hours of leases and retries in a second.
 
-The store is the one in memory, called in the loop, because threads and a virtual clock
-don't mix. Give these tests trio's ``autojump_clock``.
+A world of :mod:`trioq.testing` in a test of trio's, with what tests of the engine's insides need
+besides. Give these tests trio's ``autojump_clock``. With ``--trioq-redis`` they run on a real
+server.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, cast
 
-import attrs
 import trio
+from trio.testing import MockClock
 
+from tests.dump import Dump, Waiting, dump, dump_of_model
 from tests.engine.rig import config_of
 from tests.support import new_job, unwanted
+from trioq import testing
 from trioq.app import App
 from trioq.core.config import Config
-from trioq.core.events import Event, Report
-from trioq.engine.engine import Engine
-from trioq.engine.handlers.scheduled import schedules
-from trioq.engine.inline import InlineCaller
-from trioq.engine.tracer import Tracer
-from trioq.errors import StoreUnreachable
-from trioq.observe.fanout import to_all
-from trioq.store.connect import store_options
+from trioq.core.events import Report
+from trioq.store import kept
 from trioq.store.memory import MemoryStore
+from trioq.store.protocol import Store
+from trioq.testing import Running
+from trioq.testing.link import PlainCaller
+from trioq.testing.moments import EPOCH
 
-E = TypeVar("E", bound=Event)
+__all__ = ["EPOCH_S", "PlainCaller", "Running", "World", "calm"]
 
 #: What the server's clock says when the test begins: whole seconds, so that due times are exact.
-EPOCH_S = 1_700_000_000
+EPOCH_S = int(EPOCH.timestamp())
 
 
 def calm(**options: Any) -> Config:
@@ -39,140 +40,49 @@ def calm(**options: Any) -> Config:
     return config_of(**{"lease_s": 40.0, "heartbeat_interval_s": 10.0, "reaper_s": 10.0, **options})
 
 
-class Link:
-    """One engine's way to the store, which can be cut."""
+class World(testing.World):
+    """Engines over one store, in the test's nursery and by its clock."""
 
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-        self.is_cut = False
-        self.generation = 1
-        """Counts connections: who watches something over time starts anew with each."""
+    is_plain = True
+    on_redis = False
+    """Where: said by ``--trioq-redis``."""
+    not_closed: list[World] = []  # noqa: RUF012 - closed when its test has ended
 
-    def cut(self) -> None:
-        self.is_cut = True
-
-    def mend(self) -> None:
-        self.is_cut = False
-        self.generation += 1
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if self.is_cut:
-                raise StoreUnreachable("cut")
-            return method(*args, **kwargs)
-
-        return method if name == "on_ring" else call
-
-
-class LinkCaller(InlineCaller):
-    """A caller over a link."""
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        app: App | None = None,
+        config: Config | None = None,
+        listeners: tuple[Report, ...] = (),
+        begins: datetime | None = None,
+    ) -> None:
+        clock = cast(MockClock, trio.lowlevel.current_clock())
+        app, config = app or App(), config or calm()
+        super().__init__(app, config, redis=self.on_redis, clock=clock, begins=begins)
+        self.nursery = nursery
+        self.listeners = listeners
+        self._began = clock.current_time()
+        self._sender, self._sent = secrets.token_hex(8), 0
+        self.not_closed.append(self)
 
     @property
-    def generation(self) -> int:  # type: ignore[override]
-        link: Any = self.store
-        return int(link.generation)
+    def config(self) -> Config:
+        """That of engines that start from now on, as it was said."""
+        assert isinstance(self._said, Config)
+        return self._said
 
-
-@attrs.define
-class Running:
-    """An engine that runs in the test's nursery."""
-
-    engine: Engine
-    link: Link
-    scope: trio.CancelScope
-    ended: trio.Event
-
-    def kill(self) -> None:
-        """As SIGKILL: nothing that it does reaches the store any more."""
-        self.link.cut()
-        self.scope.cancel()
-
-
-@attrs.define
-class World:
-    """Engines over one store, in virtual time."""
-
-    nursery: trio.Nursery
-    app: App = attrs.field(factory=App)
-    config: Config = attrs.field(factory=calm)
-    store: MemoryStore = attrs.field(init=False)
-    told: list[tuple[float, Event]] = attrs.field(factory=list[tuple[float, Event]])
-    """Every event, with its time since the test began."""
-    listeners: tuple[Report, ...] = ()
-    """Who else is told."""
-    tracer: Tracer | None = None
-    _began: float = attrs.field(factory=trio.current_time)
-    _changed: trio.Event = attrs.field(factory=trio.Event)
-    _sender: str = attrs.field(factory=lambda: secrets.token_hex(8))
-    _sent: int = 0
-
-    def __attrs_post_init__(self) -> None:
-        self.store = MemoryStore(store_options(self.config), lambda: EPOCH_S + self.now)
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._said = config
 
     @property
     def now(self) -> float:
-        """Seconds since the test began."""
-        return trio.current_time() - self._began
+        return self.timekeeper.now - self._began
 
-    async def start(self, app: App | None = None, config: Config | None = None) -> Running:
-        """One more engine, once it has started."""
-        link, scope, ended = Link(self.store), trio.CancelScope(), trio.Event()
-        callers: dict[str, LinkCaller] = {}
-
-        def access(purpose: str) -> Any:
-            return callers.setdefault(purpose, LinkCaller(link))  # type: ignore[arg-type]
-
-        handlers: Any = (app or self.app).handlers
-        engine = Engine(
-            config or self.config,
-            handlers,
-            access,
-            to_all(self.report, *self.listeners),
-            schedules=schedules(config or self.config, (app or self.app).schedules, handlers),
-            clock=trio.lowlevel.current_clock().current_time,  # in threads too
-            tracer=self.tracer,
-        )
-
-        async def run(task_status: trio.TaskStatus[Engine]) -> None:
-            with scope:
-                await engine.run(task_status=task_status)
-            ended.set()
-
-        await self.nursery.start(run)
-        return Running(engine, link, scope, ended)
-
-    def report(self, event: Event) -> None:
-        self.told.append((self.now, event))
-        self._changed.set()
-        self._changed = trio.Event()
-
-    def of(self, kind: type[E], **fields: Any) -> list[E]:
-        """The reported events of a kind that have these fields."""
-        return [event for _, event in self.timed(kind, **fields)]
-
-    def timed(self, kind: type[E], **fields: Any) -> list[tuple[float, E]]:
-        """The same, with their times."""
-        return [
-            (at, event) for at, event in self.told
-            if isinstance(event, kind) and all(getattr(event, k) == v for k, v in fields.items())
-        ]  # fmt: skip
-
-    async def reported(
-        self, kind: type[E], count: int = 1, within_s: float = 24 * 3600, **fields: Any
-    ) -> list[E]:
-        """Wait until so many of these events were reported."""
-        await self.until(lambda: len(self.of(kind, **fields)) >= count, within_s)
-        return self.of(kind, **fields)
-
-    async def until(self, what: Callable[[], bool], within_s: float = 24 * 3600) -> None:
-        """Wait until this is true; asks again at each event."""
-        with trio.move_on_after(within_s):
-            while not what():
-                await self._changed.wait()
-            return
-        raise AssertionError(f"not within {within_s} s; reported: {self.told[-20:]}")
+    @property
+    def store(self) -> Store:
+        """What all engines call."""
+        return self.space.store
 
     def enqueue(self, name: str, count: int = 1, queue: str = "low", **options: Any) -> list[str]:
         """Queue jobs of a name; their uids. ``payload`` is an object."""
@@ -189,6 +99,70 @@ class World:
         jobs = [unwanted(uid, queue, name) for uid in uids]
         return [*self.store.cancel(self._sender, self._sent, jobs)]
 
+    def close(self) -> None:
+        super().close()
+        self.not_closed.remove(self)
+
+    # -- what the server has -------------------------------------------------------------------
+
     def history(self, uid: str) -> list[dict[str, Any]]:
         """What is kept of a job's failed attempts."""
-        return [json.loads(line) for line in self.store.space.jobs[uid].history.splitlines()]
+        return [json.loads(line) for line in (self.store.history(uid) or b"").splitlines()]
+
+    def count(self, word: str) -> int:
+        """What the server has counted so far: ``done``, say."""
+        return self.space.count(word)
+
+    @property
+    def jobs(self) -> set[str]:
+        """All that aren't over, the dead too."""
+        if isinstance(its := self.space.its, MemoryStore):
+            return {*its.space.jobs}
+        return {*kept.texts(its.lane.call("HKEYS", its.keys.fixed("jobs")))}
+
+    @property
+    def dead(self) -> set[str]:
+        """The dead ones."""
+        if isinstance(its := self.space.its, MemoryStore):
+            return {*its.space.dead}
+        return {*kept.texts(its.lane.call("ZRANGE", its.keys.fixed("dead"), 0, -1))}
+
+    def held(self) -> dict[str, set[str]]:
+        """Boot → what it has claimed and not settled."""
+        if isinstance(its := self.space.its, MemoryStore):
+            return {name: {*boot.held} for name, boot in its.space.boots.items()}
+        there = dump(its)
+        return {boot: {*there.running.get(boot, ())} for boot in there.engines}
+
+    def waiting(self, queue: str) -> Waiting:
+        """Who waits there."""
+        return self.dump().queues.get(queue, Waiting())
+
+    def dump(self) -> Dump:
+        """All of it. With many jobs that takes its time."""
+        its = self.space.its
+        return dump_of_model(its.space) if isinstance(its, MemoryStore) else dump(its)
+
+    # -- what may happen to it -----------------------------------------------------------------
+
+    def forget_engines(self) -> None:
+        """It has forgotten its boots, and what they hold."""
+        if isinstance(its := self.space.its, MemoryStore):
+            its.space.boots.clear()
+            return
+        held = [key for boot in self.held() for key in its.keys.of_boot(boot)[:3]]
+        its.lane.call("UNLINK", *map(its.keys.fixed, ("engines", "steps", "beats")), *held)
+
+    def take_bells(self) -> None:
+        """Somebody else has taken all that rang, and died."""
+        if isinstance(its := self.space.its, MemoryStore):
+            its.space.bells.clear()
+            return
+        its.lane.call("UNLINK", *(its.keys.of("bell", name) for name in self.dump().bells))
+
+    def lose_payload(self, uid: str) -> None:
+        """A big one that lies apart is gone."""
+        if isinstance(its := self.space.its, MemoryStore):
+            its.space.jobs[uid].big = b""
+            return
+        its.lane.call("HDEL", its.keys.fixed("big"), uid)

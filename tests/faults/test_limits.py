@@ -147,6 +147,7 @@ def test_no_limit_is_passed_in_any_window_while_engines_are_killed(fleet: Fleet)
     assert_slots_are_kept(fleet, watch)
 
 
+@pytest.mark.long
 def test_what_comes_from_who_knows_no_limits_is_bound_whoever_dies(fleet: Fleet) -> None:
     watch = drive(fleet, lambda: connect_sync(url=fleet.server.url, namespace="t"))
     assert_slots_are_kept(fleet, watch)

@@ -56,7 +56,14 @@ def run(tree: Path, killers: Killers) -> tuple[str, str]:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return "killed", "it doesn't end"
-    first = next((w for w in told.stdout.splitlines() if w.startswith(("FAILED", "ERROR"))), "")
+    first = next(
+        (
+            w
+            for w in told.stdout.splitlines()
+            if w.startswith(("FAILED ", "ERROR tests/", "ERROR props/"))
+        ),
+        "",
+    )
     by = first.partition(" ")[2].partition(" - ")[0]
     match told.returncode:
         case 0:

@@ -75,7 +75,7 @@ BLAMES = (
     ),
     Mutant(
         "a timeout counts where there is no breaker", ENDING,
-        "return Failed(why, counts=errors.breaker is not None)", "return Failed(why)", ENGINE,
+        "Failed(why, counts=errors.breaker is not None, ", "Failed(why, ", ENGINE,
     ),
     Mutant(
         "who gives up counts for its breaker", ENDING,
@@ -108,7 +108,7 @@ BLAMES = (
     ),
     Mutant(
         "an engine that is about to leave would run it", ABLE,
-        "[each for each in knowing if not self.leaves(each)]", "list(knowing)", DOORS,
+        "[each for each in fitting if not self.leaves(each)]", "list(fitting)", DOORS,
     ),
     Mutant(
         "the configuration of a breaker holds only where its handlers say nothing", GUARDS,

@@ -10,15 +10,21 @@ from tests.mutants.blames import BLAMES
 from tests.mutants.bytes import BYTES
 from tests.mutants.clients import CLIENTS
 from tests.mutants.deadlines import DEADLINES
+from tests.mutants.deps import DEPS
+from tests.mutants.django import DJANGO
 from tests.mutants.faces import FACES, SETTINGS
 from tests.mutants.files import FILES
+from tests.mutants.fits import FITS
 from tests.mutants.follows import FOLLOWS
+from tests.mutants.frameworks import FRAMEWORKS
 from tests.mutants.goes import GOES
 from tests.mutants.hands import IN_A_ROW
 from tests.mutants.ids import SAME
+from tests.mutants.kit import KIT
 from tests.mutants.limits import LIMITED
 from tests.mutants.listing import LISTING
 from tests.mutants.looked import LOOKED
+from tests.mutants.loops import LOOPS
 from tests.mutants.mutant import Killers, Mutant
 from tests.mutants.notes import NOTES_MUTANTS
 from tests.mutants.packs import PACKED
@@ -31,6 +37,7 @@ from tests.mutants.runners import RUNNERS
 from tests.mutants.servers import SERVERS
 from tests.mutants.shares import SHARED
 from tests.mutants.stops import STOPS
+from tests.mutants.surroundings import SURROUNDINGS
 from tests.mutants.ticks import TICKED
 from tests.mutants.told import TOLD
 from tests.mutants.turns import TAKEN_IN_TURN
@@ -938,18 +945,24 @@ CHAPTERS = {
     "Turns and shares": (*TAKEN_IN_TURN, *SHARED),
     "Pauses": PAUSED,
     "Full queues": PRESSURE,
-    "Engine": (*ENGINES, *DURING, *ASKS, *FOLLOWS, *NOTES_MUTANTS),
+    "Engine": (*ENGINES, *DURING, *ASKS, *FITS, *FOLLOWS, *NOTES_MUTANTS),
     "What a failure says": BLAMES,
     "Deadlines": DEADLINES,
     "Handlers": (*HANDLERS, *STOPS),
+    "What is around handlers": SURROUNDINGS,
+    "What handlers share": DEPS,
     "Handlers in processes of their own": RUNNERS,
     "Jobs run in one go": (*GOES, *IN_A_ROW),
     "Results": RETURNS,
     "Big payloads": BYTES,
     "Clients": (*CLIENTS, *WAITED),
+    "Django": DJANGO,
+    "asyncio": LOOPS,
     "What is read and allowed": (*READ, *WRONG),
     "Settings": SETTINGS,
     "Commands, operators, metrics": (*FACES, *AROUND),
+    "Frameworks": FRAMEWORKS,
+    "The test kit and the dev loop": KIT,
     "Several processes": PROCESSES,
     "The way to a server, and one of one's own": SERVERS,
     "What is seen of it": (*SEEN, *LOOKED),

@@ -12,6 +12,9 @@ DRAFTS: Killers = ("tests/client/test_jobs.py",)
 OUTBOX: Killers = ("props/test_outbox.py",)
 SHARING: Killers = ("tests/client/test_sharing.py",)
 TRACING: Killers = ("tests/observe/test_tracing.py", "-k", "provider")
+PATIENCE: Killers = ("tests/client/test_patience.py", "--timeout", "60")
+OF_ENGINE: Killers = ("tests/client/test_of_engine.py",)
+OPTIONS: Killers = ("tests/client/test_with_options.py",)
 MADE_IDS: Killers = ("tests/client/test_id_from.py",)
 RESOLVING: Killers = ("tests/client/test_resolving.py",)
 CONFLICTS: Killers = ("tests/client/test_conflicts.py", "--timeout", "60")
@@ -51,6 +54,34 @@ CLIENTS = (
     Mutant(
         "an error in the calls is told before the batch under way is answered", "client/many.py",
         "        return error\n", "        raise\n", BATCHES,
+    ),
+    Mutant(
+        "a patient call's time begins when it is its turn", "client/sync_sender.py",
+        "if not self.is_bound:", "if True:", PATIENCE,
+    ),
+    Mutant(
+        "a patient task's time begins when it is its turn", "client/task_sender.py",
+        "if self._patience_s is None:", "if True:", PATIENCE,
+    ),
+    Mutant(
+        "an answer that drips is waited for without end", "store/lane.py",
+        "        _parser(connection).until = ends\n", "", PATIENCE,
+    ),
+    Mutant(
+        "a request that waits for its connection has no end", "store/lane.py",
+        "attempt.run(self.connect, left_s)", "attempt.run(self.connect)", PATIENCE,
+    ),
+    Mutant(
+        "a job of many that has options comes after the others", "client/many.py",
+        "jobs.insert(place, other)", "jobs.append(other)", OPTIONS,
+    ),
+    Mutant(
+        "a call goes before what its enqueue says", "client/what.py",
+        "over(what.options, given)", "over(given, what.options)", OPTIONS,
+    ),
+    Mutant(
+        "a call's delay stays beside another time", "core/call_options.py",
+        "if _SAY_WHEN & then.keys()", "if not then.keys()", OPTIONS,
     ),
     Mutant(
         "of many, nobody gets the handles of the last batch", "client/sync.py",
@@ -147,17 +178,17 @@ CLIENTS = (
         "    if record.name != job.name:\n", "    if False:\n", RESOLVING,
     ),
     Mutant(
-        "what comes while a debounced job runs is lost", "client/same.py",
+        "what comes while a debounced job runs is lost", "core/same.py",
         'if self.debounce is None else "again"', 'if self.debounce is None else "replace"',
         RESOLVING,
     ),
     Mutant(
-        "an id that is free for the next run is remembered after the last", "client/same.py",
+        "an id that is free for the next run is remembered after the last", "core/same.py",
         "return 0 if self.wants_newest or self.cooldown is not None else None", "return None",
         CONFLICTS,
     ),
     Mutant(
-        "who has waited for room takes no id", "client/task_enqueues.py",
+        "who has waited for room takes no id", "client/enqueues.py",
         "self.when_there_is_room(jobs, full, patience_s, taking)",
         "self.when_there_is_room(jobs, full, patience_s)", CONFLICTS,
     ),
@@ -184,8 +215,8 @@ CLIENTS = (
     ),
     Mutant(
         "a thread that has sent wakes nobody", "client/sync_outbox.py",
-        "                    _send(own, write, ends)\n            own.box.wake_next()\n",
-        "                    _send(own, write, ends)\n", SHARING,
+        "                    _send(own, write, ends, part.by)\n            own.box.wake_next()\n",
+        "                    _send(own, write, ends, part.by)\n", SHARING,
     ),
     Mutant(
         "a thread that drafts keeps those waiting who came while it sent", "client/sync_outbox.py",
@@ -210,13 +241,12 @@ CLIENTS = (
     ),
     Mutant(
         "a forked child of a trio program writes by its parent's numbers", "client/task_sender.py",
-        "if own is None or own.pid != os.getpid():", "if own is None:", CANCEL,
+        "if own is None or own.place != place():", "if own is None:", CANCEL,
     ),
     Mutant(
         "a question from trio whose answer is lost isn't asked again", "client/task_sender.py",
-        "await self._patiently(\n                lambda store: question(store, *args, **kwargs),"
-        " own.way, within_s\n            )",
-        "await own.way.call(lambda store: question(store, *args, **kwargs), own.way.store)",
+        "self._in_turn(within_s, lambda _: question)",
+        "self._own.way.call(question, self._own.way.store)",
         CANCEL,
     ),
     Mutant(
@@ -238,11 +268,38 @@ CLIENTS = (
     ),
     Mutant(
         "who cancels isn't registered before", "client/sync_wishes.py",
-        "(end,) = self._sender.ask(RedisStore.wait_for, self._waits.name, [(uid, id)])",
+        "(end,) = self._sender.ask(lambda store: store.wait_for(name, [(uid, id)]))",
         'end = type("End", (), {"state": "live"})()', CANCEL,
     ),
     Mutant(
         "who waits for a result isn't told for as long that it was cancelled", "client/cancel.py",
         "round((keep_s or 0) * 1000)", "0", CANCEL,
+    ),
+    Mutant(
+        "of many, those that ask for something themselves are in each later batch, too",
+        "client/many.py",
+        "batch, others, count, size = [], [], 0, 0", "batch, count, size = [], 0, 0", OPTIONS,
+    ),
+    Mutant(
+        "of many, those that ask for something themselves don't count for their batch",
+        "client/many.py",
+        "if count and (count >= BATCH_JOBS", "if count and (len(batch) >= BATCH_JOBS", OPTIONS,
+    ),
+    Mutant(
+        "each job has a client of its own", "client/of_engine.py",
+        "            if make not in self._made:\n", "            if True:\n", OF_ENGINE,
+    ),
+    Mutant(
+        "an engine's client serves a loop of asyncio that a handler has started",
+        "client/of_engine.py", "if loop is not self._asyncio():", "if False:", OF_ENGINE,
+    ),
+    Mutant(
+        "a handler may block the loop of asyncio with its client", "client/of_engine.py",
+        "if trio.lowlevel.in_trio_task() or _asyncio_here() is not None:",
+        "if trio.lowlevel.in_trio_task():", OF_ENGINE,
+    ),
+    Mutant(
+        "an engine's client outlives it", "client/of_engine.py",
+        "            connector.close()", "            pass", OF_ENGINE,
     ),
 )  # fmt: skip

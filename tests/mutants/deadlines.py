@@ -9,7 +9,7 @@ WORKER = "engine/runs/worker.py"
 START = "engine/runs/start.py"
 SETTLE = "engine/runs/settle.py"
 JOBS = "client/jobs.py"
-ARGUMENTS = "client/arguments.py"
+ARGUMENTS = "core/arguments.py"
 
 TABLE: Killers = ("tests/core/test_deadline.py",)
 BEFORE: Killers = ("tests/engine/runs/test_deadlines.py", "-k", "too_late_is")
@@ -82,7 +82,7 @@ DEADLINES = (
     Mutant(
         "a run has its timeout, whatever its deadline",
         START,
-        "        run.limit = limit(timeout_s, record.options, _epoch_ms())\n",
+        "        run.limit = limit(timeout_s, record.options, wall_ms())\n",
         "        return timeout_s\n",
         DURING,
     ),
@@ -145,8 +145,8 @@ DEADLINES = (
     Mutant(
         "many jobs have no deadline",
         "client/many.py",
-        "self.trace, self.options\n",
-        "self.trace\n",
+        "self.trace, self.options)\n",
+        "self.trace)\n",
         SAID,
     ),
     Mutant(

@@ -15,7 +15,7 @@ LISTS: Killers = ("tests/store/test_lists.py",)
 ANYTHING: Killers = ("tests/core/formats/test_anything.py",)
 
 FROM_CONFIG = "engine/from_config.py"
-CONNECT = "store/connect.py"
+CONNECTOR, CONNECT = "store/connector.py", "store/connect.py"
 RULES = "engine/runs/rules.py"
 LISTENER = "observe/metrics/listener.py"
 CATALOGUE = "observe/metrics/catalogue.py"
@@ -31,21 +31,21 @@ def key(name: str, file: str, old: str, new: str) -> Mutant:
 
 
 SETTINGS = (
-    key("namespace", CONNECT, "Keys(config.namespace)", 'Keys("jobqueue")'),
+    key("namespace", CONNECTOR, "Keys(config.namespace)", 'Keys("jobqueue")'),
     key(
         "queues[].timeout", FROM_CONFIG,
         "{q.name: q.timeout_s for q in config.queues if q.timeout_s is not None}", "{}",
     ),
     key(
-        "queues[].max_length", CONNECT,
+        "queues[].max_length", CONNECTOR,
         "{q.name: q.max_length for q in config.queues if q.max_length is not None}", "{}",
     ),
     key(
         "queues[].max_wait", "engine/shard/shard.py",
-        "for q in self.config.queues if q.max_wait_s is not None}", "for q in ()}",
+        "if queue.max_wait_s is not None and queue.name in self.queues", "if False",
     ),
     key(
-        "queues[].when_full", CONNECT,
+        "queues[].when_full", CONNECTOR,
         "{q.name: q.when_full for q in config.queues if q.when_full is not None}", "{}",
     ),
     key("queues[].weight", "engine/wiring.py", "queue.weight) for", "None) for"),
@@ -65,16 +65,16 @@ SETTINGS = (
     ),
     key("redis.tls_ca", CONNECT, "str(ca) if ca else None", "None"),
     key(
-        "redis.read_timeout", CONNECT, "min(self.redis.read_timeout_s, at_most_s)",
+        "redis.read_timeout", CONNECTOR, "min(self.redis.read_timeout_s, at_most_s)",
         "min(3.0, at_most_s)",
     ),
     key(
-        "redis.connect_timeout", CONNECT, "min(self.redis.connect_timeout_s, at_most_s)",
+        "redis.connect_timeout", CONNECTOR, "min(self.redis.connect_timeout_s, at_most_s)",
         "min(5.0, at_most_s)",
     ),
-    key("worker.keep_done", CONNECT, "keep_done=config.worker.keep_done", "keep_done=1000"),
+    key("worker.keep_done", CONNECTOR, "keep_done=config.worker.keep_done", "keep_done=1000"),
     key(
-        "worker.id_retention", CONNECT, "int(config.worker.id_retention_s * 1000)", "86_400_000",
+        "worker.id_retention", CONNECTOR, "int(config.worker.id_retention_s * 1000)", "86_400_000",
     ),
     key("worker.max_attempts", FROM_CONFIG, "Retry(worker.max_attempts,", "Retry(4,"),
     key("worker.backoff.cap", FROM_CONFIG, "backoff.cap_s,", "10.0,"),
@@ -99,10 +99,10 @@ SETTINGS = (
         "observability.tracing.sample_ratio", "observe/otlp.py",
         "FollowLinks(config.sample_ratio)", "FollowLinks(1.0)",
     ),
-    key("commands.NAME.cwd", "app.py", "str(directory / config.cwd) if config.cwd else ", ""),
-    key("commands.NAME.env", "app.py", "        env=config.env,\n", ""),
+    key("commands.NAME.cwd", "registry.py", "str(directory / config.cwd) if config.cwd else ", ""),
+    key("commands.NAME.env", "registry.py", "        env=config.env,\n", ""),
     Mutant(
-        "a command with attempts of its own waits by the defaults", "app.py",
+        "a command with attempts of its own waits by the defaults", "registry.py",
         "_command(name, config, directory, retry)", "_command(name, config, directory, Retry())",
         keys("commands.NAME.max_attempts"),
     ),
@@ -150,6 +150,10 @@ FACES = (
     Mutant(
         "an age chooses no dead jobs", "store/inspect/dead.py",
         "    if older_than_s is None:\n", "    if True:\n", OPTIONS,
+    ),
+    Mutant(
+        "a command whose configuration is misspelt is for another one", "cli/configured.py",
+        'return word.endswith(".toml") or (', "return (", ("tests/cli/test_configured.py",),
     ),
     Mutant(
         "a dry run purges queues", "cli/queues.py",
@@ -202,7 +206,7 @@ FACES = (
     ),
     Mutant(
         "what runs is asked to end before its end would be told", "client/cancelling.py",
-        "self.sender.ask(RedisStore.wait_for, self.waits.name, waits)", "pass", CANCELLING,
+        "self._wait_for(self.waits, waits)", "pass", CANCELLING,
     ),
     Mutant(
         "what waits and is cancelled is kept as if somebody waited for it", "client/cancelling.py",

@@ -50,7 +50,7 @@ SAME = (
         'how == "dead" and holder == "dead:" .. uid', "false", IDS,
     ),
     Mutant(
-        "two of an id run once the one that waits is cancelled", "client/same.py",
+        "two of an id run once the one that waits is cancelled", "core/same.py",
         "return (take_of_id(id),) if", "return () if",
         ("tests/client/test_conflicts.py", "-k", "at_once_also"),
     ),

@@ -222,12 +222,12 @@ SEEN = (
     ),
     Mutant(
         "doors come by name", "store/inspect/doors.py",
-        "key=lambda door: (-door.parked, door.queue, door.name)",
-        "key=lambda door: (door.queue, door.name)", DOORS,
+        "key=lambda door: (-door.parked, door.queue, door.called)",
+        "key=lambda door: (door.queue, door.called)", DOORS,
     ),
     Mutant(
         "who was cancelled behind a door is counted there", "store/inspect/moment.py",
-        "n - next(answers) for door, n", "n - 0 * next(answers) for door, n", INSPECT,
+        "parked[queue, door] -= over", "parked[queue, door] -= 0", INSPECT,
     ),
     Mutant(
         "of many jobs the first ones are asked about", "store/inspect/ends.py",
@@ -296,8 +296,8 @@ AROUND = (
     ),
     Mutant(
         "after a large batch of calls each is a batch", "client/many.py",
-        "kinds.values())\n            batch, size = [], 0\n",
-        "kinds.values())\n            batch = []\n", BATCHES,
+        "kinds.values())\n            batch, others, count, size = [], [], 0, 0\n",
+        "kinds.values())\n            batch, others, count = [], [], 0\n", BATCHES,
     ),
     Mutant(
         "what lies apart has no size", "client/many.py",

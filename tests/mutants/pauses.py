@@ -107,7 +107,7 @@ PAUSED = (
     ),
     Mutant(
         "the jobs of a paused name go round and round", DEMAND,
-        "            if name not in self.paused\n", "", ENGINE,
+        "if name not in self.paused and self.opens", "if self.opens", ENGINE,
     ),
     Mutant(
         "what an engine has ahead of a paused name runs all the same", INTAKE,

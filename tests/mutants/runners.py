@@ -18,8 +18,8 @@ OUTSIDE: Killers = ("tests/test_isolation.py",)
 
 RUNNERS = (
     Mutant(
-        "a handler of a process of its own runs in the engine", "app.py",
-        "handlers[name] = Apart(function, runners)", "handlers[name] = function",
+        "a handler of a process of its own runs in the engine", "registry.py",
+        "handlers[name] = Apart(here.in_loop(function), runners)", "handlers[name] = function",
         (*APART, "-k", "where"),
     ),
     Mutant(

@@ -12,7 +12,7 @@ SERVER = "store/embedded/server.py"
 SERVERS = (
     Mutant(
         "a Ctrl-C leaves the connection that was made meanwhile", "store/attempt.py",
-        "            self.abandon()\n", "", ATTEMPT,
+        "BaseException:\n            self.abandon()\n", "BaseException:\n", ATTEMPT,
     ),
     Mutant(
         "a Ctrl-C leaves the connection that was handed over", "store/attempt.py",

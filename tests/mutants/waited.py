@@ -72,8 +72,8 @@ WAITED = (
     ),
     Mutant(
         "a thread that waits no longer is asked for", THREADS,
-        "                    own.waits.leave(jobs[place][0], wait)\n",
-        "                    pass\n", LEFT,
+        "                own.waits.leave(jobs[place][0], wait)\n",
+        "                pass\n", LEFT,
     ),
     Mutant(
         "a closed client waits for its server", TASKS,

@@ -35,7 +35,7 @@ DEAD = (
     "failures", "gave_up", "bad_payload", "bad_handler", "undecodable", "unknown_name",
     "worker_lost",
 )  # fmt: skip
-DOORS = ("breaker_open", "paused", "unknown_name")
+DOORS = ("breaker_open", "paused", "unfit_payload", "unknown_name")
 
 AGES_S = {"low": 7200, "elsewhere": 3600}
 """Of the oldest that wait in these queues."""
@@ -76,6 +76,7 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         (13, e.JobParked(*who, "breaker open")),
         (14, e.JobParked(*who, "unknown name")),
         (46, e.JobParked(*who, "paused")),
+        (51, e.JobParked(*who, "unfit payload")),
         (40, e.ResultNotKept(*who, 1, "too_large", "")),
         (41, e.ResultNotKept(*who, 1, "unfit", "")),
         (15, e.SettlementRefused(*who, 1)),
@@ -128,6 +129,7 @@ def test_each_event_counts_where_it_belongs_and_nowhere_else() -> None:
         ("trioq_jobs_parked_total", (*of, "breaker_open")): 13,
         ("trioq_jobs_parked_total", (*of, "unknown_name")): 14,
         ("trioq_jobs_parked_total", (*of, "paused")): 46,
+        ("trioq_jobs_parked_total", (*of, "unfit_payload")): 51,
         ("trioq_results_not_kept_total", (*of, "too_large")): 40,
         ("trioq_results_not_kept_total", (*of, "unfit")): 41,
         ("trioq_jobs_cancelled_total", (*of, "waiting")): 42,

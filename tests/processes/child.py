@@ -58,7 +58,7 @@ async def main(fd: int, number: int, words: dict[str, str]) -> int:
         await over.wait()
         await inside.say_last()
         nursery.cancel_scope.cancel()
-    return 0
+    return int(words.get("last", "0"))
 
 
 if __name__ == "__main__":

@@ -105,6 +105,14 @@ async def test_told_to_stop_before_one_was_started_it_ends() -> None:
 
 
 @pytest.mark.trio
+@pytest.mark.parametrize("code", [FAILED, 3])
+async def test_what_fails_while_all_drain_is_told_by_the_exit_code(code: int) -> None:
+    async with supervising(2, f"last={code}") as scene:
+        await scene.until_ready(1, 2)
+    assert scene.code == (FAILED if code == FAILED else 0)
+
+
+@pytest.mark.trio
 async def test_sigterm_drains_them_all() -> None:
     async with supervising(2) as scene:
         await scene.until_ready(1, 2)
@@ -413,6 +421,7 @@ async def test_one_that_drains_already_isnt_hurried_when_all_are_told_to_stop() 
 
         await signalled(0, 0)
         scene.supervisor.scale(1)
+        await scene.until(lambda: bool(scene.told("child_draining")))
         await signalled(0, 1)
         scene.supervisor.stop()
         await signalled(1, 1)

@@ -23,6 +23,12 @@ SAMPLE = (
     "circuit_breaker.min_samples", "producer.include_globs", "producer.watch", "limiter.burst",
 )  # fmt: skip
 
+#: Seen by several processes, or by many lines of a program's.
+TAKE_LONG = (
+    "serve.max_age", "serve.max_rss", "observability.tracing.relation",
+    "observability.tracing.sample_ratio",
+)  # fmt: skip
+
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -43,7 +49,14 @@ def test_a_row_sets_what_is_not_the_default(row: Row) -> None:
 
 
 @pytest.mark.trio
-@pytest.mark.parametrize("row", ROWS.values(), ids=lambda row: row.key)
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=[pytest.mark.long] if key in TAKE_LONG else [])
+        for key, row in ROWS.items()
+    ],
+    ids=lambda row: row.key,
+)
 async def test_a_key_of_the_file_is_kept(row: Row, server: Server, tmp_path: Path) -> None:
     await row.observe(Place(server, tmp_path, row.key, row.value))
 

@@ -148,6 +148,16 @@ def test_a_file_that_cannot_be_read_is_one_clear_line(
     assert len(found) < 200
 
 
+def test_where_a_file_was_looked_for_is_told(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=f"^q.toml: no such file in {tmp_path}$"):
+        load("q.toml", environ={})
+    with pytest.raises(ConfigError, match=f"^{tmp_path}/q.toml: no such file$"):
+        load(tmp_path / "q.toml", environ={})
+
+
 def test_a_directory_is_not_a_file(tmp_path: pathlib.Path) -> None:
     with pytest.raises(ConfigError, match="can't be read: Is a directory"):
         load(tmp_path, environ={})

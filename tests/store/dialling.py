@@ -8,7 +8,7 @@ from typing import Any
 from redis.connection import AbstractConnection
 
 from trioq.core.config import Config, RedisConfig
-from trioq.store.connect import Connector
+from trioq.store.connector import Connector
 
 
 def configured(url: str, directory: Path | None = None, **fields: Any) -> Config:

@@ -18,7 +18,8 @@ from trioq.core.config import Config, Secret
 from trioq.errors import StoreRefused, StoreUnreachable
 from trioq.store import embedded
 from trioq.store.checks import explain
-from trioq.store.connect import KEEPALIVE, Connector, open_store
+from trioq.store.connect import KEEPALIVE, open_store
+from trioq.store.connector import Connector
 
 PASSWORD = "S3CRET-canary"
 

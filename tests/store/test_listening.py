@@ -92,6 +92,15 @@ def test_another_thread_can_end_it_at_once(ear: Listening) -> None:
     assert time.monotonic() - began < PATIENCE_S
 
 
+def test_a_connection_on_which_nobody_listens_just_now_goes_with_its_client(ear: Listening) -> None:
+    assert ear.next(0.01) == []
+    assert ear.lane.connected
+    ear.lane.close()
+    assert not ear.lane.connected
+    with pytest.raises(StoreUnreachable):
+        ear.next(0.01)
+
+
 @pytest.mark.direct  # the connection is killed by its name
 def test_a_lost_connection_is_told_and_opened_again(
     server: Server, store: RedisStore, ear: Listening

@@ -17,11 +17,17 @@ from typing import Any
 
 import click
 
+from trioq.cli.configured import show_optional, with_configuration
+
 #: Command → the module and attribute it lives in, and what ``--help`` says of it.
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "init": ("trioq.cli.init:init", "Write a project: a configuration, handlers, tests."),
+    "dev": ("trioq.cli.dev:dev", "Run an engine that runs what you change."),
     "serve": ("trioq.cli.serve:serve", "Run an engine: claim and run jobs, and scan for files."),
     "scale": ("trioq.cli.scale:scale", "Change how many processes a running serve has."),
     "enqueue": ("trioq.cli.enqueue:enqueue", "Queue one job, or one for each line of a file."),
+    "run": ("trioq.cli.run:run", "Call a handler, here and now, for who writes it."),
+    "shell": ("trioq.cli.shell:shell", "Open a Python console with a client at hand."),
     "stats": ("trioq.cli.stats:stats", "Show how many jobs are where."),
     "engines": ("trioq.cli.stats:engines", "List the engines that live."),
     "peek": ("trioq.cli.jobs:peek", "Show the jobs that would be claimed next."),
@@ -70,11 +76,19 @@ class Group(click.Group):
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
             close = nearest(name, known)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {close!r}?" if close else ""))
-        return super().resolve_command(ctx, args)
+        found, command, rest = super().resolve_command(ctx, args)
+        if command is None or isinstance(command, click.Group) or ctx.resilient_parsing:
+            return found, command, rest
+        show_optional(command)
+        return found, command, with_configuration(command, rest)
 
 
 class Listing(Group):
-    """A group that lists where no command is named, but a configuration."""
+    """A group that lists where no command is named, but a configuration, or nothing."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_own = args and (args[0] in ctx.help_option_names or not args[0].startswith("-"))
+        return super().parse_args(ctx, args if is_own else ["list", *args])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, cmd_name) or self.commands["list"]
@@ -83,7 +97,8 @@ class Listing(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
-            return "list", self.commands["list"], args
+            listing = self.commands["list"]
+            return "list", listing, with_configuration(listing, args)
         return super().resolve_command(ctx, args)
 
 
@@ -121,9 +136,14 @@ class Trioq(Group):
             sys.exit(FAILED)
         except Exception as error:
             from trioq.errors import ConfigError, TrioqError
+            from trioq.extras import not_installed
+            from trioq.lines import flush
 
+            if isinstance(error, ModuleNotFoundError):
+                error = not_installed("this command", error) or error
             if not isinstance(error, TrioqError):
                 raise
+            flush()  # what led to it comes first
             is_config = isinstance(error, ConfigError)
             for line in error.faults if isinstance(error, ConfigError) else [str(error)]:
                 click.echo(f"trioq: {line}", err=True)
@@ -170,6 +190,8 @@ def heed_children() -> bool:
     Returns:
       Whether it was.
     """
+    if not hasattr(signal, "SIGCHLD"):  # Windows
+        return False
     is_ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     if is_ignored:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

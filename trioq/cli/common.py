@@ -15,16 +15,16 @@ import click
 from click.shell_completion import CompletionItem
 
 from trioq.cli import FAILED, WRONG_USE, silence
-from trioq.client import arguments
 from trioq.client.admin import Admin, admin_of
-from trioq.core import valid
+from trioq.core import arguments, valid
 from trioq.core.config import Config
 from trioq.core.config.numbers import Duration
 from trioq.core.config.rules import did_you_mean
 from trioq.errors import ConfigError, PayloadRejected, StoreError
 from trioq.settings import load
 from trioq.store.checks import explain
-from trioq.store.connect import Connector, open_store
+from trioq.store.connect import open_store
+from trioq.store.connector import Connector
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,13 +7,13 @@ import json
 import click
 import tomli
 
-from trioq.app import App, load_app
+from trioq.app import App
+from trioq.apps import load_app
 from trioq.cli import WRONG_USE, Group
 from trioq.cli.common import note, show_json, with_config, with_json
 from trioq.core.config import Config
 from trioq.core.config.rules import dotted
 from trioq.errors import ConfigError
-from trioq.service import app_faults, handler_faults, registry
 from trioq.settings import as_toml, load, warnings
 from trioq.settings import schema as described
 
@@ -33,6 +33,8 @@ def check(config: str, no_app: bool, as_json: bool) -> None:
     The exit code is 2 where there is a fault. Looks at the environment, too, and imports the
     app; asks no server: `trioq doctor` does.
     """
+    from trioq.registry import app_faults
+
     faults: list[str] = []
     advice: list[str] = []
     try:
@@ -56,6 +58,8 @@ def check(config: str, no_app: bool, as_json: bool) -> None:
 
 
 def _about_handlers(made: Config) -> list[str]:
+    from trioq.registry import handler_faults, registry
+
     app = load_app(made.app, made.directory) if made.app else App()
     handlers = registry(app, made, is_whole=bool(made.app))
     advice = [

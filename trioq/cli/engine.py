@@ -5,20 +5,23 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 import structlog
 import trio
 from prometheus_client import generate_latest
 
-from trioq.app import App, load_app
+from trioq.app import App
+from trioq.apps import load_app
 from trioq.cli import heed_children, leaving
 from trioq.cli.common import fail
 from trioq.cli.drain import Verdict, judge
 from trioq.cli.signals import obeyed
+from trioq.client.of_engine import EngineClients
 from trioq.core.config import Config, check
-from trioq.core.events import EngineStopped, Event
+from trioq.core.config.served import served
+from trioq.core.events import EngineStopped, Event, LifespanFailed
 from trioq.engine.bridge import ThreadCaller
 from trioq.engine.engine import ROLES, Engine
 from trioq.engine.handlers.scheduled import schedules
@@ -32,10 +35,12 @@ from trioq.observe.logs import LogLines
 from trioq.observe.tracing import Tracing
 from trioq.processes.inside import Inside
 from trioq.processes.membership import Membership
-from trioq.service import handler_faults, open_access, registry
+from trioq.registry import handler_faults, lifespans_of, registry
+from trioq.service import open_access
 from trioq.settings import warnings
 from trioq.store.checks import check_server, explain
-from trioq.store.connect import Connector, open_store
+from trioq.store.connect import open_store
+from trioq.store.connector import Connector
 from trioq.store.inspect import outstanding
 from trioq.web.endpoint import View
 
@@ -54,6 +59,19 @@ Log = structlog.typing.FilteringBoundLogger
 
 
 @attrs.frozen(kw_only=True)
+class Attended:
+    """Somebody looks on, and develops what it runs: ``trioq dev``."""
+
+    begin: Callable[[Engine, Log], None]
+    """Is told of the engine, in its loop, before it runs."""
+    signalled: Callable[[], None]
+    """Is told of each signal to end."""
+    clock: trio.abc.Clock
+    """The loop's."""
+    log_lines: Callable[[Log], LogLines]
+
+
+@attrs.frozen(kw_only=True)
 class Asked:
     """What ``trioq serve`` was asked for."""
 
@@ -65,6 +83,9 @@ class Asked:
     """End when all is done that is due within so long; None: not by itself."""
     membership: Membership | None = None
     """Whose child this process is."""
+    queues: tuple[str, ...] | None = None
+    """Those that it claims from; None: all."""
+    attended: Attended | None = None
 
 
 def run_engine(made: Config, asked: Asked) -> None:
@@ -77,7 +98,8 @@ def run_engine(made: Config, asked: Asked) -> None:
     observability = made.observability
     # Before the handlers are imported: they may bring a configuration of their own.
     log = take_over(
-        observability.log_level, observability.log_format, namespace=made.namespace,
+        observability.log_level, observability.log_format,
+        namespace=None if asked.attended else made.namespace,
         process=member.number if member else None,
     )  # fmt: skip
     app = load_app(made.app, made.directory) if made.app else App()
@@ -99,8 +121,8 @@ def run_engine(made: Config, asked: Asked) -> None:
             log.info("connected", to=described, durability=facts.durability)
             for line in warnings(made) if member is None else ():
                 log.warning("configuration", advice=line)
-            session = _Session(made, app, connector, roles, log, asked.horizon_s, member)
-            trio.run(session.run)
+            session = _Session(made, app, connector, roles, log, asked)
+            trio.run(session.run, clock=asked.attended.clock if asked.attended else None)
     except* StoreError as group:
         refused = _first(group)
     if refused is not None:
@@ -115,13 +137,23 @@ class _Session:
     connector: Connector
     roles: frozenset[str]
     log: Log
-    horizon_s: float | None
-    member: Membership | None
+    asked: Asked
+
+    @property
+    def member(self) -> Membership | None:
+        return self.asked.membership
+
+    @property
+    def attended(self) -> Attended | None:
+        return self.asked.attended
 
     async def run(self) -> None:
-        is_shown = self.member is None and shows(sys.stderr)
-        tally, lines = Tally(), LogLines(self.log)
-        handlers = registry(self.app, self.config, takes_over=True)
+        # At a breakpoint somebody wants the terminal as it is.
+        is_shown = self.member is None and self.attended is None and shows(sys.stderr)
+        tally = Tally()
+        lines = self.attended.log_lines(self.log) if self.attended else LogLines(self.log)
+        lifespans = lifespans_of(self.app)
+        handlers = registry(self.app, self.config, takes_over=True, lifespans=lifespans)
         view = View(self.config, handlers)
         view.bind()
         if self.member is not None and self.member.http:
@@ -134,25 +166,40 @@ class _Session:
             open_access(self.connector, self.config),
             report,
             roles=self.roles,
+            queues=self.asked.queues,
             schedules=schedules(self.config, self.app.schedules, handlers),
+            lifespans=lifespans,
             http=self.member.http if self.member else view.address,
             member=(self.member.supervisor, self.member.number) if self.member else ("", 0),
             tracer=Tracing.open(self.config).tracer(),
+            clients=EngineClients(lambda: self.config, self.app.handlers),
         )
         with obeyed() as signals, plain_errors():
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_obey, signals, engine, self.log)
+                nursery.start_soon(self._obey, signals, engine)
                 nursery.start_soon(self._end_in_time, engine)
                 nursery.start_soon(view.serve, report)
                 if is_shown:
                     nursery.start_soon(show, tally, sys.stderr)
-                if self.horizon_s is not None:
+                if self.asked.horizon_s is not None:
                     nursery.start_soon(self._end_when_done, engine)
+                if self.attended is not None:
+                    self.attended.begin(engine, self.log)
                 if self.member is None:
                     await engine.run()
                 else:
                     await self._run_as_child(self.member, view, engine)
                 nursery.cancel_scope.cancel()
+
+    async def _obey(self, signals: AsyncIterator[int], engine: Engine) -> None:
+        """The first signal drains, the second cuts the grace period short."""
+        act: Callable[[], None] = engine.drain
+        async for number in signals:
+            self.log.info("signal", signal=signal.Signals(number).name)
+            if self.attended is not None:
+                self.attended.signalled()
+            act()
+            act = engine.hurry
 
     async def _run_as_child(self, member: Membership, view: View, engine: Engine) -> None:
         """Run the engine, and tell the supervisor how it is."""
@@ -183,7 +230,7 @@ class _Session:
         await engine.draining.wait()
         worker = self.config.worker
         await trio.sleep(worker.grace_s + worker.cancel_grace_s)
-        leaving.begin(lambda: engine.going_on)
+        _begin_leaving(engine)
 
     async def _end_when_done(self, engine: Engine) -> None:
         """Stop the engine when there is nothing left that it could do."""
@@ -204,8 +251,8 @@ class _Session:
             await trio.sleep(LOOK_S)
 
     async def _judge(self, caller: ThreadCaller) -> Verdict | None:
-        queues = [queue.name for queue in self.config.queues]
-        horizon_ms = int((self.horizon_s or 0) * 1000)
+        queues = [queue.name for queue in served(self.config, self.asked.queues)]
+        horizon_ms = int((self.asked.horizon_s or 0) * 1000)
         try:
             counts, running, names = await caller.call(
                 outstanding, caller.store, queues, horizon_ms
@@ -222,15 +269,22 @@ class _Ending:
     engine: Engine | None = None
 
     def listener_for(self, kind: type[Event]) -> Callable[[Event], None] | None:
-        """It is told of one event alone."""
-        return self if kind is EngineStopped else None
+        """It is told of these alone."""
+        return self if kind in (EngineStopped, LifespanFailed) else None
 
-    def __call__(self, _: Event) -> None:
-        """The engine has stopped."""
+    def __call__(self, event: Event) -> None:
+        """The engine has stopped, or something fails after that."""
+        if isinstance(event, LifespanFailed):
+            leaving.failed()
+            return
         engine = self.engine
         # Of a boot that was lost it is told, too, and another follows.
         if engine is not None and engine.draining.is_set():
-            leaving.begin(lambda: engine.going_on)
+            _begin_leaving(engine)
+
+
+def _begin_leaving(engine: Engine) -> None:
+    leaving.begin(lambda: engine.going_on, engine.lifespans)
 
 
 @attrs.frozen
@@ -241,15 +295,6 @@ class _Started:
 
     def started(self, value: Engine | None = None) -> None:
         self.event.set()
-
-
-async def _obey(signals: object, engine: Engine, log: Log) -> None:
-    """The first signal drains, the second cuts the grace period short."""
-    act: Callable[[], None] = engine.drain
-    async for number in signals:  # type: ignore[attr-defined]
-        log.info("signal", signal=signal.Signals(number).name)
-        act()
-        act = engine.hurry
 
 
 def _first(group: BaseExceptionGroup[StoreError]) -> StoreError:

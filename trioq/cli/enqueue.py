@@ -32,11 +32,10 @@ from trioq.cli.patience import Patience
 from trioq.cli.payloads import Line, encoded, open_lines, read_lines
 from trioq.cli.results import client_of, result_of, tell
 from trioq.cli.same import said, settled, with_same
-from trioq.client import arguments
 from trioq.client.handle import SyncHandle
 from trioq.client.jobs import CALLED_S, Drafts
 from trioq.client.many import batches
-from trioq.client.same import PLAINLY, Same
+from trioq.core import arguments
 from trioq.core.calls import IdKeep, NewJob
 from trioq.core.config import Config
 from trioq.core.config.rules import did_you_mean
@@ -44,6 +43,7 @@ from trioq.core.fair import Asked
 from trioq.core.flow import Plan
 from trioq.core.id_from import id_from
 from trioq.core.job import NO_HEADERS, Headers, Options
+from trioq.core.same import PLAINLY, Same
 from trioq.cwd import why_missing
 from trioq.errors import PayloadRejected, QueueUnknown, TrioqError
 from trioq.observe.tracing import Tracing
@@ -131,7 +131,7 @@ def enqueue(
         asked = arguments.fair(fair_key, weight)
         wanted = _Wanted(
             made, name, into, delay or 0.0, at or 0, options, plan, asked, patience_s,
-            known.id_from(name), same,
+            known.id_from(name), same, queue is not None,
         )  # fmt: skip
         if result is not None:
             arguments.keep("--result", result)
@@ -144,7 +144,7 @@ def enqueue(
         fail(str(error), WRONG_USE)
     if source is None:
         with opened(config, starts=True) as there:
-            _warn(there, known, name)
+            _warn(there, known, wanted)
             handle = _send_one(there, wanted, content, id, same)
             if wait is not None:
                 _wait(wanted, handle, wait, as_json)
@@ -176,6 +176,8 @@ class _Wanted:
     full_timeout_s: float
     id_from: tuple[str, ...]
     same: Same = PLAINLY
+    is_placed: bool = True
+    """Whether somebody has named the queue."""
     keep: IdKeep | None = None
 
     def job(self, payload: bytes, id: str | None = None, trace: Headers = NO_HEADERS) -> NewJob:
@@ -207,12 +209,14 @@ class _Wanted:
         return ""
 
 
-def _warn(there: Opened, known: Known, name: str) -> None:
+def _warn(there: Opened, known: Known, wanted: _Wanted) -> None:
     # Asked in any case: a server that isn't there is told at once, and not after the time that
     # an enqueue is worth waiting for.
     engines = known_to_engines(there.admin.store)
-    if warning := known.warning(name, engines):
+    if warning := known.warning(wanted.name, engines):
         note(f"warning: {warning}: it waits for an engine that knows the name")
+    elif known.problem and wanted.name not in known.handlers and not wanted.is_placed:
+        note(f"warning: {known.problem}: it isn't known which queue {wanted.name!r} says")
 
 
 def _send_one(
@@ -272,7 +276,7 @@ def _send_lines(config: str, wanted: _Wanted, known: Known, source: str, as_json
         with open_lines(source) as file:
             end, count = _checked(file, source, wanted)
             with opened(config, starts=True) as there:
-                _warn(there, known, wanted.name)
+                _warn(there, known, wanted)
                 existing = _Sending(there, wanted, file, source, end, count).run()
     except BrokenPipeError:
         raise  # that is about what is printed

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 
 import attrs
 
-from trioq.app import App, load_app
+from trioq.app import App
+from trioq.apps import load_app
 from trioq.core.config import Config
 from trioq.core.config.rules import nearest
 from trioq.core.flow import Plan, flow
 from trioq.core.formats import engine_info
 from trioq.engine.handlers import Handler
 from trioq.errors import ConfigError
-from trioq.service import registry
+from trioq.registry import registry
 from trioq.store.redis import RedisStore
 
 
@@ -56,7 +57,8 @@ class Known:
 
 def known_here(config: Config) -> Known:
     """The handlers of this configuration; those of the app if it can be imported."""
-    app, problem = App(), ""
+    app: App = App()
+    problem = ""
     if config.app:
         try:
             app = load_app(config.app, config.directory)

@@ -191,6 +191,8 @@ def door_facts(door: Door, config: Config) -> Iterator[tuple[str, str]]:
     elif "unknown_name" in door.why:
         after_s = config.worker.unknown_name_after_s
         yield "until", f"an engine knows it, or dead after {lasting(after_s)} to twice that"
+    elif "unfit_payload" in door.why:
+        yield "until", "an engine has another version of it, or dead after about a minute"
     elif "no_engine" in door.why or "draining" in door.why:
         yield "until", "an engine that serves the queue starts"
     elif "breaker" in door.why:

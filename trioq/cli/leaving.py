@@ -20,10 +20,14 @@ from types import FrameType
 
 import attrs
 
+from trioq.engine.handlers import Lifespans
 from trioq.lines import FLUSH_S, flush
 
 #: An end that takes no longer than this is none to speak of: log lines may wait for a reader.
 SOON_S = FLUSH_S + 1.0
+
+#: How often it is looked whether lifespans are left.
+LOOK_S = 0.1
 
 #: What runs a thread's function tells nobody where it stands.
 _AROUND = ("threading", "concurrent.futures.thread")
@@ -42,6 +46,8 @@ class Leaving:
     tell: Callable[..., object]
     handlers: Callable[[], Mapping[str, int]] = dict[str, int]
     """How many handlers go on in the loop, by their names."""
+    lifespans: Lifespans = attrs.field(factory=Lifespans)
+    """Those that may be being left."""
     code: int = 0
     """The exit code."""
     _watched: bool = attrs.field(default=False, init=False)
@@ -56,14 +62,17 @@ class Leaving:
 
     def _watch(self) -> None:
         time.sleep(SOON_S)
-        self.tell("end_held_up", by=self._holding(), ends_in_s=self.patience_s)
+        while time.monotonic() < self.lifespans.closing_until + SOON_S:
+            time.sleep(LOOK_S)
+        self.tell("end_held_up", by=self.holding(), ends_in_s=self.patience_s)
         time.sleep(self.patience_s)
-        self.tell("end_forced", by=self._holding())
-        flush()
-        os._exit(self.code)
+        self.tell("end_forced", by=self.holding())
+        end_now(1 if self.lifespans.leaving else self.code)
 
-    def _holding(self) -> list[str]:
+    def holding(self) -> list[str]:
         """Who holds up the end."""
+        if self.lifespans.leaving:
+            return [f"lifespan {self.lifespans.leaving}"]
         return [f"handler {name}, {n} of them" for name, n in self.handlers().items()] or _left()
 
 
@@ -103,11 +112,28 @@ def prepare(patience_s: float, tell: Callable[..., object]) -> None:
     _leaving[:] = [Leaving(patience_s, tell)]
 
 
-def begin(handlers: Callable[[], Mapping[str, int]]) -> None:
+def begin(handlers: Callable[[], Mapping[str, int]], lifespans: Lifespans) -> None:
     """The engine has stopped, or should have; the process is to end as soon as nothing goes on."""
     for leaving in _leaving:
-        leaving.handlers = handlers
+        leaving.handlers, leaving.lifespans = handlers, lifespans
         leaving.watch()
+
+
+def holding() -> list[str]:
+    """Who holds up the end, and where each stands."""
+    return [each for leaving in _leaving for each in leaving.holding()]
+
+
+def end_now(code: int) -> None:
+    """End the process, whatever goes on in it."""
+    flush()
+    os._exit(code)
+
+
+def failed() -> None:
+    """Something has failed at the end, however that ends."""
+    for leaving in _leaving:
+        leaving.code = 1
 
 
 def look_after(code: object) -> None:

@@ -10,8 +10,8 @@ import click
 
 from trioq.cli.common import duration
 from trioq.client.handle import SyncHandle
-from trioq.client.same import IdDead, OnConflict, Same
 from trioq.core.calls import IdKeep
+from trioq.core.same import IdDead, OnConflict, Same
 
 _OPTIONS = (
     click.option(

@@ -9,9 +9,12 @@ import attrs
 import click
 
 from trioq.cli.number import Number
+from trioq.cli.some_queues import QUEUES, with_queues
+from trioq.cli.wanted import Wanted
 from trioq.core.config import Config, ServeConfig
 from trioq.core.config.keys import entries
 from trioq.core.config.kinds import Kind
+from trioq.core.config.served import served
 from trioq.core.valid import LONGEST_S
 from trioq.errors import ConfigError
 from trioq.processes.cores import usable_cores
@@ -19,22 +22,40 @@ from trioq.processes.membership import Membership
 from trioq.settings import load
 
 
-def _processes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
-    """As the configuration has it."""
-    if value is None:
-        return None
+def processes_of(text: str) -> int | str:
+    """How many processes, as the configuration has it.
+
+    Raises:
+      ValueError: What would be right.
+    """
     kind = entries(ServeConfig)["processes"].kind
     assert isinstance(kind, Kind)
-    count = kind.parse(kind.from_text(value))
-    for _, problem in kind.problems(count, value):
-        raise click.BadParameter(f"{problem}.")
+    count = kind.parse(kind.from_text(text))
+    for _, problem in kind.problems(count, text):
+        raise ValueError(problem)
     made: int | str = count
     return made
 
 
+def _processes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    try:
+        return None if value is None else processes_of(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def member_of(word: str) -> Membership:
+    """Whose child this process is, by what its supervisor says.
+
+    Raises:
+      ValueError: It's no supervisor's word.
+    """
+    return Membership.of_word(word)
+
+
 def _child(ctx: click.Context, param: click.Parameter, value: str | None) -> Membership | None:
     try:
-        return None if value is None else Membership.of_word(value)
+        return None if value is None else member_of(value)
     except ValueError:
         raise click.BadParameter("only a supervisor starts a child.") from None
 
@@ -42,6 +63,7 @@ def _child(ctx: click.Context, param: click.Parameter, value: str | None) -> Mem
 @click.command()
 @click.argument("config", type=click.Path())
 @click.option("--role", type=click.Choice(["all", "producer", "worker"]), default="all")
+@with_queues
 @click.option(
     "--processes", metavar="N|auto", callback=_processes, help="Engines, in processes of their own."
 )
@@ -58,6 +80,7 @@ def serve(
     config: str,
     *,
     role: str,
+    queues: tuple[str, ...] | None,
     processes: int | str | None,
     drain: bool,
     drain_horizon: float,
@@ -71,16 +94,35 @@ def serve(
     With several processes, SIGHUP replaces each by a fresh one, SIGUSR1 adds one, SIGUSR2
     takes one away.
     """
-    made = _loaded(config)
     horizon_s = drain_horizon if drain else None
-    # More than one producer would find the same files.
-    if child is None and role != "producer" and is_supervised(made, processes):
-        from trioq.cli.supervise import Wanted, supervise
+    wanted = Wanted(config, role, processes, horizon_s, queues)
+    return start(_loaded(config), wanted, child)
 
-        return supervise(made, Wanted(config, role, processes, horizon_s))
+
+def start(made: Config, wanted: Wanted, child: Membership | None) -> int:
+    """An engine in this process, or a supervisor.
+
+    Args:
+      child: This process is one of a supervisor.
+
+    Returns:
+      The exit code.
+    """
+    if wanted.role == "producer" and wanted.queues is not None:
+        raise ConfigError([f"{QUEUES}: --role producer claims from none"])
+    served(made, wanted.queues, QUEUES)
+    # More than one producer would find the same files.
+    if child is None and wanted.role != "producer" and is_supervised(made, wanted.processes):
+        from trioq.cli.supervise import supervise
+
+        return supervise(made, wanted)
     from trioq.cli.engine import Asked, run_engine
 
-    run_engine(made, Asked(path=config, role=role, horizon_s=horizon_s, membership=child))
+    asked = Asked(
+        path=wanted.path, role=wanted.role, horizon_s=wanted.horizon_s, membership=child,
+        queues=wanted.queues,
+    )  # fmt: skip
+    run_engine(made, asked)
     return 0
 
 
@@ -89,7 +131,7 @@ def _loaded(path: str) -> Config:
     try:
         return load(path)
     except ConfigError:
-        from trioq.service import app_faults
+        from trioq.registry import app_faults
 
         return load(path, also=app_faults)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import trio
+
+from trioq.core.forked import in_each_fork
 
 OBEYED = (signal.SIGINT, signal.SIGTERM)
 
@@ -42,4 +43,4 @@ def _give_back() -> None:
     _before.clear()
 
 
-os.register_at_fork(after_in_child=_give_back)
+in_each_fork(_give_back)

@@ -94,7 +94,7 @@ def _show_stats(there: Opened, found: Stats) -> None:
     click.echo(f"\n{found.running} running, " + ", ".join(counted))
     if found.engines:
         click.echo()
-        _show_engines(found.engines)
+        _show_engines(found.engines, with_queues=True)
     else:
         click.echo("no engine lives")
 
@@ -190,7 +190,7 @@ def _held_json(view: JobView) -> dict[str, Any]:
     return {field: told[field] for field in ("id", "uid", "name", "queue", "enqueued_ms")}
 
 
-def _show_engines(found: tuple[EngineStats, ...]) -> None:
+def _show_engines(found: tuple[EngineStats, ...], *, with_queues: bool = False) -> None:
     columns = [*texts("engine"), *numbers("pid", "workers", "running"), *texts("started", "http")]
     rows: list[tuple[object, ...]] = [
         (
@@ -209,6 +209,10 @@ def _show_engines(found: tuple[EngineStats, ...]) -> None:
     if any(e.info.supervisor for e in found):
         columns += texts("process")
         rows = [(*row, _process(e)) for row, e in zip(rows, found, strict=True)]
+    # One of another version may say nothing of them.
+    if with_queues and len({frozenset(e.info.queues) for e in found if e.info.queues}) > 1:
+        columns += free_texts("serves")
+        rows = [(*row, ", ".join(e.info.queues)) for row, e in zip(rows, found, strict=True)]
     show_table(columns, rows)
 
 

@@ -11,58 +11,22 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import attrs
 import trio
 
+from trioq import web
 from trioq.cli.serve import count_of
+from trioq.cli.wanted import Wanted
 from trioq.core.config import Config
 from trioq.engine.from_config import engine_name
 from trioq.errors import StoreError
 from trioq.observe.log_setup import take_over
 from trioq.processes import control
-from trioq.processes.interpreter import python
 from trioq.processes.limits import Limits
 from trioq.processes.membership import Membership
 from trioq.processes.pages import Served
 from trioq.processes.supervisor import Log, Supervisor, Terms
-from trioq.settings import load, warnings
+from trioq.settings import warnings
 from trioq.web import ports
-
-
-@attrs.frozen
-class Wanted:
-    """What ``trioq serve`` was asked for."""
-
-    path: str
-    """The configuration."""
-    role: str
-    """``all`` or ``worker``."""
-    processes: int | str | None
-    """None: as configured."""
-    horizon_s: float | None
-    """End when all is done that is due within so long; None: not by itself."""
-
-    def terms(self, made: Config) -> Terms:
-        """What is to be kept of a configuration."""
-        limits = Limits.of(made.serve)
-        return Terms(count_of(made, self.processes), limits, made.worker.grace_s)
-
-    def argv(self, member: Membership, leads: bool) -> list[str]:
-        """How to start a child."""
-        options = ["--role", self.role if leads else "worker"]
-        if leads and self.horizon_s is not None:
-            options += ["--drain", "--drain-horizon", str(self.horizon_s)]
-        return [
-            *python(),
-            "-m",
-            "trioq",
-            "serve",
-            *options,
-            "--child",
-            member.word,
-            "--",
-            self.path,
-        ]
 
 
 def supervise(made: Config, wanted: Wanted) -> int:
@@ -78,6 +42,8 @@ def supervise(made: Config, wanted: Wanted) -> int:
     told = made.observability
     log = take_over(told.log_level, told.log_format, namespace=made.namespace)
     with ExitStack() as stack:
+        if told.address:
+            web.check_installed()
         bound = ports.bind(*told.address) if told.address else None
         if bound is not None:
             stack.callback(bound.close)
@@ -92,8 +58,8 @@ def supervise(made: Config, wanted: Wanted) -> int:
 
         supervisor = Supervisor(
             argv=argv,
-            terms=wanted.terms(made),
-            reread=lambda: wanted.terms(load(wanted.path)),
+            terms=_terms(wanted, made),
+            reread=lambda: _terms(wanted, wanted.reread()),
             log=log,
             until_done=wanted.horizon_s is not None,
         )
@@ -102,6 +68,12 @@ def supervise(made: Config, wanted: Wanted) -> int:
         code = trio.run(_run, supervisor, served, Path(wanted.path))
         log.info("supervisor_stopped", exit=code)
     return code
+
+
+def _terms(wanted: Wanted, made: Config) -> Terms:
+    """What is to be kept of a configuration."""
+    limits = Limits.of(made.serve)
+    return Terms(count_of(made, wanted.processes), limits, made.worker.grace_s)
 
 
 async def _run(supervisor: Supervisor, served: Served | None, config: Path) -> int:

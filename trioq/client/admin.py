@@ -12,28 +12,32 @@ stops. Every write is numbered: one whose answer is lost is sent again, and exec
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trioq.client import arguments
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish, whoami
 from trioq.client.cancelling import Cancelled, Cancelling
-from trioq.client.jobs import Seconds
-from trioq.client.opening import configured
+from trioq.client.elsewhere import led
+from trioq.client.opening import configured, patience_of
 from trioq.client.pausing import paused, pausing
 from trioq.client.status import LOOK_S, Status, status
 from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
+from trioq.core import arguments
+from trioq.core.arguments import Seconds
 from trioq.core.calls import Revived
 from trioq.core.config import Config
 from trioq.core.flow import told_apart
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings, is_own, take_of
 from trioq.store import inspect
-from trioq.store.connect import Connector, open_store
+from trioq.store.connect import open_store
+from trioq.store.connector import Connector
 from trioq.store.inspect import (
     BreakerView,
     Dead,
@@ -65,14 +69,20 @@ class Admin:
     Args:
       queues: The configured ones, shown even if nothing was ever in them.
       waits: How to be told of the ends of jobs; None: there is no way.
+      patience_s: For how long it tries to change something; None: for ten seconds.
     """
 
     def __init__(
-        self, store: RedisStore, queues: Sequence[str] = (), waits: SyncWaits | None = None
+        self,
+        store: RedisStore,
+        queues: Sequence[str] = (),
+        waits: SyncWaits | None = None,
+        *,
+        patience_s: float | None = None,
     ) -> None:
         self.store = store
         self.queues = tuple(queues)
-        self._sender = SyncSender(lambda: store)
+        self._sender = SyncSender(lambda: store, patience_s)
         self._cancelling = Cancelling(store, self._sender, waits)
 
     # -- questions ---------------------------------------------------------------------------
@@ -107,6 +117,7 @@ class Admin:
         engine tells how far it is as often.
 
         Args:
+          uid: The job's.
           id: The caller's, if it is known.
         """
         last: Status | None = None
@@ -121,8 +132,9 @@ class Admin:
         """What this job waits behind; None: it isn't parked."""
         if view.state != "parked" or (record := view.record) is None:
             return None
-        there = (door for door in self.doors() if door.queue == record.queue)
-        return next((door for door in there if door.name == record.name), None)
+        where = record.queue, record.name
+        there = [door for door in self.doors() if (door.queue, door.name) == where]
+        return inspect.door_of(self.store, view.uid, there)
 
     def waits_for(self, view: JobView) -> str | None:
         """What this job waits for of a limit, ``per_tenant:"acme"``; None: it waits for none."""
@@ -157,7 +169,7 @@ class Admin:
         return inspect.find(self.store, id_or_uid)
 
     def peek(self, queue: str, count: int) -> list[JobView]:
-        """The jobs of a queue that would be claimed next, in that order."""
+        """The jobs of a ``queue`` that would be claimed next, in that order: at most ``count``."""
         return inspect.peek(self.store, queue, count)
 
     def jobs(
@@ -168,7 +180,7 @@ class Admin:
         count: int = 50,
         newest_first: bool = False,
     ) -> Listing:
-        """Jobs in these states, as many as are wanted; see :func:`trioq.store.inspect.listing`."""
+        """Jobs in these states, as many as are wanted: :class:`trioq.store.inspect.Listing`."""
         return inspect.listing(
             self.store,
             states,
@@ -188,6 +200,7 @@ class Admin:
         """Dead jobs with all that is known of them, the longest dead first.
 
         Args:
+          wanted: Which are meant; default: all.
           progress: Is told how many more of the dead have been looked at.
         """
         for page in self.dead_pages(wanted or DeadFilter()):
@@ -237,7 +250,8 @@ class Admin:
         and otherwise as it was said last.
 
         Args:
-          limit: A limit that has a key.
+          queue, job, limit: One of them: a queue's name, a handler's, or that of a limit that has
+              a key.
           key: The value of it, with whose jobs nobody starts.
           lasts: Seconds, by the server's clock, after which it ends by itself; None: it lasts until
               somebody resumes it.
@@ -260,7 +274,9 @@ class Admin:
         if limit is not None:
             told, _ = inspect.known_limits(self.store, [limit])[limit]
             _check_keyed(limit, told, "pause")
-        return self._sender.send(RedisStore.pause, what, True, how)
+        return self._sender.send(
+            lambda store, sender, number: store.pause(sender, number, what, True, how)
+        )
 
     def resume(
         self,
@@ -271,8 +287,15 @@ class Admin:
         key: Any = None,
     ) -> bool:
         """Engines claim from this queue, or run jobs of this name, or those with this value of a
-        limit's key, again. False: that was so already."""
-        return self._sender.send(RedisStore.pause, paused(queue, job, limit, key), False)
+        limit's key, again. False: that was so already.
+
+        Args:
+          queue, job, limit, key: As of :meth:`pause`.
+        """
+        what = paused(queue, job, limit, key)
+        return self._sender.send(
+            lambda store, sender, number: store.pause(sender, number, what, False)
+        )
 
     def reset_breaker(self, name: str) -> bool:
         """Close the breakers of this name, whatever was found: in all engines with their next beat.
@@ -284,10 +307,16 @@ class Admin:
           True: all engines share it, and it wasn't closed. Of breakers that each engine has for
           itself only that engine knows.
         """
-        return self._sender.send(RedisStore.reset_breaker, name)
+        return self._sender.send(
+            lambda store, sender, number: store.reset_breaker(sender, number, name)
+        )
 
     def limit(self, name: str, key: Any = None) -> LimitSettings | None:
         """What a limit admits, or its share for one value of its key; None: nobody has told of it.
+
+        Args:
+          name: The limit's.
+          key: A value of its key; None: what holds for each that nothing else is said of.
 
         Raises:
           ValueError: The value can't be one of a key.
@@ -305,6 +334,8 @@ class Admin:
         something else of this limit. False: meanwhile there was one, or somebody else has set it.
 
         Args:
+          name: The limit's.
+          settings: What it admits.
           key: Of jobs with this value of the limit's key alone; what is set for the limit leaves
             it. None: of all.
 
@@ -368,6 +399,10 @@ class Admin:
         As many as were there at the beginning, the oldest first, so that it ends also while
         others enqueue.
 
+        Args:
+          queue: Its name.
+          page: How many go in one request.
+
         Yields:
           How many the last page forgot; jobs that were cancelled before don't count.
         """
@@ -375,13 +410,14 @@ class Admin:
         while left > 0:
             size = min(page, left)
             names = inspect.parked_names(self.store, queue)
-            yield self._sender.send(RedisStore.purge, queue, names, size)
+            yield self._purged(queue, names, size)
             left -= size
 
     def purge_dead(self, wanted: DeadFilter, *, page: int = PAGE) -> Iterator[int]:
-        """Forget dead jobs. Yields how many the last page forgot."""
+        """Forget the dead jobs that are ``wanted``, so many at a time as a ``page`` has. Yields how
+        many the last page forgot."""
         for jobs in self._pages(wanted, page):
-            yield self._sender.send(RedisStore.purge_dead, [job.uid for job in jobs])
+            yield self._purged_dead([job.uid for job in jobs])
 
     def revive(
         self, wanted: DeadFilter, *, page: int = PAGE, refused: list[str] | None = None
@@ -392,6 +428,8 @@ class Admin:
         another job has taken that waits or runs.
 
         Args:
+          wanted: Which are meant.
+          page: How many go in one request.
           refused: Gets the uids of these.
 
         Yields:
@@ -399,12 +437,25 @@ class Admin:
         """
         for jobs in self._pages(wanted, page):
             if places := [(job.uid, job.record.queue) for job in jobs if job.record]:
-                revived: Revived = self._sender.send(RedisStore.revive, places)
+                revived = self._revived(places)
                 if refused is not None:
                     refused += revived.refused
                 yield revived.count
 
     # -- below -------------------------------------------------------------------------------
+
+    def _purged(self, queue: str, names: Sequence[str], limit: int) -> int:
+        return self._sender.send(
+            lambda store, sender, number: store.purge(sender, number, queue, names, limit)
+        )
+
+    def _purged_dead(self, uids: Sequence[Uid]) -> int:
+        return self._sender.send(
+            lambda store, sender, number: store.purge_dead(sender, number, uids)
+        )
+
+    def _revived(self, places: Sequence[tuple[Uid, str]]) -> Revived:
+        return self._sender.send(lambda store, sender, number: store.revive(sender, number, places))
 
     def _pages(self, wanted: DeadFilter, size: int) -> Iterator[list[Dead]]:
         for read in self.dead_pages(wanted):
@@ -423,10 +474,14 @@ def _take(limit: str, key: Any) -> str:
     return limit if key is None else take_of(limit, told_apart(key))
 
 
-def admin_of(connector: Connector, queues: Sequence[str] = ()) -> Admin:
+def admin_of(
+    connector: Connector, queues: Sequence[str] = (), patience_s: float | None = None
+) -> Admin:
     """Who operates the namespace that this leads to."""
-    waits = SyncWaits(lambda: connector.store("wait"), connector.listening)
-    return Admin(connector.store("admin"), queues, waits)
+    call_s = math.inf if patience_s is None else patience_s
+    listening = partial(connector.listening, call_s=call_s)
+    waits = SyncWaits(lambda: connector.store("wait", call_s=call_s), listening)
+    return Admin(connector.store("admin", call_s=call_s), queues, waits, patience_s=patience_s)
 
 
 @contextmanager
@@ -435,13 +490,24 @@ def connect_admin(
     *,
     url: str | None = None,
     namespace: str | None = None,
+    patience: Seconds | None = None,
 ) -> Iterator[Admin]:
     """Open the namespace of a configuration (or its file), or of a URL, for an operator.
+
+    Args:
+      config, url, namespace: A configuration, or its file; or a URL and a namespace instead.
+      patience: Seconds, or a timedelta, for which a change is tried where Redis is away, and a
+          question waits for its answer. Default: ten seconds for a change; a question waits as
+          long as ``connect_timeout`` and ``read_timeout`` of the configuration say.
 
     Raises:
       ConfigError: The configuration is wrong.
       StoreRefused: The embedded server has no data yet, or can't be started.
     """
     made, _ = configured(config, url, namespace)
+    patience_s = patience_of(patience)
+    if (elsewhere := led()) is not None:
+        yield elsewhere.admin(made.queue_names)
+        return
     with open_store(made, read_only=True) as connector:
-        yield admin_of(connector, made.queue_names)
+        yield admin_of(connector, made.queue_names, patience_s)

@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from trioq.client.ends import JobEnd
 from trioq.client.handle import Handle, SyncHandle
-from trioq.client.jobs import Seconds
+from trioq.core.arguments import Seconds
 from trioq.core.calls import End
 from trioq.core.current import waits_here
 
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class AsDone(Generic[R]):
-    """What :func:`as_done` gives for handles of a trio client: an async iterator."""
+    """What :func:`as_done` gives for handles of an async client: an async iterator."""
 
     def __init__(self, handles: list[Handle[R]], timeout: Seconds | None) -> None:
         self._handles, self._queues = handles, _queues_of(handles)
@@ -32,7 +32,7 @@ class AsDone(Generic[R]):
     def __iter__(self) -> Iterator[Any]:
         # Of none nobody can tell whose they are.
         if self._handles:
-            raise TypeError("these handles are a trio client's: async for … in trioq.as_done(…)")
+            raise TypeError("these handles are an async client's: async for … in trioq.as_done(…)")
         return iter(())
 
     async def __anext__(self) -> tuple[Handle[R], JobEnd[R]]:
@@ -53,7 +53,7 @@ def as_done(
 def as_done(handles: Iterable[Any], timeout: Seconds | None = None) -> Any:
     """Each job with its end, as they end: what ``asyncio.as_completed`` is for tasks.
 
-    ``async for handle, end in trioq.as_done(handles)`` for handles of a trio client, and ``for``
+    ``async for handle, end in trioq.as_done(handles)`` for handles of an async client, and ``for``
     for those of a sync one. However many they are, one connection listens.
 
     Args:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-import time
 from enum import StrEnum
 from functools import cache
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from trioq.client import arguments
-from trioq.client.jobs import Seconds
+from trioq.core import arguments
+from trioq.core.arguments import Seconds
 from trioq.core.call import Expected
 from trioq.core.calls import CancelWord, End, Unwanted
 from trioq.core.formats import summary
 from trioq.core.job import Record
 from trioq.core.values import value
-from trioq.store.inspect.views import JobView
+from trioq.core.wall import wall_ms
+
+if TYPE_CHECKING:
+    from trioq.store.inspect import JobView
 
 #: Seconds for which the end of a job that runs is waited for, if nothing else is said.
 WAIT_S = 5.0
@@ -126,7 +128,7 @@ class Wish:
             keep_s = expected.result_s
         kept = summary.encode_cancelled(
             uid=record.uid, name=record.name, queue=record.queue, reason=self.reason,
-            by=self.by[:BY_MAX], at_ms=time.time_ns() // 1_000_000, id=record.id,
+            by=self.by[:BY_MAX], at_ms=wall_ms(), id=record.id,
         )  # fmt: skip
         return Unwanted(record.uid, record.queue, record.name, kept, round((keep_s or 0) * 1000))
 
@@ -136,6 +138,6 @@ def whoami() -> str:
     """Who this is, for whoever wonders who has cancelled a job: ``user@host``."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user has no name
-        user = str(os.getuid())
+    except (OSError, KeyError, ImportError):  # a container's user has no name
+        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
     return f"{user}@{socket.gethostname()}"

@@ -11,6 +11,7 @@ import attrs
 from trioq.client.cancel import CancelOutcome, Wish, ended, outcome
 from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
+from trioq.core.calls import End
 from trioq.core.job import Uid
 from trioq.errors import WaitTimeout
 from trioq.store import inspect
@@ -98,9 +99,12 @@ class Cancelling:
         if self.waits and running:
             # Registered before they are asked: their ends are then kept for long enough.
             waits = [(job.uid, record.id) for job, record in able if job.uid in running]
-            self.sender.ask(RedisStore.wait_for, self.waits.name, waits)
+            self._wait_for(self.waits, waits)
         begun: list[Cancelled] = []
-        words = self.sender.send(RedisStore.cancel, [wish.of(record) for _, record in able])
+        unwanted = [wish.of(record) for _, record in able]
+        words = self.sender.send(
+            lambda store, sender, number: store.cancel(sender, number, unwanted)
+        )
         for (job, _), word in zip(able, words, strict=True):
             if word == "unknown":  # it has ended before the request arrived: how?
                 told.append(self._looked_for(job.id, job.uid))
@@ -116,11 +120,16 @@ class Cancelling:
         if self.waits is None or not asked:
             return [*asked]
         jobs = [(job.uid or "", None) for job in asked]
-        ends = self.sender.ask(RedisStore.wait_for, self.waits.name, jobs)
+        ends = self._wait_for(self.waits, jobs)
         return [
             self._looked_for(job.id, job.uid or "") if end.state == "unknown" else job
             for job, end in zip(asked, ends, strict=True)
         ]
+
+    def _wait_for(self, waits: SyncWaits, jobs: Sequence[tuple[Uid, str | None]]) -> Sequence[End]:
+        """How these have ended; of the others we are told."""
+        name = waits.name
+        return self.sender.ask(lambda store: store.wait_for(name, jobs))
 
     def _looked_for(self, id: str, uid: Uid) -> Cancelled:
         # By its own id it may be known for longer, unless another job has that by now.

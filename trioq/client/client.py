@@ -1,7 +1,6 @@
-"""Enqueue jobs from trio: :func:`connect`.
+"""Enqueue jobs from a loop, trio's or asyncio's: one client for both.
 
-Each request is one numbered write (:mod:`trioq.client.task_outbox`), so that one whose answer was
-lost can be sent again without queueing anything twice.
+What differs between them is its :mod:`~trioq.client.runtime`. Nothing here loads either.
 """
 
 from __future__ import annotations
@@ -9,19 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 from uuid import UUID
 
-import attrs
-import trio
-
-from trioq.client import arguments
-from trioq.client.arguments import INHERIT, Inherit, many, name_of
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish
 from trioq.client.ends import JobEnd, job_end, name_job
+from trioq.client.enqueues import Enqueues
 from trioq.client.handle import Handle
-from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
+from trioq.client.jobs import CALLED_S, Drafts
 from trioq.client.made import (
     NOTHING,
     all_taken,
@@ -31,53 +26,46 @@ from trioq.client.made import (
     raise_told,
 )
 from trioq.client.many import drafted, following
-from trioq.client.opening import configured, trio_opening
 from trioq.client.room import Room
-from trioq.client.same import IdDead, OnConflict, Same
+from trioq.client.runtime import Ends, Runtime
 from trioq.client.status import LOOK_S, Status, status
-from trioq.client.task_enqueues import TaskEnqueues
-from trioq.client.task_outbox import TaskOutbox
-from trioq.client.task_schedules import TaskSchedules
-from trioq.client.task_sender import TaskSender
-from trioq.client.task_waits import Ends, TaskWaits
-from trioq.client.task_wishes import TaskWishes
-from trioq.core import valid
+from trioq.client.what import asked_of, handler_of, many, name_of
+from trioq.client.wishes import Wishes
+from trioq.core import arguments, valid
+from trioq.core.arguments import INHERIT, Inherit, Keep, Seconds, When
 from trioq.core.call import Call
 from trioq.core.calls import End, MustWait, NewJob
-from trioq.core.config import Config
 from trioq.core.current import waits_here
+from trioq.core.same import IdDead, OnConflict, Same
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
 from trioq.observe.tracing import Tracing
-from trioq.store.connect import Connector, open_store
 
 if TYPE_CHECKING:
-    from trioq.app import Handler
+    from trioq.client.schedules import Schedules
+    from trioq.handler import Handler
     from trioq.store.inspect import Explanation
 
 R = TypeVar("R")
 
 
 class Client:
-    """Enqueues from trio. Several tasks may share one: what they enqueue at once goes together."""
+    """Enqueues from trio, or from asyncio. Several tasks of one loop may share one: what they
+    enqueue at once goes together."""
 
-    def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
-        redis = connector.redis
-        deadline_s = redis.connect_timeout_s + redis.read_timeout_s
+    def __init__(self, runtime: Runtime, drafts: Drafts, tracing: Tracing) -> None:
+        self._runtime = runtime
         self._drafts = drafts
         self._tracing = tracing
-        self._outbox = TaskOutbox(lambda: connector.store("client"), deadline_s)
-        self._waits = TaskWaits(
-            lambda: connector.store("wait"),
-            connector.listening,
-            deadline_s,
-        )
-        self.schedules = TaskSchedules(
-            drafts, TaskSender(lambda: connector.store("schedules"), deadline_s), self.enqueue
-        )
+        self._outbox, self._waits = runtime.outbox, runtime.waits
+        self._wishes = Wishes(runtime.sender("wish"), runtime.waits)
+        self._enqueues = Enqueues(runtime, self._wishes, Room.of(drafts.config))
+
+    @cached_property
+    def schedules(self) -> Schedules:
         """Those that this program puts, and what there is of all."""
-        self._wishes = TaskWishes(lambda: connector.store("wish"), self._waits, deadline_s)
-        room = Room.of(drafts.config)
-        self._enqueues = TaskEnqueues(self._outbox, self._waits, self._wishes, room)
+        from trioq.client.schedules import Schedules
+
+        return Schedules(self._drafts, self._runtime, self.enqueue)
 
     @overload
     async def enqueue(
@@ -86,7 +74,7 @@ class Client:
         payload: None = None,
         *,
         queue: str | None = None,
-        delay: Seconds = 0.0,
+        delay: Seconds | None = None,
         at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
@@ -111,7 +99,7 @@ class Client:
         payload: Mapping[str, Any] | None = None,
         *,
         queue: str | None = None,
-        delay: Seconds = 0.0,
+        delay: Seconds | None = None,
         at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
@@ -135,7 +123,7 @@ class Client:
         payload: Mapping[str, Any] | None = None,
         *,
         queue: str | None = None,
-        delay: Seconds = 0.0,
+        delay: Seconds | None = None,
         at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
@@ -161,7 +149,8 @@ class Client:
           queue: Default: the handler's queue, else ``default_queue``. For a handler's name, the
               configuration's ``app`` is imported once to know it; where that can't be, there
               is a warning, and the job goes to ``default_queue``.
-          delay: Seconds until it is ready, or a timedelta.
+          delay: Seconds until it is ready, or a timedelta. Like all that follows it goes before
+              what ``what.with_options(…)`` says; 0 is now, None says nothing.
           at: Instead, when it is ready, by the server's clock: an aware datetime. One that has
               passed is now.
           id: The caller's own id, a text or a UUID. While a job with this id lives, and for
@@ -227,14 +216,15 @@ class Client:
           At once; while it waits for room, within 0.1 s. The job may or may not be queued;
           enqueue again with the same ``id``.
         """
-        return await self._enqueue(
-            what, payload, queue=queue, delay=delay, at=at, id=id,
-            max_attempts=max_attempts, timeout=timeout, result=result,
-            deadline=deadline, expires=expires, fair_key=fair_key, weight=weight,
-            full_timeout=full_timeout, on_conflict=on_conflict, debounce=debounce,
-            max_wait=max_wait, cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
-            **unknown,
-        )  # fmt: skip
+        given = {
+            "queue": queue, "delay": delay, "at": at, "id": id,
+            "max_attempts": max_attempts, "timeout": timeout, "result": result,
+            "deadline": deadline, "expires": expires, "fair_key": fair_key, "weight": weight,
+            "full_timeout": full_timeout, "on_conflict": on_conflict, "debounce": debounce,
+            "max_wait": max_wait, "cooldown": cooldown, "id_retention": id_retention,
+            "id_dead": id_dead, **unknown,
+        }  # fmt: skip
+        return await self._enqueue(what, payload, **asked_of(what, given))
 
     async def _enqueue(
         self,
@@ -243,7 +233,6 @@ class Client:
         *,
         within_s: float = math.inf,
         queue: str | None = None,
-        result: Keep | None = None,
         full_timeout: Seconds | None = None,
         on_conflict: OnConflict | None = None,
         debounce: Keep | None = None,
@@ -259,10 +248,10 @@ class Client:
             cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
         )  # fmt: skip
         if isinstance(what, str) and self._drafts.must_import(what, queue):
-            await trio.to_thread.run_sync(self._drafts.handler_queues.of, what)
+            await self._runtime.in_thread(self._drafts.handler_queues.of, what)
         with self._tracing.sending(name_of(what)) as sending:
             job = self._drafts.draft(
-                what, payload, queue=queue, result=result, same=same,
+                what, payload, queue=queue, same=same,
                 trace=sending.headers, **options,
             )  # fmt: skip
             if same.is_plain:
@@ -273,7 +262,7 @@ class Client:
                 met = await self._enqueues.met(job, same, known, within_s, patience_s)
                 made = met_by(Handle, self, job, met, same.mode)
             sending.sent([made.uid], {job.queue})
-        return made if result is None else attrs.evolve(made, wants_result=True)
+        return made
 
     async def enqueue_many(
         self,
@@ -293,23 +282,25 @@ class Client:
         is answered.
 
         Args:
-          queue, deadline, expires, fair_key, weight: Of all of them, as of :meth:`enqueue`.
+          calls: Each may have an id, a delay and other options of its own: see
+              :meth:`trioq.Call.with_options`.
+          queue, deadline, expires, fair_key, weight: Of all of them, as of :meth:`enqueue`,
+              whatever a call asks for itself.
           full_timeout: For all of them together, as of :meth:`enqueue`. A batch goes when there is
               room for all of it; more jobs than a queue's ``max_length`` never fit in one.
 
         Cancellation:
           At once. The batch under way may or may not be queued, the earlier ones are.
         """
-        options = self._drafts.options(deadline=deadline, expires=expires)
-        asked = arguments.fair(fair_key, weight)
         patience_s = arguments.patience(full_timeout, "full_timeout")
-        ends = trio.current_time() + patience_s
+        ends = self._runtime.now() + patience_s
         made: list[Handle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             batches = drafted(
-                many(calls), self._drafts, queue, sending.headers, options, asked=asked
-            )
+                many(calls), self._drafts, sending.headers, queue=queue, deadline=deadline,
+                expires=expires, fair_key=fair_key, weight=weight,
+            )  # fmt: skip
             batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
                 part = await self._outbox.start(batch, self._enqueues.who(batch, patience_s))
@@ -324,7 +315,7 @@ class Client:
                 try:
                     enqueued = all_taken(batch, await self._outbox.finish(part))
                 except MustWait as full:
-                    left_s = ends - trio.current_time()
+                    left_s = ends - self._runtime.now()
                     enqueued = await self._enqueues.when_there_is_room(batch, full, left_s)
                 except StoreUnreachable as error:
                     raise_told(error, batch)
@@ -373,10 +364,11 @@ class Client:
         Cancellation: at once. The job, if it is queued by then, goes on.
         """
         wait_s = arguments.seconds("timeout", timeout, valid.DELAY_S)
-        ends = trio.current_time() + wait_s
+        ends = self._runtime.now() + wait_s
+        options = asked_of(what, options)
         options.setdefault("result", wait_s + CALLED_S)
         handle = await self._enqueue(what, payload, within_s=wait_s, **options)
-        return await handle.result(max(0.0, ends - trio.current_time()))
+        return await handle.result(max(0.0, ends - self._runtime.now()))
 
     async def wait(self, handle: Handle[R], timeout: Seconds | None = None) -> JobEnd[R]:
         """Wait for the end of a job; see :meth:`~trioq.client.handle.Handle.wait`."""
@@ -415,7 +407,7 @@ class Client:
         Cancellation: at once.
         """
         asked = arguments.id_or_uid(id_or_uid)
-        expected = None if of is None else arguments.handler(of)
+        expected = None if of is None else handler_of(of)
         view = await self._wishes.find(asked)
         return found(Handle, self, asked, view, expected, drafts=self._drafts)
 
@@ -507,10 +499,10 @@ class Client:
                 last = now
                 yield now
             if last is None or not last.has_ended:
-                await trio.sleep(LOOK_S)
+                await self._runtime.sleep(LOOK_S)
 
     async def told(self, handle: Handle[R], end: End) -> JobEnd[R]:
-        """All that is to be known of an end."""
+        """All that is to be known of an ``end``: that of the job of this ``handle``."""
         lines = await self._waits.history(handle.uid) if end.state == "dead" else None
         told = job_end(
             handle.uid, end, lines,
@@ -519,25 +511,3 @@ class Client:
         )  # fmt: skip
         name_job(told.error, handle.uid, handle.name)
         return told
-
-
-@trio_opening
-async def connect(
-    config: Config | str | Path | None = None,
-    *,
-    url: str | None = None,
-    namespace: str | None = None,
-) -> AsyncIterator[Client]:
-    """Open a client: by a configuration (or its file), or by a URL and a namespace.
-
-    Raises:
-      ConfigError: The configuration is wrong.
-      StoreRefused: The embedded server can't be started.
-    """
-    made, knows_queues = configured(config, url, namespace)
-    tracing = await trio.to_thread.run_sync(Tracing.open, made)
-    connector = await trio.to_thread.run_sync(open_store, made)
-    try:
-        yield Client(connector, Drafts(made, knows_queues), tracing)
-    finally:
-        connector.close()

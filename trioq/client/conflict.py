@@ -13,10 +13,10 @@ import attrs
 
 from trioq.client.cancel import Wish, whoami
 from trioq.client.resend import PATIENCE_S, backoff_s
-from trioq.client.same import Same
 from trioq.core.call import Expected
 from trioq.core.calls import CancelWord, Enqueued, Existing, NewJob, Replaced, Replacing, Taking
 from trioq.core.job import Record, Uid
+from trioq.core.same import Same
 from trioq.core.values import value
 from trioq.errors import IdMismatch, StoreBusy
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from trioq.client.cancel import CancelOutcome
     from trioq.client.conflict import Happened
-    from trioq.client.jobs import Seconds
     from trioq.client.status import Status
+    from trioq.core.arguments import Seconds
 
     # Handles of several handlers, one beside the other, are handles of what any of them returns.
     R_co = TypeVar("R_co", default=Any, covariant=True)
@@ -60,7 +60,7 @@ class _Handle(Generic[R_co]):
 
 @value
 class Handle(_Handle[R_co]):
-    """What an enqueue made, or found: from trio."""
+    """What an enqueue made, or found: from trio, or from asyncio."""
 
     async def wait(self, timeout: Seconds | None = None) -> JobEnd[R_co]:
         """Wait until the job has ended. It is told, not asked for; many waits share a connection.

@@ -30,6 +30,10 @@ class HandlerQueues:
     _of_app: Mapping[str, Function] | None = attrs.field(default=None, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
+    def know(self, handlers: Mapping[str, Function]) -> None:
+        """These are the app's: nobody has to import it."""
+        self._of_app = handlers
+
     def is_known(self, name: str) -> bool:
         """Whether it can be told without importing anything."""
         return name in self.config.commands or not self.config.app or self._of_app is not None
@@ -61,7 +65,7 @@ class HandlerQueues:
     def _import(self) -> Mapping[str, Function]:
         if not self.config.app:
             return {}
-        from trioq.app import load_app  # it brings with it all that runs handlers
+        from trioq.apps import load_app  # it brings with it all that runs handlers
 
         try:
             app = load_app(self.config.app, self.config.directory)

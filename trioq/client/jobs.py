@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 from typing import Any, Never
 from uuid import UUID
 
 import attrs
 
-from trioq.client import arguments
-from trioq.client.arguments import INHERIT, Inherit
 from trioq.client.handler_queues import HandlerQueues
-from trioq.client.same import PLAINLY, Same
-from trioq.core import valid
+from trioq.client.what import call_or_name, fields
+from trioq.core import arguments, valid
+from trioq.core.arguments import INHERIT, Inherit, Keep, Seconds, When
 from trioq.core.call import Call, Expected
 from trioq.core.calls import IdKeep, NewJob
 from trioq.core.config import Config
@@ -28,6 +25,8 @@ from trioq.core.formats.record import encode, plain_header, with_payload
 from trioq.core.id_from import id_from
 from trioq.core.job import NO_HEADERS, NO_OPTIONS, Headers, Options, Record, new_uid
 from trioq.core.outcome import LateReason
+from trioq.core.same import PLAINLY, Same
+from trioq.core.wall import wall_ms
 from trioq.errors import PayloadRejected, QueueUnknown
 
 Place = tuple[str, str]
@@ -38,12 +37,6 @@ CALLED_S = 60.0
 
 #: So many are remembered.
 MOST_PLACES = 1000
-
-Seconds = float | Decimal | timedelta
-Keep = Seconds | str
-"""For how long something is kept; also as a text, such as ``"1h"``."""
-When = datetime | Seconds | str
-"""A moment: an aware datetime; or from now, seconds, a timedelta, or a text such as ``"1h"``."""
 
 
 @attrs.define
@@ -87,7 +80,7 @@ class Drafts:
         payload: Mapping[str, Any] | None,
         *,
         queue: str | None = None,
-        delay: Seconds = 0.0,
+        delay: Seconds | None = None,
         at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
@@ -113,8 +106,7 @@ class Drafts:
         options = self.options(max_attempts, timeout, result, deadline, expires)
         is_same = same is not PLAINLY
         asks = id is not None or at is not None or options is not NO_OPTIONS or trace or is_same
-        is_plain = not asks and payload is None and type(delay) is float and delay == 0
-        if is_plain and type(what) is Call:
+        if not asks and delay is None and payload is None and type(what) is Call:
             place = self.place(what, queue)
             if not self.id_from(what):
                 return self._plain(what, place, asked)
@@ -131,7 +123,7 @@ class Drafts:
             queue=call.queue,
             takes=(*plan.takes(call.payload), *same.takes(own_id)),
             fair=plan.turn(call.payload, asked),
-            delay_s=arguments.seconds("delay", after, valid.DELAY_S),
+            delay_s=0.0 if after is None else arguments.seconds("delay", after, valid.DELAY_S),
             at_ms=0 if at is None else arguments.wall_clock(at, delay),
             id=own_id,
             keep=keep,
@@ -178,7 +170,7 @@ class Drafts:
             and not says_when
         ):
             return NO_OPTIONS
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_ms()
         return Options(
             None if max_attempts is None else arguments.attempts(max_attempts),
             None if timeout is None else arguments.seconds("timeout", timeout, valid.TIMEOUT_S),
@@ -190,7 +182,7 @@ class Drafts:
     def _plain(self, call: Call, place: Place, asked: Asked) -> NewJob:
         """A job that has a payload and nothing else."""
         payload = self.encoded(call)
-        header = plain_header(*place, time.time_ns() // 1_000_000)
+        header = plain_header(*place, wall_ms())
         plan = self.plan(call, place)
         return NewJob(
             new_uid(), place[1], *with_payload(header, payload),
@@ -205,10 +197,10 @@ class Drafts:
           TypeError: It is neither a call nor a handler's name with its payload, or the queue is
               of the wrong kind.
         """
-        queue, what = arguments.queue_name(queue), arguments.call_or_name(what)
+        queue, what = arguments.queue_name(queue), call_or_name(what)
         if not isinstance(what, Call):
-            fields = arguments.fields(payload)
-            return Call(what, fields, queue or self.handler_queues.of(what))
+            given = fields(payload)
+            return Call(what, given, queue or self.handler_queues.of(what))
         if payload is not None:
             raise TypeError("a call has its payload already")
         self._expect(what)
@@ -287,7 +279,7 @@ class Drafts:
                 valid.ID.check("id", id)
         except ValueError as error:
             raise PayloadRejected(str(error)) from None
-        uid, now_ms, delay_ms = new_uid(), time.time_ns() // 1_000_000, round(delay_s * 1000)
+        uid, now_ms, delay_ms = new_uid(), wall_ms(), round(delay_s * 1000)
         due_ms = at_ms or now_ms + delay_ms
         if due_ms > now_ms and (late := too_late(options, due_ms)) is not None:
             raise PayloadRejected(_never(late, options, _ready(at_ms, delay_s)))
@@ -306,6 +298,7 @@ class Drafts:
         return NewJob(
             uid, queue, stored, big, delay_ms, id,
             name=name, takes=takes, fair=fair, keep=keep, at_ms=at_ms,
+            wants_result=None if options.result_s is None else True,
         )  # fmt: skip
 
     def wants_result(self, handle: Any) -> bool | None:

@@ -21,7 +21,7 @@ from trioq.errors import (
 if TYPE_CHECKING:
     from trioq.client.conflict import Met
     from trioq.client.jobs import Drafts
-    from trioq.client.same import OnConflict
+    from trioq.core.same import OnConflict
     from trioq.store.inspect import JobView
 
 H = TypeVar("H")
@@ -50,13 +50,17 @@ def handles(
       kind: Makes a handle.
     """
     if not enqueued.existing:
-        return [kind(job.uid, job.id, None, job.name, job.queue, client) for job in jobs]
+        return [
+            kind(job.uid, job.id, None, job.name, job.queue, client, job.wants_result)
+            for job in jobs
+        ]
     made = []
     for i, job in enumerate(jobs):
         if (other := enqueued.existing.get(i)) is None:
-            made.append(kind(job.uid, job.id, None, job.name, job.queue, client))
+            made.append(kind(job.uid, job.id, None, job.name, job.queue, client, job.wants_result))
         else:
-            made.append(kind(other.uid, job.id, other.state, job.name, "", client))
+            wants = job.wants_result
+            made.append(kind(other.uid, job.id, other.state, job.name, "", client, wants))
     return made
 
 
@@ -72,7 +76,7 @@ def met_by(
       IdTaken: It has, and that was to be an error.
     """
     queue = "" if met.happened == "existing" else job.queue
-    made = kind(met.uid, job.id, met.state, job.name, queue, client, None, met.happened)
+    made = kind(met.uid, job.id, met.state, job.name, queue, client, job.wants_result, met.happened)
     if met.happened == "existing" and on_conflict == "raise":
         raise IdTaken(job.id or "", made)
     return made

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    asynccontextmanager,
-    contextmanager,
-)
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, ParamSpec, TypeVar
 
+from trioq.core import arguments, valid
+from trioq.core.arguments import Seconds
 from trioq.core.config import Config, check
+from trioq.errors import PayloadRejected
 from trioq.settings import from_url, load
 
 
@@ -23,7 +21,11 @@ def configured(
 ) -> tuple[Config, bool]:
     """The configuration, and whether it says which queues there are."""
     if (config is None) == (url is None):
-        raise TypeError("connect takes a configuration or a url")
+        got = "neither" if url is None else "both"
+        raise TypeError(
+            f"connect takes a configuration or a url, and got {got}: a file, as"
+            ' "jobqueue.toml", or url="redis://…" with namespace="…"'
+        )
     if url is not None:
         made = from_url(url, namespace=namespace)
         return made, bool(made.queues)
@@ -41,30 +43,22 @@ P = ParamSpec("P")
 C = TypeVar("C")
 
 
-class Opening(AbstractContextManager[C]):
-    """A client, once it is opened."""
+def patience_of(patience: Seconds | None) -> float | None:
+    """For how long a client's calls try to get an answer; None: as long as any.
 
-    def __init__(self, opens: AbstractContextManager[C]) -> None:
-        self._opens = opens
-
-    def __enter__(self) -> C:
-        return self._opens.__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return self._opens.__exit__(kind, error, traceback)
-
-    def __getattr__(self, name: str) -> NoReturn:
-        told = f"nothing is open yet: with trioq.connect_sync(…) as client: client.{name}"
-        raise AttributeError(told, name=name, obj=self)
+    Raises:
+      TypeError, ValueError: With what it may be.
+    """
+    if patience is None:
+        return None
+    try:
+        return arguments.seconds("patience", patience, valid.TIMEOUT_S)
+    except PayloadRejected as error:
+        raise ValueError(str(error)) from None
 
 
 class TrioOpening(AbstractAsyncContextManager[C]):
-    """The same from trio."""
+    """A client in trio, once it is opened."""
 
     def __init__(self, opens: AbstractAsyncContextManager[C]) -> None:
         self._opens = opens
@@ -75,7 +69,7 @@ class TrioOpening(AbstractAsyncContextManager[C]):
         if not trio.lowlevel.in_trio_task():
             raise RuntimeError(
                 "trioq.connect is for trio, and nothing of trio runs here (asyncio does, perhaps):"
-                " trio.run(main); or else trioq.connect_sync, in a thread"
+                " trio.run(main); in asyncio it is trioq.aio.connect"
             )
         return await self._opens.__aenter__()
 
@@ -92,19 +86,9 @@ class TrioOpening(AbstractAsyncContextManager[C]):
         raise AttributeError(told, name=name, obj=self)
 
 
-def opening(function: Callable[P, Iterator[C]]) -> Callable[P, Opening[C]]:
-    """``contextmanager``, and whoever leaves out the ``with`` is told."""
-    made = contextmanager(function)
-
-    @wraps(function)
-    def open_it(*args: P.args, **kwargs: P.kwargs) -> Opening[C]:
-        return Opening(made(*args, **kwargs))
-
-    return open_it
-
-
 def trio_opening(function: Callable[P, AsyncIterator[C]]) -> Callable[P, TrioOpening[C]]:
-    """The same for ``async with``; and so is whoever is somewhere else than in trio."""
+    """``asynccontextmanager``, and whoever leaves out the ``async with`` is told, or is somewhere
+    else than in trio."""
     made = asynccontextmanager(function)
 
     @wraps(function)

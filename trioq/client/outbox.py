@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
-from trioq.client import resend
 from trioq.client.resend import ResendPolicy
 from trioq.core.calls import Enqueued, Enqueuer, NewJob
 from trioq.core.numbering import Numbering
@@ -45,6 +44,10 @@ class Part:
     """Whether it goes with nobody: what it went with was refused."""
     who: Enqueuer | None = None
     """Who waits in line where there is no room for it. In a write of several nobody does."""
+    waited_s: float = 0.0
+    """How long its caller has waited for it to be on its way."""
+    by: float = math.inf
+    """When its caller goes at the latest, whoever sends what by then."""
     has_left: bool = False
     """Whether its caller waits no longer. What isn't under way by then is never sent."""
     wake: Callable[[], None] = _nobody_sleeps
@@ -55,6 +58,11 @@ class Part:
     @property
     def is_answered(self) -> bool:
         return self._enqueued is not None or self._error is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is to be done for it any more."""
+        return self.has_left or self.is_answered
 
     def answer(self, outcome: Enqueued | Exception) -> None:
         """Say what became of it."""
@@ -101,6 +109,8 @@ class Outbox:
     """The parts that wait, and the write that is under way."""
 
     numbering: Numbering = attrs.field(factory=Numbering)
+    patience_s: float | None = None
+    """For how long a write is tried; None: as any other."""
     _under_way: Write | None = attrs.field(default=None, init=False)
     _waiting: deque[Part] = attrs.field(factory=deque[Part], init=False)
     was_shared: bool = attrs.field(default=False, init=False)
@@ -201,7 +211,7 @@ class Outbox:
             return None
         self.was_shared = len(parts) > 1
         jobs = parts[0].jobs if len(parts) == 1 else [job for part in parts for job in part.jobs]
-        policy = ResendPolicy(now + resend.PATIENCE_S)
+        policy = ResendPolicy.of(self.patience_s, now)
         return Write(self.numbering.next()[1], parts, jobs, policy)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trioq.client import arguments
-from trioq.client.jobs import Seconds
-from trioq.core import valid
+from trioq.core import arguments, valid
+from trioq.core.arguments import Seconds
 from trioq.core.calls import Pausing
 from trioq.core.flow import told_apart
 from trioq.core.formats import pause

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import os
+import math
+from collections.abc import Callable
 from random import random
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import attrs
 
+from trioq.client.elsewhere import place
 from trioq.core.numbering import Numbering
 from trioq.errors import StoreBusy, StoreClosed, StoreError, StoreUnreachable
+from trioq.store.protocol import ClientStore
 
+T = TypeVar("T")
 Way = TypeVar("Way")
 Turn = TypeVar("Turn")
 
+Write = Callable[[ClientStore, str, int], T]
+"""Does something to the store that it is given, as this sender, by this number."""
+
+Question = Callable[[ClientStore], T]
+"""Asks the store that it is given."""
+
 #: How long a write tries to get an answer.
 PATIENCE_S = 10.0
+
+#: Where a write has to end in time, its last try has so long, or a tenth of the time.
+SPARE_S = 0.1
 
 #: What Redis says when waiting a little helps.
 _SHORT = ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN")
@@ -26,10 +39,27 @@ class ResendPolicy:
     """Decides after each failure of one write whether to send it again."""
 
     ends: float
-    """By the clock that :meth:`pause_s` is told the time of."""
+    """When there is no other try, by the clock that :meth:`pause_s` is told the time of."""
+    by: float = math.inf
+    """When a try that is under way ends, too."""
+    spare_s: float = 0.0
+    """The last try has so long: it is to find out something, and its error is told."""
     maybe_sent: bool = False
     """Whether a try that wasn't answered may have arrived."""
     tries: int = 0
+
+    @classmethod
+    def of(cls, patience_s: float | None, now: float, within_s: float = math.inf) -> Self:
+        """Of a write that is sent now.
+
+        Args:
+          patience_s: For how long it tries to get an answer; None: as any other.
+          within_s: For no longer than this.
+        """
+        if patience_s is None:
+            return cls(now + min(within_s, PATIENCE_S))
+        for_s = min(within_s, patience_s)
+        return cls(now + for_s, now + patience_s, min(SPARE_S, for_s / 10))
 
     def pause_s(self, error: StoreError, now: float) -> float:
         """Seconds to wait before the next try; raises where there is none.
@@ -41,10 +71,20 @@ class ResendPolicy:
           StoreBusy, StoreRefused: It wasn't executed.
         """
         self.maybe_sent |= isinstance(error, StoreUnreachable) and error.sent
-        if now < self.ends and _passes(error):
+        last_at = self.ends - self.spare_s
+        if now < last_at and _passes(error):
             self.tries += 1
-            return backoff_s(self.tries)
+            return min(backoff_s(self.tries), last_at - now)
         raise self.last(error)
+
+    def check(self, now: float) -> None:
+        """Before the first try.
+
+        Raises:
+          StoreUnreachable: It has waited for its turn for all the time that it has.
+        """
+        if now >= self.by:
+            raise StoreUnreachable("no answer in time, nor to calls before this one", sent=False)
 
     def last(self, error: StoreError) -> StoreError:
         """What is known after a failure that no other try follows: what :meth:`pause_s` raises."""
@@ -78,4 +118,4 @@ class Own(Generic[Way, Turn]):
     way: Way
     turn: Turn
     numbering: Numbering = attrs.field(factory=Numbering)
-    pid: int = attrs.field(factory=os.getpid)
+    place: object = attrs.field(factory=place)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from trioq.client.jobs import Drafts
+from trioq.client.resend import Question
 from trioq.core.call import Call
 from trioq.core.config.rules import did_you_mean
 from trioq.core.config.schedules import Seconds, said, schedule_of
@@ -16,9 +17,9 @@ from trioq.core.config.texts import NAME
 from trioq.core.formats import schedule as rows
 from trioq.core.schedules.due import Misfire
 from trioq.core.schedules.schedule import Overlap, Schedule
-from trioq.store import inspect
-from trioq.store.inspect import ScheduleView
-from trioq.store.redis import RedisStore
+
+if TYPE_CHECKING:
+    from trioq.store.inspect import ScheduleView
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +56,9 @@ def drafted(
         (first, *_) = sorted(unknown)
         close = did_you_mean(first, [field.name for field in attrs.fields(Times)])
         raise TypeError(f"schedules.put has no argument {first!r}{close}")
+    if isinstance(what, Call) and what.options:
+        names = ", ".join(what.options)
+        raise TypeError(f"schedules.put: the jobs of a schedule can't have options: {names}")
     call = drafts.call(what, payload, queue)
     job, queue = drafts.place(call, queue)
     made = said(name=name, job=job, queue=queue, payload=call.payload, **times)
@@ -93,9 +97,10 @@ def checked(name: str) -> str:
     return name
 
 
-def known(store: RedisStore, name: str) -> ScheduleView | None:
-    """A schedule; None: there is none."""
-    return next(iter(inspect.schedules(store, [checked(name)])), None)
+def known(name: str) -> Question[ScheduleView | None]:
+    """Asks for a schedule; None: there is none."""
+    name = checked(name)
+    return lambda store: next(iter(store.schedule_views([name])), None)
 
 
 def must_be(there: ScheduleView | None, name: str) -> ScheduleView:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from trioq.core.formats import history
 from trioq.core.job import Uid
-from trioq.store.inspect.views import JobView
+
+if TYPE_CHECKING:
+    from trioq.store.inspect import JobView
 
 #: How often whoever follows a job looks.
 LOOK_S = 1.0

@@ -12,16 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar, overload
 from uuid import UUID
 
-import attrs
-
-from trioq.client import arguments
-from trioq.client.arguments import INHERIT, Inherit, many, name_of
+from trioq.client.elsewhere import way
 from trioq.client.ends import JobEnd, job_end, name_job
 from trioq.client.handle import SyncHandle
-from trioq.client.jobs import CALLED_S, Drafts, Keep, Seconds, When
+from trioq.client.jobs import CALLED_S, Drafts
 from trioq.client.made import (
     NOTHING,
     all_taken,
@@ -31,27 +28,31 @@ from trioq.client.made import (
     raise_told,
 )
 from trioq.client.many import drafted, following
-from trioq.client.opening import configured, opening
+from trioq.client.opening import configured, patience_of
 from trioq.client.room import Room, Waiting
-from trioq.client.same import IdDead, OnConflict, Same
 from trioq.client.sync_enqueues import SyncEnqueues
 from trioq.client.sync_outbox import SyncOutbox
-from trioq.core import valid
+from trioq.client.what import asked_of, handler_of, many, name_of
+from trioq.core import arguments, valid
+from trioq.core.arguments import INHERIT, Inherit, Keep, Seconds, When
 from trioq.core.call import Call
 from trioq.core.calls import End, MustWait, NewJob
 from trioq.core.config import Config
 from trioq.core.current import waits_here
+from trioq.core.same import IdDead, OnConflict, Same
 from trioq.errors import StoreBusy, StoreClosed, StoreUnreachable, WaitTimeout
 from trioq.observe.tracing import Tracing
+from trioq.store.connector import open_later
+from trioq.store.protocol import ClientStore, Hearing, Way
 
 if TYPE_CHECKING:
-    from trioq.app import Handler
     from trioq.client.cancel import CancelOutcome
     from trioq.client.status import Status
     from trioq.client.sync_schedules import SyncSchedules
+    from trioq.client.sync_sender import SyncSender
     from trioq.client.sync_waits import SyncWaits
     from trioq.client.sync_wishes import SyncWishes
-    from trioq.store.connect import Connector
+    from trioq.handler import Handler
     from trioq.store.inspect import Explanation
 
 R = TypeVar("R")
@@ -63,14 +64,38 @@ class SyncClient:
     What several threads enqueue at once goes together, in one request.
     """
 
-    def __init__(self, connector: Connector, drafts: Drafts, tracing: Tracing) -> None:
+    def __init__(
+        self,
+        connector: Way,
+        drafts: Drafts,
+        tracing: Tracing,
+        *,
+        patience_s: float | None = None,
+    ) -> None:
         self._drafts = drafts
         self._tracing = tracing
-        self._outbox = SyncOutbox(lambda: connector.store("client"))
         self._connector = connector
+        self._patience_s = patience_s
+        self._call_s = math.inf if patience_s is None else patience_s
+        self._outbox = SyncOutbox(lambda: self._store("client"), patience_s)
         self._enqueues = SyncEnqueues(
             self._outbox, lambda: self._waits, lambda: self._wishes, Room.of(drafts.config)
         )
+
+    def close(self) -> None:
+        """Close its connections, for good; what waits for an answer is told so."""
+        self._connector.close()
+
+    def __enter__(self) -> Self:
+        """
+        Raises:
+          StoreRefused: The embedded server can't be started, or a TLS file can't be used.
+        """
+        way(self._connector).open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     @property
     def sender(self) -> str:
@@ -84,7 +109,7 @@ class SyncClient:
         payload: None = None,
         *,
         queue: str | None = None,
-        delay: Seconds = 0.0,
+        delay: Seconds | None = None,
         at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
@@ -109,7 +134,7 @@ class SyncClient:
         payload: Mapping[str, Any] | None = None,
         *,
         queue: str | None = None,
-        delay: Seconds = 0.0,
+        delay: Seconds | None = None,
         at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
@@ -133,7 +158,7 @@ class SyncClient:
         payload: Mapping[str, Any] | None = None,
         *,
         queue: str | None = None,
-        delay: Seconds = 0.0,
+        delay: Seconds | None = None,
         at: datetime | None = None,
         id: str | UUID | None = None,
         max_attempts: int | None = None,
@@ -153,14 +178,15 @@ class SyncClient:
         **unknown: Never,
     ) -> SyncHandle:
         """Queue one job; see :meth:`~trioq.client.client.Client.enqueue`."""
-        return self._enqueue(
-            what, payload, queue=queue, delay=delay, at=at, id=id,
-            max_attempts=max_attempts, timeout=timeout, result=result,
-            deadline=deadline, expires=expires, fair_key=fair_key, weight=weight,
-            full_timeout=full_timeout, on_conflict=on_conflict, debounce=debounce,
-            max_wait=max_wait, cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
-            **unknown,
-        )  # fmt: skip
+        given = {
+            "queue": queue, "delay": delay, "at": at, "id": id,
+            "max_attempts": max_attempts, "timeout": timeout, "result": result,
+            "deadline": deadline, "expires": expires, "fair_key": fair_key, "weight": weight,
+            "full_timeout": full_timeout, "on_conflict": on_conflict, "debounce": debounce,
+            "max_wait": max_wait, "cooldown": cooldown, "id_retention": id_retention,
+            "id_dead": id_dead, **unknown,
+        }  # fmt: skip
+        return self._enqueue(what, payload, **asked_of(what, given))
 
     def _enqueue(
         self,
@@ -168,7 +194,6 @@ class SyncClient:
         payload: Mapping[str, Any] | None,
         *,
         within_s: float = math.inf,
-        result: Keep | None = None,
         full_timeout: Seconds | None = None,
         on_conflict: OnConflict | None = None,
         debounce: Keep | None = None,
@@ -184,12 +209,10 @@ class SyncClient:
             cooldown=cooldown, id_retention=id_retention, id_dead=id_dead,
         )  # fmt: skip
         with self._tracing.sending(name_of(what)) as sending:
-            job = self._drafts.draft(
-                what, payload, result=result, same=same, trace=sending.headers, **options
-            )
+            job = self._drafts.draft(what, payload, same=same, trace=sending.headers, **options)
             made = self.send_one(job, same, within_s, patience_s)
             sending.sent([made.uid], {job.queue})
-        return made if result is None else attrs.evolve(made, wants_result=True)
+        return made
 
     def enqueue_many(
         self,
@@ -203,16 +226,15 @@ class SyncClient:
         full_timeout: Seconds | None = None,
     ) -> list[SyncHandle[R]]:
         """Queue many jobs, in batches; see :meth:`~trioq.client.client.Client.enqueue_many`."""
-        options = self._drafts.options(deadline=deadline, expires=expires)
-        asked = arguments.fair(fair_key, weight)
         patience_s = arguments.patience(full_timeout, "full_timeout")
         ends = time.monotonic() + patience_s
         made: list[SyncHandle[R]] = []
         queues: set[str] = set()
         with self._tracing.sending(None) as sending:
             batches = drafted(
-                many(calls), self._drafts, queue, sending.headers, options, asked=asked
-            )
+                many(calls), self._drafts, sending.headers, queue=queue, deadline=deadline,
+                expires=expires, fair_key=fair_key, weight=weight,
+            )  # fmt: skip
             batch, before, enqueued = following(batches), list[NewJob](), NOTHING
             while isinstance(batch, list):
                 part = self._outbox.start(batch, self._enqueues.who(batch, patience_s))
@@ -263,6 +285,7 @@ class SyncClient:
         :meth:`~trioq.client.client.Client.call`."""
         wait_s = arguments.seconds("timeout", timeout, valid.DELAY_S)
         ends = time.monotonic() + wait_s
+        options = asked_of(what, options)
         options.setdefault("result", wait_s + CALLED_S)
         handle = self._enqueue(what, payload, within_s=wait_s, **options)
         return handle.result(max(0.0, ends - time.monotonic()))
@@ -292,7 +315,7 @@ class SyncClient:
         """The handle of a job that was enqueued elsewhere, or long ago; see
         :meth:`~trioq.client.client.Client.handle`."""
         asked = arguments.id_or_uid(id_or_uid)
-        expected = None if of is None else arguments.handler(of)
+        expected = None if of is None else handler_of(of)
         view = self._wishes.find(asked)
         return found(SyncHandle, self, asked, view, expected, drafts=self._drafts)
 
@@ -345,7 +368,7 @@ class SyncClient:
                 time.sleep(LOOK_S)
 
     def told(self, handle: SyncHandle[R], end: End) -> JobEnd[R]:
-        """All that is to be known of an end."""
+        """All that is to be known of an ``end``: that of the job of this ``handle``."""
         lines = self._waits.history(handle.uid) if end.state == "dead" else None
         told = job_end(
             handle.uid, end, lines,
@@ -360,23 +383,31 @@ class SyncClient:
         # Most clients wait for nothing, and are to be open soon.
         from trioq.client.sync_waits import SyncWaits
 
-        connector = self._connector
-        return SyncWaits(lambda: connector.store("wait"), connector.listening)
+        def ear(name: str) -> Hearing:
+            return way(self._connector).listening(name, call_s=self._call_s)
+
+        return SyncWaits(lambda: self._store("wait"), ear)
 
     @cached_property
     def _wishes(self) -> SyncWishes:
         from trioq.client.sync_wishes import SyncWishes
 
-        return SyncWishes(lambda: self._connector.store("wish"), self._waits)
+        return SyncWishes(self._sender("wish"), self._waits)
 
     @cached_property
     def schedules(self) -> SyncSchedules:
         """Those that this program puts, and what there is of all."""
         from trioq.client.sync_schedules import SyncSchedules
+
+        return SyncSchedules(self._drafts, self._sender("schedules"), self.enqueue)
+
+    def _sender(self, purpose: str) -> SyncSender:
         from trioq.client.sync_sender import SyncSender
 
-        sender = SyncSender(lambda: self._connector.store("schedules"))
-        return SyncSchedules(self._drafts, sender, self.enqueue)
+        return SyncSender(lambda: self._store(purpose), self._patience_s)
+
+    def _store(self, purpose: str) -> ClientStore:
+        return way(self._connector).store(purpose, call_s=self._call_s)
 
     def send(
         self,
@@ -388,6 +419,7 @@ class SyncClient:
         """Queue one batch of jobs that are made already.
 
         Args:
+          jobs: As :meth:`enqueue_many` makes them.
           within_s: Seconds for all of it.
           full_timeout_s: How long to wait for room, where one does.
           waiting: Is entered while that is so.
@@ -418,21 +450,31 @@ class SyncClient:
         return met_by(SyncHandle, self, job, met, same.mode)
 
 
-@opening
 def connect_sync(
     config: Config | str | Path | None = None,
     *,
     url: str | None = None,
     namespace: str | None = None,
-) -> Iterator[SyncClient]:
-    """Open a client for ordinary code; see :func:`~trioq.client.client.connect`."""
-    # redis-py is loaded by whoever connects: an import of this module is to cost little.
-    from trioq.store.connect import open_store
+    patience: Seconds | None = None,
+) -> SyncClient:
+    """A client for ordinary code, by a configuration (or its file), or by a URL and a namespace.
 
+    Nothing is connected, and no embedded server is started, before it is needed, so a program may
+    make one where it is loaded. Close it at its end, or use it in a ``with`` statement, which opens
+    what it leads to at once. Threads and forked children may share it.
+
+    Args:
+      config, url, namespace: A configuration, or its file; or a URL and a namespace instead.
+      patience: Seconds after which a call has ended where Redis doesn't answer, or a timedelta:
+          it connects, waits, and tries again for no longer, nor for its turn behind others that
+          share the client. Default: ten seconds to try, and for each try what the configuration
+          says. Who waits for a job's end, or for room in a queue, has a timeout for that.
+
+    Raises:
+      ConfigError: The configuration is wrong.
+    """
     made, knows_queues = configured(config, url, namespace)
-    tracing = Tracing.open(made)
-    connector = open_store(made)
-    try:
-        yield SyncClient(connector, Drafts(made, knows_queues), tracing)
-    finally:
-        connector.close()
+    patience_s = patience_of(patience)
+    return SyncClient(
+        open_later(made), Drafts(made, knows_queues), Tracing.open(made), patience_s=patience_s
+    )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from trioq.client.made import all_taken, nothing_sent, raise_told, written
 from trioq.client.room import Room, Waiting, none_came
-from trioq.client.same import Same
 from trioq.client.sync_outbox import SyncOutbox
 from trioq.core.calls import Enqueued, Enqueuer, MustWait, NewJob, Replacing, Taking
 from trioq.core.current import waits_here
+from trioq.core.same import Same
 from trioq.errors import StoreUnreachable
 
 if TYPE_CHECKING:

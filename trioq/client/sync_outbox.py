@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from queue import Empty, SimpleQueue
 
 import attrs
 
+from trioq.client.elsewhere import place
 from trioq.client.outbox import BATCH_JOBS, Outbox, Part, Write
 from trioq.core.calls import Enqueued, Enqueuer, NewJob
-from trioq.store.redis import RedisStore
+from trioq.errors import StoreUnreachable
+from trioq.store.protocol import ClientStore
 
 #: Whoever waits is woken. Where that is lost with who should have done it, as by Ctrl-C in that
 #: very moment, it looks by itself after so long.
@@ -26,23 +27,30 @@ LOOK_S = 1.0
 class _Own:
     """What one process has: a child that was forked off has a sender of its own."""
 
-    store: RedisStore
+    opened: Callable[[], ClientStore]
     box: Outbox = attrs.field(factory=Outbox)
     turn: threading.Lock = attrs.field(factory=threading.Lock)
     """Whose turn it is sends, and alone touches what is under way."""
-    pid: int = attrs.field(factory=os.getpid)
+    place: object = attrs.field(factory=place)
+
+    @cached_property
+    def store(self) -> ClientStore:
+        """Made by who sends first."""
+        return self.opened()
 
 
 class SyncOutbox:
     """Sends the jobs of several threads, also of forked children: together, where they meet.
 
     Args:
-      opened: Opens a store for a process: called now, and in each forked child that sends.
+      opened: Opens a store for a process: called in each that sends, forked children too.
+      patience_s: For how long it tries; None: for ten seconds.
     """
 
-    def __init__(self, opened: Callable[[], RedisStore]) -> None:
+    def __init__(self, opened: Callable[[], ClientStore], patience_s: float | None = None) -> None:
         self._opened = opened
-        self._own = _Own(opened())
+        self._patience_s = patience_s
+        self._own = self._made()
 
     @property
     def id(self) -> str:
@@ -56,7 +64,7 @@ class SyncOutbox:
 
         Args:
           within_s: No other try is made after so long, where that is less. One that is under way
-              isn't broken off.
+              isn't broken off but by a patience.
 
         Raises:
           QueueFull, StoreBusy, StoreRefused: None of them is queued.
@@ -74,16 +82,31 @@ class SyncOutbox:
         Somebody has to :meth:`finish` it, or to :meth:`leave`.
         """
         part = self.add(jobs, who)
-        own = self._own
+        self.begin(part)
+        return part
+
+    def begin(self, part: Part) -> None:
+        """Have jobs that were added on their way, as :meth:`start` does."""
+        own, began = self._own, time.monotonic()
         try:
-            if len(jobs) >= BATCH_JOBS and not own.turn.locked():
+            if len(part.jobs) >= BATCH_JOBS and not own.turn.locked():
                 with own.turn:
                     _start(own)
                 own.box.wake_next()
         except BaseException:
             self.leave(part)
             raise
-        return part
+        part.waited_s = time.monotonic() - began
+
+    def end_of(self, part: Part, ends: float) -> float:
+        """When whoever waits for it from now on makes no other try.
+
+        Args:
+          ends: The same, if patience lasts for longer. With that a try ends, too.
+        """
+        if self._patience_s is not None:
+            part.by = time.monotonic() + self._patience_s - part.waited_s
+        return min(ends, part.by)
 
     def finish(self, part: Part, ends: float = math.inf) -> Enqueued:
         """What became of jobs that were added or started; see :meth:`send`.
@@ -92,21 +115,41 @@ class SyncOutbox:
           ends: When there is no other try.
         """
         try:
-            _wait(self._own, part, ends)
+            self.drive(part, self.end_of(part, ends))
         except BaseException:
             self.leave(part)
             raise
         return part.result()
 
+    def drive(self, part: Part, ends: float = math.inf) -> None:
+        """Until it is answered, or left: send what is to be sent, or wait for who does.
+
+        Raises:
+          StoreUnreachable: There is no other try. It is to be left.
+        """
+        _wait(self._own, part, ends)
+
+    def late(self, part: Part) -> StoreUnreachable:
+        """What who can't wait any longer is told."""
+        return self._own.box.late(part)
+
+    def wake_next(self) -> None:
+        """Somebody who sleeps is to go on, as nobody sends."""
+        self._own.box.wake_next()
+
     def add(self, jobs: Sequence[NewJob], who: Enqueuer | None = None) -> Part:
         """Jobs that go with whatever is sent next."""
-        if self._own.pid != os.getpid():
-            self._own = _Own(self._opened())
+        if self._own.place != place():
+            self._own = self._made()
         return self._own.box.add(jobs, who)
+
+    def _made(self) -> _Own:
+        return _Own(self._opened, Outbox(patience_s=self._patience_s))
 
     def leave(self, part: Part) -> None:
         """Nobody waits for it any longer."""
         part.has_left = True
+        part.wake()  # a thread, where whoever left waits for one
         self._own.box.wake_next()
 
 
@@ -125,11 +168,11 @@ def _start(own: _Own) -> None:
 
 def _wait(own: _Own, part: Part, ends: float) -> None:
     bell: SimpleQueue[None] | None = None
-    while not part.is_answered:
+    while not part.is_over:
         if not own.turn.locked():
             with own.turn:
-                if not part.is_answered and (write := own.box.next(time.monotonic())):
-                    _send(own, write, ends)
+                if not part.is_over and (write := own.box.next(time.monotonic())):
+                    _send(own, write, ends, part.by)
             own.box.wake_next()
         elif bell is None:
             # And then look again: the turn may have been given up before there was a bell.
@@ -142,15 +185,18 @@ def _wait(own: _Own, part: Part, ends: float) -> None:
             raise own.box.late(part)
 
 
-def _send(own: _Own, write: Write, ends: float) -> None:
-    """Until it is answered. What Ctrl-C breaks off is sent again by who waits for it."""
-    while True:
+def _send(own: _Own, write: Write, ends: float, by: float) -> None:
+    """Until it is answered, or nobody waits for it. What Ctrl-C breaks off is sent again by who
+    does."""
+    store = own.store
+    while write.is_wanted:
         started, write.started, write.is_new = write.started, None, False
+        store.end_by(min(by, write.policy.ends))
         try:
             if started is not None:
                 enqueued = started()
             else:
-                enqueued = own.store.enqueue(
+                enqueued = store.enqueue(
                     own.box.numbering.sender, write.number, write.jobs, who=write.who
                 )
         except Exception as error:
@@ -158,6 +204,8 @@ def _send(own: _Own, write: Write, ends: float) -> None:
         else:
             own.box.succeeded(enqueued)
             return
+        finally:
+            store.end_by(math.inf)
         if pause_s is None:
             return
         time.sleep(pause_s)

@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trioq.client.cancel import whoami
-from trioq.client.jobs import Drafts, Seconds
+from trioq.client.jobs import Drafts
 from trioq.client.pausing import pausing
 from trioq.client.scheduling import call_of, checked, drafted, known, listed, must_be, row_of
 from trioq.client.sync_sender import SyncSender
+from trioq.core.arguments import Seconds
 from trioq.core.call import Call
 from trioq.core.formats.pause import of_schedule
-from trioq.store import inspect
-from trioq.store.inspect import ScheduleView
-from trioq.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from trioq.client.handle import SyncHandle
+    from trioq.store.inspect import ScheduleView
 
 
 class SyncSchedules:
@@ -59,7 +58,7 @@ class SyncSchedules:
           StoreBusy, StoreRefused: Nothing was changed.
         """
         made = drafted(self._drafts, name, what, payload, queue=queue, times=times)
-        row, first_ms = row_of(made, self._sender.ask(inspect.now_ms_of))
+        row, first_ms = row_of(made, self._sender.ask(lambda store: store.now_ms()))
         return self._put(name, row, first_ms, "put")
 
     def remove(self, name: str) -> bool:
@@ -73,16 +72,17 @@ class SyncSchedules:
 
     def list(self) -> list[ScheduleView]:
         """All schedules, whoever says them, by name."""
-        return self._sender.ask(inspect.schedules)
+        return self._sender.ask(lambda store: store.schedule_views())
 
     def get(self, name: str) -> ScheduleView | None:
         """A schedule and what became of its last ticks; None: there is none."""
-        return self._sender.ask(known, name)
+        return self._sender.ask(known(name))
 
     def pause(self, name: str, *, lasts: Seconds | None = None, note: str = "") -> bool:
         """Its ticks bring no jobs until it is resumed. False: that was so already.
 
         Args:
+          name: The schedule's.
           lasts: Seconds, by the server's clock, after which it ends by itself; None: it doesn't.
           note: Why, for whoever wonders.
 
@@ -90,8 +90,11 @@ class SyncSchedules:
           ValueError: There is no such schedule.
         """
         how = pausing(whoami(), note, lasts)
-        must_be(self._sender.ask(known, name), name)
-        return self._sender.send(RedisStore.pause, of_schedule(name), True, how)
+        must_be(self._sender.ask(known(name)), name)
+        what = of_schedule(name)
+        return self._sender.send(
+            lambda store, sender, number: store.pause(sender, number, what, True, how)
+        )
 
     def resume(self, name: str) -> bool:
         """Its ticks bring jobs again. False: that was so already.
@@ -99,8 +102,11 @@ class SyncSchedules:
         Raises:
           ValueError: There is no such schedule.
         """
-        must_be(self._sender.ask(known, name), name)
-        return self._sender.send(RedisStore.pause, of_schedule(name), False)
+        must_be(self._sender.ask(known(name)), name)
+        what = of_schedule(name)
+        return self._sender.send(
+            lambda store, sender, number: store.pause(sender, number, what, False)
+        )
 
     def run(self, name: str) -> SyncHandle:
         """Enqueue now what a tick of it would; its ticks come as before, and ``overlap`` doesn't
@@ -110,11 +116,13 @@ class SyncSchedules:
           ValueError: There is no such schedule.
           QueueFull, …: As of ``enqueue``.
         """
-        job, payload, queue = call_of(must_be(self._sender.ask(known, name), name))
+        job, payload, queue = call_of(must_be(self._sender.ask(known(name)), name))
         return self._enqueue(job, payload, queue=queue)
 
     def _put(self, name: str, row: bytes, first_ms: int | None, done: str) -> bool:
-        changed = self._sender.send(RedisStore.put_schedule, name, row, first_ms)
+        changed = self._sender.send(
+            lambda store, sender, number: store.put_schedule(sender, number, name, row, first_ms)
+        )
         if changed is None:
-            raise listed(name, self._sender.ask(known, name), done)
+            raise listed(name, self._sender.ask(known(name)), done)
         return changed

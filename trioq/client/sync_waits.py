@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from random import random
@@ -16,13 +15,13 @@ from typing import Self
 
 import attrs
 
+from trioq.client.elsewhere import place
 from trioq.client.resend import backoff_s
 from trioq.client.waits import CHECK_S, STILL, Wait, Waiter, Waits
 from trioq.core.calls import End
 from trioq.core.job import Uid
 from trioq.errors import StoreBusy, StoreClosed, StoreError, StoreUnreachable, WaitTimeout
-from trioq.store.listening import Listening
-from trioq.store.redis import RedisStore
+from trioq.store.protocol import ClientStore, Hearing
 
 #: After a failure, the longest time to the next try.
 PAUSE_S = 1.0
@@ -38,8 +37,8 @@ class _Own:
 
     name: str
     """By which the server knows who is to be told."""
-    store: RedisStore
-    ear: Listening
+    store: ClientStore
+    ear: Hearing
     waits: Waits = attrs.field(factory=Waits)
     lock: threading.Lock = attrs.field(factory=threading.Lock)
     """Around each use of the waits."""
@@ -51,7 +50,18 @@ class _Own:
     """Who has it asks for what is to be asked."""
     failures: int = 0
     """Since something succeeded."""
-    pid: int = attrs.field(factory=os.getpid)
+    place: object = attrs.field(factory=place)
+
+
+@attrs.define(eq=False)
+class _Attendant(Waiter):
+    """One who waits for nothing of its own, but for all."""
+
+    waits: Waits = attrs.field(kw_only=True)
+
+    @property
+    def is_through(self) -> bool:
+        return not len(self.waits)
 
 
 class SyncWaits:
@@ -62,7 +72,7 @@ class SyncWaits:
       ear: Opens what hears what this client is told.
     """
 
-    def __init__(self, opened: Callable[[], RedisStore], ear: Callable[[str], Listening]) -> None:
+    def __init__(self, opened: Callable[[], ClientStore], ear: Callable[[str], Hearing]) -> None:
         self._opened = opened
         self._ear = ear
         self._made: _Own | None = None
@@ -98,9 +108,7 @@ class SyncWaits:
         try:
             next(self.ends_of([(uid, None)], ends - time.monotonic(), is_for_room=True))
         except BaseException as error:
-            own = self._own()
-            with own.ask, suppress(StoreError):
-                own.store.step_aside(queue, [uid])
+            self.step_aside(queue, uid)
             if not isinstance(error, WaitTimeout):
                 raise
             return False
@@ -126,11 +134,9 @@ class SyncWaits:
         own, bell = self._own(), SimpleQueue[None]()
         waiter = Waiter(lambda: bell.put(None))
         deadline = time.monotonic() + timeout_s
-        left = {place: Wait(waiter, place) for place in range(len(jobs))}
+        left = dict[int, Wait]()
         try:
-            with own.lock:
-                for place, (uid, id) in enumerate(jobs):
-                    own.waits.add(uid, id, left[place], is_for_room=is_for_room)
+            left = self.begin(jobs, waiter, is_for_room=is_for_room)
             while left:
                 if not waiter.over:
                     _until(own, waiter, bell, deadline)
@@ -141,9 +147,67 @@ class SyncWaits:
                 assert wait.end is not None
                 yield wait.place, wait.end
         finally:
+            self.leave(jobs, left)
+
+    # -- waits of those who have no thread: others attend to them ------------------------------
+
+    def begin(
+        self,
+        jobs: Sequence[tuple[Uid, str | None]],
+        waiter: Waiter,
+        *,
+        is_for_room: bool = False,
+    ) -> dict[int, Wait]:
+        """Register these, in one go.
+
+        Returns:
+          Each wait, by its place. Those that aren't over have to be left.
+        """
+        own, left = self._own(), {place: Wait(waiter, place) for place in range(len(jobs))}
+        with own.lock:
+            for place, (uid, id) in enumerate(jobs):
+                own.waits.add(uid, id, left[place], is_for_room=is_for_room)
+        return left
+
+    def leave(self, jobs: Sequence[tuple[Uid, str | None]], left: Mapping[int, Wait]) -> None:
+        """Nobody waits for these any longer."""
+        own = self._own()
+        with own.lock:
+            for place, wait in left.items():
+                own.waits.leave(jobs[place][0], wait)
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether there is anything to attend to."""
+        return bool(len(self._own().waits))
+
+    @property
+    def has_new(self) -> bool:
+        """Whether there are some that nobody has asked for."""
+        return _is_new(self._own())
+
+    def attend(self) -> None:
+        """Listen and ask for all, as long as anybody waits."""
+        own, bell = self._own(), SimpleQueue[None]()
+        try:
+            _until(own, _Attendant(lambda: bell.put(None), waits=own.waits), bell, math.inf)
+        except Exception as error:
             with own.lock:
-                for place, wait in left.items():
-                    own.waits.leave(jobs[place][0], wait)
+                own.waits.fail(error)
+
+    def ask_new(self) -> None:
+        """Ask for those that have just begun to wait; somebody else listens."""
+        own, asker = self._own(), Waiter(lambda: None)
+        while own.ear.is_open and _is_new(own):
+            own.ask.acquire()
+            with _failing(own, math.inf):
+                _ask(own, asker)
+
+    def step_aside(self, queue: str, uid: Uid) -> None:
+        """Wait for room in a queue no longer."""
+        own = self._own()
+        with own.ask, suppress(StoreError):
+            own.store.step_aside(queue, [uid])
 
     def history(self, uid: Uid) -> bytes | None:
         """The errors of a job; while Redis doesn't answer, one waits.
@@ -162,11 +226,11 @@ class SyncWaits:
                 time.sleep(PAUSE_S * random())
 
     def _own(self) -> _Own:
-        if self._made is None or self._made.pid != os.getpid():
+        if self._made is None or self._made.place != place():
             name = secrets.token_hex(16)
             self._making = threading.Lock() if self._made is not None else self._making
             with self._making:
-                if self._made is None or self._made.pid != os.getpid():
+                if self._made is None or self._made.place != place():
                     self._made = _Own(name, self._opened(), self._ear(name))
         return self._made
 
@@ -176,7 +240,7 @@ def _until(own: _Own, waiter: Waiter, bell: SimpleQueue[None], deadline: float) 
     with own.lock:
         own.waits.comes(waiter)
     try:
-        while not waiter.over:
+        while not waiter.is_through:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise WaitTimeout(STILL)
@@ -203,7 +267,7 @@ def _until(own: _Own, waiter: Waiter, bell: SimpleQueue[None], deadline: float) 
 
 def _lead(own: _Own, leader: Waiter, deadline: float) -> None:
     """Listen for all, until something that it waits for is over."""
-    while not leader.over and time.monotonic() < deadline:
+    while not leader.is_through and time.monotonic() < deadline:
         with _failing(own, deadline):
             _listen(own, leader, deadline)
 
@@ -225,7 +289,7 @@ def _listen(own: _Own, leader: Waiter, deadline: float) -> None:
         else:
             next_at = math.inf  # another asks meanwhile
     for_s = min(next_at, deadline, now + CHECK_S) - time.monotonic()
-    if for_s > 0 and not leader.over:
+    if for_s > 0 and not leader.is_through:
         heard = own.ear.next(for_s)
         with own.lock:
             for ended in heard:

@@ -4,6 +4,7 @@ are. See :mod:`trioq.client.cancel`."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from trioq.client.cancel import CancelOutcome, Wish, ended, is_told, outcome, over
 from trioq.client.sync_sender import SyncSender
@@ -12,21 +13,20 @@ from trioq.core.call import Expected
 from trioq.core.calls import CancelWord, Enqueued, Enqueuer, NewJob, Replaced, Replacing, Taking
 from trioq.core.job import Record, Uid
 from trioq.errors import WaitTimeout
-from trioq.store import inspect
-from trioq.store.inspect import Explanation, JobView
-from trioq.store.redis import RedisStore
+
+if TYPE_CHECKING:
+    from trioq.store.inspect import Explanation, JobView
 
 
 class SyncWishes:
     """The wishes of all threads that share a client, also of forked children.
 
     Args:
-      opened: Opens a store for a process.
       waits: Of the same client.
     """
 
-    def __init__(self, opened: Callable[[], RedisStore], waits: SyncWaits) -> None:
-        self._sender = SyncSender(opened)
+    def __init__(self, sender: SyncSender, waits: SyncWaits) -> None:
+        self._sender = sender
         self._waits = waits
 
     def find(self, id_or_uid: str) -> JobView | None:
@@ -35,15 +35,17 @@ class SyncWishes:
         Raises:
           StoreUnreachable, StoreBusy, StoreRefused: Nobody can be asked.
         """
-        return self._sender.ask(inspect.find, id_or_uid)
+        return self._sender.ask(lambda store: store.find(id_or_uid))
 
     def record(self, uid: Uid, within_s: float) -> Record | None:
         """A job's record; None: the job is gone."""
-        return self._sender.ask_within(within_s, inspect.record, uid)
+        return self._sender.ask_within(within_s, lambda store: store.record(uid))
 
     def replace(self, replacing: Replacing, within_s: float) -> Replaced:
         """Have a job that waits be another."""
-        return self._sender.send_within(within_s, RedisStore.replace, replacing)
+        return self._sender.send_within(
+            within_s, lambda store, sender, number: store.replace(sender, number, replacing)
+        )
 
     def stop(
         self,
@@ -61,7 +63,9 @@ class SyncWishes:
         if record is None:
             return None
         unwanted = wish.of(record, expected(record.name))
-        (word,) = self._sender.send_within(within_s, RedisStore.cancel, [unwanted])
+        (word,) = self._sender.send_within(
+            within_s, lambda store, sender, number: store.cancel(sender, number, [unwanted])
+        )
         return word
 
     def take(self, job: NewJob, taking: Taking, who: Enqueuer | None, within_s: float) -> Enqueued:
@@ -70,15 +74,20 @@ class SyncWishes:
         Args:
           who: Waits for room where there is none.
         """
-        return self._sender.send_within(within_s, RedisStore.enqueue, [job], who=who, taking=taking)
+        return self._sender.send_within(
+            within_s,
+            lambda store, sender, number: store.enqueue(
+                sender, number, [job], who=who, taking=taking
+            ),
+        )
 
     def explain(self, id_or_uid: str) -> Explanation:
         """Why a job doesn't run now."""
-        return self._sender.ask(inspect.explain, id_or_uid)
+        return self._sender.ask(lambda store: store.explain(id_or_uid))
 
     def look(self, uid: Uid, id: str | None) -> JobView | None:
         """The same for whoever looks again and again; its engine tells more often meanwhile."""
-        return self._sender.ask(inspect.look, uid, id)
+        return self._sender.ask(lambda store: store.look(uid, id))
 
     def cancel(
         self,
@@ -93,12 +102,17 @@ class SyncWishes:
           expected: What is known here of a handler.
         """
         # Registered before it is cancelled: its end is then kept for long enough to be told.
-        (end,) = self._sender.ask(RedisStore.wait_for, self._waits.name, [(uid, id)])
-        record = self._sender.ask(inspect.record, uid) if end.state == "live" else None
+        name = self._waits.name
+        (end,) = self._sender.ask(lambda store: store.wait_for(name, [(uid, id)]))
+        record = None
+        if end.state == "live":
+            record = self._sender.ask(lambda store: store.record(uid))
         if record is None:
             return over(end, self.find(uid))
         unwanted = wish.of(record, expected(record.name))
-        (word,) = self._sender.send(RedisStore.cancel, [unwanted])
+        (word,) = self._sender.send(
+            lambda store, sender, number: store.cancel(sender, number, [unwanted])
+        )
         if is_told(word, wish.wait_s):
             return outcome(word)
         try:

@@ -29,6 +29,14 @@ class _Own:
     """Whether it is somebody's turn, who alone touches what is under way."""
     pid: int = attrs.field(factory=os.getpid)
 
+    def by(self, write: Write, by: float = math.inf) -> float:
+        """When a try of this ends at the latest.
+
+        Args:
+          by: When whoever makes it goes at the latest.
+        """
+        return math.inf if self.box.patience_s is None else min(by, write.policy.ends)
+
 
 class TaskOutbox:
     """Sends the jobs of several tasks: together, where they meet.
@@ -36,10 +44,17 @@ class TaskOutbox:
     Args:
       opened: Opens a store for a process: called now, and in each forked child that sends.
       deadline_s: How long one try may take, connecting included.
+      patience_s: For how long it tries; None: for ten seconds.
     """
 
-    def __init__(self, opened: Callable[[], RedisStore], deadline_s: float) -> None:
+    def __init__(
+        self,
+        opened: Callable[[], RedisStore],
+        deadline_s: float,
+        patience_s: float | None = None,
+    ) -> None:
         self._opened = opened
+        self._patience_s = patience_s
         self._deadline_s = deadline_s
         self._own = self._made()
 
@@ -64,11 +79,13 @@ class TaskOutbox:
         try:
             if len(jobs) >= BATCH_JOBS and not own.is_sending:
                 own.is_sending = True
+                began = trio.current_time()
                 try:
                     await _start(own)
                 finally:
                     own.is_sending = False
                     own.box.wake_next()
+                part.waited_s = trio.current_time() - began
         except BaseException:
             self.leave(part)
             raise
@@ -81,6 +98,9 @@ class TaskOutbox:
         Args:
           ends: When there is no other try.
         """
+        if self._patience_s is not None:
+            part.by = trio.current_time() + self._patience_s - part.waited_s
+            ends = min(ends, part.by)
         try:
             await _wait(self._own, part, ends)
         except BaseException:
@@ -99,7 +119,8 @@ class TaskOutbox:
         self._own.box.wake_next()
 
     def _made(self) -> _Own:
-        return _Own(ThreadCaller(self._opened(), self._deadline_s))
+        way = ThreadCaller(self._opened(), self._deadline_s)
+        return _Own(way, Outbox(patience_s=self._patience_s))
 
 
 async def _start(own: _Own) -> None:
@@ -109,7 +130,9 @@ async def _start(own: _Own) -> None:
         write.is_new = False
         start, sender = own.way.store.start_enqueue, box.numbering.sender
         try:
-            write.started = await own.way.call(start, sender, write.number, write.jobs, write.who)
+            write.started = await own.way.call_by(
+                own.by(write), start, sender, write.number, write.jobs, write.who
+            )
         except Exception as error:
             box.failed(error, now)
 
@@ -129,23 +152,23 @@ async def _wait(own: _Own, part: Part, ends: float) -> None:
                 for _ in range(TURNS):
                     await trio.lowlevel.checkpoint()
             if write := own.box.next(trio.current_time()):
-                await _send(own, write, ends)
+                await _send(own, write, ends, part.by)
         finally:
             own.is_sending = False
             own.box.wake_next()
 
 
-async def _send(own: _Own, write: Write, ends: float) -> None:
+async def _send(own: _Own, write: Write, ends: float, by: float) -> None:
     """Until it is answered. What is cancelled is sent again by who waits for it."""
     sender, enqueue = own.box.numbering.sender, own.way.store.enqueue
     while True:
         started, write.started, write.is_new = write.started, None, False
         try:
             if started is not None:
-                enqueued = await own.way.call(started)
+                enqueued = await own.way.call_by(own.by(write, by), started)
             else:
-                enqueued = await own.way.call(
-                    enqueue, sender, write.number, write.jobs, who=write.who
+                enqueued = await own.way.call_by(
+                    own.by(write, by), enqueue, sender, write.number, write.jobs, who=write.who
                 )
         except Exception as error:
             pause_s = own.box.failed(error, trio.current_time(), ends)

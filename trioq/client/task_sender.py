@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 
 import trio
 
-from trioq.client.resend import PATIENCE_S, Own, ResendPolicy
+from trioq.client.elsewhere import place
+from trioq.client.resend import Own, Question, ResendPolicy, Write
 from trioq.engine.bridge import ThreadCaller
 from trioq.errors import StoreError
 from trioq.store.redis import RedisStore
 
-P = ParamSpec("P")
 T = TypeVar("T")
+
+_Here = Own[ThreadCaller, trio.Lock]
 
 
 class TaskSender:
@@ -24,20 +26,22 @@ class TaskSender:
       opened: Opens a store for a process: called when the first one sends, and in each forked
           child that does.
       deadline_s: How long one try may take, connecting included.
+      patience_s: For how long it tries; None: for ten seconds.
     """
 
-    def __init__(self, opened: Callable[[], RedisStore], deadline_s: float) -> None:
-        self._opened = opened
-        self._deadline_s = deadline_s
-        self._made: Own[ThreadCaller, trio.Lock] | None = None
-
-    async def send(
+    def __init__(
         self,
-        write: Callable[Concatenate[RedisStore, str, int, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        """Send one write, a method of the store, until it is answered, or for ten seconds.
+        opened: Callable[[], RedisStore],
+        deadline_s: float,
+        patience_s: float | None = None,
+    ) -> None:
+        self._opened = opened
+        self._patience_s = patience_s
+        self._deadline_s = deadline_s
+        self._made: _Here | None = None
+
+    async def send(self, write: Write[T]) -> T:
+        """Send one write until it is answered, or for ten seconds.
 
         Raises:
           As :meth:`trioq.client.sync_sender.SyncSender.send`.
@@ -45,63 +49,53 @@ class TaskSender:
         Cancellation:
           At once. The write may have been executed, or may be, as long as no other follows it.
         """
-        return await self.send_within(PATIENCE_S, write, *args, **kwargs)
+        return await self.send_within(math.inf, write)
 
-    async def send_within(
-        self,
-        within_s: float,
-        write: Callable[Concatenate[RedisStore, str, int, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def send_within(self, within_s: float, write: Write[T]) -> T:
         """The same, with no other try after so many seconds."""
-        own = self._own
-        async with own.turn:
-            sender, number = own.numbering.next()
-            return await self._patiently(
-                lambda store: write(store, sender, number, *args, **kwargs), own.way, within_s
-            )
 
-    async def ask(
-        self, question: Callable[Concatenate[RedisStore, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+        def begun(own: _Here) -> Question[T]:
+            sender, number = own.numbering.next()
+            return lambda store: write(store, sender, number)
+
+        return await self._in_turn(within_s, begun)
+
+    async def ask(self, question: Question[T]) -> T:
         """Ask the store something, which may be asked twice, until it is answered, or for ten
         seconds.
 
         Raises, and cancellation: as :meth:`send`.
         """
-        return await self.ask_within(PATIENCE_S, question, *args, **kwargs)
+        return await self.ask_within(math.inf, question)
 
-    async def ask_within(
-        self,
-        within_s: float,
-        question: Callable[Concatenate[RedisStore, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def ask_within(self, within_s: float, question: Question[T]) -> T:
         """The same, with no other try after so many seconds."""
-        own = self._own
-        async with own.turn:
-            return await self._patiently(
-                lambda store: question(store, *args, **kwargs), own.way, within_s
-            )
+        return await self._in_turn(within_s, lambda _: question)
 
-    @staticmethod
-    async def _patiently(
-        call: Callable[[RedisStore], T], way: ThreadCaller, within_s: float = PATIENCE_S
-    ) -> T:
-        policy = ResendPolicy(trio.current_time() + min(within_s, PATIENCE_S))
+    async def _in_turn(self, within_s: float, begun: Callable[[_Here], Question[T]]) -> T:
+        """See :class:`~trioq.client.sync_sender.SyncSender`."""
+        own, policy = self._own, self._policy(within_s)
+        async with own.turn:
+            if self._patience_s is None:
+                policy = self._policy(within_s)
+            policy.check(trio.current_time())
+            return await self._patiently(begun(own), own.way, policy)
+
+    async def _patiently(self, call: Question[T], way: ThreadCaller, policy: ResendPolicy) -> T:
         while True:
             try:
-                return await way.call(call, way.store)
+                return await way.call_by(policy.by, call, way.store)
             except StoreError as error:
                 pause_s = policy.pause_s(error, trio.current_time())
             await trio.sleep(pause_s)
 
+    def _policy(self, within_s: float) -> ResendPolicy:
+        return ResendPolicy.of(self._patience_s, trio.current_time(), within_s)
+
     @property
-    def _own(self) -> Own[ThreadCaller, trio.Lock]:
+    def _own(self) -> _Here:
         own = self._made
-        if own is None or own.pid != os.getpid():
+        if own is None or own.place != place():
             way = ThreadCaller(self._opened(), self._deadline_s)
             own = self._made = Own(way, trio.Lock())
         return own

@@ -25,7 +25,7 @@ CHECK_S = 5.0
 ROOM_CHECK_S = 1.0
 
 #: What is told to who has waited for long enough.
-STILL = "it hasn't ended yet, and goes on"
+STILL = "it hasn't ended yet, and goes on; `trioq explain` tells what it waits for"
 
 
 @attrs.define(eq=False)
@@ -36,6 +36,11 @@ class Waiter:
     """Makes it look again. May be called at any time and in vain."""
     over: deque[Wait] = attrs.field(factory=deque["Wait"])
     """Those of its waits that are over, and that it hasn't looked at yet."""
+
+    @property
+    def is_through(self) -> bool:
+        """Whether it has something else to do than to wait."""
+        return bool(self.over)
 
 
 @attrs.define(eq=False)

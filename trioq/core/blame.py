@@ -148,6 +148,8 @@ class Errors:
     """Of these the arguments are kept, for whoever waits for the job."""
     breaker: Breaker | None = Breaker()
     """None: nothing counts."""
+    kept: bool = False
+    """Whether its app wants to hear of them, and so of themselves."""
 
     def counts(self, errors: Iterable[type[BaseException]]) -> bool:
         """Whether one of these speaks against what the handler depends on."""

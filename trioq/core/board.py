@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from trioq.core.formats import note, payload
 from trioq.core.valid import Rule, is_sendable
 from trioq.core.waiting import Waiting, of_run
+from trioq.core.wall import wall_ms
 from trioq.errors import PayloadRejected
 
 #: Of a text, and of a line of a log, so many characters.
@@ -63,7 +64,7 @@ def said(fraction: float, text: str, data: Any) -> Said:
     if not (type(text) is str and text.isascii() and len(text) <= TEXT_MAX):
         TEXT.check("text", text)
     encoded = None if data is None else _encoded(data)
-    return Said(float(fraction), text, encoded, time.time_ns() // 1_000_000)
+    return Said(float(fraction), text, encoded, wall_ms())
 
 
 _said = said

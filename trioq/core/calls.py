@@ -48,6 +48,7 @@ class Admit:
 
     queue: str
     name: str
+    """Of its door: the jobs' name, or more (:mod:`trioq.core.formats.door`)."""
     limit: int
 
 
@@ -128,6 +129,8 @@ class StepReply:
     """The names that nobody is to run now; told with :attr:`parked`."""
     waits: Mapping[Uid, WaitedFor] = attrs.field(factory=dict[Uid, WaitedFor])
     """Of the claims, what some had waited for; told once, not of a step that is executed again."""
+    behind: Mapping[Uid, str] = attrs.field(factory=dict[Uid, str])
+    """Of the claims, what the doors are called behind which some were parked; told once, too."""
 
     def after(self, age_s: float) -> StepReply:
         """It, as it is so long after it was given: what is due is due the sooner."""
@@ -199,6 +202,8 @@ class NewJob:
     """Of its caller's id; None: as that of any other."""
     at_ms: int = 0
     """Due then, epoch, and not after ``delay_ms``; 0: it names no time."""
+    wants_result: bool | None = None
+    """Whether whoever made it asked for one; None: its handler decides."""
 
     def due_ms(self, now_ms: int) -> int:
         """When it is due that is enqueued now."""

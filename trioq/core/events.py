@@ -104,11 +104,43 @@ class RedisBack(Event):
 
 @value
 class LoopStalled(Event):
-    """The event loop makes no progress: a handler blocks it. The lease isn't renewed meanwhile."""
+    """An event loop makes no progress: a handler blocks it. If it is the engine's own, the lease
+    isn't renewed meanwhile."""
 
     for_s: float
     where: str
     """The handler's line, and the one in a library where it waits, if that is another."""
+    loop: Literal["trio", "asyncio"] = "trio"
+    """The engine's own, or that in which its handlers of asyncio run."""
+
+
+@value
+class AsyncioLeft(Event):
+    """The engine has ended, and the loop in which its handlers of asyncio ran has not: what runs in
+    there is left to itself."""
+
+    names: tuple[str, ...]
+    """The handlers that go on; none where it is something that a handler has started."""
+
+
+Doing = Literal["entering", "leaving"]
+
+
+@value
+class LifespanSlow(Event):
+    """The lifespan of an app takes long; no job is run before it is entered."""
+
+    lifespan: str
+    doing: Doing
+    seconds: float
+
+
+@value
+class LifespanFailed(Event):
+    """A lifespan failed when it was left: all jobs have ended or gone back by then."""
+
+    told: str
+    traceback: str
 
 
 @value
@@ -393,7 +425,7 @@ class JobParked(Event):
     uid: Uid
     name: str
     queue: str
-    why: Literal["unknown name", "breaker open", "paused"]
+    why: Literal["unknown name", "breaker open", "paused", "unfit payload"]
 
 
 @value

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import os
+import re
 import secrets
 import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import attrs
 
 from trioq.core.board import Board, said
+from trioq.core.clients_here import clients_here
+from trioq.core.forked import in_each_fork
 from trioq.core.formats import note
+from trioq.core.shared import NoDeps, Shared
 from trioq.core.values import value
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    import trioq
+
+    # Not Any: type checkers would know nothing of a handler that takes a plain Job.
+    D_co = TypeVar("D_co", covariant=True, default=object)
+else:  # before Python 3.13 it has no default
+    from typing import TypeVar
+
+    D_co = TypeVar("D_co", covariant=True)
 
 Uid = str
 """32 hex digits, time-ordered, made by the client that enqueues, never reused."""
@@ -25,6 +40,9 @@ Headers = Mapping[str, str]
 NO_HEADERS: Headers = {}
 
 _making = threading.Lock()
+
+#: What the ids of jobs look like that schedules have made: ``Schedule.id_of``.
+_OF_A_TICK = re.compile(r"schedule:[^:]+:([0-9]{1,15})")
 
 
 @value
@@ -75,12 +93,25 @@ class Record:
         return self.due_ms or self.enqueued_ms
 
 
+class _Sharing:
+    """Beside a job's fields, so that one whose handler shares nothing doesn't pay for it."""
+
+    __slots__ = ("_shared",)
+
+    _shared: Shared
+    """What its handler shares with others; unset: nothing."""
+
+    def _share(self, shared: Shared) -> None:
+        """Have its handler find this."""
+        object.__setattr__(self, "_shared", shared)
+
+
 @attrs.frozen
-class Job:
+class Job(_Sharing, Generic[D_co]):
     """What a handler is told about the job it runs.
 
     Inject it by annotating the first parameter ``job: trioq.Job``, or ask
-    :func:`trioq.current_job`.
+    :func:`trioq.current_job`. ``trioq.Job[Deps]`` says of what type :attr:`deps` is.
     """
 
     uid: Uid
@@ -113,6 +144,57 @@ class Job:
         if self.deadline_ms is None:
             return None
         return datetime.fromtimestamp(self.deadline_ms / 1000, UTC)
+
+    @property
+    def tick(self) -> datetime | None:
+        """For which tick of its schedule this is, in UTC, however late it runs.
+
+        None: no schedule has made it, or one that was run by hand.
+        """
+        found = _OF_A_TICK.fullmatch(self.id or "")
+        return datetime.fromtimestamp(int(found[1]) / 1000, UTC) if found else None
+
+    @property
+    def deps(self) -> D_co:
+        """What the handlers of its app share: what ``App(lifespan=…)`` has given to this engine.
+
+        Raises:
+          LookupError: The app has no lifespan.
+        """
+        shared = getattr(self, "_shared", None)
+        if shared is None:
+            raise NoDeps(
+                f"job.deps: the app of {self.name!r} has no lifespan:"
+                " trioq.App(lifespan=…) says what its handlers share"
+            )
+        deps: D_co = shared.deps
+        return deps
+
+    @property
+    def client(self) -> trioq.Client:
+        """The client of the engine that runs this, for ``async def`` handlers, of trio and of
+        asyncio alike: to enqueue other jobs, to wait for them, to cancel them.
+
+        All jobs of an engine share it: there is nothing to open and nothing to close.
+
+        Raises:
+          BadHandler: It is asked for in a thread, or in a loop that the handler has started.
+          LookupError: No engine runs this.
+          StoreClosed: The engine has ended.
+        """
+        client: trioq.Client = clients_here("job.client").client
+        return client
+
+    @property
+    def sync_client(self) -> trioq.SyncClient:
+        """The same for ``def`` handlers, and for threads. While it waits it can't be cancelled.
+
+        Raises:
+          BadHandler: It is asked for in a loop, which it would block.
+          LookupError, StoreClosed: As of :attr:`client`.
+        """
+        client: trioq.SyncClient = clients_here("job.sync_client").sync_client
+        return client
 
     def progress(self, fraction: float, text: str = "", data: Any = None) -> None:
         """Say how far this run is. It costs microseconds: the last of it is sent now and then.
@@ -168,7 +250,7 @@ class UidSource:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.renew()
-        os.register_at_fork(after_in_child=self.renew)
+        in_each_fork(self.renew)
 
     def renew(self) -> None:
         """Draw new random bits, as a forked child must."""

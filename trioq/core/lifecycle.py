@@ -204,7 +204,7 @@ RULES = (
         (State.RUNNING,),
         State.READY,
         ("step",),
-        "its engine may not run its name now",
+        "its engine may not run its name now, or its payload fits another's handler alone",
         (Place.PARKED,),
         verb="park",
         told=JobParked,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import attrs
+
 from trioq.core.values import value
 
 DeadReason = Literal[
@@ -65,6 +67,8 @@ class Failed:
     """The error's arguments, as JSON has them; None where nobody makes it anew from them."""
     counts: bool = True
     """Whether it speaks against what the handler depends on, and not against this job."""
+    exception: Any = attrs.field(default=None, eq=False, repr=False)
+    """What it raised, where its app wants to hear of that; None: it's nothing, or elsewhere."""
 
 
 @value
@@ -91,6 +95,14 @@ class Starved:
     """What there was none of: descriptors, processes, threads or memory."""
 
 
+@value
+class Unfit:
+    """The payload doesn't fit the handler here, but may fit another engine's. Doesn't count."""
+
+    door: str
+    """What the door is called behind which its job waits for that one."""
+
+
 LateReason = Literal[
     "deadline",  # its deadline had passed before its handler began, or came while it ran
     "expired",  # its handler hadn't begun before it expired
@@ -104,4 +116,4 @@ class TooLate:
     why: LateReason
 
 
-Outcome = Succeeded | Failed | Snoozed | Interrupted | Starved | TooLate
+Outcome = Succeeded | Failed | Snoozed | Interrupted | Starved | Unfit | TooLate

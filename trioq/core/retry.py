@@ -19,6 +19,7 @@ from trioq.core.outcome import (
     Starved,
     Succeeded,
     TooLate,
+    Unfit,
 )
 from trioq.core.valid import LONGEST_MS
 from trioq.core.values import value
@@ -45,6 +46,7 @@ class Retry:
     cap: float = attrs.field(default=10.0, validator=[v.ge(0), v.lt(math.inf)])
     """Seconds."""
     jitter: float = attrs.field(default=0.5, validator=[v.ge(0), v.le(1)])
+    """From 0 to 1."""
 
 
 @value
@@ -75,13 +77,20 @@ class Release:
 
 
 @value
+class Park:
+    """It waits for who may run it; the attempt doesn't count."""
+
+    door: str
+
+
+@value
 class Cancelled:
     """No more attempts: it is too late."""
 
     reason: LateReason
 
 
-Verdict = Ack | RetryIn | Dead | Release | Cancelled
+Verdict = Ack | RetryIn | Dead | Release | Park | Cancelled
 
 
 def backoff_s(attempt: int, retry: Retry, random: float) -> float:
@@ -107,6 +116,8 @@ def decide(outcome: Outcome, *, attempt: int, retry: Retry, random: float) -> Ve
             return RetryIn(_ms(delay_s), None)
         case Interrupted() | Starved():
             return Release()
+        case Unfit(door):
+            return Park(door)
         case TooLate(why):
             return Cancelled(why)
         case Failed(error, _, permanent) if permanent is not None:

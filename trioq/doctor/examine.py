@@ -11,7 +11,7 @@ from trioq.engine import from_config
 from trioq.errors import StoreError, StoreRefused
 from trioq.settings import warnings
 from trioq.store.checks import explain, not_to_be_asked
-from trioq.store.connect import Connector
+from trioq.store.connector import Connector
 from trioq.store.inspect import doors, standing, stats, with_abandoned
 
 

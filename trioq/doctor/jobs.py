@@ -9,6 +9,7 @@ from shlex import quote
 
 from trioq.core.calls import Rate, WhenFull
 from trioq.core.config import Config
+from trioq.core.formats.door import name_of
 from trioq.doctor.finding import Finding, fault, ok, some, warning
 from trioq.store.inspect import Door, Standing, Stats
 from trioq.store.inspect.sample import producers_wait
@@ -85,11 +86,15 @@ def _silent(store: RedisStore, engines: set[str], for_s: float) -> set[str]:
 def queues(config: Config, found: Stats) -> Iterator[Finding]:
     """Those that nobody serves, that are paused, or nearly full."""
     waiting = {name: queue.waiting for name, queue in found.queues.items() if queue.waiting}
-    unserved = {n: jobs for n, jobs in waiting.items() if not found.queues[n].served}
+    unserved = {
+        name: queue.waiting
+        for name, queue in found.queues.items()
+        if not queue.served and (queue.waiting or name in config.queue_names)
+    }
     strange = {n: jobs for n, jobs in waiting.items() if n not in config.queue_names}
     paused = {name: queue.waiting for name, queue in found.queues.items() if queue.paused}
     names = {
-        name: sum(count for (_, door), count in found.parked.items() if door == name)
+        name: sum(count for (_, door), count in found.parked.items() if name_of(door) == name)
         for name in found.pauses.names
     }
     now_ms = time.time_ns() // 1_000_000
@@ -147,7 +152,8 @@ def limiter(store: RedisStore, rate: Rate | None) -> Iterator[Finding]:
 
 
 def parked(config: Config, behind: Sequence[Door]) -> Iterator[Finding]:
-    """Jobs that are parked: of names that nobody knows, or behind breakers."""
+    """Jobs that are parked: of names that nobody knows, behind breakers, or where their payload
+    fits another version of their handler."""
     unknown: Counter[str] = Counter()
     for door in behind:
         if "unknown_name" in door.why:
@@ -159,6 +165,15 @@ def parked(config: Config, behind: Sequence[Door]) -> Iterator[Finding]:
     )  # fmt: skip
     if not unknown:
         yield ok("handlers", "no job waits for an engine that knows its name")
+    yield from _most(
+        {
+            f"{door.name} in {door.queue}": door.parked
+            for door in behind
+            if "unfit_payload" in door.why
+        },
+        "handlers", "{name}: {count} job(s) fit no version of the handler that an engine has, and"
+        " are tried again, and dead, within a minute or two", "job(s) fit no engine's handler",
+    )  # fmt: skip
     broken = {
         f"{door.name} in {door.queue}: {door.reasons}": door.parked
         for door in behind

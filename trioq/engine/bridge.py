@@ -156,6 +156,13 @@ class LaneCaller:
         """Call a function that uses the lane; see :meth:`Caller.call`."""
         return await self._within(self.deadline_s, lambda: function(*args, **kwargs))
 
+    async def call_by(
+        self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Likewise, by this time of trio's clock at the latest."""
+        deadline_s = min(self.deadline_s, deadline - trio.current_time())
+        return await self._within(deadline_s, lambda: function(*args, **kwargs))
+
     async def _within(
         self,
         deadline_s: float,

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from trioq.core.board import Board
 from trioq.core.calls import Ask
 from trioq.core.job import Uid
+from trioq.core.outcome import Failed, Snoozed, Unfit
 from trioq.core.settlements import Settlement
 from trioq.core.values import value
 from trioq.engine.fetch import Fetch
@@ -35,6 +36,12 @@ class Claimer(Protocol):
 
         Cancellation: not before it is told, or a second is over.
         """
+
+    async def judged(
+        self, failed: Failed, name: str, queue: str, behind: str, *, has_run: bool
+    ) -> Failed | Snoozed | Unfit:
+        """What becomes of a run whose payload didn't fit, as others may have another version of
+        its handler; has_run: it has fitted one before."""
 
     def may_start(self) -> bool:
         """Whether its lease is good at this moment, so that nobody else has the job."""
@@ -104,6 +111,8 @@ class Held:
     """What an earlier run of the job has said last."""
     takes: tuple[str, ...] = ()
     """What it took of limits."""
+    behind: str = ""
+    """What the door is called behind which it was parked; empty: it wasn't, as far as is known."""
     at: float = 0.0
     """When it came, by the loop's clock."""
 

@@ -1,7 +1,8 @@
 """The nursery: what an engine is made of, in what order it starts and in what order it ends.
 
     services: breakers, producer, ticker,      outlive all else
-            sampler, runners
+            sampler, runners, lifespans, the
+            loop of asyncio
       workers × N                              one run at a time each; outlive every boot
         shards: one boot after the other       claim, drain, settle and sign off
       (the backlog closes, and the workers end)
@@ -15,19 +16,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import attrs
 import trio
 
+from trioq.core.clients_here import Clients
 from trioq.core.config import Config
+from trioq.core.config.served import served
 from trioq.core.events import Report
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.schedules.schedule import Schedule
 from trioq.engine import from_config
 from trioq.engine.bridge import Access
 from trioq.engine.forks import no_copies
-from trioq.engine.handlers import Handler, abandoned_threads
+from trioq.engine.handlers import Handler, Lifespans, abandoned_threads
+from trioq.engine.handlers.runners.runner import LEAVE_S
 from trioq.engine.nurseries import cancel_when, plain_errors
 from trioq.engine.sampler import Sampler
 from trioq.engine.shard.shard import Shard
@@ -47,9 +52,12 @@ class Engine:
       access: Opens a lane for each purpose.
       report: Is told all events, in the engine's loop.
       roles: ``worker`` claims and runs, ``producer`` scans.
+      queues: Those that it claims from; None: all that are configured.
       schedules: What its configuration and its app say that there is.
+      lifespans: Those of its handlers' apps.
       clock: A monotonic clock for the lease, in seconds; it goes on while the loop is blocked.
       tracer: Makes spans of what the engine does; None: there are none.
+      clients: Those that handlers find; None: there are none.
     """
 
     config: Config
@@ -57,9 +65,12 @@ class Engine:
     access: Access
     report: Report
     roles: frozenset[str] = ROLES
+    queues: Sequence[str] | None = None
     schedules: tuple[Schedule, ...] = ()
+    lifespans: Lifespans = attrs.field(factory=Lifespans)
     clock: Callable[[], float] = time.monotonic
     tracer: Tracer | None = None
+    clients: Clients | None = None
     http: str = ""
     """Where its metrics are served, for whoever asks the server."""
     member: tuple[str, int] = ("", 0)
@@ -82,10 +93,12 @@ class Engine:
                 handlers=self.handlers,
                 access=self.access,
                 report=self.report,
+                queues=served(self.config, self.queues),
                 clock=self.clock,
                 tracer=self.tracer,
                 name=self.name,
                 schedules=self.schedules,
+                lifespans=self.lifespans,
                 http=self.http,
                 member=self.member,
                 draining=self.draining,
@@ -120,28 +133,50 @@ class Engine:
         Raises:
           StoreRefused: Redis said no: a password, a permission, a wrong type.
           ConfigError: Handlers that run in processes of their own can't be found in one.
+          LifespanError: That of an app failed. At its end, when all else has ended.
 
         Cancellation:
           Handlers are cancelled; jobs are settled or given back, shielded, for a bounded
           time. What that doesn't reach, the reaper of another engine has.
         """
-        with no_copies(self.name), plain_errors():
+        with no_copies(self.name), plain_errors(), self._clients_there():
             async with trio.open_nursery() as services:
                 services.start_soon(self._parts.breakers.run)
                 services.start_soon(self._parts.ends.run)
                 services.start_soon(self._tick)
+                if (loop := self._parts.asyncio_loop) is not None:
+                    stall_s = self.config.worker.loop_stall_s
+                    services.start_soon(loop.watch, self.report, stall_s)
                 if "producer" in self.roles and self.config.producer is not None:
                     services.start_soon(self._produce)
                 else:
                     self.produced.set()
                 if "worker" in self.roles:
                     await self._start_runners(services)
-                    await self._work(services, task_status)
+                    failed = None
+                    try:
+                        if await self.lifespans.enter(services, self.draining, self.report):
+                            await self._work(services, task_status)
+                        else:
+                            task_status.started(self)
+                    finally:
+                        runners_s = LEAVE_S if self._parts.runners is not None else 0.0
+                        failed = await self.lifespans.leave(self.report, then_s=runners_s)
+                        if loop is not None:
+                            await loop.close(self.report)
+                    if failed is not None:
+                        raise failed
                 else:
                     self._sample(services)
                     task_status.started(self)
                     await self.draining.wait()
                 services.cancel_scope.cancel()
+
+    def _clients_there(self) -> AbstractContextManager[None]:
+        if self.clients is None:
+            return nullcontext()
+        loop = self._parts.asyncio_loop
+        return self.clients.there(lambda: None if loop is None else loop.here)
 
     async def _tick(self) -> None:
         (shard,) = self.shards
@@ -202,6 +237,8 @@ class Engine:
             shared=parts.breakers.shared(),
             shut=parts.breakers.shut(),
             lag_s=sampler.lag_s() if sampler else 0.0,
+            entering=self.lifespans.entering,
+            asyncio_lag_s=loop.lag_s() if (loop := parts.asyncio_loop) else None,
             seen=None if away or sampler is None else sampler.seen,
             want=parts.appetite.want,
             abandoned=parts.runs.abandoned_by_name(),

@@ -17,6 +17,8 @@ from typing import NoReturn
 
 import trio
 
+from trioq.core.forked import in_each_fork
+
 #: EX_SOFTWARE of sysexits.h: a fault in the program.
 EXIT_CODE = 70
 
@@ -75,4 +77,4 @@ def _end() -> NoReturn:
     os._exit(EXIT_CODE)
 
 
-os.register_at_fork(after_in_child=_in_child)
+in_each_fork(_in_child)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from trioq.core.blame import Breaker
 from trioq.core.breaker import Settings as BreakerSettings
 from trioq.core.calls import Rate
-from trioq.core.config import Config, Fault, ProducerConfig
+from trioq.core.config import Config, Fault, ProducerConfig, QueueConfig
 from trioq.core.guards import guard_faults, guards
 from trioq.core.limiter import interval_us
 from trioq.core.retry import Retry
 from trioq.engine.handlers import Handler
 from trioq.engine.runs.rules import Rules
-from trioq.engine.sources.scan.walk import ScanRules
+
+if TYPE_CHECKING:
+    from trioq.engine.sources.scan.files import ScanRules
 
 
 def engine_name() -> str:
@@ -77,6 +80,8 @@ def rate(config: Config) -> Rate | None:
 
 
 def scan_rules(config: Config, producer: ProducerConfig) -> ScanRules:
+    from trioq.engine.sources.scan.files import ScanRules  # loads what only a scan needs
+
     by_extension = {
         extension.lower(): queue
         for queue, extensions in producer.queues_by_extension.items()
@@ -92,6 +97,6 @@ def scan_rules(config: Config, producer: ProducerConfig) -> ScanRules:
     )
 
 
-def unlimited_queues(config: Config) -> tuple[str, ...]:
-    """Queues whose ready jobs an engine with idle workers claims."""
-    return tuple(q.name for q in config.queues if q.rate is None and q.concurrency is None)
+def unlimited(queues: Iterable[QueueConfig]) -> tuple[str, ...]:
+    """Of these, those whose ready jobs an engine with idle workers claims."""
+    return tuple(q.name for q in queues if q.rate is None and q.concurrency is None)

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import trio
 
-from trioq.errors import ConfigError, StoreError
+from trioq.errors import ConfigError, LifespanError, StoreError
+
+PLAIN = StoreError | ConfigError | LifespanError
 
 
 async def first_of(*events: trio.Event) -> None:
@@ -25,8 +27,8 @@ async def cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Let what the store raised in a nursery, or what is wrong with the configuration, come out
-    as it is.
+    """Let what the store or a lifespan raised in a nursery, or what is wrong with the
+    configuration, come out as it is.
 
     When Redis says no it says so to several tasks, in nurseries within nurseries. Whoever runs
     an engine wants to write ``except StoreRefused``, also while they cancel it. Everything else
@@ -36,7 +38,7 @@ def plain_errors() -> Iterator[None]:
         yield
     except BaseExceptionGroup as group:
         errors = [leaf for leaf in _leaves(group) if not isinstance(leaf, trio.Cancelled)]
-        if errors and all(isinstance(error, StoreError | ConfigError) for error in errors):
+        if errors and all(isinstance(error, PLAIN) for error in errors):
             # With its own cause, and without the groups as its context.
             raise errors[0] from errors[0].__cause__
         raise

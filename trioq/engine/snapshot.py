@@ -21,6 +21,7 @@ from trioq.core.events import Event, JobDied, JobFailed, JobSucceeded
 from trioq.core.formats.record import Stored
 from trioq.core.formats.snapshot import Failure, Run, Shut, Snapshot
 from trioq.core.waiting import of_engine
+from trioq.core.wall import wall_ms
 from trioq.engine.claim import Held
 from trioq.engine.status import ShutBreaker, Status
 
@@ -59,7 +60,7 @@ class Recent:
 
     def _failed(self, event: JobDied | JobFailed, then: str) -> None:
         self.failed += 1
-        at_ms, said = time.time_ns() // 1_000_000, f"{event.error.type}: {event.error.message}"
+        at_ms, said = wall_ms(), f"{event.error.type}: {event.error.message}"
         self.failures.append(
             Failure(
                 at_ms, event.uid, event.name, event.queue, event.attempt, said[:CHARACTERS], then
@@ -95,7 +96,7 @@ def told(
       abandoned: Handlers that go on though their jobs are settled, threads too.
       since: When the first of those that keep workers was abandoned.
     """
-    now, now_ms = trio.current_time(), time.time_ns() // 1_000_000
+    now, now_ms = trio.current_time(), wall_ms()
     runs = tuple(runs)
     shut = tuple(_shut(each, runs, now, now_ms) for each in status.shut)
     runs = sorted(runs, key=lambda run: run.began)

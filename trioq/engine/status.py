@@ -77,6 +77,11 @@ class Status:
     """Breakers that aren't closed, each once."""
     shared: frozenset[str] = frozenset()
     """The names whose breaker all engines share."""
+    asyncio_lag_s: float | None = None
+    """The same of the loop in which handlers of asyncio run; None: there is none beside the
+    engine's own, or not yet."""
+    entering: str = ""
+    """The lifespan that is being entered, before which no job is run; empty: none."""
     want: str | None = None
     """What the engine itself has too little of, so that it claims less; None: nothing."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -16,7 +15,7 @@ import attrs
 import trio
 
 from trioq.core.calls import NewJob
-from trioq.core.config import Config
+from trioq.core.config import Config, QueueConfig
 from trioq.core.events import Report
 from trioq.core.fairness import Shares
 from trioq.core.flow import Flow, Plan, flow
@@ -25,11 +24,13 @@ from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.job import Record
 from trioq.core.schedules.schedule import Schedule
+from trioq.core.wall import wall_ms
 from trioq.engine import from_config
 from trioq.engine.appetite import Appetite
 from trioq.engine.backlog import Backlog
 from trioq.engine.bridge import Access
-from trioq.engine.handlers import Apart, Handler, Runners
+from trioq.engine.handlers import Apart, AsyncioLoop, Function, Handler, Lifespans, Runners
+from trioq.engine.handlers.signature import signature_of
 from trioq.engine.outage import Outage
 from trioq.engine.runs.aside import Aside
 from trioq.engine.runs.breaker import Breakers
@@ -62,14 +63,22 @@ class Given:
     handlers: Mapping[str, Handler]
     access: Access
     report: Report
+    queues: tuple[QueueConfig, ...]
+    """Those that it claims from, in order of priority."""
     clock: Callable[[], float]
     tracer: Tracer | None
     name: str
     schedules: tuple[Schedule, ...]
+    lifespans: Lifespans
     http: str
     member: tuple[str, int]
     draining: trio.Event
     hurried: trio.Event
+
+    @property
+    def queue_names(self) -> tuple[str, ...]:
+        """What the queues are called that it claims from."""
+        return tuple(queue.name for queue in self.queues)
 
 
 @attrs.define(eq=False)
@@ -84,6 +93,8 @@ class Parts:
     shares: Shares = attrs.field(init=False)
     flow: Flow = attrs.field(init=False)
     breakers: Breakers = attrs.field(init=False)
+    signatures: Mapping[str, str] = attrs.field(init=False)
+    """Of what each handler takes."""
     drops: Drops = attrs.field(init=False)
     done_teller: DoneTeller = attrs.field(init=False)
     ends: Ends = attrs.field(init=False)
@@ -111,9 +122,13 @@ class Parts:
             rules=from_config.breaker_rules(given.config, given.handlers),
         )
 
+    @signatures.default
+    def _sign(self) -> Mapping[str, str]:
+        return {name: signature_of(handler) for name, handler in self.given.handlers.items()}
+
     @shares.default
     def _make_shares(self) -> Shares:
-        return Shares([(queue.name, queue.weight) for queue in self.given.config.queues])
+        return Shares([(queue.name, queue.weight) for queue in self.given.queues])
 
     @drops.default
     def _make_drops(self) -> Drops:
@@ -152,12 +167,14 @@ class Parts:
         shard = Shard(
             name=given.name,
             config=given.config,
+            queues=given.queue_names,
             access=given.access,
             outage=Outage(given.report, random.random),
             backlog=self.backlog,
             runs=self.runs,
             appetite=self.appetite,
             names=given.handlers,
+            signatures=self.signatures,
             info=self._info,
             limits=self.flow.settings(
                 limit for handler in given.handlers.values() for limit in handler.limits
@@ -187,7 +204,7 @@ class Parts:
             backlog=self.backlog,
             runs=self.runs,
             handlers=given.handlers,
-            queues=frozenset(given.config.queue_names),
+            queues=frozenset(given.queue_names),
             rules=self.rules,
             grace_s=given.config.worker.cancel_grace_s,
             plans=plans,
@@ -229,7 +246,7 @@ class Parts:
             server=server,
             who=given.name,
             queues=given.config.queue_names,
-            claimable=from_config.unlimited_queues(given.config),
+            claimable=from_config.unlimited(given.queues),
             rate=from_config.rate(given.config),
             interval_s=given.config.observability.queue_sample_interval_s,
             idle=idle,
@@ -245,6 +262,16 @@ class Parts:
         """Where handlers run that have a process of their own; None: there are no such."""
         found = (h.runners for h in self.given.handlers.values() if isinstance(h, Apart))
         return next(found, None)
+
+    @property
+    def asyncio_loop(self) -> AsyncioLoop | None:
+        """Where what needs asyncio runs; None: nothing does."""
+        if self.given.lifespans.need_asyncio:
+            return self.given.lifespans.loop
+        handlers = self.given.handlers.values()
+        functions = (h.function if isinstance(h, Apart) else h for h in handlers)
+        loops = (f.loop for f in functions if isinstance(f, Function) and f.loop is not None)
+        return next(loops, None)
 
     def ticker(self, *, outage: Outage) -> Ticker:
         """Makes the ticks of schedules."""
@@ -322,7 +349,7 @@ class Parts:
     def _count_aside(self) -> int | None:
         if self.aside is None or not self.backlog.aside:
             return 0
-        is_enough = not self.aside.claimable(self.given.config.queue_names)
+        is_enough = not self.aside.claimable(self.given.queue_names)
         return None if is_enough else len(self.backlog.aside)
 
     def _info(self) -> bytes:
@@ -332,15 +359,16 @@ class Parts:
             EngineInfo(
                 name=given.name,
                 pid=os.getpid(),
-                started_ms=time.time_ns() // 1_000_000,
-                queues=given.config.queue_names,
+                started_ms=wall_ms(),
+                queues=given.queue_names,
                 names=tuple(sorted(given.handlers)),
                 workers=given.config.worker.count,
                 http=given.http,
                 lease_s=given.config.worker.lease_s,
                 supervisor=given.member[0],
                 process=given.member[1],
-                strict=all(queue.weight is None for queue in given.config.queues),
+                strict=all(queue.weight is None for queue in given.queues),
                 behind=from_config.behind(given.config, given.handlers),
+                signatures=self.signatures,
             )
         )

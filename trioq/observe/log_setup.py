@@ -51,6 +51,7 @@ def take_over(
     *,
     namespace: str | None = None,
     process: int | None = None,
+    runner: int | None = None,
 ) -> FilteringBoundLogger:
     """The same logger, and everybody else's lines go where its lines go.
 
@@ -59,10 +60,11 @@ def take_over(
 
     Args:
       process: The number of this process among those of its supervisor, which is in each line.
+      runner: The pid of this process, which runs jobs of an engine's, likewise.
     """
     out = stream or sys.stderr
     form = _Form.of(log_format, out)
-    always = _always(namespace=namespace, process=process)
+    always = _always(namespace=namespace, process=process, runner=runner)
     writer = _Writer(out, form, always)
     before = form.before(always)
     handler = _Handler(writer)

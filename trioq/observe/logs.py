@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import attrs
@@ -20,7 +20,7 @@ from trioq.core.events import Event, name_of
 from trioq.core.limits import limit_of
 
 #: The level of each event; the others are ``info``.
-LEVELS: dict[type[Event], str] = {
+LEVELS: Mapping[type[Event], str] = {
     e.Claimed: "debug",
     e.ClaimsReturned: "debug",
     e.JobWaited: "debug",
@@ -54,6 +54,9 @@ LEVELS: dict[type[Event], str] = {
     e.ScheduleRetired: "warning",
     e.TickRefused: "error",
     e.LoopStalled: "error",
+    e.AsyncioLeft: "error",
+    e.LifespanSlow: "warning",
+    e.LifespanFailed: "error",
     e.WaitsForItself: "error",
     e.ScheduleTicked: "warning",
     e.TickRefused: "warning",
@@ -95,10 +98,14 @@ class LogLines:
 
     Args:
       clock: For storms, in seconds.
+      levels: Of each event; the others are ``info``.
+      left_out: The fields that nobody wants to see.
     """
 
     log: structlog.typing.FilteringBoundLogger
     clock: Callable[[], float] = time.monotonic
+    levels: Mapping[type[Event], str] = attrs.field(factory=lambda: LEVELS)
+    left_out: Container[str] = ()
     _muted: frozenset[type[Event]] = attrs.field(init=False)
     """Events below the logger's level: asked of it once, as there are two for each job."""
     _storms: dict[tuple[type[Event], tuple[str, ...]], _Storm] = attrs.field(
@@ -111,7 +118,7 @@ class LogLines:
         return frozenset(
             kind
             for kind in Event.__subclasses__()
-            if not self.log.is_enabled_for(getattr(logging, _level(kind).upper()))
+            if not self.log.is_enabled_for(getattr(logging, self._level(kind).upper()))
         )
 
     def listener_for(self, kind: type[Event]) -> LogLines | None:
@@ -139,9 +146,15 @@ class LogLines:
         fields = _fields(event) | more
         if self._engine is not None:
             fields.setdefault("engine_id", self._engine)
-        level = _tick_level(event) if isinstance(event, e.ScheduleTicked) else _level(type(event))
+        if self.left_out:
+            fields = {name: fields[name] for name in fields if name not in self.left_out}
+        level = self._level(type(event))
+        level = _tick_level(event) if isinstance(event, e.ScheduleTicked) else level
         level = "debug" if _is_no_news(event) else level
         getattr(self.log, level)(name_of(type(event)), **fields)
+
+    def _level(self, kind: type[Event]) -> str:
+        return self.levels.get(kind, "info")
 
     def _is_first(self, event: Event, key: tuple[str, ...]) -> bool:
         """Whether to tell this one; the others are counted."""
@@ -161,10 +174,6 @@ class LogLines:
                 if storm.more:
                     for_s = round(now - storm.told_at, 3)
                     self._write(storm.last, more=storm.more, for_s=for_s)
-
-
-def _level(kind: type[Event]) -> str:
-    return LEVELS.get(kind, "info")
 
 
 def _tick_level(event: e.ScheduleTicked) -> str:

@@ -24,7 +24,7 @@ from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from trioq.core.formats.record import TRACE
+from trioq.core.formats.record import BAGGAGE_BYTES, TRACE
 from trioq.core.job import NO_HEADERS, Headers, Uid
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed
 from trioq.core.settlements import (
@@ -44,9 +44,6 @@ T = TypeVar("T")
 
 #: Steps whose spans runs can still be linked to: an engine's next run is of a recent one.
 STEPS = 1000
-
-#: A record's header travels with each claim; a baggage above this is left behind.
-BAGGAGE_BYTES = 8192
 
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 _BAGGAGE = W3CBaggagePropagator()

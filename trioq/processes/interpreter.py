@@ -12,5 +12,5 @@ def python() -> list[str]:
     A file that happens to lie in the working directory isn't a module, unless this process was
     started so that it would be one.
     """
-    is_module = Path(sys.argv[0]).name == "__main__.py"
+    is_module = Path(sys.argv[0]).name == "__main__.py" and not sys.flags.safe_path
     return [sys.executable, *(() if is_module else ("-P",))]

@@ -26,7 +26,7 @@ import trio
 
 from trioq.errors import ConfigError
 from trioq.processes.child import Argv, Child
-from trioq.processes.ends import NOTHING, End, Ends, Follows
+from trioq.processes.ends import FAILED, NOTHING, End, Ends, Follows
 from trioq.processes.health import Health
 from trioq.processes.limits import Limits
 from trioq.processes.notify import Notifier
@@ -228,6 +228,8 @@ class Supervisor:
             self.log.error("child_ended_by_itself", **told)
         else:
             self.log.info("child_ended", **told)
+        if self._code == 0 and code == FAILED:  # its lifespan has, say
+            self._code = FAILED
         self._go_on(follows)
         self._change()
 

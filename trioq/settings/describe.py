@@ -30,7 +30,9 @@ jobqueue.toml: worker.count: expected a whole number from 1 to 1000, got 'four'
 
 `trioq config check` does so without starting anything, and tells what doesn't fit the app's
 handlers with it. `trioq config show` prints what is in effect, secrets masked, and
-`trioq config schema` a JSON Schema for editors.
+`trioq config schema` a JSON Schema for editors: an editor with Taplo, such as VS Code with
+"Even Better TOML", completes and checks a file whose first line is `#:schema FILE`, as the
+sample's does with [`jobqueue.schema.json`](jobqueue.schema.json).
 
 **Durations** are text, `"500ms"`, `"30s"`, `"5m"`, `"1h"` or `"2d"`, or a plain number of
 seconds. **Sizes** are text, `"64kB"` or `"1MiB"`, or a plain number of bytes. **Paths** are

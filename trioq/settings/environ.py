@@ -17,10 +17,11 @@ from typing import Any
 import tomli
 
 from trioq.core.config.keys import Section, entries
-from trioq.core.config.kinds import Kind, ListOf, Path, TableOf
+from trioq.core.config.kinds import Kind, ListOf, OneOrMore, Path, TableOf
 from trioq.core.config.rules import dotted, nearest
 from trioq.core.config.sections import Config
 from trioq.failpoints import is_idle
+from trioq.settings.find import VARIABLE
 from trioq.settings.layers import Layer, Tree, merge
 from trioq.settings.meanings import meant
 
@@ -93,7 +94,8 @@ def all_variables() -> Iterator[str]:
 
 
 def _ours(environ: Mapping[str, str]) -> list[str]:
-    return [name for name in environ if name.startswith(PREFIX) and not name.startswith(NOT_KEYS)]
+    names = [name for name in environ if name.startswith(PREFIX) and name != VARIABLE]
+    return [name for name in names if not name.startswith(NOT_KEYS)]
 
 
 def _is_of_services(variable: str, text: str) -> bool:
@@ -154,7 +156,10 @@ def _named(rest: str, names: Iterable[str]) -> tuple[str, str]:
 
 
 def _value(kind: Kind | Section, text: str) -> Any:
-    if isinstance(kind, Kind) and not isinstance(kind, ListOf | TableOf):
+    is_text = not isinstance(kind, ListOf | TableOf | OneOrMore) or (
+        isinstance(kind, OneOrMore) and not text.lstrip().startswith("[")
+    )
+    if isinstance(kind, Kind) and is_text:
         return kind.from_text(text)
     try:
         read = tomli.loads(f"value = {text}")

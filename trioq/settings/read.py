@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pathlib
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,11 +17,9 @@ from trioq.core.config.sections import Config
 from trioq.cwd import why_missing, working_directory
 from trioq.errors import ConfigError
 from trioq.settings.environ import from_environment
+from trioq.settings.find import PROJECT, TABLE, URL
 from trioq.settings.layers import Layer, Merged, Tree, merged, under
 from trioq.settings.structure import structure
-
-_URL = re.compile("embedded:|rediss?://|unix://")
-
 
 Also = Callable[[Config], Iterable[Fault]]
 """Finds more that is wrong. Of the configuration only what is right is there."""
@@ -37,7 +35,8 @@ def load(
     """Read a configuration file.
 
     Arguments:
-      path: The file. Relative paths in it are relative to its directory.
+      path: The file. Relative paths in it are relative to its directory. Of a ``pyproject.toml``
+          the table ``[tool.trioq]`` is read.
       environ: Where ``TRIOQ_…`` variables are looked up; they win over the file.
       also: Looks for more faults, as in the app; they come with the others.
 
@@ -49,7 +48,7 @@ def load(
     if not isinstance(given, str | os.PathLike):
         kind = type(given).__name__
         raise TypeError(f"a configuration is the path of its file, as text or a Path, not a {kind}")
-    if _URL.match(str(path)):
+    if URL.match(str(path)):
         raise ConfigError(
             [
                 "a configuration is a TOML file, not a URL: that goes into it as redis.url, or into"
@@ -62,7 +61,10 @@ def load(
     text = _text(file, str(path))
     # Absolute, so that the program may change its directory later.
     directory = file.absolute().parent
-    config = parse(text, name=str(path), directory=directory, environ=environ, also=also)
+    table = TABLE if file.name == PROJECT else None
+    config = parse(
+        text, name=str(path), directory=directory, environ=environ, also=also, table=table
+    )
     return attrs.evolve(config, path=file.absolute())
 
 
@@ -73,14 +75,43 @@ def parse(
     directory: str | pathlib.Path,
     environ: Mapping[str, str] = os.environ,
     also: Also = _nothing,
+    table: str | None = None,
 ) -> Config:
     """Read a configuration from its text; ``name`` is what faults call it.
+
+    Args:
+      table: Which part of the text is ours, such as ``tool.trioq``; None: all of it.
 
     Raises:
       ConfigError: With all faults, one line each.
     """
     tree = _tree(text, name)
+    if table is not None:
+        tree, name = _part(tree, table, name), f"{name}: [{table}]"
     layers = [Layer(tree), from_environment(environ, tree)]
+    return _config(layers, name, pathlib.Path(directory), also=also)
+
+
+def from_trees(
+    trees: Sequence[Mapping[str, Any]],
+    *,
+    name: str,
+    directory: str | pathlib.Path,
+    environ: Mapping[str, str] = os.environ,
+    also: Also = _nothing,
+) -> Config:
+    """A configuration from tables as TOML would give them, such as a framework has in its settings.
+
+    Args:
+      trees: A later one wins, key by key; the environment wins over all.
+      name: What faults call it.
+
+    Raises:
+      ConfigError: With all faults, one line each.
+    """
+    laid = merged([Layer(copy.deepcopy(dict(tree))) for tree in trees]).tree
+    layers = [Layer(copy.deepcopy(dict(tree))) for tree in trees]
+    layers.append(from_environment(environ, laid))
     return _config(layers, name, pathlib.Path(directory), also=also)
 
 
@@ -103,11 +134,32 @@ def from_url(
     return _config(layers, "connect", working_directory() or pathlib.Path(), queues_are_known=known)
 
 
+def tree_of_file(path: str | pathlib.Path) -> Tree:
+    """The tables of a configuration's file, of which nothing is checked yet.
+
+    Raises:
+      ConfigError: There is none, or it isn't TOML.
+    """
+    return _tree(_text(pathlib.Path(path), str(path)), str(path))
+
+
+def read_again(text: str, directory: pathlib.Path) -> Config:
+    """The configuration that :func:`~trioq.settings.write.as_toml` has written, secrets and all.
+
+    Args:
+      directory: From where what it names is found.
+    """
+    config, _, _ = structure(_tree(text, "the configuration"))
+    return attrs.evolve(config, directory=directory)
+
+
 def _text(file: pathlib.Path, name: str) -> str:
     try:
         content = file.read_bytes()
     except FileNotFoundError:
-        raise ConfigError([f"{name}: no such file"]) from None
+        # A server of web programs has often another directory than a shell.
+        there = "" if file.is_absolute() else f" in {working_directory() or 'no directory'}"
+        raise ConfigError([f"{name}: no such file{there}"]) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError([f"{name}: can't be read: {reason}"]) from None
@@ -128,6 +180,15 @@ def _tree(text: str, name: str) -> Tree:
         raise ConfigError([f"{name}: not TOML: too deeply nested"]) from None
     except ValueError as error:  # a number of more than 4,300 digits
         raise ConfigError([f"{name}: not TOML: {error}"]) from None
+
+
+def _part(tree: Tree, table: str, name: str) -> Tree:
+    part: Any = tree
+    for key in table.split("."):
+        part = part.get(key) if isinstance(part, dict) else None
+    if not isinstance(part, dict):
+        raise ConfigError([f"{name}: it has no table [{table}]"])
+    return part
 
 
 def _config(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from redis.connection import AbstractConnection
 
@@ -31,16 +31,25 @@ class Attempt:
         self._connection: AbstractConnection | None = None
         self._error: Exception | None = None
 
-    def run(self, connect: Callable[[], AbstractConnection]) -> AbstractConnection:
+    def run(
+        self, connect: Callable[[], AbstractConnection], timeout_s: float | None = None
+    ) -> AbstractConnection:
         """The connection that ``connect`` makes.
+
+        Args:
+          timeout_s: It is abandoned after so long.
 
         Raises:
           StoreUnreachable: Abandoned, or there is no thread for it. Else what ``connect`` raises.
         """
-        connection = None
+        connection, told = None, "interrupted while connecting"
         try:
             _thread.start_new_thread(self._work, (connect,))
-            self._over.get()
+            try:
+                self._over.get(timeout=timeout_s)
+            except Empty:
+                told = "no connection in time"
+                self.abandon()
             with self._lock:
                 connection, self._connection = self._connection, None
         except RuntimeError as error:
@@ -55,7 +64,7 @@ class Attempt:
         if self._error is not None:
             raise self._error
         if connection is None:
-            raise StoreUnreachable(f"{self._name}: interrupted while connecting", sent=False)
+            raise StoreUnreachable(f"{self._name}: {told}", sent=False)
         return connection
 
     @property

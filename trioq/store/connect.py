@@ -6,17 +6,13 @@ would disable its check for a stale reply), no commands of its own.
 
 from __future__ import annotations
 
-import errno
-import math
-import secrets
 import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import attrs
 from redis.connection import (
     AbstractConnection,
     Connection,
@@ -24,15 +20,12 @@ from redis.connection import (
     UnixDomainSocketConnection,
 )
 
-from trioq.core.config import Config, RedisConfig
+from trioq.core.config import Config
 from trioq.errors import StoreRefused
-from trioq.store import embedded
-from trioq.store.greeting import Greeting
-from trioq.store.keys import Keys
-from trioq.store.lane import Lane, no_retries
-from trioq.store.listening import Listening
-from trioq.store.protocol import StoreOptions
-from trioq.store.redis import RedisStore
+from trioq.extras import extra
+from trioq.store import greeting, listening
+from trioq.store.connector import Connector, Dial, keys_of, store_options
+from trioq.store.lane import no_retries
 
 #: A connection that is dead without a word is noticed after about 20 s of silence, a send that
 #: nobody takes after 10 s. Not every system has all of these.
@@ -48,93 +41,13 @@ KEEPALIVE: dict[int, int] = {
 }
 
 Log = Callable[[str], None]
-Dial = Callable[..., AbstractConnection]
+
+#: What a connector loads late is here as soon as there is one: without descriptors nothing more can
+#: be loaded, and that is to be told as what it is.
+_LOADED = (greeting, listening)
 
 
-@attrs.define
-class Connector:
-    """The way to one namespace. Close it when all its lanes are done with."""
-
-    keys: Keys
-    options: StoreOptions
-    description: str
-    """For people: where it leads, without any secret."""
-    redis: RedisConfig
-    _dial: Dial = attrs.field(repr=False)
-    _embedded: embedded.Embedded | None = None
-    _lanes: list[Lane] = attrs.field(factory=list[Lane], init=False, repr=False)
-    _is_closed: bool = attrs.field(default=False, init=False)
-    _token: str = attrs.field(factory=lambda: secrets.token_hex(4), init=False)
-
-    def lane(self, purpose: str, *, at_most_s: float = math.inf) -> Lane:
-        """A connection for one purpose, made when it is first used.
-
-        The server lists it as ``trioq:<purpose>:<8 hex digits of this connector>``.
-
-        Args:
-          at_most_s: How long connecting, and each piece of an answer, may take, where the
-              configuration allows more.
-        """
-        connect_s = min(self.redis.connect_timeout_s, at_most_s)
-        read_s = min(self.redis.read_timeout_s, at_most_s)
-        greeting = Greeting(self.redis)
-
-        def dial(name: str) -> AbstractConnection:
-            connection = self._dial(
-                socket_connect_timeout=connect_s,
-                socket_timeout=read_s,
-                redis_connect_func=lambda connection: greeting.say(connection, name),
-            )
-            # redis-py's defaults have changed twice; a re-sent write would be executed twice.
-            assert connection.retry.get_retries() == 0, "redis-py would send again by itself"
-            return connection
-
-        lane = Lane(dial, f"trioq:{purpose}:{self._token}")
-        if self._is_closed:
-            lane.close()  # whoever asks it is told so
-        self._lanes.append(lane)
-        return lane
-
-    def store(self, purpose: str, *, at_most_s: float = math.inf) -> RedisStore:
-        """A store on a lane of its own; see :meth:`lane`."""
-        return RedisStore(self.keys, self.lane(purpose, at_most_s=at_most_s), self.options)
-
-    def listening(self, client: str) -> Listening:
-        """Hears what a client of this name is told, on a connection of its own."""
-        return Listening(self.lane("ends"), self.keys, client)
-
-    @property
-    def is_embedded(self) -> bool:
-        """Whether it leads to a server of one's own, with a keeper."""
-        return self._embedded is not None
-
-    def close(self) -> None:
-        """Close all lanes, for good, and give up the embedded server if there is one."""
-        self._is_closed = True
-        for lane in self._lanes:
-            lane.close()
-        self._lanes.clear()
-        if self._embedded is not None:
-            self._embedded.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-def store_options(config: Config) -> StoreOptions:
-    """What a configuration says to the scripts."""
-    return StoreOptions(
-        keep_done=config.worker.keep_done,
-        id_retention_ms=int(config.worker.id_retention_s * 1000),
-        max_lengths={q.name: q.max_length for q in config.queues if q.max_length is not None},
-        when_full={q.name: q.when_full for q in config.queues if q.when_full is not None},
-    )
-
-
-def open_store(config: Config, *, read_only: bool = False, log: Log = embedded.tell) -> Connector:
+def open_store(config: Config, *, read_only: bool = False, log: Log | None = None) -> Connector:
     """The way to a configuration's namespace; starts or joins the embedded server.
 
     A server elsewhere isn't asked for anything yet: lanes connect when they are first used.
@@ -142,24 +55,29 @@ def open_store(config: Config, *, read_only: bool = False, log: Log = embedded.t
     Args:
       read_only: Start nothing where there is no data yet.
       log: Is told what the embedded server has to say, as of :func:`trioq.store.embedded.start`.
+          None: that goes to stderr.
 
     Raises:
       StoreRefused: The embedded server can't be started, there is none to read from, or a
           TLS file can't be used. The message says what to do.
     """
-    keys = Keys(config.namespace)
+    keys = keys_of(config)
     options = store_options(config)
     directory = config.redis.embedded
     if directory is None:
         dial_there, description = _elsewhere(config)
         return Connector(keys, options, description, config.redis, dial_there)
+    with extra("the embedded server"):
+        from trioq.store import embedded
+        from trioq.store.embedded.dial import EmbeddedConnection
+
     path = config.resolve(directory)
     if read_only and not embedded.exists(path):
         raise StoreRefused(f"{path}: no data there yet; `trioq serve` makes it")
-    server = embedded.start(path, log=log)
+    server = embedded.start(path, log=log or embedded.tell)
 
     def dial(**more: Any) -> AbstractConnection:
-        return _EmbeddedConnection(server, **_COMMON, **more)  # type: ignore[abstract]
+        return EmbeddedConnection(server, **_COMMON, **more)  # type: ignore[abstract]
 
     return Connector(keys, options, f"embedded:{directory}", config.redis, dial, server)
 
@@ -244,26 +162,3 @@ def _try_tls_files(ca: Path | None, cert: Path | None, key: Path | None) -> None
 
 def _reason(error: ssl.SSLError) -> str:
     return (error.reason or str(error)).replace("_", " ").lower()
-
-
-class _EmbeddedConnection(UnixDomainSocketConnection):
-    """A connection to the embedded server, which is started again if it was killed."""
-
-    def __init__(self, server: embedded.Embedded, **options: Any) -> None:
-        self._server = server
-        super().__init__(path=server.socket_path, **options)  # type: ignore[no-untyped-call]
-
-    def _connect(self) -> socket.socket:
-        try:
-            return self._dialled()
-        except (ConnectionRefusedError, FileNotFoundError):
-            # Nobody listens. A server that is stopped or loading does, and is waited for.
-            if not self._server.revive():
-                if why := self._server.why_gone:
-                    raise ConnectionRefusedError(errno.ECONNREFUSED, why) from None
-                raise
-            return self._dialled()
-
-    def _dialled(self) -> socket.socket:
-        sock: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
-        return sock

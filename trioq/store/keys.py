@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import attrs
 
+from trioq.core.formats.door import name_of
+
 
 @attrs.frozen
 class KeyDoc:
@@ -35,10 +37,10 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("ready:<queue>", "LIST", "uids, oldest at the right", "enqueue, promote, release", "claim"),
     KeyDoc("suspects:<queue>", "LIST", "uids that were running when an engine died", "reap", "claim"),
     KeyDoc("scheduled:<queue>", "ZSET", "uid → due, epoch ms", "enqueue, retry, replace", "promote, cancel"),
-    KeyDoc("parked:<queue>:<name>", "LIST", "uids that met a closed door, oldest at the right", "park", "claim, cancel"),
-    KeyDoc("parked", "HASH", "`queue:name` → since when and how many have waited", "park", "claim"),
+    KeyDoc("parked:<queue>:<door>", "LIST", "uids that met a closed door, oldest at the right; it is called as the jobs' name, and if their payloads fit not every version of the handler, by a tab and the signatures that they didn't fit besides", "park", "claim, cancel"),
+    KeyDoc("parked", "HASH", "`queue:door` → since when and how many have waited", "park", "claim"),
     KeyDoc("behind", "SET", "uids that lie in parked lists", "park", "claim, cancel, expire_parked, purge"),
-    KeyDoc("dropped_behind:<queue>:<name>", "SET", "uids that were cancelled and still lie in `parked`", "cancel", "claim, expire_parked, purge"),
+    KeyDoc("dropped_behind:<queue>:<name>", "SET", "uids that were cancelled and still lie in `parked`, whichever of the name's doors", "cancel", "claim, expire_parked, purge"),
     KeyDoc("dropped:<queue>", "SET", "uids that were cancelled and still lie in `ready`", "cancel", "claim"),
     KeyDoc("running:<boot>", "HASH", "uid → `step:i:suspect:queue`: step, place in the batch, where it came from; of what was claimed alone", "claim", "settle, reap, sign-off"),
     KeyDoc("packs:<boot>", "HASH", "`step:i:queue` → `count:uid uid …`: claims that one step made of one queue, in their order; i is the place of the first", "claim", "settle, reap, sign-off"),
@@ -137,7 +139,11 @@ class Keys:
 
     def behind(self, queue: str, name: str) -> list[str]:
         """Who is parked behind a door, and who was cancelled there."""
-        return [self.of("parked", queue, name), self.of("dropped_behind", queue, name)]
+        return [self.of("parked", queue, name), self.dropped_behind(queue, name)]
+
+    def dropped_behind(self, queue: str, door: str) -> str:
+        """All doors of a name have one: who cancels a job doesn't know where it lies."""
+        return self.of("dropped_behind", queue, name_of(door))
 
     def own_bell(self, boot: str) -> str:
         """No queue has a name that begins so."""

@@ -15,6 +15,7 @@ then.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
@@ -30,6 +31,7 @@ from redis.connection import AbstractConnection
 from redis.retry import Retry
 from redis.utils import SENTINEL
 
+from trioq.core.forked import in_each_fork
 from trioq.errors import StoreClosed, StoreError, StoreRefused, StoreUnreachable
 from trioq.store import kept, replies
 from trioq.store.answers import translated
@@ -42,6 +44,9 @@ from trioq.store.scripts import Script, script_name
 #: A request that fits is sent without waiting for the server to read. The kernel's default is half
 #: of what a batch of settlements has.
 SEND_BYTES = 1 << 19
+
+#: A socket with a timeout of 0 wouldn't wait at all, and say otherwise what is wrong.
+LEAST_S = 0.001
 
 
 class Dialer(Protocol):
@@ -58,8 +63,13 @@ def no_retries() -> Retry:
 class Lane:
     """One connection, made when it is first needed and again after each failure."""
 
-    def __init__(self, dial: Dialer, name: str) -> None:
+    def __init__(self, dial: Dialer, name: str, call_s: float = math.inf) -> None:
         self.name = name
+        self.call_s = call_s
+        """How long a call may take in all, connecting included."""
+        self.until = math.inf
+        """Where calls have such an end: when those that begin from now on end at the latest, by the
+        monotonic clock. Said by whoever alone uses the lane."""
         self.generation = 0
         """Counts connections: whoever watches something over time starts anew with each."""
         self.client: int | None = None
@@ -74,8 +84,12 @@ class Lane:
         self._connection: AbstractConnection | None = None
         self._attempt: Attempt | None = None
         self._calling = False
+        self._rests = False
+        """Whether what is under way is between two messages, and no thread reads."""
         self._interrupted = False
         self._closed = False
+        self._ends: float | None = None
+        """When the call that is under way ends at the latest; None: it has no such end."""
         self._known_for = 0
         """The connection, by its count, that was asked for its name."""
         _LANES.add(self)
@@ -187,6 +201,7 @@ class Lane:
             is_there = self._calling and self._connection is connection
         if not is_there:
             raise StoreUnreachable(f"{self.name}: the connection was lost before the answer")
+        self._ends = self._end_of_call()
         return self._received(connection, [command], None, [shape])[0]
 
     def more(self, connection: AbstractConnection, shape: Shape, timeout_s: float) -> Any | None:
@@ -201,7 +216,20 @@ class Lane:
         with self._lock:
             if not (self._calling and self._connection is connection):
                 raise StoreUnreachable(f"{self.name}: the connection was lost")
+            self._rests = False
+        answer = self._message(connection, shape, timeout_s)
+        with self._lock:
+            self._rests = True
+            if self._closed:  # nobody will ask again
+                self._wake()
+        return answer
+
+    def _message(
+        self, connection: AbstractConnection, shape: Shape, timeout_s: float
+    ) -> Any | None:
         try:
+            if self._ends is not None:
+                _parser(connection).until = math.inf
             if timeout_s > 0:
                 answer = _read(connection, timeout_s, shape.bytes_max)
             elif (answer := _read_buffered(connection)) is None:
@@ -225,6 +253,7 @@ class Lane:
     def _sent(self, commands: Sequence[tuple[Any, ...]]) -> AbstractConnection:
         connection = self._begin()
         try:
+            _bound(connection, self._ends)
             _send(connection, commands)
         except Exception as error:
             self._end(broken=True)
@@ -245,6 +274,7 @@ class Lane:
         try:
             if until is not None:
                 _wait(connection, until)
+            _bound(connection, self._ends)
             answers = [_read(connection, timeout_s, shape.bytes_max) for shape in shapes]
         except Exception as error:
             self._end(broken=True)
@@ -347,6 +377,7 @@ class Lane:
 
     def _begin(self) -> AbstractConnection:
         """The connection for a call, which from now on is under way."""
+        ends = self._ends = self._end_of_call()
         with self._lock:
             if self._calling:  # what was started was never finished
                 self._calling = False
@@ -356,7 +387,8 @@ class Lane:
             self._check()
             attempt = self._attempt = Attempt(self.name)
         try:
-            connection = attempt.run(self.connect)
+            left_s = None if ends is None else max(0.0, ends - monotonic())
+            connection = attempt.run(self.connect, left_s)
         finally:
             with self._lock:
                 self._attempt = None
@@ -364,10 +396,17 @@ class Lane:
         with self._lock:
             return self._started()
 
+    def _end_of_call(self) -> float | None:
+        if self.call_s == math.inf:
+            return None
+        return min(self.until, monotonic() + self.call_s)
+
     def _started(self) -> AbstractConnection:
         self._check()
+        if self._ends is not None and monotonic() >= self._ends:
+            raise StoreUnreachable(f"{self.name}: no connection in time", sent=False)
         assert self._connection is not None
-        self._calling = True
+        self._calling, self._rests = True, False
         return self._connection
 
     def _check(self) -> None:
@@ -392,7 +431,8 @@ class Lane:
         """Whatever holds the lane's thread up ends; where nothing does, the connection goes."""
         if self._attempt is not None:
             self._attempt.abandon()
-        elif not self._calling:
+        elif not self._calling or self._rests:
+            self._calling = self._rests = False
             self._forget()
         elif self._connection is not None:
             # The base method: SSLSocket.shutdown would drop TLS under the reader.
@@ -426,7 +466,7 @@ def _forget_all() -> None:
         lane._forked()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+in_each_fork(_forget_all)
 
 
 def _socket(connection: AbstractConnection) -> socket.socket:
@@ -437,7 +477,7 @@ def _socket(connection: AbstractConnection) -> socket.socket:
 
 def _widen(sock: socket.socket) -> None:
     """Have room for a batch; TCP makes room by itself."""
-    if sock.family == socket.AF_UNIX:
+    if sock.family == getattr(socket, "AF_UNIX", None):  # not on Windows
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
 
 
@@ -450,6 +490,17 @@ def _send(connection: AbstractConnection, commands: Sequence[tuple[Any, ...]]) -
     except UnicodeEncodeError:  # a name that isn't UTF-8, as somebody else wrote it
         packed = _packed([tuple(map(kept.raw, command)) for command in commands])
     _write(_socket(connection), packed)
+
+
+def _bound(connection: AbstractConnection, ends: float | None) -> None:
+    """Have what is sent and read from now on end by then."""
+    if ends is not None:
+        _parser(connection).until = ends
+        _socket(connection).settimeout(max(LEAST_S, ends - monotonic()))
+
+
+def _parser(connection: AbstractConnection) -> BoundedReader:
+    return cast(BoundedReader, connection._get_parser())
 
 
 def _write(sock: socket.socket, packed: bytes) -> None:
@@ -486,7 +537,7 @@ def _packed(commands: Sequence[tuple[Any, ...]]) -> bytes:
 
 def _wait(connection: AbstractConnection, until: float) -> None:
     """Until an answer begins to come; if it doesn't by then, see to it that it does."""
-    parser = cast(BoundedReader, connection._get_parser())
+    parser = _parser(connection)
     for pause_s in (0.0, *AGAIN_S):
         if parser.comes_by(until := max(until, monotonic() + pause_s)):
             return
@@ -495,7 +546,7 @@ def _wait(connection: AbstractConnection, until: float) -> None:
 
 def _read(connection: AbstractConnection, timeout_s: float | None, bytes_max: int) -> Any:
     """The next answer; an error that the server tells is one."""
-    parser = cast(BoundedReader, connection._get_parser())
+    parser = _parser(connection)
     parser.bytes_max = bytes_max
     try:
         return parser.read_response(timeout=SENTINEL if timeout_s is None else timeout_s)
@@ -505,7 +556,7 @@ def _read(connection: AbstractConnection, timeout_s: float | None, bytes_max: in
 
 
 def _read_buffered(connection: AbstractConnection) -> Any:
-    return cast(BoundedReader, connection._get_parser()).read_buffered()
+    return _parser(connection).read_buffered()
 
 
 def _is_error(answer: Any) -> bool:

@@ -45,7 +45,9 @@ class Listening:
         self._connection = None
         try:
             connection = self.lane.start("SUBSCRIBE", self._channel)
-            is_heard = self.lane.more(connection, MESSAGE, OPEN_S) is not None
+            is_heard = (
+                self.lane.more(connection, MESSAGE, min(OPEN_S, self.lane.call_s)) is not None
+            )
         except StoreRefused as error:
             if not str(error).startswith("NOPERM"):
                 raise

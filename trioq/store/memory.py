@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from trioq.core import model
 from trioq.core.calls import (
@@ -37,12 +38,15 @@ from trioq.core.calls import (
     Unwanted,
 )
 from trioq.core.formats.pause import of_schedule
-from trioq.core.job import Uid
+from trioq.core.job import Record, Uid
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 from trioq.core.seen import Sighting
 from trioq.store.protocol import DROPPED, LOST, StoreOptions
+
+if TYPE_CHECKING:
+    from trioq.store.inspect import Explanation, JobView, ScheduleView
 
 
 class MemoryStore:
@@ -198,6 +202,11 @@ class MemoryStore:
                 now_us=self._now_us(), rate=rate, who=who, taking=taking, dropped=DROPPED,
             )  # fmt: skip
 
+    def start_enqueue(
+        self, sender: str, number: int, jobs: Sequence[NewJob], who: Enqueuer | None = None
+    ) -> Callable[[], Enqueued]:
+        return lambda: self.enqueue(sender, number, jobs, who=who)
+
     def replace(self, sender: str, number: int, replacing: Replacing) -> Replaced:
         with self._call() as space:
             return model.replace(space, sender, number, replacing, now_ms=self._now_ms())
@@ -284,6 +293,52 @@ class MemoryStore:
     def note_files(self, sightings: Sequence[Sighting], forget_after_ms: int) -> int:
         with self._call() as space:
             return model.note_files(space, sightings, forget_after_ms, now_ms=self._now_ms())
+
+    # -- the clients' questions --------------------------------------------------------
+
+    # What answers them is loaded when the first is asked, as it is of the other store.
+
+    def find(self, id_or_uid: str) -> JobView | None:
+        from trioq.store.memory_questions import find
+
+        with self._call() as space:
+            return find(space, id_or_uid, self._now_ms())
+
+    def look(self, uid: Uid, id: str | None) -> JobView | None:
+        from trioq.store.memory_questions import look
+
+        with self._call() as space:
+            return look(space, uid, id, self._now_ms())
+
+    def record(self, uid: Uid) -> Record | None:
+        from trioq.store.memory_questions import record
+
+        with self._call() as space:
+            return record(space, uid)
+
+    def explain(self, id_or_uid: str) -> Explanation:
+        from trioq.store.memory_explained import explain
+
+        with self._call() as space:
+            return explain(space, id_or_uid, self._now_ms())
+
+    def jobs(self) -> list[JobView]:
+        from trioq.store.memory_questions import all_jobs
+
+        with self._call() as space:
+            return all_jobs(space)
+
+    def schedule_views(self, names: Sequence[str] | None = None) -> list[ScheduleView]:
+        from trioq.store.memory_questions import schedule_views
+
+        with self._call() as space:
+            return schedule_views(space, names, self._now_ms())
+
+    def now_ms(self) -> int:
+        return self._now_ms()
+
+    def end_by(self, until: float) -> None:
+        """Nothing takes long here."""
 
     # -- below -------------------------------------------------------------------------
 

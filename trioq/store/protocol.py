@@ -24,6 +24,7 @@ from trioq.core.calls import (
     BreakerSeen,
     CancelWord,
     End,
+    Ended,
     Enqueued,
     Enqueuer,
     Gone,
@@ -47,6 +48,7 @@ from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Heard, SaidList
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
 from trioq.core.seen import Sighting
+from trioq.store.questions import Questions
 
 #: What the history of a job says that died of being a suspect too often.
 LOST = history.died_without_run(
@@ -117,7 +119,11 @@ class EngineStore(Protocol):
         """A line of JSON for each failed attempt of a job; None: there was none, or it is gone."""
 
     def wait(self, queues: Sequence[str], timeout_s: float, boot: BootId | None = None) -> bool:
-        """Block until a bell of these queues, or that boot's own, rings; False: it didn't."""
+        """Block until a bell of these queues, or that boot's own, rings; False: it didn't.
+
+        Args:
+          timeout_s: 0: only look whether one does.
+        """
 
     def step_at_bell(self, step: Step, timeout_s: float) -> StepReply | Gone:
         """Block until a bell rings, or for this time; then make the step.
@@ -181,8 +187,12 @@ class EngineStore(Protocol):
         """Forget the names of those of these queues that are empty and not paused."""
 
 
-class ClientStore(Protocol):
-    """What producers and operators call. Writes carry the sender's number."""
+class ClientStore(Questions, Protocol):
+    """What clients, producers and operators call. Writes carry the sender's number."""
+
+    def end_by(self, until: float) -> None:
+        """Calls that begin from now on have ended by then, by the monotonic clock; infinite: by no
+        time. Only where calls have an end at all."""
 
     def enqueue(
         self,
@@ -208,6 +218,11 @@ class ClientStore(Protocol):
           QueueFull: A queue's ``max_length`` would be passed; nothing was written.
           MustWait: Likewise, and ``who`` is in line.
         """
+
+    def start_enqueue(
+        self, sender: str, number: int, jobs: Sequence[NewJob], who: Enqueuer | None = None
+    ) -> Callable[[], Enqueued]:
+        """Begin to enqueue these; what is returned waits for the answer."""
 
     def replace(self, sender: str, number: int, replacing: Replacing) -> Replaced:
         """A job that waits, and has its caller's id, gets another payload; and, as long as it is
@@ -260,6 +275,9 @@ class ClientStore(Protocol):
         ``room`` when it is to try again, and ``unknown`` if nobody waits for it.
         """
 
+    def history(self, uid: Uid) -> bytes | None:
+        """See :meth:`EngineStore.history`."""
+
     def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
         """Dead jobs become ready in their queues, with a new set of attempts; not those whose id
         a live job has."""
@@ -309,6 +327,59 @@ class ClientStore(Protocol):
         Returns:
           How many of those that are gone are forgotten, by now or before.
         """
+
+
+class Hearing(Protocol):
+    """Hears of the ends of jobs that a client waits for: :class:`~trioq.store.listening.Listening`.
+
+    What it tells is a hint: who waits asks for itself after each ``open``, and now and then.
+    """
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody listens, as far as is known."""
+
+    def open(self) -> None:
+        """Listen from now on.
+
+        Raises:
+          StoreUnreachable, StoreBusy, StoreRefused: Nobody listens.
+        """
+
+    def next(self, timeout_s: float) -> list[Ended]:
+        """Block for the next ends that are told; empty: none was, in this time.
+
+        Raises:
+          StoreUnreachable: What was told since is lost: open again.
+        """
+
+
+class Way(Protocol):
+    """How clients reach a namespace: :class:`~trioq.store.connector.Connector`."""
+
+    def open(self) -> None:
+        """Do now what whoever connects first would do."""
+
+    def store(self, purpose: str, *, call_s: float = ...) -> ClientStore:
+        """The store, for one purpose: one uses it at a time.
+
+        Args:
+          call_s: How long a call may take in all.
+        """
+
+    def listening(self, client: str, *, call_s: float = ...) -> Hearing:
+        """Hears what a client of this name is told.
+
+        Args:
+          call_s: How long it may take to begin.
+        """
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it leads nowhere any more."""
+
+    def close(self) -> None:
+        """For good."""
 
 
 class Store(EngineStore, ClientStore, Protocol):

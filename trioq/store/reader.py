@@ -48,6 +48,8 @@ class BoundedReader(_HiredisParser):
 
     bytes_max: int = GREETING_BYTES
     """Of the next answer. One more is read with it at most, but of what has come with a bell."""
+    until: float = math.inf
+    """When an answer that hasn't come in full by then is given up, by the monotonic clock."""
     _come: int = 0
     """So many bytes are in the buffer, and nobody has looked at them."""
 
@@ -119,6 +121,8 @@ class BoundedReader(_HiredisParser):
             come, self._come = self._come, 0
             return come
         sock = self._sock
+        if self.until < math.inf:
+            timeout = self._left_s(self._socket_timeout if timeout is SENTINEL else timeout)
         try:
             if timeout is not SENTINEL:
                 sock.settimeout(timeout)
@@ -131,3 +135,9 @@ class BoundedReader(_HiredisParser):
         if count == 0:
             raise redis.ConnectionError(CLOSED)
         return count
+
+    def _left_s(self, timeout_s: float | None) -> float:
+        left_s = self.until - time.monotonic()
+        if left_s <= 0:
+            raise redis.TimeoutError("Timeout reading from socket")
+        return left_s if timeout_s is None else min(timeout_s, left_s)

@@ -43,7 +43,7 @@ from trioq.core.calls import (
     check_taking,
 )
 from trioq.core.formats.pause import is_name, is_schedule, is_take, of_schedule
-from trioq.core.job import Uid
+from trioq.core.job import Record, Uid
 from trioq.core.limits import LimitSettings
 from trioq.core.schedules.listed import Heard, SaidList, Unlisted
 from trioq.core.schedules.tick import Clock, Known, Tick, Ticked
@@ -61,6 +61,7 @@ from trioq.store.stepping import Narrowing, decode, encode
 
 if TYPE_CHECKING:
     # Whoever makes a store has loaded redis-py; who only names its calls needn't.
+    from trioq.store.inspect import Explanation, JobView, ScheduleView
     from trioq.store.lane import Lane
 
 
@@ -79,6 +80,11 @@ class RedisStore:
     def close(self) -> None:
         """Close its connection, for good."""
         self.lane.close()
+
+    def end_by(self, until: float) -> None:
+        """Calls that begin from now on have ended by then, by the monotonic clock; infinite: by no
+        time. Only where calls have an end at all: see :meth:`.Connector.lane`, ``call_s``."""
+        self.lane.until = until
 
     # -- the engine's calls ------------------------------------------------------------
 
@@ -182,7 +188,11 @@ class RedisStore:
         return cast("bytes | None", self.lane.call("HGET", self.keys.fixed("history"), uid))
 
     def wait(self, queues: Sequence[str], timeout_s: float, boot: BootId | None = None) -> bool:
-        (rung,) = self.lane.pipeline([self._blpop(queues, timeout_s, boot)], wait_s=timeout_s)
+        command = self._blpop(queues, timeout_s, boot)
+        if timeout_s > 0:
+            (rung,) = self.lane.pipeline([command], wait_s=timeout_s)
+        else:
+            (rung,) = self.lane.transaction([command])  # nothing in one blocks
         return rung is not None
 
     def note(self, boot: BootId, notes: Sequence[Note]) -> frozenset[Uid]:
@@ -285,10 +295,9 @@ class RedisStore:
     def next_ticks(self, limit: int) -> Clock:
         ticks = self.keys.fixed("ticks")
         asked = [("TIME",), ("ZRANGE", ticks, 0, limit - 1, "WITHSCORES")]
-        (seconds, micros), flat = self.lane.pipeline(asked)
-        now_ms = self._now() or int(seconds) * 1000 + int(micros) // 1000
+        time, flat = self.lane.pipeline(asked)
         names, times = kept.texts(flat[::2]), (int(float(at)) for at in flat[1::2])
-        return Clock(int(now_ms), tuple(zip(names, times, strict=True)))
+        return Clock(self.us_of(time) // 1000, tuple(zip(names, times, strict=True)))
 
     def schedules(self, names: Sequence[str]) -> list[Known]:
         if not names:
@@ -412,6 +421,50 @@ class RedisStore:
         for each in sightings:
             args += (each.path, each.known, each.kept, "gone" if each.is_gone else "there")
         return int(self._run("note_files", [], args)[1])
+
+    # -- the clients' questions --------------------------------------------------------
+
+    # What answers them is loaded when the first is asked: see trioq.store.questions.
+
+    def find(self, id_or_uid: str) -> JobView | None:
+        from trioq.store import inspect
+
+        return inspect.find(self, id_or_uid)
+
+    def look(self, uid: Uid, id: str | None) -> JobView | None:
+        from trioq.store import inspect
+
+        return inspect.look(self, uid, id)
+
+    def record(self, uid: Uid) -> Record | None:
+        from trioq.store import inspect
+
+        return inspect.record(self, uid)
+
+    def explain(self, id_or_uid: str) -> Explanation:
+        from trioq.store import inspect
+
+        return inspect.explain(self, id_or_uid)
+
+    def jobs(self) -> list[JobView]:
+        from trioq.store import inspect
+
+        return inspect.all_jobs(self)
+
+    def schedule_views(self, names: Sequence[str] | None = None) -> list[ScheduleView]:
+        from trioq.store import inspect
+
+        return inspect.schedules(self, names)
+
+    def now_ms(self) -> int:
+        return self.us_of(self.lane.call("TIME")) // 1000
+
+    def us_of(self, time: Sequence[bytes]) -> int:
+        """The time in an answer to ``TIME``, in epoch µs; or by the clock of the store's own."""
+        if self.options.clock_ms is not None:
+            return self.options.clock_ms() * 1000
+        seconds, micros = time
+        return int(seconds) * 1_000_000 + int(micros)
 
     # -- below -------------------------------------------------------------------------
 

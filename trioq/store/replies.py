@@ -125,7 +125,7 @@ _REPLACED = like(rb"replaced( \S+)?|moved|dead|differs|running \d{1,15} [^ ].*")
 _STAYS = like(rb"moved|alive [^ ]+")
 _CLAIMS = (
     text, texts, values, values, texts, number, number, number, text, optional(texts),
-    optional(_asks), values, optional(texts), values, like(rb"[-fl]*"), texts,
+    optional(_asks), values, optional(texts), values, like(rb"[-fl]*"), texts, texts,
 )  # fmt: skip
 
 #: Script → first word → what follows. The same words stand under REPLY in the script's header.
@@ -199,13 +199,15 @@ def _of_step(words: Mapping[bytes, Sequence[Item]]) -> Shape:
             return False
         if len(answer) == 1:
             return True
-        _, _, uids, records, attempts, suspects, *_, notes, _, takes, waits, _ = answer
+        _, _, uids, records, attempts, suspects, *_, notes, _, takes, waits, behind, _ = answer
         return (
             len(uids) == len(records)
             and len(attempts) in (0, len(uids))
             and len(notes) in (0, len(uids))
             and len(takes) in (0, len(uids))
             and len(waits) in (0, len(uids))
+            and len(behind) % 2 == 0
+            and not (behind and set(behind[::2]) - set(uids))
             and not (suspects and set(suspects) - set(uids))
         )
 

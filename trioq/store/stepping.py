@@ -87,7 +87,7 @@ def encode(
         doors.setdefault((park.queue, park.name), 0)
     lists, bells = _keys_of(keys, step.queues)
     parked = [keys.of("parked", *door) for door in doors]
-    dropped = [keys.of("dropped_behind", *door) for door in doors]
+    dropped = [keys.dropped_behind(*door) for door in doors]
     runs = [(number, len(list(run))) for number, run in groupby(settled, _STEP)]
     args: list[Any] = [
         step.boot, step.number, step.want, int(step.suspect), step.parked_version,
@@ -132,7 +132,7 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
     """What the server did."""
     (
         settled, uids, records, attempts, suspects, held, left, next_due, version, index, asks,
-        notes, paused, takes, waits,
+        notes, paused, takes, waits, behind,
     ) = rest  # fmt: skip
     claims = map(
         Claim,
@@ -161,6 +161,7 @@ def decode(word: Literal["ok", "again"], rest: Sequence[Any]) -> StepReply:
         {kept.text(u): n for u, n in zip(uids, notes, strict=True) if n} if notes else {},
         () if paused is None else tuple(sorted(kept.texts(paused))),
         _waits(uids, waits) if waits else {},
+        dict(zip(kept.texts(behind[::2]), kept.texts(behind[1::2]), strict=True)) if behind else {},
     )
 
 

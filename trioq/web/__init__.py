@@ -12,11 +12,13 @@ The libraries for it, a twentieth of an engine's memory, are imported when someb
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import trio
 from prometheus_client import CollectorRegistry
 
+from trioq.errors import NotInstalled
 from trioq.web.health import readiness
 from trioq.web.pages import Pages
 from trioq.web.ports import Bound, PortError, bind
@@ -24,7 +26,22 @@ from trioq.web.ports import Bound, PortError, bind
 if TYPE_CHECKING:  # a supervisor needs no engine, and nothing of Redis
     from trioq.engine.status import Status
 
-__all__ = ["Bound", "PortError", "bind", "serve", "serve_pages"]
+__all__ = ["Bound", "PortError", "bind", "check_installed", "serve", "serve_pages"]
+
+
+def check_installed() -> None:
+    """Look for what serves, and import nothing yet.
+
+    Raises:
+      NotInstalled: It isn't there.
+    """
+    for module in ("starlette", "hypercorn"):
+        if find_spec(module) is None:
+            raise NotInstalled(
+                f"observability.bind: to serve metrics and health takes {module}, which isn't"
+                " installed: pip install 'trioq[web]', or bind = \"\"",
+                name=module,
+            )
 
 
 async def serve(

@@ -51,9 +51,11 @@ class View:
 
         Raises:
           PortError: There is none to be had.
+          NotInstalled: What serves isn't there.
         """
         where = self.config.observability.address
         if where is not None:
+            web.check_installed()
             self._bound = web.bind(*where)
             _ = self.metrics
 

@@ -36,7 +36,11 @@ def checks(status: Status | None) -> tuple[Check, ...]:
     """All that must be so; None: the engine isn't there yet, or any more."""
     if status is None:
         return (Check("engine", False, "not started"),)
-    made = [_redis(status), _loop(status), _draining(status)]
+    made = [_redis(status), _loop("loop", status.lag_s), _draining(status)]
+    if status.asyncio_lag_s is not None:
+        made.insert(2, _loop("asyncio", status.asyncio_lag_s))
+    if status.entering:
+        made[1:1] = [Check("lifespan", False, f"{status.entering} is being entered")]
     if "worker" in status.roles:
         made[1:1] = [_registered(status), _claiming(status), _resources(status)]
     return tuple(made)
@@ -84,8 +88,8 @@ def _resources(status: Status) -> Check:
     return Check("resources", False, f"jobs went back for want of {status.want}; it claims less")
 
 
-def _loop(status: Status) -> Check:
-    return Check("loop", status.lag_s < LAG_S, f"at most {status.lag_s * 1000:.0f} ms late lately")
+def _loop(name: str, lag_s: float) -> Check:
+    return Check(name, lag_s < LAG_S, f"at most {lag_s * 1000:.0f} ms late lately")
 
 
 def _draining(status: Status) -> Check:

@@ -263,14 +263,17 @@ def test_a_field_cannot_take_the_place_of_the_job() -> None:
 
 def test_the_job_is_injected_only_by_an_annotation_that_is_exactly_job() -> None:
     def exact(work: trioq.Job, path: str) -> None: ...
+    def shares(work: trioq.Job[list[int]], path: str) -> None: ...
     def by_name(job, path: str) -> None: ...  # type: ignore[no-untyped-def]
     def optional(job: trioq.Job | None) -> None: ...
     def second(path: str, job: trioq.Job) -> None: ...
 
     assert Binding.of(exact).job_parameter == "work"
+    assert Binding.of(shares).job_parameter == "work"
     assert Binding.of(by_name).job_parameter is None
-    assert Binding.of(optional).job_parameter is None
-    assert Binding.of(second).job_parameter is None
+    for wrong in (optional, second):
+        with pytest.raises(TypeError, match=r"'job' can't be the job: that is the first parameter"):
+            Binding.of(wrong)
 
 
 def positional_only(path: str, /) -> None: ...

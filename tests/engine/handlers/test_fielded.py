@@ -12,7 +12,7 @@ import trioq
 from trioq.core.config import CommandConfig, Config, QueueConfig
 from trioq.engine.handlers.fielded import fields_of, may_have
 from trioq.errors import ConfigError
-from trioq.service import registry
+from trioq.registry import registry
 
 
 @attrs.frozen

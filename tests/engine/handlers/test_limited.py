@@ -11,7 +11,7 @@ import pytest
 import trioq
 from trioq.core.config import Config, LimitConfig, QueueConfig
 from trioq.errors import ConfigError
-from trioq.service import registry
+from trioq.registry import registry
 
 
 @attrs.frozen

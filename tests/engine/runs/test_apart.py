@@ -11,7 +11,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+import trioq
 from tests.engine.handlers.programs import pid_in
+from tests.engine.handlers.runners import sharing
 from tests.engine.handlers.runners.deeds import app
 from tests.engine.handlers.runners.runs import processes
 from tests.engine.rig import Rig, config_of
@@ -132,6 +134,7 @@ async def test_however_many_wait_for_a_runner_other_queues_go_on(rig: Rig, tmp_p
     assert [event.uid for event in rig.of(JobStarted) if event.uid in apart] == apart
 
 
+@pytest.mark.long
 @pytest.mark.direct  # it is about many runners
 async def test_what_fails_while_many_others_of_its_queue_wait_for_a_runner_is_tried_again(
     rig: Rig,
@@ -280,3 +283,50 @@ async def test_what_a_handler_in_a_process_says_is_told_while_it_runs(rig: Rig) 
     assert found is not None
     assert found.progress is not None
     assert (found.progress.fraction, found.progress.data, found.log) == (0.5, ["ü"], ("here",))
+
+
+# -- what handlers share ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    rig.config = config_of(runners=1, runner_jobs=2, max_attempts=1)
+    monkeypatch.setenv(sharing.LOG, str(tmp_path / "log"))
+    return tmp_path / "log"
+
+
+@pytest.mark.parametrize("app", [sharing.app, sharing.of_asyncio])
+async def test_each_runner_enters_a_lifespan_once_and_leaves_it_and_the_engine_does_not(
+    rig: Rig, log: Path, app: trioq.App
+) -> None:
+    rig.app = app
+    async with rig.running():
+        for uid in rig.enqueue("count", 3):
+            await rig.reported(JobSucceeded, uid=uid)
+    said = sharing.said_in(log)
+    both = ["entered", "ran 1", "ran 2", "left"]
+    assert sorted(said.values()) == [["entered", "ran 1", "left"], both]
+    assert os.getpid() not in said
+
+
+async def test_an_engine_whose_runners_cannot_enter_a_lifespan_does_not_start(
+    rig: Rig, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.app = sharing.app
+    monkeypatch.setenv(sharing.FAILS, "start")
+    with pytest.raises(trioq.LifespanError) as caught:
+        await rig.engine().run()
+    assert str(caught.value).startswith(
+        "in a process of its own: the lifespan tests.engine.handlers.runners.sharing.counts failed"
+        " at its start: ConnectionError: no database\n  File"
+    )
+
+
+async def test_a_runner_that_fails_when_it_leaves_says_so_and_costs_no_job_anything(
+    rig: Rig, log: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig.app = sharing.app
+    monkeypatch.setenv(sharing.FAILS, "end")
+    async with rig.running():
+        await rig.reported(JobSucceeded, uid=rig.enqueue("count")[0])
+    assert "sharing.counts failed at its end: ConnectionError: no goodbye" in capfd.readouterr().err

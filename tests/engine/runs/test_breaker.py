@@ -116,7 +116,7 @@ async def test_a_breaker_that_finds_no_job_when_it_turns_half_open_admits_the_ne
     await world.start()
     uids = world.enqueue("shaky", 4)
     await world.reported(BreakerChanged, after="open")
-    await world.until(lambda: len(world.store.space.queue("low").scheduled) == 4)
+    await world.until(lambda: len(world.waiting("low").scheduled) == 4)
     for n, uid in enumerate(uids, 1):  # nothing is left that could be a probe
         assert cancelled_by(world.store, "operator", n, uid, "low", "shaky") == "cancelled"
     await trio.sleep(300.0)
@@ -203,7 +203,7 @@ async def test_what_the_job_or_the_engine_is_to_blame_for_is_not_counted(
     for n in range(10):
         world.enqueue("picky", payload={"n": n})
     world.enqueue("picky", 10, payload={"n": "not a number"})
-    await world.until(lambda: len(world.store.space.dead) == 15)
+    await world.until(lambda: len(world.dead) == 15)
     assert changes(world, "picky") == []
 
 

@@ -29,8 +29,7 @@ async def test_a_summary_says_how_long_its_job_took_however_long_that_was(
     }
     await world.start()
     await world.reported(JobSucceeded, len(SECONDS))
-    space = world.store.space
-    await world.until(lambda: space.stats["done"] == len(SECONDS))
-    kept = [summary.decode(line) for line in space.done]
+    await world.until(lambda: world.count("done") == len(SECONDS))
+    kept = [summary.decode(line) for line in world.dump().done]
     took = {done.uid: done.took_ms for done in kept if done}
     assert took == {uid: pytest.approx(s * 1000, abs=0.000_51) for uid, s in wanted.items()}

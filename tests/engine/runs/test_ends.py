@@ -195,4 +195,4 @@ async def test_what_ends_while_its_engine_is_cancelled_is_settled(
     running.scope.cancel()
     await running.ended.wait()
     assert [event.uid for event in world.of(JobSucceeded)] == [uid]
-    assert uid not in world.store.space.jobs, "nobody runs it again"
+    assert uid not in world.jobs, "nobody runs it again"

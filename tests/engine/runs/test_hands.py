@@ -472,12 +472,11 @@ async def test_what_a_thread_has_not_begun_goes_back_at_once_when_its_engine_dra
     running = await world.start()
     await until(begun.is_set)
     running.engine.drain()
-    space = world.store.space
-    await until(lambda: sorted(space.queues["low"].ready) == sorted(uids))
+    await until(lambda: sorted(world.waiting("low").ready) == sorted(uids))
     release.set()
     await running.ended.wait()
     assert [event.name for event in world.of(JobSucceeded)] == ["first"]
-    assert not space.boots
+    assert not world.held()
 
 
 async def test_what_runs_when_its_engine_is_cancelled_goes_back_once(
@@ -495,12 +494,11 @@ async def test_what_runs_when_its_engine_is_cancelled_goes_back_once(
     await until(begun.is_set)
     running.scope.cancel()
     await running.ended.wait()
-    space = world.store.space
-    assert sorted(space.queues["low"].ready) == sorted(uids)
-    assert all(space.jobs[uid].reaps == 0 for uid in uids)
+    assert sorted(world.waiting("low").ready) == sorted(uids)
+    assert not world.dump().reaps
     told = [event.uid for event in world.of(JobReleased)]
     assert len(told) == len(set(told))
-    assert not space.boots
+    assert not world.held()
 
 
 async def test_a_lost_boot_has_its_jobs_cancelled_in_threads_too(
@@ -514,7 +512,7 @@ async def test_a_lost_boot_has_its_jobs_cancelled_in_threads_too(
     world.enqueue("stuck", 2)
     await world.start()
     await world.reported(JobStarted, within_s=PATIENCE_S)
-    world.store.space.boots.clear()  # the server has forgotten it
+    world.forget_engines()  # the server has forgotten it
     world.enqueue("other")
     await world.reported(BootLost, within_s=PATIENCE_S)
     await world.reported(JobReleased, name="stuck", within_s=PATIENCE_S)

@@ -61,10 +61,9 @@ async def test_while_one_blocks_the_next_of_its_name_have_threads_of_their_own(
     def blocks() -> None:
         assert release.wait(30)
 
-    handler = world.app.handlers["blocks"]
-    assert isinstance(handler, Function)
     world.enqueue("blocks", 2)
-    await world.start()
+    handler = (await world.start()).engine.handlers["blocks"]
+    assert isinstance(handler, Function)
     await world.reported(JobStarted, 2, within_s=PATIENCE_S)
     assert not handler.tempo.is_quick
     release.set()
@@ -80,10 +79,9 @@ async def test_a_summary_has_the_id_that_its_job_was_given(world: World) -> None
     for id in ids:
         world.enqueue("tiny", id=id)
     await world.reported(JobSucceeded, 305, within_s=PATIENCE_S)
-    space = world.store.space
-    await until(lambda: space.stats["done"] == 305)
+    await until(lambda: world.count("done") == 305)
     assert rows.count > before
-    kept = [summary.decode(line) for line in space.done]
+    kept = [summary.decode(line) for line in world.dump().done]
     assert {done.id for done in kept if done} == {*ids, None}
 
 
@@ -129,9 +127,8 @@ async def test_what_a_thread_runs_when_its_engine_is_cancelled_is_told_as_given_
     running.scope.cancel()
     await running.ended.wait()
     assert [event.uid for event in world.of(JobReleased)] == [first]
-    space = world.store.space
-    assert sorted(space.queues["low"].ready) == sorted([first, second])
-    assert not space.boots
+    assert sorted(world.waiting("low").ready) == sorted([first, second])
+    assert not world.held()
 
 
 async def test_what_a_thread_has_begun_is_run_though_its_breaker_opens_meanwhile(
@@ -207,7 +204,7 @@ async def test_who_is_asked_to_end_while_a_thread_runs_it_after_others_ends(
     first, _ = world.enqueue("stops", 2)
     running = await world.start()
     await world.reported(JobCancelled, uid=first, within_s=PATIENCE_S)
-    await world.until(lambda: not world.store.space.jobs, within_s=PATIENCE_S)
-    assert dict(world.store.space.stats)["cancelled"] == 1
+    await world.until(lambda: not world.jobs, within_s=PATIENCE_S)
+    assert world.count("cancelled") == 1
     assert len(world.of(JobStarted, uid=first)) == 1
     assert world.of(JobReleased) == []

@@ -40,10 +40,9 @@ async def test_jobs_of_one_name_in_several_queues_each_have_their_own(
     await world.start()
     told = await world.reported(JobSucceeded, 80, within_s=PATIENCE_S)
     assert {event.uid: event.queue for event in told} == seen == expected
-    space = world.store.space
-    while space.stats["done"] < 80:
+    while world.count("done") < 80:
         await trio.lowlevel.checkpoint()
-    kept = [summary.decode(line) for line in space.done]
+    kept = [summary.decode(line) for line in world.dump().done]
     assert {done.uid: done.queue for done in kept if done} == expected
 
 
@@ -63,7 +62,7 @@ async def test_what_is_known_of_ever_so_many_jobs_is_not_kept_for_ever(
         world.enqueue(name, options=Options(None, 1.0 + n))
         world.enqueue(f"unknown{n}")
     await world.reported(JobSucceeded, 2 * count)
-    await world.until(lambda: world.store.space.stats["parked"] == count)
+    await world.until(lambda: world.count("parked") == count)
     plans = running.engine._parts.workers[0]._shop.plans
     assert 0 < len(plans._by_start) <= PLANS
     assert 0 < len(plans._by_asked) <= PLANS

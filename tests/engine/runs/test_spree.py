@@ -187,10 +187,10 @@ async def test_what_waits_when_its_engine_is_cancelled_goes_back_once(
     await running.ended.wait()
     assert sorted(event.uid for event in world.of(JobReleased)) == uids
     assert len(ended) == 2
-    space = world.store.space
-    assert [(space.jobs[uid].attempts, space.jobs[uid].reaps) for uid in uids] == [(0, 0)] * 2
-    assert set(space.queues["low"].ready) == set(uids)
-    assert not space.boots
+    there = world.dump()
+    assert (there.attempts, there.reaps) == ({}, {})
+    assert set(world.waiting("low").ready) == set(uids)
+    assert not world.held()
 
 
 async def test_a_run_that_waits_is_seen_and_ends_with_its_lease_if_it_is_to(
@@ -283,7 +283,7 @@ async def test_of_what_was_to_wait_or_comes_again_all_is_told(
     world.enqueue("hangs")
     world.enqueue("fails")
     await world.reported(JobStarted, name="hangs")
-    await world.until(lambda: world.store.space.stats["retried"] == 1)
+    await world.until(lambda: world.count("retried") == 1)
     running.kill()
     is_first = False
     header = b'{"v":1,"name":"noop","queue":"low","at":1700000000000,"due":1700000001000}\n{}'
@@ -310,9 +310,8 @@ async def test_a_summary_says_when_its_job_ended(
     world.enqueue("computes")
     await world.reported(JobSucceeded)
     assert goes.jobs == 1
-    space = world.store.space
-    await world.until(lambda: space.stats["done"] == 1)
-    told = summary.decode(space.done[0])
+    await world.until(lambda: world.count("done") == 1)
+    told = summary.decode(world.dump().done[0])
     assert told is not None
     assert told.at_ms is not None
     assert abs(told.at_ms - before_ms) < 400_000
@@ -415,10 +414,10 @@ async def test_what_a_listener_raises_loses_no_job(autojump_clock: Clock) -> Non
     with pytest.raises(BaseExceptionGroup) as raised:
         await run()
     assert raised.group_contains(ZeroDivisionError)
-    space = worlds[0].store.space
-    (uid,) = space.jobs
-    assert list(space.queues["low"].ready) == [uid]
-    assert (space.jobs[uid].reaps, list(space.queues["low"].suspects)) == (0, [])
+    (uid,) = worlds[0].jobs
+    there = worlds[0].dump()
+    assert there.queues["low"].ready == (uid,)
+    assert (there.reaps, there.queues["low"].suspects) == ({}, ())
 
 
 @pytest.mark.parametrize("where", ["before", "after"])
@@ -458,9 +457,8 @@ async def test_what_a_record_says_of_its_own_is_heard_whoever_wrote_it(
     assert goes.jobs == 3
     wanted = {event.wanted_ms for event in world.of(JobStarted)}
     assert wanted == {said.get("due", 1_700_000_000_000)}
-    space = world.store.space
-    await world.until(lambda: space.stats["done"] == 3)
-    kept = [summary.decode(line) for line in space.done]
+    await world.until(lambda: world.count("done") == 3)
+    kept = [summary.decode(line) for line in world.dump().done]
     assert {done and done.id for done in kept} == {own for own, *_ in expected}
 
 

@@ -36,7 +36,7 @@ async def test_hours_of_retries_are_as_far_apart_as_the_backoff_says(
     assert gaps == pytest.approx(told, abs=0.002)
     assert [event.attempt for event in world.of(JobStarted)] == list(range(1, 13))
     assert (died.reason, died.attempt) == ("failures", 12)
-    await world.until(lambda: uid in world.store.space.dead)
+    await world.until(lambda: uid in world.dead)
     assert [line["message"] for line in world.history(uid)] == [str(n) for n in range(1, 13)]
 
 
@@ -49,7 +49,7 @@ async def test_a_long_history_keeps_its_beginning_and_its_end(
 
     await world.start()
     (uid,) = world.enqueue("failing")
-    await world.until(lambda: uid in world.store.space.dead)
+    await world.until(lambda: uid in world.dead)
     lines = world.history(uid)
     assert [line.get("message") for line in lines[:5]] == ["1", "2", "3", "4", "5"]
     assert lines[5] == {"omitted": 15}
@@ -136,11 +136,10 @@ async def test_jobs_of_every_kind_end_in_exactly_one_way_over_a_day_of_restarts(
         victim = engines.pop(draw.randrange(3))
         victim.kill() if draw.random() < 0.5 else victim.engine.drain()
         engines.append(await world.start())
-    space = world.store.space
-    await world.until(lambda: space.stats["done"] + len(space.dead) == 200)
+    await world.until(lambda: world.count("done") + len(world.dead) == 200)
     succeeded = [event.uid for event in world.of(JobSucceeded)]
-    assert space.stats["done"] == 200 - len(space.dead)
-    assert set(succeeded) | set(space.dead) == set(uids)
-    assert {space.jobs[uid].reason for uid in space.dead} <= {"failures", "gave_up"}
-    assert not space.strays
-    assert all(not queue.ready and not queue.suspects for queue in space.queues.values())
+    assert world.count("done") == 200 - len(world.dead)
+    assert set(succeeded) | world.dead == set(uids)
+    assert {*world.dump().reasons.values()} <= {"failures", "gave_up"}
+    assert not world.dump().strays
+    assert all(not queue.ready and not queue.suspects for queue in world.dump().queues.values())

@@ -29,10 +29,10 @@ async def test_long_jobs_behind_short_ones_are_left_to_whoever_has_workers(
         await w.start()
         await w.start()
         w.enqueue("short", 2000)
-        await w.until(lambda: w.store.space.stats["done"] == 2000)
+        await w.until(lambda: w.count("done") == 2000)
         w.enqueue("long", 40)
         began = w.now
-        await w.until(lambda: w.store.space.stats["done"] == 2040)
+        await w.until(lambda: w.count("done") == 2040)
         # Ten rounds of four workers; half a second until those that lay ahead are given back.
         assert w.now - began < 10 * 0.6 + 1.5
         nursery.cancel_scope.cancel()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -26,7 +24,6 @@ from trioq.core.events import (
     SettlementRefused,
 )
 from trioq.core.job import Options
-from trioq.core.model import Namespace
 from trioq.core.pace import POLL_S, QUIET_S
 from trioq.engine.shard.dispatcher import Dispatcher
 
@@ -72,15 +69,7 @@ def nothing_refused(world: World) -> bool:
 
 def cancelled(world: World) -> int:
     """How many jobs ended so, as the server counts."""
-    return world.store.space.stats["cancelled"]
-
-
-@contextmanager
-def unheard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No bell rings."""
-    with monkeypatch.context() as patch:
-        patch.setattr(Namespace, "ring", lambda space, bell: None)
-        yield
+    return world.count("cancelled")
 
 
 @pytest.mark.parametrize("workers", [4, 1], ids=["with room", "without"])
@@ -94,7 +83,7 @@ async def test_what_runs_is_told_at_once_that_somebody_wants_it_to_end(
     await world.reported(JobCancelled, uid=uid, reason="no")
     assert stopped == [(asked_at, "no")]
     await trio.sleep(QUIET_S)
-    assert uid not in world.store.space.jobs
+    assert uid not in world.jobs
     assert (cancelled(world), world.of(JobReleased)) == (1, [])
     assert nothing_refused(world)
 
@@ -166,13 +155,13 @@ async def test_what_waits_in_the_backlog_never_begins(autojump_clock: Clock, wor
     await looks_ahead(world)
     uids = world.enqueue("long", 4) + world.enqueue("noop", 100)
     await world.reported(JobStarted, 4, name="long")
-    held = next(iter(world.store.space.boots.values())).held
+    (held,) = world.held().values()
     waits = next(uid for uid in uids[4:] if uid in held)
     asked_at = world.now
     assert world.cancel(waits, name="noop") == ["asked"]
     await world.reported(JobCancelled, uid=waits, name="noop", queue="low", reason="no")
     assert world.now == asked_at, "not when it would go back, since nobody has had time for it"
-    await world.until(lambda: world.store.space.stats["done"] == 2103)
+    await world.until(lambda: world.count("done") == 2103)
     assert cancelled(world) == 1
     assert world.of(JobReleased) == []
     assert nothing_refused(world)
@@ -191,21 +180,20 @@ async def test_that_it_was_cancelled_there_is_kept_as_long_as_its_result_was_to_
     world.enqueue("long", 4)
     uids = world.enqueue("counts", 100, options=options)
     await world.reported(JobStarted, 4, name="long")
-    space = world.store.space
-    held = next(iter(space.boots.values())).held
+    (held,) = world.held().values()
     waits = next(uid for uid in uids if uid in held)
     asked_s = EPOCH_S + world.now
     world.cancel(waits, name="counts")
     await world.until(lambda: cancelled(world) == 1)
-    assert space.results[waits].state == "cancelled"
-    assert space.results_due.at(waits) == pytest.approx((asked_s + 3600) * 1000, abs=100)
+    assert world.dump().results[waits].startswith(b"cancelled ")
+    assert world.dump().results_due[waits] == pytest.approx((asked_s + 3600) * 1000, abs=100)
 
 
 async def test_what_waits_for_its_payload_never_begins(autojump_clock: Clock, world: World) -> None:
     ran, asked = notes(world), Asked(world.store)
     await world.start()
     asked.is_cut = True
-    uids = put(world.store, [sized(n, 9 * KB) for n in range(3)])
+    uids = [*put(world.store, [sized(n, 9 * KB) for n in range(3)])]
     await world.until(lambda: sum(event.count for event in world.of(Claimed)) == 3)
     world.cancel(uids[1], name="noop")
     await world.reported(JobCancelled, uid=uids[1])
@@ -213,7 +201,7 @@ async def test_what_waits_for_its_payload_never_begins(autojump_clock: Clock, wo
     await world.reported(JobSucceeded, 2)
     await trio.sleep(1.0)
     assert ran == [0, 2]
-    assert not world.store.space.jobs
+    assert not world.jobs
     assert nothing_refused(world)
 
 
@@ -234,30 +222,30 @@ async def test_while_an_engine_drains_asks_still_reach_what_runs(
     assert end.signed_off
     assert ended_at - asked_at < 1.0, "there was nothing more to wait for"
     assert (cancelled(world), len(world.of(JobStarted))) == (2, 2)
-    assert not world.store.space.jobs
+    assert not world.jobs
     assert nothing_refused(world)
 
 
 async def test_an_ask_whose_ring_got_lost_is_heard_with_the_next_poll(
-    autojump_clock: Clock, world: World, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Clock, world: World
 ) -> None:
     stopped = sleeper(world)
     _, (uid,) = await asleep(world, workers=1)
-    with unheard(monkeypatch):
-        world.cancel(uid, name="sleep")
+    world.cancel(uid, name="sleep")
+    world.take_bells()
     asked_at = world.now
     await world.reported(JobCancelled)
     assert asked_at < stopped[0][0] <= asked_at + POLL_S
 
 
 async def test_a_beat_that_counts_other_asks_than_were_heard_makes_a_step_without_room(
-    autojump_clock: Clock, world: World, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Clock, world: World
 ) -> None:
     stopped = sleeper(world)
     running, (uid,) = await asleep(world, workers=1)
     dispatcher = dispatcher_of(running)
-    with unheard(monkeypatch):
-        world.cancel(uid, name="sleep")
+    world.cancel(uid, name="sleep")
+    world.take_bells()
     asked_at = world.now
     beat = world.store.beat(dispatcher.boot)
     assert isinstance(beat, Beat)
@@ -330,7 +318,7 @@ async def test_what_would_go_back_when_its_engine_hears_of_the_ask_is_told_as_ca
     running.link.mend()
     await running.ended.wait()
     assert [told.how for told in world.of(JobCancelled, uid=uid)] == ["stopped"]
-    assert not world.store.space.jobs
+    assert not world.jobs
     assert cancelled(world) == 1
     await world.start()
     await trio.sleep(60.0)

@@ -83,7 +83,7 @@ async def looks_ahead(world: World) -> Running:
     world.config = calm(count=4)
     running = await world.start()
     world.enqueue("noop", 2000)
-    await world.until(lambda: world.store.space.stats["done"] == 2000)
+    await world.until(lambda: world.count("done") == 2000)
     return running
 
 
@@ -144,7 +144,7 @@ async def test_a_busy_engine_steps_when_something_ends_and_at_the_poll(
 
 
 def held_by_all(world: World) -> int:
-    return sum(len(engine.held) for engine in world.store.space.boots.values())
+    return sum(map(len, world.held().values()))
 
 
 async def test_much_work_goes_in_few_steps(autojump_clock: Clock, world: World) -> None:
@@ -154,7 +154,7 @@ async def test_much_work_goes_in_few_steps(autojump_clock: Clock, world: World) 
     await world.start()
     world.enqueue("noop", 5000)
     await world.reported(JobSucceeded, 5000)
-    await world.until(lambda: world.store.space.stats["done"] == 5000)
+    await world.until(lambda: world.count("done") == 5000)
     assert len(steps.all) < 5000 / 16
     assert max(len(step.settlements) for _, step in steps.all) > 100
 
@@ -165,7 +165,7 @@ async def test_numbers_have_no_gaps_whatever_gets_lost(autojump_clock: Clock, wo
     await world.start()
     steps.fates = ["", "request", "reply", "", "busy", "reply", "request", "request", ""] * 10
     world.enqueue("noop", 50)
-    await world.until(lambda: world.store.space.stats["done"] == 50)
+    await world.until(lambda: world.count("done") == 50)
     assert not steps.fates or len(steps.fates) < 90
     sent = [step for _, step in steps.all]
     numbers = sorted({step.number for step in sent})
@@ -188,7 +188,7 @@ async def test_what_ends_while_a_step_is_in_flight_goes_with_the_next(
     # The settlement of the first two isn't answered; two more can't be claimed meanwhile.
     steps.fates = ["request"] * 8
     world.enqueue("noop", 2)
-    await world.until(lambda: world.store.space.stats["done"] == 4)
+    await world.until(lambda: world.count("done") == 4)
     settled = [step.settlements for _, step in steps.all if step.settlements]
     sizes = Counter(map(len, {repr(s): s for s in settled}.values()))
     assert sum(size * count for size, count in sizes.items()) == 4
@@ -203,7 +203,7 @@ async def test_jobs_are_claimed_ahead_only_where_they_are_tiny(
     running = await world.start()
     most = 0
     world.enqueue("noop", 3000)
-    while world.store.space.stats["done"] < 3000:
+    while world.count("done") < 3000:
         most = max(most, held_by(running))
         await trio.sleep(0.001)
     assert 4 + 20 < most <= 4 + 512
@@ -222,7 +222,7 @@ async def test_jobs_that_compute_are_claimed_ahead_by_how_long_each_takes(
     dispatcher = (await world.start()).engine.shards[0].dispatcher
     assert dispatcher is not None
     world.enqueue("computes", 300)
-    await world.until(lambda: world.store.space.stats["done"] == 300)
+    await world.until(lambda: world.count("done") == 300)
     assert dispatcher._demand.ahead.gap_s == pytest.approx(0.0005, rel=0.1)
 
 
@@ -255,7 +255,7 @@ async def test_after_tiny_jobs_long_ones_are_not_hoarded(
     await trio.sleep(1.0)
     assert held_by(second) == 4
     assert len(world.of(JobStarted, name="long")) == 8
-    await world.until(lambda: world.store.space.stats["done"] == 2040)
+    await world.until(lambda: world.count("done") == 2040)
     assert world.of(JobReleased) == []
     assert len({event.uid for event in world.of(JobStarted, name="long")}) == 40
 
@@ -267,9 +267,9 @@ async def test_jobs_that_were_not_run_teach_nothing_of_how_long_jobs_take(
     world.config = calm(count=4)
     running = await world.start()
     world.enqueue("noop", 20)
-    await world.until(lambda: world.store.space.stats["done"] == 20)
+    await world.until(lambda: world.count("done") == 20)
     world.enqueue("stranger", 100)
-    await world.until(lambda: world.store.space.stats["parked"] == 100)
+    await world.until(lambda: world.count("parked") == 100)
     world.enqueue("noop", 100)
     await world.reported(JobStarted, 24)
     assert held_by(running) == 4
@@ -283,7 +283,7 @@ async def test_an_outcome_waits_for_company_only_briefly(
         world.enqueue(name, count)
     await world.reported(JobSucceeded, 2001)
     await trio.sleep(0.1)
-    assert world.store.space.stats["done"] == 2001
+    assert world.count("done") == 2001
 
 
 async def test_nothing_is_claimed_where_the_answer_to_the_registration_was_half_a_lease_in_coming(
@@ -315,9 +315,9 @@ async def test_what_went_back_keeps_its_place(autojump_clock: Clock, world: Worl
     world.config = calm(count=2)
     await world.start()
     world.enqueue("noop", 2000)
-    await world.until(lambda: world.store.space.stats["done"] == 2000)
+    await world.until(lambda: world.count("done") == 2000)
     uids = world.enqueue("long", 10)
-    await world.until(lambda: world.store.space.stats["done"] == 2010)
+    await world.until(lambda: world.count("done") == 2010)
     assert [event.uid for event in world.of(JobStarted, name="long")] == uids
 
 
@@ -330,7 +330,7 @@ async def test_a_thousand_workers_hold_a_thousand_jobs_and_do_not_spin(
     running = await world.start()
     world.enqueue("noop", 6000)
     most = 0
-    while world.store.space.stats["done"] < 6000:
+    while world.count("done") < 6000:
         most = max(most, held_by(running))
         await trio.sleep(0.0005)
     assert most <= 1000
@@ -385,7 +385,7 @@ async def test_a_door_of_another_queue_is_not_the_engines_to_open(
     """Though it knows the name: who is parked in "low" waits for who claims from there."""
     await world.start(App(), calm(queues=("low",)))
     world.enqueue("noop", 3, queue="low")
-    await world.until(lambda: world.store.space.stats["parked"] == 3)
+    await world.until(lambda: world.count("parked") == 3)
     noop(world)
     steps = Steps(world.store)
     second = await world.start(config=calm(queues=("high",)))
@@ -403,7 +403,7 @@ async def test_one_steps_events_count_what_it_brought(autojump_clock: Clock, wor
     await world.start()
     await trio.sleep(POLL_S / 2)
     world.enqueue("noop", 10)
-    await world.until(lambda: world.store.space.stats["done"] == 10)
+    await world.until(lambda: world.count("done") == 10)
     await trio.sleep(2.0)
     told = world.of(Claimed)
     assert {event.took_s for event in told} == {0.0}, "to wait for a bell is no step's time"

@@ -83,7 +83,7 @@ async def test_due_jobs_are_promoted_while_all_workers_are_busy_and_keep_their_o
     (first,) = world.enqueue("long")
     (due,) = world.enqueue("long", delay_ms=10_000)
     await trio.sleep(20.0)
-    assert not world.store.space.queue("low").scheduled
+    assert not world.waiting("low").scheduled
     (later,) = world.enqueue("long")
     await world.reported(JobSucceeded, 3)
     assert [event.uid for event in world.of(JobStarted)] == [first, due, later]
@@ -105,5 +105,5 @@ async def test_what_is_due_takes_no_more_steps_than_what_a_bell_rings_for(
     await trio.sleep(0.1)
     before = len(steps)
     await world.reported(JobSucceeded)
-    await world.until(lambda: not world.store.space.jobs)
+    await world.until(lambda: not world.jobs)
     assert len(steps) - before == 2, "one claims it, and one tells its end"

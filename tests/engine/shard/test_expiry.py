@@ -34,10 +34,10 @@ async def test_a_name_that_nobody_knows_is_dead_after_its_time_and_says_why(
     await world.start()
     uids = world.enqueue("stranger", 5)
     await world.reported(JobParked, 5)
-    await world.until(lambda: len(world.store.space.dead) == 5)
+    await world.until(lambda: len(world.dead) == 5)
     # Looks are a quarter of the time apart.
     assert all(600.0 <= at <= 2 * 600.0 + 150.0 for at, _ in world.timed(ParkedExpired))
-    assert {world.store.space.jobs[uid].reason for uid in uids} == {"unknown_name"}
+    assert {world.dump().reasons[uid] for uid in uids} == {"unknown_name"}
     (line,) = world.history(uids[0])
     assert "stranger" in line["message"]
 
@@ -49,7 +49,7 @@ async def test_all_who_wait_for_a_name_die_at_one_look_however_many(
     world.config = calm(unknown_name_after_s=600.0, count=700)
     await world.start()
     world.enqueue("stranger", 700)
-    await world.until(lambda: len(world.store.space.dead) == 700)
+    await world.until(lambda: len(world.dead) == 700)
     expired = world.timed(ParkedExpired)
     assert sum(event.jobs for _, event in expired) == 700
     assert len({at for at, _ in expired}) == 1

@@ -114,7 +114,7 @@ async def test_what_goes_behind_is_sent_again_unchanged_until_it_is_answered(
     """Also where the step that it follows isn't answered: then nobody has sent it yet."""
     _, steps = await ready(world)
     steps.fates = fates.copy()
-    await world.until(lambda: world.store.space.stats["done"] == 1)
+    await world.until(lambda: world.count("done") == 1)
     await trio.sleep(3.0)
     sent = settling(steps)
     assert len({repr(step) for step in sent}) == 1

@@ -76,7 +76,7 @@ async def test_an_ordinary_handler_outlives_an_outage_and_its_result_counts(
     await trio.sleep(280.0)
     running.link.mend()
     await world.reported(JobSucceeded)
-    await world.until(lambda: world.store.space.stats["done"] == 1)
+    await world.until(lambda: world.count("done") == 1)
     assert len(world.of(JobStarted)) == 1
     assert world.of(BootLost) == []
 

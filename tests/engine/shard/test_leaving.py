@@ -38,7 +38,7 @@ async def test_what_has_ended_is_settled_where_redis_comes_back_in_time(
     await trio.sleep(SETTLE_S / 2)
     running.link.mend()
     await running.ended.wait()
-    assert world.store.space.stats["done"] == 1
+    assert world.count("done") == 1
     (stopped,) = world.of(EngineStopped)
     assert stopped.signed_off
 

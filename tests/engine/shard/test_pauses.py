@@ -118,7 +118,7 @@ async def test_a_pause_for_a_time_ends_without_anybodys_help(
     await world.start()
     await world.reported(JobSucceeded, 5)
     assert all(3600 <= at <= 3600 + 2 * POLL_S for at, _ in world.timed(JobStarted))
-    assert world.store.space.paused == {}
+    assert not world.dump().paused
 
 
 async def test_a_name_that_is_paused_is_not_run_by_an_engine_that_comes_later(

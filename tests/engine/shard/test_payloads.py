@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.engine.claimers import NOBODY
-from tests.engine.virtual import LinkCaller, World, calm
+from tests.engine.virtual import PlainCaller, World, calm
 from trioq.core.ahead import AHEAD_BYTES
 from trioq.core.calls import NewJob
 from trioq.core.events import (
@@ -34,7 +34,7 @@ from trioq.engine.fetch import Fetch
 from trioq.engine.outage import Outage
 from trioq.engine.shard.payloads import REQUEST_BYTES, Payloads
 from trioq.errors import StoreUnreachable
-from trioq.store.memory import MemoryStore
+from trioq.store.protocol import Store
 
 pytestmark = pytest.mark.trio
 
@@ -45,7 +45,7 @@ KB = 1000
 class Asked:
     """What a store is asked for payloads."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.together = list[list[Uid]]()
         self.alone = list[Uid]()
         self.is_cut = False
@@ -74,8 +74,8 @@ def sized(n: int, size: int) -> Record:
     return Record(new_uid(), "noop", "low", payload, enqueued_ms=1)
 
 
-def put(store: MemoryStore, records: Sequence[Record], *, header: str = "") -> list[Uid]:
-    """Enqueue these. What their headers say of big payloads may be replaced."""
+def put(store: Store, records: Sequence[Record], *, header: str = "") -> dict[Uid, bytes]:
+    """Enqueue these; as they are stored. What headers say of big payloads may be replaced."""
     jobs = list[NewJob]()
     for record in records:
         stored, big = encode(record)
@@ -83,7 +83,7 @@ def put(store: MemoryStore, records: Sequence[Record], *, header: str = "") -> l
             stored = b"%s,%s}\n" % (stored.rpartition(b",")[0], header.encode())
         jobs.append(NewJob(record.uid, "low", stored, big))
     store.enqueue(new_uid(), 1, jobs)
-    return [record.uid for record in records]
+    return {job.uid: job.stored for job in jobs}
 
 
 def notes(world: World, count: int = 4) -> list[int]:
@@ -108,7 +108,7 @@ class Bench:
 
     def __attrs_post_init__(self) -> None:
         self.asked = Asked(self.world.store)
-        caller = LinkCaller(self.world.store)
+        caller = PlainCaller(self.world.link())
         self.payloads = Payloads(
             Fetch(caller, Outage(self.world.report, lambda: 1.0)), self.backlog
         )
@@ -117,9 +117,8 @@ class Bench:
     def claim(self, *sizes: int, header: str = "") -> list[Held]:
         """Jobs with payloads of these sizes come with a step."""
         records = [sized(n, size) for n, size in enumerate(sizes)]
-        put(self.world.store, records, header=header)
-        lives = self.world.store.space.jobs
-        jobs = [Held(NOBODY, r.uid, 1, 1, False, lives[r.uid].stored) for r in records]
+        stored = put(self.world.store, records, header=header)
+        jobs = [Held(NOBODY, r.uid, 1, 1, False, stored[r.uid]) for r in records]
         self.payloads.put(jobs)
         return jobs
 
@@ -150,7 +149,7 @@ async def test_a_payload_that_has_come_is_with_its_job(autojump_clock: Clock, be
     assert not bench.backlog
     await trio.testing.wait_all_tasks_blocked()
     held = bench.take()
-    assert held.payload == bench.world.store.space.jobs[before.uid].big
+    assert held.payload == bench.world.dump().big[before.uid]
     assert b"big" in before.stored
     assert attrs.evolve(held, payload=None) == attrs.evolve(
         before, stored=before.stored.rpartition(b',"big"')[0] + b"}\n"
@@ -173,7 +172,7 @@ async def test_payloads_come_many_in_a_request_of_bounded_bytes(
     jobs = bench.claim(*[100 * KB] * 35, 3000 * KB, *[100 * KB] * 5)
     await trio.testing.wait_all_tasks_blocked()
     assert [uid for uids in bench.asked.together for uid in uids] == [held.uid for held in jobs]
-    size_of = {held.uid: len(bench.world.store.space.jobs[held.uid].big) for held in jobs}
+    size_of = {held.uid: len(bench.world.dump().big[held.uid]) for held in jobs}
     sizes = [sum(map(size_of.__getitem__, uids)) for uids in bench.asked.together]
     assert len(sizes) == 4 + 1 + 1
     assert [size for size in sizes if size > REQUEST_BYTES] == [max(size_of.values())]
@@ -242,7 +241,7 @@ async def test_one_that_is_as_large_as_all_that_may_wait_comes_when_nothing_else
 
 async def test_a_payload_that_is_gone_holds_nobody_up(autojump_clock: Clock, bench: Bench) -> None:
     jobs = bench.claim(9 * KB, 9 * KB, 0)
-    bench.world.store.space.jobs[jobs[0].uid].big = b""
+    bench.world.lose_payload(jobs[0].uid)
     await trio.testing.wait_all_tasks_blocked()
     assert [held.uid for held in bench.backlog.jobs] == [held.uid for held in jobs]
     assert bench.take() == jobs[0], "its run looks for itself"
@@ -292,7 +291,7 @@ async def test_big_payloads_cost_few_requests(autojump_clock: Clock, world: Worl
     await world.start()
     for first in range(0, 4000, 500):
         put(world.store, [sized(n, 9 * KB) for n in range(first, first + 500)])
-    await world.until(lambda: world.store.space.stats["done"] == 4000)
+    await world.until(lambda: world.count("done") == 4000)
     assert sorted(ran) == list(range(4000))
     assert asked.alone == []
     assert len(asked.together) < 4000 * 9 * KB / REQUEST_BYTES * 2
@@ -314,7 +313,7 @@ async def test_workers_that_wait_for_jobs_keep_no_payload(
         put(world.store, [sized(n, 1000 * KB) for n in range(16)])
         await world.reported(JobStarted, 8)
         assert tracemalloc.get_traced_memory()[0] > 8 * 2 * 1000 * KB, "what runs has its payload"
-        await world.until(lambda: world.store.space.stats["done"] == 16)
+        await world.until(lambda: world.count("done") == 16)
         await trio.sleep(10.0)
         gc.collect()
         assert tracemalloc.get_traced_memory()[0] < 1000 * KB
@@ -329,7 +328,7 @@ async def test_with_one_worker_jobs_run_in_the_order_of_their_queue(
     await world.start()
     sizes = [0, 9 * KB, 300 * KB, 0, 0, AHEAD_BYTES, 2000 * KB]
     put(world.store, [sized(n, sizes[n % 7]) for n in range(70)])
-    await world.until(lambda: world.store.space.stats["done"] == 70)
+    await world.until(lambda: world.count("done") == 70)
     assert ran == list(range(70))
 
 
@@ -380,7 +379,7 @@ async def test_who_stops_while_payloads_come_gives_their_jobs_back(
     world.config = calm(grace_s=0.0)
     running = await world.start()
     asked.is_cut = True
-    uids = put(world.store, [sized(n, 9 * KB) for n in range(10)], header=header)
+    uids = [*put(world.store, [sized(n, 9 * KB) for n in range(10)], header=header)]
     await world.reported(RedisAway)
     running.engine.drain()
     await running.ended.wait()
@@ -389,7 +388,7 @@ async def test_who_stops_while_payloads_come_gives_their_jobs_back(
     assert stopped.signed_off
     asked.is_cut = False
     await world.start()
-    await world.until(lambda: world.store.space.stats["done"] == 10)
+    await world.until(lambda: world.count("done") == 10)
     assert sorted(ran) == list(range(10))
     assert {event.uid: event.attempt for event in world.of(JobSucceeded)} == dict.fromkeys(uids, 1)
 
@@ -415,7 +414,7 @@ async def test_what_waits_for_its_payload_while_an_engine_drains_is_anothers(
     assert returned.count == 3
     asked.is_cut = False
     await world.start()
-    await world.until(lambda: world.store.space.stats["done"] == 3, within_s=100.0)
+    await world.until(lambda: world.count("done") == 3, within_s=100.0)
     assert sorted(ran) == [0, 1, 2]
     assert not running.ended.is_set()
 
@@ -431,7 +430,7 @@ async def test_a_killed_engines_payloads_come_to_another(
     running.kill()
     asked.is_cut = False
     await world.start()
-    await world.until(lambda: world.store.space.stats["done"] == 10)
+    await world.until(lambda: world.count("done") == 10)
     assert sorted(ran) == list(range(10))
     assert world.of(JobFailed) == world.of(JobDied) == []
 
@@ -447,7 +446,7 @@ async def test_a_lease_that_ends_while_payloads_come_starts_nothing(
     running.link.cut()
     asked.is_cut = False
     await world.start()
-    await world.until(lambda: world.store.space.stats["done"] == 4)
+    await world.until(lambda: world.count("done") == 4)
     running.link.mend()
     await world.reported(BootLost)
     await trio.sleep(60.0)
@@ -469,12 +468,12 @@ async def test_what_waits_for_its_payload_behind_long_jobs_is_not_hoarded(
 
     running = await world.start()
     world.enqueue("tiny", 2000)
-    await world.until(lambda: world.store.space.stats["done"] == 2000)
+    await world.until(lambda: world.count("done") == 2000)
     world.enqueue("long", 8)
     put(world.store, [sized(n, 9 * KB) for n in range(40)])
     await trio.sleep(5.0)
     dispatcher = running.engine.shards[0].dispatcher
     assert dispatcher is not None
     assert len(dispatcher._boot.held) == 4, "what lay ahead went back"
-    await world.until(lambda: world.store.space.stats["done"] == 2048)
+    await world.until(lambda: world.count("done") == 2048)
     assert sorted(ran) == list(range(40))

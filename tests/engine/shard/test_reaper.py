@@ -54,7 +54,7 @@ async def test_the_living_are_not_reaped_however_busy(autojump_clock: Clock, wor
     for _ in range(3):
         await world.start()
     world.enqueue("long", 12)
-    await world.until(lambda: world.store.space.stats["done"] == 12)
+    await world.until(lambda: world.count("done") == 12)
     assert world.of(EngineReaped) == world.of(BootLost) == []
     assert len(world.of(JobStarted)) == 12
 
@@ -78,7 +78,7 @@ async def test_an_outage_longer_than_the_lease_reaps_nobody(
     await trio.sleep(90.0)
     for engine in engines:
         engine.link.mend()
-    await world.until(lambda: world.store.space.stats["done"] == 6)
+    await world.until(lambda: world.count("done") == 6)
     assert world.of(EngineReaped) == world.of(BootLost) == []
     assert len(world.of(JobStarted)) == 6
 
@@ -93,7 +93,7 @@ async def test_who_comes_back_first_after_an_outage_waits_for_the_others(
     for engine in engines:
         engine.link.mend()
         await trio.sleep(1.5)  # all of them within less than a lease
-    await world.until(lambda: world.store.space.stats["done"] == 6)
+    await world.until(lambda: world.count("done") == 6)
     assert world.of(EngineReaped) == world.of(BootLost) == []
 
 
@@ -112,7 +112,7 @@ async def test_who_alone_is_cut_off_past_its_lease_loses_its_jobs_once(
     await world.reported(JobStarted, 2)
     cut_off.link.mend()
     await world.reported(BootLost, why="gone")
-    await world.until(lambda: world.store.space.stats["done"] == 1)
+    await world.until(lambda: world.count("done") == 1)
     assert len(world.of(EngineReaped)) == 1
     assert {event.uid for event in world.of(JobStarted)} == {uid}
 
@@ -138,14 +138,13 @@ async def test_only_the_job_that_kills_its_engine_is_dead(
     (bad,) = world.enqueue("killer")
     world.enqueue("ordinary", 20)
     engines = [await world.start()]
-    space = world.store.space
-    while space.stats["done"] + len(space.dead) < 41:
+    while world.count("done") + len(world.dead) < 41:
         if not engines:
             engines.append(await world.start())
         await trio.sleep(0.5)
-    assert set(space.dead) == {bad}
-    assert space.jobs[bad].reason == "worker_lost"
-    assert space.stats["done"] == 40
+    assert world.dead == {bad}
+    assert world.dump().reasons[bad] == "worker_lost"
+    assert world.count("done") == 40
     assert 3 <= kills <= 4, "the first death blames nobody if others ran beside it"
 
 

@@ -226,7 +226,7 @@ async def test_ends_are_told_at_once_or_wait_briefly_for_others(
     for takes in (5.0, 5.0 + LINGER_S / 2, 10.0):
         world.enqueue("work", payload={"takes": takes})
     await world.reported(JobSucceeded, 3)
-    await world.until(lambda: not world.store.space.jobs)
+    await world.until(lambda: not world.jobs)
     ends = [began + 5.0 + LINGER_S] * 2 + [began + 10.0]
     assert settled == pytest.approx(ends, abs=1e-6), "the last one keeps nobody waiting"
 
@@ -248,5 +248,5 @@ async def test_who_asks_for_a_step_while_ends_wait_for_company_gets_it_at_once(
     await trio.sleep(LINGER_S / 3)
     dispatcher.poke()
     await trio.testing.wait_all_tasks_blocked()
-    assert first not in world.store.space.jobs
+    assert first not in world.jobs
     assert world.now < ended + LINGER_S / 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +12,6 @@ import attrs
 import pytest
 import trio
 
-from tests.engine import virtual
 from tests.engine.virtual import EPOCH_S, Running, World, calm
 from trioq import GiveUp, Job
 from trioq.app import App
@@ -24,6 +23,7 @@ from trioq.core.events import (
     ScheduleTicked,
     TickRefused,
 )
+from trioq.core.formats import ids
 from trioq.core.formats import schedule as rows
 from trioq.core.schedules.schedule import Schedule
 from trioq.core.schedules.tick import Clock
@@ -62,11 +62,9 @@ def each(ms: int, name: str = "m", **options: Any) -> Schedule:
 
 def fired(w: World, name: str = "m") -> list[int]:
     """The ticks that brought a job, from the ids of these."""
-    ids = [life.id for life in w.store.space.jobs.values()]
-    ids += list(w.store.space.ids)
-    return sorted(
-        {int(id.split(":")[2]) for id in ids if id and id.startswith(f"schedule:{name}:")}
-    )
+    there = w.dump()
+    own = {ids.id_in(text) for text in there.id_of.values()} | there.ids.keys()
+    return sorted(int(id.split(":")[2]) for id in own if id.startswith(f"schedule:{name}:"))
 
 
 def outcomes(w: World, name: str = "m") -> Counter[str]:
@@ -103,13 +101,12 @@ async def test_a_second_after_a_second_none_is_late(autojump_clock: Any) -> None
 
 
 async def test_in_the_night_in_which_clocks_go_back_a_fixed_hour_comes_once(
-    autojump_clock: Any, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Any,
 ) -> None:
     zone = ZoneInfo("Europe/Berlin")
     half_past_two = datetime(2026, 10, 25, 2, 30, tzinfo=zone)
-    monkeypatch.setattr(virtual, "EPOCH_S", half_past_two.timestamp() - 10)
     async with trio.open_nursery() as nursery:
-        w = World(nursery, noop_app())
+        w = World(nursery, noop_app(), begins=half_past_two - timedelta(seconds=10))
         first_ms = round(half_past_two.timestamp() * 1000)
         for name, cron in ("nightly", "30 2 * * *"), ("hourly", "30 * * * *"):
             put(w, Schedule(name, Cron(cron, zone), "report", "low"), first_ms)
@@ -118,7 +115,7 @@ async def test_in_the_night_in_which_clocks_go_back_a_fixed_hour_comes_once(
         assert fired(w, "nightly") == [first_ms]
         assert fired(w, "hourly") == [first_ms, first_ms + 60 * MINUTE]
         tomorrow = half_past_two.replace(day=26).timestamp()
-        assert w.store.space.schedules.ticks.at("nightly") == round(tomorrow * 1000)
+        assert w.dump().ticks["nightly"] == round(tomorrow * 1000)
         nursery.cancel_scope.cancel()
 
 
@@ -137,7 +134,7 @@ async def test_of_three_engines_that_are_killed_each_tick_is_made_once(autojump_
         assert ticks == list(range(ticks[0], ticks[0] + 1000 * len(ticks), 1000)), "one is missing"
         assert len(ticks) >= 120 - 1
         assert ticks[0] <= since + 1000
-        assert w.store.space.stats["enqueued"] == len(ticks), "one fired twice"
+        assert w.count("enqueued") == len(ticks), "one fired twice"
         nursery.cancel_scope.cancel()
 
 
@@ -335,7 +332,7 @@ async def test_a_row_that_cant_be_read_is_left_alone(autojump_clock: Any) -> Non
         (refused,) = w.of(TickRefused)
         assert refused.schedule == "newer"
         assert "another version" in refused.why
-        assert w.store.space.schedules.rows["newer"] == b'{"v":99}'
+        assert w.dump().schedules["newer"] == b'{"v":99}'
         assert len(fired(w)) == 3
         nursery.cancel_scope.cancel()
 
@@ -348,7 +345,7 @@ async def test_what_comes_once_comes_once(autojump_clock: Any) -> None:
         await w.start()
         await trio.sleep(600)
         assert fired(w) == [START_MS + 5000]
-        assert "m" not in w.store.space.schedules.ticks
+        assert "m" not in w.dump().ticks
         nursery.cancel_scope.cancel()
 
 

@@ -19,7 +19,7 @@ from trioq.cli.bulk import Stop
 from trioq.client.admin import Admin
 from trioq.client.sync import SyncClient
 from trioq.core.job import Uid
-from trioq.store.connect import Connector
+from trioq.store.connector import Connector
 from trioq.store.inspect.ends import ended
 from trioq.store.inspect.summaries import done_since, newest_done
 from trioq.store.redis import RedisStore

@@ -6,6 +6,7 @@ engines are those of ``trioq serve``, in processes of their own, as many as were
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -21,10 +22,11 @@ from types import FrameType
 
 import attrs
 
-from trioq.cli.bench.app import FIELDS, TIMES
+from trioq.cli.bench.app import FIELDS, NAME, NAMED, TIMES
 from trioq.cli.common import note
 from trioq.client.sync import SyncClient, connect_sync
 from trioq.core.config import Config
+from trioq.core.config.rules import BUILT_IN
 from trioq.core.config.sections import TracingConfig
 from trioq.errors import StoreError, TrioqError
 from trioq.store.benches import ask, finished, forget, registered
@@ -104,6 +106,7 @@ class Bench:
             "TRIOQ_OBSERVABILITY__LOG_LEVEL": "warning",
             "TRIOQ_OBSERVABILITY__TRACING__ENDPOINT": "",
             TIMES: str(self.directory / f"times-{n}"),
+            NAMED: json.dumps(_named(self.config)),
         }
         with (self.directory / f"engine-{n}.log").open("wb") as log:
             return subprocess.Popen(
@@ -168,6 +171,14 @@ def _put_away(bench: Bench) -> None:
             bench.clear()
         except StoreError as error:
             note(f"the namespace {bench.config.namespace} is left behind: {error}")
+
+
+def _named(config: Config) -> list[str]:
+    """The handlers of the configuration's own app that it names."""
+    named = {each.job for each in config.schedules.values()}
+    named.update(*(limit.jobs for limit in config.limits.values()))
+    named.update(*(breaker.jobs for breaker in config.breakers.values()))
+    return sorted(named - {NAME, *BUILT_IN, *config.commands})
 
 
 @contextmanager

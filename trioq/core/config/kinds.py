@@ -203,6 +203,39 @@ class ListOf(Kind):
 
 
 @attrs.frozen
+class OneOrMore(Kind):
+    """A value, or a list of them, held as a tuple."""
+
+    item: Text
+
+    def words(self) -> str:
+        return f"{self.item.words()}, or a list of such"
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.item.schema(), self._list().schema()]}
+
+    def parse(self, raw: Any) -> Any:
+        return self._of(raw).parse(raw)
+
+    def write(self, value: Any) -> Any:
+        return self._of(value).write(value)
+
+    def problems(self, value: Any, raw: Any) -> Iterator[Problem]:
+        if isinstance(value, tuple):
+            yield from self._list().problems(value, raw)
+            if len(set(value)) < len(value):
+                yield (), "one of them is there twice"
+        elif not self.item.allows(value):
+            yield (), f"expected {self.words()}, got {shown(raw)}"
+
+    def _of(self, value: Any) -> Kind:
+        return self._list() if isinstance(value, list | tuple) else self.item
+
+    def _list(self) -> Kind:
+        return ListOf(self.item, at_least=1)
+
+
+@attrs.frozen
 class TableOf(Kind):
     """A table whose keys the user chooses."""
 

@@ -35,7 +35,7 @@ from trioq.core.config.texts import (
     GLOBS,
     HANDLER,
     NAME,
-    OBJECT,
+    OBJECTS,
     PATH,
     QUEUE,
     VARIABLE,
@@ -454,7 +454,9 @@ class Config:
     """A whole configuration."""
 
     namespace: str = key(NAME, "Keeps several systems apart on one Redis.", "jobqueue")
-    app: str | None = key(OBJECT, "Where your own handlers are, if there are any.", None)
+    app: str | tuple[str, ...] | None = key(
+        OBJECTS, "Where your own handlers are, if there are any: one app, or several.", None
+    )
     queues: tuple[QueueConfig, ...] = key(
         Section(QueueConfig, "list"),
         "The queues, in order of priority.",
@@ -513,6 +515,11 @@ class Config:
     def resolve(self, path: str | pathlib.Path) -> pathlib.Path:
         """A path of this configuration, seen from the configuration's directory."""
         return self.directory / path
+
+    @property
+    def app_name(self) -> str:
+        """What it is called by whoever tells of it; empty: there is none."""
+        return self.app if isinstance(self.app, str) else ",".join(self.app or ())
 
     @property
     def queue_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from trioq.core.config import redis_url
-from trioq.core.config.kinds import Kind, ListOf, Problem, Text
+from trioq.core.config.kinds import Kind, ListOf, OneOrMore, Problem, Text
 from trioq.core.config.secret import Secret
 from trioq.core.valid import QUEUE_PATTERN
 
@@ -19,6 +19,7 @@ PATH = Text(noun="a path")
 GLOBS = ListOf(Text(noun='a pattern such as "**/*.pdf"'))
 EXTENSION = Text(noun='an extension such as ".pdf"', pattern=r"\.[^/\s]+")
 OBJECT = Text(noun='an object such as "myproject.jobs:app"', pattern=r"\w+(\.\w+)*:\w+(\.\w+)*")
+OBJECTS = OneOrMore(OBJECT)
 ADDRESS = Text(
     noun='an address such as "127.0.0.1:8620" or "[::1]:8620", or "" for none',
     pattern=r"([^\s:\[\]/@]+|\[[0-9A-Fa-f:.]+\]):"

@@ -36,6 +36,9 @@ class EngineInfo:
     """Whether a higher queue always goes first: none has a weight. False: that isn't known, too."""
     behind: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Handler → the breaker that guards it, where that isn't called as it is; empty: none does."""
+    signatures: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Handler → the signature of what it takes; empty: an engine of an older version, which says
+    none."""
     is_readable: bool = True
     """Whether it says what an engine of this version says."""
 
@@ -54,6 +57,7 @@ class EngineInfo:
             "process": self.process,
             "strict": self.strict,
             "behind": dict(self.behind),
+            "signatures": dict(self.signatures),
         }
 
 
@@ -80,5 +84,8 @@ def decode(encoded: bytes | None) -> EngineInfo:
         process=lenient.count(told.get("process")),
         strict=told.get("strict") is True,
         behind={job: lenient.text(name) for job, name in lenient.pairs(told.get("behind")).items()},
+        signatures={
+            job: lenient.text(said) for job, said in lenient.pairs(told.get("signatures")).items()
+        },
         is_readable=isinstance(told.get("names"), list) and isinstance(told.get("queues"), list),
     )

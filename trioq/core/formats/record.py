@@ -32,6 +32,9 @@ _BIG, _END = b',"big":', b"}\n"
 TRACE = ("traceparent", "tracestate", "baggage")
 """The headers that a record carries, if its enqueue was traced."""
 
+#: A record's header travels with each claim; a baggage above this is left behind.
+BAGGAGE_BYTES = 8192
+
 _dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _quoted = json.encoder.encode_basestring_ascii
 

@@ -28,6 +28,7 @@ from trioq.core.calls import (
     check_batch,
     check_taking,
 )
+from trioq.core.formats.door import name_of as door_name
 from trioq.core.formats.pause import is_name, is_take, name_of, take_of
 from trioq.core.job import Uid
 from trioq.core.limiter import grant
@@ -250,14 +251,14 @@ def _cancelled(space: Namespace, job: Unwanted, over: dict[Uid, Unwanted]) -> Ca
             space.ring(bell_of(name))
             return "asked"
     queue = space.queue(job.queue)
-    door = queue.parked.get(job.name)
+    doors = (door for door in queue.parked.values() if job.uid in door.jobs)
     if queue.scheduled.drop(job.uid):
         pass
     elif job.uid in queue.suspects:
         queue.suspects.remove(job.uid)
     elif space.flow.take_out(job.queue, job.uid):
         space.give_turn_back(job.queue, job.uid)
-    elif door is not None and job.uid in door.jobs:
+    elif (door := next(doors, None)) is not None:
         door.cancelled.add(job.uid)
     else:
         queue.cancelled.add(job.uid)
@@ -409,7 +410,7 @@ def reset_breaker(space: Namespace, sender: str, number: int, name: str, *, now_
 def _goes_on(space: Namespace, what: str) -> list[str]:
     """Who has waited for this may start. Returns the queues in which somebody may."""
     if is_name(what):
-        return [queue for queue, name in space.doors() if name == name_of(what)]
+        return [queue for queue, door in space.doors() if door_name(door) == name_of(what)]
     if is_take(what):
         return sorted(space.flow.resume(take_of(what)))
     return [what] if what in space.used else []

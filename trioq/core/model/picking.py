@@ -47,6 +47,8 @@ class Picking:
     is_full: bool = False
     waits: dict[Uid, WaitedFor] = attrs.field(factory=dict[Uid, "WaitedFor"])
     """What some that were taken had waited for."""
+    behind: dict[Uid, str] = attrs.field(factory=dict[Uid, str])
+    """Some that were taken → the door behind which they were."""
 
     def pick(self) -> None:
         """From each queue that isn't paused, in the order of the step."""
@@ -100,7 +102,9 @@ class Picking:
         return False
 
     def _admitted(self, door: Door, admit: Admit) -> None:
+        before = [*door.jobs]
         left = self._line(admit.queue, door.jobs, admit.limit, door)
+        self.behind |= {uid: admit.name for uid in before[:left] if uid in self.boot.held}
         if left:
             # Somebody knows the name: whoever still waits has waited since now, for expiry.
             door.since_ms, door.noted = self.now_ms, 0

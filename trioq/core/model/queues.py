@@ -6,6 +6,7 @@ from collections import deque
 
 import attrs
 
+from trioq.core.formats.door import name_of
 from trioq.core.job import Uid
 from trioq.core.model.agenda import Agenda
 from trioq.core.model.turns import Keyed
@@ -13,7 +14,7 @@ from trioq.core.model.turns import Keyed
 
 @attrs.define
 class Door:
-    """Jobs of one name that wait until somebody may run that name."""
+    """Jobs of one name that wait until somebody may run that name, or fits their payloads."""
 
     since_ms: int
     jobs: deque[Uid] = attrs.field(factory=deque[Uid])
@@ -21,7 +22,7 @@ class Door:
     noted: int = 0
     """How many of them, the oldest, have waited at least since then."""
     cancelled: set[Uid] = attrs.field(factory=set[Uid])
-    """Those that lie here and are over."""
+    """Those that lie here, or behind another door of the name, and are over."""
 
     def take(self, limit: int) -> list[Uid]:
         """Take out the oldest."""
@@ -51,6 +52,16 @@ class Queue:
     parked: dict[str, Door] = attrs.field(factory=dict[str, Door])
     cancelled: set[Uid] = attrs.field(factory=set[Uid])
     """Those that lie in ``ready``, or among the keyed, and are over."""
+
+    def door(self, name: str, now_ms: int) -> Door:
+        """The one that is called so; made, if nobody waits behind it."""
+        if name not in self.parked:
+            others = (
+                door for called, door in self.parked.items() if name_of(called) == name_of(name)
+            )
+            over = next((door.cancelled for door in others), set[Uid]())
+            self.parked[name] = Door(now_ms, cancelled=over)
+        return self.parked[name]
 
     @property
     def n_ready(self) -> int:

@@ -14,7 +14,6 @@ import attrs
 from trioq.core.calls import End, Unwanted
 from trioq.core.job import Uid
 from trioq.core.model.boots import Hold
-from trioq.core.model.queues import Door
 from trioq.core.model.state import Namespace
 from trioq.core.settlements import (
     Ack,
@@ -102,12 +101,12 @@ def park(settling: Settling, settled: Sequence[tuple[Park, Hold]]) -> None:
     """Behind a door. Who comes to a door with nobody behind it has waited since now."""
     for settlement, _ in settled:
         named = settlement.queue, settlement.name
-        doors = settling.space.waits_in(settlement.queue).parked
-        if settlement.name not in doors:
-            doors[settlement.name] = Door(settling.now_ms)
+        queue = settling.space.waits_in(settlement.queue)
+        if settlement.name not in queue.parked:
             settling.opened.add(named)
-        doors[settlement.name].jobs.append(settlement.uid)
-        doors[settlement.name].noted += named in settling.opened
+        door = queue.door(settlement.name, settling.now_ms)
+        door.jobs.append(settlement.uid)
+        door.noted += named in settling.opened
     settling.space.stats["parked"] += len(settled)
 
 

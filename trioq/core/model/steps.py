@@ -54,7 +54,9 @@ def step(space: Namespace, asked: Step, *, now_ms: int) -> StepReply | Gone:
     boot.last = asked.number
     boot.refused = frozenset(acting.refused)
     boot.cancelled = frozenset(unwanted.uid for unwanted in acting.stopped)
-    return attrs.evolve(_reply(space, boot, asked, now_ms, "ok"), waits=acting.waits)
+    return attrs.evolve(
+        _reply(space, boot, asked, now_ms, "ok"), waits=acting.waits, behind=acting.behind
+    )
 
 
 def _again(space: Namespace, boot: Registration, asked: Step, now_ms: int) -> StepReply:
@@ -139,6 +141,8 @@ class _Acting:
     lifted_name: bool = False
     waits: dict[Uid, WaitedFor] = attrs.field(factory=dict[Uid, "WaitedFor"])
     """What some of the claimed had waited for."""
+    behind: dict[Uid, str] = attrs.field(factory=dict[Uid, str])
+    """Some of the claimed → the door behind which they were."""
 
     def lift(self) -> None:
         """What was paused until a time that has come isn't any more."""
@@ -215,7 +219,9 @@ class _Acting:
         that have something to give, then the rest."""
         picking = Picking(self.space, self.boot, self.asked, self.now_ms)
         picking.pick()
-        self.took_suspect, self.waits = picking.took_suspect, picking.waits
+        self.took_suspect, self.waits, self.behind = (
+            picking.took_suspect, picking.waits, picking.behind,
+        )  # fmt: skip
         make_way(self.space, picking.left, self.now_ms)
         shut = [self.space.shut(admit.queue, admit.name) for admit in self.asked.admits]
         if self.settling.opened or any(shut) or self.lifted_name:

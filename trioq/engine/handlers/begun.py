@@ -80,7 +80,7 @@ class InThread:
             if grace.given_up is not None:
                 await end_or_given_up(ended, grace.given_up)
             if self.leave():
-                raise ThreadLeftBehind from None
+                raise ThreadLeftBehind(cancelled) from None
             if grace.given_up is None:
                 raise
         rest = self.rest()

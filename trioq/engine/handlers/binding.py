@@ -13,8 +13,8 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from math import isfinite
-from types import NoneType, SimpleNamespace
-from typing import Any, get_type_hints
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 from cattrs import StructureHandlerNotFoundError
@@ -90,6 +90,8 @@ class Binding:
     """The first parameter, if it is the job itself."""
     signature: inspect.Signature
     """Without the job."""
+    deps: Any = None
+    """Of a parameter that is a ``Job[Deps]``, that; else None."""
     _exact: Mapping[str, type] = attrs.field(init=False)
     """The parameters that take values of a type as they are."""
 
@@ -112,11 +114,17 @@ class Binding:
             raise TypeError(f"{where}: its parameters can't be known: {error}") from error
         hints = _hints_of(inner, where)
         parameters = list(signature.parameters.values())
-        job_parameter = None
-        if parameters and hints.get(parameters[0].name) is Job:
+        job_parameter = deps = None
+        if parameters and _is_job(first := hints.get(parameters[0].name)):
             job_parameter = parameters.pop(0).name
+            deps = next(iter(get_args(first)), None)
         fields, rest = {}, None
         for parameter in parameters:
+            if any(map(_is_job, _of_union(hints.get(parameter.name)))):
+                raise TypeError(
+                    f"{where}: {parameter.name!r} can't be the job: that is the first parameter,"
+                    " annotated as trioq.Job or trioq.Job[…] and nothing else"
+                )
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
                 raise TypeError(
                     f"{where}: a payload has names, so no field can fill {str(parameter)!r}"
@@ -134,6 +142,7 @@ class Binding:
             tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD),
             job_parameter,
             signature.replace(parameters=parameters),
+            None if deps in (Any, NoneType) else deps,
         )
 
     def check_field(self, name: str, what: str) -> None:
@@ -226,6 +235,16 @@ def _hints_of(function: Callable[..., Any], where: str) -> dict[str, Any]:
         return get_type_hints(SimpleNamespace(__annotations__=annotations, __globals__=scope))
     except NameError as error:
         raise TypeError(f"{where}: an annotation can't be resolved: {error}") from error
+
+
+def _is_job(annotation: Any) -> bool:
+    """``Job``, or ``Job[Deps]``."""
+    return annotation is Job or get_origin(annotation) is Job
+
+
+def _of_union(annotation: Any) -> tuple[Any, ...]:
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return get_args(annotation) if is_union else (annotation,)
 
 
 def _refuse(wanted: str, value: Any, _: Any) -> None:

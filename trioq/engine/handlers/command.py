@@ -66,6 +66,13 @@ class Command:
     errors: ClassVar[Errors] = PLAIN_ERRORS
     limits: ClassVar[tuple[Limit, ...]] = ()
     id_from: ClassVar[tuple[str, ...]] = ()
+    shared: ClassVar[None] = None
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Those that its payloads need."""
+        found = (match[1] for each in self.argv for match in _PLACEHOLDER.finditer(each))
+        return frozenset(field for field in found if field is not None)
 
     def arguments(self, payload: Mapping[str, Any]) -> list[str]:
         """The program and its arguments for this payload. Fields that aren't named are ignored.

@@ -33,12 +33,12 @@ SHOWN_FRAMES = 30
 SHOWN_CAUSES = 4
 
 #: Where a handler was called from tells its author nothing.
-_OURS = ("trioq.engine.handlers", "trio", "outcome")
+_OURS = ("trioq.engine.handlers", "trioq.contrib", "trio", "outcome", "contextlib")
 
 # What Python itself keeps of an error and of a class, whatever their own code says.
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
-_with_traceback = BaseException.with_traceback
+traceback_of = BaseException.__dict__["__traceback__"].__get__
+with_traceback = BaseException.with_traceback
 _args = BaseException.__dict__["args"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
@@ -119,8 +119,8 @@ def text_of(error: BaseException) -> str:
 
 def without_caller(error: BaseException) -> BaseException:
     """The same error, whose traceback begins below the frame that has caught it."""
-    tb = _traceback_of(error)
-    return _with_traceback(error, None if tb is None else tb.tb_next)
+    tb = traceback_of(error)
+    return with_traceback(error, None if tb is None else tb.tb_next)
 
 
 def name_of(error: BaseException) -> str:
@@ -178,7 +178,7 @@ def _chain(error: BaseException) -> Iterator[str]:
         links.append(link)
         link = _cause(link) if _hides_context(link) else _context(link)
     for link in reversed(links):
-        frames = traceback.format_tb(_without_ours(_traceback_of(link)), limit=-SHOWN_FRAMES)
+        frames = traceback.format_tb(_without_ours(traceback_of(link)), limit=-SHOWN_FRAMES)
         if frames:
             yield "".join(frames) + clip(f"{name_of(link)}: {text_of(link)}", MESSAGE_BYTES)
 

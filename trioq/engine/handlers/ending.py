@@ -10,8 +10,10 @@ import trio
 from trioq.core.blame import PLAIN_ERRORS, Errors
 from trioq.core.flow import told_apart
 from trioq.core.outcome import Error, Failed, Outcome, Snoozed, Starved
+from trioq.core.shared import NoDeps
 from trioq.core.valid import DELAY_S, QUEUE, shown
 from trioq.core.wants import NothingLeft
+from trioq.engine.handlers.asyncio_loop import TaskLeftBehind
 from trioq.engine.handlers.binding import BadPayload
 from trioq.engine.handlers.command import CommandFailed
 from trioq.engine.handlers.describe import (
@@ -33,8 +35,8 @@ from trioq.errors import GiveUp, JobControl, RateLimited, RetryLater, Snooze
 #: A job that found no thread within its timeout comes back after this.
 NO_THREAD_SNOOZE_S = 1.0
 
-#: What asyncio's functions raise where none of its loops runs.
-NO_LOOP = "no running event loop"
+#: What asyncio's functions raise where none of its loops runs begins with one of these.
+NO_LOOP = "no running event loop", "There is no current event loop"
 
 
 def carried(error: BaseException) -> BaseException:
@@ -62,7 +64,7 @@ def timed_out(
     errors: Errors = PLAIN_ERRORS,
 ) -> Outcome:
     """What becomes of a handler that was cancelled at its deadline, and of what it made of it."""
-    told, traceback = f"took longer than {timeout_s:g} s", ""
+    told, traceback, exception = f"took longer than {timeout_s:g} s", "", None
     leaf = _only_leaf(error) if error is not None else None
     if type(leaf) is NoThread:
         return Snoozed(NO_THREAD_SNOOZE_S)  # a limit never costs an attempt
@@ -74,16 +76,19 @@ def timed_out(
         told += " and swallowed its cancellation"
     elif type(leaf) is ThreadLeftBehind:
         told += "; its thread still runs"
+    elif type(leaf) is TaskLeftBehind:
+        told += "; its task in asyncio still runs"
     elif type(leaf) is RunnerKilled:
         told += "; its process was killed"
     elif error is not None:
         if is_a(leaf, JobControl):
             return outcome_of(error, errors)  # it was asked to end, and ended with a wish
         raised = leaf.error if type(leaf) is RunnerDied else describe(error)
+        exception = _kept(error, leaf, errors)
         told += f"; then, while it was cancelled, {raised.type}: {raised.message}"
         traceback = raised.traceback
     why = Error("timeout", clip(told, MESSAGE_BYTES), traceback, kind="timeout")
-    return Failed(why, counts=errors.breaker is not None)
+    return Failed(why, counts=errors.breaker is not None, exception=exception)
 
 
 def outcome_of(error: BaseException, errors: Errors = PLAIN_ERRORS) -> Outcome:
@@ -100,6 +105,7 @@ def outcome_of(error: BaseException, errors: Errors = PLAIN_ERRORS) -> Outcome:
         outcome,
         args=args_of(leaf) if leaf is not None and is_told else None,
         counts=_counts(outcome, error, errors),
+        exception=_kept(error, leaf, errors),
     )
 
 
@@ -110,13 +116,22 @@ def _counts(failed: Failed, error: BaseException, errors: Errors) -> bool:
     return failed.permanent is None and errors.counts(map(type, leaves_of(error)))
 
 
+def _kept(error: BaseException, leaf: BaseException | None, errors: Errors) -> BaseException | None:
+    """What a handler raised, for who wants to hear of it; None: nobody does, or it's our own."""
+    if not errors.kept or type(leaf) in (RunnerDied, RunnerRefused, CommandFailed):
+        return None
+    while type(error) is Raised:
+        error = error.error
+    return error if leaf is None else leaf
+
+
 def _outcome_of(error: BaseException) -> Outcome:
     if (leaf := _only_leaf(error)) is None:
         return Failed(describe(error))
     if type(leaf) is BadPayload:
         told = Error("BadPayload", clip(text_of(leaf), MESSAGE_BYTES))
         return Failed(told, permanent="bad_payload")
-    if type(leaf) is BadHandler:
+    if type(leaf) is BadHandler or type(leaf) is NoDeps:
         told = Error("BadHandler", clip(text_of(leaf), MESSAGE_BYTES), describe(leaf).traceback)
         return Failed(told, permanent="bad_handler")
     if type(leaf) is NothingLeft:
@@ -132,8 +147,8 @@ def _outcome_of(error: BaseException) -> Outcome:
         return _again(leaf, told)
     if is_a(leaf, GiveUp):
         return Failed(told, permanent="gave_up")
-    if type(leaf) is RuntimeError and told.message == NO_LOOP:
-        told = attrs.evolve(told, message=f"{NO_LOOP}: {FOREIGN}")
+    if type(leaf) is RuntimeError and told.message.startswith(NO_LOOP):
+        told = attrs.evolve(told, message=f"{told.message}: {FOREIGN}")
         return Failed(told, permanent="bad_handler")
     return Failed(told)
 

@@ -20,12 +20,26 @@ from trioq.core.flow import Limit
 from trioq.core.job import Job
 from trioq.core.result import returned_by
 from trioq.core.retry import Retry
+from trioq.core.shared import Shared
 from trioq.core.tempo import Tempo
 from trioq.core.valid import KEEP_S, NAME, QUEUE, TIMEOUT_S, Rule, shown
 from trioq.core.wants import WANTS, NothingLeft
+from trioq.engine.handlers.around import (
+    Around,
+    Call,
+    Middleware,
+    awaited,
+    called,
+    to_its_end,
+    without_job,
+)
+from trioq.engine.handlers.asyncio_loop import AsyncioLoop
 from trioq.engine.handlers.binding import Binding
+from trioq.engine.handlers.crossing import Crossing, InThread
+from trioq.engine.handlers.failure_hook import FailureHook
 from trioq.engine.handlers.grace import Grace
 from trioq.engine.handlers.isolated import Isolated
+from trioq.engine.handlers.lifespan import Lifespan, Runtime
 from trioq.engine.handlers.returned import PLAIN, finished
 from trioq.engine.handlers.shape import check, is_async
 from trioq.engine.handlers.threads import run_in_thread
@@ -36,7 +50,7 @@ Isolation = Literal["none", "process"]
 """Where it runs: in the engine, or in a process that can be killed."""
 
 
-def current_job() -> Job:
+def current_job() -> Job[Any]:
     """The job that runs here, also in a ``def`` handler's thread and in a handler's tasks.
 
     Raises:
@@ -143,6 +157,7 @@ class Function:
         default="continue", validator=_is_one_of("continue", "cancel")
     )
     isolation: Isolation = attrs.field(default="none", validator=_is_one_of("none", "process"))
+    runtime: Runtime = attrs.field(default="trio", validator=_is_one_of("trio", "asyncio"))
     result_s: float | None = attrs.field(default=None, converter=seconds_of, validator=_is_kept)
     """For how long what it returns is kept; None: it isn't."""
     raises: tuple[type[Exception], ...] = attrs.field(
@@ -155,15 +170,33 @@ class Function:
     """What its jobs take of, over all engines."""
     id_from: tuple[str, ...] = attrs.field(default=None, converter=_fields, validator=_are_fields)
     """The fields of which ids of its jobs are made; none: they have those that they are given."""
+    loop: AsyncioLoop | None = attrs.field(default=None, repr=False)
+    """Where it runs, if that is asyncio; each engine has one."""
+    around: Around = attrs.field(factory=Around, repr=False)
+    """What its app has around each run of its handlers."""
+    layers: tuple[Middleware, ...] = attrs.field(default=(), repr=False)
+    """What there is of that where it runs; the first is the outermost."""
+    lifespan: Lifespan | None = attrs.field(default=None, repr=False)
+    """That of its app."""
+    shared: Shared | None = attrs.field(default=None, repr=False)
+    """What that gives to the engine in which it runs."""
+    hooks: tuple[FailureHook, ...] = attrs.field(default=(), repr=False)
+    """Those of its app that are told of failures, likewise."""
     errors: Errors = attrs.field(init=False, repr=False)
     binding: Binding = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)
+    takes_job: bool = attrs.field(init=False, repr=False)
+    """Whether the job comes first, where it is called."""
+    call: Call = attrs.field(init=False, repr=False)
+    """The function, with what is around it: of a ``def`` handler, what is there in its thread."""
+    call_outside: Call | None = attrs.field(init=False, repr=False)
+    """Of a ``def`` handler, what is around its thread; None: nothing is."""
     tempo: Tempo = attrs.field(factory=Tempo, init=False, repr=False)
     """Of a ``def`` handler, how long its calls took lately."""
 
     @errors.default
     def _sort(self) -> Errors:
-        return Errors(self.raises, self.breaker)
+        return Errors(self.raises, self.breaker, bool(self.hooks))
 
     @binding.default
     def _bind(self) -> Binding:
@@ -174,24 +207,83 @@ class Function:
     def _look(self) -> bool:
         return is_async(self.function)
 
+    @takes_job.default
+    def _takes_job(self) -> bool:
+        return bool(self._inside) or self.binding.job_parameter is not None
+
+    @call.default
+    def _surround(self) -> Call:
+        if not (layers := self._inside):
+            return self.function
+        function = self.function
+        if self.binding.job_parameter is None:
+            function = without_job(function)
+        if self.is_async:
+            return awaited(to_its_end(function), layers, self.name)
+        return called(function, layers, self.name)
+
+    @call_outside.default
+    def _surround_thread(self) -> Call | None:
+        layers = [] if self.is_async else [each for each in self.layers if each.is_async]
+        return awaited(self._call_inside, layers, self.name) if layers else None
+
+    @property
+    def _inside(self) -> list[Middleware]:
+        """What is around it where it runs itself."""
+        return [layer for layer in self.layers if self.is_async or not layer.is_async]
+
+    def surrounded(self) -> Function:
+        """The same, with what its app has around its handlers by now."""
+        around = self.around
+        if not (around.middleware or around.on_failure):
+            return self
+        hooks = tuple(around.on_failure)
+        return attrs.evolve(self, layers=tuple(around.middleware), hooks=hooks)
+
     @functools.cached_property
     def returns(self) -> Any:
         """The declared return type, looked at when it is needed: classes may come later."""
         return returned_by(self.function)
 
     @property
+    def needs_asyncio(self) -> bool:
+        """Whether it is awaited by a loop of asyncio."""
+        return self.is_async and self.runtime == "asyncio"
+
+    @property
+    def needs_loop(self) -> bool:
+        """Whether that is needed, for itself or for what its app has around it."""
+        is_awaited = self.call_outside is not None or any(hook.is_async for hook in self.hooks)
+        return self.needs_asyncio or (is_awaited and self.around.runtime == "asyncio")
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it runs outside of the engine's loop."""
+        return not self.is_async or self.needs_asyncio
+
+    @property
     def begins_at_once(self) -> bool:
         """Whether calling it gives a coroutine of Python's own, which can be started by hand."""
+        if self.needs_asyncio:
+            return False
+        if self.is_async and self.layers:
+            return True  # that of the outermost
         # Not what inspect says: a def function may be marked as one, and runs when it is called.
         function = self.function
         return inspect.isfunction(function) and bool(function.__code__.co_flags & CO_COROUTINE)
+
+    @property
+    def needs_care(self) -> bool:
+        """Whether it can neither be started by hand nor be called in a thread and no more."""
+        return self.call_outside is not None or (self.is_async and not self.begins_at_once)
 
     def run(self, job: Job, threads: trio.CapacityLimiter, grace: Grace) -> Awaitable[Any]:
         """Bind the job's payload, and return what runs the function, in a context of its own.
 
         Args:
-          threads: Bounds how many ``def`` handlers run at a time.
-          grace: What a thread has left when it is cancelled; nothing can kill one.
+          threads: Bounds how many run at a time outside of the loop, also of those that were left
+              behind there.
+          grace: What it has left when it is cancelled; nothing can kill a thread.
 
         Raises:
           BadPayload: The payload doesn't fit; the function wasn't called.
@@ -199,16 +291,31 @@ class Function:
 
         When awaited, it raises whatever the function raises, of a ``def`` handler in a
         :exc:`Raised`; BadHandler, if what it returned can't be run; and of a ``def`` handler
-        that is cancelled, NoThread or ThreadLeftBehind.
+        that is cancelled, NoThread or ThreadLeftBehind; of one in asyncio, what
+        :meth:`.AsyncioLoop.run` raises.
         """
         context = copy_context()
         context.run(running_job.set, job)
         if self.is_async:
             arguments = self.bound(job.payload, context)
-            first = () if self.binding.job_parameter is None else (job,)
+            first = (job,) if self.takes_job else ()
+            if self.needs_asyncio:
+                assert self.loop is not None
+                call = functools.partial(self._call, first, arguments)
+                return self.loop.run(call, context, self.name, threads, grace)
             return Isolated(self._call(first, arguments), context)
-        call = functools.partial(self.called, lambda: job, job.payload, context)
-        return self._call_in_thread(call, context, threads, grace)
+        if self.call_outside is not None:
+            arguments = self.bound(job.payload, context)
+            in_thread = functools.partial(self._call_in_thread, threads=threads, grace=grace)
+            call = functools.partial(self.call_outside, job, **arguments)
+            if self.around.runtime == "asyncio":
+                assert self.loop is not None
+                crossing = Crossing(in_thread)
+                call = functools.partial(call, crossing)
+                return crossing.run(self.loop, call, context, self.name, grace)
+            return Isolated(call(in_thread), context)
+        called = functools.partial(self.called, lambda: job, job.payload, context)
+        return self._call_in_thread(called, context, threads, grace)
 
     def bound(self, payload: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
         """The arguments; what the payload becomes may have code of its own, run in there."""
@@ -220,13 +327,21 @@ class Function:
     def called(self, job: Callable[[], Job], payload: Mapping[str, Any], context: Context) -> Any:
         """Bind and call a ``def`` function in there; raises what either raises."""
         arguments = self.bound(payload, context)
-        if self.binding.job_parameter is None:
-            return context.run(self.function, **arguments)
-        return context.run(self.function, job(), **arguments)
+        if not self.takes_job:
+            return context.run(self.call, **arguments)
+        return context.run(self.call, job(), **arguments)
 
     async def _call(self, first: Sequence[Job], arguments: Mapping[str, Any]) -> Any:
-        returned = await self.function(*first, **arguments)
+        returned = await self.call(*first, **arguments)
         return returned if id(type(returned)) in PLAIN else await finished(returned)
+
+    async def _call_inside(self, job: Job, in_thread: InThread, /, **arguments: Any) -> Any:
+        """What its thread is for what is around that: a copy of the context is its own."""
+        context = copy_context()
+        first = (job,) if self.takes_job else ()
+        return await in_thread(
+            functools.partial(context.run, self.call, *first, **arguments), context
+        )
 
     async def _call_in_thread(
         self,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Protocol
 
 import attrs
 import trio
+
+from trioq.core.current import job_here
 
 #: What a run has that nobody has said more of.
 GRACE_S = 5.0
@@ -34,7 +37,8 @@ class NoPatience:
 
 
 def check_cancelled() -> None:
-    """Raise :exc:`trio.Cancelled` where the job that runs here is to end.
+    """Raise :exc:`trio.Cancelled` where the job that runs here is to end, or in asyncio
+    :exc:`asyncio.CancelledError`.
 
     That is so when somebody has cancelled it, when it has taken longer than its timeout, and when
     its engine stops; ``error.reason`` says why somebody did. It is for plain code that takes long:
@@ -53,7 +57,17 @@ def check_cancelled() -> None:
     try:
         trio.from_thread.check_cancelled()
     except RuntimeError:  # not one of trio's threads
+        if job_here() is not None:
+            _check_task()
+
+
+def _check_task() -> None:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # nor one of asyncio's
         return
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _cancelled() -> trio.Cancelled:

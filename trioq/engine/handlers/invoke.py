@@ -14,6 +14,7 @@ from trioq.core.flow import Limit
 from trioq.core.job import Job
 from trioq.core.outcome import Outcome, Succeeded
 from trioq.core.retry import Retry
+from trioq.core.shared import Shared
 from trioq.engine.handlers.ending import carried, outcome_of, timed_out
 from trioq.engine.handlers.function import LeaseLoss
 from trioq.engine.handlers.grace import Grace, NoPatience
@@ -51,6 +52,8 @@ class Handler(Runnable, Protocol):
     def limits(self) -> tuple[Limit, ...]: ...
     @property
     def id_from(self) -> tuple[str, ...]: ...
+    @property
+    def shared(self) -> Shared | None: ...
 
 
 def invoke(

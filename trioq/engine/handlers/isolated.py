@@ -22,8 +22,9 @@ from trioq.engine.handlers.returned import BadHandler
 R = TypeVar("R")
 
 FOREIGN = (
-    "it awaits something of asyncio, or of another library, which doesn't run here: use trio's"
-    " (trio.sleep, …) or anyio's, or a def handler that calls asyncio.run"
+    "it awaits something of asyncio, or of another library, which doesn't run here:"
+    ' @app.job(runtime="asyncio") runs the handler in a loop of asyncio, App(runtime="asyncio") all'
+    " of an app; or use trio's (trio.sleep, …) or anyio's"
 )
 
 _NOTHING = object()

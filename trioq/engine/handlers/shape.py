@@ -40,6 +40,11 @@ def underlying(function: Callable[..., Any]) -> Callable[..., Any]:
             inner = type(inner).__call__
 
 
+def is_manager(inner: object) -> bool:
+    """Whether it was made by a decorator of the library that makes context managers."""
+    return getattr(inner, "__code__", None) in _MANAGERS
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine, as far as can be told without calling it."""
     return inspect.iscoroutinefunction(underlying(function))
@@ -58,7 +63,7 @@ def check(function: Callable[..., Any], name: str) -> None:
         kind = type(given).__name__
         raise TypeError(f"{name}: a {kind}, which can't be called: register a function")
     inner = underlying(function)
-    if getattr(inner, "__code__", None) in _MANAGERS:
+    if is_manager(inner):
         raise TypeError(f"{name}: a context manager, which nobody enters: register a function")
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise TypeError(f"{name}: a handler returns, it doesn't yield")

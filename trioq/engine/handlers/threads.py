@@ -26,11 +26,19 @@ from trioq.engine.handlers.grace import Grace
 from trioq.engine.nurseries import first_of
 
 
-class NoThread(BaseException):
+class _Instead(BaseException):
+    """Says more than the cancellation that it stands for."""
+
+    def __init__(self, cancelled: trio.Cancelled) -> None:
+        self.cancelled = cancelled
+        super().__init__()
+
+
+class NoThread(_Instead):
     """It was cancelled while it waited for a thread; the function wasn't called, and won't be."""
 
 
-class ThreadLeftBehind(BaseException):
+class ThreadLeftBehind(_Instead):
     """It was cancelled, and its thread runs on."""
 
 
@@ -76,13 +84,13 @@ async def run_in_thread(
     call = _Call(function, name, tempo)
     try:
         ended = await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)
-    except trio.Cancelled:
+    except trio.Cancelled as cancelled:
         if call.withdraw():
-            raise NoThread from None
+            raise NoThread(cancelled) from None
         if grace.given_up is not None:
             await end_or_given_up(call.ended_event(), grace.given_up)
         if call.leave():
-            raise ThreadLeftBehind from None
+            raise ThreadLeftBehind(cancelled) from None
         if grace.given_up is None or call.ended is None:
             raise
         ended = call.ended

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 
 import attrs
@@ -14,6 +13,7 @@ from trioq.core.events import JobsSucceeded, Quick, Report, ResultNotKept
 from trioq.core.formats.summary import noted
 from trioq.core.keep import Kept
 from trioq.core.settlements import Ack, Deliver
+from trioq.core.wall import wall_s
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.runs.breaker import Breakers
 from trioq.engine.runs.drops import Drops
@@ -69,7 +69,7 @@ class DoneTeller:
         """
         has_waited = bool(workers)
         now = trio.current_time()
-        wall, engine = time.time() - now, f',"engine":{_quoted(by.boot)}'
+        wall, engine = wall_s() - now, f',"engine":{_quoted(by.boot)}'
         settled: list[Ack | Deliver] = []
         unkept: list[ResultNotKept] = []
         by_plan: dict[Plan, Alike] = {}

@@ -10,14 +10,13 @@ current.
 
 from __future__ import annotations
 
-import time
-
 import attrs
 import trio
 
 from trioq import failpoints
 from trioq.core.events import JobsStarted, Start
 from trioq.core.outcome import Succeeded
+from trioq.core.wall import wall_s
 from trioq.engine.claim import Claimer
 from trioq.engine.runs.done import Done, DoneTeller
 from trioq.engine.runs.plan import Plan, PlannedJob
@@ -125,7 +124,7 @@ class Ends:
 
     def _tell_begun(self) -> None:
         begun, self._begun = self._begun, []
-        wall = time.time() - trio.current_time()
+        wall = wall_s() - trio.current_time()
         by_plan: dict[Plan, list[Start]] = {}
         for job, worker, began in begun:
             held, header = job.held, job.header

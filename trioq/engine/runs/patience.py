@@ -9,11 +9,10 @@ A thread is left behind, as one is whose job took too long.
 
 from __future__ import annotations
 
-import time
-
 import attrs
 import trio
 
+from trioq.core.wall import wall_ms
 from trioq.engine.appetite import Appetite
 from trioq.engine.handlers import Apart, Command
 from trioq.engine.runs.breaker import Breakers
@@ -63,7 +62,7 @@ class Patience:
         self.appetite.away += 1
         self.breakers.record(run.stored.record.name, run.permit, "ignored", now)
         keep = self.rules.result_of(run.handler, run.stored.record)
-        end = cancelled(run, "ignored", keep, now_ms=time.time_ns() // 1_000_000)
+        end = cancelled(run, "ignored", keep, now_ms=wall_ms())
         self.teller.tell(run.claim, run, end)
         run.given_up.set()
 

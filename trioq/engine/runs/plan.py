@@ -193,14 +193,14 @@ class Plans:
 
     def _made(self, record: Record) -> Plan | None:
         handler = self.handlers.get(record.name)
-        if not isinstance(handler, Function) or (handler.is_async and not handler.begins_at_once):
+        if not isinstance(handler, Function) or handler.needs_care:
             return None
         return Plan(
             record.name,
             record.queue,
             handler,
             not handler.begins_at_once,
-            handler.binding.job_parameter is not None,
+            handler.takes_job,
             self.breakers.of(record.name),
             self.rules.timeout_of(handler, record),
             record.options,
@@ -249,7 +249,7 @@ class PlannedJob:
 
     def _make(self) -> Job:
         held, header, plan = self.held, self.header, self.header.plan
-        return Job(
+        job = Job(
             uid=held.uid,
             name=plan.name,
             queue=plan.queue,
@@ -263,3 +263,6 @@ class PlannedJob:
             trace=dict(header.trace) if self.span is None else self.span.headers,
             noted=held.noted,
         )
+        if (shared := plan.handler.shared) is not None:
+            job._share(shared)
+        return job

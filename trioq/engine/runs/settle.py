@@ -128,6 +128,9 @@ def end_of(run: Run, again: Retry, keep: Keep | None, *, now_ms: int, random: fl
                 starved = RunStarved(record.name, record.queue, run.outcome.want)
                 return End(end.settlement, (starved, *end.events))
             return end
+        case retry.Park(door):
+            waits = JobParked(claim.uid, record.name, record.queue, "unfit payload")
+            return End(Park(claim.uid, claim.step, record.queue, door), (waits,))
         case retry.Cancelled(reason):
             why = run.outcome.error if isinstance(run.outcome, Failed) else None
             never = isinstance(run.outcome, TooLate) and run.limit is None

@@ -109,7 +109,7 @@ class Spree:
                             plan.takes_job,
                             plan.handler.binding,
                         )
-                        function, fits = plan.handler.function, binding.fits
+                        function, fits = plan.handler.call, binding.fits
                         timeout_s, keep, kept_of = plan.timeout_s, plan.keep, plan.kept
                         box_until, place = -math.inf, _NOWHERE
                 try:

@@ -1,12 +1,12 @@
 """Starts a handler with all care: with its payload, its span, its runner, and in time.
 
-What wants to be around every handler (a middleware, a note-taker) goes into :meth:`Start.call`,
-which alone calls one, and into :meth:`Start.go_on` for those that were started by hand.
+What the engine wants to be around every handler (a note-taker, say) goes into :meth:`Start.call`,
+which alone calls one, and into :meth:`Start.go_on` for those that were started by hand. What an app
+has around its handlers is part of them: :mod:`trioq.engine.handlers.around`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable
 from functools import partial
 
@@ -18,6 +18,7 @@ from trioq.core.events import JobStarted
 from trioq.core.formats import payload
 from trioq.core.job import Job, Record
 from trioq.core.outcome import LateReason, Outcome, TooLate
+from trioq.core.wall import wall_ms
 from trioq.engine.handlers import Apart, Timebox, invoke
 from trioq.engine.handlers.begun import InThread, Rest, Suspended
 from trioq.engine.handlers.invoke import Runnable, go_on
@@ -74,6 +75,8 @@ class Start:
             deadline_ms=record.options.deadline_ms,
             noted=claim.noted,
         )
+        if (shared := run.handler.shared) is not None:
+            job._share(shared)
         if isinstance(run.handler, Apart):
             return await self._outcome_apart(run, run.handler, job)
         if (hindered := _hindered(run)) is not None:
@@ -123,7 +126,7 @@ class Start:
         timeout_s = self.shop.rules.timeout_of(run.handler, record)
         if record.options.deadline_ms is None:
             return timeout_s
-        run.limit = limit(timeout_s, record.options, _epoch_ms())
+        run.limit = limit(timeout_s, record.options, wall_ms())
         return run.limit.timeout_s
 
 
@@ -139,8 +142,4 @@ def _hindered(run: Run) -> Outcome | None:
 
 def late_by_now(record: Record) -> LateReason | None:
     """Why its handler may not be started any more; None: it may."""
-    return too_late(record.options, _epoch_ms()) if record.options.has_limits else None
-
-
-def _epoch_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return too_late(record.options, wall_ms()) if record.options.has_limits else None

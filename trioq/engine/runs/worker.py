@@ -18,7 +18,6 @@ Runs.
 from __future__ import annotations
 
 import random
-import time
 from contextlib import closing
 
 import trio
@@ -27,12 +26,14 @@ from trioq.core.board import Board
 from trioq.core.breaker import Permit
 from trioq.core.formats.record import Stored, decode
 from trioq.core.outcome import Error, Failed, Starved, Succeeded
+from trioq.core.wall import wall_ms
 from trioq.engine.claim import Claimer, Held
 from trioq.engine.handlers import Apart, Command, Function, Handler, Place, Timebox, place
 from trioq.engine.handlers.begun import Broken, InThread, Rest, Returned, Suspended
 from trioq.engine.handlers.returned import PLAIN, is_finished
+from trioq.engine.runs import failures
 from trioq.engine.runs.patience import Patience
-from trioq.engine.runs.run import Run
+from trioq.engine.runs.run import INTERRUPTED, Run
 from trioq.engine.runs.settle import (
     End,
     called_off,
@@ -207,11 +208,11 @@ class Worker:
                 if not run.is_told:
                     again = shop.rules.retry_of(run.handler, run.stored.record)
                     keep = shop.rules.result_of(run.handler, run.stored.record)
-                    now_ms = time.time_ns() // 1_000_000
+                    now_ms = wall_ms()
                     end = end_of(run, again, keep, now_ms=now_ms, random=random.random())
         except RecordUnreadable as error:
             told = Error("RecordUnreadable", str(error))
-            end = unreadable(held, stored, told, now_ms=time.time_ns() // 1_000_000)
+            end = unreadable(held, stored, told, now_ms=wall_ms())
             if run is not None:
                 run.outcome = Failed(told, permanent="undecodable")
         finally:
@@ -219,10 +220,13 @@ class Worker:
                 known = stored if run is None else run.stored
                 if run is not None and run.was_stopped:
                     keep = shop.rules.result_of(run.handler, run.stored.record)
-                    end = cancelled(run, "stopped", keep, now_ms=time.time_ns() // 1_000_000)
+                    end = cancelled(run, "stopped", keep, now_ms=wall_ms())
                 shop.teller.tell(held, run, end or released(held, known))
             if shop.aside is not None:
                 shop.aside.recall()
+        if run is not None and run.handler.errors.kept and end is not None:
+            await failures.tell(run, end, shop.threads)
+            self._spree.now = trio.current_time()
         return run is not None and run.is_to_end
 
     def _admitted(self, held: Held, stored: Stored, scope: trio.CancelScope) -> Run | End:
@@ -231,7 +235,7 @@ class Worker:
         handler = shop.handlers.get(record.name)
         if (late := late_by_now(record)) is not None:
             keep = shop.rules.result_of(handler, record)
-            return called_off(held, stored, late, keep, now_ms=time.time_ns() // 1_000_000)
+            return called_off(held, stored, late, keep, now_ms=wall_ms())
         permit = None if handler is None else shop.breakers.admit(record.name, began)
         if handler is None or permit is None:
             if record.queue not in shop.queues:
@@ -250,6 +254,8 @@ class Worker:
                     run.outcome = outcome if run.limit is None else run.limit.judged(outcome)
                 else:
                     run.outcome = await start.go_on(run, begun.job.header, begun.rest)
+                if isinstance(run.outcome, Failed) and run.outcome.permanent == "bad_payload":
+                    await self._judge(run, run.outcome, start.timebox)
             finally:
                 is_over = isinstance(run.outcome, Succeeded) or run.asked is not None
                 if not is_over and (board := run.board) is not None:
@@ -268,6 +274,23 @@ class Worker:
                 else:
                     self._ended(run, now)
         failpoint("job", "after")
+
+    async def _judge(self, run: Run, failed: Failed, timebox: Timebox) -> None:
+        """Its payload didn't fit; that of another engine's handler may take it."""
+        record = run.stored.record
+        if record.queue not in self._shop.queues:
+            return
+        timebox.rest()
+        run.outcome = INTERRUPTED  # until that is known
+        claim = run.claim
+        run.outcome = await claim.by.judged(
+            failed,
+            record.name,
+            record.queue,
+            claim.behind,
+            # An engine died with it, or its handler failed, which was called then.
+            has_run=claim.suspect or claim.attempt > 1,
+        )
 
     async def _note_last(self, run: Run, board: Board, timebox: Timebox) -> None:
         """What a run says that comes to nothing is for the next one."""
@@ -296,5 +319,5 @@ class Worker:
 def _is_elsewhere(handler: Handler | Rest) -> bool:
     """Whether others surely run while it does: it runs outside of the loop."""
     if isinstance(handler, Function):
-        return not handler.is_async
+        return handler.is_elsewhere
     return isinstance(handler, ELSEWHERE)

@@ -190,6 +190,10 @@ class Boot:
                 for claim in reply.claims
             ]
         )  # fmt: skip
+        if reply.behind:
+            claims = tuple(
+                attrs.evolve(held, behind=reply.behind.get(held.uid, "")) for held in claims
+            )
         self.held.update({(held.uid, number): held for held in claims})
         if self.suspects:
             self.suspects -= sum(held.suspect for held in settled)

@@ -33,6 +33,7 @@ class Declaring:
     list_schedules: Callable[[], Awaitable[None]]
     caller: Caller
     outage: Outage
+    every_s: float = EVERY_S
 
     async def run(self) -> None:
         """Until cancelled.
@@ -44,7 +45,7 @@ class Declaring:
         """
         while True:
             await self.list_schedules()
-            await trio.sleep(EVERY_S)
+            await trio.sleep(self.every_s)
             await self.outage.until_answered("limits", self._declare)
 
     async def _declare(self) -> None:

@@ -10,6 +10,7 @@ import attrs
 from trioq.core.ahead import Ahead
 from trioq.core.calls import HOLD_MAX, Admit, Step, StepReply
 from trioq.core.fairness import Shares
+from trioq.core.formats.door import name_of
 from trioq.core.formats.record import queue_of
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.appetite import Appetite
@@ -28,7 +29,8 @@ class Demand:
       order: Names those that are claimed from now, in that order.
       aside: How many of the jobs that are held need no worker yet; None: that is enough, and
           no more are to be claimed.
-      admits: How many jobs of a name may be claimed from its parked list now.
+      admits: How many jobs of a name may be claimed from its parked lists now.
+      opens: Whether it's for this engine to open a door of a queue, by what it is called.
       clock: The pacemaker's clock.
     """
 
@@ -39,10 +41,11 @@ class Demand:
     order: Callable[[], tuple[str, ...]]
     aside: Callable[[], int | None]
     admits: Callable[[str], int]
+    opens: Callable[[str, str], bool]
     pacemaker: Pacemaker
     clock: Callable[[], float]
     parked: tuple[tuple[str, str], ...] = attrs.field(default=(), init=False)
-    """All (queue, name) with parked jobs, as far as this engine has heard."""
+    """All (queue, door) with parked jobs, as far as this engine has heard."""
     parked_version: int = attrs.field(default=-1, init=False)
     """Which list of them that is."""
     paused: frozenset[str] = attrs.field(default=frozenset(), init=False)
@@ -135,9 +138,10 @@ class Demand:
 
     def _open_doors(self, want: int) -> tuple[Admit, ...]:
         doors = (
-            (queue, name, min(want, self.admits(name)))
-            for queue, name in self.parked
-            if name not in self.paused
+            (queue, door, min(want, self.admits(name)))
+            for queue, door in self.parked
+            for name in [name_of(door)]
+            if name not in self.paused and self.opens(queue, door)
         )
         ours = set(self.order())
-        return tuple(Admit(q, name, limit) for q, name, limit in doors if limit > 0 and q in ours)
+        return tuple(Admit(q, door, limit) for q, door, limit in doors if limit > 0 and q in ours)

@@ -17,7 +17,7 @@ Here are the deeds::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 import trio
@@ -26,6 +26,7 @@ from trioq.core.board import Board
 from trioq.core.calls import Beat, Gone, StepReply
 from trioq.core.events import BootLost, Report
 from trioq.core.job import Record
+from trioq.core.outcome import Failed, Snoozed, Unfit
 from trioq.core.pace import LINGER_S, Pace, linger_s
 from trioq.core.settlements import Deliver, Settlement
 from trioq.engine.backlog import Backlog
@@ -45,6 +46,9 @@ from trioq.errors import TrioqBug
 TURNS = 2
 
 
+Judge = Callable[[Failed, str, str, str, bool], Awaitable[Failed | Snoozed | Unfit]]
+
+
 class Dispatcher:
     """Drives one boot until it is told to finish or loses the boot; the claimer of its claims.
 
@@ -54,6 +58,7 @@ class Dispatcher:
       fetch: For the runs of what it claims.
       notes: Makes what tells the server of these, who asks whether they are its own.
       demand: What the next step is to claim; has the pacemaker, and its clock.
+      judge: Says what becomes of a run whose payload didn't fit.
       runs: Those of what it has claimed are told who wants them to end.
       takes: What claimed jobs take of limits that arrived without some of it.
       keep_ms: For how long how a job ended is kept.
@@ -69,6 +74,7 @@ class Dispatcher:
         backlog: Backlog,
         demand: Demand,
         runs: Running,
+        judge: Judge,
         takes: Takes,
         keep_ms: Callable[[Record], int],
         report: Report,
@@ -80,6 +86,7 @@ class Dispatcher:
         self.fetch = fetch
         self.payloads = Payloads(fetch, backlog)
         self.notes = notes(self.may_start)
+        self._judge = judge
         self._boot = Boot(boot, self)
         self._exchange = exchange
         self._bell = exchange.bell
@@ -124,7 +131,7 @@ class Dispatcher:
 
     @property
     def parked(self) -> tuple[tuple[str, str], ...]:
-        """All (queue, name) with parked jobs, as far as this engine has heard."""
+        """All (queue, door) with parked jobs, as far as this engine has heard."""
         return self._demand.parked
 
     def poke(self) -> None:
@@ -154,6 +161,12 @@ class Dispatcher:
     async def last_note(self, claim: Held, board: Board) -> None:
         """Tell the server what a run has said last; see :meth:`Notes.last`."""
         await self.notes.last(claim, board)
+
+    async def judged(
+        self, failed: Failed, name: str, queue: str, behind: str, *, has_run: bool
+    ) -> Failed | Snoozed | Unfit:
+        """What becomes of a run whose payload didn't fit."""
+        return await self._judge(failed, name, queue, behind, has_run)
 
     def settle(self, settlement: Settlement, *, took_s: float | None = None) -> None:
         """Let the next step carry this; ``took_s`` teaches how long jobs run."""

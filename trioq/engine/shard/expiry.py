@@ -9,6 +9,7 @@ import trio
 
 from trioq.core.events import ParkedExpired, Report
 from trioq.core.formats import engine_info, history
+from trioq.core.formats.door import name_of
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.errors import StoreBusy, StoreUnreachable
@@ -37,7 +38,7 @@ class Expiry:
     """One boot's.
 
     Args:
-      parked: All (queue, name) with parked jobs, as far as the boot has heard.
+      parked: All (queue, door) with parked jobs, as far as the boot has heard.
       unknown_after_s: Jobs whose name nobody has known for so long are dead.
     """
 
@@ -74,14 +75,15 @@ class Expiry:
         store = self.caller.store
         infos = await self.caller.call(store.engines)
         known = {name for info in infos.values() for name in engine_info.decode(info).names}
-        self._note({name for _, name in parked} - known)
+        self._note({name_of(door) for _, door in parked} - known)
         after_ms = int(self.unknown_after_s * 1000)
-        for queue, name in parked:
+        for queue, door in parked:
+            name = name_of(door)
             if not self._is_unknown(name):
                 continue
             message = f"no engine has known the name {name!r} for {self.unknown_after_s:g} s"
             line = history.died_without_run("unknown_name", message)
-            while died := await self.caller.call(store.expire_parked, queue, name, after_ms, line):
+            while died := await self.caller.call(store.expire_parked, queue, door, after_ms, line):
                 self.report(ParkedExpired(queue, name, died))
 
     def _note(self, unknown: set[str]) -> None:

@@ -8,13 +8,9 @@ and the log names the line that blocks.
 
 from __future__ import annotations
 
-import itertools
-import sys
 import threading
-import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from types import FrameType
 from typing import Protocol
 
 import attrs
@@ -25,10 +21,11 @@ from trioq.core.events import LoopStalled, Report
 from trioq.core.pacemaker import Pacemaker
 from trioq.engine.bridge import Caller
 from trioq.engine.claim import Claimer, Running
+from trioq.engine.stalls import where
 from trioq.errors import StoreBusy, StoreUnreachable
 from trioq.lines import say
 
-#: How often the loop shows that it turns.
+#: How often the loop shows that it turns; but four times for each beat will do.
 TICK_S = 0.25
 
 
@@ -56,6 +53,7 @@ class Heartbeat:
     loop_stall_s: float
     runs: Running
     report: Report
+    tick_s: float = TICK_S
     _turned: float = attrs.field(default=0.0, init=False)
     _stalled: LoopStalled | None = attrs.field(default=None, init=False)
     """What the thread has seen, to be reported by the loop once it turns again."""
@@ -98,9 +96,9 @@ class Heartbeat:
         left_s = 0.0 if end is None else end - self.clock()
         if left_s > 0:
             # To the moment: between it and another engine's claim there is but a margin.
-            return min(left_s, TICK_S)
+            return min(left_s, self.tick_s)
         self.runs.lease_ended(self.boot)
-        return TICK_S
+        return self.tick_s
 
     def _beat(self, token: trio.lowlevel.TrioToken) -> float:
         """One look: beat if it is time. Returns the seconds until the next. Blocks."""
@@ -112,7 +110,7 @@ class Heartbeat:
         stalled_s = now - self._turned
         if stalled_s > self.loop_stall_s:
             if self._stalled is None:
-                self._stalled = LoopStalled(stalled_s, _where(self._loop_thread))
+                self._stalled = LoopStalled(stalled_s, where(self._loop_thread))
                 print_stall(self._stalled)
             return TICK_S
         pacemaker.sent(now)
@@ -139,24 +137,3 @@ def print_stall(event: LoopStalled) -> None:
         f"trioq: the event loop has been blocked for {event.for_s:.0f} s at {event.where};"
         " the lease isn't renewed until it turns again"
     )
-
-
-def _where(thread: int) -> str:
-    """The line of the handler that blocks, and the one deep in a library where it does."""
-    innermost = sys._current_frames().get(thread)
-    if innermost is None:
-        return "unknown"
-    frames = [frame for frame, _ in traceback.walk_stack(innermost)][::-1]
-    below_us = itertools.dropwhile(lambda frame: not _is_ours(frame), frames)
-    handler = next((frame for frame in below_us if not _is_ours(frame)), innermost)
-    deeper = "" if handler is innermost else f", which waits at {_line(innermost)}"
-    return _line(handler) + deeper
-
-
-def _is_ours(frame: FrameType) -> bool:
-    module = str(frame.f_globals.get("__name__"))
-    return module.partition(".")[0] in ("trioq", "trio", "outcome")
-
-
-def _line(frame: FrameType) -> str:
-    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"

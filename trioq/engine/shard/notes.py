@@ -49,6 +49,7 @@ class Notes:
     Args:
       is_watched: Whether somebody looks at what engines do.
       may_tell: Whether the boot's claims are its own at this moment, as far as we know.
+      every_s: How often it looks for news.
     """
 
     boot: str
@@ -56,6 +57,7 @@ class Notes:
     outage: Outage
     is_watched: Callable[[], bool]
     may_tell: Callable[[], bool]
+    every_s: float = WATCHED_S
 
     async def run(self, boards: Boards) -> None:
         """Tell of these, as long as the boot lives.
@@ -69,7 +71,7 @@ class Notes:
         Cancellation: ends a request that is under way; it may have been executed, or may be.
         """
         while True:
-            await trio.sleep(WATCHED_S)
+            await trio.sleep(self.every_s)
             await self.outage.until_answered("note", lambda: self._tell(boards()))
 
     async def last(self, claim: Held, board: Board) -> None:

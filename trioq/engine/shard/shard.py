@@ -35,17 +35,18 @@ from trioq.engine.claim import Running, Why
 from trioq.engine.fetch import Fetch
 from trioq.engine.nurseries import cancel_when, first_of
 from trioq.engine.outage import Outage
-from trioq.engine.shard.declaring import Declaring
+from trioq.engine.shard.declaring import EVERY_S, Declaring
 from trioq.engine.shard.demand import Demand
 from trioq.engine.shard.dispatcher import Dispatcher
 from trioq.engine.shard.exchange import Exchange
 from trioq.engine.shard.expiry import Expiry
-from trioq.engine.shard.heartbeat import Heartbeat
+from trioq.engine.shard.heartbeat import TICK_S, Heartbeat
 from trioq.engine.shard.lateness import Lateness
 from trioq.engine.shard.listing import Listing
-from trioq.engine.shard.notes import Notes
+from trioq.engine.shard.notes import WATCHED_S, Notes
 from trioq.engine.shard.reaper import Reaper
 from trioq.engine.shard.sharing import Shared, Sharing
+from trioq.engine.shard.signatures import Signatures
 from trioq.engine.shard.takes import Takes
 from trioq.engine.tracer import Tracer
 
@@ -66,9 +67,11 @@ class Shard:
 
     Args:
       name: The process's; the boots' names begin with it.
+      queues: Those that it claims from, the highest first.
       access: Opens a lane for each purpose.
       outage: Counts what this server doesn't answer.
       names: Of the handlers that there are.
+      signatures: Handler → that of what it takes.
       info: What the engine says of itself to whoever asks the server; made for each boot.
       plan: What the jobs of a name take in a queue.
       keep_ms: For how long how a job ended is kept.
@@ -86,12 +89,14 @@ class Shard:
 
     name: str
     config: Config
+    queues: tuple[str, ...]
     access: Access
     outage: Outage
     backlog: Backlog
     runs: Running
     appetite: Appetite
     names: Iterable[str]
+    signatures: Mapping[str, str]
     info: Callable[[], bytes]
     plan: Callable[[str, str], Plan]
     keep_ms: Callable[[Record], int]
@@ -109,6 +114,8 @@ class Shard:
     draining: trio.Event
     hurried: trio.Event
 
+    _versions: Signatures = attrs.field(init=False)
+    """Of handlers: what it has, and what others have."""
     dispatcher: Dispatcher | None = attrs.field(default=None, init=False)
     """Of the boot that lives, or lived last; None before the first."""
 
@@ -191,20 +198,23 @@ class Shard:
                 outage=self.outage,
                 is_watched=self.is_watched,
                 may_tell=may_tell,
+                every_s=max(WATCHED_S, self._seldom_s),
             ),
             backlog=self.backlog,
             demand=Demand(
                 workers=self.config.worker.count,
                 appetite=self.appetite,
-                queues=self.config.queue_names,
+                queues=self.queues,
                 shares=self.shares,
                 order=self.order,
                 aside=self.aside,
                 admits=self.admits,
+                opens=self._versions.opens,
                 pacemaker=pacemaker,
                 clock=self.clock,
             ),
             runs=self.runs,
+            judge=self._versions.judged,
             takes=Takes(self.plan, bool(self.limits), self.report),
             keep_ms=self.keep_ms,
             report=self.report,
@@ -231,6 +241,9 @@ class Shard:
                     stepping.start_soon(dispatcher.notes.run, partial(self.runs.boards, dispatcher))
                     stepping.start_soon(self._reaper(dispatcher).run)
                     stepping.start_soon(self._expiry(dispatcher).run)
+                    stepping.start_soon(
+                        self._versions.run, lambda: dispatcher.parked, dispatcher.poke
+                    )
                     if (lateness := self._lateness()) is not None:
                         stepping.start_soon(lateness.run)
                     stepping.start_soon(self._sharing(dispatcher).run)
@@ -246,7 +259,7 @@ class Shard:
 
     async def _claim(self, dispatcher: Dispatcher, task_status: trio.TaskStatus[None]) -> None:
         """Until the engine drains or the boot is lost."""
-        worker, queues = self.config.worker, self.config.queue_names
+        worker, queues = self.config.worker, self.queues
         names = tuple(sorted(self.names))
         self.report(EngineStarted(dispatcher.boot, worker.count, queues, names))
         # started() comes last: whoever waits for us may enqueue at once.
@@ -289,14 +302,22 @@ class Shard:
 
     # -- its tasks -------------------------------------------------------------------------
 
+    @property
+    def _seldom_s(self) -> float:
+        """An engine that beats more rarely than usual also looks more rarely for what nobody tells
+        it of: four times for each beat will do."""
+        return self.config.worker.heartbeat_interval_s / 4
+
     def _heartbeat(self, dispatcher: Dispatcher) -> Heartbeat:
+        worker = self.config.worker
         return Heartbeat(
             boot=dispatcher,
             caller=self.access("beat"),
             clock=self.clock,
-            loop_stall_s=self.config.worker.loop_stall_s,
+            loop_stall_s=worker.loop_stall_s,
             runs=self.runs,
             report=self.report,
+            tick_s=max(TICK_S, self._seldom_s),
         )
 
     def _reaper(self, dispatcher: Dispatcher) -> Reaper:
@@ -326,6 +347,7 @@ class Shard:
             boot=dispatcher.boot,
             limits=self.limits,
             list_schedules=self._listing(dispatcher).say,
+            every_s=max(EVERY_S, self.config.worker.heartbeat_interval_s),
             caller=self.access("watch"),
             outage=self.outage,
         )
@@ -333,7 +355,7 @@ class Shard:
     def _listing(self, dispatcher: Dispatcher) -> Listing:
         return Listing(
             boot=dispatcher.boot,
-            app=self.config.app or "",
+            app=self.config.app_name,
             schedules=self.schedules,
             caller=self.access("watch"),
             outage=self.outage,
@@ -349,10 +371,25 @@ class Shard:
             report=self.report,
         )
 
+    @_versions.default
+    def _make_versions(self) -> Signatures:
+        return Signatures(
+            mine=self.signatures,
+            queues=self.queues,
+            caller=self.access("watch"),
+            unknown_after_s=self.config.worker.unknown_name_after_s,
+            seldom_s=self._seldom_s,
+            outage=self.outage,
+        )
+
     def _lateness(self) -> Lateness | None:
-        """None: no queue has a longest wait, or the store can't be asked."""
+        """None: none of its queues has a longest wait, or the store can't be asked."""
         caller = self.access("watch")
-        max_waits_s = {q.name: q.max_wait_s for q in self.config.queues if q.max_wait_s is not None}
+        max_waits_s = {
+            queue.name: queue.max_wait_s
+            for queue in self.config.queues
+            if queue.max_wait_s is not None and queue.name in self.queues
+        }
         if not max_waits_s or (server := caller.measured) is None:
             return None
         return Lateness(

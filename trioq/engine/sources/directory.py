@@ -21,6 +21,7 @@ from trioq.core.flow import Plan
 from trioq.core.formats.record import encode
 from trioq.core.job import NO_HEADERS, Record, new_uid
 from trioq.core.seen import Sighting, judge, parts
+from trioq.core.wall import wall_ms
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.sources.forgetting import Forgetter
@@ -179,7 +180,7 @@ class Producer:
             name=self.job,
             queue=file.queue,
             payload=json.dumps(payload, separators=(",", ":")).encode("ascii"),
-            enqueued_ms=time.time_ns() // 1_000_000,
+            enqueued_ms=wall_ms(),
             trace=self.tracer.found(uid, self.job, file.queue) if self.tracer else NO_HEADERS,
         )
         stored, big = encode(record)

@@ -114,7 +114,7 @@ BOOTS_LOST = Metric(
 )
 OUTAGES = Metric("counter", "trioq_redis_outages", "Times Redis stopped answering.")
 STALLS = Metric(
-    "counter", "trioq_loop_stalls", "Times the event loop was blocked for longer than loop_stall."
+    "counter", "trioq_loop_stalls", "Times an event loop was blocked for longer than loop_stall."
 )
 BREAKER_CHANGES = Metric(
     "counter",
@@ -218,10 +218,15 @@ LAG = Metric(
     "trioq_loop_lag_seconds",
     "The longest that a task of the event loop was late in the last 15 s.",
 )
+ASYNCIO_LAG = Metric(
+    "gauge",
+    "trioq_asyncio_loop_lag_seconds",
+    "The longest that a task of the loop was late in which handlers of asyncio run, likewise.",
+)
 THREADS_LEFT = Metric(
     "gauge",
     "trioq_threads_left_behind",
-    "Threads that run on after their job was given up.",
+    "Threads, and tasks in asyncio, that run on after their job was given up.",
     ("job_name",),
 )
 ABANDONED = Metric(
@@ -353,6 +358,7 @@ OTHER_COUNTERS = (
 OTHER_TIMES = (WAIT, STEP, STEP_CLAIMED, STEP_SETTLED, LATENESS)
 GAUGES = (
     LINES_DROPPED, BUILD, ENGINE, WORKERS, RUNNING, WAITING, REGISTERED, DRAINING, STANDSTILL, LAG,
+    ASYNCIO_LAG,
     THREADS_LEFT, ABANDONED, BREAKER, LIMITER_USED, LIMITER_BURST, REDIS_UP, REDIS_LATENCY,
     CLOCK_OFFSET,
 )  # fmt: skip
@@ -381,7 +387,7 @@ DEATHS = tuple(reason for reason in get_args(DeadReason) if reason != "dropped")
 OUTCOMES = get_args(Outcome)
 """What became of a tick."""
 
-DOORS = ("breaker_open", "paused", "unknown_name")
+DOORS = ("breaker_open", "paused", "unfit_payload", "unknown_name")
 """Why a job was parked."""
 
 UNFIT = ("too_large", "unfit")

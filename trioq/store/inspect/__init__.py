@@ -18,12 +18,12 @@ from trioq.store.inspect.dead import (
     dead_views,
     newest_dead,
 )
-from trioq.store.inspect.doors import Door, doors
+from trioq.store.inspect.doors import Door, door_of, doors
 from trioq.store.inspect.explain import explain, explain_queue, now_ms_of, waits_for
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
 from trioq.store.inspect.limits import LimitView, Taken, limits, settings_json
 from trioq.store.inspect.limits import known as known_limits
-from trioq.store.inspect.listing import Listed, Listing, listing
+from trioq.store.inspect.listing import Listed, Listing, all_jobs, listing
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.pauses import Pauses, pauses, schedule_in_words, take_in_words
@@ -79,11 +79,13 @@ __all__ = [
     "TickView",
     "Trend",
     "Waiting",
+    "all_jobs",
     "breakers",
     "dead",
     "dead_pages",
     "dead_views",
     "done",
+    "door_of",
     "doors",
     "explain",
     "explain_queue",

@@ -6,7 +6,7 @@ breaker isn't closed stops only its own: as long as another may run the name, no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Literal
 
 import attrs
@@ -14,9 +14,10 @@ import attrs
 from trioq.core.formats.snapshot import Shut, Snapshot
 from trioq.store.inspect.counts import EngineStats, Stats
 
-Hindrance = Literal["no_engine", "draining", "unknown_name", "breaker"]
+Hindrance = Literal["no_engine", "draining", "unknown_name", "unfit_payload", "breaker"]
 """``no_engine``: none that lives serves the queue. ``draining``: all that could are about to leave.
-``unknown_name``: of those that serve it, also where they leave, none knows the name. ``breaker``:
+``unknown_name``: of those that serve it, also where they leave, none knows the name.
+``unfit_payload``: of those that do, none has a version of it that the payload may fit. ``breaker``:
 all that know it have a breaker that isn't closed."""
 
 
@@ -48,6 +49,9 @@ class Able:
     """All that serve the queue."""
     knowing: tuple[EngineStats, ...]
     """Of these, those that know the name."""
+    fitting: tuple[EngineStats, ...]
+    """Of these, those with a version of it that their payloads may fit: all, where nothing is known
+    of that."""
     shut: Mapping[str, ShutBreaker]
     """Of these, those that stay and have a breaker for it that isn't closed, by engine."""
     why: Hindrance | None
@@ -93,27 +97,41 @@ class Engines:
         """Those that serve a queue."""
         return tuple(self._serving.get(queue, ()))
 
+    @property
+    def queues(self) -> list[str]:
+        """Those that any of them serves."""
+        return sorted(self._serving)
+
     def leaves(self, engine: EngineStats) -> bool:
         """Whether it drains: it claims nothing more."""
         told = self._told.get(engine.id)
         return told is not None and told.draining
 
-    def able(self, queue: str, name: str) -> Able:
-        """Who may run this name's jobs of this queue."""
+    def able(self, queue: str, name: str, unfit: Set[str] = frozenset()) -> Able:
+        """Who may run this name's jobs of this queue.
+
+        Args:
+          unfit: The signatures that their payloads don't fit. Who says none doesn't take them.
+        """
         serving = self.serving(queue)
         knowing = tuple(each for each in serving if name in self._names[each.id])
-        staying = [each for each in knowing if not self.leaves(each)]
+        fitting = knowing
+        if unfit:
+            fitting = tuple(e for e in knowing if e.info.signatures.get(name) not in {None, *unfit})
+        staying = [each for each in fitting if not self.leaves(each)]
         shut = {each.name: found for each in staying if (found := self._shut(each, name))}
         why: Hindrance | None = None
         if not serving:
             why = "no_engine"
         elif not knowing:
             why = "unknown_name"  # whoever comes after those that drain has to know it
+        elif not fitting:
+            why = "unfit_payload"
         elif not staying:
             why = "draining"
         elif len(shut) == len(staying):
             why = "breaker"
-        return Able(serving, knowing, shut, why)
+        return Able(serving, knowing, fitting, shut, why)
 
     def _shut(self, engine: EngineStats, name: str) -> ShutBreaker | None:
         told = self._told.get(engine.id)

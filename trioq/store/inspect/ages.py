@@ -42,8 +42,8 @@ def oldest_keyed_ms(store: RedisStore, queues: Sequence[str]) -> dict[str, int]:
     if not store.lane.call("ZCARD", store.keys.fixed("fair")):
         return {}
     commands = [turns.the_next(store.keys, queue, 0, HEAD) for queue in queues]
-    (seconds, micros), *heads = store.lane.pipeline([("TIME",), *commands])
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    time, *heads = store.lane.pipeline([("TIME",), *commands])
+    now_ms = store.us_of(time) // 1000
     of = {turns.uid_of(m): queue for queue, head in zip(queues, heads, strict=True) for m in head}
     ages: dict[str, int] = {}
     (records,) = fields.read(store, ["jobs"], list(of)) if of else ((),)
@@ -59,13 +59,13 @@ def oldest_ms(store: RedisStore, lists: Mapping[What, Sequence[str]]) -> dict[Wh
     Args:
       lists: The keys of lists of uids, the next one at the right of the last.
     """
-    (seconds, micros), *heads = store.lane.pipeline(
+    time, *heads = store.lane.pipeline(
         [
             ("TIME",),
             *(("LRANGE", key, -HEAD, -1) for keys in lists.values() for key in keys),
         ]
     )
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    now_ms = store.us_of(time) // 1000
     answers = iter(heads)
     found = {what: [uid for _ in keys for uid in next(answers)] for what, keys in lists.items()}
     candidates = {what: uids for what, uids in found.items() if uids}

@@ -23,6 +23,7 @@ Cause = Literal[
     "paused",  # the resume of its queue, of its name, or of its value of a limit's key
     "breaker",  # its name's breakers, none of which is closed
     "unknown_name",  # an engine that knows its name
+    "unfit_payload",  # an engine with another version of its handler
 ]
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
@@ -62,7 +63,7 @@ def waiting(
     Args:
       plain_ms: Queue → how long its next ready job has been wanted, of those without a fair key.
       keyed_ms: The same of those with one.
-      parked_ms: Queue and name → the same of those behind that door.
+      parked_ms: Queue and door → the same of those behind that door.
       paused_keys: Queue → how many of those that wait for limits do for a value of a key that is
         paused.
     """
@@ -80,7 +81,7 @@ def waiting(
         add(name, "paused" if queue.paused else "ready", plain, plain_ms.get(name))
         add(name, "paused" if queue.paused else "fair", queue.fair, keyed_ms.get(name))
     for door in behind:
-        oldest_ms = parked_ms.get((door.queue, door.name))
+        oldest_ms = parked_ms.get((door.queue, door.called))
         add(door.queue, _cause(door), door.parked, oldest_ms)
     return found
 
@@ -90,4 +91,6 @@ def _cause(door: Door) -> Cause:
         return "paused"
     if "unknown_name" in door.why:
         return "unknown_name"
+    if door.unfit:
+        return "unfit_payload"
     return "breaker" if "breaker" in door.why else "ready"

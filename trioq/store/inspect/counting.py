@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from trioq.store.inspect import rooms, suspects
 from trioq.store.inspect.counts import Outstanding, Stats
 from trioq.store.inspect.in_line import in_line
-from trioq.store.inspect.moment import moment_of
+from trioq.store.inspect.moment import UNKNOWN, moment_of
 from trioq.store.redis import RedisStore
 
 
@@ -31,18 +31,17 @@ def stats(store: RedisStore, queues: Sequence[str] = ()) -> Stats:
 def outstanding(
     store: RedisStore, queues: Sequence[str], horizon_ms: int
 ) -> tuple[dict[str, Outstanding], int, frozenset[str]]:
-    """What is left to do in these queues, how much runs, and which names engines know.
+    """What is left to do in these queues, how much of them runs, and which names engines know.
 
     Counted at one moment: a job that is promoted or claimed meanwhile isn't overlooked.
     """
-    seconds, micros = store.lane.call("TIME")
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    now_ms = store.now_ms()
     horizon = now_ms + horizon_ms
     places = rooms.places(store, frozenset(queues))
     held_up = suspects.refused(store, queues)
     moment = moment_of(store, queues, horizon, places, held_up)
     return (
         {queue: moment.outstanding(queue, now_ms, horizon) for queue in queues},
-        sum(sum(held.values()) for held in moment.running.values()),
+        sum(held[queue] for held in moment.running.values() for queue in (*queues, UNKNOWN)),
         frozenset(name for info in moment.engines.values() for name in info.names),
     )

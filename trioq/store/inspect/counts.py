@@ -111,6 +111,7 @@ class Stats:
 
     @property
     def running(self) -> int:
+        """Jobs that engines have claimed and not settled."""
         return sum(engine.running for engine in self.engines)
 
     @property

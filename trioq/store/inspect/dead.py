@@ -37,6 +37,7 @@ class DeadFilter:
 
     @property
     def is_everything(self) -> bool:
+        """Whether all dead jobs are meant."""
         return self == DeadFilter()
 
 
@@ -189,4 +190,4 @@ def _until(store: RedisStore, older_than_s: float | None) -> float:
     """The latest death that counts, in epoch milliseconds."""
     if older_than_s is None:
         return float("inf")
-    return float(int(store.lane.call("TIME")[0]) * 1000 - older_than_s * 1000)
+    return float(store.now_ms() - older_than_s * 1000)

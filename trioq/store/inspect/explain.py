@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from trioq.core.formats import flow
 from trioq.core.formats.snapshot import Snapshot
+from trioq.core.formats.summary import Summary
 from trioq.core.job import Uid
 from trioq.store import kept
 from trioq.store.inspect import turns
 from trioq.store.inspect.counting import stats
 from trioq.store.inspect.counts import Stats
-from trioq.store.inspect.doors import ENGINES, Door, doors
+from trioq.store.inspect.doors import ENGINES, Door, door_of, doors, explained
 from trioq.store.inspect.in_line import Place, place_of
 from trioq.store.inspect.jobs import find
 from trioq.store.inspect.limits import before, taken, takes_of
@@ -34,6 +35,8 @@ from trioq.store.inspect.summaries import done
 from trioq.store.inspect.views import JobView
 from trioq.store.redis import RedisStore
 
+NO_ONES: frozenset[str] = frozenset()
+
 #: So many of those that are ready are looked through for one.
 LOOKED = 10_000
 
@@ -51,12 +54,11 @@ def explain(store: RedisStore, id_or_uid: str, queues: Sequence[str] = ()) -> Ex
     """
     view = find(store, id_or_uid, with_big=False)
     if view is None and (place := place_of(store, id_or_uid)) is not None:
-        return _explain_place(place, id_or_uid, now_ms_of(store))
+        return of_place(place, id_or_uid, now_ms_of(store))
     if view is None:
-        says = "there never was such a job, or it has ended and nothing is remembered of it"
-        return Explanation("", id_or_uid, "", "", "unknown", (Reason("unknown", says),))
+        return unknown(id_or_uid)
     about = view.about
-    name, queue = ("", "") if about is None else (about.name, about.queue)
+    queue = "" if about is None else about.queue
     counted = stats(store, [*queues, queue] if queue else queues)
     now_ms = now_ms_of(store)
     held = (
@@ -69,8 +71,10 @@ def explain(store: RedisStore, id_or_uid: str, queues: Sequence[str] = ()) -> Ex
     line = _line(store, queue, view.uid, now_ms) if is_in_line else None
     state = "limited" if is_limited else view.state
     told = _told(store, counted)
-    reasons = of_job(view, abandoned_of(counted, told), told, line, now_ms, held=held)
-    return Explanation(view.uid, view.callers_id or view.uid, name, queue, state, reasons)
+    unfit = _unfit(store, view, explained(counted, told)) if view.state == "parked" else NO_ONES
+    counted = abandoned_of(counted, told)
+    reasons = of_job(view, counted, told, line, now_ms, held=held, unfit=unfit)
+    return explanation(view, state, reasons)
 
 
 def waits_for(store: RedisStore, view: JobView) -> str | None:
@@ -81,7 +85,20 @@ def waits_for(store: RedisStore, view: JobView) -> str | None:
     return None if place is None else place[0]
 
 
-def _explain_place(place: Place, id: str, now_ms: int) -> Explanation:
+def unknown(id: str) -> Explanation:
+    """Of a job that nobody knows."""
+    says = "there never was such a job, or it has ended and nothing is remembered of it"
+    return Explanation("", id, "", "", "unknown", (Reason("unknown", says),))
+
+
+def explanation(view: JobView, state: str, reasons: tuple[Reason, ...]) -> Explanation:
+    """Of a job that there is."""
+    about = view.about
+    name, queue = ("", "") if about is None else (about.name, about.queue)
+    return Explanation(view.uid, view.callers_id or view.uid, name, queue, state, reasons)
+
+
+def of_place(place: Place, id: str, now_ms: int) -> Explanation:
     data = {
         "queue": place.queue,
         "before": place.before,
@@ -111,14 +128,22 @@ def explain_queue(
     return reasons, counted, behind
 
 
+def _unfit(store: RedisStore, view: JobView, behind: Sequence[Door]) -> frozenset[str]:
+    """The signatures that a parked job didn't fit."""
+    if (record := view.record) is None:
+        return NO_ONES
+    where = record.queue, record.name
+    door = door_of(store, view.uid, [each for each in behind if (each.queue, each.name) == where])
+    return NO_ONES if door is None else frozenset(door.unfit)
+
+
 def _told(store: RedisStore, counted: Stats) -> Mapping[str, Snapshot]:
     return snapshots(store, [engine.id for engine in counted.engines[:ENGINES]])
 
 
 def now_ms_of(store: RedisStore) -> int:
     """The server's time, epoch."""
-    seconds, micros = store.lane.call("TIME")
-    return int(seconds) * 1000 + int(micros) // 1000
+    return store.now_ms()
 
 
 def _held(store: RedisStore, queue: str, uid: Uid) -> Held:
@@ -141,10 +166,10 @@ def _line(store: RedisStore, queue: str, uid: Uid, now_ms: int) -> Line:
         return Line(None, LOOKED, is_suspect=True)
     if at is None and (turn := _turn(store, uid)) is not None:
         place = store.lane.call(*turns.how_many_before(store.keys, queue, turn, uid))
-        return Line(int(place), LOOKED, per_s=_rate(store, queue, now_ms))
+        return Line(int(place), LOOKED, per_s=rate(done(store), queue, now_ms))
     # The oldest lies at the right.
     place = None if at is None else int(length) - 1 - int(at)
-    return Line(place, LOOKED, per_s=_rate(store, queue, now_ms))
+    return Line(place, LOOKED, per_s=rate(done(store), queue, now_ms))
 
 
 def _turn(store: RedisStore, uid: Uid) -> str | None:
@@ -154,12 +179,16 @@ def _turn(store: RedisStore, uid: Uid) -> str | None:
     return None if found is None else found[0]
 
 
-def _rate(store: RedisStore, queue: str, now_ms: int) -> float | None:
-    """How many of this queue have ended in a second lately; None: less than two."""
+def rate(ended: Iterable[Summary], queue: str, now_ms: int) -> float | None:
+    """How many of this queue have ended in a second lately; None: less than two.
+
+    Args:
+      ended: Summaries, the newest first.
+    """
     lately = itertools.takewhile(
-        lambda ended: (ended.at_ms or 0) > now_ms - LATELY_MS, itertools.islice(done(store), LATELY)
+        lambda each: (each.at_ms or 0) > now_ms - LATELY_MS, itertools.islice(ended, LATELY)
     )
-    times = [ended.at_ms or 0 for ended in lately if ended.queue == queue]
+    times = [each.at_ms or 0 for each in lately if each.queue == queue]
     if len(times) < 2 or times[0] == times[-1]:
         return None
     return 1000 * (len(times) - 1) / (times[0] - times[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -65,8 +65,13 @@ def in_words(enqueues: int, jobs: int, since_ms: int | None, now_ms: int) -> str
 
 def in_line(store: RedisStore) -> dict[str, InLine]:
     """Queue → who waits for room in it, where somebody does; of more than 10,000, some."""
+    return summed(_live(store))
+
+
+def summed(places: Iterable[Place]) -> dict[str, InLine]:
+    """Who waits for room in each queue, of these."""
     found: dict[str, InLine] = {}
-    for each in _live(store):
+    for each in places:
         first = found.get(each.queue) or InLine(0, 0, each.since_ms)
         found[each.queue] = InLine(each.before + 1, first.jobs + each.jobs, first.since_ms)
     return found
@@ -82,15 +87,14 @@ def place_of(store: RedisStore, id_or_uid: str) -> Place | None:
 
 def _live(store: RedisStore) -> Iterator[Place]:
     """Those who have asked for themselves lately, of each queue in order."""
-    seconds, micros = store.lane.call("TIME")
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    now_ms = store.now_ms()
     before = Counter[str]()
     for uid, place in _places(store):
         told = _PLACE.fullmatch(place)
         if told is None or int(told[1]) <= now_ms:
             continue
         queue = kept.text(told[3])
-        since_ms = _made_ms(uid, now_ms)
+        since_ms = made_ms(uid, now_ms)
         yield Place(uid, kept.text(told[4]), queue, int(told[2]), before[queue], since_ms)
         before[queue] += 1
 
@@ -107,7 +111,7 @@ def _places(store: RedisStore) -> Iterator[tuple[str, bytes]]:
             return
 
 
-def _made_ms(uid: str, now_ms: int) -> int | None:
+def made_ms(uid: str, now_ms: int) -> int | None:
     """A uid begins with its time; others than ours may have made it."""
     try:
         made_ms = int(uid[:12], 16)

@@ -366,7 +366,7 @@ def _with_times(store: RedisStore, found: Sequence[Taken]) -> Iterator[Taken]:
     asked = [("TIME",), ("ZMSCORE", store.keys.fixed("tats"), *names)]
     if uids:
         asked.append(("HMGET", store.keys.fixed("id_of"), *uids))
-    (seconds, micros), times, *rest = store.lane.transaction(asked)
+    time, times, *rest = store.lane.transaction(asked)
     stored = zip(uids, *rest, strict=True)
     ids = {uid: id for uid, text in stored if (id := id_in(kept.text(text or b"")))}
     for each, tat, rests in zip(found, times[::2], times[1::2], strict=True):
@@ -375,5 +375,5 @@ def _with_times(store: RedisStore, found: Sequence[Taken]) -> Iterator[Taken]:
             ids={uid: ids[uid] for uid in (*each.holders, *each.first) if uid in ids},
             tat_us=int(float(tat or 0)),
             rests_us=int(float(rests or 0)),
-            now_us=int(seconds) * 1_000_000 + int(micros),
+            now_us=store.us_of(time),
         )

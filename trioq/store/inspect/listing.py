@@ -6,6 +6,7 @@ told twice.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from trioq.store.inspect.counts import Stats
 from trioq.store.inspect.doors import Door, doors
 from trioq.store.inspect.living import JobFilter
 from trioq.store.inspect.summaries import ended
-from trioq.store.inspect.views import JobView, views
+from trioq.store.inspect.views import JobView, of_summary, views
 from trioq.store.redis import RedisStore
 
 State = Literal[
@@ -104,6 +105,13 @@ def listing(
     return Listing(list(found.values()), False, passed_over)
 
 
+def all_jobs(store: RedisStore) -> list[JobView]:
+    """All that are known, in the order in which they were made. There is no bound."""
+    states = (*LIVING, "dead", *ENDED)
+    there = listing(store, states, JobFilter(), count=sys.maxsize).jobs
+    return sorted((each.view for each in there), key=lambda view: view.uid)
+
+
 def _pages(
     store: RedisStore, state: State, wanted: JobFilter, counted: Stats, newest_first: bool
 ) -> Iterator[tuple[list[Listed], int]]:
@@ -138,8 +146,7 @@ def _has(wanted: JobFilter, stored: bytes | None) -> bool:
 
 
 def _ended(told: Summary) -> Listed:
-    reason = told.reason or None
-    return Listed(JobView(told.uid, None, told.state, reason=reason, summary=told))
+    return Listed(of_summary(told))
 
 
 def _is_meant(told: Summary, state: State, wanted: JobFilter) -> bool:
@@ -199,7 +206,7 @@ def _parked(store: RedisStore, wanted: JobFilter, counted: Stats, newest_first: 
     """Door by door."""
     for door in doors(store, counted):
         if wanted.queue in (None, door.queue) and wanted.name in (None, door.name):
-            key = store.keys.of("parked", door.queue, door.name)
+            key = store.keys.of("parked", door.queue, door.called)
             for page in _from_list(store, key, newest_first):
                 yield [(uid, {"door": door}) for uid in page]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import attrs
 
 from trioq.core.formats import engine_info
+from trioq.core.formats.door import name_of
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.errors import StoreBusy
 from trioq.store import kept
@@ -25,6 +26,9 @@ from trioq.store.redis import RedisStore
 TRIES = 20
 
 NOBODY: Refused = {}
+
+#: The queue of jobs of which nobody can tell where they came from.
+UNKNOWN = ""
 
 
 @attrs.frozen
@@ -51,7 +55,9 @@ class _Index:
 
 
 @attrs.frozen
-class _Lengths:
+class Lengths:
+    """How many are where in one queue."""
+
     plain: int
     keyed: int
     suspects: int
@@ -75,7 +81,7 @@ class Moment:
     records: int
     pauses: Pauses
     engines: Mapping[str, EngineInfo]
-    lengths: Mapping[str, _Lengths]
+    lengths: Mapping[str, Lengths]
     parked: Mapping[tuple[str, str], int]
     """(queue, name) → how many."""
     parked_since: Mapping[tuple[str, str], int]
@@ -155,7 +161,11 @@ class Moment:
         )
 
     def _parked(self, queue: str) -> dict[str, int]:
-        return {name: n for (behind, name), n in self.parked.items() if behind == queue}
+        found = Counter[str]()
+        for (behind, door), count in self.parked.items():
+            if behind == queue:
+                found[name_of(door)] += count
+        return found
 
 
 def moment_of(
@@ -182,7 +192,7 @@ def moment_of(
         answers = iter(store.lane.transaction(questions))
         there = _Index.read(answers)
         if asked.covers(there):
-            found = _read(answers, names, engines, doors)
+            found = _read(answers, store.us_of, names, engines, doors)
             there_are = rooms.read(answers, places)
             return attrs.evolve(found, rooms=there_are, refused=suspects.read(answers, held_up))
         asked = attrs.evolve(there, queues=there.queues | set(queues))
@@ -215,7 +225,7 @@ def _questions(
             ("ZLEXCOUNT", keys.fixed("limited"), f"[{name}\0", f"({name}\1"),
         ]
     questions += [("LLEN", keys.of("parked", door)) for door in doors]
-    questions += [("SCARD", keys.of("dropped_behind", door)) for door in doors]
+    questions += [("SCARD", keys.dropped_behind(*kept.door(door))) for door in doors]
     if doors:
         questions.append(("HMGET", keys.fixed("parked"), *doors))
     # An engine holds at most 1,000 jobs.
@@ -224,16 +234,21 @@ def _questions(
     return questions
 
 
-def _read(answers: Iterator[Any], names: list[str], engines: list[str], doors: list[str]) -> Moment:
+def _read(
+    answers: Iterator[Any],
+    us_of: Callable[[Any], int],
+    names: list[str],
+    engines: list[str],
+    doors: list[str],
+) -> Moment:
     counters = {kept.text(name): kept.number(count) for name, count in _items(next(answers))}
     dead, strays, records, waiting_for_room = (next(answers) for _ in range(4))
-    seconds, micros = next(answers)
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
+    now_ms = us_of(next(answers)) // 1000
     pauses = Pauses.read(next(answers), next(answers), now_ms)
     infos = {kept.text(engine): engine_info.decode(info) for engine, info in _items(next(answers))}
-    lengths = {name: _Lengths(*(next(answers) for _ in range(7))) for name in names}
+    lengths = {name: Lengths(*(next(answers) for _ in range(7))) for name in names}
     lying = [next(answers) for _ in doors]
-    parked = {kept.door(door): n - next(answers) for door, n in zip(doors, lying, strict=True)}
+    parked = _without_cancelled([*map(kept.door, doors)], lying, [next(answers) for _ in doors])
     notes = next(answers) if doors else []
     since = {kept.door(d): _since_ms(note) for d, note in zip(doors, notes, strict=True)}
     running = {engine: _held(next(answers), next(answers)) for engine in engines}
@@ -244,11 +259,25 @@ def _read(answers: Iterator[Any], names: list[str], engines: list[str], doors: l
     )  # fmt: skip
 
 
+def _without_cancelled(
+    doors: list[tuple[str, str]], lying: list[int], cancelled: list[int]
+) -> dict[tuple[str, str], int]:
+    """Door → how many wait behind it. The doors of one name have those in common who were
+    cancelled there: they are taken from the longest."""
+    parked = dict(zip(doors, lying, strict=True))
+    of_name = {(q, name_of(door)): n for (q, door), n in zip(doors, cancelled, strict=True)}
+    for queue, door in sorted(doors, key=lambda each: -parked[each]):
+        over = min(of_name[queue, name_of(door)], parked[queue, door])
+        parked[queue, door] -= over
+        of_name[queue, name_of(door)] -= over
+    return parked
+
+
 def _held(alone: list[bytes], packs: list[bytes]) -> Counter[str]:
     """Queue → how many an engine holds that came from there."""
-    held = Counter(kept.place(each) or "" for each in alone)
+    held = Counter(kept.place(each) or UNKNOWN for each in alone)
     for field, pack in _items(packs):
-        held[kept.pack_place(field) or ""] += kept.pack_count(pack)
+        held[kept.pack_place(field) or UNKNOWN] += kept.pack_count(pack)
     return held
 
 

@@ -86,8 +86,8 @@ def questions(keys: Keys) -> list[tuple[Any, ...]]:
 
 def pauses(store: RedisStore) -> Pauses:
     """What is paused now."""
-    (seconds, micros), members, told = store.lane.transaction([("TIME",), *questions(store.keys)])
-    return Pauses.read(members, told, int(seconds) * 1000 + int(micros) // 1000)
+    time, members, told = store.lane.transaction([("TIME",), *questions(store.keys)])
+    return Pauses.read(members, told, store.us_of(time) // 1000)
 
 
 def _is_over(paused: Pause, now_ms: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Literal
 
 import attrs
@@ -32,6 +32,7 @@ Why = Literal[
     "no_engine",  # none that lives serves its queue
     "draining",  # all that serve it, and know its name, are about to leave
     "unknown_name",  # none of them knows its name
+    "unfit_payload",  # its payload fits another version of its handler, if any
     "breaker",  # all that know it have a breaker that isn't closed
     "limited",  # a limit has nothing to give now
     "full",  # of a queue: who enqueues waits for room; of a job: it isn't enqueued yet
@@ -117,6 +118,7 @@ def of_job(
     now_ms: int,
     *,
     held: Held = NOT_HELD,
+    unfit: Set[str] = frozenset(),
 ) -> tuple[Reason, ...]:
     """Why this job doesn't run now.
 
@@ -124,6 +126,7 @@ def of_job(
       told: What engines have told lately.
       line: Of a job that is ready, and lies in no room.
       held: What it takes of limits.
+      unfit: The signatures of its handler that its payload didn't fit, if it is parked for that.
       now_ms: By the server's clock.
     """
     if over := _over(view):
@@ -133,7 +136,9 @@ def of_job(
     reasons += of_queue(queue, counted, told)
     if view.record is not None:
         reasons += _paused(view.record.name, counted)
-        of_name = tuple(_of_name(queue, view.record.name, counted, told, now_ms))
+        of_name = tuple(
+            _of_name(queue, view.record.name, counted, told, now_ms=now_ms, unfit=unfit)
+        )
         if any(reason.why == "unknown_name" for reason in of_name):
             # Whoever comes after those that drain has to know it.
             reasons = [reason for reason in reasons if reason.why != "draining"]
@@ -176,7 +181,9 @@ def of_queue(queue: str, counted: Stats, told: Mapping[str, Snapshot]) -> Iterat
     engines = Engines(counted, told)
     serving = engines.serving(queue)
     if not serving:
-        yield Reason("no_engine", f"no engine that lives serves {queue}", {"queue": queue})
+        says, others = f"no engine that lives serves {queue}", engines.queues
+        says += f"; there are some for {_named(others)}" if others else ""
+        yield Reason("no_engine", says, {"queue": queue, "served": others})
     elif all(map(engines.leaves, serving)):
         yield _draining(f"all engines that serve {queue}", serving)
 
@@ -231,10 +238,18 @@ def _paused(name: str, counted: Stats) -> Iterator[Reason]:
 
 
 def _of_name(
-    queue: str, name: str, counted: Stats, told: Mapping[str, Snapshot], now_ms: int
+    queue: str,
+    name: str,
+    counted: Stats,
+    told: Mapping[str, Snapshot],
+    *,
+    now_ms: int,
+    unfit: Set[str],
 ) -> Iterator[Reason]:
     """Why nobody runs jobs of this name, of a queue that somebody claims from."""
-    able = Engines(counted, told).able(queue, name)
+    able = Engines(counted, told).able(queue, name, unfit)
+    if unfit and able.knowing:
+        yield _unfit(queue, name, able.fitting)
     if able.why == "unknown_name":
         close = nearest(name, {known for each in able.serving for known in each.info.names})
         says = f"no engine that serves {queue} knows {name}"
@@ -244,6 +259,16 @@ def _of_name(
         yield _draining(f"all engines that serve {queue} and know {name}", able.knowing)
     elif able.why == "breaker" and able.breaker is not None:
         yield _breaker(name, able, able.breaker, now_ms)
+
+
+def _unfit(queue: str, name: str, fitting: Sequence[EngineStats]) -> Reason:
+    engines = [each.name for each in fitting]
+    says = f"its payload didn't fit {name} where it was tried, and "
+    if engines:
+        says += f"it waits for an engine with another version of it: {_named(engines)}"
+    else:
+        says += f"no engine that serves {queue} has another version of it"
+    return Reason("unfit_payload", says, {"name": name, "engines": engines})
 
 
 def _breaker(name: str, able: Able, breaker: ShutBreaker, now_ms: int) -> Reason:

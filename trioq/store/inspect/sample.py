@@ -109,9 +109,9 @@ def glance(
         *(("SCARD", keys.of("dropped", queue)) for queue in queues),
     ]
     sent_at, started = time.time(), time.perf_counter()
-    (seconds, micros), holder, names, told, tat, watched, *lengths = store.lane.transaction(asked)
+    time_there, holder, names, told, tat, watched, *lengths = store.lane.transaction(asked)
     took_s = time.perf_counter() - started
-    now_us = int(seconds) * 1_000_000 + int(micros)
+    now_us = store.us_of(time_there)
     pauses = Pauses.read(names, told, now_us // 1000)
     n = len(queues)
     counted = zip(queues, lengths[:n], lengths[n : 2 * n], lengths[2 * n :], strict=True)
@@ -150,7 +150,7 @@ def sample(store: RedisStore, queues: Sequence[str]) -> Sample:
     behind = doors(store, counted)
     parked: dict[tuple[str, str], int] = {}
     for page in _pages(behind[:DOORS]):
-        lists = {(d.queue, d.name): [store.keys.of("parked", d.queue, d.name)] for d in page}
+        lists = {(d.queue, d.called): [store.keys.of("parked", d.queue, d.called)] for d in page}
         parked |= oldest_ms(store, lists)
     shut = waiting_for(store, list(counted.pauses.takes))
     who = waiting(
@@ -166,10 +166,8 @@ def _pages(all_: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def permits_used(store: RedisStore, rate: Rate) -> float:
     """How many permits of a limiter's burst are taken now."""
-    (seconds, micros), tat = store.lane.pipeline(
-        [("TIME",), ("GET", store.keys.of("limit", rate.name))]
-    )
-    return _permits_used(rate, kept.number(tat), int(seconds) * 1_000_000 + int(micros))
+    time_there, tat = store.lane.pipeline([("TIME",), ("GET", store.keys.of("limit", rate.name))])
+    return _permits_used(rate, kept.number(tat), store.us_of(time_there))
 
 
 def producers_wait(store: RedisStore, rate: Rate) -> bool:

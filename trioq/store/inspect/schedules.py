@@ -162,13 +162,19 @@ def _page(store: RedisStore, names: Sequence[str]) -> list[ScheduleView]:
     asked.append(("HMGET", fixed("pauses"), *map(pause.of_schedule, names)))
     asked.append(("ZMSCORE", fixed("ticks"), *names))
     asked.append(("TIME",))
-    *columns, (seconds, _) = store.lane.pipeline(asked)
-    now_ms = int(seconds) * 1000
+    *columns, time = store.lane.pipeline(asked)
+    now_ms = store.us_of(time) // 1000
     found = zip(names, *columns, strict=True)
-    return [_view(name, row, told, now_ms) for name, row, *told in found if row is not None]
+    return [view_of(name, row, told, now_ms) for name, row, *told in found if row is not None]
 
 
-def _view(name: str, row: bytes, told: Sequence[bytes | None], now_ms: int) -> ScheduleView:
+def view_of(name: str, row: bytes, told: Sequence[bytes | None], now_ms: int) -> ScheduleView:
+    """One schedule.
+
+    Args:
+      told: Its runs, its last ticks, whose it is, since when it isn't listed, its pause and its
+        next tick, as they are kept.
+    """
     runs, ticked, app, unlisted, paused, next_ = told
     its, wrong = None, ""
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from trioq.core.formats.door import name_of
 from trioq.errors import StoreRefused
 from trioq.store.inspect.counts import Stats
 from trioq.store.keys import CATALOGUE, FIXED
@@ -45,7 +46,8 @@ def known_keys(store: RedisStore, stats: Stats) -> Mapping[str, str]:
     """The keys that a namespace has while it holds what these counts say, and their types."""
     names: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("<queue>",): [(queue,) for queue in (*stats.queues, *stats.unused)],
-        ("<queue>", "<name>"): [*stats.parked],
+        ("<queue>", "<door>"): [*stats.parked],
+        ("<queue>", "<name>"): [(queue, name_of(door)) for queue, door in stats.parked],
         ("<boot>",): [(engine.id,) for engine in stats.engines],
     }
     found: dict[str, str] = {}

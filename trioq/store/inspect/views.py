@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -99,6 +100,11 @@ class JobView:
         return shown
 
 
+def of_summary(told: Summary) -> JobView:
+    """A job of which that is all that is kept."""
+    return JobView(told.uid, None, told.state, reason=told.reason or None, summary=told)
+
+
 def views(
     store: RedisStore,
     uids: Sequence[Uid],
@@ -117,20 +123,25 @@ def views(
         return []
     told = fields.read(store, ["history", "reasons", "reaps", "notes"], [*found])
     return [
-        _view(store, uid, job, state, about, with_big=with_big)
+        view_of(uid, job, state, about, partial(_big, store, uid) if with_big else None)
         for (uid, job), *about in zip(found.items(), *told, strict=True)
     ]
 
 
-def _view(
-    store: RedisStore,
+def view_of(
     uid: Uid,
     stored: bytes,
     state: str,
     about: Sequence[bytes | None],
-    *,
-    with_big: bool,
+    big: Callable[[], bytes] | None,
 ) -> JobView:
+    """A job that has this record.
+
+    Args:
+      about: Its history, why it is dead, of how many engines it was the suspect, and what its
+        handler has said last.
+      big: Fetches a payload that lies apart; None: nobody wants it.
+    """
     lines, reason, reaps, noted = about
     record: Record | None = None
     raw: bytes | None = stored
@@ -142,7 +153,7 @@ def _view(
         record = read.record
         # The big ones one at a time: each may have a megabyte.
         if read.payload_is_big:
-            content, raw = _payload(_big(store, uid)) if with_big else (None, None)
+            content, raw = (None, None) if big is None else _payload(big())
         else:
             content, raw = _payload(record.payload)
     return JobView(

@@ -56,7 +56,7 @@ local function may_start_in(queue)
 end
 if pause == "0" and is_name then
   for _, door in ipairs(redis.call("HKEYS", parked)) do
-    local queue, name = string.match(door, "^(.-):(.*)$")
+    local queue, name = string.match(door, "^(.-):([^\t]*)")
     if name == string.sub(what, 2) then
       may_start_in(queue)
     end

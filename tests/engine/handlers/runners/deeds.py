@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import json
 import logging
@@ -37,6 +38,11 @@ def crash() -> None:
 async def kill_itself(number: int = signal.SIGKILL) -> None:
     os.kill(os.getpid(), number)
     await trio.sleep(LONG_S)
+
+
+@app.job(runtime="asyncio")
+async def in_asyncio() -> None:
+    await asyncio.sleep(0)
 
 
 @app.job

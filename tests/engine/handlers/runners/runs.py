@@ -24,6 +24,9 @@ from trioq.isolation import runners_of
 
 THREADS = trio.CapacityLimiter(4)
 
+_others = set[str]()
+"""Children that other tests have left to this process, by their pids."""
+
 
 @asynccontextmanager
 async def runners(
@@ -36,6 +39,7 @@ async def runners(
     )
     made = runners_of(app, config)
     assert made is not None
+    _others.update(children())
     async with trio.open_nursery() as nursery:
         await nursery.start(made.run)
         try:
@@ -75,8 +79,8 @@ async def failure_of(runners: Runners, name: str, *args: Any, **options: Any) ->
 
 
 def processes() -> set[str]:
-    """Runners of this process, and what of its children nobody has reaped."""
-    return {pid for pid in children() if _command(pid) in ("", "trioq.runner")}
+    """Runners of this process, and what of its children nobody has reaped but tests before."""
+    return {pid for pid in {*children()} - _others if _command(pid) in ("", "trioq.runner")}
 
 
 def _kill_all() -> None:

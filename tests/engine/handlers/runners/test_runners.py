@@ -380,7 +380,7 @@ def crash(): import os; os._exit(1)
         ("raise RuntimeError('no database')", "RuntimeError: no database"),
         ("import os; os._exit(4)", "exit 4 at its start"),
         ("import trioq; app = trioq.App()", "doesn't register crash"),
-        ("app = 3", "'late_app:app' is a int, not a trioq.App"),
+        ("app = 3", "'late_app:app' is an object of type int, not a trioq.App"),
     ],
 )
 async def test_an_app_that_a_runner_cannot_import_is_told_at_the_start_and_fails_jobs_later(

@@ -25,9 +25,11 @@ class RunnerDied(Exception):
 class RunnerRefused(RunnerDied):
     """A runner can't be started."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, *, is_lifespan: bool = False) -> None:
         super().__init__(Error("can't start", clip(why, MESSAGE_BYTES), kind="runner"))
         self.why = why
+        self.is_lifespan = is_lifespan
+        """Whether what its handlers share can't be made there."""
 
 
 class RunnerKilled(BaseException):

@@ -33,6 +33,9 @@ _OUTCOMES: dict[str, type[Outcome]] = {
 }
 
 
+#: Of an outcome: an object, which stays where it is.
+HERE = "exception"
+
 #: Of a job: what is said on it stays where it is said, and what was said before is a text.
 _OURS = ("_board", "_noted")
 
@@ -135,7 +138,8 @@ def frame_of(outcome: Outcome) -> Frame:
         else:
             result = True if kept is not None else None
         outcome = Succeeded(result)
-    return {"ended": type(outcome).__name__, **attrs.asdict(outcome)}
+    fields = attrs.asdict(outcome, filter=lambda field, _: field.name != HERE)
+    return {"ended": type(outcome).__name__, **fields}
 
 
 def outcome_of(frame: Frame) -> Outcome:
@@ -145,6 +149,7 @@ def outcome_of(frame: Frame) -> Outcome:
       Garbled: It isn't an outcome.
     """
     fields = dict(frame)
+    fields.pop(HERE, None)
     try:
         outcome: Outcome = CONVERTER.structure(fields, _OUTCOMES[fields.pop("ended")])
         if isinstance(outcome, Succeeded) and isinstance(outcome.result, dict):

@@ -23,6 +23,8 @@ from typing import Any
 import attrs
 import trio
 
+from trioq.core.clients_here import Clients
+from trioq.core.events import Report
 from trioq.core.job import Headers, Job
 from trioq.core.keep import Keep
 from trioq.core.outcome import Error, Failed, Interrupted, Outcome, Starved, Succeeded
@@ -34,10 +36,13 @@ from trioq.engine.handlers.function import Function
 from trioq.engine.handlers.grace import Grace
 from trioq.engine.handlers.invoke import invoke
 from trioq.engine.handlers.isolated import Isolated
+from trioq.engine.handlers.lifespans import Lifespans
 from trioq.engine.handlers.place import Place, place
 from trioq.engine.handlers.returned import PLAIN, finished
 from trioq.engine.handlers.runners.frames import Frame, Line, frame_of
 from trioq.engine.handlers.timebox import Timebox
+from trioq.engine.nurseries import plain_errors
+from trioq.errors import LifespanError
 
 #: The signals that a runner doesn't heed: its engine says when to end.
 UNHEEDED = (signal.SIGINT, signal.SIGTERM)
@@ -82,27 +87,68 @@ def work(
     handlers: Mapping[str, Function],
     *,
     around: Around,
+    clients: Clients,
+    lifespans: Lifespans,
+    report: Report,
     limits_memory: bool = False,
 ) -> None:
     """Say what there is, and run jobs until the engine hangs up.
 
     Args:
+      clients: Those that handlers find.
+      lifespans: What the handlers share, entered before it is said what there is.
+      report: Is told what goes wrong with those.
       limits_memory: Want of memory is a job's own fault here.
+
+    Raises:
+      LifespanError: One failed while there were jobs to come.
     """
     inside = {
-        name: Inside(name, handler.function, raises=handler.raises, breaker=handler.breaker)
+        name: lifespans.at_home(
+            Inside(
+                name,
+                handler.function,
+                raises=handler.raises,
+                breaker=handler.breaker,
+                runtime=handler.runtime,
+                lifespan=handler.lifespan,
+                around=handler.around,
+                layers=tuple(handler.around.middleware),
+            )
+        )
         for name, handler in handlers.items()
     }
-    trio.run(_work, line, inside, around, limits_memory)
+
+    async def turn() -> None:
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(line))
+        await _work(Works(Line(stream), inside, around, limits_memory), lifespans, report, clients)
+
+    trio.run(turn)
 
 
-async def _work(
-    line: socket.socket, handlers: Mapping[str, Inside], around: Around, limits_memory: bool
-) -> None:
-    stream = trio.SocketStream(trio.socket.from_stdlib_socket(line))
-    works = Works(Line(stream), handlers, around, limits_memory)
-    with no_copies(f"runner {os.getpid()}"):
-        await works.run()
+async def _work(works: Works, lifespans: Lifespans, report: Report, clients: Clients) -> None:
+    there = clients.there(lambda: lifespans.loop.here)
+    with no_copies(f"runner {os.getpid()}"), there, plain_errors():
+        async with trio.open_nursery() as holding:
+            try:
+                if await _entered(works, lifespans, holding, report):
+                    await works.run()
+            finally:
+                await lifespans.leave(report)
+                # What is left in it ends with the process.
+                await lifespans.loop.close(lambda event: None)
+
+
+async def _entered(
+    works: Works, lifespans: Lifespans, holding: trio.Nursery, report: Report
+) -> bool:
+    """Whether all could be entered; if not, the engine was told."""
+    try:
+        with plain_errors():
+            return await lifespans.enter(holding, trio.Event(), report)
+    except LifespanError as error:
+        await works.line.send({"refused": str(error), "is_lifespan": True})
+        return False
 
 
 @attrs.frozen(eq=False)
@@ -206,7 +252,10 @@ class Works:
             os.killpg(os.getpgrp(), signal.SIGKILL)
 
     async def _outcome(self, frame: Frame) -> Outcome:
+        shared = self.handlers[frame["job"]["name"]].shared
         job = self._job = Job(**frame["job"])
+        if shared is not None:
+            job._share(shared)
         if frame["place"] is not None:
             place.set(Place(*frame["place"]))
         since = trio.current_time() - (time.monotonic() - frame["began"])

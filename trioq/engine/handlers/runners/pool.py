@@ -24,7 +24,7 @@ from trioq.engine.handlers.place import place
 from trioq.engine.handlers.runners.ends import Ended, RunnerKilled, RunnerRefused
 from trioq.engine.handlers.runners.frames import Frame, job_in
 from trioq.engine.handlers.runners.runner import Launch, Runner
-from trioq.errors import ConfigError
+from trioq.errors import ConfigError, LifespanError
 
 
 @attrs.define(eq=False)
@@ -60,6 +60,7 @@ class Runners:
 
         Raises:
           ConfigError: The app can't be imported in another process, or lacks handlers there.
+          LifespanError: That of an app failed in there, at its start.
 
         Cancellation: idle ones are seen off; those that are lent, when they come back.
         """
@@ -78,6 +79,8 @@ class Runners:
         try:
             self._idle.append(await nursery.start(Runner.live, self.launch))
         except RunnerRefused as refused:
+            if refused.is_lifespan:
+                raise LifespanError(f"in a process of its own: {refused.why}") from None
             raise ConfigError([f"app: it can't be run in a process: {refused.why}"]) from None
         except NothingLeft:
             pass  # jobs that need one will tell
@@ -223,6 +226,10 @@ class Apart:
     @property
     def limits(self) -> tuple[Limit, ...]:
         return self.function.limits
+
+    @property
+    def shared(self) -> None:
+        """It shares what its runner has."""
 
     async def run(self, job: Job, threads: trio.CapacityLimiter, grace: Grace) -> Any:
         """Run it as :meth:`InRunner.run` does, after waiting for a runner."""

@@ -20,6 +20,7 @@ import attrs
 import trio
 
 from trioq.core.board import Board
+from trioq.core.forked import in_each_fork
 from trioq.core.outcome import Error, Outcome
 from trioq.engine.handlers.leader import Leader, if_nothing_is_left, signal_name
 from trioq.engine.handlers.runners.ends import RunnerDied, RunnerRefused
@@ -101,7 +102,9 @@ class Runner:
             raise
         if hello is None or (why := _why_not(hello, launch)):
             await runner._end_now(LINGER_S)
-            raise RunnerRefused(why if hello else f"{runner._how_it_ended().type} at its start")
+            if hello is None:
+                why = f"{runner._how_it_ended().type} at its start"
+            raise RunnerRefused(why, is_lifespan=bool(hello and hello.get("is_lifespan")))
         task_status.started(runner)
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
@@ -288,8 +291,9 @@ def _why_not(hello: Frame, launch: Launch) -> str:
     missing = launch.names - set(hello.get("names", ()))
     if not missing:
         return ""
+    app, names = ", ".join(launch.first["app"]), ", ".join(sorted(missing))
     return (
-        f"importing {launch.first['app']!r} doesn't register {', '.join(sorted(missing))}: what"
+        f"importing {app} doesn't register {names}: what"
         " runs in a process of its own is registered when the module of the app is imported; not"
         " in __main__, and not in a function that is called later"
     )
@@ -310,4 +314,4 @@ def _in_child() -> None:
     os.close(nothing)
 
 
-os.register_at_fork(after_in_child=_in_child)
+in_each_fork(_in_child)

@@ -5,7 +5,7 @@
 -- MOVE  ready -> running, running -> done
 local function answer(uids, records)
   redis.call("HSET", steps, boot, number)
-  return { "ok", "", uids, records, {}, {}, #uids, 0, -1, version, false, false, {}, false, {}, "", {} }
+  return { "ok", "", uids, records, {}, {}, #uids, 0, -1, version, false, false, {}, false, {}, "", {}, {} }
 end
 
 if n_settled == 0 then

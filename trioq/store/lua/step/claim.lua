@@ -80,6 +80,9 @@ if #uids > 0 then
         if lot.door then
           left_doors[#left_doors + 1] = uid
           lot.door.left = true
+          if record then
+            came_through(lot.door, uid)
+          end
         elseif lot.flag == "s" then
           suspects_moved = true  -- other engines may have one, too
           if record then

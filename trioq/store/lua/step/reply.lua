@@ -54,6 +54,6 @@ function reply(word, refusals)
   end
   return { word, refusals, claims.uids, claims.records, claims.tries, claims.suspects, n_alone + n_packed,
            left, next_due, version, index, n_asked ~= asked_known and news() or false, noted,
-           names, claims.takes, waits(),
+           names, claims.takes, waits(), claims.behind,
            has_limits and word == "ok" and with_limits.wake() or {} }
 end

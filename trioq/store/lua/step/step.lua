@@ -47,7 +47,7 @@
 --       then for each verb: its name, how many, and a column for each of its fields, or a text
 --       of lines
 -- REPLY ok, refused, uids, jobs, tries, suspects, held, left, due, known, index, asks, notes, off,
---       took, waits, wake
+--       took, waits, behind, wake
 --       again     the same, for a step that was executed before; nothing changed
 --       changed   executed before with other settlements; nothing changed: a bug
 --       old       a number before the last; nothing changed
@@ -124,7 +124,7 @@ local doors, door_of = {}, {}
 for p = 1, n_parked do
   local q, name, limit = unpack(ARGV, doors_at + 3 * p - 2, doors_at + 3 * p)
   local queue = queue_at(tonumber(q))
-  local door = { key = KEYS[lists_at + 4 * n_queues + p], field = queue.name .. ":" .. name,
+  local door = { key = KEYS[lists_at + 4 * n_queues + p], field = queue.name .. ":" .. name, name = name,
                  dropped = KEYS[behind_at + p], queue = queue, limit = tonumber(limit), length = 0 }
   doors[p], door_of[door.field] = door, door
   table.insert(queue.doors, door)
@@ -141,7 +141,7 @@ if n_parked > 0 then
 end
 
 -- What follows notes here what the end has to know ------------------------------------
-local claims = { uids = {}, records = {}, tries = {}, suspects = {}, takes = {}, waits = {} }
+local claims = { uids = {}, records = {}, tries = {}, suspects = {}, takes = {}, waits = {}, behind = {} }
 local n_claimed, lots, left_doors = 0, {}, {}  -- a lot: up to where in `claims.uids`, and where from
 local refused, cancelled, is_paused, lifted = {}, {}, {}, {}
 local n_alone  -- of the claims that are held, in `running`
@@ -159,6 +159,11 @@ local function pass_over(uid, queue, door)
   else
     queue.n_dropped = queue.n_dropped - 1
   end
+end
+-- A claimed job has waited behind this door: what that is called says why.
+local function came_through(door, uid)
+  local n = #claims.behind
+  claims.behind[n + 1], claims.behind[n + 2] = uid, door.name
 end
 local parked_changed, suspects_moved = false, false
 local keyed_returned, keyed_promoted, pop_turns, had_turn, put_turns_back, note_turns

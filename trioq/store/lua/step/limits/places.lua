@@ -10,6 +10,13 @@ local function from_line(key, length, limit, from)
   from.refused = function(uid, refuses)
     enter(uid, refuses, from.queue)
   end
+  if from.door then
+    function from.met(uid, record)
+      if record then
+        came_through(from.door, uid)
+      end
+    end
+  end
   local most, left = met + limit, 0
   while length > left and met < most and goes_on() do
     local popped = redis.call("RPOP", key, math.min(most - met, n_more())) or {}

@@ -1,0 +1,1 @@
+"""A little shop: what is slow, or may fail, is a job."""
