@@ -15,6 +15,8 @@ PYTEST := $(BIN)/pytest -q -n $(JOBS) --dist worksteal
 
 # What the tests import is compiled once, and not by each process anew, whatever the shell has said.
 export PYTHONDONTWRITEBYTECODE :=
+# What walks at random walks the same way each time, also where it draws from a set.
+export PYTHONHASHSEED ?= 0
 
 .PHONY: serve test coverage check compiled props worlds faults load soak mutants bench bench-peers site docs sbom clean
 

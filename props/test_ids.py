@@ -158,7 +158,7 @@ class IdsMachine(LockStep):
         job = self.another(
             data.draw(queue_names), id=id, keep=keep, delay_ms=delay_ms, takes=data.draw(takes)
         )
-        word, was = self.seen(uid), self.owners.get(id)
+        word, was = self.seen(uid), self.owner(id)
         if how == "dead" and was and (was.uid, was.ended) == (uid, "dead"):
             word = "dead"  # and gone: only its id is remembered
         may = word == "dead" if how == "dead" else word == "running" and (runs[0], step) == runs

@@ -207,6 +207,7 @@ def test_sighup_of_a_person_replaces_and_of_a_terminal_that_is_gone_drains(serve
 def test_replacing_those_that_have_run_enough_hurts_no_job(served: Served) -> None:
     fleet, jobs = served.fleet, 900
     served.start("--processes", "2", more="[serve]\nmax_jobs = 150\n")
+    served.until_ready(1, 2)  # else the first has done it all before the second is there
     fleet.enqueue(jobs, fields=', "wait": 0.2')
     all_ran_once_or_for_a_reason(fleet, jobs)
     assert len(fleet.runs()) == jobs
