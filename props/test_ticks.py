@@ -119,6 +119,12 @@ class Ticks(LockStep):
                 self.fired.add((name, tick))
             self.reached["tick: passed over"] += bool(found.misfired)
 
+    @precondition(lambda self: self.seen)
+    @rule()
+    def another_is_enqueued(self) -> None:
+        """It may fill the queue, and a tick finds no room."""
+        self.write("enqueue", "s1", (self.make_job("low"),))
+
     @rule(want=st.integers(0, 3), dies=st.booleans())
     def work(self, want: int, dies: bool) -> None:
         held = self.running()
