@@ -45,7 +45,7 @@ def test_top_goes_on_where_nobody_is_attached_and_fits_whoever_comes(
             with emulating(terminal.attach(), **size, env={"TERM": "xterm"}) as attached:
                 attached.see(lambda it, height=lines: it.lines[height - 1].startswith("q quit"))
                 attached.see(lambda it: re.search("^low .*[▁█]$", it.text, re.MULTILINE))
-                assert len(attached.lines[0]) == columns
+                attached.see(lambda it, width=columns: len(it.lines[0]) == width)
                 attached.press("\x02d")  # what detaches
                 assert attached.end() == 0
         scene.enqueue(*(new_job() for _ in range(7)))
