@@ -45,7 +45,7 @@ ROOMS = {
 FACES = {
     "observe": set[str](),
     "settings": set[str](),
-    "web": {"observe.metrics"},
+    "web": {"client", "doctor", "observe.metrics", "settings"},
     "doctor": {"settings"},
     "processes": {"web"},
     "aio": {"app", "client", "service"},

@@ -1,0 +1,72 @@
+"""Where the pages and the API ask: operators of one namespace, in threads.
+
+An :class:`~trioq.client.admin.Admin` blocks and is for one thread at a time; a desk has a few of
+them, and whoever asks gets one that is free. It runs under trio and under asyncio, since a page may
+be mounted into a program of either kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+
+from trioq.client.admin import Admin, admin_of
+from trioq.core.config import Config
+from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
+from trioq.store.connector import Connector
+from trioq.web.problems import Problem
+
+T = TypeVar("T")
+
+#: So many questions at a time; the others wait for their turn.
+WINDOWS = 4
+
+
+class Desk:
+    """Answers questions about one namespace.
+
+    Args:
+      config: What its queues, limits and schedules are.
+      connector: The open way to it. Whoever opened it closes it.
+      windows: How many questions at a time.
+    """
+
+    def __init__(self, config: Config, connector: Connector, windows: int = WINDOWS) -> None:
+        self.config = config
+        self.description = connector.description
+        self._connector = connector
+        self._idle: list[Admin] = []
+        self._windows = windows
+        self._turns: anyio.CapacityLimiter | None = None
+
+    async def ask(self, question: Callable[[Admin], T]) -> T:
+        """What the question returns, asked in a thread.
+
+        Cancellation: a question that has begun is awaited; its calls have deadlines.
+
+        Raises:
+          Problem: Redis is away (503), has no time (503), or refuses (502). What else a question
+            raises comes as it is.
+        """
+        if self._turns is None:  # it belongs to a loop
+            self._turns = anyio.CapacityLimiter(self._windows)
+        async with self._turns:
+            admin = self._idle.pop() if self._idle else self._another()
+            try:
+                return await anyio.to_thread.run_sync(
+                    question, admin, limiter=anyio.CapacityLimiter(1)
+                )
+            except StoreUnreachable as error:
+                raise Problem(503, "Redis can't be reached", str(error)) from error
+            except StoreBusy as error:
+                raise Problem(503, "Redis has no time", str(error)) from error
+            except StoreRefused as error:
+                raise Problem(502, "Redis refuses", str(error)) from error
+            finally:
+                self._idle.append(admin)
+
+    def _another(self) -> Admin:
+        return admin_of(self._connector, self.config.queue_names)

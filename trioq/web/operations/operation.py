@@ -1,0 +1,34 @@
+"""One thing that can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from trioq.client.admin import Admin
+from trioq.web.who.roles import Role, User
+
+
+@attrs.frozen
+class Operation:
+    """A row of the table.
+
+    Forms and the API send the fields of ``takes``; what doesn't fit is a :class:`Problem` (422)
+    with all faults at once. Who may not is refused with 403 before anything is looked at.
+    """
+
+    name: str
+    """Where, a dot, and what: ``queues.pause``."""
+    role: Role
+    does: str
+    """In a sentence, for the API's document and the page that asks whether one is sure."""
+    takes: type
+    """A frozen attrs class of ``str``, ``int``, ``float``, ``bool``, lists of these, and None."""
+    run: Callable[[Admin, Any, User], dict[str, Any]]
+    """In a thread. Returns what is told, as JSON; ``done`` is a sentence for people.
+
+    Raises: Problem, TrioqError, ValueError, TypeError: what was wrong."""
+    is_grave: bool = False
+    """Whether people are asked if they are sure."""
