@@ -45,7 +45,7 @@ ROOMS = {
 FACES = {
     "observe": set[str](),
     "settings": set[str](),
-    "web": {"client", "doctor", "observe.metrics", "settings"},
+    "web": {"client", "doctor", "observe.metrics", "observe.tracing", "settings"},
     "doctor": {"settings"},
     "processes": {"web"},
     "aio": {"app", "client", "service"},

@@ -308,7 +308,7 @@ FACES = (
         'if job in rules else ""', "if job in rules else job", ("tests/engine/test_engine.py",),
     ),
     Mutant(
-        "a breaker is offered that a handler doesn't have", "cli/breakers.py",
+        "a breaker is offered that a handler doesn't have", "client/known.py",
         "engine.info.behind.get(job, job)", "job", ("tests/cli/test_breakers.py",),
     ),
     Mutant(

@@ -7,18 +7,9 @@ from collections.abc import Collection
 import click
 
 from trioq.cli import WRONG_USE
-from trioq.cli.common import (
-    Opened,
-    already_done,
-    fail,
-    first,
-    opened,
-    show_json,
-    with_config,
-    with_json,
-)
+from trioq.cli.common import already_done, fail, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
-from trioq.core.config.rules import did_you_mean
+from trioq.client.known import why_no_breaker
 from trioq.store.inspect import BreakerView
 
 
@@ -38,7 +29,9 @@ def breakers(config: str, action: str | None, name: str | None, as_json: bool) -
     with opened(config) as there:
         found = there.admin.breakers()
         if name is not None:
-            _must_be_known(there, name, found)
+            engines = there.admin.stats().engines
+            if why := why_no_breaker(name, found, engines, there.config.breakers):
+                fail(why, WRONG_USE)
             there.admin.reset_breaker(name)
     if name is None:
         _show(found, as_json)
@@ -51,28 +44,6 @@ def breakers(config: str, action: str | None, name: str | None, as_json: bool) -
         beat_s = there.config.worker.heartbeat_interval_s
         was = "" if shut else ", as it was, as far as is known"
         click.echo(plain(f"{name} is closed, in all engines within {beat_s:g} s{was}"))
-
-
-def _must_be_known(there: Opened, name: str, found: Collection[BreakerView]) -> None:
-    """Fails where nothing is known of a breaker of this name, with what is meant, maybe."""
-    guards = dict[str, set[str]]()  # handler → its breakers, of several deployments; "": none
-    for engine in there.admin.stats().engines:
-        for job in engine.info.names:
-            guards.setdefault(job, set()).add(engine.info.behind.get(job, job))
-    shut = dict[str, set[str]]()  # an engine of an older version tells it of these alone
-    for each in found:
-        for job in each.jobs:
-            shut.setdefault(job, set()).add(each.name)
-    guards |= shut
-    known = {each.name for each in found}.union(there.config.breakers, *guards.values()) - {""}
-    if name in known:
-        return
-    if behind := sorted(guards.get(name, set()) - {""}):
-        fail(f"{name} is behind the breaker {first(behind)}: reset that", WRONG_USE)
-    if name in guards:
-        fail(f"{name} has no breaker: its handler says breaker=None", WRONG_USE)
-    others = f"; there are {first(sorted(known))}" if known else ": nothing has one"
-    fail(f"no breaker {name!r}{did_you_mean(name, known) or others}", WRONG_USE)
 
 
 def _show(found: Collection[BreakerView], as_json: bool) -> None:

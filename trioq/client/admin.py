@@ -190,6 +190,10 @@ class Admin:
             queues=self.queues,
         )
 
+    def waiting(self, queue: str) -> int:
+        """How many jobs wait in a queue: ready, scheduled or parked."""
+        return inspect.waiting(self.store, queue)
+
     def held(self, engine: str) -> list[JobView]:
         """The jobs that an engine, named by its id, has claimed and not settled."""
         return inspect.held(self.store, engine)
@@ -207,13 +211,32 @@ class Admin:
             yield from inspect.dead_views(self.store, page.jobs)
             progress(page.looked_at)
 
-    def dead_pages(self, wanted: DeadFilter) -> Iterator[DeadPage]:
-        """The same with less, for many; a page may be empty."""
-        return inspect.dead_pages(self.store, wanted)
+    def dead_pages(
+        self, wanted: DeadFilter, *, after: str = "", size: int = 100
+    ) -> Iterator[DeadPage]:
+        """The same with less, for many; a page may be empty.
 
-    def living(self, wanted: JobFilter) -> Iterator[LivingPage]:
-        """The jobs that wait, are due later, are parked or run; a page may be empty."""
-        return inspect.living_pages(self.store, wanted)
+        Args:
+          wanted: Which are meant.
+          after: The ``next`` of a page: those that come after it.
+          size: How many are looked at for one page, from 2 to 100.
+
+        Raises:
+          ValueError: No page has such a ``next``.
+        """
+        return inspect.dead_pages(self.store, wanted, after=after, size=size)
+
+    def living(self, wanted: JobFilter, *, after: str = "") -> Iterator[LivingPage]:
+        """The jobs that wait, are due later, are parked or run; a page may be empty.
+
+        Args:
+          wanted: Which are meant.
+          after: The ``next`` of a page: those that come after it.
+
+        Raises:
+          ValueError: No page has such a ``next``.
+        """
+        return inspect.living_pages(self.store, wanted, after=after)
 
     def running(self, uids: Sequence[Uid]) -> set[Uid]:
         """Those of these jobs that an engine holds."""

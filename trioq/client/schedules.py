@@ -83,18 +83,26 @@ class Schedules:
         """A schedule and what became of its last ticks; None: there is none."""
         return await self._sender.ask(known(name))
 
-    async def pause(self, name: str, *, lasts: Seconds | None = None, note: str = "") -> bool:
+    async def pause(
+        self,
+        name: str,
+        *,
+        lasts: Seconds | None = None,
+        note: str = "",
+        by: str | None = None,
+    ) -> bool:
         """Its ticks bring no jobs until it is resumed. False: that was so already.
 
         Args:
           name: The schedule's.
           lasts: Seconds, by the server's clock, after which it ends by itself; None: it doesn't.
           note: Why, for whoever wonders.
+          by: Who says so; default: this user, on this host.
 
         Raises:
           ValueError: There is no such schedule.
         """
-        how = pausing(whoami(), note, lasts)
+        how = pausing(whoami() if by is None else by, note, lasts)
         must_be(await self._sender.ask(known(name)), name)
         what = of_schedule(name)
         return await self._sender.send(

@@ -8,14 +8,18 @@ be mounted into a program of either kind.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 
 from trioq.client.admin import Admin, admin_of
+from trioq.client.jobs import Drafts
+from trioq.client.sync import SyncClient
 from trioq.core.config import Config
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
+from trioq.observe.tracing import Tracing
 from trioq.store.connector import Connector
 from trioq.web.problems import Problem
 
@@ -67,6 +71,13 @@ class Desk:
                 raise Problem(502, "Redis refuses", str(error)) from error
             finally:
                 self._idle.append(admin)
+
+    @cached_property
+    def client(self) -> SyncClient:
+        """What enqueues, and knows schedules; it blocks, so it is for questions, and all may share
+        it."""
+        drafts = Drafts(self.config, knows_queues=True)
+        return SyncClient(self._connector, drafts, Tracing.open(self.config))
 
     def _another(self) -> Admin:
         return admin_of(self._connector, self.config.queue_names)

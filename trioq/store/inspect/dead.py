@@ -61,15 +61,28 @@ class DeadPage:
     """Those that are meant."""
     looked_at: int
     """How many there were to choose from."""
+    next: str = ""
+    """Where whoever stops here goes on, another time; empty where they were named."""
 
 
-def dead_pages(store: RedisStore, wanted: DeadFilter) -> Iterator[DeadPage]:
+def dead_pages(
+    store: RedisStore, wanted: DeadFilter, *, after: str = "", size: int = PAGE
+) -> Iterator[DeadPage]:
     """The jobs that are dead now, the longest dead first; a page may be empty.
 
     Whoever reads may revive or purge what it has read: nothing is skipped.
+
+    Args:
+      after: The ``next`` of a page: those that come after it, and were dead when that was begun.
+      size: How many to choose from in one page, from 2 to 100.
+
+    Raises:
+      ValueError: No page has such a ``next``.
     """
-    pages = _all(store, wanted) if wanted.uids is None else _named(store, wanted)
-    for page in pages:
+    whence = _Whence.read(after) if after else _Whence(0.0)
+    pages: Iterator[tuple[Mapping[Uid, int | None], str]]
+    pages = _all(store, wanted, whence, size) if wanted.uids is None else _named(store, wanted)
+    for page, following in pages:
         (stored,) = fields.read(store, ["jobs"], [*page]) if page else ([],)
         jobs = [
             Dead(uid, died_ms, job, _record(uid, job))
@@ -79,7 +92,7 @@ def dead_pages(store: RedisStore, wanted: DeadFilter) -> Iterator[DeadPage]:
             jobs = [job for job in jobs if job.record and job.record.name == wanted.name]
         if wanted.error is not None:
             jobs = list(_with_error(store, jobs, wanted.error))
-        yield DeadPage(jobs, len(page))
+        yield DeadPage(jobs, len(page), following)
 
 
 def dead(
@@ -141,7 +154,28 @@ def _with_error(store: RedisStore, jobs: Sequence[Dead], error: str) -> Iterator
 # -- uids and when they died -------------------------------------------------------------------
 
 
-def _named(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int | None]]:
+@attrs.frozen
+class _Whence:
+    """Where to begin among the dead."""
+
+    until: float
+    """The latest death that counts; 0: it isn't settled yet."""
+    died: float = float("-inf")
+    uid: bytes = b""
+
+    @classmethod
+    def read(cls, text: str) -> _Whence:
+        try:
+            until, died, uid = text.split(":")
+            return cls(float(until), float(died), bytes.fromhex(uid))
+        except ValueError:
+            raise ValueError(f"{text[:40]!r} is where no page ends") from None
+
+    def __str__(self) -> str:
+        return f"{self.until:.0f}:{self.died:.0f}:{self.uid.hex()}"
+
+
+def _named(store: RedisStore, wanted: DeadFilter) -> Iterator[tuple[Mapping[Uid, int | None], str]]:
     """Those of the named uids that are dead."""
     uids = list(dict.fromkeys(wanted.uids or ()))
     until = _until(store, wanted.older_than_s)
@@ -149,11 +183,13 @@ def _named(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int |
         some = uids[start : start + PAGE]
         scores = store.lane.call("ZMSCORE", store.keys.fixed("dead"), *some)
         died = {uid: float(score) for uid, score in zip(some, scores, strict=True) if score}
-        yield {uid: kept.time_ms(score) for uid, score in died.items() if score <= until}
+        yield {uid: kept.time_ms(score) for uid, score in died.items() if score <= until}, ""
 
 
-def _all(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int | None]]:
-    """All, by the place of the last one read and not by their number.
+def _all(
+    store: RedisStore, wanted: DeadFilter, whence: _Whence, size: int
+) -> Iterator[tuple[Mapping[Uid, int | None], str]]:
+    """All, by the place of the last one read and not by their number, and where to go on.
 
     Many die in the same millisecond, so a page may begin inside of one. It then overlaps
     the last by one uid: if that isn't there any more, what follows has moved up, and the
@@ -164,12 +200,12 @@ def _all(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int | N
     if not newest:
         return
     # Who dies again while this is read isn't shown again.
-    until = min(float(newest[1]), _until(store, wanted.older_than_s))
-    last: tuple[float, bytes] = (float("-inf"), b"")
+    until = whence.until or min(float(newest[1]), _until(store, wanted.older_than_s))
+    last: tuple[float, bytes] = (whence.died, whence.uid)
     offset = 0
     while True:
         flat = store.lane.call(
-            "ZRANGE", key, last[0], until, "BYSCORE", "LIMIT", offset, PAGE, "WITHSCORES"
+            "ZRANGE", key, last[0], until, "BYSCORE", "LIMIT", offset, size, "WITHSCORES"
         )
         there = [(float(score), uid) for uid, score in zip(flat[::2], flat[1::2], strict=True)]
         if offset and (not there or there[0] > last):
@@ -178,8 +214,8 @@ def _all(store: RedisStore, wanted: DeadFilter) -> Iterator[Mapping[Uid, int | N
         if page := {
             kept.text(uid): kept.time_ms(score) for score, uid in there if (score, uid) > last
         }:
-            yield page
-        if len(there) < PAGE:
+            yield page, str(_Whence(until, *there[-1]))
+        if len(there) < size:
             return
         sharing = sum(score == there[-1][0] for score, _ in there)
         offset = sharing - 1 + (offset if there[-1][0] == last[0] else 0)

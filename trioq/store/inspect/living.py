@@ -61,19 +61,29 @@ class LivingPage:
     """How many there were to choose from."""
     others: Mapping[str, JobView | None] = attrs.field(factory=dict[str, JobView | None])
     """Those that were asked for by id and are dead or have ended; None: nobody knows them."""
+    next: str = ""
+    """Where whoever stops here goes on, another time; empty: nowhere, or not just here."""
 
 
-def living_pages(store: RedisStore, wanted: JobFilter) -> Iterator[LivingPage]:
+def living_pages(store: RedisStore, wanted: JobFilter, *, after: str = "") -> Iterator[LivingPage]:
     """The jobs that live, a page at a time, which may be empty.
 
     All are there that lived when it began and still do when they are looked at; where many come
     or end meanwhile, some may be there twice. Whoever reads may end what it has read: nothing is
     skipped.
+
+    Args:
+      after: The ``next`` of a page.
+
+    Raises:
+      ValueError: No page has such a ``next``.
     """
     if wanted.ids is not None:
         yield from _named(store, wanted)
         return
-    cursor = b"0"
+    if after and not (after.isdecimal() and int(after) < 1 << 64):
+        raise ValueError(f"{after[:40]!r} is where no page ends")
+    cursor = (after or "0").encode()
     while True:
         cursor, read = _some(store, cursor)
         records = {uid: _record(uid, job) for uid, job in read.items()}
@@ -85,7 +95,7 @@ def living_pages(store: RedisStore, wanted: JobFilter) -> Iterator[LivingPage]:
             if uid not in dead
             for record in [records[uid]]
         ]
-        yield from _pages(jobs, len(read))
+        yield from _pages(jobs, len(read), "" if cursor == b"0" else cursor.decode())
         if cursor == b"0":
             return
 
@@ -118,9 +128,10 @@ def _some(store: RedisStore, cursor: bytes) -> tuple[bytes, dict[Uid, bytes]]:
     return cursor, _stored(store, kept.texts(uids))
 
 
-def _pages(jobs: Sequence[Living], looked_at: int) -> Iterator[LivingPage]:
+def _pages(jobs: Sequence[Living], looked_at: int, following: str) -> Iterator[LivingPage]:
     for start in range(0, max(1, len(jobs)), CANCEL_MAX):
-        yield LivingPage([*jobs[start : start + CANCEL_MAX]], looked_at if not start else 0)
+        some, is_last = jobs[start : start + CANCEL_MAX], start + CANCEL_MAX >= len(jobs)
+        yield LivingPage([*some], looked_at if not start else 0, next=following if is_last else "")
 
 
 def _named(store: RedisStore, wanted: JobFilter) -> Iterator[LivingPage]:

@@ -8,7 +8,19 @@ from typing import Any
 import attrs
 
 from trioq.client.admin import Admin
+from trioq.client.sync import SyncClient
+from trioq.core.config import Config
 from trioq.web.who.roles import Role, User
+
+
+@attrs.frozen
+class Acting:
+    """Somebody who acts on a namespace, and what with."""
+
+    user: User
+    admin: Admin
+    client: SyncClient
+    config: Config
 
 
 @attrs.frozen
@@ -25,8 +37,8 @@ class Operation:
     does: str
     """In a sentence, for the API's document and the page that asks whether one is sure."""
     takes: type
-    """A frozen attrs class of ``str``, ``int``, ``float``, ``bool``, lists of these, and None."""
-    run: Callable[[Admin, Any, User], dict[str, Any]]
+    """A frozen attrs class; its fields are ``Annotated`` with what each is."""
+    run: Callable[[Acting, Any], dict[str, Any]]
     """In a thread. Returns what is told, as JSON; ``done`` is a sentence for people.
 
     Raises: Problem, TrioqError, ValueError, TypeError: what was wrong."""

@@ -1,39 +1,52 @@
-"""What is done to queues."""
+"""What is done to queues, besides pausing them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 
-from trioq.client.admin import Admin
-from trioq.web.operations.operation import Operation
-from trioq.web.who.roles import Role, User
+from trioq.client.admin import PAGE
+from trioq.web.operations.bulk import Page, Quota
+from trioq.web.operations.operation import Acting, Operation
+from trioq.web.operations.pauses import known_queue
+from trioq.web.who.roles import Role
 
 
 @attrs.frozen(kw_only=True)
-class PauseQueue:
-    """Which, for how long and why."""
+class PurgeQueue:
+    """A queue."""
 
-    queue: str
-    note: str = ""
-    lasts_s: float | None = None
-    """None: until somebody resumes it."""
+    queue: Annotated[str, "The name of the queue."]
+    page: Page = None
 
 
-def _pause(admin: Admin, what: PauseQueue, user: User) -> dict[str, Any]:
-    changed = admin.pause(what.queue, note=what.note, lasts=what.lasts_s, by=user.name)
+def _purge(acting: Acting, what: PurgeQueue) -> dict[str, Any]:
+    quota = Quota(what.page)
+    queue = known_queue(acting, what.queue)
+    count, more = 0, False
+    for purged in acting.admin.purge(queue, page=min(PAGE, what.page or PAGE)):
+        count += purged
+        if quota.is_over(count):
+            more = acting.admin.waiting(queue) > 0
+            break
+    left = "; there are more" if more else ""
     return {
-        "queue": what.queue,
-        "changed": changed,
-        "done": f"{what.queue} is paused" if changed else f"{what.queue} was paused before",
+        "queue": queue,
+        "count": count,
+        "more": more,
+        "done": f"{count:,} of {queue} forgotten{left}",
     }
 
 
-PAUSE_QUEUE = Operation(
-    name="queues.pause",
-    role=Role.operate,
-    does="Stop claiming from a queue. What runs runs on.",
-    takes=PauseQueue,
-    run=_pause,
+OPERATIONS = (
+    Operation(
+        name="queues.purge",
+        role=Role.admin,
+        does="Forget the jobs that wait in a queue: ready, scheduled and parked ones, for good."
+        " What runs runs on, and dead ones stay.",
+        takes=PurgeQueue,
+        run=_purge,
+        is_grave=True,
+    ),
 )
