@@ -11,6 +11,7 @@ from trioq.observe.metrics.page import metrics_md
 from trioq.settings import reference, schema
 from trioq.store.keys import keys_md
 from trioq.store.scripts import scripts_md
+from trioq.web.api.page import api_md
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -20,6 +21,7 @@ def schema_json() -> str:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "api.md": api_md,
     "configuration.md": reference,
     "jobqueue.schema.json": schema_json,
     "keys.md": keys_md,

@@ -266,6 +266,7 @@ import shop.jobs, mail.jobs, trioq
 
 #: Pages that are drawn from code, or checked as a whole, and by what.
 ELSEWHERE: Mapping[str, str] = {
+    "docs/api.md": "tests/test_docs.py",
     "docs/cli.md": "tests/cli/test_docs.py",
     "docs/django.md": "tests/contrib/test_django_page.py",
     "docs/keys.md": "tests/test_docs.py",

@@ -9,10 +9,8 @@ import click
 from trioq.cli.common import ID, fail, opened, show_json, with_config, with_json
 from trioq.cli.jobs import DOORS, unknown
 from trioq.cli.screen import plain
+from trioq.client import shapes
 from trioq.store.inspect import Door, Explanation, QueueStats, Reason
-
-#: What is counted of a queue.
-STATES = ("ready", "limited", "scheduled", "parked", "running")
 
 
 @click.command()
@@ -36,14 +34,7 @@ def explain(config: str, id: str | None, queue: str | None, as_json: bool) -> No
         reasons, counted, doors = there.admin.explain_queue(name)
     there_is = counted.queues.get(name)
     if as_json:
-        show_json(
-            {
-                "queue": name,
-                **{state: getattr(there_is, state, 0) for state in STATES},
-                "reasons": [reason.as_json() for reason in reasons],
-                "doors": [door.as_json() for door in doors],
-            }
-        )
+        show_json(shapes.queue(name, there_is, reasons, doors))
         return
     for line in _of_queue(name, there_is, reasons, doors):
         click.echo(plain(line))
@@ -70,7 +61,7 @@ def _of_queue(
     if there is None:
         yield f"{name}: nothing is in it"
     else:
-        counts = {state: getattr(there, state) for state in STATES}
+        counts = {state: getattr(there, state) for state in shapes.STATES}
         yield f"{name}: " + ", ".join(f"{count:,} {state}" for state, count in counts.items())
     for reason in reasons:
         yield f"  {reason.says}"

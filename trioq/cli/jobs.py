@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import attrs
 import click
 
 from trioq.cli.common import (
@@ -23,6 +22,7 @@ from trioq.cli.common import (
 )
 from trioq.cli.follow import follow as show_changes
 from trioq.cli.screen import ago, cut, lasting, moment, numbers, plain, show_table, texts
+from trioq.client import shapes
 from trioq.core.config import Config, WorkerConfig
 from trioq.core.formats import history
 from trioq.core.limits import shown_take
@@ -135,23 +135,19 @@ def job(config: str, id: str, follow: bool, as_json: bool) -> None:
             show_changes(there.admin.follow(found.uid, found.callers_id), as_json=as_json)
         return
     with opened(config) as there:
-        view = there.admin.job(id)
-        if view is None:
+        told = shapes.story(there.admin, id)
+        if told is None:
             fail(_no_job(there, id))
-        door, take = there.admin.door(view), there.admin.waits_for(view)
-        more = [*door_facts(door, there.config)] if door else []
-        if take is not None:
-            view = attrs.evolve(view, state="limited")
+        more = [*door_facts(told.door, there.config)] if told.door else []
+        if told.take is not None:
             more = [
-                ("waits for", shown_take(take)),
-                *_limited_facts(there.admin.explain(view.uid)),
+                ("waits for", shown_take(told.take)),
+                *_limited_facts(there.admin.explain(told.view.uid)),
             ]
     if as_json:
-        shown = view.as_json()
-        shown |= {} if take is None else {"take": take}
-        show_json(shown if door is None else shown | {"door": door.as_json()})
+        show_json(told.as_json())
     else:
-        show_story(view, more)
+        show_story(told.view, more)
 
 
 #: What became of the handler of a job that was cancelled.

@@ -10,6 +10,7 @@ import click
 from trioq.cli.common import complete_queues, note, opened, show_json, with_config, with_json
 from trioq.cli.jobs import failures
 from trioq.cli.screen import ago, free_texts, numbers, show_table, texts
+from trioq.client import shapes
 from trioq.core.limits import shown_take
 from trioq.store.inspect import JobFilter, Listed, Listing
 from trioq.store.inspect.listing import ENDED, LIVING, State
@@ -64,13 +65,7 @@ def jobs(
         wanted = JobFilter(name=name, queue=queue)
         found = there.admin.jobs(wanted_states, wanted, count=count, newest_first=newest)
     if as_json:
-        show_json(
-            {
-                "jobs": [each.as_json() for each in found.jobs],
-                "more": found.has_more,
-                "passed_over": found.passed_over,
-            }
-        )
+        show_json(shapes.listing(found))
         return
     if found.jobs:
         columns = [*texts("id", "job", "queue", "state", "queued"), *numbers("failed")]

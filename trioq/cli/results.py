@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import attrs
 import click
 
 from trioq.cli import FAILED
@@ -22,54 +19,21 @@ from trioq.cli.common import (
 )
 from trioq.cli.jobs import unknown
 from trioq.cli.screen import plain
+from trioq.client import results
 from trioq.client.handle import SyncHandle
 from trioq.client.jobs import Drafts
+from trioq.client.results import Result
 from trioq.client.sync import SyncClient
-from trioq.errors import JobCancelled, JobDied, JobUnknown, NoResult, WaitTimeout
+from trioq.errors import JobUnknown
 from trioq.observe.tracing import Tracing
-
-
-@attrs.frozen
-class Result:
-    """What is known of a job's end."""
-
-    state: str
-    """``done``, ``dead``, ``cancelled``, ``unknown``; ``live``: it hasn't ended."""
-    result: Any = None
-    error: Exception | None = None
-    """Why there is no result; None: there is one, which may be None as well."""
-
-    def as_json(self) -> dict[str, object]:
-        """What the commands print of it with ``--json``, besides which job it is."""
-        error = self.error
-        told: dict[str, object] | None = None
-        if error is not None:
-            told = {"kind": type(error).__name__, "message": str(error)}
-        if isinstance(error, JobDied):
-            told = {"kind": "JobDied", "message": error.message, "type": error.type}
-            told |= {"reason": error.reason, "traceback": error.traceback}
-        return {"state": self.state, "result": self.result, "error": told}
 
 
 def result_of(handle: SyncHandle, wait_s: float) -> Result:
     """Wait for a job's end, and tell how it was; Ctrl-C ends the command, and not the job."""
     try:
-        end = handle.wait(wait_s)
-    except WaitTimeout as error:
-        return Result("live", error=error)
+        return results.result_of(handle, wait_s)
     except KeyboardInterrupt:
         interrupted(f"{handle.uid} goes on; trioq result tells what it returns")
-    # Where only the state is remembered, whoever looked for it knows that.
-    state = handle.existing or end.state if end.state == "unknown" else end.state
-    state = "unknown" if state == "live" else state
-    try:
-        return Result(state, end.result())
-    except JobCancelled as error:
-        # The reason may be known where the end isn't kept for who asks for the result.
-        where = handle.status() if not error.reason else None
-        return Result(state, error=JobCancelled(where.reason, where.by) if where else error)
-    except NoResult as error:
-        return Result(state, error=error)
 
 
 def client_of(there: Opened, tracing: Tracing | None = None) -> SyncClient:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import attrs
 import click
@@ -12,8 +11,9 @@ import click
 from trioq.cli.breakers import show_breakers
 from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
+from trioq.client import shapes
 from trioq.engine import from_config
-from trioq.store.inspect import Door, EngineStats, JobView, QueueStats, Standing, Stats
+from trioq.store.inspect import Door, EngineStats, QueueStats, Standing, Stats
 from trioq.store.inspect.sample import producers_wait
 from trioq.store.inspect.sizes import sizes
 
@@ -28,9 +28,6 @@ PAUSES = 20
 BREAKERS = 20
 KEYS = 200
 SCHEDULES = 10
-
-#: Of doors in JSON. A client may have invented thousands of names.
-DOORS_JSON = 1000
 
 
 @click.command()
@@ -47,16 +44,7 @@ def stats(config: str, keys: bool, as_json: bool) -> None:
         if keys:
             _show_keys(there, found, as_json)
         elif as_json:
-            behind = there.admin.doors(found)
-            show_json(
-                found.as_json()
-                | {
-                    "doors": [door.as_json() for door in behind[:DOORS_JSON]],
-                    "doors_left_out": max(0, len(behind) - DOORS_JSON),
-                    "breakers": [each.as_json() for each in there.admin.breakers(found)],
-                    "schedules": there.admin.standing().as_json(),
-                }
-            )
+            show_json(shapes.stats(there.admin, found))
         else:
             _show_stats(there, found)
 
@@ -162,12 +150,12 @@ def engines(config: str, as_json: bool) -> None:
     An engine holds what it runs, and a few small jobs ahead.
     """
     with opened(config) as there:
+        if as_json:
+            show_json(shapes.engines(there.admin))
+            return
         found = there.admin.stats().engines
         held = {engine.id: there.admin.held(engine.id) for engine in found}
-    if as_json:
-        jobs = {id: [_held_json(view) for view in views] for id, views in held.items()}
-        show_json([{**engine.as_json(), "jobs": jobs[engine.id]} for engine in found])
-    elif found:
+    if found:
         _show_engines(found)
         for engine in found:
             known = {"queues": engine.info.queues, "handlers": engine.info.names}
@@ -176,18 +164,13 @@ def engines(config: str, as_json: bool) -> None:
         rows = [
             (engine.name, told["id"], told["name"] or "?", told["queue"] or "?")
             for engine in found
-            for told in map(_held_json, held[engine.id])
+            for told in map(shapes.held, held[engine.id])
         ]
         if rows:
             click.echo()
             show_table(texts("engine", "holds", "job", "queue"), rows)
     else:
         click.echo("no engine lives")
-
-
-def _held_json(view: JobView) -> dict[str, Any]:
-    told = view.as_json()
-    return {field: told[field] for field in ("id", "uid", "name", "queue", "enqueued_ms")}
 
 
 def _show_engines(found: tuple[EngineStats, ...], *, with_queues: bool = False) -> None:

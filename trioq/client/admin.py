@@ -208,7 +208,7 @@ class Admin:
           progress: Is told how many more of the dead have been looked at.
         """
         for page in self.dead_pages(wanted or DeadFilter()):
-            yield from inspect.dead_views(self.store, page.jobs)
+            yield from self.dead_views(page.jobs)
             progress(page.looked_at)
 
     def dead_pages(
@@ -219,12 +219,16 @@ class Admin:
         Args:
           wanted: Which are meant.
           after: The ``next`` of a page: those that come after it.
-          size: How many are looked at for one page, from 2 to 100.
+          size: How many are looked at for one page, from 1 to 100.
 
         Raises:
           ValueError: No page has such a ``next``.
         """
         return inspect.dead_pages(self.store, wanted, after=after, size=size)
+
+    def dead_views(self, jobs: Sequence[Dead]) -> Iterator[JobView]:
+        """All that is known of some of a page; those without a record are left out."""
+        return inspect.dead_views(self.store, jobs)
 
     def living(self, wanted: JobFilter, *, after: str = "") -> Iterator[LivingPage]:
         """The jobs that wait, are due later, are parked or run; a page may be empty.

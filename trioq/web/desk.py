@@ -7,6 +7,7 @@ be mounted into a program of either kind.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
@@ -18,6 +19,7 @@ from trioq.client.admin import Admin, admin_of
 from trioq.client.jobs import Drafts
 from trioq.client.sync import SyncClient
 from trioq.core.config import Config
+from trioq.doctor import Finding, examine
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.observe.tracing import Tracing
 from trioq.store.connector import Connector
@@ -27,6 +29,9 @@ T = TypeVar("T")
 
 #: So many questions at a time; the others wait for their turn.
 WINDOWS = 4
+
+#: What the doctor said is said again for so long.
+FRESH_S = 10.0
 
 
 class Desk:
@@ -45,6 +50,8 @@ class Desk:
         self._idle: list[Admin] = []
         self._windows = windows
         self._turns: anyio.CapacityLimiter | None = None
+        self._looking: anyio.Lock | None = None
+        self._looked: tuple[float, list[Finding]] | None = None
 
     async def ask(self, question: Callable[[Admin], T]) -> T:
         """What the question returns, asked in a thread.
@@ -60,9 +67,7 @@ class Desk:
         async with self._turns:
             admin = self._idle.pop() if self._idle else self._another()
             try:
-                return await anyio.to_thread.run_sync(
-                    question, admin, limiter=anyio.CapacityLimiter(1)
-                )
+                return await anyio.to_thread.run_sync(question, admin, limiter=_one())
             except StoreUnreachable as error:
                 raise Problem(503, "Redis can't be reached", str(error)) from error
             except StoreBusy as error:
@@ -79,5 +84,27 @@ class Desk:
         drafts = Drafts(self.config, knows_queues=True)
         return SyncClient(self._connector, drafts, Tracing.open(self.config))
 
+    async def findings(self) -> list[Finding]:
+        """What the doctor says, at most some seconds old. He watches engines for a few heartbeats,
+        so nobody asks him while he looks: they wait for what he finds.
+
+        Cancellation: he looks to the end.
+        """
+        if self._looking is None:
+            self._looking = anyio.Lock()
+        async with self._looking:
+            if self._looked is None or time.monotonic() - self._looked[0] > FRESH_S:
+                found = await anyio.to_thread.run_sync(self._examine, limiter=_one())
+                self._looked = time.monotonic(), found
+            return self._looked[1]
+
+    def _examine(self) -> list[Finding]:
+        return list(examine(self.config, self._connector))
+
     def _another(self) -> Admin:
         return admin_of(self._connector, self.config.queue_names)
+
+
+def _one() -> anyio.CapacityLimiter:
+    """A thread that isn't counted among those of the program."""
+    return anyio.CapacityLimiter(1)

@@ -74,7 +74,7 @@ def dead_pages(
 
     Args:
       after: The ``next`` of a page: those that come after it, and were dead when that was begun.
-      size: How many to choose from in one page, from 2 to 100.
+      size: How many to choose from in one page, from 1 to 100.
 
     Raises:
       ValueError: No page has such a ``next``.
@@ -204,18 +204,22 @@ def _all(
     last: tuple[float, bytes] = (whence.died, whence.uid)
     offset = 0
     while True:
+        count = size + (1 if last[1] else 0)  # what was read last is read again
         flat = store.lane.call(
-            "ZRANGE", key, last[0], until, "BYSCORE", "LIMIT", offset, size, "WITHSCORES"
+            "ZRANGE", key, last[0], until, "BYSCORE", "LIMIT", offset, count, "WITHSCORES"
         )
         there = [(float(score), uid) for uid, score in zip(flat[::2], flat[1::2], strict=True)]
         if offset and (not there or there[0] > last):
             offset = 0
             continue
+        is_last = len(there) < count
+        if sum(each > last for each in there) > size:  # what was read last is gone
+            there.pop()
         if page := {
             kept.text(uid): kept.time_ms(score) for score, uid in there if (score, uid) > last
         }:
             yield page, str(_Whence(until, *there[-1]))
-        if len(there) < size:
+        if is_last:
             return
         sharing = sum(score == there[-1][0] for score, _ in there)
         offset = sharing - 1 + (offset if there[-1][0] == last[0] else 0)

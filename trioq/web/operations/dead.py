@@ -80,7 +80,7 @@ def _through(acting: Acting, what: SomeDead, act: Callable[[DeadFilter], Iterato
     what.check()
     uids = acting.admin.uids_of(what.ids) if what.ids else {}
     wanted = DeadFilter(tuple(uids.values())) if what.ids else what.filters
-    size = max(2, min(100, what.page or 100))
+    size = min(100, what.page or 100)
     met = set[str]()
     for page in acting.admin.dead_pages(wanted, after=what.after, size=size):
         told.unreadable += sum(job.record is None for job in page.jobs)

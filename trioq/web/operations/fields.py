@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from types import UnionType
@@ -27,6 +28,12 @@ WORDS: Mapping[Any, str] = {
     bool: "true or false",
     None: "null",
 }
+
+#: How a box of a form, or a query, says it.
+TRUTHS = dict.fromkeys(("on", "true", "1"), True) | dict.fromkeys(("off", "false", "0"), False)
+
+#: As JSON has it; neither ``1_000`` nor ``nan``.
+NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,2})?")
 
 
 @attrs.frozen
@@ -75,13 +82,17 @@ def fields_of(takes: type) -> Mapping[str, Field]:
     return found
 
 
-def structured(takes: type, told: Mapping[str, Any], *, is_form: bool = False) -> Any:
+def structured(
+    takes: type, told: Mapping[str, Any], *, is_form: bool = False, is_query: bool = False
+) -> Any:
     """An object of the class.
 
     Args:
       takes: The class.
       told: Its fields, as JSON has them; unknown ones are faults.
-      is_form: They are a form's: texts, or lists of texts. An empty one is one that isn't told.
+      is_form: They are a form's: texts, or lists of texts. An empty one is one that isn't told,
+        and a time in seconds may be said as ``5m``.
+      is_query: They are a query's: texts, or lists of texts, and nothing is meant by an empty one.
 
     Raises:
       Problem: Something doesn't fit (422): all of it.
@@ -95,7 +106,9 @@ def structured(takes: type, told: Mapping[str, Any], *, is_form: bool = False) -
             faults.append({"where": name, "what": f"there is no such field{near}"})
     for name, field in known.items():
         try:
-            value = _of_form(field, told.get(name)) if is_form else told.get(name, attrs.NOTHING)
+            value = told.get(name, attrs.NOTHING)
+            if is_form or is_query:
+                value = _of_texts(field, value, is_form=is_form)
             if value is not attrs.NOTHING:
                 values[name] = CONVERTER.structure(value, field.kind)
             elif field.required:
@@ -126,12 +139,12 @@ def _in_words(faults: list[dict[str, str]]) -> str:
     return "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
 
 
-def _of_form(field: Field, said: Any) -> Any:
-    """What a form's field means, as JSON."""
-    if isinstance(said, list | tuple):
-        texts = [text for text in said if text != ""]
-    else:
-        texts = [] if said in (None, "") else [said]
+def _of_texts(field: Field, said: Any, *, is_form: bool) -> Any:
+    """What the texts of a field mean, as JSON."""
+    texts = list(said) if isinstance(said, list | tuple) else [said]
+    texts = [text for text in texts if text is not None and text is not attrs.NOTHING]
+    if is_form:
+        texts = [text for text in texts if text]
     if not texts:
         return attrs.NOTHING
     kinds = [get_origin(arm) or arm for arm in field.arms]
@@ -139,10 +152,19 @@ def _of_form(field: Field, said: Any) -> Any:
         return texts
     if len(texts) > 1:
         raise _Unfit(f"said {len(texts)} times")
-    return _value(field.name, kinds, texts[0])
+    is_time = is_form and field.name.endswith("_s") and float in kinds
+    return _time(texts[0]) if is_time else _value(kinds, texts[0])
 
 
-def _value(name: str, kinds: list[Any], text: str) -> Any:
+def _time(text: str) -> float:
+    duration = Duration()
+    try:
+        return float(duration.read(duration.from_text(text)))
+    except Wrong:
+        raise _Unfit('expected a time, such as 90, "30s", "5m" or "2h"') from None
+
+
+def _value(kinds: list[Any], text: str) -> Any:
     if dict in kinds or len(kinds) > 2:  # an object, or the value of a key
         try:
             return json.loads(text, parse_constant=_no_constant)
@@ -150,22 +172,18 @@ def _value(name: str, kinds: list[Any], text: str) -> Any:
             if str in kinds:
                 return text
             raise _Unfit("expected JSON") from None
-    if bool in kinds:
-        if text.lower() not in ("on", "true", "1", "yes", "off", "false", "0", "no"):
-            raise _Unfit("expected on or off")
-        return text.lower() in ("on", "true", "1", "yes")
-    if name.endswith("_s") and float in kinds:
-        duration = Duration()
-        try:
-            return float(duration.read(duration.from_text(text)))
-        except Wrong:
-            raise _Unfit('expected a time, such as 90, "30s", "5m" or "2h"') from None
     if str in kinds:
         return text
     try:
+        if bool in kinds:
+            return TRUTHS[text.lower()]
+        if not NUMBER.fullmatch(text):
+            raise ValueError(text)
         return int(text) if int in kinds else float(text)
-    except ValueError:
-        raise _Unfit("expected a whole number" if int in kinds else "expected a number") from None
+    except (ValueError, KeyError):
+        raise _Unfit(
+            f"expected {' or '.join(WORDS[kind] for kind in kinds if kind in WORDS)}"
+        ) from None
 
 
 def _no_constant(name: str) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
 from trioq.client.admin import Admin
 from trioq.client.sync import SyncClient
 from trioq.core.config import Config
+from trioq.web.desk import Desk
 from trioq.web.who.roles import Role, User
 
 
@@ -21,6 +22,13 @@ class Acting:
     admin: Admin
     client: SyncClient
     config: Config
+    server: str = ""
+    """Which one, as people are told."""
+
+    @classmethod
+    def at(cls, desk: Desk, admin: Admin, user: User) -> Self:
+        """Whoever stands at a desk."""
+        return cls(user, admin, desk.client, desk.config, desk.description)
 
 
 @attrs.frozen

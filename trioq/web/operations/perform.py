@@ -83,9 +83,7 @@ async def _perform(
     operation = may(user, name)
     what = structured(operation.takes, fields, is_form=is_form)
     try:
-        return await desk.ask(
-            lambda admin: operation.run(Acting(user, admin, desk.client, desk.config), what)
-        )
+        return await desk.ask(lambda admin: operation.run(Acting.at(desk, admin, user), what))
     except Problem:
         raise
     except (QueueFull, IdTaken, IdMismatch) as error:

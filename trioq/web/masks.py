@@ -1,0 +1,53 @@
+"""What isn't shown of payloads: the fields that ``[web] sensitive`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from trioq.core.config import Config
+
+#: Instead of what isn't shown.
+MASK = "•••"
+
+
+def sensitive_of(config: Config) -> frozenset[str]:
+    """The names of the fields, as they are compared: without case."""
+    section = getattr(config, "web", None)
+    return frozenset(name.casefold() for name in getattr(section, "sensitive", ()))
+
+
+def masked(value: Any, sensitive: Collection[str]) -> Any:
+    """A payload, or what came of it, with these members of its objects masked, however deep they
+    lie. A text that can't be read as JSON is masked as a whole.
+
+    Args:
+      value: As JSON has it.
+      sensitive: Names, without case.
+    """
+    if not sensitive:
+        return value
+    return MASK if isinstance(value, str) else _masked(value, sensitive)
+
+
+def masked_job(told: Mapping[str, Any], sensitive: Collection[str]) -> dict[str, Any]:
+    """A job as it is told in JSON, with its payload masked, and what its handler told of."""
+    shown = dict(told)
+    if sensitive:
+        shown["payload"] = masked(shown.get("payload"), sensitive)
+        if "payload_raw" in shown:
+            shown["payload_raw"] = None
+        if noted := shown.get("noted"):
+            shown["noted"] = _masked(noted, sensitive)
+    return shown
+
+
+def _masked(value: Any, sensitive: Collection[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: MASK if str(name).casefold() in sensitive else _masked(each, sensitive)
+            for name, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_masked(each, sensitive) for each in value]
+    return value
