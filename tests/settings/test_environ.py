@@ -251,7 +251,8 @@ def test_every_hint_by_meaning_leads_to_a_key_and_from_none() -> None:
     known = {path for _, path in leaves(Config, ())}
     for section, words in WORDS.items():
         at = (*section.split("."),) if section else ()
-        at = (*at, "<NAME>") if section in ("commands", "limits", "schedules") else at
+        named = ("commands", "limits", "schedules", "web.users", "web.tokens")
+        at = (*at, "<NAME>") if section in named else at
         for theirs, ours in words.items():
             key = ours.partition(",")[0]
             assert (tuple(key.split(".")) if "." in key else (*at, key)) in known, ours

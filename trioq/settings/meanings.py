@@ -98,6 +98,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "level loglevel": "log_level",
         "format": "log_format",
     },
+    "web": {
+        "port host address listen": "bind",
+        "trusted_proxies forwarded_allow_ips": "proxies",
+        "mask masked hide hidden redact": "sensitive",
+        "session_lifetime session_timeout": "session",
+    },
+    "web.users": {"password_hash hash pass": "password", "access level": "role"},
+    "web.tokens": {"hash token": "sha256", "access level": "role"},
     "observability.tracing": {"ratio sampling sample_rate": "sample_ratio", "url": "endpoint"},
     "limits": {
         "max_concurrency max_running slots capacity": "concurrency",
@@ -130,7 +138,7 @@ def meant(path: Path) -> str:
     """What was probably meant by a key that doesn't exist: by what it means elsewhere, or by
     where else there is such a key. Empty: nobody knows."""
     section = dotted(tuple(step for step in path[:-1] if not isinstance(step, int)))
-    for named in ("commands", "limits", "schedules"):
+    for named in ("commands", "limits", "schedules", "web.users", "web.tokens"):
         section = named if section.startswith(f"{named}.") else section
     section = "circuit_breaker" if section.startswith("breakers.") else section
     word = str(path[-1]).lower().replace("-", "_")

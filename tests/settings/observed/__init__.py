@@ -12,6 +12,7 @@ from tests.settings.observed import (
     of_schedules,
     of_servers,
     of_telling,
+    of_web,
 )
 from tests.settings.observed.place import ROWS, Place, Row
 
@@ -30,4 +31,5 @@ __all__ = [
     "of_schedules",
     "of_servers",
     "of_telling",
+    "of_web",
 ]

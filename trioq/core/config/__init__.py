@@ -32,6 +32,7 @@ from trioq.core.config.sections import (
     TracingConfig,
     WorkerConfig,
 )
+from trioq.core.config.web import WebConfig, WebTokenConfig, WebUserConfig
 
 __all__ = [
     "Backoff",
@@ -51,6 +52,9 @@ __all__ = [
     "Secret",
     "ServeConfig",
     "TracingConfig",
+    "WebConfig",
+    "WebTokenConfig",
+    "WebUserConfig",
     "WorkerConfig",
     "check",
     "faults",

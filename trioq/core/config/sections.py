@@ -42,6 +42,7 @@ from trioq.core.config.texts import (
     Template,
 )
 from trioq.core.config.times import CronText, Json, Moment, Zone
+from trioq.core.config.web import WebConfig
 from trioq.core.fair import HEAVIEST, LIGHTEST
 from trioq.core.schedules.due import Misfire
 from trioq.core.schedules.schedule import Overlap
@@ -488,6 +489,7 @@ class Config:
     observability: ObservabilityConfig = key(
         Section(ObservabilityConfig), "What an engine tells.", ObservabilityConfig()
     )
+    web: WebConfig = key(Section(WebConfig), "The page and its API.", WebConfig())
     limits: Mapping[str, LimitConfig] = key(
         Section(LimitConfig, "named"), "What jobs share over all engines.", attrs.Factory(dict)
     )
