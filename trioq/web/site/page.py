@@ -1,0 +1,23 @@
+"""What a page says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+from starlette.requests import Request
+from starlette.responses import Response
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@attrs.frozen
+class Page:
+    """At a path, what is shown there."""
+
+    path: str
+    """As starlette writes it: ``/queues/{queue:path}``."""
+    endpoint: Endpoint
+    title: str = ""
+    """In the navigation; empty: it isn't there."""
+    methods: tuple[str, ...] = ("get",)
