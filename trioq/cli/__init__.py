@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "trioq.cli.schedules:schedules",
         "List what makes jobs by the clock, run it, pause it.",
     ),
+    "web": ("trioq.cli.web:web", "Show the page, with its API, in a browser."),
     "top": ("trioq.cli.top:top", "Watch queues, engines and failures live."),
     "bench": ("trioq.cli.bench:bench", "Measure throughput and latency."),
     "doctor": ("trioq.cli.doctor:doctor", "Look for what is wrong, and say what to do."),
@@ -86,19 +87,22 @@ class Group(click.Group):
 class Listing(Group):
     """A group that lists where no command is named, but a configuration, or nothing."""
 
+    otherwise = "list"
+    """What it does then."""
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         is_own = args and (args[0] in ctx.help_option_names or not args[0].startswith("-"))
-        return super().parse_args(ctx, args if is_own else ["list", *args])
+        return super().parse_args(ctx, args if is_own else [self.otherwise, *args])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or self.commands["list"]
+        return super().get_command(ctx, cmd_name) or self.commands[self.otherwise]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
-            listing = self.commands["list"]
-            return "list", listing, with_configuration(listing, args)
+            meant = self.commands[self.otherwise]
+            return self.otherwise, meant, with_configuration(meant, args)
         return super().resolve_command(ctx, args)
 
 

@@ -1,4 +1,11 @@
-"""What an engine serves over HTTP: its metrics and its health.
+"""What is served over HTTP: an engine's metrics and health, and the page with its API.
+
+    application   the page and the API together, for a server of ours or as a part of somebody's
+    site, api     the two
+    operations    what can be done, by either
+    who           who asks, and what they may do
+    desk          where they ask: operators of a namespace, in threads
+    problems      why something isn't answered
 
     ports    which port; several engines on one machine share a configuration
     health   whether the engine is ready, and why not
@@ -11,7 +18,7 @@ The libraries for it, a twentieth of an engine's memory, are imported when someb
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -26,20 +33,48 @@ from trioq.web.ports import Bound, PortError, bind
 if TYPE_CHECKING:  # a supervisor needs no engine, and nothing of Redis
     from trioq.engine.status import Status
 
-__all__ = ["Bound", "PortError", "bind", "check_installed", "serve", "serve_pages"]
+__all__ = [
+    "Bound",
+    "PortError",
+    "asgi",
+    "bind",
+    "check_installed",
+    "check_page_installed",
+    "serve",
+    "serve_pages",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "asgi":  # what it takes is imported with it
+        from trioq.web.application import asgi
+
+        return asgi
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def check_installed() -> None:
-    """Look for what serves, and import nothing yet.
+    """Look for what serves metrics, and import nothing yet.
 
     Raises:
       NotInstalled: It isn't there.
     """
-    for module in ("starlette", "hypercorn"):
+    _check(
+        ("starlette", "hypercorn"), "observability.bind: to serve metrics and health takes",
+        ', or bind = ""',
+    )  # fmt: skip
+
+
+def check_page_installed() -> None:
+    """Look for what shows the page; the same."""
+    _check(("starlette", "hypercorn", "jinja2", "anyio"), "to show the page takes")
+
+
+def _check(modules: Sequence[str], what: str, otherwise: str = "") -> None:
+    for module in modules:
         if find_spec(module) is None:
             raise NotInstalled(
-                f"observability.bind: to serve metrics and health takes {module}, which isn't"
-                " installed: pip install 'trioq[web]', or bind = \"\"",
+                f"{what} {module}, which isn't installed: pip install 'trioq[web]'{otherwise}",
                 name=module,
             )
 

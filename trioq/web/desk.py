@@ -23,6 +23,7 @@ from trioq.doctor import Finding, examine
 from trioq.errors import StoreBusy, StoreRefused, StoreUnreachable
 from trioq.observe.tracing import Tracing
 from trioq.store.connector import Connector
+from trioq.web.loops import PerLoop
 from trioq.web.problems import Problem
 
 T = TypeVar("T")
@@ -48,9 +49,8 @@ class Desk:
         self.description = connector.description
         self._connector = connector
         self._idle: list[Admin] = []
-        self._windows = windows
-        self._turns: anyio.CapacityLimiter | None = None
-        self._looking: anyio.Lock | None = None
+        self._turns = PerLoop(lambda: anyio.CapacityLimiter(windows))
+        self._looking = PerLoop(anyio.Lock)
         self._looked: tuple[float, list[Finding]] | None = None
 
     async def ask(self, question: Callable[[Admin], T]) -> T:
@@ -62,10 +62,11 @@ class Desk:
           Problem: Redis is away (503), has no time (503), or refuses (502). What else a question
             raises comes as it is.
         """
-        if self._turns is None:  # it belongs to a loop
-            self._turns = anyio.CapacityLimiter(self._windows)
-        async with self._turns:
-            admin = self._idle.pop() if self._idle else self._another()
+        async with self._turns.here:
+            try:
+                admin = self._idle.pop()
+            except IndexError:
+                admin = self._another()
             try:
                 return await anyio.to_thread.run_sync(question, admin, limiter=_one())
             except StoreUnreachable as error:
@@ -90,9 +91,7 @@ class Desk:
 
         Cancellation: he looks to the end.
         """
-        if self._looking is None:
-            self._looking = anyio.Lock()
-        async with self._looking:
+        async with self._looking.here:
             if self._looked is None or time.monotonic() - self._looked[0] > FRESH_S:
                 found = await anyio.to_thread.run_sync(self._examine, limiter=_one())
                 self._looked = time.monotonic(), found

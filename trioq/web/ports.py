@@ -27,8 +27,12 @@ BACKLOG = 64
 MARK = "trioq-http"
 
 
+#: The key that says where an engine's metrics are served.
+OF_ENGINES = "observability.bind"
+
+
 class PortError(TrioqError):
-    """``observability.bind`` can't be served on."""
+    """What is configured can't be served on."""
 
 
 @attrs.define
@@ -69,21 +73,42 @@ def bind(host: str, port: int) -> Bound:
             if not is_taken or (candidate == port and not _is_an_engines(port)):
                 raise _refused(host, candidate, error) from None
     raise PortError(
-        f"observability.bind: an engine has port {port}, and the {NEXT} after it are taken too;"
+        f"{OF_ENGINES}: an engine has port {port}, and the {NEXT} after it are taken too;"
         f' choose "{_shown(host, 0)}" for any free port, or "" for none'
     )
 
 
-def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, str]:
+def bind_this(host: str, port: int, key: str) -> Bound:
+    """Take this port, and no other.
+
+    Args:
+      port: 0: any free one.
+      key: What said so, for errors.
+
+    Raises:
+      PortError: It can't be had.
+    """
+    family, where = _resolve(host, port, key)
+    try:
+        return _listen(family, (where, port), None, is_engines=False)
+    except OSError as error:
+        raise _refused(host, port, error, key) from None
+
+
+def _resolve(host: str, port: int, key: str = OF_ENGINES) -> tuple[socket.AddressFamily, str]:
     try:
         family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise _refused(host, port, error) from None
+        raise _refused(host, port, error, key) from None
     return family, str(where[0])
 
 
 def _listen(
-    family: socket.AddressFamily, where: tuple[str, int], mark: socket.socket | None
+    family: socket.AddressFamily,
+    where: tuple[str, int],
+    mark: socket.socket | None,
+    *,
+    is_engines: bool = True,
 ) -> Bound:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -95,7 +120,9 @@ def _listen(
         listener.close()
         raise
     host, port = listener.getsockname()[:2]
-    return Bound(listener, _shown(host, port), mark or _mark(port))
+    if is_engines and mark is None:
+        mark = _mark(port)
+    return Bound(listener, _shown(host, port), mark)
 
 
 def _mark(port: int) -> socket.socket | None:
@@ -121,9 +148,11 @@ def _is_an_engines(port: int) -> bool:
     return f"@{MARK}-{port}-" in sockets
 
 
-def _refused(host: str, port: int, error: OSError) -> PortError:
+def _refused(host: str, port: int, error: OSError, key: str = OF_ENGINES) -> PortError:
     where = _shown(host, port)
-    if error.errno == errno.EADDRINUSE:
+    if error.errno == errno.EADDRINUSE and key != OF_ENGINES:
+        told = f"something has {where} already (`ss -ltnp` tells what); choose another port"
+    elif error.errno == errno.EADDRINUSE:
         told = (
             f"something that isn't a trioq engine has {where} (`ss -ltnp` tells what);"
             f' set observability.bind to another port, "{_shown(host, 0)}" for any free one, '
@@ -135,7 +164,7 @@ def _refused(host: str, port: int, error: OSError) -> PortError:
         told = f"{host} isn't an address of this machine"
     else:
         told = f"{where}: {error.strerror or error}"
-    return PortError(f"observability.bind: {told}")
+    return PortError(f"{key}: {told}")
 
 
 def _shown(host: str, port: int) -> str:

@@ -133,7 +133,16 @@ def test_a_forged_session_is_nobodys(cookie: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "password"),
-    [("ada", "wrong"), ("ada", ""), ("bob", ""), ("bob", "secret"), ("nobody", "secret")],
+    [
+        ("ada", "wrong"),
+        ("ada", ""),
+        ("bob", ""),
+        ("bob", "secret"),
+        ("nobody", "secret"),
+        ("ada", "x" * 100_000),
+        ("x" * 100_000, "secret"),
+        ("\ud800", "\ud800"),
+    ],
 )
 def test_nobody_is_told_whether_the_name_or_the_password_was_wrong(
     name: str, password: str

@@ -154,6 +154,15 @@ def test_a_right_one_begins_the_count_anew_and_so_does_time() -> None:
     assert attempts.wait_s("p", "ada") == 0
 
 
+def test_who_has_a_password_cannot_try_others_in_between() -> None:
+    attempts = Attempts(Clock())
+    for n in range(FREE):
+        attempts.begin("p", f"name {n}")
+        attempts.begin("p", "mine")
+        attempts.was_right("p", "mine")
+    assert attempts.wait_s("p", "another") > 0
+
+
 @given(st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=30))
 def test_what_is_remembered_is_bounded(tried: list[tuple[str, str]]) -> None:
     attempts = Attempts(Clock())

@@ -64,9 +64,13 @@ class Attempts:
             self._tried.popitem(last=False)
 
     def was_right(self, place: str, name: str) -> None:
-        """It was right."""
-        for who in (("place", place), ("name", name), ("both", place, name)):
+        """It was right. The place's own wrong ones stay counted: else who has a password could
+        try others' in between."""
+        for who in (("name", name), ("both", place, name)):
             self._tried.pop(who, None)
+        tried = self._tried.get(("place", place))
+        if tried is not None and (place, name) not in self._known:  # this one was counted
+            tried.wrong = max(0, tried.wrong - 1)
         self._known[place, name] = None
         self._known.move_to_end((place, name))
         while len(self._known) > MOST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import math
 import socket
@@ -16,6 +17,7 @@ from starlette.requests import HTTPConnection
 
 from trioq.core.config import WebConfig
 from trioq.errors import ConfigError
+from trioq.web.loops import PerLoop
 from trioq.web.problems import Problem
 from trioq.web.who.attempts import Attempts
 from trioq.web.who.audit import log
@@ -30,6 +32,9 @@ Authenticate = Callable[[HTTPConnection], "User | Awaitable[User | None] | None"
 #: The name of the session's cookie, and the same where the browser came by TLS: then no other
 #: host, and no page without TLS, can have set it.
 COOKIE, SECURE_COOKIE = "trioq-session", "__Host-trioq-session"
+
+#: Characters of a password; nobody types more.
+LONGEST = 1024
 
 #: Where nobody is configured, whoever reaches a loopback address is on this machine.
 LOCAL = User("local", Role.admin)
@@ -99,7 +104,8 @@ class Guard:
         self.sessions = sessions or Sessions(config.session_s)
         self.attempts = attempts or Attempts()
         self._authenticate = authenticate
-        self._checking: anyio.CapacityLimiter | None = None
+        # Each takes 64 MB and a core.
+        self._checking = PerLoop(lambda: anyio.CapacityLimiter(2))
 
     @property
     def has_login(self) -> bool:
@@ -135,8 +141,11 @@ class Guard:
         Raises:
           Problem: 403: name or password are wrong; 429: there were too many attempts.
         """
+        user = self.config.users.get(name)
+        known = user.name if user else ""  # what isn't a name may be somebody's password
+        name = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
         if (wait_s := self.attempts.wait_s(place, name)) > 0:
-            log("login_slowed", user=name, place=place)
+            log("login_slowed", user=known, place=place)
             seconds = math.ceil(wait_s)
             raise Problem(
                 429,
@@ -145,19 +154,16 @@ class Guard:
                 headers={"retry-after": str(seconds)},
             )
         self.attempts.begin(place, name)
-        user = self.config.users.get(name)
-        kept = user.password.reveal() if user and user.password else NOBODYS
-        if self._checking is None:  # it belongs to a loop; each takes 64 MB and a core
-            self._checking = anyio.CapacityLimiter(2)
-        is_right = await anyio.to_thread.run_sync(
-            is_password, password, kept, limiter=self._checking
+        kept = user.password.reveal() if user and user.password else self._anybodys
+        is_right = len(password) <= LONGEST and await anyio.to_thread.run_sync(
+            is_password, password, kept, limiter=self._checking.here
         )
         if not is_right or user is None or not user.password:
-            log("login_refused", user=name, place=place)
+            log("login_refused", user=known, place=place)
             raise Problem(403, "Not logged in", "name or password are wrong")
         self.attempts.was_right(place, name)
-        log("logged_in", user=name, place=place)
-        return self.sessions.begin(name)
+        log("logged_in", user=known, place=place)
+        return self.sessions.begin(user.name)
 
     def log_out(self, request: HTTPConnection) -> None:
         """End the session that the request has, if it has one."""
@@ -183,6 +189,12 @@ class Guard:
         return place
 
     # -- below -------------------------------------------------------------------------------
+
+    @property
+    def _anybodys(self) -> str:
+        """Compared with where nobody has the name: so it takes as long to be told so."""
+        passwords = (each.password for each in self.config.users.values() if each.password)
+        return next((password.reveal() for password in passwords), NOBODYS)
 
     def _by_token(self, request: HTTPConnection) -> Known:
         given = request.headers.getlist("authorization")
