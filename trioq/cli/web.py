@@ -67,6 +67,10 @@ def show(config: str, bind: str | None) -> None:
     check_bind(made.web, host)
     observability = made.observability
     log = take_over(observability.log_level, observability.log_format, namespace=made.namespace)
+
+    def tell(line: str) -> None:
+        log.warning("server", message=line)
+
     with ExitStack() as stack:
         bound = ports.bind_this(host, port, key)
         stack.callback(bound.close)

@@ -20,7 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Router, get_route_path
+from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trioq.client.opening import configured
@@ -32,6 +32,8 @@ from trioq.store.connector import Connector
 from trioq.web import api
 from trioq.web.desk import Desk
 from trioq.web.hosts import OwnNames
+from trioq.web.loops import PerLoop
+from trioq.web.paths import path_of
 from trioq.web.problems import Problem
 from trioq.web.site import SITE
 from trioq.web.who import origin
@@ -105,7 +107,7 @@ class Application:
             await response(scope, receive, send_guarded)
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
-        scope, path = request.scope, get_route_path(request.scope)
+        scope, path = request.scope, path_of(request.scope)
         is_open = path in OPEN or path.startswith("/static/")
         known = await self._guard.who(request) if not is_open else None
         if request.method not in origin.SAFE and (known is None or known.could_be_led):
@@ -130,7 +132,7 @@ class Application:
             )
 
     def _to_login(self, request: Request) -> Response:
-        path = get_route_path(request.scope)
+        path = path_of(request.scope)
         if not self._guard.has_login or _is_api(request):
             raise Problem(
                 401,
@@ -152,7 +154,7 @@ class Application:
         if isinstance(error, StoreError):
             error = Problem(503, "Redis can't be reached", str(error))
         if not isinstance(error, Problem):
-            LOG.error("a page failed: %s", get_route_path(request.scope)[:200], exc_info=error)
+            LOG.error("a page failed: %s", path_of(request.scope)[:200], exc_info=error)
             error = Problem(500, "Something is wrong here", "the log tells more")
         return api.refusal(error) if _is_api(request) else SITE.problem(request, error)
 
@@ -208,7 +210,7 @@ class _Mounted:
         self._config = config
         self._opened: AbstractContextManager[Connector] | None = None
         self._desk: Desk | None = None
-        self._lock: anyio.Lock | None = None
+        self._lock = PerLoop(anyio.Lock)
         self._app = Application(config, guard, self._at_desk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -222,9 +224,7 @@ class _Mounted:
 
     async def _at_desk(self) -> Desk:
         if self._desk is None:
-            if self._lock is None:  # it belongs to a loop
-                self._lock = anyio.Lock()
-            async with self._lock:
+            async with self._lock.here:
                 if self._desk is None:
                     self._desk = await anyio.to_thread.run_sync(self._open)
         return self._desk
@@ -266,9 +266,9 @@ class _Bounded:
 
 
 def _is_api(request: Request) -> bool:
-    path = get_route_path(request.scope)
+    path = path_of(request.scope)
     return path == "/api" or path.startswith("/api/")
 
 
 async def _none(scope: Scope, receive: Receive, send: Send) -> None:
-    raise Problem(404, "Nothing here", f"there is no page {get_route_path(scope)[:200]}")
+    raise Problem(404, "Nothing here", f"there is no page {path_of(scope)[:200]}")

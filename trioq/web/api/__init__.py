@@ -8,6 +8,6 @@ openapi     the document, likewise
 page        the page of docs/
 """
 
-from trioq.web.api.endpoints import PREFIX, routes
+from trioq.web.api.endpoints import PREFIX, refusal, routes
 
-__all__ = ["PREFIX", "routes"]
+__all__ = ["PREFIX", "refusal", "routes"]

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from trioq.web import paths
 from trioq.web.operations import OPERATIONS
 from trioq.web.problems import Problem
 from trioq.web.site import forms
@@ -131,8 +132,7 @@ class Site:
 
 def path_of(request: Request) -> str:
     """Which page is asked for, wherever the pages are mounted."""
-    path: str = request.scope["path"]
-    return path.removeprefix(request.scope.get("root_path", "")) or "/"
+    return paths.path_of(request.scope) or "/"
 
 
 def in_path(name: str) -> str:

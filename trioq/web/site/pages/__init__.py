@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from trioq.web.site import actions
 from trioq.web.site.page import Page
-from trioq.web.site.pages import queues
+from trioq.web.site.pages import login, queues
 
 PAGES: tuple[Page, ...] = (
     *queues.PAGES,
     *actions.PAGES,
+    *login.PAGES,
 )
