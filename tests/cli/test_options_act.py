@@ -666,6 +666,7 @@ ELSEWHERE = {
     ("init", "--pyproject"): "tests/cli/test_init.py",
     ("dev", "--watch"): "tests/cli/test_dev.py",
     ("shell", "-c"): "tests/cli/test_shell.py",
+    ("web show", "--bind"): "tests/cli/test_web.py",
     ("serve", "--processes"): "tests/faults/test_processes.py",
     ("scale", "--pid"): "tests/faults/test_processes.py",
     ("scale", "--json"): "tests/faults/test_processes.py",
