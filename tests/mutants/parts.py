@@ -258,7 +258,8 @@ SEEN = (
 AROUND = (
     Mutant(
         "there is one connection more than there may be", SERVER,
-        "if len(self._open) >= CONNECTIONS:", "if len(self._open) > CONNECTIONS:", WEB,
+        "if len(self._open) >= self._bounds.connections:",
+        "if len(self._open) > self._bounds.connections:", WEB,
     ),
     Mutant(
         "the newest connection goes", SERVER,
