@@ -272,7 +272,7 @@ AROUND = (
     ),
     Mutant(
         "the headers of a request have twice the room", SERVER,
-        "    config.h11_max_incomplete_size = HEAD_BYTES\n", "", WEB,
+        "    config.h11_max_incomplete_size = bounds.head_bytes\n", "", WEB,
     ),
     Mutant(
         "whatever stands in brackets is this machine", "web/hosts.py",
