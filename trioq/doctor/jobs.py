@@ -47,13 +47,13 @@ def engines(store: RedisStore, config: Config, found: Stats) -> Iterator[Finding
             f"{names[engine]} gave no sign of life while it was watched: it is dead or stopped,"
             " and the reapers of other engines take its jobs",
         )
-    yield from _away(found, silent)
+    yield from away(found, silent)
     if alive := len(names) - len(silent):
         said = f"{alive} alive{_grouped(found, silent)}, {found.running} job(s) running"
         yield ok("engines", said)
 
 
-def _away(found: Stats, silent: set[str]) -> Iterator[Finding]:
+def away(found: Stats, silent: set[str]) -> Iterator[Finding]:
     """Those that can't run anything any more, because abandoned handlers keep all workers."""
     for each in found.engines:
         if each.away and each.away >= each.info.workers and each.id not in silent:

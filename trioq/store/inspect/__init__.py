@@ -38,7 +38,7 @@ from trioq.store.inspect.sample import (
     permits_used,
     sample,
 )
-from trioq.store.inspect.schedules import ScheduleView, TickView, schedules
+from trioq.store.inspect.schedules import ScheduleView, TickView, schedule_names, schedules
 from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch, with_abandoned
 from trioq.store.inspect.standing import Standing, late_in_words, standing
 from trioq.store.inspect.summaries import done
@@ -113,6 +113,7 @@ __all__ = [
     "running",
     "sample",
     "schedule_in_words",
+    "schedule_names",
     "schedules",
     "settings_json",
     "snapshots",

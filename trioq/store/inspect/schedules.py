@@ -130,11 +130,16 @@ class ScheduleView:
 def schedules(store: RedisStore, names: Sequence[str] | None = None) -> list[ScheduleView]:
     """These that there are, or all, by name."""
     if names is None:
-        names = kept.texts(store.lane.call("HKEYS", store.keys.fixed("schedules")))
+        names = schedule_names(store)
     found, ordered = list[ScheduleView](), sorted(set(names))
     for start in range(0, len(ordered), PAGE):
         found += _page(store, ordered[start : start + PAGE])
     return found
+
+
+def schedule_names(store: RedisStore) -> list[str]:
+    """The names of all that there are, in their order."""
+    return sorted(kept.texts(store.lane.call("HKEYS", store.keys.fixed("schedules"))))
 
 
 def in_words(when: When) -> str:

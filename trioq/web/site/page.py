@@ -8,6 +8,10 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
+from trioq.web import paths
+
+assert paths, "{:all} is there"
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -16,7 +20,7 @@ class Page:
     """At a path, what is shown there."""
 
     path: str
-    """As starlette writes it: ``/queues/{queue:path}``."""
+    """As starlette writes it: ``/queues/{queue:all}``."""
     endpoint: Endpoint
     title: str = ""
     """In the navigation; empty: it isn't there."""

@@ -28,6 +28,9 @@ HERE = Path(__file__).parent
 #: A static file's path has the hash of what it holds: it may be kept for good.
 FOR_GOOD = "public, max-age=31536000, immutable"
 
+#: Before a part of a path that would else be a step. A browser reads it as it is written.
+MARK = "%2E"
+
 
 class Site:
     """All pages.
@@ -136,8 +139,17 @@ def path_of(request: Request) -> str:
 
 
 def in_path(name: str) -> str:
-    """A name as a part of a path that may hold slashes: a dot alone would be taken for a step."""
-    return "/".join(f"%2E{part[1:]}" if part in (".", "..") else part for part in name.split("/"))
+    """A name as the rest of a path, which may hold slashes: a part that a browser would take for a
+    step, as ``..``, is marked. See :func:`of_path`."""
+    return "/".join(
+        f"{MARK}{part}" if part in {".", ".."} or part.startswith(MARK) else part
+        for part in name.split("/")
+    )
+
+
+def of_path(rest: str) -> str:
+    """The name that the rest of a path means."""
+    return "/".join(part.removeprefix(MARK) for part in rest.split("/"))
 
 
 def site_of(request: Request) -> Site:

@@ -9,7 +9,7 @@ from typing import Any
 from trioq.core.duration import roughly
 from trioq.core.flow import allows
 from trioq.core.formats.note import Noted
-from trioq.core.limits import LimitSettings, shown_limit, shown_take
+from trioq.core.limits import LimitSettings, key_of, shown_limit, shown_take
 
 #: Of a text so many characters are shown, in a cell and by itself.
 CELL, TEXT = 120, 32_768
@@ -93,9 +93,24 @@ def brief_json(value: Any) -> str:
     return line("" if value is None else json.dumps(value, ensure_ascii=False, default=str))
 
 
+def key_json(take: str) -> str:
+    """The value that a take is for, as a form says it."""
+    return json.dumps(key_of(take), ensure_ascii=False)
+
+
 def percent(part: float | None) -> str:
     """``42 %``."""
     return "–" if part is None else f"{part:.0%}".replace("%", " %")
+
+
+def lag(seconds: float | None) -> str:
+    """How late an event loop is."""
+    return "–" if seconds is None else f"{1000 * seconds:,.0f} ms"
+
+
+def width(used: float, most: float) -> str:
+    """Of a bar that is 100 wide."""
+    return f"{100 * min(1.0, used / most) if most else 0:.1f}"
 
 
 def limit_words(settings: LimitSettings | None) -> str:
@@ -116,6 +131,8 @@ FILTERS = {
     "brief_json": brief_json,
     "clipped": clipped,
     "count": count,
+    "key_json": key_json,
+    "lag": lag,
     "lasting": lasting,
     "limit_words": limit_words,
     "line": line,
@@ -125,6 +142,7 @@ FILTERS = {
     "shown_limit": shown_limit,
     "shown_take": shown_take,
     "text": text,
+    "width": width,
 }
 
 

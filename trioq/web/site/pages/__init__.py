@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from trioq.web.site import actions
+from trioq.web.site import actions, live
 from trioq.web.site.page import Page
-from trioq.web.site.pages import login, queues
+from trioq.web.site.pages import doctor, engines, limits, login, overview, queues, schedules
 
 PAGES: tuple[Page, ...] = (
+    *overview.PAGES,
     *queues.PAGES,
+    *engines.PAGES,
+    *limits.PAGES,
+    *schedules.PAGES,
+    *doctor.PAGES,
     *actions.PAGES,
+    *live.PAGES,
     *login.PAGES,
 )

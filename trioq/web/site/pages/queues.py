@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 from starlette.requests import Request
@@ -10,16 +11,22 @@ from starlette.responses import Response
 
 from trioq.client.admin import Admin
 from trioq.core.config import Config
+from trioq.core.config.rules import did_you_mean
 from trioq.core.config.sections import QueueConfig
 from trioq.core.formats.pause import Pause
 from trioq.store import inspect
 from trioq.store.inspect import QueueStats, Stats
+from trioq.web.problems import Problem
+from trioq.web.site.live import streamed
 from trioq.web.site.page import Page
 from trioq.web.site.paging import Paged
-from trioq.web.site.site import site_of
+from trioq.web.site.site import of_path, site_of
 
-#: What a queue is that nobody has configured.
-UNKNOWN = QueueConfig("")
+#: Reasons, doors, rooms and engines that are told of one by one; jobs that come next.
+LISTED, NEXT = 20, 10
+
+#: A queue that is nobody's any more.
+EMPTY = QueueStats(0, 0, 0, 0, 0, paused=False, served=False)
 
 
 @attrs.frozen
@@ -42,7 +49,7 @@ def rows(
     return [
         Row(
             name,
-            stats.queues[name],
+            stats.queues.get(name, EMPTY),
             configured.get(name),
             oldest_ms.get(name),
             stats.pauses.queues.get(name),
@@ -67,7 +74,34 @@ async def all_queues(request: Request) -> Response:
     return site_of(request).render(
         request, "queues.html", title="Queues", stats=stats, rows=found, paged=paged, text=text,
         weighs=any(each.weight is not None for each in config.queues),
+        live=streamed("queues", q=text, **{"from": request.query_params.get("from", "")}),
     )  # fmt: skip
 
 
-PAGES = [Page("/queues", all_queues, "Queues")]
+async def one_queue(request: Request) -> Response:
+    """A queue: what is in it, why its jobs don't run, and which come next."""
+    config: Config = request.state.config
+    name = of_path(request.path_params["queue"])
+
+    def look(admin: Admin) -> dict[str, Any]:
+        if name not in (known := admin.queue_names()):
+            hint = did_you_mean(name[:64], known)
+            raise Problem(404, "No such queue", f"there is no queue {name[:64]!r}{hint}")
+        reasons, stats, doors = admin.explain_queue(name)
+        oldest = inspect.oldest_ready_ms(admin.store, [name])
+        return {
+            "row": rows(config, stats, oldest, [name])[0],
+            "reasons": [each for each in reasons if each.why != "none"][:LISTED],
+            "doors": doors[:LISTED],
+            "rooms": sorted(admin.rooms(name), key=lambda room: -room.jobs)[:LISTED],
+            "next_jobs": admin.peek(name, NEXT),
+            "engines": [each for each in stats.engines if name in each.info.queues][:LISTED],
+        }
+
+    told = await request.state.desk.ask(look)
+    return site_of(request).render(
+        request, "queue.html", title=name, live=streamed("queue", queue=name), **told
+    )
+
+
+PAGES = [Page("/queues", all_queues, "Queues"), Page("/queues/{queue:all}", one_queue)]

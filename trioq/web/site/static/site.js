@@ -87,6 +87,22 @@
     return true;
   };
 
+  // What takes long is fetched when the rest is there.
+  const load = async (part) => {
+    const link = part.querySelector("[data-loading]");
+    if (link) link.textContent = link.dataset.loading;
+    const answer = await fetch(part.dataset.load, { headers: { accept: "text/html" }, credentials: "same-origin" });
+    if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
+    if (fresh) part.replaceWith(document.adoptNode(fresh));
+  };
+  for (const part of document.querySelectorAll("[data-load]")) {
+    const link = part.querySelector("[data-loading]");
+    const text = link ? link.textContent : "";
+    load(part).catch(() => { if (link) link.textContent = text; });
+  }
+
   const listen = () => {
     if (stream || !path || document.hidden || !window.EventSource) return;
     stream = new EventSource(path);
@@ -104,7 +120,8 @@
     });
     stream.addEventListener("away", (event) => say(JSON.parse(event.data).says, true));
     stream.addEventListener("error", () => {
-      say(stream && stream.readyState === EventSource.CLOSED ? "not live: reload" : "reconnecting", true);
+      if (stream && stream.readyState === EventSource.CLOSED) say("still: reload", true);
+      else setTimeout(() => { if (stream && stream.readyState !== EventSource.OPEN) say("reconnecting", true); }, 6000);
     });
   };
   let wanted;
