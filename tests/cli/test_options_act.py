@@ -35,7 +35,7 @@ from trioq.store.inspect import LimitView, record, stats
 from trioq.store.redis import RedisStore
 
 #: Options that are the same wherever they are, and are tested by what they are called.
-EVERYWHERE = {"--json", "--dry-run", "--rate", "--yes"}
+EVERYWHERE = {"--json", "--dry-run", "--rate", "--yes", "--api"}
 
 
 def limits(store: RedisStore) -> list[LimitView]:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import click
 
 from trioq.cli import WRONG_USE
+from trioq.cli.afar import with_api
 from trioq.cli.common import already_done, fail, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
 from trioq.client.known import why_no_breaker
@@ -15,6 +16,7 @@ from trioq.store.inspect import BreakerView
 
 @click.command()
 @with_config
+@with_api
 @click.argument("action", required=False, type=click.Choice(["reset"]))
 @click.argument("name", required=False)
 @with_json

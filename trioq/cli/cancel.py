@@ -9,6 +9,7 @@ import attrs
 import click
 
 from trioq.cli import FAILED
+from trioq.cli.afar import with_api
 from trioq.cli.bulk import Stop, bar, confirm, interrupted, with_dry_run, with_yes
 from trioq.cli.common import (
     ID,
@@ -21,7 +22,7 @@ from trioq.cli.common import (
     with_config,
     with_json,
 )
-from trioq.cli.handler_names import known_here, known_to_engines
+from trioq.cli.handler_names import known_here
 from trioq.cli.screen import plain
 from trioq.client.cancel import WAIT_S, CancelOutcome
 from trioq.client.cancelling import Cancelled
@@ -53,6 +54,7 @@ WHY_NOT: Mapping[CancelOutcome | None, str] = {
 
 @click.command()
 @with_config
+@with_api
 @click.argument("ids", metavar="[ID...]", type=ID, nargs=-1)
 @click.option("--name", metavar="NAME", help="All jobs of this handler.")
 @click.option("--queue", metavar="QUEUE", help="All jobs of this queue.")
@@ -84,8 +86,8 @@ def cancel(
         else:
             total = len(ids) or _asked_for(there, wanted, yes=yes)
             if not total and name:
-                engines = known_to_engines(there.admin.store)
-                if warning := known_here(there.config).warning(name, engines):
+                known = there.admin.stats().names
+                if warning := known_here(there.config).warning(name, known):
                     note(warning)
             wait_s = WAIT_S if wait is None else wait
             _cancel(there, wanted, reason, wait_s, total=total, done=done)
@@ -110,7 +112,7 @@ def _asked_for(there: Opened, wanted: JobFilter, *, yes: bool) -> int:
             total += len(page.jobs)
             advance(page.looked_at)
     if total > 1:
-        where = f"{there.config.namespace} ({there.connector.description})"
+        where = f"{there.config.namespace} ({there.description})"
         confirm(f"Cancel {total:,} jobs of {where}?", yes=yes)
     return total
 

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import attrs
 import click
 from click.shell_completion import CompletionItem
 
 from trioq.cli import FAILED, WRONG_USE, silence
+from trioq.cli.afar import is_api, opened_api
 from trioq.client.admin import Admin, admin_of
 from trioq.core import arguments, valid
 from trioq.core.config import Config
@@ -25,6 +26,9 @@ from trioq.settings import load
 from trioq.store.checks import explain
 from trioq.store.connect import open_store
 from trioq.store.connector import Connector
+
+if TYPE_CHECKING:
+    from trioq.client.remote.admin import Remote
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -125,8 +129,31 @@ class Opened:
     """A configuration and the way to its namespace."""
 
     config: Config
-    connector: Connector
     admin: Admin
+    description: str
+    """Where it is."""
+    _connector: Connector | None = None
+    """None: it is asked over an API."""
+
+    @property
+    def connector(self) -> Connector:
+        """The way to Redis.
+
+        Raises:
+          NeedsRedis: There is none.
+        """
+        if self._connector is None:
+            from trioq.client.remote import NeedsRedis
+
+            raise NeedsRedis
+        return self._connector
+
+    @property
+    def remote(self) -> Remote | None:
+        """Who asks the API; None: Redis is asked."""
+        from trioq.client.remote.admin import Remote
+
+        return self.admin if isinstance(self.admin, Remote) else None
 
     def known_queue(self, name: str) -> str:
         """The name, if there is such a queue; ends the command if there isn't."""
@@ -145,12 +172,17 @@ def opened(path: str, *, starts: bool = False) -> Iterator[Opened]:
       starts: Whether to start an embedded server that has no data yet. Who only looks
           mustn't make any.
     """
+    if is_api(path):
+        with opened_api(path) as there:
+            yield there
+        return
     config = load(path)
     described = config.redis.url
     try:
         with open_store(config, read_only=not starts, log=note) as connector:
             described = connector.description
-            yield Opened(config, connector, admin_of(connector, config.queue_names))
+            admin = admin_of(connector, config.queue_names)
+            yield Opened(config, admin, described, connector)
     except StoreError as error:
         fail(explain(error, described))
 

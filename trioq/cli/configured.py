@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from trioq.cli.afar import OPTION, instead, is_said
+
 ARGUMENT = "config"
 
 
@@ -14,7 +16,7 @@ def with_configuration(command: click.Command, args: list[str]) -> list[str]:
     """The arguments of a command, with the configuration in front if it takes one and none is
     named: the first of them is one if it ends in ``.toml``, or is a file by a name with a dot
     or a slash in it; or was meant to be one, as a URL is. A file may be called like a handler:
-    what a payload follows is the handler.
+    what a payload follows is the handler. Where an API is to be asked, that stands there: its URL.
 
     Raises:
       UsageError: There is none, and there are too few arguments for one of them to be it.
@@ -22,11 +24,17 @@ def with_configuration(command: click.Command, args: list[str]) -> list[str]:
     words = [p for p in command.params if isinstance(p, click.Argument)]
     if not words or words[0].name != ARGUMENT or _asks_for_help(command, args):
         return args
+    given = args
+    api, args = instead(command, args)
     from trioq.settings.find import LOOKED, find
 
     said = _words(command, args)
     if said and _is_one(said[0], said[1:]):
+        if is_said(given):
+            raise click.UsageError(f"Say which: CONFIG, or {OPTION} URL.")
         return args
+    if api is not None:
+        return [api, *args]
     if (found := find()) is not None:
         return [found, *args]
     if len(said) < sum(word.required for word in words):

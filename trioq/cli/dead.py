@@ -13,6 +13,7 @@ import attrs
 import click
 
 from trioq.cli import Group
+from trioq.cli.afar import with_api
 from trioq.cli.bulk import (
     Pace,
     Stop,
@@ -77,6 +78,7 @@ def dead() -> None:
 
 @dead.command("list")
 @with_config
+@with_api
 @with_filters
 @click.option(
     "-n", "count", type=click.IntRange(min=1), metavar="N",
@@ -131,6 +133,7 @@ def _row(view: JobView) -> tuple[object, ...]:
 
 @dead.command()
 @with_config
+@with_api
 @click.argument("id", type=ID)
 @with_json
 def show(config: str, id: str, as_json: bool) -> None:
@@ -193,6 +196,7 @@ def _selected(there: Opened, ids: tuple[str, ...], all_: bool, filters: DeadFilt
 
 @dead.command()
 @with_config
+@with_api
 @with_ids
 @with_all
 @with_filters
@@ -227,6 +231,7 @@ def revive(
 
 @dead.command()
 @with_config
+@with_api
 @with_ids
 @with_all
 @with_filters
@@ -254,7 +259,7 @@ def purge(
 
 
 def _where(there: Opened) -> str:
-    return f"{there.config.namespace} ({there.connector.description})"
+    return f"{there.config.namespace} ({there.description})"
 
 
 def _tell(
@@ -297,6 +302,7 @@ def _tell(
 
 @dead.command()
 @with_config
+@with_api
 @with_filters
 @click.option("-o", "--output", type=click.Path(allow_dash=True), default="-", metavar="FILE")
 def export(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 import attrs
 import click
 
 from trioq.cli import FAILED
-from trioq.cli.common import note, opened, show_json, with_config, with_json
+from trioq.cli.afar import with_api
+from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
 from trioq.cli.screen import is_terminal, plain
 from trioq.doctor import Finding, examine
 from trioq.settings import load
@@ -19,6 +21,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}
 
 @click.command()
 @with_config
+@with_api
 @with_json
 def doctor(config: str, as_json: bool) -> None:
     """Look for what is wrong with the server, the engines, the jobs and the keys.
@@ -30,7 +33,7 @@ def doctor(config: str, as_json: bool) -> None:
     with opened(config) as there:
         if is_terminal(sys.stderr):
             note("looking; engines are watched for a few heartbeats")
-        for finding in examine(there.config, there.connector):
+        for finding in _findings(there):
             found.append(finding)
             if not as_json:
                 _show(finding)
@@ -39,6 +42,12 @@ def doctor(config: str, as_json: bool) -> None:
         show_json({"verdict": worst, "findings": [attrs.asdict(finding) for finding in found]})
     if worst == "fault":
         raise click.exceptions.Exit(FAILED)
+
+
+def _findings(there: Opened) -> Iterable[Finding]:
+    if (remote := there.remote) is None:
+        return examine(there.config, there.connector)
+    return [Finding(**each) for each in remote.doctor()["findings"]]
 
 
 def _show(finding: Finding) -> None:

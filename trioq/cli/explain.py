@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from trioq.cli.afar import with_api
 from trioq.cli.common import ID, fail, opened, show_json, with_config, with_json
 from trioq.cli.jobs import DOORS, unknown
 from trioq.cli.screen import plain
@@ -15,6 +16,7 @@ from trioq.store.inspect import Door, Explanation, QueueStats, Reason
 
 @click.command()
 @with_config
+@with_api
 @click.argument("id", type=ID, required=False)
 @click.option("--queue", metavar="QUEUE", help="Explain a queue as a whole.")
 @with_json

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from trioq.cli.afar import with_api
 from trioq.cli.common import (
     ID,
     Opened,
@@ -41,6 +42,7 @@ DOORS = 5
 
 @click.command()
 @with_config
+@with_api
 @with_queue
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, metavar="N")
 @with_json
@@ -118,6 +120,7 @@ def _row(view: JobView) -> tuple[object, ...]:
 
 @click.command()
 @with_config
+@with_api
 @click.argument("id", type=ID)
 @click.option("--follow", "-f", is_flag=True, help="Show how far it is, until it has ended.")
 @with_json

@@ -10,6 +10,7 @@ import attrs
 import click
 
 from trioq.cli import WRONG_USE, Listing
+from trioq.cli.afar import with_api
 from trioq.cli.common import already_done, fail, first, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
 from trioq.core.config.kinds import Kind
@@ -43,6 +44,7 @@ def limits() -> None:
 
 @limits.command("list")
 @with_config
+@with_api
 @with_json
 def list_(config: str, as_json: bool) -> None:
     """List limits: what each allows, how many of its jobs run and wait, and which.
@@ -66,8 +68,8 @@ def list_(config: str, as_json: bool) -> None:
     show_table(columns, [row for view in found for row in _rows(view, now_ms)])
     for view in found:
         name = shown_limit(view.name)
-        if view.deployed and view.deployed.others:
-            others = "; ".join(map(allows, view.deployed.others))
+        if view.deployed and view.deployed.older:
+            others = "; ".join(view.deployed.older)
             older = "engines of an older deployment live, which say"
             click.echo(plain(f"{name}: {older} {others}"))
         if view.left_out:
@@ -167,6 +169,7 @@ def _no_constant(name: str) -> NoReturn:
 
 @limits.command("set")
 @with_config
+@with_api
 @click.argument("name")
 @click.option("--key", metavar="VALUE", callback=key_value,
               help="For jobs with this value of its key alone: JSON, or a text.")  # fmt: skip

@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from trioq.cli.afar import with_api
 from trioq.cli.common import complete_queues, note, opened, show_json, with_config, with_json
 from trioq.cli.jobs import failures
 from trioq.cli.screen import ago, free_texts, numbers, show_table, texts
@@ -21,6 +22,7 @@ MOST = 10_000
 
 @click.command()
 @with_config
+@with_api
 @click.option(
     "--state",
     "states",

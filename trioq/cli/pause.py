@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from trioq.cli import WRONG_USE
+from trioq.cli.afar import with_api
 from trioq.cli.common import (
     Opened,
     already_done,
@@ -44,6 +45,7 @@ WHICH = "Say which: a QUEUE, --job NAME, or --key VALUE."
 
 @click.command()
 @with_config
+@with_api
 @with_queue
 @with_job
 @with_key
@@ -86,6 +88,7 @@ def pause(
 
 @click.command()
 @with_config
+@with_api
 @with_queue
 @with_job
 @with_key

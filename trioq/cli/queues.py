@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from trioq.cli.afar import with_api
 from trioq.cli.bulk import Pace, confirm, through, with_dry_run, with_rate, with_yes
 from trioq.cli.common import (
     Opened,
@@ -24,6 +25,7 @@ SHOWN = 50
 
 @click.command()
 @with_config
+@with_api
 @click.argument("queue", required=False)
 @click.option("--all", "all_", is_flag=True, help="All queues.")
 @with_dry_run
@@ -77,4 +79,4 @@ def purge(
 
 
 def _where(there: Opened) -> str:
-    return f"{there.config.namespace} ({there.connector.description})"
+    return f"{there.config.namespace} ({there.description})"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from trioq.cli import FAILED
+from trioq.cli.afar import with_api
 from trioq.cli.bulk import interrupted
 from trioq.cli.common import (
     ID,
@@ -24,7 +27,7 @@ from trioq.client.handle import SyncHandle
 from trioq.client.jobs import Drafts
 from trioq.client.results import Result
 from trioq.client.sync import SyncClient
-from trioq.errors import JobUnknown
+from trioq.errors import JobDied, JobUnknown
 from trioq.observe.tracing import Tracing
 
 
@@ -52,6 +55,7 @@ def tell(id: str, told: Result) -> None:
 
 @click.command()
 @with_config
+@with_api
 @click.argument("id", type=ID)
 @duration("--wait", "How long to wait for its end. [default: only look]")
 @with_json
@@ -62,6 +66,9 @@ def result(config: str, id: str, wait: float | None, as_json: bool) -> None:
     or its result wasn't to be kept, or was for long enough.
     """
     with opened(config) as there:
+        if (remote := there.remote) is not None:
+            _from_afar(there, remote.result(id, wait or 0), as_json)
+            return
         try:
             handle = client_of(there).handle(id)
         except JobUnknown as error:
@@ -75,4 +82,22 @@ def result(config: str, id: str, wait: float | None, as_json: bool) -> None:
         return
     show_json({"id": handle.id or handle.uid, "uid": handle.uid} | told.as_json())
     if told.error is not None:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _from_afar(there: Opened, told: dict[str, Any], as_json: bool) -> None:
+    """Print what an API has told of a result; ends the command with a failure if there is none."""
+    error = told["error"]
+    if as_json:
+        show_json(told)
+    elif told["uid"] is None:
+        fail(f"no job {told['id']!r}: {unknown(there.config.worker)}")
+    elif error is None:
+        show_json(told["result"])
+    else:
+        says = error["message"]
+        if error["kind"] == "JobDied":
+            says = str(JobDied(error["reason"], error["type"], says, error["traceback"]))
+        note(f"{plain(told['id'])}: {plain(says)}")
+    if error is not None:
         raise click.exceptions.Exit(FAILED)

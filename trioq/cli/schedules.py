@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trioq.cli import WRONG_USE, Listing
+from trioq.cli.afar import with_api
 from trioq.cli.common import (
     Opened,
     already_done,
@@ -28,6 +29,9 @@ from trioq.core.duration import exactly, roughly
 from trioq.core.formats.pause import NOTE_MAX
 from trioq.errors import PayloadRejected, QueueFull, QueueUnknown
 from trioq.store.inspect import ScheduleView, TickView, late_in_words, schedule_in_words
+
+if TYPE_CHECKING:
+    from trioq.client.remote.schedules import RemoteSchedules
 
 with_name = click.argument("name")
 
@@ -61,6 +65,7 @@ def schedules() -> None:
 
 @schedules.command("list")
 @with_config
+@with_api
 @with_json
 def list_(config: str, as_json: bool) -> None:
     """List schedules: when each comes, next and last, and who says that there is this."""
@@ -80,6 +85,7 @@ def list_(config: str, as_json: bool) -> None:
 
 @schedules.command()
 @with_config
+@with_api
 @with_name
 @with_json
 def show(config: str, name: str, as_json: bool) -> None:
@@ -100,6 +106,7 @@ def show(config: str, name: str, as_json: bool) -> None:
 
 @schedules.command("next")
 @with_config
+@with_api
 @with_name
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True,
               help="How many.")  # fmt: skip
@@ -122,6 +129,7 @@ def next_(config: str, name: str, count: int, as_json: bool) -> None:
 
 @schedules.command()
 @with_config
+@with_api
 @with_name
 @with_json
 def run(config: str, name: str, as_json: bool) -> None:
@@ -141,6 +149,7 @@ def run(config: str, name: str, as_json: bool) -> None:
 
 @schedules.command()
 @with_config
+@with_api
 @with_name
 @click.option("--for", "lasts", metavar="DURATION", callback=as_seconds,
               help="How long, by the server's clock. Default: until it is resumed.")  # fmt: skip
@@ -160,6 +169,7 @@ def pause(config: str, name: str, lasts: float | None, why: str, as_json: bool) 
 
 @schedules.command()
 @with_config
+@with_api
 @with_name
 @with_json
 def resume(config: str, name: str, as_json: bool) -> None:
@@ -170,8 +180,12 @@ def resume(config: str, name: str, as_json: bool) -> None:
     _say(name, "resumed", changed, as_json)
 
 
-def _client(there: Opened) -> SyncSchedules:
+def _client(there: Opened) -> SyncSchedules | RemoteSchedules:
     """What programs have, for the command line."""
+    if (remote := there.remote) is not None:
+        from trioq.client.remote.schedules import RemoteSchedules
+
+        return RemoteSchedules(remote)
     from trioq.client.sync import SyncClient
     from trioq.client.sync_sender import SyncSender  # only where something is asked
     from trioq.observe.tracing import Tracing

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 import click
 
+from trioq.cli.afar import with_api
 from trioq.cli.breakers import show_breakers
 from trioq.cli.common import Opened, note, opened, show_json, with_config, with_json
 from trioq.cli.screen import ago, free_texts, numbers, plain, show_table, texts
@@ -32,6 +33,7 @@ SCHEDULES = 10
 
 @click.command()
 @with_config
+@with_api
 @click.option("--keys", is_flag=True, help="How large each key is, and what memory it takes.")
 @with_json
 def stats(config: str, keys: bool, as_json: bool) -> None:
@@ -50,7 +52,7 @@ def stats(config: str, keys: bool, as_json: bool) -> None:
 
 
 def _show_stats(there: Opened, found: Stats) -> None:
-    click.echo(f"{found.namespace} on {there.connector.description}\n")
+    click.echo(f"{found.namespace} on {there.description}\n")
     columns = [
         *texts("queue"), *numbers("ready", "scheduled", "parked", "running"), *texts("")
     ]  # fmt: skip
@@ -61,7 +63,7 @@ def _show_stats(there: Opened, found: Stats) -> None:
     show_table(columns, rows)
     if left_out:
         click.echo(f"and {len(left_out):,} more queues, with {_waiting(left_out):,} job(s)")
-    rate = from_config.rate(there.config)
+    rate = None if there.remote else from_config.rate(there.config)
     if rate is not None and producers_wait(there.admin.store, rate):
         click.echo(
             f"\nproducers wait: the limiter allows {rate.per_s:g}/s, and its permits are taken"
@@ -143,6 +145,7 @@ def _remarks(queue: QueueStats) -> str:
 
 @click.command()
 @with_config
+@with_api
 @with_json
 def engines(config: str, as_json: bool) -> None:
     """List the engines that are registered now: what they know, and which jobs they hold.

@@ -103,7 +103,7 @@ def found(
       ValueError: It is another handler's.
     """
     if view is None:
-        raise JobUnknown(f"no job {asked!r}: there never was one, or it ended and is forgotten")
+        raise no_job(asked)
     name = view.about.name if view.about else ""
     if of is not None:
         if name not in ("", of[0]):
@@ -156,3 +156,8 @@ def raise_told(error: StoreUnreachable, jobs: Sequence[NewJob]) -> NoReturn:
     if error.sent:
         raise EnqueueUnknown([job.uid for job in jobs]) from error
     raise error
+
+
+def no_job(asked: str) -> JobUnknown:
+    """That nobody knows a job, by its id or uid."""
+    return JobUnknown(f"no job {asked!r}: there never was one, or it ended and is forgotten")

@@ -28,6 +28,8 @@ from trioq.settings.meanings import meant
 PREFIX = "TRIOQ_"
 NOT_KEYS = ("TRIOQ_TEST_", "TRIOQ_FAILPOINT")
 """What the tests and the failpoints of trioq itself use."""
+OF_COMMANDS = (VARIABLE, "TRIOQ_API", "TRIOQ_API_TOKEN", "TRIOQ_API_TOKEN_FILE")
+"""Say where commands look: which configuration, and which API with what token."""
 
 OF_SERVICES = re.compile(
     r"TRIOQ.*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"
@@ -94,7 +96,7 @@ def all_variables() -> Iterator[str]:
 
 
 def _ours(environ: Mapping[str, str]) -> list[str]:
-    names = [name for name in environ if name.startswith(PREFIX) and name != VARIABLE]
+    names = [name for name in environ if name.startswith(PREFIX) and name not in OF_COMMANDS]
     return [name for name in names if not name.startswith(NOT_KEYS)]
 
 

@@ -13,8 +13,7 @@ MASK = "•••"
 
 def sensitive_of(config: Config) -> frozenset[str]:
     """The names of the fields, as they are compared: without case."""
-    section = getattr(config, "web", None)
-    return frozenset(name.casefold() for name in getattr(section, "sensitive", ()))
+    return frozenset(name.casefold() for name in config.web.sensitive)
 
 
 def masked(value: Any, sensitive: Collection[str]) -> Any:

@@ -24,12 +24,17 @@ class Deployed:
     others: tuple[LimitSettings, ...] = ()
     """What engines say that are older and live."""
 
+    @property
+    def older(self) -> list[str]:
+        """What these allow, in words."""
+        return [allows(each) for each in self.others]
+
     def as_json(self) -> dict[str, Any]:
         """The shape of it with ``--json``."""
         return {
             "allows": allows(self.settings),
             "since_ms": self.since_ms,
-            "older": [allows(each) for each in self.others],
+            "older": self.older,
         }
 
 

@@ -74,7 +74,7 @@ class Door:
 
     def as_json(self) -> dict[str, Any]:
         """The shape of a door with ``--json``."""
-        return attrs.asdict(self, filter=lambda field, _: field.name != "breaker_says")
+        return attrs.asdict(self)
 
 
 def doors(store: RedisStore, counted: Stats) -> list[Door]:

@@ -10,12 +10,13 @@ from typing import Any
 
 import attrs
 
+from trioq.core.config.sections import RATE
 from trioq.core.flow import rate_of
 from trioq.core.formats import flow
 from trioq.core.formats.ids import id_in
 from trioq.core.formats.pause import Pause
 from trioq.core.job import Uid
-from trioq.core.limiter import start_us
+from trioq.core.limiter import interval_us, start_us
 from trioq.core.limits import ONE_EACH, LimitSettings, is_own, key_of, limit_of
 from trioq.store import kept
 from trioq.store.inspect.deployed import Deployed, deployed
@@ -157,6 +158,7 @@ class LimitView:
         return {
             "name": self.name,
             **settings_json(self.settings),
+            "keyed": self.settings is not None and self.settings.keyed,
             "known": self.settings is not None,
             "since_ms": self.since_ms,
             "by_hand": self.is_by_hand,
@@ -181,6 +183,22 @@ def settings_json(settings: LimitSettings | None) -> dict[str, Any]:
         "burst": 1 if settings is None else settings.burst,
         "concurrency": concurrency(settings) or None,
     }
+
+
+def settings_of(
+    rate: float | str | None, burst: int, most: int | None, *, keyed: bool
+) -> LimitSettings:
+    """What :func:`settings_json` has told of.
+
+    Args:
+      rate: Starts per second, or a text such as ``5/m``; None: at any rate.
+      burst: Starts at once after a quiet time.
+      most: Jobs that run at a time; None: any number.
+      keyed: Whether that is so for each value of a key.
+    """
+    per_s = RATE.parse(RATE.from_text(rate)) if isinstance(rate, str) else rate
+    between_us = 0 if per_s is None else interval_us(float(per_s))
+    return LimitSettings(between_us, burst, most or 0, keyed)
 
 
 def concurrency(settings: LimitSettings | None) -> int:

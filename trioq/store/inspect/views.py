@@ -91,6 +91,8 @@ class JobView:
                 shown[field] = value
         if (asked := self.asked) is not None:
             shown["asked"] = {"at_ms": asked.at_ms, "reason": asked.reason, "by": asked.by}
+        if self.has_result:
+            shown["has_result"] = True
         if self.noted is not None:
             shown["noted"] = self.noted.as_json()
         if self.payload_raw is not None:

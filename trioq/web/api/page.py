@@ -49,7 +49,7 @@ curl -H "Authorization: Bearer $TRIOQ_API_TOKEN" \\
 
 def api_md() -> str:
     """The page ``docs/api.md``."""
-    return "\n".join([HEAD + "\n".join(_statuses()), "", *_asked(), *_done()]) + "\n"
+    return "\n".join([HEAD + "\n".join(_statuses()), "", *_asked(), *_done(), *_from_afar()]) + "\n"
 
 
 def _statuses() -> Iterator[str]:
@@ -105,3 +105,13 @@ def _kinds(field: Field) -> str:
     if "array" in flat:
         flat = ["list"]
     return " or ".join(dict.fromkeys(kind for kind in flat if kind != "null"))
+
+
+def _from_afar() -> Iterator[str]:
+    yield from (
+        "",
+        "## From the command line",
+        "",
+        "`trioq COMMAND --api URL` does over this what it else does over Redis:"
+        " [Command line](cli.md#over-the-api).",
+    )

@@ -68,8 +68,9 @@ SHAPES: Mapping[str, Schema] = {
     "About": _object(
         "What is served here, to whom, and what they may do.",
         {
-            "trioq": TEXT, "namespace": TEXT, "server": TEXT, "user": TEXT, "role": TEXT,
-            "operations": TEXTS, "queues": TEXTS, "breakers": TEXTS, "limits": _map(MAYBE_TEXT),
+            "trioq": TEXT, "namespace": TEXT, "server": TEXT, "now_ms": TIME,
+            "user": TEXT, "role": TEXT, "operations": TEXTS, "queues": TEXTS, "breakers": TEXTS,
+            "limits": _map(MAYBE_TEXT),
             "worker": _map(NUMBER),
         },
     ),
@@ -85,7 +86,7 @@ SHAPES: Mapping[str, Schema] = {
         {
             "queue": TEXT, "name": TEXT, "parked": COUNT, "since_ms": MAYBE_TIME, "why": TEXTS,
             "breakers": _map(TEXT), "breaker": MAYBE_TEXT, "shared": TRUTH,
-            "until_ms": MAYBE_TIME, "unfit": TEXTS,
+            "until_ms": MAYBE_TIME, "breaker_says": TEXT, "unfit": TEXTS,
         },
     ),
     "Queue": _object(
@@ -94,6 +95,8 @@ SHAPES: Mapping[str, Schema] = {
             "queue": TEXT,
             **dict.fromkeys(("ready", "limited", "scheduled", "parked", "running"), COUNT),
             "reasons": _list(_ref("Reason")), "doors": _list(_ref("Door")),
+            "rooms": _list(_object("", {"queue": TEXT, "take": TEXT, "jobs": COUNT,
+                                        "next_ms": MAYBE_TIME})),
         },
     ),
     "Breaker": _object(
@@ -155,7 +158,7 @@ SHAPES: Mapping[str, Schema] = {
         payload_raw=MAYBE_TEXT,
         asked=_object("", {"at_ms": MAYBE_TIME, "reason": TEXT, "by": TEXT}),
         done=_object("", {"at_ms": MAYBE_TIME}),
-        noted=_ref("Notes"),
+        noted=_ref("Notes"), has_result=TRUTH,
     ),
     "Jobs": _object(
         "Some jobs, and whether there are more, or may be.",
@@ -181,7 +184,8 @@ SHAPES: Mapping[str, Schema] = {
     "Limit": _object(
         "A limit, how much of it is in use, and who waits.",
         {
-            "name": TEXT, **ALLOWED, "known": TRUTH, "since_ms": TIME, "by_hand": TRUTH,
+            "name": TEXT, **ALLOWED, "keyed": TRUTH, "known": TRUTH, "since_ms": TIME,
+            "by_hand": TRUTH,
             "deployed": _or_null(_object("", {"allows": TEXT, "since_ms": TIME, "older": TEXTS})),
             "running": COUNT, "waiting": COUNT,
             "takes": _list(_object("", {

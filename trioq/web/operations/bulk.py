@@ -18,6 +18,7 @@ Page = Annotated[
     " allow. While `more` is true, the same request with this one's `after` goes on.",
 ]
 After = Annotated[str, "The `after` of the request before; empty: from the beginning."]
+Dry = Annotated[bool, "Only tell what would be done."]
 
 
 @attrs.define

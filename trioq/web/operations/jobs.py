@@ -12,8 +12,8 @@ from trioq.client.cancel import CancelOutcome
 from trioq.client.cancelling import Cancelled
 from trioq.core.arguments import INHERIT
 from trioq.core.calls import CANCEL_MAX
-from trioq.store.inspect import JobFilter
-from trioq.web.operations.bulk import PAGE_MAX, After, Page, Quota
+from trioq.store.inspect import JobFilter, LivingPage
+from trioq.web.operations.bulk import PAGE_MAX, After, Dry, Page, Quota
 from trioq.web.operations.operation import Acting, Operation
 from trioq.web.operations.pauses import known_queue
 from trioq.web.problems import Problem
@@ -74,6 +74,7 @@ class CancelMany:
     name: Annotated[str | None, "All jobs of this handler."] = None
     queue: Annotated[str | None, "All jobs of this queue."] = None
     reason: Annotated[str, "Why, for whoever asks."] = ""
+    dry_run: Dry = False
     page: Page = None
     after: After = ""
 
@@ -150,30 +151,41 @@ def _cancel_many(acting: Acting, what: CancelMany) -> dict[str, Any]:
         raise ValueError(f"jobs are {len(what.jobs)}: {CANCEL_MAX} at most in one request")
     if what.queue:
         known_queue(acting, what.queue)
-    told, by, after = list[Cancelled](), acting.user.name, ""
-    if what.jobs:
-        wanted = JobFilter(tuple(what.jobs))
-        told = [
-            each for page in acting.admin.cancel_many(wanted, what.reason, by=by) for each in page
-        ]
-    else:
-        for page in acting.admin.living(JobFilter(None, what.name, what.queue), after=what.after):
-            if page.jobs:
-                these = JobFilter(tuple(job.uid for job in page.jobs))
-                for some in acting.admin.cancel_many(these, what.reason, by=by):
-                    told += some
-            if page.next and quota.is_over(len(told)):
-                after = page.next
-                break
-    counts = Counter(each.result for each in told)
+    told, after = list[dict[str, Any]](), ""
+    wanted = JobFilter(tuple(what.jobs) or None, what.name, what.queue)
+    for page in acting.admin.living(wanted, after=what.after):
+        told += _would(acting, page) if what.dry_run else _cancel_page(acting, page, what.reason)
+        if page.next and quota.is_over(len(told)):
+            after = page.next
+            break
+    counts = Counter(each["result"] for each in told)
     done = ", ".join(f"{count:,} {word}" for word, count in counts.items()) or "nothing was there"
     return {
-        "count": counts["cancelled"] + counts["asked"],
+        "count": sum(counts[word] for word in ("cancelled", "asked", "would cancel", "would stop")),
         "more": bool(after),
         "after": after,
-        "jobs": [_as_json(each) for each in told],
+        "jobs": told,
         "done": done + ("; there are more" if after else ""),
     }
+
+
+def _cancel_page(acting: Acting, page: LivingPage, reason: str) -> list[dict[str, Any]]:
+    found = [Cancelled.over(id, view) for id, view in page.others.items()]
+    if page.jobs:
+        names = {job.uid: job.id for job in page.jobs}
+        for some in acting.admin.cancel_many(JobFilter(tuple(names)), reason, by=acting.user.name):
+            found += [attrs.evolve(each, id=names.get(each.uid or "", each.id)) for each in some]
+    return [_as_json(each) for each in found]
+
+
+def _would(acting: Acting, page: LivingPage) -> list[dict[str, Any]]:
+    running = acting.admin.running([job.uid for job in page.jobs])
+    told = [_as_json(Cancelled.over(id, view)) for id, view in page.others.items()]
+    for job in page.jobs:
+        word = "would stop" if job.uid in running else "would cancel"
+        word = word if job.record else "unreadable"
+        told.append({"id": job.id, "uid": job.uid, "result": word, "outcome": None})
+    return told
 
 
 OPERATIONS = (

@@ -46,6 +46,7 @@ def _about(acting: Acting, what: Nothing) -> dict[str, Any]:
         "trioq": version("trioq"),
         "namespace": config.namespace,
         "server": acting.server,
+        "now_ms": acting.admin.now_ms(),
         "user": user.name,
         "role": user.role.name,
         "operations": [name for name, row in OPERATIONS.items() if user.may(row.role)],
@@ -74,7 +75,8 @@ def _queue(acting: Acting, what: OfQueue) -> dict[str, Any]:
     name = known_queue(acting, what.queue)
     reasons, counted, doors = acting.admin.explain_queue(name)
     there = counted.queues.get(name)
-    return (attrs.asdict(there) if there else {}) | shapes.queue(name, there, reasons, doors)
+    told = (attrs.asdict(there) if there else {}) | shapes.queue(name, there, reasons, doors)
+    return told | {"rooms": [attrs.asdict(room) for room in acting.admin.rooms(name)]}
 
 
 def _next(acting: Acting, what: NextOfQueue) -> list[dict[str, Any]]:
