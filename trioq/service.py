@@ -40,6 +40,7 @@ from trioq.store.checks import check_server
 from trioq.store.connect import open_store
 from trioq.store.connector import Connector
 from trioq.store.redis import RedisStore
+from trioq.web.beside import check_page
 from trioq.web.endpoint import View
 
 
@@ -96,6 +97,7 @@ class Engine:
         if not isinstance(config, Config):
             config = load(config, also=functools.partial(handler_faults, app))
         served(config, queues)  # what is wrong of them
+        check_page(config)
         self.config = config
         self._queues = queues
         self._app = app
@@ -122,7 +124,7 @@ class Engine:
 
     async def run(self, *, task_status: trio.TaskStatus[Engine] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until drained or cancelled, and serve metrics and health meanwhile, as
-        ``observability.bind`` says.
+        ``observability.bind`` says, and the page, as ``web.bind`` does.
 
         ``task_status.started(engine)`` comes when Redis has answered and the workers stand:
         use it with ``nursery.start``.
@@ -130,7 +132,7 @@ class Engine:
         Raises:
           StoreError: Redis can't be reached at the start, or said no, then or later.
           LifespanError: That of an app failed: at its start, before any job has run, or later.
-          PortError: ``observability.bind`` can't be served on.
+          PortError: ``observability.bind`` or ``web.bind`` can't be served on.
 
         Cancellation:
           Handlers are cancelled and their jobs given back, shielded for a bounded time.
@@ -164,7 +166,7 @@ class Engine:
             )
             with plain_errors():
                 async with trio.open_nursery() as serving:
-                    serving.start_soon(view.serve, report)
+                    serving.start_soon(view.serve, report, connector)
                     await core.run(task_status=_StartedAs(self, task_status))
                     serving.cancel_scope.cancel()
         finally:
@@ -183,6 +185,11 @@ class Engine:
     def http(self) -> str:
         """``host:port`` where metrics and health are served; empty while they aren't."""
         return self._view.address
+
+    @property
+    def page(self) -> str:
+        """The URL of the page; empty while it isn't shown here."""
+        return self._view.page
 
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether a job that is enqueued now would be run, and why or why not: what

@@ -42,6 +42,7 @@ from trioq.store.checks import check_server, explain
 from trioq.store.connect import open_store
 from trioq.store.connector import Connector
 from trioq.store.inspect import outstanding
+from trioq.web.beside import check_page
 from trioq.web.endpoint import View
 
 #: How often a drain looks whether all is done, and how often it says what it waits for.
@@ -93,8 +94,9 @@ def run_engine(made: Config, asked: Asked) -> None:
     member = asked.membership
     if asked.horizon_s is not None and made.producer is not None:
         made = attrs.evolve(made, producer=attrs.evolve(made.producer, watch=False))
-    if member is not None:  # its supervisor has the port
+    if member is not None:  # its supervisor has the port, and the page is shown by none of many
         made = attrs.evolve(made, observability=attrs.evolve(made.observability, bind=""))
+        made = attrs.evolve(made, web=attrs.evolve(made.web, bind=""))
     observability = made.observability
     # Before the handlers are imported: they may bring a configuration of their own.
     log = take_over(
@@ -104,6 +106,7 @@ def run_engine(made: Config, asked: Asked) -> None:
     )  # fmt: skip
     app = load_app(made.app, made.directory) if made.app else App()
     check(made, handler_faults(app, made))
+    check_page(made)
     if asked.role == "producer" and made.producer is None:
         told = f"{asked.path}: producer: the producer role needs a [producer] section"
         raise ConfigError([told])
@@ -178,7 +181,7 @@ class _Session:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals, engine)
                 nursery.start_soon(self._end_in_time, engine)
-                nursery.start_soon(view.serve, report)
+                nursery.start_soon(view.serve, report, self.connector)
                 if is_shown:
                     nursery.start_soon(show, tally, sys.stderr)
                 if self.asked.horizon_s is not None:

@@ -28,6 +28,9 @@ from trioq.processes.supervisor import Log, Supervisor, Terms
 from trioq.settings import warnings
 from trioq.web import ports
 
+#: A session is known to one process alone, and processes come and go.
+NO_PAGE = "several processes show no page: `trioq web` does, in one of its own"
+
 
 def supervise(made: Config, wanted: Wanted) -> int:
     """Run until told to stop, until it is no use, or until all is done.
@@ -50,6 +53,8 @@ def supervise(made: Config, wanted: Wanted) -> int:
         stack.enter_context(_server_kept(made, log))
         for line in warnings(made):
             log.warning("configuration", advice=line)
+        if made.web.bind:
+            log.info("page_elsewhere", address=made.web.bind, why=NO_PAGE)
         name = engine_name()
         http = bound.address if bound else ""
 

@@ -56,6 +56,21 @@ class HttpServed(Event):
 
 
 @value
+class PageServed(Event):
+    """The page is shown beside the engine."""
+
+    url: str
+
+
+@value
+class PageElsewhere(Event):
+    """The page isn't shown beside this engine."""
+
+    address: str
+    why: str
+
+
+@value
 class EngineStopping(Event):
     """No more claims; what runs may finish."""
 

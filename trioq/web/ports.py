@@ -26,6 +26,8 @@ BACKLOG = 64
 
 MARK = "trioq-http"
 
+#: Of a page: another process of this machine that was to show it, too, finds that it is shown.
+PAGE_MARK = "trioq-page"
 
 #: The key that says where an engine's metrics are served.
 OF_ENGINES = "observability.bind"
@@ -70,16 +72,16 @@ def bind(host: str, port: int) -> Bound:
             if mark is not None:
                 mark.close()
             is_taken = error.errno == errno.EADDRINUSE
-            if not is_taken or (candidate == port and not _is_an_engines(port)):
+            if not is_taken or (candidate == port and not is_marked(port)):
                 raise _refused(host, candidate, error) from None
     raise PortError(
         f"{OF_ENGINES}: an engine has port {port}, and the {NEXT} after it are taken too;"
-        f' choose "{_shown(host, 0)}" for any free port, or "" for none'
+        f' choose "{shown(host, 0)}" for any free port, or "" for none'
     )
 
 
 def bind_this(host: str, port: int, key: str) -> Bound:
-    """Take this port, and no other.
+    """Take this port for a page, and no other.
 
     Args:
       port: 0: any free one.
@@ -89,9 +91,12 @@ def bind_this(host: str, port: int, key: str) -> Bound:
       PortError: It can't be had.
     """
     family, where = _resolve(host, port, key)
+    mark = _mark(port, PAGE_MARK) if port else None
     try:
-        return _listen(family, (where, port), None, is_engines=False)
+        return _listen(family, (where, port), mark, PAGE_MARK)
     except OSError as error:
+        if mark is not None:
+            mark.close()
         raise _refused(host, port, error, key) from None
 
 
@@ -107,8 +112,7 @@ def _listen(
     family: socket.AddressFamily,
     where: tuple[str, int],
     mark: socket.socket | None,
-    *,
-    is_engines: bool = True,
+    word: str = MARK,
 ) -> Bound:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -120,42 +124,41 @@ def _listen(
         listener.close()
         raise
     host, port = listener.getsockname()[:2]
-    if is_engines and mark is None:
-        mark = _mark(port)
-    return Bound(listener, _shown(host, port), mark)
+    return Bound(listener, shown(host, port), mark or _mark(port, word))
 
 
-def _mark(port: int) -> socket.socket | None:
-    """Say that an engine has this port. It is said before the port is taken: an engine that
+def _mark(port: int, word: str = MARK) -> socket.socket | None:
+    """Say that an engine, or a page, has this port. It is said before the port is taken: who
     finds it taken must find the mark too."""
     if sys.platform != "linux":
         return None
     mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        mark.bind(f"\0{MARK}-{port}-{os.getpid()}-{id(mark)}")
+        mark.bind(f"\0{word}-{port}-{os.getpid()}-{id(mark)}")
     except OSError:
         mark.close()
         return None
     return mark
 
 
-def _is_an_engines(port: int) -> bool:
-    """Whether an engine has said that it has this port; where none can say so, we assume it."""
+def is_marked(port: int, word: str = MARK) -> bool:
+    """Whether an engine, or a page, has said that it has this port; where none can say so, we
+    assume it."""
     try:
         sockets = Path("/proc/net/unix").read_text(errors="replace")
     except OSError:
         return True
-    return f"@{MARK}-{port}-" in sockets
+    return f"@{word}-{port}-" in sockets
 
 
 def _refused(host: str, port: int, error: OSError, key: str = OF_ENGINES) -> PortError:
-    where = _shown(host, port)
+    where = shown(host, port)
     if error.errno == errno.EADDRINUSE and key != OF_ENGINES:
         told = f"something has {where} already (`ss -ltnp` tells what); choose another port"
     elif error.errno == errno.EADDRINUSE:
         told = (
             f"something that isn't a trioq engine has {where} (`ss -ltnp` tells what);"
-            f' set observability.bind to another port, "{_shown(host, 0)}" for any free one, '
+            f' set observability.bind to another port, "{shown(host, 0)}" for any free one, '
             'or "" for none'
         )
     elif error.errno == errno.EACCES:
@@ -167,5 +170,6 @@ def _refused(host: str, port: int, error: OSError, key: str = OF_ENGINES) -> Por
     return PortError(f"{key}: {told}")
 
 
-def _shown(host: str, port: int) -> str:
+def shown(host: str, port: int) -> str:
+    """``host:port``, as URLs have it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
