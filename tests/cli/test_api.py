@@ -287,6 +287,12 @@ def test_wrong_use_is_told(words: list[str], says: str) -> None:
     assert (ended.exit_code, says in ended.stderr) == (2, True), ended.stderr
 
 
+def test_a_token_that_goes_over_a_network_in_clear_is_warned_of() -> None:
+    ended = run("stats", "--api", "http://nowhere.invalid", env={"TRIOQ_API_TOKEN": TOKEN})
+    assert "warning: the token goes to http://nowhere.invalid in clear" in ended.stderr
+    assert ended.exit_code == 1
+
+
 def test_what_takes_redis_itself_says_so(afar: Afar) -> None:
     assert (
         only_error(afar("stats", "--keys"), 1) == "this needs Redis itself: it can't go over --api"

@@ -321,4 +321,31 @@ FACES = (
         'return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()',
         "return value", ANYTHING,
     ),
+    Mutant(
+        "a role isn't asked for", "web/operations/perform.py",
+        "if not user.may(operation.role):", "if False:", ("tests/web/operations/test_perform.py",),
+    ),
+    Mutant(
+        "a field that there isn't is passed over", "web/operations/fields.py",
+        "        if name not in known:", "        if False:",
+        ("tests/web/operations/test_perform.py",),
+    ),
+    Mutant(
+        "who dies again meanwhile is revived again", "store/inspect/dead.py",
+        "until = whence.until or min(", "until = min(", ("tests/web/operations/test_effects.py",),
+    ),
+    Mutant(
+        "of a member that is there twice the last one counts", "web/api/reading.py",
+        "if len(read) < len(pairs):", "if False:", ("tests/web/api/test_requests.py",),
+    ),
+    Mutant(
+        "only the first level of a payload is masked", "web/masks.py",
+        "in sensitive else _masked(each, sensitive)", "in sensitive else each",
+        ("tests/web/api/test_requests.py",),
+    ),
+    Mutant(
+        "what changes something is sent twice", "client/remote/http.py",
+        'if is_last or not was_open or method != "GET":', "if is_last or not was_open:",
+        ("tests/client/remote/test_http.py",),
+    ),
 )  # fmt: skip

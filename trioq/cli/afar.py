@@ -96,11 +96,13 @@ def token(environ: Mapping[str, str] = os.environ) -> str:
 @contextmanager
 def opened_api(url: str) -> Iterator[Any]:
     """The way to a namespace over an API."""
-    from trioq.cli.common import Opened
+    from trioq.cli.common import Opened, note
     from trioq.client.remote import Http, Remote
     from trioq.client.remote.about import config_of
 
     with closing(Http(url, token())) as http:
+        if http.is_in_clear:
+            note(f"warning: the token goes to {http.url} in clear: others on the way can read it")
         about = http.get("/")
         config = config_of(about)
         server = f"{about['server']} over {http.url}"

@@ -52,7 +52,7 @@ class Http:
       timeout_s: For how long an answer may be silent.
 
     Raises:
-      ApiError: That is no such URL, or the token would go over a network in clear.
+      ApiError: That is no such URL, or no token.
     """
 
     def __init__(self, url: str, token: str = "", timeout_s: float = TIMEOUT_S) -> None:
@@ -61,10 +61,10 @@ class Http:
             port = parts.port
         except ValueError:
             port = -1
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ApiError(f"{parts.hostname}: a URL of an API has neither a user nor a query")
         if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
             raise ApiError(f"{url} is no URL of an API, such as https://trioq.example")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ApiError(f"{parts.hostname}: a URL of an API has neither a user nor a query")
         if not token.isascii() or not token.isprintable():
             raise ApiError("the token has characters that no token has")
         self.url = url.rstrip("/").removesuffix(PREFIX)
@@ -76,6 +76,15 @@ class Http:
             )
         else:
             self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout_s)
+
+    @property
+    def is_in_clear(self) -> bool:
+        """Whether others on the way could read the token."""
+        is_here = self._connection.host in ("localhost", "::1") or self._connection.host.startswith(
+            "127."
+        )
+        is_safe = isinstance(self._connection, http.client.HTTPSConnection)
+        return bool(self._token) and not is_safe and not is_here
 
     def close(self) -> None:
         """Close the connection."""

@@ -30,7 +30,7 @@ curl -H "Authorization: Bearer $TRIOQ_API_TOKEN" \\
 
 - **What is asked** is a GET, **what is done** a POST of a JSON object to `{PREFIX}/operations/` and
   its name, and what comes of it has a sentence in `done`. Each takes a [role](#what-can-be-done);
-  each that is asked for, done or refused, is a line in the log.
+  each that is asked for, done or refused, is a line in the log: `acted`.
 - **Shapes** are those of the command line's `--json`. Fields may be added, none is taken away or
   changes its meaning. Times ending in `_ms` are epoch milliseconds.
 - **Nothing is guessed**: a parameter or a field that there isn't, one that is said twice, or of
