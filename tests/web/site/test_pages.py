@@ -37,7 +37,7 @@ HOSTILE = (
     "\u202edesrever\u202c \u200fmark",
     "..",
     "x" * 5000,
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 7777 * 7777 }}{% raw %}",
 )
 
 
@@ -82,7 +82,7 @@ def test_whatever_something_is_called_it_is_a_text(browser: Browser, strangers: 
         html = browser.get(path)
         assert len(html.all("script")) == 1, path
         assert not [e for e in html.all("img") if e.attributes["src"] == "x"]
-        assert "49" not in html.text or "{{ 7" in html.text
+        assert "60481729" not in html.text
         assert "\u202e" not in html.text
         assert len(html.text) < 60_000
         for link in html.all("a"):

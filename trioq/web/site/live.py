@@ -77,8 +77,12 @@ class Live:
             return None
         return self._last[0] if isinstance(self._last[0], Look) else None
 
-    async def look(self, *, with_limits: bool = False) -> Look:
+    async def look(self, *, with_limits: bool = False, may_be_last: bool = False) -> Look:
         """What is so now, for a page that somebody asks for.
+
+        Args:
+          with_limits: Also what limits are used.
+          may_be_last: What open pages were told last is good enough, if there is that.
 
         Raises:
           Problem: Redis is away, or has no time.
@@ -95,6 +99,8 @@ class Live:
             limits = admin.limits() if with_limits else ()
             return Look(overview, self._trend, oldest, limits)
 
+        if may_be_last and (last := self.last) is not None:
+            return last
         return await self._desk.ask(look)
 
     async def next(self, seen: Look | Away | None) -> Look | Away:
@@ -103,7 +109,7 @@ class Live:
             if self._last is not None and self._last[0] is not seen and self._age_s < self._every_s:
                 return self._last[0]
             if self._last is not None:
-                await anyio.sleep(self._every_s - self._age_s)
+                await anyio.sleep(max(0.0, self._every_s - self._age_s))
             self._last = await self._look(), time.monotonic()
             self._told.clear()
             return self._last[0]
@@ -139,6 +145,17 @@ def live_of(desk: Desk) -> Live:
     if desk not in _LIVE:
         _LIVE[desk] = Live(desk)
     return _LIVE[desk]
+
+
+async def look_for(request: Request) -> Look:
+    """What a page shows; one that the script fetches anew, as what is told has changed, shows just
+    that, and asks nobody.
+
+    Raises:
+      Problem: As of :meth:`Live.look`.
+    """
+    is_again = request.headers.get("x-trioq-look") == "last"
+    return await live_of(request.state.desk).look(may_be_last=is_again)
 
 
 def streamed(topic: str, **asked: str) -> str:

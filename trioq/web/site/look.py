@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from trioq.core.config import Config
-from trioq.core.formats.snapshot import Run
+from trioq.core.formats.snapshot import Failure, Run
 from trioq.doctor import attention
 from trioq.store.inspect import EngineView, LimitView, Overview, Trend
 from trioq.web.site import words
@@ -58,6 +58,16 @@ def failing(trend: Trend) -> float | None:
     return sum(known) if known else None
 
 
+def alike(failures: Iterable[Failure], most: int) -> list[tuple[Failure, int]]:
+    """The newest of those that failed alike, and how many did; the newest first."""
+    found: dict[tuple[str, str, str], tuple[Failure, int]] = {}
+    for each in failures:
+        kind = each.name, each.queue, each.error.partition(":")[0]
+        newest, times = found.get(kind, (each, 0))
+        found[kind] = newest, times + 1
+    return list(found.values())[:most]
+
+
 def oldest(oldest_ms: Mapping[str, int]) -> int | None:
     """For how long the job has waited that has waited longest for its turn."""
     return max(oldest_ms.values(), default=None)
@@ -89,7 +99,7 @@ def overview(look: Look, config: Config, asked: Asked) -> Told:
     listed = shape(
         [each.id for each in now.engines],
         [(each.check, each.verdict) for each in found],
-        [(each.uid, each.at_ms) for each in now.failures[:FAILURES]],
+        [(each.uid, times) for each, times in alike(now.failures, FAILURES)],
         minute,
     )
     return Told(figures(look) | _of_engines(now.engines), listed)

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from trioq.core.duration import roughly
+from trioq.core.duration import exactly, roughly
 from trioq.core.flow import allows
 from trioq.core.formats.note import Noted
 from trioq.core.limits import LimitSettings, key_of, shown_limit, shown_take
@@ -22,7 +22,7 @@ def count(value: float | None) -> str:
     """``1,234``; of a fraction, as much as tells."""
     if value is None:
         return "–"
-    if isinstance(value, int) or value >= 100:
+    if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.2f}" if value < 1 else f"{value:.1f}"
 
@@ -131,6 +131,7 @@ FILTERS = {
     "brief_json": brief_json,
     "clipped": clipped,
     "count": count,
+    "exactly": exactly,
     "key_json": key_json,
     "lag": lag,
     "lasting": lasting,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trioq.doctor import attention
-from trioq.web.site.live import live_of
+from trioq.web.site.live import look_for
 from trioq.web.site.page import Page
 from trioq.web.site.site import site_of
 
@@ -27,7 +27,7 @@ async def doctor(request: Request) -> Response:
     if whole:
         found = await request.state.desk.findings()
     else:
-        now = (await live_of(request.state.desk).look()).overview
+        now = (await look_for(request)).overview
         found = attention(request.state.config, now.stats, now.doors, now.schedules)
     found = sorted(found, key=lambda each: ORDER.index(each.verdict))
     counts = {verdict: sum(each.verdict == verdict for each in found) for verdict in ORDER}

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from trioq.web.problems import Problem
-from trioq.web.site.live import live_of, streamed
-from trioq.web.site.look import RUNS
+from trioq.web.site.live import look_for, streamed
+from trioq.web.site.look import FAILURES, RUNS, alike
 from trioq.web.site.page import Page
 from trioq.web.site.paging import Paged
 from trioq.web.site.site import of_path, site_of
@@ -15,7 +15,7 @@ from trioq.web.site.site import of_path, site_of
 
 async def all_engines(request: Request) -> Response:
     """Those that are registered."""
-    seen = await live_of(request.state.desk).look()
+    seen = await look_for(request)
     paged = Paged.of(seen.overview.engines, request.query_params.get("from"))
     return site_of(request).render(
         request, "engines.html", title="Engines", live="engines",
@@ -26,7 +26,7 @@ async def all_engines(request: Request) -> Response:
 async def one_engine(request: Request) -> Response:
     """An engine, by its id or its name."""
     name = of_path(request.path_params["engine"])
-    seen = await live_of(request.state.desk).look()
+    seen = await look_for(request)
     there = {each.id: each for each in seen.overview.engines}
     named = {each.name: each for each in seen.overview.engines}
     if (one := there.get(name) or named.get(name)) is None:
@@ -34,7 +34,7 @@ async def one_engine(request: Request) -> Response:
     (counted,) = (each for each in seen.overview.stats.engines if each.id == one.id)
     return site_of(request).render(
         request, "engine.html", title=one.name, live=streamed("engine", engine=one.id),
-        engine=one, info=counted.info, runs=one.runs[:RUNS], failures=one.failures[:20],
+        engine=one, info=counted.info, runs=one.runs[:RUNS], failures=alike(one.failures, FAILURES),
     )  # fmt: skip
 
 

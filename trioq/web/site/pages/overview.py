@@ -12,7 +12,7 @@ from starlette.responses import Response
 from trioq.client.admin import Admin
 from trioq.doctor import attention
 from trioq.web.site import look as looks
-from trioq.web.site.live import live_of
+from trioq.web.site.live import look_for
 from trioq.web.site.page import Page
 from trioq.web.site.pictures import Picture, picture
 from trioq.web.site.site import site_of
@@ -63,7 +63,7 @@ def drawn(minutes: Sequence[Any], hours: int, each: int, now_ms: int) -> list[Dr
         Drawn("Done", "jobs done per second", "good", picture(rate("done"), 0.1), "/s"),
         Drawn("Enqueued", "jobs enqueued per second", "", picture(rate("enqueued"), 0.1), "/s"),
         Drawn("Failing", "attempts failed per second", "bad", picture(rate("failed"), 0.1), "/s"),
-        Drawn("Oldest that could run", "its age in seconds", "warn", picture(oldest, 1.0), "s"),
+        Drawn("Oldest ready", "its age in seconds", "warn", picture(oldest, 1.0), "s"),
     ]
 
 
@@ -71,7 +71,7 @@ async def overview(request: Request) -> Response:
     """The first page."""
     hours, each = SPANS.get(span := request.query_params.get("hours", "1"), SPANS["1"])
     desk = request.state.desk
-    seen = await live_of(desk).look()
+    seen = await look_for(request)
     now = seen.overview
 
     def history(admin: Admin) -> Sequence[Any]:
@@ -88,7 +88,7 @@ async def overview(request: Request) -> Response:
         found=attention(request.state.config, now.stats, now.doors, now.schedules),
         engines=now.engines[:20],
         engines_count=len(now.engines),
-        failures=now.failures[: looks.FAILURES],
+        failures=looks.alike(now.failures, looks.FAILURES),
         pictures=drawn(minutes, hours, each, now.now_ms) if minutes else [],
         span=span if span in SPANS else "1",
         described=desk.description,

@@ -24,7 +24,8 @@
     for (const each of document.querySelectorAll("time[data-ago]")) {
       const seconds = (Date.now() + ahead - Date.parse(each.dateTime)) / 1000;
       const rough = Math.abs(seconds) < 100 ? Math.round(Math.abs(seconds)) + " s" : roughly(Math.abs(seconds));
-      each.textContent = seconds >= 0 ? rough + " ago" : "in " + rough;
+      const past = "soon" in each.dataset ? "now" : rough + " ago";
+      each.textContent = seconds >= 0 ? past : "in " + rough;
     }
   };
   const localise = () => {
@@ -73,9 +74,9 @@
   // What a page lists has changed: its parts are fetched anew, unless somebody is at them.
   const reshape = async () => {
     const busy = document.querySelector("details.drawer[open], [data-part] input:focus, [data-part] button:focus, [data-part] summary:focus");
-    if (busy || document.hidden || Date.now() - swapped_at < 4000) return false;
+    if (busy || document.hidden || Date.now() - swapped_at < 8000) return false;
     swapped_at = Date.now();
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
+    const answer = await fetch(location.href, { headers: { accept: "text/html", "x-trioq-look": "last" }, credentials: "same-origin" });
     if (!answer.ok || answer.redirected) return false;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-part]")) {
