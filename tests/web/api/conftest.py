@@ -49,9 +49,10 @@ class Api:
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         """What is answered, whatever that is."""
         url = path if path.startswith("http") else f"/api/v1{path}"
-        return trio.run(partial(self._request, method, url, **more))
+        return trio.run(partial(self.ask, method, url, **more))
 
-    async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+    async def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """The same, in a loop."""
         transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://trioq") as client:
             return await client.request(method, path, **more)

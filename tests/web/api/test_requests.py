@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+import trio
 
+from tests.cli.conftest import write_config
 from tests.scene import Scene
-from tests.support import new_job
+from tests.support import Server, new_job
 from tests.web.api.conftest import Api, served
 from trioq.core.config import Config
-from trioq.web.desk import Desk
+from trioq.core.settlements import Ack
+from trioq.settings import load
+from trioq.store.connect import open_store
+from trioq.web.desk import WINDOWS, Desk
 from trioq.web.operations import OPERATIONS
 from trioq.web.who.roles import Role
 
@@ -140,3 +146,36 @@ def test_a_payload_as_large_as_one_may_be_comes_through(api: Api, desk: Desk) ->
         json={"name": "noop", "queue": "low", "payload": {"text": text * 2}},
     )  # fmt: skip
     assert (status, "bytes" in detail) == (422, True), detail
+
+
+def test_who_waits_for_a_result_holds_nobody_up(desk: Desk, scene: Scene) -> None:
+    """More wait than there are windows; who else asks is answered, and so are they in the end."""
+    scene.enqueue(new_job("low", id="runs"))
+    (claim,) = scene.driver.step(1)
+    api, told = Api(served(desk)), list[str]()
+
+    async def wait() -> None:
+        response = await api.ask("GET", "/api/v1/jobs/runs/result?wait_s=10")
+        told.append(response.json()["state"])
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3 * WINDOWS):
+                nursery.start_soon(wait)
+            assert (await api.ask("GET", "/api/v1/queues")).status_code == 200
+            assert not told
+            scene.driver.step(0, Ack(claim.uid, scene.driver.n, b""))
+
+    trio.run(main)
+    assert told == ["done"] * 3 * WINDOWS
+
+
+def test_where_redis_is_away_that_is_told(own_server: Server, tmp_path: Path) -> None:
+    config = load(write_config(tmp_path, own_server))
+    with open_store(config) as connector:
+        api = Api(served(Desk(config, connector)))
+        assert api.get("/queues")
+        own_server.kill()
+        status, detail = api.refused("GET", "/queues")
+        assert status == 503
+        assert detail

@@ -63,8 +63,8 @@ def test_each_question_answers_what_the_document_says(api: Api, busy: Scene) -> 
         "queue": "low", "job": "dead-1", "schedule": "nightly", "engine": busy.driver.engine,
     }  # fmt: skip
     for question in QUESTIONS:
-        if question.at_desk is not None:
-            continue  # it would watch the engine; the fuzz of the document looks at it
+        if question.path == "/doctor":
+            continue  # he would watch the engine; below there is none
         told = api.get(question.path.format(**fields))
         schema = spec["paths"][question.path]["get"]["responses"]["200"]["content"]
         wanted = schema["application/json"]["schema"] | {"components": spec["components"]}

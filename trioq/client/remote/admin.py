@@ -48,6 +48,9 @@ from trioq.store.redis import RedisStore
 #: So many dead jobs are asked for at once: each comes with all its attempts.
 DEAD_PAGE = 100
 
+#: More the API doesn't list in one answer.
+MOST = 1000
+
 #: How often one looks whether a job has ended that was asked to.
 POLL_S = 0.25
 
@@ -163,7 +166,8 @@ class Remote(Admin):
 
     def peek(self, queue: str, count: int) -> list[JobView]:
         return [
-            reading.job(each) for each in self.http.get(at("queues", queue, "next"), limit=count)
+            reading.job(each)
+            for each in self.http.get(at("queues", queue, "next"), limit=min(count, MOST))
         ]
 
     def jobs(
@@ -176,7 +180,7 @@ class Remote(Admin):
     ) -> Listing:
         meant = wanted or JobFilter()
         told = self.http.get(
-            "/jobs", state=[*states], queue=meant.queue, name=meant.name, limit=count,
+            "/jobs", state=[*states], queue=meant.queue, name=meant.name, limit=min(count, MOST),
             newest=newest_first,
         )  # fmt: skip
         return Listing(

@@ -82,11 +82,11 @@ def _asked(question: Question) -> Handler:
         said = query_of(request, named)
         what = structured(question.takes, {**said, **request.path_params}, is_query=True)
         desk, user = _at(request)
-        if question.at_desk is not None:
-            return await question.at_desk(desk)
         answer = question.answer
-        assert answer is not None
         try:
+            if question.at_desk is not None:
+                return await question.at_desk(desk, user, what)
+            assert answer is not None
             return await desk.ask(lambda admin: answer(Acting.at(desk, admin, user), what))
         except (ValueError, TypeError, PayloadRejected) as error:
             raise Problem(422, "Wrong fields", str(error)) from error

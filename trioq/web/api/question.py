@@ -9,6 +9,7 @@ import attrs
 
 from trioq.web.desk import Desk
 from trioq.web.operations import Acting
+from trioq.web.who.roles import User
 
 
 @attrs.frozen
@@ -25,8 +26,8 @@ class Question:
     """What is answered: a name in :data:`.shapes.SHAPES`, with ``[]`` if it is a list."""
     answer: Callable[[Acting, Any], Any] | None = None
     """In a thread. Raises Problem, ValueError."""
-    at_desk: Callable[[Desk], Awaitable[Any]] | None = None
-    """Instead of that, where it isn't asked of an operator alone."""
+    at_desk: Callable[[Desk, User, Any], Awaitable[Any]] | None = None
+    """Instead of that, where it takes time, in which others are to have their turns."""
 
 
 @attrs.frozen(kw_only=True)

@@ -15,6 +15,7 @@ from trioq.web.masks import masked_job, sensitive_of
 from trioq.web.operations import OPERATIONS, Acting
 from trioq.web.operations.pauses import known_queue
 from trioq.web.problems import Problem
+from trioq.web.who.roles import User
 
 
 @attrs.frozen(kw_only=True)
@@ -29,7 +30,7 @@ class NextOfQueue:
     """A queue."""
 
     queue: Annotated[str, "The name of the queue."]
-    limit: Annotated[int, "At most so many, 1 to 100."] = 10
+    limit: Annotated[int, "At most so many, 1 to 1000."] = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +81,7 @@ def _queue(acting: Acting, what: OfQueue) -> dict[str, Any]:
 
 
 def _next(acting: Acting, what: NextOfQueue) -> list[dict[str, Any]]:
-    check_limit(what.limit, 100)
+    check_limit(what.limit, 1000)
     found = acting.admin.peek(known_queue(acting, what.queue), what.limit)
     sensitive = sensitive_of(acting.config)
     return [masked_job(view.as_json(), sensitive) for view in found]
@@ -112,7 +113,7 @@ def _pauses(acting: Acting, what: Nothing) -> list[dict[str, Any]]:
     return acting.admin.pauses().as_json()
 
 
-async def _doctor(desk: Desk) -> dict[str, Any]:
+async def _doctor(desk: Desk, user: User, what: Nothing) -> dict[str, Any]:
     found = await desk.findings()
     order = ("ok", "warning", "fault")
     worst = max((each.verdict for each in found), key=order.index, default="ok")
