@@ -51,6 +51,14 @@ class Element:
     attributes: Mapping[str, str | None]
 
 
+@attrs.frozen
+class Form:
+    """What can be sent from a page."""
+
+    element: Element
+    fields: dict[str, str]
+
+
 class Html(HTMLParser):
     """A page, read: its elements, its text, and what isn't as it should be."""
 
@@ -78,6 +86,16 @@ class Html(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+    def forms(self) -> list[Form]:
+        """What can be sent, each with its fields."""
+        found: list[Form] = []
+        for each in self.elements:
+            if each.tag == "form":
+                found.append(Form(each, {}))
+            elif each.tag in ("input", "textarea", "select") and found:
+                found[-1].fields[str(each.attributes["name"])] = each.attributes.get("value") or ""
+        return found
 
     def all(self, tag: str, **wanted: str) -> list[Element]:
         """Those of a tag with these attributes."""

@@ -21,6 +21,7 @@ from trioq.store import inspect
 from trioq.store.connect import open_store
 from trioq.store.redis import RedisStore
 from trioq.web.desk import Desk
+from trioq.web.operations import OPERATIONS, fields_of
 from trioq.web.site.site import in_path, of_path
 from trioq.web.who.roles import Role, User
 
@@ -87,6 +88,36 @@ def test_whatever_something_is_called_it_is_a_text(browser: Browser, strangers: 
         assert len(html.text) < 60_000
         for link in html.all("a"):
             assert str(link.attributes["href"]).startswith(("/", "#"))
+
+
+def test_forms_say_what_their_operations_take(
+    browser: Browser, strangers: list[str], store: RedisStore
+) -> None:
+    Scene.on(store).enqueue(new_job("low", payload=b'"' + b"x" * 1_000_000 + b'"'))
+    browser.post("/do/queues.pause", queue="low")
+    browser.post("/do/schedules.pause", schedule="s1")
+    browser.post("/do/limits.pause", limit="each", key='"<a>"')
+    seen = set()
+    for path in (*PAGES, *strangers):
+        for form in browser.get(path).forms():
+            action = str(form.element.attributes["action"])
+            if action.startswith("/do/"):
+                name = action.removeprefix("/do/")
+            elif action == "/sure":
+                name = form.fields["do"]
+            else:
+                assert form.element.attributes["method"] == "get"
+                continue
+            seen.add(name)
+            takes = fields_of(OPERATIONS[name].takes)
+            assert form.fields.keys() - {"do", "next"} <= takes.keys()
+            assert {n for n, field in takes.items() if field.required} <= form.fields.keys()
+            assert OPERATIONS[name].is_grave == (action == "/sure")
+            assert not OPERATIONS[name].is_grave or form.element.attributes["method"] == "get"
+    assert seen >= {
+        "queues.pause", "queues.resume", "queues.purge", "limits.resume", "limits.set",
+        "schedules.pause", "schedules.resume", "schedules.run",
+    }  # fmt: skip
 
 
 def test_links_of_strange_names_lead_to_their_pages(browser: Browser, strangers: list[str]) -> None:
