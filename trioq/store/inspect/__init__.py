@@ -20,6 +20,7 @@ from trioq.store.inspect.dead import (
 )
 from trioq.store.inspect.doors import Door, door_of, doors
 from trioq.store.inspect.explain import explain, explain_queue, now_ms_of, waits_for
+from trioq.store.inspect.groups import Group, Groups, groups
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
 from trioq.store.inspect.limits import LimitView, Taken, limits, settings_json
 from trioq.store.inspect.limits import known as known_limits
@@ -57,6 +58,8 @@ __all__ = [
     "EngineView",
     "Explanation",
     "Glance",
+    "Group",
+    "Groups",
     "JobFilter",
     "JobView",
     "LimitView",
@@ -91,6 +94,7 @@ __all__ = [
     "explain_queue",
     "find",
     "glance",
+    "groups",
     "held",
     "known_limits",
     "late_in_words",

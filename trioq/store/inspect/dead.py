@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from trioq.core.fingerprint import fingerprint
 from trioq.core.formats import history
 from trioq.core.formats.record import decode
 from trioq.core.job import Record, Uid
@@ -34,6 +35,8 @@ class DeadFilter:
     """With this text in the reason or in the last error."""
     older_than_s: float | None = None
     """Dead for longer than this."""
+    fingerprint: str | None = None
+    """Whose last error has this: :mod:`trioq.core.fingerprint`."""
 
     @property
     def is_everything(self) -> bool:
@@ -90,8 +93,8 @@ def dead_pages(
         ]
         if wanted.name is not None:
             jobs = [job for job in jobs if job.record and job.record.name == wanted.name]
-        if wanted.error is not None:
-            jobs = list(_with_error(store, jobs, wanted.error))
+        if wanted.error is not None or wanted.fingerprint is not None:
+            jobs = list(_of_errors(store, jobs, wanted))
         yield DeadPage(jobs, len(page), following)
 
 
@@ -138,16 +141,24 @@ def _record(uid: Uid, stored: bytes | None) -> Record | None:
         return None
 
 
-def _with_error(store: RedisStore, jobs: Sequence[Dead], error: str) -> Iterator[Dead]:
-    """Those that have this text in their reason or in their last error."""
+def name_of(uid: Uid, stored: bytes | None) -> str | None:
+    """The handler of a job with this record; None where that can't be read."""
+    record = _record(uid, stored)
+    return record.name if record else None
+
+
+def _of_errors(store: RedisStore, jobs: Sequence[Dead], wanted: DeadFilter) -> Iterator[Dead]:
+    """Those whose reason or last error is meant."""
     for start in range(0, len(jobs), HISTORIES):
         some = jobs[start : start + HISTORIES]
         uids = [job.uid for job in some]
         reasons, histories = fields.read(store, ["reasons", "history"], uids)
         for job, reason, lines in zip(some, reasons, histories, strict=True):
             last = history.last_error(history.decode(lines))
-            told = [kept.text(reason)] if reason else []
-            if error in " ".join(told + ([last.type, last.message] if last else [])):
+            why = kept.text(reason) if reason else ""
+            told = " ".join([*([why] if why else []), *([last.type, last.message] if last else [])])
+            is_it = wanted.fingerprint in (None, fingerprint(last, why))
+            if is_it and (wanted.error is None or wanted.error in told):
                 yield job
 
 

@@ -24,6 +24,7 @@ class SomeDead:
     )
     name: Annotated[str | None, "Those of this handler."] = None
     error: Annotated[str | None, "Those with this text in the reason or last error."] = None
+    fingerprint: Annotated[str | None, "Those whose last error has this fingerprint."] = None
     older_than_s: Annotated[float | None, "Those dead for longer than so many seconds."] = None
     all: Annotated[bool, "All dead jobs."] = False
     page: Page = None
@@ -32,7 +33,7 @@ class SomeDead:
     @property
     def filters(self) -> DeadFilter:
         """What is said, but of ids."""
-        return DeadFilter(None, self.name, self.error, self.older_than_s)
+        return DeadFilter(None, self.name, self.error, self.older_than_s, self.fingerprint)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -1,0 +1,45 @@
+"""What errors have in common: of a thousand that tell of a thousand files, one fingerprint.
+
+The type, and the first line of the message without what differs from job to job: numbers, ids,
+paths, addresses, what stands in quotes. As error trackers group events by default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from trioq.core.outcome import Error
+
+#: What isn't told apart, the longest first.
+_SAME = (
+    (re.compile(r"[\"'`‘“«][^\"'`’”»\n]*[\"'`’”»]"), "‹…›"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE), "‹url›"),
+    (re.compile(r"[^\s@]+@[^\s@]+\.\w+"), "‹mail›"),
+    (re.compile(r"(?<![\w.])(?:[A-Za-z]:\\|\.{0,2}/)[^\s:,;)]+"), "‹path›"),
+    (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "#"),
+    (re.compile(r"\b(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{7,})\b", re.IGNORECASE), "#"),
+    (re.compile(r"\d+(?:[.,:]\d+)*"), "#"),
+)
+
+#: Characters of a message that count.
+MOST = 300
+
+
+def shape(message: str) -> str:
+    """A message's first line, without what differs."""
+    line = message.strip().partition("\n")[0][:MOST]
+    for pattern, instead in _SAME:
+        line = pattern.sub(instead, line)
+    return " ".join(line.split())
+
+
+def fingerprint(error: Error | None, reason: str = "") -> str:
+    """Twelve hexadecimal digits: the same for errors that are the same but for what differs.
+
+    Args:
+      error: The last one; None: nothing is told of it.
+      reason: Why the job is dead, where no error is told of.
+    """
+    said = f"{error.type}\0{shape(error.message)}" if error else f"\0{reason}"
+    return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:12]
