@@ -30,6 +30,12 @@ def of(message: str, type: str = "ValueError", reason: str = "") -> str:
         ("KeyError: 'tenant'", 'KeyError: "customer"'),
         ("10.0.0.7:5432 refused", "10.0.0.8:5433 refused"),
         ("  too  many", "too many"),
+        ("job id_9fceb02d is gone", "job id_abc0123f is gone"),
+        ("no file a/b/c.png here", "no file x.d/y.png here"),
+        ("got -3", "got 4"),
+        ("off by 1e-05", "off by 2.5"),
+        ("at 2026-12-01T10:00:00Z", "at 2025-01-31T23:59:59.123Z"),
+        (f"no file '{'a' * 900}' here", "no file 'b' here"),
     ],
 )
 def test_what_differs_from_job_to_job_is_not_told_apart(one: str, other: str) -> None:
@@ -43,6 +49,8 @@ def test_what_differs_from_job_to_job_is_not_told_apart(one: str, other: str) ->
         ("no file", "no such file"),
         ("defaced", "decade"),  # words, though all their letters are hexadecimal digits
         ("", "x"),
+        ("can't open the archive and won't retry", "can't reach the server and won't retry"),
+        ("it is 'a' then", "it is 'a' now"),
     ],
 )
 def test_other_words_are_another_error(one: str, other: str) -> None:
@@ -63,7 +71,7 @@ def test_it_is_kept_in_links_so_it_stays_what_it_is() -> None:
 def test_anything_has_a_fingerprint_and_its_shape_has_its_own(message: str) -> None:
     assert len(of(message)) == 12
     assert "\n" not in shape(message)
-    assert len(shape(message)) <= 4 * 300
+    assert len(shape(message)) <= 300
 
 
 @given(st.text(max_size=200), st.integers(0, 10**9), st.integers(0, 10**9))

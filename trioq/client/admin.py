@@ -45,6 +45,7 @@ from trioq.store.inspect import (
     DeadPage,
     Door,
     Explanation,
+    Groups,
     JobFilter,
     JobView,
     LimitView,
@@ -229,6 +230,10 @@ class Admin:
     def dead_views(self, jobs: Sequence[Dead]) -> Iterator[JobView]:
         """All that is known of some of a page; those without a record are left out."""
         return inspect.dead_views(self.store, jobs)
+
+    def groups(self) -> Groups:
+        """The newest of the dead, grouped by handler and by what they died of."""
+        return inspect.groups(self.store)
 
     def living(self, wanted: JobFilter, *, after: str = "") -> Iterator[LivingPage]:
         """The jobs that wait, are due later, are parked or run; a page may be empty.

@@ -11,27 +11,30 @@ import re
 
 from trioq.core.outcome import Error
 
-#: What isn't told apart, the longest first.
+#: What isn't told apart, in this order. An apostrophe within a word is no quote.
 _SAME = (
-    (re.compile(r"[\"'`‘“«][^\"'`’”»\n]*[\"'`’”»]"), "‹…›"),
+    (re.compile(r"(?<!\w)'[^'\n]*'(?!\w)"), "‹…›"),
+    (re.compile(r'"[^"\n]*"|`[^`\n]*`|‘[^’\n]*’|“[^”\n]*”|«[^»\n]*»'), "‹…›"),
     (re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE), "‹url›"),
-    (re.compile(r"[^\s@]+@[^\s@]+\.\w+"), "‹mail›"),
-    (re.compile(r"(?<![\w.])(?:[A-Za-z]:\\|\.{0,2}/)[^\s:,;)]+"), "‹path›"),
-    (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE), "#"),
-    (re.compile(r"\b(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{7,})\b", re.IGNORECASE), "#"),
-    (re.compile(r"\d+(?:[.,:]\d+)*"), "#"),
-)
+    (re.compile(r"[^\s@<>()]+@[^\s@<>()]+\.\w+"), "‹mail›"),
+    (re.compile(r"(?:[A-Za-z]:\\|(?<![^\s(=:])[\w.~-]*/)[^\s:,;)]+"), "‹path›"),
+    (re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9A-Za-z])",
+                re.IGNORECASE), "#"),
+    (re.compile(r"(?<![0-9A-Za-z])(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{7,})(?![0-9A-Za-z])",
+                re.IGNORECASE), "#"),
+    (re.compile(r"(?<![\w-])-?\d+(?:[.,:]\d+)*(?:[eE][+-]?\d+)?|\d+(?:[.,:]\d+)*"), "#"),
+)  # fmt: skip
 
-#: Characters of a message that count.
-MOST = 300
+#: Characters of a message that are looked at, and of its shape that count.
+LOOKED, MOST = 2000, 300
 
 
 def shape(message: str) -> str:
     """A message's first line, without what differs."""
-    line = message.strip().partition("\n")[0][:MOST]
+    line = message.strip().partition("\n")[0][:LOOKED]
     for pattern, instead in _SAME:
         line = pattern.sub(instead, line)
-    return " ".join(line.split())
+    return " ".join(line.split())[:MOST]
 
 
 def fingerprint(error: Error | None, reason: str = "") -> str:

@@ -8,8 +8,10 @@ from typing import Any
 
 from trioq.core.duration import exactly, roughly
 from trioq.core.flow import allows
+from trioq.core.formats.history import failures, last_error
 from trioq.core.formats.note import Noted
 from trioq.core.limits import LimitSettings, key_of, shown_limit, shown_take
+from trioq.web.masks import masked
 
 #: Of a text so many characters are shown, in a cell and by itself.
 CELL, TEXT = 120, 32_768
@@ -132,12 +134,15 @@ FILTERS = {
     "clipped": clipped,
     "count": count,
     "exactly": exactly,
+    "failures": failures,
     "key_json": key_json,
     "lag": lag,
+    "last_error": last_error,
     "lasting": lasting,
     "limit_words": limit_words,
     "line": line,
     "machine_time": machine_time,
+    "masked": masked,
     "moment": moment,
     "percent": percent,
     "shown_limit": shown_limit,

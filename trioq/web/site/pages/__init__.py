@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from trioq.web.site import actions, live
 from trioq.web.site.page import Page
-from trioq.web.site.pages import doctor, engines, limits, login, overview, queues, schedules
+from trioq.web.site.pages import (
+    dead,
+    doctor,
+    engines,
+    job,
+    jobs,
+    limits,
+    login,
+    overview,
+    queues,
+    schedules,
+)
 
 PAGES: tuple[Page, ...] = (
     *overview.PAGES,
     *queues.PAGES,
+    *jobs.PAGES,
+    *job.PAGES,
+    *dead.PAGES,
     *engines.PAGES,
     *limits.PAGES,
     *schedules.PAGES,

@@ -54,6 +54,18 @@
     pulse.classList.toggle("off", is_off);
   };
 
+  // A log is read from its end, unless somebody has scrolled.
+  const tails = () => {
+    for (const each of document.querySelectorAll("[data-tail]")) {
+      if (each.dataset.tail !== "left") each.scrollTop = each.scrollHeight;
+    }
+  };
+  document.addEventListener("scroll", (event) => {
+    const it = event.target;
+    if (it.dataset && "tail" in it.dataset) it.dataset.tail = it.scrollHeight - it.scrollTop - it.clientHeight > 40 ? "left" : "";
+  }, true);
+  tails();
+
   const show = (told) => {
     for (const [key, text] of Object.entries(told)) {
       const name = CSS.escape(key);
@@ -68,6 +80,7 @@
       for (const each of document.querySelectorAll(`[data-live-width="${name}"]`)) each.setAttribute("width", text);
       for (const each of document.querySelectorAll(`[data-live-at="${name}"]`)) each.setAttribute("datetime", text);
     }
+    tails();
     pass();
   };
 
