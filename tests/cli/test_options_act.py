@@ -23,10 +23,12 @@ from tests.support import PATIENCE_S, Server, new_job, wait_until
 from tests.support import trioq as apart
 from tests.support import trioq_started as started
 from trioq.cli import cli
+from trioq.core.fingerprint import fingerprint
 from trioq.core.formats.record import decode
 from trioq.core.formats.schedule import encode as encode_schedule
 from trioq.core.job import Options
 from trioq.core.limits import LimitSettings, is_own
+from trioq.core.outcome import Error
 from trioq.core.schedules.schedule import Schedule
 from trioq.core.schedules.when import Cron
 from trioq.core.settlements import Park
@@ -155,10 +157,13 @@ def touches(command: str, option: str, *arguments: str, only: set[str]) -> None:
 DEAD = {"dead convert", "dead convert full", "dead noop full"}
 LOW = {"low 1", "low 2", "scheduled", "parked"}
 
+FULL = fingerprint(Error("ValueError", "disk full"))
+
 FILTERS = {
     "--all": (("--all",), DEAD),
     "--name": (("--name", "convert"), DEAD - {"dead noop full"}),
     "--error": (("--error", "disk"), DEAD - {"dead convert"}),
+    "--fingerprint": (("--fingerprint", FULL), DEAD - {"dead convert"}),
     "--older-than": (("--older-than", "5m"), {"dead convert"}),
 }
 for _option, (_arguments, _found) in FILTERS.items():
@@ -201,7 +206,7 @@ def lists(command: str, option: str) -> None:
     row(command, option)(act)
 
 
-for _option in ("--name", "--error", "--older-than"):
+for _option in ("--name", "--error", "--fingerprint", "--older-than"):
     lists("dead list", _option)
     lists("dead export", _option)
 

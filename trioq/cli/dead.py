@@ -42,6 +42,7 @@ from trioq.cli.jobs import failures, is_gone, payload, show_story
 from trioq.cli.screen import ago, cut, free_texts, numbers, plain, show_table, texts
 from trioq.core.formats.history import last_error
 from trioq.store.inspect import DeadFilter, JobView
+from trioq.store.inspect import Group as DeadGroup
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +60,10 @@ def with_filters(command: F) -> F:
         "--error", metavar="TEXT", help="Only those with this text in the reason or last error."
     )
     name = click.option("--name", metavar="NAME", help="Only jobs of this handler.")
-    return name(error(older(command)))
+    group = click.option(
+        "--fingerprint", metavar="HEX", help="Only those of a group, as `trioq dead groups` has it."
+    )
+    return name(error(group(older(command))))
 
 
 with_ids = click.argument("ids", metavar="[ID...]", type=ID, nargs=-1)
@@ -90,12 +94,13 @@ def list_(
     config: str,
     name: str | None,
     error: str | None,
+    fingerprint: str | None,
     older_than: float | None,
     count: int | None,
     as_json: bool,
 ) -> None:
     """List the dead, the longest dead first, each with its reason and last error."""
-    wanted = DeadFilter(None, name, error, older_than)
+    wanted = DeadFilter(None, name, error, older_than, fingerprint)
     with opened(config) as there:
         if as_json:
             listed = islice(there.admin.dead(wanted), count)
@@ -128,6 +133,38 @@ def _row(view: JobView) -> tuple[object, ...]:
     return (
         told["id"], told["name"] or "?", told["queue"] or "?", ago(view.died_ms),
         failures(view), view.reason or "", error, payload(view),
+    )  # fmt: skip
+
+
+@dead.command()
+@with_config
+@with_api
+@with_json
+def groups(*, config: str, as_json: bool) -> None:
+    """Group the dead by handler and by what they died of, those with the most first.
+
+    The newest thousand are looked at. The fingerprint of a group is what --fingerprint takes.
+    """
+    with opened(config) as there:
+        found = there.admin.groups()
+    if as_json:
+        show_json(found.as_json())
+        return
+    if not found.rows:
+        click.echo("nobody is dead")
+        return
+    columns = [
+        *numbers("jobs"), *texts("job", "fingerprint", "first", "last"), *free_texts("error")
+    ]  # fmt: skip
+    show_table(columns, map(_group_row, found.rows))
+    if found.looked_at < found.total:
+        click.echo(f"\nof the newest {found.looked_at:,}; {found.total:,} are dead")
+
+
+def _group_row(row: DeadGroup) -> tuple[object, ...]:
+    said = f"{row.type}: {row.message}" if row.type else row.message
+    return (
+        row.count, row.name or "?", row.fingerprint, ago(row.first_ms), ago(row.last_ms), cut(said)
     )  # fmt: skip
 
 
@@ -206,14 +243,15 @@ def _selected(there: Opened, ids: tuple[str, ...], all_: bool, filters: DeadFilt
 @with_json
 def revive(
     *, config: str, ids: tuple[str, ...], all_: bool, name: str | None, error: str | None,
-    older_than: float | None, dry_run: bool, rate: float | None, yes: bool, as_json: bool,
+    fingerprint: str | None, older_than: float | None, dry_run: bool, rate: float | None,
+    yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Give dead jobs a new set of attempts, in the queues they came from.
 
     Which ones is said by their IDs, by filters, or with --all. Their histories go on.
     """
     with opened(config) as there:
-        chosen = _selected(there, ids, all_, DeadFilter(None, name, error, older_than))
+        chosen = _selected(there, ids, all_, DeadFilter(None, name, error, older_than, fingerprint))
         able = chosen.total - chosen.unreadable
         if chosen.unreadable:
             note(f"{chosen.unreadable:,} can't be read, so nobody knows their queue: they stay")
@@ -241,14 +279,15 @@ def revive(
 @with_json
 def purge(
     *, config: str, ids: tuple[str, ...], all_: bool, name: str | None, error: str | None,
-    older_than: float | None, dry_run: bool, rate: float | None, yes: bool, as_json: bool,
+    fingerprint: str | None, older_than: float | None, dry_run: bool, rate: float | None,
+    yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Forget dead jobs, with their payloads and errors. `trioq dead export` saves them first.
 
     Which ones is said by their IDs, by filters, or with --all.
     """
     with opened(config) as there:
-        chosen = _selected(there, ids, all_, DeadFilter(None, name, error, older_than))
+        chosen = _selected(there, ids, all_, DeadFilter(None, name, error, older_than, fingerprint))
         purged = 0
         if chosen.total and not dry_run:
             confirm(f"Forget {chosen} of {_where(there)} for good?", yes=yes)
@@ -306,13 +345,14 @@ def _tell(
 @with_filters
 @click.option("-o", "--output", type=click.Path(allow_dash=True), default="-", metavar="FILE")
 def export(
-    *, config: str, name: str | None, error: str | None, older_than: float | None, output: str
-) -> None:
+    *, config: str, name: str | None, error: str | None, fingerprint: str | None,
+    older_than: float | None, output: str,
+) -> None:  # fmt: skip
     """Write dead jobs with all that is known of them, one JSON object on each line.
 
     They stay dead. Each line is what `dead show --json` prints.
     """
-    wanted = DeadFilter(None, name, error, older_than)
+    wanted = DeadFilter(None, name, error, older_than, fingerprint)
     written = 0
     with opened(config) as there:
         total = there.admin.stats().dead

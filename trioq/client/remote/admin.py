@@ -28,6 +28,7 @@ from trioq.store.inspect import (
     DeadPage,
     Door,
     Explanation,
+    Groups,
     JobFilter,
     JobView,
     LimitView,
@@ -201,6 +202,9 @@ class Remote(Admin):
         for job in jobs:
             if (told := self._told.get(job.uid)) is not None:
                 yield reading.job(told)
+
+    def groups(self) -> Groups:
+        return reading.groups(self.http.get("/dead/groups"))
 
     def living(self, wanted: JobFilter, *, after: str = "") -> Iterator[LivingPage]:
         for told in self._cancel(wanted, "", dry_run=True):
@@ -380,7 +384,7 @@ class Remote(Admin):
         while following is not None:
             told = self.http.get(
                 "/dead", name=wanted.name, error=wanted.error, older_than_s=wanted.older_than_s,
-                limit=size, after=following,
+                fingerprint=wanted.fingerprint, limit=size, after=following,
             )  # fmt: skip
             jobs = told["jobs"]
             self._told |= {each["uid"]: each for each in jobs}
@@ -393,7 +397,10 @@ class Remote(Admin):
             for start in range(0, len(uids), page):
                 yield self.http.do(operation, jobs=uids[start : start + page])
             return
-        which = {"name": wanted.name, "error": wanted.error, "older_than_s": wanted.older_than_s}
+        which = {
+            "name": wanted.name, "error": wanted.error, "older_than_s": wanted.older_than_s,
+            "fingerprint": wanted.fingerprint,
+        }  # fmt: skip
         all_ = wanted.is_everything or None
         after = ""
         while True:

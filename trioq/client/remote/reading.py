@@ -24,6 +24,8 @@ from trioq.store.inspect import (
     Door,
     EngineStats,
     Explanation,
+    Group,
+    Groups,
     JobView,
     LimitView,
     Listed,
@@ -55,6 +57,12 @@ def only(kind: type, told: Told) -> dict[str, Any]:
 
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def groups(told: Told) -> Groups:
+    """``trioq dead groups --json``."""
+    rows = tuple(Group(**only(Group, each)) for each in told["groups"])
+    return Groups(rows, told["looked_at"], told["total"])
 
 
 T = TypeVar("T")

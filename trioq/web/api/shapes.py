@@ -168,6 +168,17 @@ SHAPES: Mapping[str, Schema] = {
         "Some of the dead, and where the next ones are asked for.",
         {"jobs": _list(_ref("Job")), "next": MAYBE_TEXT, "looked_at": COUNT},
     ),
+    "DeadGroups": _object(
+        "What the newest of the dead died of, those with the most jobs first.",
+        {
+            "groups": _list(_object(
+                "Dead jobs of one handler that died of the same.",
+                {"name": MAYBE_TEXT, "fingerprint": TEXT, "type": TEXT, "message": TEXT,
+                 "count": COUNT, "first_ms": TIME, "last_ms": TIME, "uid": TEXT},
+            )),
+            "looked_at": COUNT, "total": COUNT,
+        },
+    ),
     "Explanation": _object(
         "Why a job doesn't run now.",
         {"uid": TEXT, "id": TEXT, "name": TEXT, "queue": TEXT, "state": TEXT,

@@ -12,7 +12,7 @@ from trioq.client import shapes
 from trioq.client.results import result_json
 from trioq.store.inspect import DeadFilter, JobFilter
 from trioq.store.inspect.listing import LIVING, State
-from trioq.web.api.question import Question
+from trioq.web.api.question import Nothing, Question
 from trioq.web.api.questions.system import check_limit
 from trioq.web.desk import Desk
 from trioq.web.masks import masked, masked_job, sensitive_of
@@ -49,6 +49,7 @@ class SomeDead:
 
     name: Annotated[str | None, "Those of this handler."] = None
     error: Annotated[str | None, "Those with this text in the reason or last error."] = None
+    fingerprint: Annotated[str | None, "Those of a group, as `/dead/groups` has it."] = None
     older_than_s: Annotated[float | None, "Those dead for longer than so many seconds."] = None
     limit: Annotated[int, "At most so many, 1 to 1000."] = 50
     after: Annotated[str, "The `next` of the answer before; empty: from the longest dead."] = ""
@@ -80,7 +81,7 @@ def _jobs(acting: Acting, what: SomeJobs) -> dict[str, Any]:
 
 def _dead(acting: Acting, what: SomeDead) -> dict[str, Any]:
     check_limit(what.limit, MOST)
-    wanted = DeadFilter(None, what.name, what.error, what.older_than_s)
+    wanted = DeadFilter(None, what.name, what.error, what.older_than_s, what.fingerprint)
     quota, found, looked_at, after = Quota(what.limit), list[dict[str, Any]](), 0, what.after
     sensitive, more = sensitive_of(acting.config), True
     while more and not quota.is_over(len(found)):
@@ -92,6 +93,10 @@ def _dead(acting: Acting, what: SomeDead) -> dict[str, Any]:
             found += [masked_job(view.as_json(), sensitive) for view in views]
             looked_at, after = looked_at + page.looked_at, page.next
     return {"jobs": found, "next": after if more else None, "looked_at": looked_at}
+
+
+def _groups(acting: Acting, what: Nothing) -> dict[str, Any]:
+    return acting.admin.groups().as_json()
 
 
 def _no_job(acting: Acting, id: str) -> Problem:
@@ -166,6 +171,13 @@ QUESTIONS = (
         _notes,
     ),
     Question("/jobs/{job}", "The whole story of a job, wherever it is.", OfJob, "Job", _job),
+    Question(
+        "/dead/groups",
+        "The newest of the dead, grouped by handler and by what they died of.",
+        Nothing,
+        "DeadGroups",
+        _groups,
+    ),
     Question(
         "/dead",
         "The dead, the longest dead first. Fewer than the limit, or none, may come with a `next`.",
