@@ -131,6 +131,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         trioq.json("explain", "misspelt"),
         json.loads(trioq("result", "dead", "--json").stdout),
         trioq.json("cancel", "a")[0],
+        trioq.json("dead groups"),
         json.loads(trioq("dead revive", "dead", "nobody", "--json").stdout),
         trioq.json("pause", "low"),
         trioq.json("breakers"),

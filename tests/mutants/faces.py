@@ -145,7 +145,8 @@ FACES = (
     ),
     Mutant(
         "an error chooses no dead jobs", "store/inspect/dead.py",
-        "        if wanted.error is not None:\n", "        if False:\n", OPTIONS,
+        "        if wanted.error is not None or wanted.fingerprint is not None:\n",
+        "        if wanted.fingerprint is not None:\n", OPTIONS,
     ),
     Mutant(
         "an age chooses no dead jobs", "store/inspect/dead.py",
