@@ -72,8 +72,10 @@ class Term:
         return at is not None and len(text) - at >= len(last) and text.endswith(last)
 
     def __str__(self) -> str:
-        needs_quotes = not self.value or re.search(r'[\s:"]', self.value) or self.value[0] == "-"
-        value = f'"{self.value}"' if needs_quotes else self.value
+        value = self.value
+        # A quote within can't stand in quotes, and needn't where nothing else has to.
+        if not value or re.search(r"[\s:]", value) or value[0] in '-"':
+            value = '"' + value.replace('"', "") + '"'
         field = "" if self.field == "word" else f"{self.field}:"
         return f"{'-' if self.is_off else ''}{field}{value}"
 
