@@ -178,6 +178,8 @@ def used(limit: LimitView) -> dict[str, str]:
     for taken in limit.takes:
         told[f"take/{taken.take}/running"] = words.count(taken.running)
         told[f"take/{taken.take}/waiting"] = words.count(taken.waiting)
+        most = taken.settings.concurrency if taken.settings else 0
+        told[f"take/{taken.take}/use"] = words.width(taken.running, most)
     return told
 
 

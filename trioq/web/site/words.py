@@ -44,6 +44,8 @@ def ago(at_ms: float | None, now_ms: float) -> str:
     if at_ms is None:
         return "–"
     seconds = (now_ms - at_ms) / 1000
+    if -2 < seconds < 1:  # clocks differ a little
+        return "now"
     return f"{roughly(seconds)} ago" if seconds >= 0 else f"in {roughly(-seconds)}"
 
 

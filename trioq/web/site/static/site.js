@@ -24,8 +24,8 @@
     for (const each of document.querySelectorAll("time[data-ago]")) {
       const seconds = (Date.now() + ahead - Date.parse(each.dateTime)) / 1000;
       const rough = Math.abs(seconds) < 100 ? Math.round(Math.abs(seconds)) + " s" : roughly(Math.abs(seconds));
-      const past = "soon" in each.dataset ? "now" : rough + " ago";
-      each.textContent = seconds >= 0 ? past : "in " + rough;
+      const past = "soon" in each.dataset || seconds < 1 ? "now" : rough + " ago";
+      each.textContent = seconds > -2 ? past : "in " + rough;
     }
   };
   const localise = () => {
@@ -77,7 +77,10 @@
         each.classList.add("fresh");
       }
       for (const each of document.querySelectorAll(`[data-live-d="${name}"]`)) each.setAttribute("d", text);
-      for (const each of document.querySelectorAll(`[data-live-width="${name}"]`)) each.setAttribute("width", text);
+      for (const each of document.querySelectorAll(`[data-live-width="${name}"]`)) {
+        each.setAttribute("width", text);
+        each.closest(".meter").classList.toggle("full", Number(text) >= 100);
+      }
       for (const each of document.querySelectorAll(`[data-live-at="${name}"]`)) each.setAttribute("datetime", text);
     }
     tails();
