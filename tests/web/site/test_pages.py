@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from tests.cli.conftest import write_config
 from tests.scene import Scene
 from tests.support import Server, new_job
 from tests.web.site.conftest import Browser, shown_to
+from trioq.core.fair import FairKey
 from trioq.core.formats import engine_info
 from trioq.core.formats.engine_info import EngineInfo
 from trioq.core.formats.snapshot import Failure, Run, Shut, Snapshot
@@ -126,6 +128,22 @@ def test_links_of_strange_names_lead_to_their_pages(browser: Browser, strangers:
             path = str(link.attributes["href"])
             if path.startswith(f"{listing}/"):
                 browser.get(path)
+
+
+def test_a_queue_shows_whose_turns_come_next(browser: Browser, store: RedisStore) -> None:
+    scene = Scene.on(store)
+    for key, weight, jobs in (("acme", 2.0, 3), ("<b>", 1.0, 1)):
+        fair = FairKey(json.dumps(key), weight)
+        scene.enqueue(*(new_job("low", fair=fair) for _ in range(jobs)))
+    assert [(each.key, each.weight, each.jobs) for each in inspect.lanes(store, "low")] == [
+        ("acme", 2, 3), ("<b>", 1, 1),
+    ]  # fmt: skip
+    assert len(inspect.lanes(store, "low", count=2)) <= 2
+    assert inspect.lanes(store, "high") == []
+    text = browser.get("/queues/low").text
+    assert "of the next 4" in text
+    assert "acme" in text
+    assert "<b>" in text
 
 
 def test_what_isnt_there_is_told_as_a_page(browser: Browser) -> None:

@@ -22,6 +22,7 @@ from trioq.store.inspect.doors import Door, door_of, doors
 from trioq.store.inspect.explain import explain, explain_queue, now_ms_of, waits_for
 from trioq.store.inspect.groups import Group, Groups, groups
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
+from trioq.store.inspect.lanes import Lane, lanes
 from trioq.store.inspect.limits import LimitView, Taken, limits, settings_json
 from trioq.store.inspect.limits import known as known_limits
 from trioq.store.inspect.listing import Listed, Listing, all_jobs, listing
@@ -62,6 +63,7 @@ __all__ = [
     "Groups",
     "JobFilter",
     "JobView",
+    "Lane",
     "LimitView",
     "Listed",
     "Listing",
@@ -97,6 +99,7 @@ __all__ = [
     "groups",
     "held",
     "known_limits",
+    "lanes",
     "late_in_words",
     "limits",
     "limits_in_words",

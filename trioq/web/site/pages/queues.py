@@ -93,6 +93,7 @@ async def one_queue(request: Request) -> Response:
             "row": rows(config, stats, oldest, [name])[0],
             "reasons": [each for each in reasons if each.why != "none"][:LISTED],
             "doors": doors[:LISTED],
+            "lanes": inspect.lanes(admin.store, name)[:LISTED],
             "rooms": sorted(admin.rooms(name), key=lambda room: -room.jobs)[:LISTED],
             "next_jobs": admin.peek(name, NEXT),
             "engines": [each for each in stats.engines if name in each.info.queues][:LISTED],

@@ -89,15 +89,21 @@
 
   // What a page lists has changed: its parts are fetched anew, unless somebody is at them.
   const reshape = async () => {
-    const busy = document.querySelector("details.drawer[open], [data-part] input:focus, [data-part] button:focus, [data-part] summary:focus");
+    const busy = document.querySelector("main details[open], main input:focus, main textarea:focus, main button:focus, main summary:focus, main a:focus-visible");
     if (busy || document.hidden || Date.now() - swapped_at < 8000) return false;
     swapped_at = Date.now();
     const answer = await fetch(location.href, { headers: { accept: "text/html", "x-trioq-look": "last" }, credentials: "same-origin" });
     if (!answer.ok || answer.redirected) return false;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of document.querySelectorAll("[data-part]")) {
-      const fresh = page.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
-      if (fresh) part.replaceWith(document.adoptNode(fresh));
+    const names = (of) => [...of.querySelectorAll("[data-part]")].map((part) => part.dataset.part);
+    if (names(page).join("\n") !== names(document).join("\n")) {
+      // Something has come, or gone: all of the page but its frame.
+      document.getElementById("main").replaceChildren(...document.adoptNode(page.getElementById("main")).childNodes);
+    } else {
+      for (const part of document.querySelectorAll("[data-part]")) {
+        const fresh = page.querySelector(`[data-part="${CSS.escape(part.dataset.part)}"]`);
+        if (fresh) part.replaceWith(document.adoptNode(fresh));
+      }
     }
     localise();
     pass();
