@@ -75,6 +75,11 @@ PARTS: Mapping[str, Part] = {
             "trioq.core.limits.LimitSettings", "trioq.client.cancelling.Cancelled",
         ),
     ),
+    "page": Part(
+        "The page",
+        "Everything in a browser, and its API: as a part of a program of one's own.",
+        ("trioq.web.asgi", "trioq.web.who.User", "trioq.web.who.Role"),
+    ),
     "errors": Part(
         "Errors",
         "All that trioq raises is a `TrioqError`.",

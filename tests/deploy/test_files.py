@@ -18,6 +18,7 @@ from trioq.core.config.sections import WorkerConfig
 from trioq.observe.metrics import catalogue
 from trioq.observe.metrics.catalogue import Metric
 from trioq.settings import load
+from trioq.web.application import FORM_BYTES
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -90,6 +91,22 @@ def test_the_container_s_configuration_is_sound() -> None:
     assert set(scrape["dns_sd_configs"][0]["names"]) <= compose.keys()
 
 
+def test_nginx_stands_before_the_page_where_it_is_shown_and_keeps_no_event_back() -> None:
+    nginx = (DEPLOY / "nginx/trioq.conf").read_text()
+    compose = parsed("docker/compose.yaml")["services"]
+    [(host, port)] = re.findall(r"^    server ([\w.]+):(\d+);", nginx, re.M)
+    assert compose[host]["command"][-2:] == ["--bind", f"0.0.0.0:{port}"]
+    config = load(DEPLOY / "docker/jobqueue.toml")
+    assert config.web.users, "a page that other containers reach asks who is there"
+    assert not config.web.bind, "engines don't show it beside the one that does"
+    [published] = compose["nginx"]["ports"]
+    assert published.startswith("127.0.0.1:"), "its password is known to all at first"
+    [live] = re.findall(r"location /live/ \{(.+?)\}", nginx, re.S)
+    assert "proxy_buffering off;" in live
+    [most] = re.findall(r"client_max_body_size (\d+)m;", nginx)
+    assert int(most) << 20 >= FORM_BYTES + 4 * config.max_payload_bytes
+
+
 def dockerfile() -> list[str]:
     """Its instructions, a line each."""
     text = (DEPLOY / "docker/Dockerfile").read_text().replace("\\\n", "")
@@ -131,7 +148,7 @@ def test_where_nothing_can_be_written_there_is_a_directory_for_temporary_files()
     """Handlers and commands may need one; Python raises where it finds none."""
     services = parsed("docker/compose.yaml")["services"]
     ours = [service for service in services.values() if "build" in service]
-    assert [service["tmpfs"] for service in ours if service["read_only"]] == [["/tmp"], ["/tmp"]]
+    assert [service["tmpfs"] for service in ours if service["read_only"]] == 3 * [["/tmp"]]
     deployment = list(yaml.safe_load_all((DEPLOY / "kubernetes/trioq.yaml").read_text()))[1]
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["securityContext"]["readOnlyRootFilesystem"]
@@ -173,6 +190,16 @@ def _waits_and_kills(unit: str) -> None:
     assert int(stop_s) > 10 + 5, "the default grace, and what settling may take"
     assert "KillMode=mixed" in unit
     assert "RestartPreventExitStatus=2" in unit, "a wrong configuration isn't tried again"
+
+
+def test_all_that_systemd_runs_may_do_as_little() -> None:
+    engine, *others = [
+        set((DEPLOY / f"systemd/{name}.service").read_text().splitlines())
+        for name in ("trioq", "trioq-processes", "trioq-web")
+    ]
+    hardened = {line for line in engine if re.match("(Protect|Private|Restrict|Lock|NoNew)", line)}
+    assert len(hardened) == 8
+    assert all(hardened <= other for other in others)
 
 
 def test_the_workflow_runs_what_this_machine_runs() -> None:

@@ -262,6 +262,70 @@ import shop.jobs, mail.jobs, trioq
         },
         then="assert [*whole.handlers] == ['charge', 'send']",
     ),
+    "docs/web.md": Scene(
+        files={
+            "jobs.py": JOBS,
+            "jobqueue.toml": CONFIG,
+            "shop/people.py": """
+from types import SimpleNamespace
+
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+
+
+class SignedIn(AuthenticationBackend):
+    async def authenticate(self, request):
+        if name := request.cookies.get("name"):
+            return AuthCredentials(["ops"]), SimpleUser(name)
+
+
+async def person_of(token):
+    return SimpleNamespace(email="ada@example.org", is_staff=True) if token == "t" else None
+""",
+            "settings.py": """
+SECRET_KEY = "page"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "urls"
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
+INSTALLED_APPS = [
+    "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
+]
+""",
+            "urls.py": "urlpatterns = []\n",
+        },
+        then="""
+import asyncio
+import trio
+from httpx import ASGITransport, AsyncClient
+import api, asgi, web
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.core.management import call_command
+
+async def asked(app, path, cookies):
+    http = AsyncClient(transport=ASGITransport(app), base_url="http://shop", cookies=cookies)
+    async with http:
+        return (await http.get(path)).status_code
+
+def ask(app, path, **cookies):
+    return asyncio.run(asked(app, path, cookies))
+
+def log_in():
+    ada = get_user_model().objects.create_superuser("ada")
+    session = asgi.sessions.SessionStore()
+    session[SESSION_KEY] = str(ada.pk)
+    session[BACKEND_SESSION_KEY] = asgi.settings.AUTHENTICATION_BACKENDS[0]
+    session[HASH_SESSION_KEY] = ada.get_session_auth_hash()
+    session.save()
+    return session.session_key
+
+call_command("migrate", verbosity=0)
+sessionid = log_in()
+assert [ask(web.site, "/trioq/queues"), ask(web.site, "/trioq/queues", name="a")] == [401, 200]
+assert trio.run(asked, web.site, "/trioq/queues", {"name": "ada"}) == 200
+assert [ask(api.api, "/trioq/queues"), ask(api.api, "/trioq/queues", token="t")] == [401, 200]
+assert ask(asgi.application, "/trioq/queues", sessionid=sessionid) == 200
+assert [ask(asgi.application, "/trioq/queues"), ask(asgi.application, "/trioqs")] == [401, 404]
+""",
+    ),
 }
 
 #: Pages that are drawn from code, or checked as a whole, and by what.
