@@ -13,8 +13,9 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, cast
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,7 @@ import anyio
 import attrs
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from trioq.client.admin import Admin
 from trioq.store import inspect
@@ -178,14 +180,22 @@ async def stream(request: Request) -> Response:
             headers={"retry-after": "60"},
         )
     asked = {name: value[:1000] for name, value in request.query_params.items()}
-    return StreamingResponse(
+    return _Stream(
         events(live, topic, asked),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def events(live: Live, topic: str, asked: Asked) -> AsyncIterator[bytes]:
+class _Stream(StreamingResponse):
+    """It ends where nobody listens any more, and not when it is found as garbage."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(cast(AsyncGenerator[bytes, None], self.body_iterator)):
+            await super().__call__(scope, receive, send)
+
+
+async def events(live: Live, topic: str, asked: Asked) -> AsyncGenerator[bytes, None]:
     """What a page is told: first all of it, then what changes.
 
     Cancellation: the page isn't counted as open any more.
