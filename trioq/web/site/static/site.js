@@ -44,7 +44,8 @@
   const path = document.body.dataset.stream;
   const pulse = document.getElementById("pulse");
   let stream = null;
-  let shape;
+  let shape; // of what is shown, and of what there is
+  let wanted;
   let swapped_at = Date.now();
 
   const say = (text, is_off) => {
@@ -110,6 +111,11 @@
     return true;
   };
 
+  setInterval(async () => {
+    const now = wanted;
+    if (now !== shape && (await reshape().catch(() => false))) shape = now;
+  }, 1000);
+
   // What takes long is fetched when the rest is there.
   const load = async (part) => {
     const link = part.querySelector("[data-loading]");
@@ -129,7 +135,7 @@
   const listen = () => {
     if (stream || !path || document.hidden || !window.EventSource) return;
     stream = new EventSource(path);
-    stream.addEventListener("look", async (event) => {
+    stream.addEventListener("look", (event) => {
       const told = JSON.parse(event.data);
       if ("now_ms" in told) ahead = told.now_ms - Date.now();
       show(told.text || {});
@@ -139,7 +145,6 @@
         wanted = told.shape;
         if (is_first) shape = told.shape;
       }
-      if (wanted !== undefined && wanted !== shape && (await reshape().catch(() => false))) shape = wanted;
     });
     stream.addEventListener("away", (event) => say(JSON.parse(event.data).says, true));
     stream.addEventListener("error", () => {
@@ -147,7 +152,6 @@
       else setTimeout(() => { if (stream && stream.readyState !== EventSource.OPEN) say("reconnecting", true); }, 6000);
     });
   };
-  let wanted;
   const leave = () => { if (stream) { stream.close(); stream = null; } };
   document.addEventListener("visibilitychange", () => (document.hidden ? leave() : listen()));
   addEventListener("pagehide", leave);
