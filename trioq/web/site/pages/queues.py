@@ -89,9 +89,11 @@ async def one_queue(request: Request) -> Response:
             raise Problem(404, "No such queue", f"there is no queue {name[:64]!r}{hint}")
         reasons, stats, doors = admin.explain_queue(name)
         oldest = inspect.oldest_ready_ms(admin.store, [name])
+        # That it is paused, by whom and why, stands above them.
+        unsaid = {"none", "paused"} if name in stats.pauses.queues else {"none"}
         return {
             "row": rows(config, stats, oldest, [name])[0],
-            "reasons": [each for each in reasons if each.why != "none"][:LISTED],
+            "reasons": [each for each in reasons if each.why not in unsaid][:LISTED],
             "doors": doors[:LISTED],
             "lanes": inspect.lanes(admin.store, name)[:LISTED],
             "rooms": sorted(admin.rooms(name), key=lambda room: -room.jobs)[:LISTED],
