@@ -349,4 +349,21 @@ FACES = (
         'if is_last or not was_open or method != "GET":', "if is_last or not was_open:",
         ("tests/client/remote/test_http.py",),
     ),
+    Mutant(
+        "one is led on to a stranger's host", "web/site/forms.py",
+        """ and not path.startswith(("//", "/\\\\"))""", "", ("tests/web/site/test_core.py",),
+    ),
+    Mutant(
+        "what comes from jobs is markup", "web/site/site.py",
+        "            autoescape=True,", "            autoescape=False,",
+        ("tests/web/site/test_pages.py",),
+    ),
+    Mutant(
+        "an open page is told all of it each time", "web/site/live.py",
+        " if known.get(k) != text}", "}", ("tests/web/site/test_live.py",),
+    ),
+    Mutant(
+        "a page that is closed counts as open", "web/site/live.py",
+        "        live.open[topic] -= 1\n", "        pass\n", ("tests/web/site/test_live.py",),
+    ),
 )  # fmt: skip

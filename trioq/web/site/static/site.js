@@ -73,6 +73,7 @@
       for (const each of document.querySelectorAll(`[data-live="${name}"]`)) {
         if (each.textContent === text) continue;
         each.textContent = text;
+        each.closest("td.number")?.classList.toggle("zero", text === "0");
         each.classList.remove("fresh");
         void each.offsetWidth;
         each.classList.add("fresh");
