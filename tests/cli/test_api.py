@@ -109,11 +109,12 @@ def busy(scene: Scene) -> Scene:
 
 
 LOOKS = [
-    "stats", "engines", "peek low", "jobs", "jobs --state dead", "jobs --name noop -n 1",
+    "stats", "stats --keys", "engines", "peek low", "jobs", "jobs --state dead",
+    "jobs --name noop -n 1",
     "job dead-1", "job nobody", "explain dead-1", "explain --queue low", "explain nobody",
     "result dead-1", "result nobody", "dead list", "dead list --error such -n 1",
-    "dead show dead-1", "dead show nobody", "dead export", "pause", "breakers", "limits",
-    "schedules", "schedules show nightly", "schedules next nightly", "cancel nobody",
+    "dead show dead-1", "dead show nobody", "dead export", "dead groups", "pause", "breakers",
+    "limits", "schedules", "schedules show nightly", "schedules next nightly", "cancel nobody",
     "cancel --name noop --dry-run", "dead revive --all --dry-run", "purge --all --dry-run",
     "dead revive nobody", "pause lw", "breakers reset x", "schedules run nighty",
     "limits set eac --burst 3", "explain --queue lw",
@@ -291,12 +292,6 @@ def test_a_token_that_goes_over_a_network_in_clear_is_warned_of() -> None:
     ended = run("stats", "--api", "http://nowhere.invalid", env={"TRIOQ_API_TOKEN": TOKEN})
     assert "warning: the token goes to http://nowhere.invalid in clear" in ended.stderr
     assert ended.exit_code == 1
-
-
-def test_what_takes_redis_itself_says_so(afar: Afar) -> None:
-    assert (
-        only_error(afar("stats", "--keys"), 1) == "this needs Redis itself: it can't go over --api"
-    )
 
 
 def test_all_admin_commands_go_over_an_api_and_no_others() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import attrs
 import click
 
 from trioq.cli.afar import with_api
@@ -16,7 +16,6 @@ from trioq.client import shapes
 from trioq.engine import from_config
 from trioq.store.inspect import Door, EngineStats, QueueStats, Standing, Stats
 from trioq.store.inspect.sample import producers_wait
-from trioq.store.inspect.sizes import sizes
 
 #: What is counted over all time, in this order, if it ever happened.
 COUNTED = ("done", "dead", "cancelled", "enqueued", "retried", "reaped", "strays")
@@ -42,10 +41,16 @@ def stats(config: str, keys: bool, as_json: bool) -> None:
     `done` counts all that ever completed, `dead` those that are dead now.
     """
     with opened(config) as there:
-        found = there.admin.stats()
         if keys:
-            _show_keys(there, found, as_json)
-        elif as_json:
+            remote = there.remote
+            measured = shapes.keys(there.admin) if remote is None else remote.keys()
+            if as_json:
+                show_json(measured)
+            else:
+                _show_keys(measured)
+            return
+        found = there.admin.stats()
+        if as_json:
             show_json(shapes.stats(there.admin, found))
         else:
             _show_stats(there, found)
@@ -213,17 +218,11 @@ def _process(engine: EngineStats) -> str:
     return f"{info.process} of {info.supervisor}" if info.supervisor else ""
 
 
-def _show_keys(there: Opened, found: Stats, as_json: bool) -> None:
-    measured = sizes(there.admin.store, found)
-    known = all(size.bytes is not None for size in measured)
-    total = sum(size.bytes or 0 for size in measured) if known else None
-    if as_json:
-        keys = [attrs.asdict(size) for size in measured]
-        show_json({"namespace": found.namespace, "bytes": total, "keys": keys})
-        return
+def _show_keys(told: dict[str, Any]) -> None:
+    measured, total = told["keys"], told["bytes"]
     columns = [*texts("key", "type"), *numbers("length", "bytes")]
     rows = [
-        (s.key, s.type.lower(), s.length, "?" if s.bytes is None else s.bytes)
+        (s["key"], s["type"].lower(), s["length"], "?" if s["bytes"] is None else s["bytes"])
         for s in measured[:KEYS]
     ]
     show_table(columns, rows)

@@ -16,6 +16,7 @@ from trioq.store.inspect import (
     Reason,
     Stats,
 )
+from trioq.store.inspect.sizes import sizes
 
 #: Of doors. A client may have invented thousands of names.
 DOORS = 1000
@@ -38,6 +39,18 @@ def stats(admin: Admin, found: Stats | None = None) -> dict[str, Any]:
         "doors_left_out": max(0, len(behind) - DOORS),
         "breakers": [each.as_json() for each in admin.breakers(counted)],
         "schedules": admin.standing().as_json(),
+    }
+
+
+def keys(admin: Admin) -> dict[str, Any]:
+    """``trioq stats --keys --json``."""
+    found = admin.stats()
+    measured = sizes(admin.store, found)
+    known = all(size.bytes is not None for size in measured)
+    return {
+        "namespace": found.namespace,
+        "bytes": sum(size.bytes or 0 for size in measured) if known else None,
+        "keys": [attrs.asdict(size) for size in measured],
     }
 
 

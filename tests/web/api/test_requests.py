@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,8 @@ def test_where_redis_is_away_that_is_told(own_server: Server, tmp_path: Path) ->
         status, detail = api.refused("GET", "/queues")
         assert status == 503
         assert detail
+
+
+def test_it_runs_under_asyncio_too(api: Api) -> None:
+    response = asyncio.run(api.ask("GET", "/api/v1/queues"))
+    assert response.status_code == 200

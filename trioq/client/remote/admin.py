@@ -247,6 +247,10 @@ class Remote(Admin):
             if told["state"] != "live" or time.monotonic() >= ends:
                 return dict(told)
 
+    def keys(self) -> dict[str, Any]:
+        """How large each key is, in the shape of ``trioq stats --keys --json``."""
+        return dict(self.http.get("/keys"))
+
     def doctor(self) -> dict[str, Any]:
         """What the doctor says, in the shape of ``trioq doctor --json``."""
         return dict(self.http.get("/doctor"))

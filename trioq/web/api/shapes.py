@@ -78,6 +78,14 @@ SHAPES: Mapping[str, Schema] = {
         "Something that can be done.",
         {"name": TEXT, "role": TEXT, "does": TEXT, "grave": TRUTH, "allowed": TRUTH},
     ),
+    "Keys": _object(
+        "How large each key is; null where that may not be asked.",
+        {
+            "namespace": TEXT, "bytes": MAYBE_COUNT,
+            "keys": _list(_object("", {"key": TEXT, "type": TEXT, "length": COUNT,
+                                       "bytes": MAYBE_COUNT})),
+        },
+    ),
     "InQueue": _object("What is in a queue.", IN_QUEUE),
     "Queues": {"description": "Queue by queue.", **_map(_ref("InQueue"))},
     "Reason": _object("Why something doesn't run.", {"why": TEXT, "says": TEXT}),

@@ -67,6 +67,10 @@ def _stats(acting: Acting, what: Nothing) -> dict[str, Any]:
     return shapes.stats(acting.admin)
 
 
+def _keys(acting: Acting, what: Nothing) -> dict[str, Any]:
+    return shapes.keys(acting.admin)
+
+
 def _queues(acting: Acting, what: Nothing) -> dict[str, Any]:
     told: dict[str, Any] = acting.admin.stats().as_json()["queues"]
     return told
@@ -137,6 +141,7 @@ QUESTIONS = (
     Question("/", "What is served here, to whom, and what they may do.", Nothing, "About", _about),
     Question("/operations", "What can be done.", Nothing, "Operation[]", _operations),
     Question("/stats", "How many jobs are where.", Nothing, "Stats", _stats),
+    Question("/keys", "How large each key is in Redis.", Nothing, "Keys", _keys),
     Question("/queues", "What is in each queue.", Nothing, "Queues", _queues),
     Question(
         "/queues/{queue}/next", "The jobs that would be claimed next.", NextOfQueue, "Job[]", _next
