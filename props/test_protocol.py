@@ -43,6 +43,7 @@ LEFT_OUT = {
     "ring_bells": "moves no job",
     "breakers": "moves no job; who may have a probe is searched by itself",
     "reset_breaker": "moves no job",
+    "hasten": "moves no job: the next step does, as if its time had come",
     "expire_parked": "moves parked jobs to the dead; no claim and no number is involved",
 }
 

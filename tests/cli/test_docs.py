@@ -106,6 +106,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
     scene.enqueue(new_job(id="parked", payload=b'{"path":"e"}'))
     driver.step(0, Park(driver.claim().uid, driver.n, "low", "noop"))
     scene.enqueue(new_job(id="a"), new_job("high"), new_job(name="nooop", id="misspelt"))
+    scene.enqueue(new_job("high", id="due later", delay_ms=60_000))
     shut = (Shut("noop", ("noop",), "open", 1, 2, 14, 20),)
     for engine_id in ("e.2", driver.engine):
         of_all = shut if engine_id == "e.2" else ()
@@ -131,6 +132,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         trioq.json("explain", "misspelt"),
         json.loads(trioq("result", "dead", "--json").stdout),
         trioq.json("cancel", "a")[0],
+        trioq.json("hasten", "due later"),
         trioq.json("dead groups"),
         json.loads(trioq("dead revive", "dead", "nobody", "--json").stdout),
         trioq.json("pause", "low"),

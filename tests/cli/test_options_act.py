@@ -736,7 +736,7 @@ def test_a_command_touches_what_it_is_told_and_nothing_else(
 #: What a command is asked, where it needs to be told more than the configuration.
 ASKED = {
     "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "explain": ["low 1"],
-    "result": ["low 1"],
+    "result": ["low 1"], "hasten": ["scheduled"],
     "cancel": ["--name", "noop"],
     "dead show": ["dead noop full"], "dead revive": ["--all"], "dead purge": ["--all"],
     "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],

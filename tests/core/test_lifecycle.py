@@ -25,9 +25,9 @@ ROOT = Path(__file__).parents[2]
 
 #: Scripts that change no job's state.
 OTHER_SCRIPTS = {
-    "beat", "breakers", "declare_limits", "forget_queues", "list_schedules", "note", "note_files",
-    "pause", "register", "reset_breaker", "ring_bells", "schedule", "set_limits", "step_aside",
-    "wait_for",
+    "beat", "breakers", "declare_limits", "forget_queues", "hasten", "list_schedules", "note",
+    "note_files", "pause", "register", "reset_breaker", "ring_bells", "schedule", "set_limits",
+    "step_aside", "wait_for",
 }  # fmt: skip
 
 

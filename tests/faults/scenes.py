@@ -234,6 +234,11 @@ def reset_breaker(scene: Scene) -> Asked:
     return Asked("reset_breaker", (*write, "api"))
 
 
+def hasten(scene: Scene) -> Asked:
+    (uid,) = scene.sender.enqueue(new_job("low", delay_ms=1000))
+    return Asked("hasten", (*scene.write(), "low", uid))
+
+
 def forget_queues(scene: Scene) -> Asked:
     scene.store.lane.call("SADD", scene.store.keys.fixed("queues"), "nobodys")
     return Asked("forget_queues", (["low", "nobodys"],))
@@ -271,7 +276,7 @@ SCRIPTS = {
     f.__name__: f
     for f in (
         step, enqueue, replace, cancel, revive, purge_dead, purge, pause, beat, sign_off, reap,
-        expire_parked, forget_queues, wait_for, step_aside, note, breakers, reset_breaker,
+        expire_parked, forget_queues, wait_for, step_aside, note, breakers, reset_breaker, hasten,
         set_limits, declare_limits, ring_bells, schedule,
         list_schedules, note_files,
     )

@@ -60,6 +60,7 @@ OF_CLIENTS = tuple(
         "pause",
         "wait_for",
         "reset_breaker",
+        "hasten",
         "breakers",  # an engine's, where a breaker is shared or isn't closed
         "step_aside",
         "note",  # an engine's, of jobs that say how far they are

@@ -259,6 +259,7 @@ OPERATIONS: dict[str, Callable[[World], Any]] = {
     "purge": lambda w: w.store.purge(*w.sender.next(), "low", ["unknown"], 100),
     "purge dead": lambda w: w.store.purge_dead(*w.sender.next(), [w.uids["dead"]]),
     "breakers": lambda w: w.store.breakers(w.engine.engine, [BreakerNews("api", turn=1, good=9)]),
+    "hasten": lambda w: w.store.hasten(*w.sender.next(), "low", w.uids["later"]),
     "reset breaker": lambda w: w.store.reset_breaker(*w.sender.next(), "api"),
     "pause": lambda w: w.store.pause(*w.sender.next(), "low", True),
     "pause of a name": lambda w: w.store.pause(*w.sender.next(), "@unknown", True),

@@ -97,6 +97,7 @@ ASKED: dict[str, Callable[[RedisStore], Any]] = {
     "purge": lambda store: store.purge("s", 1, "low", [], 10),
     "pause": lambda store: store.pause("s", 1, "low", True),
     "breakers": lambda store: store.breakers("e.1", [BreakerNews("api")]),
+    "hasten": lambda store: store.hasten("s", 1, "low", "u"),
     "reset_breaker": lambda store: store.reset_breaker("s", 1, "api"),
     # The first of these asks a command before its script, and goes by the command's answer.
     "cancel": lambda store: cancelled_by(store, "s", 1, "u", "low", "x"),

@@ -64,7 +64,7 @@ class Busy:
         )
         self.seen = store.observe()[self.dying.engine]
         self.held, self.waiting, self.dead = queued[2:7], queued[9], queued[0]
-        self.sender.enqueue_new(delay_ms=3_600_000)
+        self.scheduled = self.sender.enqueue_new(delay_ms=3_600_000)
         self.sender.enqueue(*(new_job(fair=FairKey('"a"')) for _ in range(2)))
         cancelled_by(self.store, *self.sender.next(), queued[10], "low", "noop")
         self.store.wait_for("c1", [(uid, None) for uid in queued])
@@ -135,6 +135,7 @@ class Busy:
             "pause": numbered("pause", "low", True),
             "breakers": lambda: store.breakers(self.engine.engine, [BreakerNews("api", bad=1)]),
             "reset_breaker": numbered("reset_breaker", "api"),
+            "hasten": numbered("hasten", "low", self.scheduled),
             "list_schedules": lambda: store.list_schedules(
                 self.engine.engine, SaidList("", "1", (Listed("new", b"1", 5),))
             ),

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("trioq.cli.explain:explain", "Say why a job, or a queue, doesn't run."),
     "result": ("trioq.cli.results:result", "Print what a job's handler returned."),
     "cancel": ("trioq.cli.cancel:cancel", "Have jobs end: those that wait, and those that run."),
+    "hasten": ("trioq.cli.hasten:hasten", "Have jobs that wait for their time be due now."),
     "dead": ("trioq.cli.dead:dead", "List, revive, purge and export dead jobs."),
     "pause": (
         "trioq.cli.pause:pause",

@@ -414,6 +414,27 @@ class Admin:
         """
         return self._cancelling.pages(wanted, Wish.checked(reason, 0, by))
 
+    def hasten(self, id_or_uid: str) -> str:
+        """Have a job that waits for its time, a retry's or its own, be due now. Its attempts stay
+        as they are.
+
+        Returns:
+          ``hastened``; else nothing has changed, and it is the state in which the job is
+          (``running``, ``dead``, ``done``, …), or ``unknown``.
+
+        Raises:
+          StoreUnreachable, StoreBusy, StoreRefused: As of :meth:`pause`.
+        """
+        view = inspect.find(self.store, id_or_uid, with_big=False)
+        if view is not None and view.state == "scheduled" and view.record is not None:
+            queue, uid = view.record.queue, view.uid
+            if self._sender.send(
+                lambda store, sender, number: store.hasten(sender, number, queue, uid)
+            ):
+                return "hastened"
+            view = inspect.find(self.store, uid, with_big=False)
+        return "unknown" if view is None else view.state
+
     def outcomes(
         self, asked: Sequence[Cancelled], wait: Seconds | None = WAIT_S
     ) -> Iterator[Cancelled]:

@@ -278,6 +278,10 @@ class MemoryStore:
         with self._call() as space:
             return model.pause(space, sender, number, what, paused, how=how, now_ms=self._now_ms())
 
+    def hasten(self, sender: str, number: int, queue: str, uid: Uid) -> bool:
+        with self._call() as space:
+            return model.hasten(space, sender, number, queue, uid, now_ms=self._now_ms())
+
     def reset_breaker(self, sender: str, number: int, name: str) -> bool:
         with self._call() as space:
             return model.reset_breaker(space, sender, number, name, now_ms=self._now_ms())

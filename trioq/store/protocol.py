@@ -301,6 +301,10 @@ class ClientStore(Questions, Protocol):
           True: that was a change.
         """
 
+    def hasten(self, sender: str, number: int, queue: str, uid: Uid) -> bool:
+        """A job that isn't due yet is due now. False: it doesn't wait for a later time in this
+        queue."""
+
     def reset_breaker(self, sender: str, number: int, name: str) -> bool:
         """Close a breaker in all engines. True: it is one that they share, and wasn't closed."""
 

@@ -394,6 +394,11 @@ class RedisStore:
                 return int(reply[1]) == 1
             queues.update(kept.texts(reply[1]))
 
+    def hasten(self, sender: str, number: int, queue: str, uid: Uid) -> bool:
+        keys = [self.keys.of("sender", sender)]
+        keys += self.keys.of_queues([queue], "scheduled", "bell")
+        return int(self._write("hasten", keys, [number, uid, self._now()])[1]) == 1
+
     def reset_breaker(self, sender: str, number: int, name: str) -> bool:
         keys = [self.keys.of("sender", sender)]
         return int(self._write("reset_breaker", keys, [number, name, self._now()])[1]) == 1

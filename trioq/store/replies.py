@@ -152,6 +152,7 @@ SCRIPTS: Mapping[str, Mapping[bytes, Sequence[Item]]] = {
     },
     "note": {b"ok": (texts,)},
     "note_files": {b"ok": (number,)},
+    "hasten": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "pause": {b"ok": (number,), b"again": (digits,), b"old": (), b"look again": (texts,)},
     "purge": {b"ok": (number,), b"again": (digits,), b"old": ()},
     "purge_dead": {b"ok": (number,), b"again": (digits,), b"old": ()},

@@ -37,6 +37,51 @@ def test_a_cancelled_job_does_not_run_wherever_it_waited(world: Make) -> None:
     assert (left.parked, left.doors, left.queues) == ({}, {}, {})
 
 
+def test_what_waits_for_its_time_is_due_at_once_and_keeps_its_attempts(world: Make) -> None:
+    w = world()
+    (retried,) = w.new("low")
+    engine = w.engine("low")
+    engine.step(1)
+    engine.step(0, RetryAt(retried, 1, 60 * SECOND, 1, line("once")))
+    later = w.sender.enqueue_new(delay_ms=60 * SECOND)
+    assert uids(engine.step(9)) == []
+    for uid in (retried, later):
+        assert w.store.hasten(*w.sender.next(), "low", uid)
+    claims = engine.step(9)
+    assert {claim.uid: claim.attempts for claim in claims} == {retried: 1, later: 0}
+
+
+def test_what_is_due_or_somewhere_else_is_not_hastened(world: Make) -> None:
+    w = world()
+    (dead,) = bury(w, new_job())
+    (ready,) = w.new("low")
+    later = w.sender.enqueue_new(delay_ms=SECOND)
+    before = w.dump()
+    for queue, uid in (("low", dead), ("low", ready), ("high", later), ("low", "f" * 32)):
+        assert not w.store.hasten(*w.sender.next(), queue, uid)
+    assert attrs.evolve(w.dump(), senders=before.senders) == before
+    w.clock.ms += SECOND
+    before = w.dump()
+    assert not w.store.hasten(*w.sender.next(), "low", later), "its time has come"
+    assert attrs.evolve(w.dump(), senders=before.senders) == before
+
+
+def test_a_late_copy_hastens_no_later_attempt(world: Make) -> None:
+    w = world()
+    later = w.sender.enqueue_new(delay_ms=60 * SECOND)
+    write = w.sender.next()
+    assert w.store.hasten(*write, "low", later)
+    engine = w.engine("low")
+    engine.step(1)
+    engine.step(0, RetryAt(later, engine.n, 60 * SECOND, 1, line("once")))
+    assert w.store.hasten(*write, "low", later), "as it was answered before"
+    assert uids(engine.step(9)) == []
+    w.sender.enqueue_new("high")
+    with pytest.raises(TrioqBug):
+        w.store.hasten(*write, "low", later)
+    assert uids(engine.step(9)) == []
+
+
 def test_who_is_dead_or_not_there_is_not_cancelled(world: Make) -> None:
     w = world()
     (dead,) = bury(w, new_job())

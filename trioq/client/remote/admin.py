@@ -294,6 +294,9 @@ class Remote(Admin):
         told = self.http.do(f"{room}.{do}", queue=queue, job=job, limit=limit, key=key, **more)
         return bool(told["changed"])
 
+    def hasten(self, id_or_uid: str) -> str:
+        return str(self.http.do("jobs.hasten", job=id_or_uid, tells=True)["result"])
+
     def reset_breaker(self, name: str) -> bool:
         return bool(self.http.do("breakers.reset", name=name)["were"])
 

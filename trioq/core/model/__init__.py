@@ -14,6 +14,7 @@ from trioq.core.model.breakers import breakers
 from trioq.core.model.clients import (
     cancel,
     enqueue,
+    hasten,
     pause,
     purge,
     purge_dead,
@@ -57,6 +58,7 @@ __all__ = [
     "enqueue",
     "expire_parked",
     "forget_queues",
+    "hasten",
     "known_files",
     "list_schedules",
     "note",

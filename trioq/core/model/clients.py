@@ -402,6 +402,22 @@ def pause(
     return cast(bool, once(space, sender, number, write))
 
 
+def hasten(
+    space: Namespace, sender: str, number: int, queue: str, uid: Uid, *, now_ms: int
+) -> bool:
+    """A job that isn't due yet is due now. False: it doesn't wait for a later time."""
+
+    def write() -> bool:
+        scheduled = space.queue(queue).scheduled
+        if uid not in scheduled or scheduled.at(uid) <= now_ms:
+            return False
+        scheduled.put(uid, now_ms)
+        space.ring(queue)
+        return True
+
+    return cast(bool, once(space, sender, number, write))
+
+
 def reset_breaker(space: Namespace, sender: str, number: int, name: str, *, now_ms: int) -> bool:
     """Close a breaker in all engines. True: it is one that they share, and wasn't closed."""
     return cast(bool, once(space, sender, number, lambda: reset(space, name, now_ms)))

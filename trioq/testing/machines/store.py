@@ -242,6 +242,15 @@ class StoreMachine(Drawing):
         else:
             self.write("purge_dead", sender, tuple(uids))
 
+    @precondition(lambda self: self.bodies)
+    @rule(data=st.data(), sender=senders)
+    def hasten(self, data: st.DataObject, sender: str) -> None:
+        """Mostly who isn't due yet."""
+        queues = [self.model.space.queue(name) for name in QUEUES]
+        later = sorted(uid for queue in queues for uid, _ in queue.scheduled.items())
+        uid = data.draw(st.sampled_from(later or list(self.bodies)[-3:]))
+        self.write("hasten", sender, self.bodies[uid].queue, uid)
+
     @rule(
         sender=senders,
         queue=queue_names,
@@ -343,6 +352,6 @@ PROMISES = (
     "wait_for: expired", "wait_for: unknown", "wait_for: room",
     "note: kept", "note: refused", "note_files: something", "step: tells what was noted",
     "revive: something", "purge_dead: something", "purge: something", "pause: something",
-    "wait: something", "expire_parked: something",
+    "wait: something", "expire_parked: something", "hasten: something", "hasten: nothing",
     "forget_queues: something", "forget_queues: nothing", "forget_queues: jobs run",
 )  # fmt: skip

@@ -188,6 +188,25 @@ def _would(acting: Acting, page: LivingPage) -> list[dict[str, Any]]:
     return told
 
 
+@attrs.frozen(kw_only=True)
+class Hasten:
+    """Which."""
+
+    job: Annotated[str, "Its id, or its uid."]
+    tells: Annotated[bool, "Also tell, and don't refuse, where it doesn't wait for a time."] = False
+
+
+def _hasten(acting: Acting, what: Hasten) -> dict[str, Any]:
+    result = acting.admin.hasten(what.job)
+    if result != "hastened" and not what.tells:
+        if result == "unknown":
+            raise Problem(404, "No such job", f"there is no job {what.job[:200]!r}")
+        why = f"it doesn't wait for a time: it is {result}"
+        raise Problem(409, "Not hastened", why)
+    done = "it is due now" if result == "hastened" else f"nothing was done: it is {result}"
+    return {"job": what.job, "result": result, "done": done}
+
+
 OPERATIONS = (
     Operation(
         name="jobs.enqueue",
@@ -202,6 +221,13 @@ OPERATIONS = (
         does="Have a job end, wherever it is: it won't run, or is stopped.",
         takes=Cancel,
         run=_cancel,
+    ),
+    Operation(
+        name="jobs.hasten",
+        role=Role.operate,
+        does="Have a job that waits for a retry, or for its time, be due now.",
+        takes=Hasten,
+        run=_hasten,
     ),
     Operation(
         name="jobs.cancel_many",
