@@ -95,6 +95,24 @@ def test_a_result_is_told_and_so_is_that_there_is_none(api: Api, trioq: Cli, sce
     assert api.get("/jobs/lives/result", wait_s=0)["state"] == "live"
 
 
+def test_jobs_are_searched_as_on_the_page(api: Api, scene: Scene) -> None:
+    scene.dead(new_job(id="d1", name="mail"), message="disk full")
+    scene.enqueue(new_job("low", id="m1", name="mail"), new_job("low", id="n1"))
+
+    def found(q: str, **more: Any) -> list[str]:
+        return [job["id"] for job in api.get("/jobs", q=q, **more)["jobs"]]
+
+    assert found("name:mail") == ["m1"]
+    assert found("-name:mail") == ["n1"]
+    assert found("error:disk", state="dead") == ["d1"]
+    assert found("id:d1") == ["d1"]
+    assert found("nobody") == []
+    assert len(found("queue:low", limit=1)) == 1
+    status, detail = api.refused("GET", "/jobs?q=nam:mail")
+    assert (status, "nam" in detail) == (422, True)
+    assert api.refused("GET", "/jobs?q=a&queue=low")[0] == 422
+
+
 def test_what_is_served_here_is_told_with_what_one_may(api: Api) -> None:
     told = api.get("/")
     assert (told["namespace"], told["user"], told["role"]) == ("t", "ana", "admin")

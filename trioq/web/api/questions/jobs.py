@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, get_args
 
 import anyio
@@ -10,7 +11,8 @@ import attrs
 
 from trioq.client import shapes
 from trioq.client.results import result_json
-from trioq.store.inspect import DeadFilter, JobFilter
+from trioq.core.query import Query
+from trioq.store.inspect import DeadFilter, JobFilter, Listing
 from trioq.store.inspect.listing import LIVING, State
 from trioq.web.api.question import Nothing, Question
 from trioq.web.api.questions.system import check_limit
@@ -19,6 +21,7 @@ from trioq.web.masks import masked, masked_job, sensitive_of
 from trioq.web.operations import Acting
 from trioq.web.operations.bulk import Quota
 from trioq.web.problems import Problem
+from trioq.web.site.pages.jobs import find
 from trioq.web.who.roles import User
 
 #: Whoever waits for a result is told within this of its coming.
@@ -39,6 +42,11 @@ class SomeJobs:
     ] = attrs.field(factory=list[State])
     queue: Annotated[str | None, "Only of this queue."] = None
     name: Annotated[str | None, "Only of this handler."] = None
+    q: Annotated[
+        str,
+        "As on the page: `name:` `queue:` `key:` `error:` `id:` and words, with `*` and `-`."
+        " A thousand jobs at most are looked through.",
+    ] = ""
     limit: Annotated[int, "At most so many, 1 to 1000."] = 50
     newest: Annotated[bool, "From the other end: those that came last."] = False
 
@@ -73,10 +81,25 @@ class ResultOfJob:
 def _jobs(acting: Acting, what: SomeJobs) -> dict[str, Any]:
     check_limit(what.limit, MOST)
     states = tuple(dict.fromkeys(what.state)) or LIVING
-    wanted = JobFilter(name=what.name, queue=what.queue)
-    found = acting.admin.jobs(states, wanted, count=what.limit, newest_first=what.newest)
-    told, sensitive = shapes.listing(found), sensitive_of(acting.config)
+    sensitive = sensitive_of(acting.config)
+    if what.q:
+        found = _searched(acting, what, states, sensitive)
+    else:
+        wanted = JobFilter(name=what.name, queue=what.queue)
+        found = acting.admin.jobs(states, wanted, count=what.limit, newest_first=what.newest)
+    told = shapes.listing(found)
     return told | {"jobs": [masked_job(job, sensitive) for job in told["jobs"]]}
+
+
+def _searched(
+    acting: Acting, what: SomeJobs, states: Sequence[State], sensitive: frozenset[str]
+) -> Listing:
+    if what.name is not None or what.queue is not None:
+        raise ValueError("q goes without name and queue: it has name: and queue: of its own")
+    query = Query.parse(what.q)
+    found = find(acting.admin, query, states, sensitive, newest=what.newest, shown=what.limit)
+    passed_over = max(0, found.looked_at - len(found.jobs))
+    return Listing([*found.jobs], found.has_more, passed_over)
 
 
 def _dead(acting: Acting, what: SomeDead) -> dict[str, Any]:

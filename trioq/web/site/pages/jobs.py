@@ -43,9 +43,15 @@ class Found:
 
 
 def find(
-    admin: Admin, query: Query, states: Sequence[State], sensitive: frozenset[str], newest: bool
+    admin: Admin,
+    query: Query,
+    states: Sequence[State],
+    sensitive: frozenset[str],
+    *,
+    newest: bool,
+    shown: int = SHOWN,
 ) -> Found:
-    """The first that are meant.
+    """The first that are meant, as many as are ``shown``.
 
     A masked value isn't looked for: who searched for it would learn it.
     """
@@ -56,12 +62,12 @@ def find(
     rest = query.with_("name", None) if wanted.name is not None else query
     rest = rest.with_("queue", None) if wanted.queue is not None else rest
     if not rest:
-        found = admin.jobs(states, wanted, count=SHOWN, newest_first=newest)
+        found = admin.jobs(states, wanted, count=shown, newest_first=newest)
         return Found(found.jobs, found.has_more, 0)
     looked = admin.jobs(states, wanted, count=LOOKED, newest_first=newest)
     meant = [each for each in looked.jobs if rest.matches(told(each, sensitive))]
-    has_more = looked.has_more or len(meant) > SHOWN
-    return Found(meant[:SHOWN], has_more, len(looked.jobs) if looked.has_more else 0)
+    has_more = looked.has_more or len(meant) > shown
+    return Found(meant[:shown], has_more, len(looked.jobs) if looked.has_more else 0)
 
 
 def told(each: Listed, sensitive: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
@@ -103,7 +109,7 @@ async def jobs(request: Request) -> Response:
         counted = admin.stats()
         if faults:
             return counted, Found([], False, 0)
-        return counted, find(admin, query, states, sensitive, newest)
+        return counted, find(admin, query, states, sensitive, newest=newest)
 
     counted, found = await request.state.desk.ask(look)
     return site_of(request).render(
