@@ -185,6 +185,13 @@ def test_jobs_are_cancelled_over_an_api(afar: Afar, scene: Scene) -> None:
     assert stats(scene.store).queues["low"].ready == 0
 
 
+def test_jobs_are_hastened_over_an_api(afar: Afar, scene: Scene) -> None:
+    scene.enqueue(new_job("low", id="later", delay_ms=60_000))
+    assert afar("hasten", "later").stdout == "later is due now\n"
+    told = afar("hasten", "nobody", "--json")
+    assert (told.exit_code, json.loads(told.stdout)) == (1, [{"id": "nobody", "result": "unknown"}])
+
+
 def test_who_runs_is_waited_for_over_an_api(afar: Afar, scene: Scene) -> None:
     scene.enqueue(new_job("low", id="runs"))
     (claim,) = scene.driver.step(1)
