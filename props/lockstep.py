@@ -31,6 +31,7 @@ from trioq.testing.machines.calls import (
     queue_names,
     senders,
 )
+from trioq.testing.machines.lockstep import edited_by
 
 __all__ = [
     "LINE",
@@ -107,6 +108,9 @@ class LockStep(machines.LockStep):
                 self.history.lost_its_id(call.taking.uid)
         if call.verb == "replace" and getattr(answer, "word", "") == "replaced" and is_new:
             self.history.replaced(call.args[2].job)
+        for edited in edited_by(call, self.model).values() if is_new else ():
+            self.history.replaced(edited)
+            self.reached["revive: another payload"] += 1
         job = call.args[3] if call.verb == "tick" else None
         if job is not None and isinstance(answer, Ticked) and is_new:
             existing = {0: Existing(answer.uid, "live")} if answer.word == "known" else {}

@@ -7,6 +7,7 @@ same ones; :mod:`trioq.store.protocol` says which call takes which.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import attrs
@@ -237,6 +238,10 @@ class Replaced:
     """By the claim of which of its steps."""
     after: Uid | None = None
     """Where that was asked, which run of the id has to end before what was replaced may start."""
+
+
+#: Dead jobs are revived as they were.
+NOT_EDITED: Mapping[Uid, NewJob] = MappingProxyType({})
 
 
 @value

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from trioq.core import model
 from trioq.core.calls import (
+    NOT_EDITED,
     PLAINLY,
     Beat,
     BootId,
@@ -258,9 +259,15 @@ class MemoryStore:
         with self._call() as space:
             return model.wait_for(space, client, jobs, now_ms=self._now_ms())
 
-    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
+    def revive(
+        self,
+        sender: str,
+        number: int,
+        jobs: Sequence[tuple[Uid, str]],
+        edited: Mapping[Uid, NewJob] = NOT_EDITED,
+    ) -> Revived:
         with self._call() as space:
-            return model.revive(space, sender, number, jobs)
+            return model.revive(space, sender, number, jobs, edited)
 
     def purge_dead(self, sender: str, number: int, uids: Sequence[Uid]) -> int:
         with self._call() as space:

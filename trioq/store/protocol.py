@@ -17,6 +17,7 @@ from typing import Protocol
 import attrs
 
 from trioq.core.calls import (
+    NOT_EDITED,
     PLAINLY,
     Beat,
     BootId,
@@ -278,9 +279,19 @@ class ClientStore(Questions, Protocol):
     def history(self, uid: Uid) -> bytes | None:
         """See :meth:`EngineStore.history`."""
 
-    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
+    def revive(
+        self,
+        sender: str,
+        number: int,
+        jobs: Sequence[tuple[Uid, str]],
+        edited: Mapping[Uid, NewJob] = NOT_EDITED,
+    ) -> Revived:
         """Dead jobs become ready in their queues, with a new set of attempts; not those whose id
-        a live job has."""
+        a live job has.
+
+        Args:
+          edited: Of some of them, what they become: the same, but for their payloads.
+        """
 
     def purge_dead(self, sender: str, number: int, uids: Sequence[Uid]) -> int:
         """Forget dead jobs."""

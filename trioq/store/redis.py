@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from trioq.core.calls import (
     BREAKERS_MAX,
     CANCEL_MAX,
+    NOT_EDITED,
     PLAINLY,
     WAIT_BYTES,
     WAIT_MAX,
@@ -356,14 +357,21 @@ class RedisStore:
             for word, value in zip(words, values, strict=True)
         ]
 
-    def revive(self, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
+    def revive(
+        self,
+        sender: str,
+        number: int,
+        jobs: Sequence[tuple[Uid, str]],
+        edited: Mapping[Uid, NewJob] = NOT_EDITED,
+    ) -> Revived:
         check_batch(len(jobs))
         queues = list(dict.fromkeys(queue for _, queue in jobs))
         place = {queue: i for i, queue in enumerate(queues, 1)}
         keys = [self.keys.of("sender", sender), *self.keys.of_queues(queues, "ready", "bell")]
         args: list[Any] = [number, len(queues), *queues]
         for uid, queue in jobs:
-            args += (place[queue], uid)
+            job = edited.get(uid)
+            args += (place[queue], uid, job.stored if job else b"", job.big if job else b"")
         count, *refused = kept.text(self._write("revive", keys, args)[1]).split()
         return Revived(int(count), tuple(refused))
 

@@ -6,7 +6,7 @@ nothing either: only a late copy has it, and nobody waits for its answer any mor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import cast
 
@@ -14,6 +14,7 @@ import attrs
 
 from trioq.core.calls import (
     CANCEL_MAX,
+    NOT_EDITED,
     CancelWord,
     Enqueued,
     Enqueuer,
@@ -267,7 +268,13 @@ def _cancelled(space: Namespace, job: Unwanted, over: dict[Uid, Unwanted]) -> Ca
     return "cancelled"
 
 
-def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid, str]]) -> Revived:
+def revive(
+    space: Namespace,
+    sender: str,
+    number: int,
+    jobs: Sequence[tuple[Uid, str]],
+    edited: Mapping[Uid, NewJob] = NOT_EDITED,
+) -> Revived:
     """Dead jobs become ready, behind the others, with a new set of attempts. Not those whose id
     was taken and is a live job's."""
     check_batch(len(jobs))
@@ -282,6 +289,8 @@ def revive(space: Namespace, sender: str, number: int, jobs: Sequence[tuple[Uid,
                 continue
             del space.dead[uid]
             life = space.jobs[uid]
+            if (job := edited.get(uid)) is not None:
+                life.stored, life.big = job.stored, job.big
             life.attempts = life.reaps = 0
             life.reason = None
             space.make_ready(queue, uid)

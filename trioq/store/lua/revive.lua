@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- revive: dead jobs become ready again, with a new set of attempts.
+-- revive: dead jobs become ready again, with a new set of attempts; one that was edited with another
+--   payload.
 --
 -- KEYS  dead      ZSET  uid -> died, epoch ms
 --       jobs, ids, ended, id_of
@@ -11,22 +12,24 @@
 --       flow      HASH  uid -> a line for its turn, then what it takes of limits, a line each
 --       fair      ZSET  queue, NUL, tag, NUL, uid: ready jobs that have a fair key
 --       turns     HASH  how far each queue and each key have come
+--       big       HASH  uid -> a big payload
 --       then sender:<id>; then for each queue: ready, bell
 -- ARGV  number    int   the sender's number of this write
 --       n_queues  int   how many queues there are in KEYS; their names
---       then for each job: queue's place, uid
+--       then for each job: queue's place, uid, and where it was edited its record, as it is to be, and a
+--       big payload; else two empty ones
 -- REPLY ok, how many, and the uids of those that stay dead as a live job has their id
 --       again, the same: executed before; nothing changed
 --       old       a number before the last; nothing changed
 --
 -- Invariant: what isn't dead stays where it is. Whose id was taken has it back, or stays dead where
---   a live job has it. The history goes on.
+--   a live job has it, and what it was. The history goes on.
 -- Repeat: the sender's number decides, so a late copy can't revive a job that died again.
 -- Cost: O(jobs).
 local dead, jobs, ids, ended, id_of, attempts, reaps, reasons, stats, queues, flow, fair,
-  turns = unpack(KEYS, 1, 13)
+  turns, big = unpack(KEYS, 1, 14)
 local number, n_queues = unpack(ARGV, 1, 2)
-local sender = KEYS[14]
+local sender = KEYS[15]
 -- @use bump
 -- @use drop
 -- @use ring
@@ -39,10 +42,11 @@ for _, key in ipairs({ jobs, ids, id_of, attempts, reaps, reasons, stats }) do
 end
 redis.call("HLEN", flow)
 redis.call("HLEN", turns)
+redis.call("HLEN", big)
 redis.call("ZCARD", fair)
 redis.call("ZCARD", ended)
 redis.call("SCARD", queues)
-for k = 15, #KEYS do
+for k = 16, #KEYS do
   redis.call("LLEN", KEYS[k])
 end
 local before = sent_before(sender, number)
@@ -51,7 +55,7 @@ if before then
 end
 -- @may
 local uids, heads, refused = {}, {}, {}
-for a = 3 + n_queues, #ARGV, 2 do
+for a = 3 + n_queues, #ARGV, 4 do
   local q, uid = tonumber(ARGV[a]), ARGV[a + 1]
   if redis.call("ZSCORE", dead, uid) and not take_back(uid) then
     refused[#refused + 1] = uid
@@ -59,6 +63,13 @@ for a = 3 + n_queues, #ARGV, 2 do
     uids[#uids + 1] = uid
     heads[q] = heads[q] or {}
     table.insert(heads[q], uid)
+    if ARGV[a + 2] ~= "" then
+      redis.call("HSET", jobs, uid, ARGV[a + 2])
+      redis.call("HDEL", big, uid)
+      if ARGV[a + 3] ~= "" then
+        redis.call("HSET", big, uid, ARGV[a + 3])
+      end
+    end
   end
 end
 if #uids > 0 then
@@ -78,10 +89,10 @@ if #uids > 0 then
         redis.call("HSET", turns, unpack(found.moved))
       end
       if #found.others > 0 then
-        redis.call("LPUSH", KEYS[13 + q * 2], unpack(found.others))
+        redis.call("LPUSH", KEYS[14 + q * 2], unpack(found.others))
       end
       redis.call("SADD", queues, ARGV[2 + q])  -- it may have been forgotten meanwhile
-      ring(KEYS[14 + q * 2])
+      ring(KEYS[15 + q * 2])
     end
   end
   bump(stats, "revived", #uids)

@@ -11,7 +11,7 @@ A machine adds rules, which say what is asked for: :mod:`.store` has those that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import attrs
@@ -38,6 +38,19 @@ from trioq.testing.machines.counting import Counting
 
 MakeStore = Callable[[StoreOptions], Any]
 """Makes an empty :class:`trioq.store.protocol.Store`, which goes by the options' clock."""
+
+
+def edited_by(call: Call, model: MemoryStore) -> Mapping[str, NewJob]:
+    """The jobs that this call has revived with another payload."""
+    if call.verb != "revive" or len(call.args) < 4:
+        return {}
+    edited: Mapping[str, NewJob] = call.args[3]
+    lives = model.space.jobs
+    return {
+        uid: job
+        for uid, job in edited.items()
+        if uid in lives and lives[uid].stored == job.stored and uid not in model.space.dead
+    }
 
 
 class LockStep(Counting, RuleBasedStateMachine):
@@ -92,6 +105,9 @@ class LockStep(Counting, RuleBasedStateMachine):
                 )
         if call.verb == "replace":
             self.bodies[call.args[2].job.uid] = call.args[2].job
+        edited = edited_by(call, self.model)
+        self.bodies |= edited
+        self.reached["revive: another payload"] += bool(edited)
 
     def repeated(self, call: Call) -> None:
         """And the same once more."""

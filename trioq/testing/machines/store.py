@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -238,9 +239,19 @@ class StoreMachine(Drawing):
         dead, bodies = list(self.model.space.dead), self.bodies
         uids = data.draw(st.lists(st.sampled_from(dead + list(bodies)[-2:]), min_size=1))
         if verb == "revive":
-            self.write("revive", sender, tuple((uid, bodies[uid].queue) for uid in uids))
+            jobs = tuple((uid, bodies[uid].queue) for uid in uids)
+            edited = data.draw(st.sampled_from([(), (), uids[:1]]), label="edited")
+            others = {uid: self.edited(data, uid) for uid in edited}
+            self.write("revive", sender, jobs, *([others] if others else []))
         else:
             self.write("purge_dead", sender, tuple(uids))
+
+    def edited(self, data: st.DataObject, uid: str) -> NewJob:
+        """The same job with another payload."""
+        was = self.bodies[uid]
+        known = {"queue": was.queue, "name": self.name_of(uid), "id": was.id, "uid": uid}
+        other = self.new_job(data, **known, seen=None)
+        return attrs.evolve(was, stored=other.stored, big=other.big)
 
     @precondition(lambda self: self.bodies)
     @rule(data=st.data(), sender=senders)
@@ -351,7 +362,8 @@ PROMISES = (
     "wait_for: live", "wait_for: done", "wait_for: dead", "wait_for: cancelled",
     "wait_for: expired", "wait_for: unknown", "wait_for: room",
     "note: kept", "note: refused", "note_files: something", "step: tells what was noted",
-    "revive: something", "purge_dead: something", "purge: something", "pause: something",
+    "revive: something", "revive: another payload", "purge_dead: something", "purge: something",
+    "pause: something",
     "wait: something", "expire_parked: something", "hasten: something", "hasten: nothing",
     "forget_queues: something", "forget_queues: nothing", "forget_queues: jobs run",
 )  # fmt: skip
