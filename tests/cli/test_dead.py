@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.conftest import Cli, lines, only_error, run, write_config
 from tests.cli.terminal import on_terminal
+from tests.dump import dump
 from tests.scene import Scene
 from tests.support import Server, new_job, trioq_started, wait_until
 from trioq.core.calls import Taking
@@ -433,3 +434,35 @@ def test_dead_jobs_that_are_revived_while_they_are_listed_hide_no_other(
     store.lane.close()
     assert listed >= {f"{n:032x}" for n in range(2000) if n % 7}
     assert run("dead", "list", trioq.config).exit_code == 0
+
+
+# -- edit --------------------------------------------------------------------------------------
+
+
+def test_a_dead_job_is_revived_with_another_payload(trioq: Cli, scene: Scene) -> None:
+    (uid,) = scene.dead(new_job("low", "convert", id="mine", payload=b'{"path":"a"}'))
+    ended = trioq("dead edit", "mine", '{"path": "b", "big": "%s"}' % ("x" * 10_000))
+    assert (ended.exit_code, ended.stdout) == (0, "revived mine with another payload\n")
+    told = trioq.json("job", uid)
+    assert (told["state"], told["id"], told["name"]) == ("ready", "mine", "convert")
+    assert told["payload"]["path"] == "b"
+    assert len(told["attempts"]) == 1
+    (claim,) = scene.driver.step(1)
+    assert (claim.uid, claim.attempts) == (uid, 0)
+
+
+def test_what_is_not_dead_or_no_payload_changes_nothing(trioq: Cli, scene: Scene) -> None:
+    (dead,) = scene.dead(new_job("low", payload=b'{"path":"a"}'))
+    (ready,) = scene.enqueue(new_job("low", payload=b'{"path":"a"}'))
+    before = dump(scene.store)
+    for id, payload, code, says in [
+        (ready, "{}", 1, "isn't edited: it is ready"),
+        ("nobody", "{}", 1, "isn't edited: there is no such job"),
+        (dead, "[]", 2, "a payload is a JSON object, not list"),
+        (dead, "{", 2, "PAYLOAD_JSON: not JSON"),
+        (dead, '{"x": NaN}', 2, "JSON has no NaN"),
+    ]:
+        ended = trioq("dead edit", id, payload)
+        assert (ended.exit_code, ended.stdout) == (code, "")
+        assert says in ended.stderr
+    assert dump(scene.store) == before

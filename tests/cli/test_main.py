@@ -74,7 +74,7 @@ def test_every_command_has_help_that_explains_each_option(
 def test_everything_that_prints_has_json(path: tuple[str, ...], command: click.Command) -> None:
     options = [option for parameter in command.params for option in parameter.opts]
     # What export writes is JSON anyhow, an engine prints its log, and the others are for people.
-    for_people = [("top",), ("shell",), ("init",), ("dev",)]
+    for_people = [("top",), ("shell",), ("init",), ("dev",), ("web", "show")]
     assert "--json" in options or path in [("serve",), ("dead", "export"), *for_people]
 
 

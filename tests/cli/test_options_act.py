@@ -738,7 +738,8 @@ ASKED = {
     "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "explain": ["low 1"],
     "result": ["low 1"], "hasten": ["scheduled"],
     "cancel": ["--name", "noop"],
-    "dead show": ["dead noop full"], "dead revive": ["--all"], "dead purge": ["--all"],
+    "dead show": ["dead noop full"], "dead edit": ["dead noop full", "{}"],
+    "dead revive": ["--all"], "dead purge": ["--all"],
     "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],
     **{f"schedules {word}": ["nightly"] for word in ("show", "next", "run", "pause", "resume")},
     "limits set": ["stripe", "--burst", "2"],
@@ -751,7 +752,9 @@ DRY = [command for command, option in ALL if option == "--dry-run"]
 COUNTED = [command for command in DRY if command != "cancel"]
 #: Those that need processes, or take over the logs of this one, have tests of their own.
 JSON = [
-    command for command, option in ALL if option == "--json" and command not in ("scale", "run")
+    command
+    for command, option in ALL
+    if option == "--json" and command not in ("scale", "run", "web hash-password", "web new-token")
 ]
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any, TypeVar
 import attrs
 import click
 
-from trioq.cli import Group
+from trioq.cli import FAILED, Group
 from trioq.cli.afar import with_api
 from trioq.cli.bulk import (
     Pace,
@@ -39,8 +39,10 @@ from trioq.cli.common import (
     with_json,
 )
 from trioq.cli.jobs import failures, is_gone, payload, show_story
+from trioq.cli.payloads import encoded
 from trioq.cli.screen import ago, cut, free_texts, numbers, plain, show_table, texts
 from trioq.core.formats.history import last_error
+from trioq.errors import PayloadRejected
 from trioq.store.inspect import DeadFilter, JobView
 from trioq.store.inspect import Group as DeadGroup
 
@@ -166,6 +168,38 @@ def _group_row(row: DeadGroup) -> tuple[object, ...]:
     return (
         row.count, row.name or "?", row.fingerprint, ago(row.first_ms), ago(row.last_ms), cut(said)
     )  # fmt: skip
+
+
+@dead.command()
+@with_config
+@with_api
+@click.argument("id", type=ID)
+@click.argument("payload", metavar="PAYLOAD_JSON")
+@with_json
+def edit(*, config: str, id: str, payload: str, as_json: bool) -> None:
+    """Give the dead job ID another payload and a new set of attempts, in one write.
+
+    PAYLOAD_JSON is all of it; - is stdin. Its queue, its id and its history stay.
+    """
+    with opened(config) as there:
+        text = sys.stdin.buffer.read() if payload == "-" else payload
+        try:
+            content = json.loads(encoded(text, there.config.max_payload_bytes))
+        except PayloadRejected as error:
+            raise click.UsageError(f"PAYLOAD_JSON: {error}.") from None
+        most = there.config.max_payload_bytes
+        result = there.admin.edit(id, content, max_payload_bytes=most)
+    with already_done():
+        if as_json:
+            show_json({"id": id, "result": result})
+        elif result == "revived":
+            click.echo(plain(f"revived {id} with another payload"))
+    if result != "revived":
+        why = {"unknown": "there is no such job", "taken": "a live job has its id",
+               "unreadable": "it can't be read"}.get(result, f"it is {result}")  # fmt: skip
+        if not as_json:
+            note(plain(f"{id} isn't edited: {why}"))
+        raise click.exceptions.Exit(FAILED)
 
 
 @dead.command()

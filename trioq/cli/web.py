@@ -10,7 +10,7 @@ import click
 import trio
 
 from trioq.cli import FAILED, Listing
-from trioq.cli.common import fail, with_config
+from trioq.cli.common import fail, show_json, with_config, with_json
 from trioq.cli.signals import obeyed
 from trioq.core.config.texts import ADDRESS
 from trioq.core.config.web import host_and_port
@@ -106,7 +106,8 @@ async def _serve(app: Any, bound: ports.Bound) -> None:
 
 
 @web.command("hash-password")
-def hash_password_() -> None:
+@with_json
+def hash_password_(*, as_json: bool) -> None:
     """Ask for a password, and print what [web.users] keeps of it.
 
     Where stdin is no terminal, its first line is the password.
@@ -119,14 +120,19 @@ def hash_password_() -> None:
         password = sys.stdin.readline().removesuffix("\n")
     if not password:
         fail("an empty password is none", FAILED)
-    click.echo(hash_password(password))
+    kept = hash_password(password)
+    show_json({"password": kept}) if as_json else click.echo(kept)
 
 
 @web.command("new-token")
-def new_token_() -> None:
+@with_json
+def new_token_(*, as_json: bool) -> None:
     """Print a new token, and what [web.tokens] keeps of it. The token is shown this once."""
     from trioq.web.who.tokens import hash_token, new_token
 
     token = new_token()
+    if as_json:
+        show_json({"token": token, "sha256": hash_token(token)})
+        return
     click.echo(f"token   {token}")
     click.echo(f"sha256  {hash_token(token)}")

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import attrs
 
 from trioq.client.cancel import WAIT_S, CancelOutcome, Wish, whoami
 from trioq.client.cancelling import Cancelled, Cancelling
@@ -30,9 +32,11 @@ from trioq.client.sync_sender import SyncSender
 from trioq.client.sync_waits import SyncWaits
 from trioq.core import arguments
 from trioq.core.arguments import Seconds
-from trioq.core.calls import Revived
+from trioq.core.calls import NewJob, Revived
 from trioq.core.config import Config
 from trioq.core.flow import told_apart
+from trioq.core.formats.payload import encode as encode_payload
+from trioq.core.formats.record import encode as encode_record
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings, is_own, take_of
 from trioq.store import inspect
@@ -494,6 +498,43 @@ class Admin:
                 if refused is not None:
                     refused += revived.refused
                 yield revived.count
+
+    def edit(
+        self, id_or_uid: str, payload: Mapping[str, Any], *, max_payload_bytes: int = 2**20
+    ) -> str:
+        """A dead job gets another payload and becomes ready, with a new set of attempts, in one
+        write. Its name, its queue, its id and its history stay, and what it takes of limits.
+
+        Args:
+          payload: All of it.
+          max_payload_bytes: A larger one is refused.
+
+        Returns:
+          ``revived``; else nothing was changed, and it is ``taken`` (a live job has its id),
+          ``unreadable``, ``unknown``, or the state in which it is.
+
+        Raises:
+          PayloadRejected: It can't be a payload.
+          StoreUnreachable, StoreBusy, StoreRefused: As of :meth:`pause`.
+        """
+        content = encode_payload(dict(payload), max_payload_bytes)
+        view = inspect.find(self.store, id_or_uid, with_big=False)
+        if view is None or view.state != "dead":
+            return "unknown" if view is None else view.state
+        if view.record is None:
+            return "unreadable"
+        uid, queue = view.uid, view.record.queue
+        stored, big = encode_record(attrs.evolve(view.record, payload=content))
+        edited = {uid: NewJob(uid, queue, stored, big)}
+        revived = self._sender.send(
+            lambda store, sender, number: store.revive(sender, number, [(uid, queue)], edited)
+        )
+        if revived.refused:
+            return "taken"
+        if revived.count:
+            return "revived"
+        left = inspect.find(self.store, uid, with_big=False)
+        return "unknown" if left is None else left.state
 
     # -- below -------------------------------------------------------------------------------
 

@@ -41,6 +41,47 @@ def masked_job(told: Mapping[str, Any], sensitive: Collection[str]) -> dict[str,
     return shown
 
 
+def unmasked(value: Any, before: Any, sensitive: Collection[str]) -> Any:
+    """What was masked and edited, with what the masks hid.
+
+    Args:
+      before: What it was before it was masked.
+
+    Raises:
+      ValueError: A mask stands where there was nothing; all of them.
+    """
+    lost = list[str]()
+    found = _unmasked(value, before, sensitive, "", lost)
+    if lost:
+        told = ", ".join(lost[:10])
+        raise ValueError(f"{MASK} stands for what was there, and there was nothing: {told}")
+    return found
+
+
+def _unmasked(
+    value: Any, before: Any, sensitive: Collection[str], path: str, lost: list[str]
+) -> Any:
+    if isinstance(value, Mapping):
+        was = before if isinstance(before, Mapping) else {}
+        found = {}
+        for name, each in value.items():
+            here = f"{path}.{name}" if path else str(name)
+            if each != MASK or str(name).casefold() not in sensitive:
+                found[name] = _unmasked(each, was.get(name), sensitive, here, lost)
+            elif name in was:
+                found[name] = was[name]
+            else:
+                lost.append(here)
+        return found
+    if isinstance(value, list):
+        old = before if isinstance(before, list) else []
+        return [
+            _unmasked(each, old[i] if i < len(old) else None, sensitive, f"{path}[{i}]", lost)
+            for i, each in enumerate(value)
+        ]
+    return value
+
+
 def _masked(value: Any, sensitive: Collection[str]) -> Any:
     if isinstance(value, Mapping):
         return {

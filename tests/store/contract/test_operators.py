@@ -9,7 +9,7 @@ from tests.dump import Waiting
 from tests.store.drive import line
 from tests.store.world import SECOND, Make, World, bury, uids
 from tests.support import cancelled_by, new_job
-from trioq.core.calls import Admit
+from trioq.core.calls import Admit, Taking
 from trioq.core.settlements import DeadLetter, Park, RetryAt
 from trioq.errors import TrioqBug
 
@@ -35,6 +35,35 @@ def test_a_cancelled_job_does_not_run_wherever_it_waited(world: Make) -> None:
     left = w.dump()
     assert left.stats["cancelled"] == 4
     assert (left.parked, left.doors, left.queues) == ({}, {}, {})
+
+
+def test_a_dead_job_that_is_edited_runs_with_its_new_payload(world: Make) -> None:
+    w = world()
+    one, other = bury(w, new_job(payload=b'{"a":1}', id="mine"), new_job(payload=b'{"b":1}'))
+    before = w.dump()
+    edited = new_job(payload=b'{"a":2,"x":"%s"}' % (b"y" * 10_000), id="mine", uid=one)
+    write = w.sender.next()
+    jobs = [(one, "low"), (other, "low")]
+    assert w.store.revive(*write, jobs, {one: edited}).count == 2
+    after = w.dump()
+    assert (after.jobs[one], after.big[one]) == (edited.stored, edited.big)
+    assert after.jobs[other] == before.jobs[other]
+    assert after.history == before.history
+    assert after.ids == before.ids
+    third = attrs.evolve(edited, stored=before.jobs[one], big=b"")
+    assert w.store.revive(*write, jobs, {one: third}).count == 2, "as it was answered before"
+    assert w.dump() == after
+
+
+def test_a_dead_job_whose_id_is_taken_stays_as_it_was(world: Make) -> None:
+    w = world()
+    (dead,) = bury(w, new_job(payload=b'{"a":1}', id="mine"))
+    taking = Taking(dead, "dead")
+    w.store.enqueue(*w.sender.next(), [new_job(id="mine")], taking=taking)
+    before = w.dump()
+    edited = new_job(payload=b'{"a":2}', id="mine", uid=dead)
+    assert w.store.revive(*w.sender.next(), [(dead, "low")], {dead: edited}).refused == (dead,)
+    assert attrs.evolve(w.dump(), senders=before.senders) == before
 
 
 def test_what_waits_for_its_time_is_due_at_once_and_keeps_its_attempts(world: Make) -> None:

@@ -191,6 +191,21 @@ def test_masked_fields_are_in_no_page(masking: Browser, scene: Scene) -> None:
     assert "ada" in exported
 
 
+def test_a_payload_is_edited_and_what_is_masked_stays(masking: Browser, scene: Scene) -> None:
+    (dead,) = scene.dead(new_job("low", payload=b'{"user":"ada","password":"hunter2"}'))
+    html = masking.get(at(dead))
+    assert "dead.edit" in forms_of(html)
+    asked = quote(json.dumps({"user": "bob", "password": "•••"}))
+    sure = masking.get(f"/sure?do=dead.edit&job={dead}&payload={asked}&next={at(dead)}")
+    assert "hunter2" not in sure.text
+    fields = {str(e.attributes["name"]): str(e.attributes["value"]) for e in sure.all("input")}
+    answer = masking.post("/do/dead.edit", **fields)
+    assert answer.headers["location"] == at(dead)
+    view = find(scene.store, dead)
+    assert view is not None
+    assert (view.state, view.payload) == ("ready", {"user": "bob", "password": "hunter2"})
+
+
 # -- the dead ----------------------------------------------------------------------------------
 
 

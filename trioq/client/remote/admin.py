@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trioq.client.admin import PAGE, Admin
@@ -19,6 +20,7 @@ from trioq.client.sync_sender import SyncSender
 from trioq.core import arguments
 from trioq.core.arguments import Seconds
 from trioq.core.calls import CANCEL_MAX
+from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.job import Record, Uid
 from trioq.core.limits import LimitSettings
 from trioq.store.inspect import (
@@ -296,6 +298,13 @@ class Remote(Admin):
 
     def hasten(self, id_or_uid: str) -> str:
         return str(self.http.do("jobs.hasten", job=id_or_uid, tells=True)["result"])
+
+    def edit(
+        self, id_or_uid: str, payload: Mapping[str, Any], *, max_payload_bytes: int = 2**20
+    ) -> str:
+        content = encode_payload(dict(payload), max_payload_bytes)
+        told = self.http.do("dead.edit", job=id_or_uid, payload=json.loads(content), tells=True)
+        return str(told["result"])
 
     def reset_breaker(self, name: str) -> bool:
         return bool(self.http.do("breakers.reset", name=name)["were"])

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import attrs
 
 from trioq.store.inspect import DeadFilter
+from trioq.web.masks import sensitive_of, unmasked
 from trioq.web.operations.bulk import PAGE_MAX, After, Page, Quota
 from trioq.web.operations.operation import Acting, Operation
 from trioq.web.problems import Problem
@@ -121,6 +122,39 @@ def _purge(acting: Acting, what: SomeDead) -> dict[str, Any]:
     return _through(acting, what, acting.admin.purge_dead).as_json("purged")
 
 
+@attrs.frozen(kw_only=True)
+class Edit:
+    """Which, and what it is given from now on."""
+
+    job: Annotated[str, "Its id, or its uid."]
+    payload: Annotated[
+        dict[str, Any], "All of it, an object; what is masked in it stays what it is."
+    ]
+    tells: Annotated[bool, "Also tell, and don't refuse, where it isn't dead."] = False
+
+
+#: Why nothing was changed.
+NOT_EDITED = {
+    "taken": "another job has its id, and waits or runs",
+    "unreadable": "it can't be read, so nobody knows its queue",
+}
+
+
+def _edit(acting: Acting, what: Edit) -> dict[str, Any]:
+    content, sensitive = what.payload, sensitive_of(acting.config)
+    if sensitive and (view := acting.admin.job(what.job)) is not None:
+        content = unmasked(content, view.payload, sensitive)
+    most = acting.config.max_payload_bytes
+    result = acting.admin.edit(what.job, content, max_payload_bytes=most)
+    if result != "revived" and not what.tells:
+        if result == "unknown":
+            raise Problem(404, "No such job", f"there is no job {what.job[:200]!r}")
+        why = NOT_EDITED.get(result, f"it isn't dead: it is {result}")
+        raise Problem(409, "Not edited", why)
+    done = "revived with this payload" if result == "revived" else f"nothing was done: {result}"
+    return {"job": what.job, "result": result, "done": done}
+
+
 OPERATIONS = (
     Operation(
         name="dead.revive",
@@ -128,6 +162,14 @@ OPERATIONS = (
         does="Give dead jobs a new set of attempts, in the queues they came from.",
         takes=SomeDead,
         run=_revive,
+    ),
+    Operation(
+        name="dead.edit",
+        role=Role.admin,
+        does="Give a dead job another payload, and a new set of attempts, in one write.",
+        takes=Edit,
+        run=_edit,
+        is_grave=True,
     ),
     Operation(
         name="dead.purge",
