@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.life import Life, living
 from tests.support import PATIENCE_S
@@ -22,7 +22,9 @@ ARGS = [
     "--disable-sync",
 ]
 
-WIDE, NARROW = ViewportSize(width=1200, height=900), ViewportSize(width=360, height=740)
+expect.set_options(timeout=PATIENCE_S * 1000)
+
+WIDE = ViewportSize(width=1200, height=900)
 
 
 @pytest.fixture(scope="package")
@@ -55,7 +57,9 @@ class Tab:
     page: Page = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        context = self.browser.new_context(viewport=WIDE, java_script_enabled=self.scripts)
+        context = self.browser.new_context(
+            viewport=WIDE, java_script_enabled=self.scripts, reduced_motion="reduce"
+        )
         context.set_default_timeout(PATIENCE_S * 1000)
         self.page = page = context.new_page()
         page.on("console", lambda said: self._fault(said.type in ("error", "warning"), said.text))
@@ -73,7 +77,7 @@ class Tab:
 
     def until_live(self) -> None:
         """Wait until the page is told what moves."""
-        self.page.wait_for_function("document.querySelector('#pulse').textContent === 'live'")
+        expect(self.page.locator("#pulse")).to_have_text("live")
 
     def press(self, label: str) -> str:
         """Press the button, and say what came of it."""

@@ -18,6 +18,7 @@ import trioq
 from tests.browser import shop
 from tests.support import Server, trioq_started, wait_until
 from trioq.client.admin import Admin
+from trioq.store.inspect import JobView
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,16 +66,21 @@ class Life:
     admin: Admin
     client: trioq.SyncClient
 
-    def state(self, uid: str) -> str:
-        """What has become of a job."""
-        view = self.admin.job(uid)
-        return view.state if view is not None else "unknown"
-
     def running(self, name: str) -> list[tuple[str, str]]:
         """The engines and the uids of the jobs of a name that run."""
         held = ((engine.id, view) for engine in self.admin.stats().engines
                 for view in self.admin.held(engine.id))  # fmt: skip
         return [(id, view.uid) for id, view in held if view.about and view.about.name == name]
+
+    def job(self, id: str) -> JobView:
+        """A job of which something is known."""
+        view = self.admin.job(id)
+        assert view is not None
+        return view
+
+    def dead(self, name: str) -> list[str]:
+        """The uids of the dead jobs of a name, the longest dead first."""
+        return [view.uid for view in self.admin.dead(trioq.DeadFilter(name=name))]
 
     def engine(self, name: str) -> str:
         """The engine that runs a job of this name."""

@@ -8,11 +8,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.conftest import NARROW, WIDE, Tab
+from tests.browser.conftest import Tab
 from tests.browser.life import Life
 from trioq.web.site.pages import PAGES
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.direct]
+
+#: A phone, and both sides of where pages are laid out in another way.
+WIDTHS = (360, 720, 721, 860, 861, 1100, 1101, 1200)
 
 #: What is looked at of each page, with a path that leads there.
 SHOWN: dict[str, tuple[str, Callable[[Life], str]]] = {
@@ -20,6 +23,14 @@ SHOWN: dict[str, tuple[str, Callable[[Life], str]]] = {
     "queues": ("/queues", lambda life: "/queues"),
     "queue": ("/queues/{queue:all}", lambda life: "/queues/low"),
     "paused queue": ("/queues/{queue:all}", lambda life: "/queues/archive"),
+    "jobs": ("/jobs", lambda life: "/jobs"),
+    "jobs that are dead": ("/jobs", lambda life: "/jobs?state=dead&q=name:mail"),
+    "a wrong query": ("/jobs", lambda life: "/jobs?q=nmae:mail"),
+    "running job": ("/jobs/{job:all}", lambda life: "/jobs/report-november"),
+    "late job": ("/jobs/{job:all}", lambda life: "/jobs/receipt-7000"),
+    "dead job": ("/jobs/{job:all}", lambda life: f"/jobs/{life.dead('thumbnail')[0]}"),
+    "dead": ("/dead", lambda life: "/dead"),
+    "group": ("/dead/group", lambda life: "/dead/group?name=thumbnail"),
     "engines": ("/engines", lambda life: "/engines"),
     "engine": ("/engines/{engine:all}", lambda life: f"/engines/{life.engine('report')}"),
     "limits": ("/limits", lambda life: "/limits"),
@@ -35,6 +46,7 @@ ELSEWHERE = {
     "/logout": "has no page",
     "/do/{operation}": "has no page",
     "/breakers": "leads to /limits",
+    "/dead/export": "is a file",
 }
 
 
@@ -50,10 +62,9 @@ def test_a_page_works_and_all_can_read_it(tab: Tab, life: Life, name: str) -> No
     is_accessible(page)
     page.emulate_media(color_scheme="dark")
     is_accessible(page)
-    page.set_viewport_size(NARROW)
-    _fits(page)
-    page.set_viewport_size(WIDE)
-    _fits(page)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        _fits(page)
 
 
 def is_accessible(page: Page) -> None:
@@ -69,6 +80,13 @@ def is_accessible(page: Page) -> None:
 
 
 def _fits(page: Page) -> None:
-    """Nothing is beyond the right edge of the screen, so that one has to push the page about."""
-    wide, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    """Nothing is beyond the right edge of the screen, so that one has to push the page about; also
+    where it is a while ago."""
+    wide, screen = page.evaluate(
+        """() => {
+          const times = document.querySelectorAll("time[data-ago]");
+          for (const each of times) each.textContent = "99 min ago";
+          return [document.documentElement.scrollWidth, innerWidth];
+        }"""
+    )
     assert wide <= screen

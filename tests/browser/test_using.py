@@ -6,9 +6,10 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 import trioq
+from tests.browser import shop
 from tests.browser.conftest import Tab
 from tests.browser.life import Life, url_in
 from tests.browser.test_pages import is_accessible
@@ -69,13 +70,19 @@ def test_without_scripts_one_can_look_and_act(plain_tab: Tab, life: Life) -> Non
 def test_figures_move_without_a_reload(tab: Tab, life: Life) -> None:
     page = tab.open("/queues/archive")
     tab.until_live()
-    before = page.locator("[data-live='queue/archive/ready']").inner_text()
+    ready = page.locator("[data-live='queue/archive/ready']")
+    before = int(ready.inner_text())
     life.client.enqueue("receipt", {"order": 1}, queue="archive")
-    page.wait_for_function(
-        "before => document.querySelector(\"[data-live='queue/archive/ready']\").textContent"
-        " === String(+before + 1)",
-        arg=before,
-    )
+    expect(ready).to_have_text(str(before + 1))
+
+
+def test_an_open_page_of_a_job_shows_that_it_ends(tab: Tab, life: Life) -> None:
+    handle = life.client.enqueue(shop.report.call("2026-09"))
+    wait_until(lambda: life.job(handle.uid).noted)
+    page = tab.open(f"/jobs/{handle.uid}")
+    assert "page 4 of 10" in page.get_by_role("region", name="What its handler says").inner_text()
+    handle.cancel()
+    expect(page.locator("h1 + p")).to_have_text("cancelled")
 
 
 # -- what can be done --------------------------------------------------------------------------
@@ -128,7 +135,48 @@ def test_a_schedule_is_paused_resumed_and_run_now(tab: Tab, life: Life) -> None:
     assert "Paused" in page.locator("main").inner_text()
     assert tab.press("Resume")
     uid = tab.press("Run now").split()[0]
-    wait_until(lambda: life.state(uid) == "done")
+    wait_until(lambda: life.job(uid).state == "done")
+
+
+def test_jobs_are_found_by_a_query_and_one_that_runs_is_cancelled(tab: Tab, life: Life) -> None:
+    life.client.enqueue(shop.report.call("2026-10"), id="report-october")
+    wait_until(lambda: life.job("report-october").noted)
+    page = tab.open("/jobs")
+    page.get_by_role("searchbox").fill("name:report id:report-oct*")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="report-october").click()
+    page.get_by_text("page 4 of 10").wait_for()
+    page.locator("summary", has_text="Cancel").click()
+    page.get_by_label("Why").fill("it is late")
+    assert tab.press("Have it end")
+    wait_until(lambda: life.job("report-october").state == "cancelled")
+
+
+def test_a_dead_job_is_revived_a_group_of_them_too_or_purged(tab: Tab, life: Life) -> None:
+    first, *others = life.dead("mail")
+    page = tab.open(f"/jobs/{first}")
+    page.locator("summary", has_text="Traceback").click()
+    assert "refuses" in page.get_by_role("region", name="The traceback").inner_text()
+    tab.press("Revive")
+    wait_until(lambda: _has_died(life, first, 2))
+    page = tab.open("/dead")
+    row = page.locator("[data-part=groups] tr", has_text="mail")
+    row.get_by_role("button", name="Revive").click()
+    page.get_by_text("3 done: that was all").wait_for()
+    wait_until(lambda: _has_died(life, first, 3) and _has_died(life, others[0], 2))
+    page = tab.open("/dead")
+    row = page.locator("[data-part=groups] tr", has_text="mail")
+    row.get_by_role("button", name="Purge").click()
+    page.get_by_role("button", name="Yes, purge").click()
+    page.get_by_text("3 done: that was all").wait_for()
+    page.get_by_role("link", name="Go on").click()
+    page.wait_for_url("**/dead")
+    assert life.dead("mail") == []
+
+
+def _has_died(life: Life, uid: str, times: int) -> bool:
+    view = life.job(uid)
+    return (view.state, len(view.attempts)) == ("dead", times)
 
 
 # -- who one is --------------------------------------------------------------------------------

@@ -180,14 +180,14 @@ async def stream(request: Request) -> Response:
             headers={"retry-after": "60"},
         )
     asked = {name: value[:1000] for name, value in request.query_params.items()}
-    return _Stream(
+    return Stream(
         events(live, topic, asked),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-class _Stream(StreamingResponse):
+class Stream(StreamingResponse):
     """It ends where nobody listens any more, and not when it is found as garbage."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

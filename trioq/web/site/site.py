@@ -113,6 +113,7 @@ class Site:
             "flash": flash,
             "here": here,
             "live": "",
+            "shape": "",
             "may": may,
             "nav": [(page.path, page.title) for page in self._pages if page.title],
             "now_ms": time.time_ns() // 1_000_000,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import anyio
 import attrs
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from trioq.client.admin import Admin
 from trioq.client.results import result_json
@@ -22,7 +22,7 @@ from trioq.web.desk import Desk
 from trioq.web.masks import masked, sensitive_of
 from trioq.web.problems import Problem
 from trioq.web.site import words
-from trioq.web.site.live import LASTS_S, STREAMS, event, live_of, streamed
+from trioq.web.site.live import LASTS_S, STREAMS, Stream, event, live_of, streamed
 from trioq.web.site.page import Page
 from trioq.web.site.site import of_path, site_of
 from trioq.web.site.story import story
@@ -67,7 +67,8 @@ async def job(request: Request) -> Response:
     about = view.about
     return site_of(request).render(
         request, "job.html", title=view.callers_id or view.uid, view=view, about=about,
-        live=streamed("job", job=view.uid), moments=story(view), noted=noted_of(view),
+        live=streamed("job", job=view.uid), shape=told(view, sensitive)["shape"],
+        moments=story(view), noted=noted_of(view),
         explained=seen.explained, take=seen.story.take, door=seen.story.door,
         result=seen.result, payload=masked(view.payload, sensitive),
         is_masked=bool(sensitive), sensitive=sensitive, waits=view.state in WAITS,
@@ -86,14 +87,14 @@ async def stream(request: Request) -> Response:
     if live_of(desk).open.total() >= STREAMS:
         headers = {"retry-after": "60"}
         raise Problem(503, "Too many pages are open", "this one can be reloaded", headers=headers)
-    return StreamingResponse(
+    return Stream(
         events(desk, uid),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
-async def events(desk: Desk, uid: str) -> AsyncIterator[bytes]:
+async def events(desk: Desk, uid: str) -> AsyncGenerator[bytes, None]:
     """What a job's page is told: first all of it, then what changes.
 
     Cancellation: the page isn't counted as open any more.

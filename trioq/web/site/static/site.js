@@ -44,7 +44,7 @@
   const path = document.body.dataset.stream;
   const pulse = document.getElementById("pulse");
   let stream = null;
-  let shape; // of what is shown, and of what there is
+  let shape = document.body.dataset.shape; // of what is drawn; else of what is told first
   let wanted;
   let swapped_at = Date.now();
 
