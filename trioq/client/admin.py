@@ -35,6 +35,7 @@ from trioq.core.arguments import Seconds
 from trioq.core.calls import NewJob, Revived
 from trioq.core.config import Config
 from trioq.core.flow import told_apart
+from trioq.core.formats.minutes import Minute
 from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode as encode_record
 from trioq.core.job import Uid
@@ -234,6 +235,11 @@ class Admin:
     def dead_views(self, jobs: Sequence[Dead]) -> Iterator[JobView]:
         """All that is known of some of a page; those without a record are left out."""
         return inspect.dead_views(self.store, jobs)
+
+    def minutes(self, hours: float = 1.0) -> list[Minute]:
+        """What happened in each minute of the last ``hours``, 24 at most, the earliest first: of
+        minutes in which no engine counted, nothing is known."""
+        return inspect.last_minutes(self.store, hours)
 
     def groups(self) -> Groups:
         """The newest of the dead, grouped by handler and by what they died of."""

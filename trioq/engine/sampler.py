@@ -29,11 +29,13 @@ from trioq.core.events import (
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.standstill import Standstill
 from trioq.core.waiting import circle
+from trioq.core.wall import wall_s
 from trioq.engine.bridge import Caller
 from trioq.engine.outage import Outage
 from trioq.engine.status import Seen
 from trioq.errors import StoreError
-from trioq.store.inspect import Glance, glance, sample, tell, waits_of_all
+from trioq.store.inspect import Glance, glance, note_minute, sample, tell, waits_of_all
+from trioq.store.inspect.sample import Sample
 from trioq.store.redis import RedisStore
 
 #: A turn to count that isn't renewed for so many intervals ends; what was counted is shown
@@ -87,6 +89,8 @@ class Sampler:
     _paused: Glance | None = attrs.field(default=None, init=False)
     """The last look, for what was paused by then."""
     _has_turn: bool = attrs.field(default=False, init=False)
+    _minute: int | None = attrs.field(default=None, init=False)
+    """The last that it has kept, since the epoch."""
     _is_in_circle: bool = attrs.field(default=False, init=False)
     """Whether it was told that nothing moves."""
 
@@ -138,6 +142,8 @@ class Sampler:
         ends = sent_at + SHOWN * self.interval_s
         self.seen = Seen(self.clock(), seen, self._stuck_s(seen.ready), counted, ends)
         self._tell_pauses(seen)
+        if counted is not None:
+            await self._note_minute(counted, seen.clock_offset_s)
         if counted is not None and (unused := counted.stats.unused):
             # Any of them: those that can't be forgotten for some reason don't hide the others.
             some = random.sample(unused, min(len(unused), FORGOTTEN_MAX))
@@ -151,6 +157,13 @@ class Sampler:
                 kept_ms = round(1000 * SHOWN * self.interval_s)
                 await self.caller.call(tell, self.server, boot, snapshot, kept_ms=kept_ms)
             await self._look_whether_it_moves(boot, snapshot)
+
+    async def _note_minute(self, counted: Sample, clock_offset_s: float) -> None:
+        """Once in each minute of the server's clock, for the pictures of the last day."""
+        minute = int((wall_s() + clock_offset_s) // 60)
+        if minute != self._minute:
+            await self.caller.call(note_minute, self.server, minute, counted)
+            self._minute = minute
 
     async def _look_whether_it_moves(self, boot: str, snapshot: Snapshot) -> None:
         """Say it once if all that its workers wait for waits for them in turn."""

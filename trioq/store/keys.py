@@ -79,6 +79,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("enqueuers_line", "ZSET", "`queue\\0nth\\0uid` of the same, all with score 0: the first is the next", "enqueue", "with the former"),
     KeyDoc("limit:<name>", "STRING", "the limiter's theoretical arrival time, epoch µs", "enqueue", "expires when the bucket is full"),
     KeyDoc("sampler", "STRING", "the engine whose turn it is to count for the metrics: a hint", "that engine", "expires when it stops"),
+    KeyDoc("minutes", "STRING", "the last day: a record of 32 bytes for each minute, in a ring", "the engine whose turn it is to count", "nobody: it doesn't grow"),
     KeyDoc("bell:<queue>", "LIST", "at most one token: something may be claimable", "whatever makes it so", "an idle engine; forget_queues"),
     KeyDoc("bell:@<boot>", "LIST", "at most one token: somebody asks something of this engine", "cancel", "that engine; sign-off, reap"),
     KeyDoc("breakers", "HASH", "breaker → its state and what engines have said of it, where all share it, and of others how often they were reset; a line each", "breakers, reset_breaker", "never"),

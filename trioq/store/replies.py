@@ -308,6 +308,7 @@ COMMANDS: Mapping[str, Shape] = {
     "MEMORY": _plain(optional(number)),
     "MULTI": OK,
     "SCAN": PAGE,
+    "SETRANGE": COUNT,
     "SET": _plain(optional(one_of(b"OK"))),
     "TIME": Shape(_time),
     "TYPE": _plain(text),

@@ -27,6 +27,7 @@ from trioq.store.inspect.limits import LimitView, Taken, limits, settings_json
 from trioq.store.inspect.limits import known as known_limits
 from trioq.store.inspect.listing import Listed, Listing, all_jobs, listing
 from trioq.store.inspect.living import JobFilter, Living, LivingPage, living_pages, running
+from trioq.store.inspect.minutes import last_minutes, note_minute
 from trioq.store.inspect.overview import EngineView, Overview, Overviews
 from trioq.store.inspect.pauses import Pauses, pauses, schedule_in_words, take_in_words
 from trioq.store.inspect.queues import parked_names, queue_names, waiting
@@ -100,6 +101,7 @@ __all__ = [
     "held",
     "known_limits",
     "lanes",
+    "last_minutes",
     "late_in_words",
     "limits",
     "limits_in_words",
@@ -107,6 +109,7 @@ __all__ = [
     "living_pages",
     "look",
     "newest_dead",
+    "note_minute",
     "now_ms_of",
     "oldest_ready_ms",
     "outstanding",

@@ -115,6 +115,13 @@ SHAPES: Mapping[str, Schema] = {
             "jobs": TEXTS, "probes": _map(TEXT),
         },
     ),
+    "Minute": _object(
+        "What happened in a minute, and what was so when it began.",
+        {
+            "at_ms": TIME, "enqueued": COUNT, "done": COUNT, "failed": COUNT, "dead": COUNT,
+            "oldest_ms": MAYBE_COUNT, "waiting": COUNT, "running": COUNT,
+        },
+    ),
     "Pause": _object(
         "What is paused: one of queue, job, limit and key, schedule.",
         {"queue": MAYBE_TEXT, "job": MAYBE_TEXT, "limit": MAYBE_TEXT, "key": ANY,

@@ -113,6 +113,19 @@ def _engine(acting: Acting, what: OfEngine) -> dict[str, Any]:
     raise Problem(404, "No such engine", f"there is no engine {what.engine[:200]!r}{hint}")
 
 
+@attrs.frozen(kw_only=True)
+class Hours:
+    """How far back."""
+
+    hours: Annotated[float, "Hours, 24 at most."] = 1.0
+
+
+def _minutes(acting: Acting, what: Hours) -> list[dict[str, Any]]:
+    if not 0 < what.hours <= 24:
+        raise ValueError(f"hours is {what.hours}: expected a number up to 24")
+    return [minute.as_json() for minute in acting.admin.minutes(what.hours)]
+
+
 def _pauses(acting: Acting, what: Nothing) -> list[dict[str, Any]]:
     return acting.admin.pauses().as_json()
 
@@ -151,6 +164,14 @@ QUESTIONS = (
         "/engines", "The engines that live, and what each holds.", Nothing, "Engine[]", _engines
     ),
     Question("/engines/{engine}", "One of them.", OfEngine, "Engine", _engine),
+    Question(
+        "/minutes",
+        "What happened in each of the last minutes; of those in which no engine counted, nothing is"
+        " known.",
+        Hours,
+        "Minute[]",
+        _minutes,
+    ),
     Question(
         "/pauses", "What is paused: by whom, since when and why.", Nothing, "Pause[]", _pauses
     ),

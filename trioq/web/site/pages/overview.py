@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
 from trioq.client.admin import Admin
+from trioq.core.formats.minutes import Minute
 from trioq.doctor import attention
 from trioq.web.site import look as looks
 from trioq.web.site.live import look_for
@@ -33,7 +33,7 @@ class Drawn:
     unit: str
 
 
-def drawn(minutes: Sequence[Any], hours: int, each: int, now_ms: int) -> list[Drawn]:
+def drawn(minutes: Sequence[Minute], hours: int, each: int, now_ms: int) -> list[Drawn]:
     """Done, failing and enqueued per second, and the age of the oldest job, over the last hours.
 
     Args:
@@ -74,9 +74,8 @@ async def overview(request: Request) -> Response:
     seen = await look_for(request)
     now = seen.overview
 
-    def history(admin: Admin) -> Sequence[Any]:
-        minutes: Sequence[Any] = admin.minutes(hours) if hasattr(admin, "minutes") else ()
-        return minutes
+    def history(admin: Admin) -> Sequence[Minute]:
+        return admin.minutes(hours)
 
     minutes = await desk.ask(history)
     return site_of(request).render(
