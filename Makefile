@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # What walks at random walks the same way each time, also where it draws from a set.
 export PYTHONHASHSEED ?= 0
 
-.PHONY: serve test coverage check compiled props worlds faults load soak mutants bench bench-peers site docs sbom clean
+.PHONY: serve test coverage check compiled props worlds faults load soak mutants bench bench-peers site docs pictures sbom clean
 
 serve: $(VENV)/.serve  ## run an engine; `make serve ARGS=--drain` ends when all is done
 	@$(BIN)/trioq serve $(CONFIG) $(ARGS)
@@ -69,6 +69,9 @@ bench-peers: $(VENV)/.test  ## beside other job queues, each with an environment
 
 site: $(VENV)/.test  ## the documentation as a site, in build/site/
 	@$(BIN)/python -m docs.site
+
+pictures: $(VENV)/.test  ## pictures of the page, in docs/pictures/; takes chromium
+	@$(BIN)/python -m tests.browser.pictures
 
 docs: $(VENV)/.test  ## draw the pages of docs/ that are drawn from code
 	@$(BIN)/python -m tests.write_docs

@@ -41,6 +41,8 @@ def test_links_are_such_that_a_site_can_follow_them() -> None:
     assert made(f"[a]({host}/blob/main/docs/ids.md)") == "[a](../ids.md)"
     assert made("[a](../../trioq/app.py#L3)") == f"[a]({host}/blob/main/trioq/app.py#L3)"
     assert made("[a](../../deploy/)") == f"[a]({host}/tree/main/deploy)"
+    raw = host.replace("github.com", "raw.githubusercontent.com")
+    assert made("![a](../pictures/job.png)") == f"![a]({raw}/main/docs/pictures/job.png)"
     assert made("[a](https://trio.dev) [b](#b)") == "[a](https://trio.dev) [b](#b)"
     assert (
         made("`[a](gone.md)`\n```\n[a](gone.md)\n```\n")

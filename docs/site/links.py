@@ -2,7 +2,7 @@
 
 A page links to another page, or to a file of the tree, by the way from one to the other; the
 README, which is shown elsewhere as well, by the address that the code host has for it. On the site,
-pages are linked to as pages, and files where the code host shows them.
+pages are linked to as pages, and files where the code host shows them; pictures, where it has them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from docs.site.contents import normal
 
 HOST = "https://github.com/trioq/trioq"
+RAW = "https://raw.githubusercontent.com/trioq/trioq"
 
 #: Code isn't looked into; group 1 and 2 are a link's target and its anchor.
 _LINK = re.compile(
@@ -57,6 +58,8 @@ def localised(
         if not is_there(wanted):
             line = text.count("\n", 0, found.start()) + 1
             raise Broken(f"{page}:{line}: nothing is at {wanted}")
+        if wanted.suffix == ".png":
+            return f"]({RAW}/main/{wanted})"
         return f"]({HOST}/{'tree' if target.endswith('/') else 'blob'}/main/{wanted}{anchor})"
 
     return _LINK.sub(link, text)

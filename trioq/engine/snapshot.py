@@ -17,6 +17,7 @@ import trio
 
 from trioq.core.board import Board
 from trioq.core.breaker import Permit
+from trioq.core.duration import roughly
 from trioq.core.events import Event, JobDied, JobFailed, JobSucceeded
 from trioq.core.formats.record import Stored
 from trioq.core.formats.snapshot import Failure, Run, Shut, Snapshot
@@ -56,7 +57,7 @@ class Recent:
             case JobDied():
                 self._failed(event, f"dead: {event.reason}")
             case JobFailed():
-                self._failed(event, f"again in {event.again_in_s:.2g} s")
+                self._failed(event, f"again in {_soon(event.again_in_s)}")
 
     def _failed(self, event: JobDied | JobFailed, then: str) -> None:
         self.failed += 1
@@ -155,3 +156,8 @@ def _run(run: Shown, now_ms: int, for_s: float) -> Run:
     said = None if run.board is None else run.board.said
     progress, text = (None, "") if said is None else (said.fraction, said.text[:CHARACTERS])
     return Run(claim.uid, record.name, record.queue, claim.attempt, since_ms, progress, text)
+
+
+def _soon(seconds: float) -> str:
+    """Milliseconds matter where they are all."""
+    return f"{seconds:.2g} s" if seconds < 100 else roughly(seconds)
