@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from tests.browser import shop
 from tests.browser.conftest import ARGS, WIDE
 from tests.browser.life import ROOT, Life, living
+from trioq.core.formats import minutes
 
 PICTURES = ROOT / "docs" / "pictures"
 
@@ -27,6 +29,7 @@ def main() -> None:
     PICTURES.mkdir(exist_ok=True)
     over = threading.Event()
     with tempfile.TemporaryDirectory() as directory, living(Path(directory)) as life:
+        _past(life)
         busy = threading.Thread(target=_shops, args=(life, over))
         busy.start()
         try:
@@ -41,6 +44,22 @@ def main() -> None:
             busy.join()
 
 
+def _past(life: Life) -> None:
+    """An hour that has gone by: a lively one, with some trouble that is over."""
+    store = life.server.store("shop")
+    this, counters = store.now_ms() // 60_000, dict(life.admin.stats().counters)
+    for ago in range(61):
+        done = round(2700 + 500 * math.sin(ago / 9) + 230 * math.sin(ago * 1.7))
+        trouble = 4 * max(0, 9 - abs(ago - 32)) ** 2
+        late_ms = 700 + 45 * trouble + 40 * (ago * 7 % 11)
+        record = minutes.encode(this - ago, counters, oldest_ms=late_ms, waiting=trouble, running=2)
+        place = minutes.place(this - ago)
+        store.lane.call("SETRANGE", store.keys.fixed("minutes"), place, record)
+        grown = {"enqueued": done + ago * 5 % 60, "done": done, "retried": trouble}
+        counters |= {name: counters.get(name, 0) - more for name, more in grown.items()}
+    store.lane.close()
+
+
 def _shops(life: Life, over: threading.Event) -> None:
     order = 0
     while not over.wait(EVERY_S):
@@ -53,6 +72,8 @@ def _take(browser: Browser, life: Life) -> None:
     page = context.new_page()
     page.goto(life.url)
     expect(page.locator("[data-live='rate/done']")).to_have_text(re.compile("^4."))
+    page.reload()  # engines have told by now
+    expect(page.locator("#pulse")).to_have_text("live")
     _shoot(page, "overview")
     page.emulate_media(color_scheme="dark")
     _shoot(page, "overview-dark")

@@ -174,6 +174,24 @@ def test_a_dead_job_is_revived_a_group_of_them_too_or_purged(tab: Tab, life: Lif
     assert life.dead("mail") == []
 
 
+def test_a_dead_job_gets_another_payload_and_one_that_is_late_runs_now(
+    tab: Tab, life: Life
+) -> None:
+    uid = life.dead("thumbnail")[0]
+    page = tab.open(f"/jobs/{uid}")
+    page.locator("summary", has_text="Edit it").click()
+    page.get_by_label("The payload").fill('{"path": "/photos/other.jpg"}')
+    with page.expect_navigation():
+        page.get_by_role("button", name="Revive it with this").click()
+    assert "/photos/other.jpg" in page.locator("main").inner_text()
+    tab.press("Yes, edit")
+    wait_until(lambda: _has_died(life, uid, 2))
+    assert life.job(uid).payload == {"path": "/photos/other.jpg"}
+    tab.open("/jobs/receipt-7000")
+    tab.press("Run now")
+    wait_until(lambda: life.job("receipt-7000").state == "done")
+
+
 def _has_died(life: Life, uid: str, times: int) -> bool:
     view = life.job(uid)
     return (view.state, len(view.attempts)) == ("dead", times)
