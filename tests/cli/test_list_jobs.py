@@ -17,7 +17,8 @@ from trioq.core.job import Record
 from trioq.core.limits import LimitSettings
 from trioq.core.settlements import Ack, Park, RetryAt
 from trioq.store.inspect import tell
-from trioq.store.inspect.listing import PAGE, PASSED_OVER
+from trioq.store.inspect.listing import PASSED_OVER
+from trioq.store.inspect.shelves import PAGE
 
 
 def ids(trioq: Cli, *arguments: object) -> list[str]:

@@ -24,6 +24,7 @@ ENGINE: Killers = ("tests/engine/runs/test_breaker.py",)
 
 LISTENER = "observe/metrics/listener.py"
 LISTING = "store/inspect/listing.py"
+SHELVES = "store/inspect/shelves.py"
 COUNTED = "counted.py"
 NUMBERS: Killers = ("tests/observe/test_each_number.py",)
 LISTS: Killers = ("tests/cli/test_list_jobs.py",)
@@ -53,9 +54,9 @@ BLAMES = (
         "return max(shared, key=lambda each: each.since_ms)", "return shared[0]", DOORS,
     ),
     Mutant(
-        "jobs that lie in a list are listed from one end only", LISTING,
-        "first, last = (start, start + PAGE - 1) if newest_first else (-start - PAGE, -start - 1)",
-        "first, last = (start, start + PAGE - 1)", LISTS,
+        "jobs that lie in a list are listed from one end only", SHELVES,
+        "ends = (start, start + PAGE - 1) if self.newest_first else (-start - PAGE, -start - 1)",
+        "ends = (start, start + PAGE - 1)", LISTS,
     ),
     Mutant(
         "jobs that aren't meant are looked at without end", LISTING,

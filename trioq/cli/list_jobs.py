@@ -14,7 +14,8 @@ from trioq.cli.screen import ago, free_texts, numbers, show_table, texts
 from trioq.client import shapes
 from trioq.core.limits import shown_take
 from trioq.store.inspect import JobFilter, Listed, Listing
-from trioq.store.inspect.listing import ENDED, LIVING, State
+from trioq.store.inspect.listing import LIVING
+from trioq.store.inspect.shelves import ENDED, State
 
 #: At most so many are listed: for whole queues there are stats, and dead export.
 MOST = 10_000

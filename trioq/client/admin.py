@@ -40,6 +40,7 @@ from trioq.core.formats.payload import encode as encode_payload
 from trioq.core.formats.record import encode as encode_record
 from trioq.core.job import Uid
 from trioq.core.limits import LimitSettings, is_own, take_of
+from trioq.core.query import Query
 from trioq.store import inspect
 from trioq.store.connect import open_store
 from trioq.store.connector import Connector
@@ -50,10 +51,12 @@ from trioq.store.inspect import (
     DeadPage,
     Door,
     Explanation,
+    Found,
     Groups,
     JobFilter,
     JobView,
     LimitView,
+    Listed,
     Listing,
     LivingPage,
     Pauses,
@@ -62,7 +65,8 @@ from trioq.store.inspect import (
     Standing,
     Stats,
 )
-from trioq.store.inspect.listing import LIVING, State
+from trioq.store.inspect.listing import LIVING
+from trioq.store.inspect.shelves import State
 from trioq.store.redis import RedisStore
 
 #: Jobs in one write: a few milliseconds of the server's time at most.
@@ -199,6 +203,34 @@ class Admin:
     def waiting(self, queue: str) -> int:
         """How many jobs wait in a queue: ready, scheduled or parked."""
         return inspect.waiting(self.store, queue)
+
+    def search(
+        self,
+        query: Query,
+        states: Sequence[State] = LIVING,
+        *,
+        matches: Callable[[Listed], bool] = lambda job: True,
+        after: str = "",
+        limit: int = 50,
+        newest_first: bool = False,
+    ) -> Found:
+        """Jobs that are looked for, a bounded part of them: :class:`trioq.store.inspect.Found`.
+
+        Args:
+          query: What is looked for. Names, queues and ids are compared here.
+          states: In which they are.
+          matches: Whether one is meant, by all else.
+          after: The ``next`` of the answer before.
+          limit: At most so many.
+          newest_first: As of :meth:`jobs`.
+
+        Raises:
+          ValueError: No answer has such an ``after``.
+        """
+        return inspect.search(
+            self.store, query, states, matches, after=after, limit=limit,
+            newest_first=newest_first, queues=self.queues,
+        )  # fmt: skip
 
     def held(self, engine: str) -> list[JobView]:
         """The jobs that an engine, named by its id, has claimed and not settled."""

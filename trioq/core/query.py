@@ -130,6 +130,16 @@ class Query:
         others = tuple(term for term in self.terms if term.field != field)
         return Query(others if value is None else (*others, Term(field, value)))
 
+    def allows(self, name: str | None, queue: str | None) -> bool:
+        """Whether what it says of names and queues applies, as far as these are known; None: that
+        one isn't."""
+        known = {"name": name, "queue": queue}
+        return all(
+            term.is_off != term.matches(text)
+            for term in self.terms
+            if (text := known.get(term.field)) is not None
+        )
+
     def matches(self, told: Mapping[str, tuple[str, ...]]) -> bool:
         """Whether all terms apply to a job.
 

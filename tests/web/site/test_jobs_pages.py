@@ -242,6 +242,21 @@ def test_long_lists_go_on_where_they_stopped(browser: Browser, scene: Scene) -> 
     browser.get("/dead/group?after=nonsense", status=422)
 
 
+def test_a_list_of_jobs_goes_on_page_by_page(browser: Browser, scene: Scene) -> None:
+    uids = scene.enqueue(*(new_job("low", "noop" if n % 3 else "other") for n in range(130)))
+    for query, count in (("", 130), ("name:other", 44)):
+        met, path, pages = list[str](), f"/jobs?q={query}", 0
+        while path:
+            html = browser.get(path)
+            met += [href for href in links(html) if href.startswith("/jobs/")]
+            path = next((str(a.attributes["href"]) for a in html.all("a", rel="next")), "")
+            pages += 1
+        assert (len(met), len(set(met))) == (count, count)
+        assert pages == -(-count // 50) + (count % 50 == 0)
+    assert {at(uid) for uid in uids} >= set(met)
+    browser.get("/jobs?after=nonsense", status=422)
+
+
 def test_an_export_has_a_line_for_each(browser: Browser, scene: Scene) -> None:
     scene.many_dead(230)
     answer = browser.ask("GET", "/dead/export")

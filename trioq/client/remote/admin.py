@@ -45,7 +45,8 @@ from trioq.store.inspect import (
     Stats,
     settings_json,
 )
-from trioq.store.inspect.listing import LIVING, State
+from trioq.store.inspect.listing import LIVING
+from trioq.store.inspect.shelves import State
 from trioq.store.redis import RedisStore
 
 #: So many dead jobs are asked for at once: each comes with all its attempts.

@@ -42,6 +42,7 @@ from trioq.store.inspect.sample import (
     sample,
 )
 from trioq.store.inspect.schedules import ScheduleView, TickView, schedule_names, schedules
+from trioq.store.inspect.search import Found, search
 from trioq.store.inspect.snapshot import snapshots, tell, waits_of_all, watch, with_abandoned
 from trioq.store.inspect.standing import Standing, late_in_words, standing
 from trioq.store.inspect.summaries import done
@@ -59,6 +60,7 @@ __all__ = [
     "EngineStats",
     "EngineView",
     "Explanation",
+    "Found",
     "Glance",
     "Group",
     "Groups",
@@ -125,6 +127,7 @@ __all__ = [
     "schedule_in_words",
     "schedule_names",
     "schedules",
+    "search",
     "settings_json",
     "snapshots",
     "standing",

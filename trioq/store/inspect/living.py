@@ -8,6 +8,7 @@ import attrs
 
 from trioq.core.calls import CANCEL_MAX
 from trioq.core.formats.record import decode
+from trioq.core.formats.summary import Summary
 from trioq.core.job import Record, Uid
 from trioq.errors import RecordUnreadable, StoreUnreachable
 from trioq.store import kept
@@ -33,7 +34,7 @@ class JobFilter:
     queue: str | None = None
     """Enqueued in this queue."""
 
-    def allows(self, record: Record | None) -> bool:
+    def allows(self, record: Record | Summary | None) -> bool:
         """Whether name and queue apply. Of what can't be read nobody knows either."""
         if record is None:
             return self.name is None and self.queue is None

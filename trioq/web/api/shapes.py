@@ -178,6 +178,7 @@ SHAPES: Mapping[str, Schema] = {
     "Jobs": _object(
         "Some jobs, and whether there are more, or may be.",
         {"jobs": _list(_ref("Job")), "more": TRUTH, "passed_over": COUNT},
+        next=MAYBE_TEXT,
     ),
     "Dead": _object(
         "Some of the dead, and where the next ones are asked for.",

@@ -13,7 +13,8 @@ from trioq.client import shapes
 from trioq.client.results import result_json
 from trioq.core.query import Query
 from trioq.store.inspect import DeadFilter, JobFilter, Listing
-from trioq.store.inspect.listing import LIVING, State
+from trioq.store.inspect.listing import LIVING
+from trioq.store.inspect.shelves import State
 from trioq.web.api.question import Nothing, Question
 from trioq.web.api.questions.system import check_limit
 from trioq.web.desk import Desk
@@ -43,11 +44,14 @@ class SomeJobs:
     queue: Annotated[str | None, "Only of this queue."] = None
     name: Annotated[str | None, "Only of this handler."] = None
     q: Annotated[
-        str,
-        "As on the page: `name:` `queue:` `key:` `error:` `id:` and words, with `*` and `-`."
-        " A thousand jobs at most are looked through.",
-    ] = ""
+        str | None,
+        "As on the page: `name:` `queue:` `key:` `error:` `id:` and words, with `*` and `-`; may be"
+        " empty. Some thousand jobs are looked through, and `next` goes on from there.",
+    ] = None
     limit: Annotated[int, "At most so many, 1 to 1000."] = 50
+    after: Annotated[
+        str, "The `next` of the answer before, to a question with `q`; empty: from the beginning."
+    ] = ""
     newest: Annotated[bool, "From the other end: those that came last."] = False
 
 
@@ -82,24 +86,27 @@ def _jobs(acting: Acting, what: SomeJobs) -> dict[str, Any]:
     check_limit(what.limit, MOST)
     states = tuple(dict.fromkeys(what.state)) or LIVING
     sensitive = sensitive_of(acting.config)
-    if what.q:
-        found = _searched(acting, what, states, sensitive)
+    if what.q is not None or what.after:
+        told = _searched(acting, what, states, sensitive)
     else:
         wanted = JobFilter(name=what.name, queue=what.queue)
         found = acting.admin.jobs(states, wanted, count=what.limit, newest_first=what.newest)
-    told = shapes.listing(found)
+        told = shapes.listing(found)
     return told | {"jobs": [masked_job(job, sensitive) for job in told["jobs"]]}
 
 
 def _searched(
     acting: Acting, what: SomeJobs, states: Sequence[State], sensitive: frozenset[str]
-) -> Listing:
+) -> dict[str, Any]:
     if what.name is not None or what.queue is not None:
         raise ValueError("q goes without name and queue: it has name: and queue: of its own")
-    query = Query.parse(what.q)
-    found = find(acting.admin, query, states, sensitive, newest=what.newest, shown=what.limit)
-    passed_over = max(0, found.looked_at - len(found.jobs))
-    return Listing([*found.jobs], found.has_more, passed_over)
+    found = find(
+        acting.admin, Query.parse(what.q or ""), states, sensitive,
+        newest=what.newest, after=what.after, shown=what.limit,
+    )  # fmt: skip
+    passed_over = found.looked_at - len(found.jobs)
+    listing = Listing([*found.jobs], bool(found.next), passed_over)
+    return shapes.listing(listing) | {"next": found.next or None}
 
 
 def _dead(acting: Acting, what: SomeDead) -> dict[str, Any]:

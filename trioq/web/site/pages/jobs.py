@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
 from trioq.client.admin import Admin
 from trioq.core.query import FIELDS, Query, QueryInvalid
-from trioq.store.inspect import JobFilter, Listed, Stats
-from trioq.store.inspect.listing import ENDED, LIVING, State
+from trioq.store.inspect import Found, Listed, Stats
+from trioq.store.inspect.listing import LIVING
+from trioq.store.inspect.shelves import ENDED, State
 from trioq.web.masks import masked, sensitive_of
+from trioq.web.problems import Problem
 from trioq.web.site.page import Page
 from trioq.web.site.site import site_of
 
 STATES: tuple[State, ...] = get_args(State)
 
-#: Rows of a page; where more than name and queue are asked for, so many jobs are looked through.
-SHOWN, LOOKED = 50, 1000
+#: Rows of a page.
+SHOWN = 50
 
 #: What a qualifier means, for who asks.
 MEANS: Mapping[str, str] = {
@@ -32,16 +33,6 @@ MEANS: Mapping[str, str] = {
 }
 
 
-@attrs.frozen
-class Found:
-    """Jobs that are meant."""
-
-    jobs: Sequence[Listed]
-    has_more: bool
-    looked_at: int
-    """So many, where not all that there are."""
-
-
 def find(
     admin: Admin,
     query: Query,
@@ -49,25 +40,20 @@ def find(
     sensitive: frozenset[str],
     *,
     newest: bool,
+    after: str = "",
     shown: int = SHOWN,
 ) -> Found:
-    """The first that are meant, as many as are ``shown``.
+    """The next that are meant, as many as are ``shown``.
 
     A masked value isn't looked for: who searched for it would learn it.
+
+    Raises:
+      ValueError: No answer has such an ``after``.
     """
-    if (id := query.only("id")) is not None:
-        view = admin.job(id)
-        return Found([Listed(view)] if view else [], False, 0)
-    wanted = JobFilter(name=query.only("name"), queue=query.only("queue"))
-    rest = query.with_("name", None) if wanted.name is not None else query
-    rest = rest.with_("queue", None) if wanted.queue is not None else rest
-    if not rest:
-        found = admin.jobs(states, wanted, count=shown, newest_first=newest)
-        return Found(found.jobs, found.has_more, 0)
-    looked = admin.jobs(states, wanted, count=LOOKED, newest_first=newest)
-    meant = [each for each in looked.jobs if rest.matches(told(each, sensitive))]
-    has_more = looked.has_more or len(meant) > shown
-    return Found(meant[:shown], has_more, len(looked.jobs) if looked.has_more else 0)
+    return admin.search(
+        query, states, matches=lambda each: query.matches(told(each, sensitive)),
+        after=after, limit=shown, newest_first=newest,
+    )  # fmt: skip
 
 
 def told(each: Listed, sensitive: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
@@ -84,7 +70,7 @@ def told(each: Listed, sensitive: frozenset[str]) -> Mapping[str, tuple[str, ...
     return {
         "name": (name,),
         "queue": (about.queue if about else "",),
-        "key": (each.take or "",),
+        "key": each.keys,
         "error": tuple(filter(None, errors)),
         "id": tuple(filter(None, ids)),
         "word": (name, payload, *filter(None, ids)),
@@ -98,7 +84,7 @@ async def jobs(request: Request) -> Response:
     states: tuple[State, ...] = tuple(each for each in STATES if each == state) or LIVING
     # Of what has ended, the last come first: those are looked for.
     newest = asked.get("newest", "1" if states[0] in (*ENDED, "dead") else "") == "1"
-    faults, query = list[str](), Query()
+    faults, query, after = list[str](), Query(), asked.get("after", "")[:300]
     try:
         query = Query.parse(text)
     except QueryInvalid as error:
@@ -108,14 +94,17 @@ async def jobs(request: Request) -> Response:
     def look(admin: Admin) -> tuple[Stats, Found]:
         counted = admin.stats()
         if faults:
-            return counted, Found([], False, 0)
-        return counted, find(admin, query, states, sensitive, newest=newest)
+            return counted, Found([])
+        return counted, find(admin, query, states, sensitive, newest=newest, after=after)
 
-    counted, found = await request.state.desk.ask(look)
+    try:
+        counted, found = await request.state.desk.ask(look)
+    except ValueError as error:
+        raise Problem(422, "Wrong fields", f"after: {error}") from None
     return site_of(request).render(
         request, "jobs.html", title="Jobs", text=text, faults=faults, found=found, newest=newest,
         state=state if state in STATES else "", counts=counts(counted), qualifiers=FIELDS,
-        means=MEANS, query=query, sensitive=sensitive,
+        means=MEANS, query=query, sensitive=sensitive, after=after,
     )  # fmt: skip
 
 
