@@ -260,6 +260,7 @@ BASE: dict[str, Any] = {
     "commands": {"c": {"argv": ["true"]}},
     "limits": {"c": {"queue": "a", "rate": 1}},
     "schedules": {"c": {"job": "report", "cron": "0 3 * * *"}},
+    "web": {"users": {"c": {"role": "read"}}, "tokens": {"c": {"sha256": "0" * 64}}},
 }
 
 

@@ -235,8 +235,7 @@ def reset_breaker(scene: Scene) -> Asked:
 
 
 def hasten(scene: Scene) -> Asked:
-    (uid,) = scene.sender.enqueue(new_job("low", delay_ms=1000))
-    return Asked("hasten", (*scene.write(), "low", uid))
+    return Asked("hasten", (*scene.write(), "low", scene.job("later").uid))
 
 
 def forget_queues(scene: Scene) -> Asked:

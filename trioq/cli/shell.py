@@ -104,7 +104,7 @@ def _like(command: click.Command, config: str, option: str = "") -> Callable[...
     options = {
         param.opts[-1].lstrip("-").replace("-", "_"): param
         for param in command.params
-        if isinstance(param, click.Option) and param.name != "follow"
+        if isinstance(param, click.Option) and param.name != "follow" and param.expose_value
     }
 
     def call(*words: object, **said: Any) -> None:
