@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -222,3 +223,11 @@ def test_of_a_log_only_what_is_new_is_told() -> None:
     assert lines(2, 1, "g") == ("g",)
     assert lines(2, 3, "g", "h", "i") == ("h", "i")
     assert lines(2, 1, "j") == ("j",)  # it was given back, and runs again
+
+
+def test_a_look_that_comes_between_tells_no_line_twice() -> None:
+    news = News()
+    seen = Status("u", "running", 0, attempt=1, log=("one",), logged=1)
+    between = attrs.evolve(seen, log=(), logged=0, attempt=0)
+    ended = attrs.evolve(seen, state="done", log=("one", "two"), logged=2)
+    assert [news.lines(each) for each in (seen, between, ended)] == [("one",), (), ("two",)]

@@ -115,6 +115,8 @@ class News:
 
     def lines(self, status: Status) -> tuple[str, ...]:
         """Those of the next status."""
+        if not status.logged:
+            return ()  # none, or it was looked at between its run and what is kept of that
         if status.attempt != self._attempt or status.logged < self._logged:
             self._attempt, self._logged = status.attempt, 0
         new, self._logged = status.logged - self._logged, status.logged
