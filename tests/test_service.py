@@ -11,7 +11,7 @@ import trio
 import trioq
 from tests.client.test_client import configured
 from tests.support import Server
-from trioq.core.events import Event, JobReleased
+from trioq.core.events import EngineStopping, Event, JobReleased
 from trioq.errors import ConfigError, StoreError, StoreRefused, StoreUnreachable
 from trioq.store.inspect import stats
 
@@ -58,12 +58,14 @@ async def test_it_has_started_when_a_job_can_run_and_ends_when_it_is_told_to(con
 @pytest.mark.trio
 async def test_draining_finishes_what_runs(config: Path) -> None:
     app, done, gate = an_app()
-    engine = trioq.Engine(app, config)
+    told: list[Event] = []
+    engine = trioq.Engine(app, config, report=told.append)
     async with trioq.connect(config) as client, trio.open_nursery() as nursery:
         await nursery.start(engine.run)
         await client.enqueue("wait", {})
         await until(lambda: done == ["waiting"])
         engine.drain()
+        await until(lambda: any(isinstance(event, EngineStopping) for event in told))
         await client.enqueue("greet", {"name": "too late"})
         gate.set()
     assert done == ["waiting", "waited"]
