@@ -309,6 +309,6 @@ def test_all_admin_commands_go_over_an_api_and_no_others() -> None:
         and (can(command) or any(map(can, getattr(command, "commands", {}).values())))
     }
     assert able == {
-        "stats", "engines", "peek", "jobs", "job", "explain", "result", "cancel", "hasten", "dead",
-        "pause", "resume", "breakers", "purge", "limits", "schedules", "doctor",
+        "stats", "engines", "drain", "peek", "jobs", "job", "explain", "result", "cancel",
+        "hasten", "dead", "pause", "resume", "breakers", "purge", "limits", "schedules", "doctor",
     }  # fmt: skip

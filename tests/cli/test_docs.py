@@ -127,6 +127,7 @@ def test_json_has_the_documented_shapes(trioq: Cli, scene: Scene, tmp_path: Path
         trioq.json("enqueue", "convert", "--from", file),
         trioq.json("stats"),
         trioq.json("stats", "--keys"),
+        trioq.json("drain", "e.2"),
         trioq.json("job", "dead"),
         trioq.json("jobs", "--state", "parked"),
         trioq.json("explain", "misspelt"),

@@ -610,6 +610,14 @@ def a_schedule_with_a_note(place: Place) -> None:
     assert json.loads(place.dump().pauses["~nightly"][2])["note"] == "full"
 
 
+@row("drain", "--reason")
+def why_an_engine_drains(place: Place) -> None:
+    (engine, *_) = place.scene.store.engines()
+    place.cli("drain", engine, "--reason", "new kernel")
+    said = place.scene.store.lane.call("GET", place.scene.store.keys.of("drain", engine))
+    assert json.loads(said)["reason"] == "new kernel"
+
+
 @row("schedules next", "-n")
 def so_many_ticks(place: Place) -> None:
     assert len(lines(place.cli("schedules next", "nightly", "-n", 7).stdout)) == 7
@@ -737,7 +745,7 @@ def test_a_command_touches_what_it_is_told_and_nothing_else(
 ASKED = {
     "enqueue": ["noop"], "peek": ["low"], "job": ["low 1"], "explain": ["low 1"],
     "result": ["low 1"], "hasten": ["scheduled"],
-    "cancel": ["--name", "noop"],
+    "cancel": ["--name", "noop"], "drain": ["an engine"],
     "dead show": ["dead noop full"], "dead edit": ["dead noop full", "{}"],
     "dead revive": ["--all"], "dead purge": ["--all"],
     "pause": ["low"], "resume": ["low"], "purge": ["low"], "bench": ["--clear"],
@@ -759,7 +767,8 @@ JSON = [
 
 
 def asked(place: Place, command: str) -> list[str]:
-    return [place.jobs.get(word, word) for word in ASKED.get(command, [])]
+    known = {**place.jobs, "an engine": place.scene.driver.engine}
+    return [known.get(word, word) for word in ASKED.get(command, [])]
 
 
 @pytest.mark.parametrize("command", JSON)

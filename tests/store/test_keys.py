@@ -128,6 +128,6 @@ def test_what_lies_in_the_server_is_what_the_catalogue_says(store: RedisStore) -
         expected = TYPES.get(name) or FAMILIES[name.partition(":")[0]]
         assert kind == expected, name
     families = {name.partition(":")[0] for name in found if name not in TYPES}
-    assert FAMILIES.keys() - families == {"shown"}
+    assert FAMILIES.keys() - families == {"shown", "drain"}
     of_scripts = {key for script in all_scripts() for key in script.fixed_keys}
     assert of_scripts - found.keys() == {"strays"}, "the others are all there"

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "shell": ("trioq.cli.shell:shell", "Open a Python console with a client at hand."),
     "stats": ("trioq.cli.stats:stats", "Show how many jobs are where."),
     "engines": ("trioq.cli.stats:engines", "List the engines that live."),
+    "drain": ("trioq.cli.drain_engine:drain", "Have one engine finish what it runs, and end."),
     "peek": ("trioq.cli.jobs:peek", "Show the jobs that would be claimed next."),
     "jobs": ("trioq.cli.list_jobs:jobs", "List jobs by their state, and what they wait for."),
     "job": ("trioq.cli.jobs:job", "Tell the whole story of a job."),

@@ -477,6 +477,32 @@ class Admin:
             view = inspect.find(self.store, uid, with_big=False)
         return "unknown" if view is None else view.state
 
+    def drain_engine(
+        self, id_or_name: str, reason: str = "", *, by: str | None = None
+    ) -> str | None:
+        """Have an engine drain: it claims no more, finishes what it runs within its grace period,
+        and ends. It hears of it when it looks around next, within seconds; one of a supervisor's
+        processes is replaced by a fresh one.
+
+        Args:
+          id_or_name: Which.
+          reason: Why, for its log.
+          by: Who says so; default: this user, on this host.
+
+        Returns:
+          The engine's id; None: no such engine lives.
+
+        Raises:
+          StoreUnreachable: It may have been asked.
+          StoreBusy, StoreRefused: It wasn't.
+        """
+        engines = self.stats().engines
+        one = next((each for each in engines if id_or_name in (each.id, each.name)), None)
+        if one is None:
+            return None
+        inspect.ask_to_drain(self.store, one.id, whoami() if by is None else by, reason[:200])
+        return one.id
+
     def outcomes(
         self, asked: Sequence[Cancelled], wait: Seconds | None = WAIT_S
     ) -> Iterator[Cancelled]:

@@ -71,6 +71,14 @@ class PageElsewhere(Event):
 
 
 @value
+class DrainAsked(Event):
+    """Somebody has asked this engine to drain."""
+
+    by: str
+    reason: str
+
+
+@value
 class EngineStopping(Event):
     """No more claims; what runs may finish."""
 

@@ -17,6 +17,7 @@ import trio
 
 from trioq.core.calls import Rate
 from trioq.core.events import (
+    DrainAsked,
     KeyPaused,
     KeyResumed,
     NamePaused,
@@ -26,6 +27,7 @@ from trioq.core.events import (
     Report,
     WaitsForItself,
 )
+from trioq.core.formats import lenient
 from trioq.core.formats.snapshot import Snapshot
 from trioq.core.standstill import Standstill
 from trioq.core.waiting import circle
@@ -67,6 +69,7 @@ class Sampler:
       idle: How many workers have no job, and how many jobs the engine has ever claimed;
           None while it claims nothing on purpose.
       shown: The boot's name, and what it tells those who watch; None: nothing now.
+      drain: Has the engine drain, where an operator asks for it.
       clock: A monotonic clock, in seconds.
     """
 
@@ -79,6 +82,7 @@ class Sampler:
     interval_s: float
     idle: Callable[[], tuple[int, int] | None]
     shown: Callable[[], tuple[str, Snapshot] | None]
+    drain: Callable[[], None]
     outage: Outage
     report: Report
     clock: Callable[[], float]
@@ -89,6 +93,8 @@ class Sampler:
     _paused: Glance | None = attrs.field(default=None, init=False)
     """The last look, for what was paused by then."""
     _has_turn: bool = attrs.field(default=False, init=False)
+    _is_asked: bool = attrs.field(default=False, init=False)
+    """To drain."""
     _minute: int | None = attrs.field(default=None, init=False)
     """The last that it has kept, since the epoch."""
     _is_in_circle: bool = attrs.field(default=False, init=False)
@@ -125,7 +131,7 @@ class Sampler:
             raise
 
     async def _measure(self) -> None:
-        sent_at = self.clock()
+        sent_at, told = self.clock(), self.shown()
         seen = await self.caller.call(
             glance,
             self.server,
@@ -134,6 +140,7 @@ class Sampler:
             turn_ms=round(1000 * TURN * self.interval_s),
             queues=self.claimable,
             rate=self.rate,
+            boot=told[0] if told else "",
         )
         self._has_turn = seen.has_turn
         counted = (
@@ -142,6 +149,8 @@ class Sampler:
         ends = sent_at + SHOWN * self.interval_s
         self.seen = Seen(self.clock(), seen, self._stuck_s(seen.ready), counted, ends)
         self._tell_pauses(seen)
+        if seen.drain is not None:
+            self._drain(seen.drain)
         if counted is not None:
             await self._note_minute(counted, seen.clock_offset_s)
         if counted is not None and (unused := counted.stats.unused):
@@ -157,6 +166,15 @@ class Sampler:
                 kept_ms = round(1000 * SHOWN * self.interval_s)
                 await self.caller.call(tell, self.server, boot, snapshot, kept_ms=kept_ms)
             await self._look_whether_it_moves(boot, snapshot)
+
+    def _drain(self, said: bytes) -> None:
+        """Heed who asks for it, once."""
+        if not self._is_asked:
+            self._is_asked = True
+            told = lenient.members(said) or {}
+            by, reason = (lenient.optional_text(told.get(name)) for name in ("by", "reason"))
+            self.report(DrainAsked(by or "", reason or ""))
+            self.drain()
 
     async def _note_minute(self, counted: Sample, clock_offset_s: float) -> None:
         """Once in each minute of the server's clock, for the pictures of the last day."""

@@ -251,6 +251,7 @@ class Parts:
             interval_s=given.config.observability.queue_sample_interval_s,
             idle=idle,
             shown=shown,
+            drain=given.draining.set,
             outage=outage,
             report=given.report,
             clock=given.clock,

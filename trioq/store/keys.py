@@ -92,6 +92,7 @@ CATALOGUE: tuple[KeyDoc, ...] = (
     KeyDoc("owners", "HASH", "schedule → the app that lists it, or did; of those that clients have put there is none", "list_schedules", "schedule"),
     KeyDoc("unlisted", "HASH", "schedule that isn't listed any more → `since retired`, epoch ms; retired is `-` in the first hour", "list_schedules", "list_schedules, when it is listed again; schedule"),
     KeyDoc("watched", "STRING", "somebody watches: engines tell what they do", "top", "expires after 10 s"),
+    KeyDoc("drain:<boot>", "STRING", "who wants this engine to drain, and why, JSON", "an operator", "expires after an hour"),
     KeyDoc("shown:<boot>", "STRING", "what an engine does, JSON, for a screen", "the sampler, while watched, a breaker isn't closed, handlers are abandoned or all workers wait", "expires when it stops"),
 )  # fmt: skip
 

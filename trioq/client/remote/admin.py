@@ -307,6 +307,16 @@ class Remote(Admin):
         told = self.http.do("dead.edit", job=id_or_uid, payload=json.loads(content), tells=True)
         return str(told["result"])
 
+    def drain_engine(
+        self, id_or_name: str, reason: str = "", *, by: str | None = None
+    ) -> str | None:
+        try:
+            return str(self.http.do("engines.drain", engine=id_or_name, reason=reason)["engine"])
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def reset_breaker(self, name: str) -> bool:
         return bool(self.http.do("breakers.reset", name=name)["were"])
 

@@ -19,6 +19,7 @@ from trioq.store.inspect.dead import (
     newest_dead,
 )
 from trioq.store.inspect.doors import Door, door_of, doors
+from trioq.store.inspect.drains import ask_to_drain
 from trioq.store.inspect.explain import explain, explain_queue, now_ms_of, waits_for
 from trioq.store.inspect.groups import Group, Groups, groups
 from trioq.store.inspect.jobs import find, held, look, peek, record, uids_of
@@ -88,6 +89,7 @@ __all__ = [
     "Trend",
     "Waiting",
     "all_jobs",
+    "ask_to_drain",
     "breakers",
     "dead",
     "dead_pages",

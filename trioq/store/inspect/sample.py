@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import attrs
 
-from trioq.core.calls import Rate
+from trioq.core.calls import BootId, Rate
 from trioq.core.schedules.tick import Clock
 from trioq.errors import StoreBusy
 from trioq.store import kept
@@ -61,6 +61,8 @@ class Glance:
     """Of a limiter's burst; None where none was asked about."""
     watched: bool
     """Whether somebody wants to be told what this engine does."""
+    drain: bytes | None = None
+    """Who wants it to drain, and why; None: nobody."""
 
 
 @attrs.frozen
@@ -86,6 +88,7 @@ def glance(
     turn_ms: int,
     queues: Sequence[str],
     rate: Rate | None,
+    boot: BootId = "",
 ) -> Glance:
     """Look, and take the turn to count if nobody has it, or keep it.
 
@@ -94,6 +97,7 @@ def glance(
       had_turn: Whether it had the turn at the last look.
       turn_ms: How long a turn lasts that isn't renewed.
       queues: Those whose ready jobs are counted.
+      boot: The engine's, to hear whether it is to drain; empty: it has none.
     """
     keys = store.keys
     turn = keys.fixed("sampler")
@@ -104,12 +108,13 @@ def glance(
         *questions(keys),
         ("GET", keys.of("limit", rate.name if rate else "none")),
         ("GET", keys.fixed("watched")),
+        ("GET", keys.of("drain", boot)),
         *(("LLEN", keys.of("ready", queue)) for queue in queues),
         *(turns.how_many(keys, queue) for queue in queues),
         *(("SCARD", keys.of("dropped", queue)) for queue in queues),
     ]
     sent_at, started = time.time(), time.perf_counter()
-    time_there, holder, names, told, tat, watched, *lengths = store.lane.transaction(asked)
+    time_there, holder, names, told, tat, watched, drain, *lengths = store.lane.transaction(asked)
     took_s = time.perf_counter() - started
     now_us = store.us_of(time_there)
     pauses = Pauses.read(names, told, now_us // 1000)
@@ -129,6 +134,7 @@ def glance(
         paused_takes=frozenset(pauses.takes),
         permits_used=_permits_used(rate, kept.number(tat), now_us) if rate else None,
         watched=bool(watched),
+        drain=drain if boot else None,
     )
 
 
