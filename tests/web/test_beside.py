@@ -54,7 +54,7 @@ async def test_it_is_shown_while_the_engine_runs_and_jobs_run_meanwhile(
 
         await eventually(all_ran)
         listed = (await ask(where, "/api/v1/engines")).json()
-        assert len(listed) == 1
+        assert len({each["name"] for each in listed}) == 1
     assert made.page == ""
     with pytest.raises(OSError, match="refused"):
         await ask(where, "/queues")
