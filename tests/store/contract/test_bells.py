@@ -49,6 +49,14 @@ def test_a_step_that_leaves_something_rings_again(world: Make) -> None:
     assert not rings(w, "low")
 
 
+def test_a_bell_rings_for_what_is_hastened(world: Make) -> None:
+    w = world()
+    later = w.sender.enqueue_new(delay_ms=3_600_000)
+    rings(w, "low")
+    assert w.store.hasten(*w.sender.next(), "low", later)
+    assert rings(w, "low")
+
+
 def test_a_bell_rings_for_what_comes_back_and_for_what_is_due(world: Make) -> None:
     w = world()
     engine = w.engine()
